@@ -1,0 +1,1 @@
+"""The words everybody shares: requests, events, errors and the seams. Standard library only."""

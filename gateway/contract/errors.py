@@ -1,0 +1,178 @@
+"""Everything that can go wrong, as one tree.
+
+    GatewayError
+    ├── RequestRejected          the caller's fault; HTTP 4xx
+    │   ├── BadRequest           400  not JSON, or JSON nobody could mean
+    │   ├── Unauthorized         401
+    │   ├── Forbidden            403
+    │   ├── NotFound             404  unknown or somebody else's: no difference is shown
+    │   ├── Conflict             409
+    │   ├── TooLarge             413
+    │   ├── UnsupportedMedia     415
+    │   ├── Unprocessable        422  well-formed, with fields that cannot be used
+    │   ├── LimitExceeded        429
+    │   └── ModelRefused         the model server's own 4xx: no other transport would answer better
+    ├── TransportError           the other side's fault
+    │   ├── Unreachable          refused, DNS, no route, closed before it answered, broker away
+    │   ├── Loading              the model server is there and not ready yet
+    │   ├── NoWorker             no ready worker has the model
+    │   ├── Overloaded           everybody is full
+    │   ├── TimedOut             silence, or the reply's deadline
+    │   ├── UpstreamFailed       it answered with an error, or broke off in the middle
+    │   ├── ProtocolViolation    it said something its protocol does not know
+    │   ├── WorkerLost           the worker or its broker went away in mid-reply
+    │   └── FrameGap             frames of a reply are missing
+    ├── StorageFailed            the database did not take what had to be kept
+    └── Draining                 this process is about to stop
+
+Each class carries what HTTP, SSE, MQTT and the log need of it: `code` (a stable word for programs),
+`status` (HTTP), `reason` (from the closed list in events.py, for a reply that ends with it) and
+`retryable` (the same request may succeed later, unchanged).
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+ErrorReason = Literal[
+    "upstream_error", "worker_lost", "timeout", "gap", "storage_failed", "shutdown", "interrupted"
+]
+
+
+class GatewayError(Exception):
+    """Root of the tree. `str(error)` is one sentence that may be shown to the caller."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    reason: ClassVar[ErrorReason] = "upstream_error"
+    retryable: bool = False
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RequestRejected(GatewayError):
+    code = "bad_request"
+    status = 400
+
+
+class BadRequest(RequestRejected):
+    pass
+
+
+class Unauthorized(RequestRejected):
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(RequestRejected):
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(RequestRejected):
+    code = "not_found"
+    status = 404
+
+
+class Conflict(RequestRejected):
+    code = "conflict"
+    status = 409
+
+
+class TooLarge(RequestRejected):
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedMedia(RequestRejected):
+    code = "unsupported_media_type"
+    status = 415
+
+
+class Unprocessable(RequestRejected):
+    """`fields` says what is wrong with which field, by its JSON path."""
+
+    code = "invalid"
+    status = 422
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})
+
+
+class LimitExceeded(RequestRejected):
+    code = "rate_limited"
+    status = 429
+    retryable = True
+
+
+class ModelRefused(RequestRejected):
+    """The model server answered 4xx: the request itself is at fault, whoever serves it."""
+
+    code = "model_refused"
+    status = 400
+
+
+class TransportError(GatewayError):
+    code = "upstream_error"
+    status = 502
+    retryable = True
+
+
+class Unreachable(TransportError):
+    code = "unreachable"
+    status = 502
+
+
+class Loading(TransportError):
+    code = "loading"
+    status = 503
+
+
+class NoWorker(TransportError):
+    code = "no_worker"
+    status = 503
+
+
+class Overloaded(TransportError):
+    code = "overloaded"
+    status = 503
+
+
+class TimedOut(TransportError):
+    code = "timeout"
+    status = 504
+    reason = "timeout"
+
+
+class UpstreamFailed(TransportError):
+    pass
+
+
+class ProtocolViolation(TransportError):
+    code = "protocol_violation"
+
+
+class WorkerLost(TransportError):
+    code = "worker_lost"
+    reason = "worker_lost"
+
+
+class FrameGap(TransportError):
+    code = "gap"
+    reason = "gap"
+
+
+class StorageFailed(GatewayError):
+    code = "storage_failed"
+    status = 503
+    reason = "storage_failed"
+    retryable = True
+
+
+class Draining(GatewayError):
+    code = "draining"
+    status = 503
+    reason = "shutdown"
+    retryable = True

@@ -1,0 +1,142 @@
+"""What a transport says while a reply is made, and what a reader of that reply hears.
+
+A transport says Delta, Reasoning, ToolCall, Progress and Usage in any number and ends with exactly one
+Done; trouble is raised, never said. A reader hears Started, then the same without Usage and Done, and
+then exactly one of Finished, Cancelled and Failed.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.contract.errors import ErrorReason
+
+Granularity = Literal["token", "message"]
+Delivery = Literal["token", "chunked"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+CancelReason = Literal["user_stop", "abandoned"]
+Status = Literal["streaming", "complete", "cancelled", "failed", "interrupted"]
+
+FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls"})
+
+
+def finish_reason(said: object) -> FinishReason:
+    """The model's own finish reason if it is one of ours, else `stop`."""
+    return said if isinstance(said, str) and said in FINISH_REASONS else "stop"  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More of the reply's text; never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """More of what the model thinks before it answers; never empty, not part of the reply's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One whole tool call. arguments: JSON text as the model wrote it, which may be broken JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Why nothing is seen yet: phase "queued" with a position (1 is next), or "prompt" with token counts."""
+
+    phase: Literal["queued", "prompt"]
+    position: int | None = None
+    processed: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the model server counted them; tokens_per_s as it measured its own generation, if it did."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    tokens_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The reply is whole.
+
+    granularity: "token" if it came as the model made it; "message" if it arrived in one piece, and then
+    its text is ONE Delta in the same batch as this Done. model: who served, where it is known.
+    """
+
+    reason: FinishReason
+    model: str | None = None
+    granularity: Granularity = "token"
+
+
+TransportEvent = Delta | Reasoning | ToolCall | Progress | Usage | Done
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The question is saved and the reply has begun. mode, delivery: what is expected."""
+
+    stream_id: str
+    session_id: int
+    session_key: str
+    user_message_id: int
+    assistant_message_id: int
+    mode: str
+    delivery: Delivery
+    resume_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What every end tells: the row it is kept in, the text that was kept, and what was true of the reply."""
+
+    assistant_message_id: int
+    full_content: str
+    mode: str
+    delivery: Delivery
+    model: str | None
+    usage: Usage | None
+    ttft_ms: float | None
+    tokens_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The model came to its end."""
+
+    reason: FinishReason
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Somebody stopped it, or nobody was left to read it."""
+
+    reason: CancelReason
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It broke; what was said before that is kept."""
+
+    reason: ErrorReason
+    code: str
+    message: str
+    retryable: bool
+    ending: Ending
+
+
+Terminal = Finished | Cancelled | Failed
+ReaderEvent = Started | Delta | Reasoning | ToolCall | Progress | Terminal

@@ -1,0 +1,189 @@
+"""What is kept of conversations, and the seam to whatever keeps it.
+
+Every record belongs to a user; asking for somebody else's raises NotFound, exactly as if it did not exist.
+Times are aware datetimes in UTC.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from gateway.contract.events import Delivery, Status, ToolCall, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """key: a short readable name such as `local-1f3a9c`, for people and logs; never a credential."""
+
+    id: int
+    uuid: str
+    key: str
+    user_id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredError:
+    """Why a reply failed, in the words its reader heard."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One message; a user's has status `complete` and none of the reply's fields.
+
+    reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it.
+    """
+
+    id: int
+    uuid: str
+    session_id: int
+    role: Literal["user", "assistant"]
+    content: str
+    status: Status
+    created_at: datetime
+    reason: str | None = None
+    usage: Usage | None = None
+    ttft_ms: float | None = None
+    delivery: Delivery | None = None
+    mode: str | None = None
+    model: str | None = None
+    stream_id: str | None = None
+    reasoning: str | None = None
+    tool_calls: Sequence[ToolCall] = ()
+    error: StoredError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyClaim:
+    """A caller's Idempotency-Key and what it was sent with: SHA-256 hex of endpoint and canonical body."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewExchange:
+    """A question and the empty reply to it. session_id None starts a session with `title`."""
+
+    user_id: str
+    session_id: int | None
+    title: str
+    content: str
+    stream_id: str
+    mode: str
+    delivery: Delivery
+    idempotency: IdempotencyClaim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A saved question and its reply's row, which has status `streaming`."""
+
+    session_id: int
+    session_key: str
+    user_message_id: int
+    assistant_message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a reply has said so far."""
+
+    assistant_message_id: int
+    content: str
+    reasoning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FinalReply:
+    """A reply's last state.
+
+    over: the status its row must still have for this to be written. `streaming`, except that a stop while a
+    whole reply is paced rewrites `complete` to `cancelled` with the text that was shown.
+    """
+
+    assistant_message_id: int
+    status: Status
+    reason: str
+    content: str
+    delivery: Delivery
+    mode: str
+    reasoning: str | None = None
+    tool_calls: Sequence[ToolCall] = ()
+    model: str | None = None
+    usage: Usage | None = None
+    ttft_ms: float | None = None
+    error: StoredError | None = None
+    over: Literal["streaming", "complete"] = "streaming"
+
+
+class MessageStore(Protocol):
+    """Raises StorageFailed when the database does not answer or refuses; whatever returned is committed."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Open, migrate, and keep the writer at work for as long as the block lasts.
+
+        Leaving it first commits everything that was handed over.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Return when the database answers."""
+        ...
+
+    async def sweep(self) -> int:
+        """Mark every reply that is still `streaming` as `interrupted`; how many there were."""
+        ...
+
+    async def create_session(self, user_id: str, title: str) -> StoredSession: ...
+
+    async def session(self, user_id: str, session_id: int) -> StoredSession: ...
+
+    async def sessions(
+        self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[StoredSession]:
+        """Latest first by last activity. query: part of the title, any case. before: only what stands after
+        the session of that id in this order."""
+        ...
+
+    async def messages(
+        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
+    ) -> Sequence[StoredMessage]:
+        """Oldest first, ids greater than `after`."""
+        ...
+
+    async def history(
+        self, user_id: str, session_id: int, *, max_chars: int
+    ) -> tuple[StoredSession, Sequence[StoredMessage]]:
+        """The session and its latest finished messages with text, oldest first, of together at most `max_chars`
+        characters; a message that would pass the bound is left out with all that are older."""
+        ...
+
+    async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
+        """The assistant message of a stream."""
+        ...
+
+    async def begin(self, exchange: NewExchange) -> Exchange:
+        """Save the question and the reply's row in one commit. NotFound if the session is not the user's.
+
+        The session counts as active now; one without a title takes the exchange's.
+        """
+        ...
+
+    async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Keep what these replies have said so far, where they still are `streaming`."""
+        ...
+
+    async def finish(self, reply: FinalReply) -> bool:
+        """Keep a reply's last state; False, and nothing changed, if its row no longer had the status `over`.
+
+        Applied after every checkpoint of that reply that was handed over before it.
+        """
+        ...

@@ -1,0 +1,73 @@
+"""The seam: a transport brings the reply to one ChatRequest from wherever models live.
+
+Adding one touches `transports/<name>/`, one line of assembly and one rig of the contract suite.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from gateway.contract.events import Granularity, TransportEvent
+from gateway.contract.requests import ChatRequest
+
+EventStream = AsyncIterator[Sequence[TransportEvent]]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportInfo:
+    """name: what `mode` says on the wire ("sse", "mqtt"). granularity: what a reply is expected to be."""
+
+    name: str
+    granularity: Granularity
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """ok: a reply could start now. detail: one sentence; what is missing if not ok."""
+
+    ok: bool
+    detail: str
+
+
+class Transport(Protocol):
+    @property
+    def info(self) -> TransportInfo: ...
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Connection and background tasks, for as long as the block lasts; entered once."""
+        ...
+
+    def open(self, request: ChatRequest) -> AbstractAsyncContextManager[EventStream]:
+        """Start one reply and give its events.
+
+        The stream yields batches: all events of one network read as one sequence, never empty, the last
+        one ending with Done, after which it stops. Trouble is raised as TransportError (or ModelRefused
+        when the request itself is at fault), on entering or while iterating. Leaving the block IS the stop:
+        whatever the other side holds for this reply is freed, also when the task is cancelled. No transport
+        ever sleeps to look alive.
+        """
+        ...
+
+
+@runtime_checkable
+class AdmitsRequests(Protocol):
+    """A transport that knows at once whether a reply could start."""
+
+    def admit(self, model: str | None) -> TransportInfo:
+        """What a request for `model` would meet now; raises NoWorker, Unreachable, ... when nothing would."""
+        ...
+
+
+@runtime_checkable
+class ReportsHealth(Protocol):
+    async def health(self) -> Health:
+        """Ask the other side; never raises, answers within a few seconds."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    def models(self) -> Sequence[str]:
+        """Names that can be asked for, the default first, as last heard; empty while unknown."""
+        ...

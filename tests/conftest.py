@@ -1,0 +1,20 @@
+"""What every test has: one event loop flavour, and nothing left running behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left_over() -> AsyncIterator[None]:
+    """A test that leaves a task behind fails, whatever else it asserts."""
+    before = asyncio.all_tasks()
+    yield
+    left = {task for task in asyncio.all_tasks() - before if "TestRunner" not in repr(task.get_coro())}
+    assert not left, f"tasks left over: {left}"

@@ -1,0 +1,9 @@
+"""Which implementations the contract suites run against: a new one adds a line here."""
+
+from collections.abc import Callable
+
+from tests.contract.rigs import ScriptedRig, TransportRig
+
+RigFactory = Callable[[], TransportRig]
+
+TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig]

@@ -1,0 +1,90 @@
+"""Every transport with its real other side, so that one suite can be run against all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+from uuid import uuid4
+
+from gateway.contract.errors import Unreachable
+from gateway.contract.events import Delta, Done
+from gateway.contract.requests import ChatRequest, Turn
+from gateway.contract.transport import Transport
+from transports.scripted import ScriptedTransport, Step
+
+
+class TransportRig(Protocol):
+    """One transport and whoever answers it."""
+
+    name: str
+
+    def serving(self) -> AbstractAsyncContextManager[Transport]:
+        """The other side is up and the transport is inside its running()."""
+        ...
+
+    def request(self, text: str) -> ChatRequest:
+        """A request whose reply is exactly `text`."""
+        ...
+
+    def endless(self) -> ChatRequest:
+        """A request whose reply goes on until it is stopped; a peer of whole replies never answers it."""
+        ...
+
+    async def lose_peer(self) -> None:
+        """Kill the other side."""
+        ...
+
+    async def restore_peer(self) -> None:
+        """Bring the other side back; it takes requests when this returns."""
+        ...
+
+    async def idle(self) -> None:
+        """Return when the other side holds nothing for us any more; fail after 2 s."""
+        ...
+
+
+def chat_request(content: str) -> ChatRequest:
+    return ChatRequest(id=uuid4().hex, turns=[Turn("user", content)], deadline_s=20)
+
+
+ENDLESS = "go on for ever"
+
+
+def echo(request: ChatRequest) -> Iterable[Step]:
+    """A script: say the last turn back, a few characters at a time; go on for ever when asked to."""
+    text = request.turns[-1].content
+    if text == ENDLESS:
+        return [[Delta("on ")], [Delta("and on ")]]
+    return [*([Delta(text[at : at + 3])] for at in range(0, len(text), 3)), [Done("stop")]]
+
+
+class ScriptedRig:
+    name = "scripted"
+
+    def __init__(self) -> None:
+        self._there = True
+        self._transport = ScriptedTransport(self._script)
+
+    def _script(self, request: ChatRequest) -> Iterable[Step]:
+        return echo(request) if self._there else [Unreachable("the script was taken away")]
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Transport]:
+        async with self._transport.running():
+            yield self._transport
+
+    def request(self, text: str) -> ChatRequest:
+        return chat_request(text)
+
+    def endless(self) -> ChatRequest:
+        return chat_request(ENDLESS)
+
+    async def lose_peer(self) -> None:
+        self._there = False
+
+    async def restore_peer(self) -> None:
+        self._there = True
+
+    async def idle(self) -> None:
+        async with asyncio.timeout(2):
+            await self._transport.idle()

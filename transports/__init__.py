@@ -1,0 +1,1 @@
+"""Ways to bring a reply from where models live; each one implements gateway.contract.transport.Transport."""

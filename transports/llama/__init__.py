@@ -1,0 +1,1 @@
+"""A llama.cpp server over HTTP, real tokens; the only home of httpx."""

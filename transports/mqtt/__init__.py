@@ -1,0 +1,1 @@
+"""Workers and devices behind an MQTT broker."""
