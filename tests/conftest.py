@@ -1,6 +1,7 @@
-"""What every test has: one event loop flavour, and nothing left running behind it."""
+"""What every test has: asyncio, and nothing left running behind it."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,10 +12,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 async def no_task_is_left_over() -> AsyncIterator[None]:
     """A test that leaves a task behind fails, whatever else it asserts."""
     before = asyncio.all_tasks()
     yield
     left = {task for task in asyncio.all_tasks() - before if "TestRunner" not in repr(task.get_coro())}
     assert not left, f"tasks left over: {left}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+            item.fixturenames.append("no_task_is_left_over")

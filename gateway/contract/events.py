@@ -14,6 +14,7 @@ Granularity = Literal["token", "message"]
 Delivery = Literal["token", "chunked"]
 FinishReason = Literal["stop", "length", "tool_calls"]
 CancelReason = Literal["user_stop", "abandoned"]
+Reason = FinishReason | CancelReason | ErrorReason
 Status = Literal["streaming", "complete", "cancelled", "failed", "interrupted"]
 
 FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls"})
@@ -115,7 +116,7 @@ class Ending:
 class Finished:
     """The model came to its end."""
 
-    reason: FinishReason
+    reason: Reason
     ending: Ending
 
 
@@ -123,7 +124,7 @@ class Finished:
 class Cancelled:
     """Somebody stopped it, or nobody was left to read it."""
 
-    reason: CancelReason
+    reason: Reason
     ending: Ending
 
 
@@ -131,7 +132,7 @@ class Cancelled:
 class Failed:
     """It broke; what was said before that is kept."""
 
-    reason: ErrorReason
+    reason: Reason
     code: str
     message: str
     retryable: bool

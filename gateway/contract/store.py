@@ -105,8 +105,8 @@ class Checkpoint:
 class FinalReply:
     """A reply's last state.
 
-    over: the status its row must still have for this to be written. `streaming`, except that a stop while a
-    whole reply is paced rewrites `complete` to `cancelled` with the text that was shown.
+    over: which rows this may be written over: `streaming` ones only, or also `complete` ones, because a stop
+    while a whole reply is paced rewrites what was complete to `cancelled` with the text that was shown.
     """
 
     assistant_message_id: int
@@ -162,7 +162,7 @@ class MessageStore(Protocol):
     async def history(
         self, user_id: str, session_id: int, *, max_chars: int
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
-        """The session and its latest finished messages with text, oldest first, of together at most `max_chars`
+        """The session and its latest finished messages with text, oldest first, together at most `max_chars`
         characters; a message that would pass the bound is left out with all that are older."""
         ...
 
@@ -182,7 +182,7 @@ class MessageStore(Protocol):
         ...
 
     async def finish(self, reply: FinalReply) -> bool:
-        """Keep a reply's last state; False, and nothing changed, if its row no longer had the status `over`.
+        """Keep a reply's last state; False, with nothing changed, if its row may not be written `over`.
 
         Applied after every checkpoint of that reply that was handed over before it.
         """

@@ -1,1 +1,1 @@
-"""A llama.cpp server over HTTP, real tokens; the only home of httpx."""
+"""The transport to models behind HTTP: llama.cpp's server and what speaks its OpenAI-compatible API."""

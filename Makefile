@@ -1,0 +1,48 @@
+# `make demo` and `make test` need Python 3.11 or newer and make; everything else they install into .venv.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+
+.PHONY: demo test check fmt live bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: .venv/installed ## Start everything on this machine: gateway, broker, llama.cpp with a small model, a worker
+	@exec $(BIN)/sluice demo
+
+test: .venv/installed ## Run the tests, with real servers where the machine has them
+	@$(BIN)/pytest -rs
+
+live: .venv/installed ## Run the tests that talk to real servers; a missing server is a failure
+	@REQUIRE_LIVE=1 $(BIN)/pytest -m live
+
+check: .venv/installed ## Formatting, lint, types and tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -rs
+
+fmt: .venv/installed ## Format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/installed ## Measure beside nginx and a naive relay: benchmarks/README.md
+	$(BIN)/python benchmarks/run.py
+
+lock: .venv/installed ## Pin everything again, with hashes and without naming a host (needs uv)
+	uv pip compile --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--python-version 3.11 --universal --all-extras -o requirements.lock pyproject.toml
+
+clean: ## Remove what was built
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
+
+.venv/installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "'$(PYTHON) -m venv' failed: on Debian and Ubuntu install python3-venv"; exit 1; }
+	@echo "installing into .venv (once; about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,138 @@
+"""Starting and ending the programs of a run: pinned to a CPU, on loopback, never left behind."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness.machine import process_tree
+
+SOURCES = Path(__file__).parent.parent / "src"
+BINARIES = Path(__file__).parent.parent / "bin"
+PARTS = {
+    "upstream": ("upstream.c", "marker.c", "schedule.c"),
+    "loadgen": ("loadgen.c", "sse.c"),
+    "worker": ("worker.c", "mqtt.c", "marker.c", "schedule.c"),
+}
+
+
+class Unavailable(Exception):
+    """Something that a run needs is missing or did not start; one sentence."""
+
+
+def find_program(name: str) -> str | None:
+    """A program's path; system servers are often installed where only root looks."""
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def compile_parts() -> None:
+    """Build what is missing or older than its sources. Raises Unavailable without gcc or when it fails."""
+    newest_source = max(path.stat().st_mtime for path in SOURCES.iterdir())
+    for part, sources in PARTS.items():
+        binary = BINARIES / part
+        if binary.exists() and binary.stat().st_mtime > newest_source:
+            continue
+        compiler = find_program("gcc")
+        if compiler is None:
+            raise Unavailable(
+                "gcc is not installed, and the load generator and the fake model are written in C"
+            )
+        BINARIES.mkdir(exist_ok=True)
+        command = [
+            compiler,
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-o",
+            str(binary),
+            *(str(SOURCES / name) for name in sources),
+        ]
+        if subprocess.run(command, timeout=120).returncode:
+            raise Unavailable(f"gcc could not build {part}")
+
+
+def pinned(cpu: int, command: Sequence[str]) -> list[str]:
+    return ["taskset", "--cpu-list", str(cpu), *command]
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], *, cpu: int, log: Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The program, on one CPU and in a session of its own, until the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            pinned(cpu, command), cwd=cwd, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    family = process_tree(process.pid)
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pid in family[1:]:  # children that outlived it
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def wait_until(
+    ready: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path, *, deadline_s: float
+) -> None:
+    """Raises Unavailable with the end of the log when the process ends or is not ready in time."""
+    give_up_at = time.monotonic() + deadline_s
+    while not ready():
+        if process.poll() is not None:
+            raise Unavailable(f"it ended with code {process.returncode}: {last_line(log)}")
+        if time.monotonic() > give_up_at:
+            raise Unavailable(f"{what} within {deadline_s:.0f} s: {last_line(log)}")
+        time.sleep(0.05)
+
+
+def port_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def refuse_taken_port(port: int) -> None:
+    """Raises Unavailable when somebody listens there already: their figures would be taken for ours."""
+    if port_open(port):
+        raise Unavailable(f"port {port} is taken; is another benchmark running?")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "its log is empty"
+
+
+def run_until_signal(main: Callable[[], int]) -> None:
+    """End the program with main's exit code; SIGINT and SIGTERM unwind it, so that nothing is left behind."""
+    # A shell starts background programs with SIGINT ignored, hence both by name.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; everything that was started has ended")

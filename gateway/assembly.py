@@ -1,0 +1,126 @@
+"""Settings become a gateway: the one module that sees every part."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from uuid import uuid4
+
+from transports.mqtt.transport import MqttTransport
+
+from gateway.contract.transport import Transport
+from gateway.core.conversations import Conversations, Limits
+from gateway.core.pacing import Pace
+from gateway.core.runs import Runs
+from gateway.core.selector import Selector
+from gateway.journals.memory import MemoryJournal
+from gateway.settings import Settings
+from gateway.store.sql_store import SqlStore
+from gateway.web.app import create_app
+from gateway.web.asgi import App
+from gateway.web.event_stream import Pulse
+from gateway.web.gateway import Gateway
+from transports.llama.transport import LlamaTransport
+from transports.mqtt.link import BrokerAddress
+
+log = logging.getLogger("sluice")
+
+MIN_BODY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The ASGI application, and what the server that runs it has to know."""
+
+    app: App
+    runs: Runs
+
+
+def assemble(settings: Settings) -> Assembled:
+    """Build the gateway these settings describe; nothing is opened before the application's lifespan."""
+    transports = transports_of(settings)
+    store = SqlStore(settings.database_url)
+    runs = Runs(MemoryJournal(), grace_s=settings.resume_grace_s)
+    selector = Selector(
+        transports, settings.llm_comm_mode, refuse_unknown_models=settings.unknown_model == "refuse"
+    )
+    conversations = Conversations(
+        store,
+        runs,
+        selector,
+        Limits(deadline_s=settings.reply_deadline_s, history_max_chars=settings.history_max_chars),
+        new_id=lambda: uuid4().hex,
+        clock=time.monotonic,
+    )
+    pulse = Pulse(settings.sse_ping_s)
+    gateway = Gateway(
+        conversations=conversations,
+        runs=runs,
+        store=store,
+        modes=selector,
+        pulse=pulse,
+        pace=Pace(size=settings.chunk_size, delay_s=settings.chunk_delay_s),
+        max_content_chars=settings.max_content_chars,
+        # A character is at most twelve bytes of JSON (a pair of \\u escapes).
+        max_body_bytes=max(MIN_BODY_BYTES, 12 * settings.max_content_chars),
+        version=version("sluice-gateway"),
+    )
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(store.running())
+            swept = await store.sweep()
+            if swept:
+                log.warning(
+                    "%d replies were cut off when the gateway last ended; they are interrupted", swept
+                )
+            for transport in transports.values():
+                await stack.enter_async_context(transport.running())
+            await stack.enter_async_context(runs.running())
+            beating = await stack.enter_async_context(asyncio.TaskGroup())
+            task = beating.create_task(pulse.run())
+            stack.callback(task.cancel)
+            yield
+
+    app = create_app(gateway, lifespan, allow_open=settings.allow_open, cors_origins=settings.cors_origins)
+    return Assembled(app, runs)
+
+
+def transports_of(settings: Settings) -> dict[str, Transport]:
+    """Every transport that these settings make possible, by its mode."""
+    transports: dict[str, Transport] = {
+        "sse": LlamaTransport(
+            settings.llm_server_url,
+            api_key=settings.llm_api_key or None,
+            idle_s=settings.llm_idle_s,
+            connect_s=settings.llm_connect_s,
+        )
+    }
+    if settings.mqtt_broker_host:
+        transports["mqtt"] = MqttTransport(
+            broker_of(settings),
+            gateway_name=settings.gateway_name,
+            root=settings.mqtt_topic_root,
+            idle_s=settings.idle_s,
+            queue_max=settings.queue_max,
+            max_payload=settings.mqtt_max_payload,
+        )
+    return transports
+
+
+def broker_of(settings: Settings) -> BrokerAddress:
+    return BrokerAddress(
+        host=settings.mqtt_broker_host,
+        port=settings.mqtt_broker_port,
+        username=settings.mqtt_username or None,
+        password=settings.mqtt_password or None,
+        tls=settings.mqtt_tls,
+        ca_file=settings.mqtt_ca_file or None,
+        cert_file=settings.mqtt_cert_file or None,
+        key_file=settings.mqtt_key_file or None,
+        protocol=settings.mqtt_protocol,
+    )

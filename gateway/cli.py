@@ -1,0 +1,121 @@
+"""The command `sluice`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from gateway.logs import configure_logs
+from gateway.settings import Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    name="sluice",
+    help="One chat endpoint in front of language models that answer over HTTP or over MQTT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    _take_signals()
+    try:
+        app()
+    except SettingsError as error:
+        _fail(str(error))
+
+
+@app.command()
+def serve() -> None:
+    """Run the gateway with the settings of the environment and `.env`."""
+    settings = _settings()
+    from gateway import serve as serving
+
+    listener = serving.listen(settings)
+
+    async def say_listening() -> None:
+        serving.log.info("listening on %s (mode %s)", serving.url_of(listener), settings.llm_comm_mode)
+
+    _run(serving.serve(settings, listener, say_listening))
+
+
+@app.command()
+def demo() -> None:
+    """Run everything embedded: gateway, MQTT broker, a real llama.cpp with a small model, and one worker."""
+    settings = _settings(mqtt_broker_host="127.0.0.1")
+    from gateway.demo import run_demo
+
+    _run(run_demo(settings))
+
+
+@app.command()
+def worker(
+    name: Annotated[str, typer.Option(help="1 to 64 of A-Z a-z 0-9 _ . -; also the MQTT client id.")],
+    llm_url: Annotated[str, typer.Option(help="The llama.cpp server to serve.")] = "",
+    broker: Annotated[str, typer.Option(help="HOST or HOST:PORT; else MQTT_BROKER_HOST and _PORT.")] = "",
+    max_concurrent: Annotated[
+        int, typer.Option("--max", min=0, help="0: as many as llama.cpp has slots.")
+    ] = 0,
+) -> None:
+    """Serve a llama.cpp server to gateways over MQTT."""
+    overrides: dict[str, object] = {}
+    if broker:
+        host, _, port = broker.partition(":")
+        overrides |= {"mqtt_broker_host": host, **({"mqtt_broker_port": port} if port else {})}
+    if llm_url:
+        overrides["llm_server_url"] = llm_url
+    settings = _settings(**overrides)
+    if not settings.mqtt_broker_host:
+        _fail("A worker needs a broker: --broker HOST:PORT, or MQTT_BROKER_HOST.")
+    from gateway.worker import run_worker
+
+    _run(run_worker(settings, name, max_concurrent))
+
+
+@app.command()
+def chat(
+    question: Annotated[
+        list[str] | None, typer.Argument(help="Ask this and leave; without it, talk.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8000",
+    session: Annotated[int | None, typer.Option(help="Go on with this session.")] = None,
+) -> None:
+    """Talk to a gateway. Ctrl-C stops the reply; Ctrl-C again leaves."""
+    from gateway.terminal_chat import TerminalChat
+
+    talk = TerminalChat(url, session)
+    raise typer.Exit(talk.ask(" ".join(question)) if question else talk.run())
+
+
+def _settings(**overrides: object) -> Settings:
+    settings = load_settings(**overrides)
+    configure_logs(settings.log_level, settings.log_format)
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    from gateway.event_loop import event_loop_factory
+
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        try:
+            runner.run(work)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _take_signals() -> None:
+    """Let SIGINT and SIGTERM end us also where a shell started us with them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"sluice: {message}", err=True)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

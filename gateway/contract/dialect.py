@@ -1,0 +1,24 @@
+"""The seam to frontends: a dialect writes reader events as the frames that one kind of client understands."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.contract.events import ReaderEvent
+
+
+class Encoder(Protocol):
+    """One reader's encoder; it may remember what it has written."""
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        """Whole SSE frames for the event, in order, or none if this dialect keeps silent about it.
+
+        Deltas may be told together: `frames(Delta("a"))` then `frames(Delta("b"))` means the same to the
+        client as `frames(Delta("ab"))`.
+        """
+        ...
+
+
+class Dialect(Protocol):
+    name: str
+
+    def encoder(self) -> Encoder: ...

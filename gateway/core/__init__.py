@@ -1,0 +1,1 @@
+"""What Sluice does, in asyncio and the contract's words: it knows no HTTP, no SQL and no MQTT."""

@@ -1,0 +1,193 @@
+"""The answer to one saved question: made, kept in the store, and only then told to be over."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from gateway.contract.errors import StorageFailed
+from gateway.contract.events import (
+    Cancelled,
+    Delivery,
+    Delta,
+    Ending,
+    Failed,
+    Finished,
+    ReaderEvent,
+    Started,
+    Terminal,
+)
+from gateway.contract.requests import ChatRequest
+from gateway.contract.store import Exchange, FinalReply, MessageStore, StoredError
+from gateway.contract.transport import Transport, TransportInfo
+from gateway.core.pacing import Pace, pieces
+from gateway.core.replies import Reply, generate
+from gateway.core.runs import Outcome, Run
+
+log = logging.getLogger("sluice.replies")
+
+STORAGE_RETRY_S = 5.0
+
+
+class Answer:
+    """clock: seconds, monotonic."""
+
+    def __init__(
+        self,
+        stream_id: str,
+        exchange: Exchange,
+        expected: TransportInfo,
+        store: MessageStore,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._stream_id = stream_id
+        self._exchange = exchange
+        self._expected = expected
+        self._store = store
+        self._clock = clock
+        self._sleep = sleep
+        self._reply = Reply(clock)
+        # While a whole reply is paced: its outcome, which is kept already, and how much of it was shown.
+        self._kept: Outcome | None = None
+        self._shown_chars = 0
+
+    async def make(self, run: Run, transport: Transport, request: ChatRequest, pace: Pace | None) -> None:
+        """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
+        await run.journal.append([self._started()])
+        whole = await generate(transport, request, self._reply, run.journal)
+        assert self._reply.done is not None  # noqa: S101 - generate's promise
+        outcome = Outcome("complete", self._reply.done.reason)
+        if whole and pace is not None and pace.delay_s > 0:
+            final = self._final(outcome)
+            self._kept = outcome
+            await self._write(final)
+            await self._show(run, whole, pace)
+        elif whole:
+            await run.journal.append(whole)
+        run.settle(outcome)
+
+    async def conclude(self, run: Run) -> Outcome:
+        """Keep what came of the run, tell its readers, and give the outcome that was true in the end."""
+        assert run.outcome is not None  # noqa: S101 - Runs concludes settled runs only
+        outcome = run.outcome
+        if self._kept is not None and outcome.reason != "user_stop":
+            # Paced to the end, or left alone while it was paced: the row is complete and stays so.
+            outcome = self._kept
+            rest = self._reply.text[self._shown_chars :]
+            if rest:
+                await run.journal.append([Delta(rest)])
+            self._shown_chars += len(rest)
+        else:
+            try:
+                await self.keep(outcome)
+            except StorageFailed as error:
+                outcome = Outcome("failed", "storage_failed", error)
+        await run.journal.append([self._terminal(outcome)])
+        self._log_line(outcome)
+        return outcome
+
+    async def keep(self, outcome: Outcome) -> None:
+        """Write the reply's last state, trying for 5 s while the database refuses; then StorageFailed."""
+        await self._write(self._final(outcome))
+
+    async def _write(self, final: FinalReply) -> None:
+        give_up_at = self._clock() + STORAGE_RETRY_S
+        pause_s = 0.05
+        while True:
+            try:
+                if not await self._store.finish(final):
+                    log.warning("stream %s: its row was ended or deleted by somebody else", self._stream_id)
+                return
+            except StorageFailed:
+                if self._clock() >= give_up_at:
+                    raise
+            await self._sleep(pause_s)
+            pause_s = min(2 * pause_s, 1.0)
+
+    async def _show(self, run: Run, whole: Sequence[ReaderEvent], pace: Pace) -> None:
+        for event in whole:
+            if not isinstance(event, Delta):
+                await run.journal.append([event])
+                continue
+            for piece in pieces(event.text, pace):
+                if self._shown_chars:
+                    await self._sleep(pace.delay_s)
+                await run.journal.append([Delta(piece)])
+                self._shown_chars += len(piece)
+
+    @property
+    def _text(self) -> str:
+        return self._reply.text if self._kept is None else self._reply.text[: self._shown_chars]
+
+    @property
+    def _delivery(self) -> Delivery:
+        done = self._reply.done
+        granularity = self._expected.granularity if done is None else done.granularity
+        return "token" if granularity == "token" else "chunked"
+
+    @property
+    def _model(self) -> str | None:
+        return None if self._reply.done is None else self._reply.done.model
+
+    def _started(self) -> Started:
+        return Started(
+            stream_id=self._stream_id,
+            session_id=self._exchange.session_id,
+            session_key=self._exchange.session_key,
+            user_message_id=self._exchange.user_message_id,
+            assistant_message_id=self._exchange.assistant_message_id,
+            mode=self._expected.name,
+            delivery=self._delivery,
+        )
+
+    def _final(self, outcome: Outcome) -> FinalReply:
+        reply = self._reply
+        return FinalReply(
+            assistant_message_id=self._exchange.assistant_message_id,
+            status=outcome.status,
+            reason=outcome.reason,
+            content=self._text,
+            delivery=self._delivery,
+            mode=self._expected.name,
+            reasoning=reply.reasoning,
+            tool_calls=reply.tool_calls,
+            model=self._model,
+            usage=reply.usage,
+            ttft_ms=reply.ttft_ms,
+            error=None if outcome.error is None else StoredError(outcome.error.code, str(outcome.error)),
+            over="streaming" if self._kept is None else "complete",
+        )
+
+    def _terminal(self, outcome: Outcome) -> Terminal:
+        ending = Ending(
+            assistant_message_id=self._exchange.assistant_message_id,
+            full_content=self._text,
+            mode=self._expected.name,
+            delivery=self._delivery,
+            model=self._model,
+            usage=self._reply.usage,
+            ttft_ms=self._reply.ttft_ms,
+            tokens_per_s=self._reply.tokens_per_s,
+        )
+        error = outcome.error
+        if error is not None:
+            return Failed(outcome.reason, error.code, str(error), error.retryable, ending)
+        if outcome.status == "cancelled":
+            return Cancelled(outcome.reason, ending)
+        return Finished(outcome.reason, ending)
+
+    def _log_line(self, outcome: Outcome) -> None:
+        error = outcome.error
+        log.log(
+            logging.INFO if error is None else logging.WARNING,
+            "stream %s session %s mode %s: %s (%s), %d characters, first after %s ms%s",
+            self._stream_id,
+            self._exchange.session_key,
+            self._expected.name,
+            outcome.status,
+            outcome.reason,
+            len(self._text),
+            self._reply.ttft_ms,
+            "" if error is None else f": {error.code}: {error}",
+        )

@@ -1,0 +1,142 @@
+"""One reply, from the first event of its transport to the last."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeGuard
+
+from gateway.contract.errors import ProtocolViolation, TimedOut
+from gateway.contract.events import (
+    Delta,
+    Done,
+    Progress,
+    ReaderEvent,
+    Reasoning,
+    ToolCall,
+    TransportEvent,
+    Usage,
+)
+from gateway.contract.journal import JournalWriter
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Transport
+
+
+class Reply:
+    """What a transport has said so far, and when it began. clock: seconds, monotonic."""
+
+    __slots__ = ("_clock", "_reasoning", "_texts", "asked_at", "done", "first_at", "tool_calls", "usage")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._texts: list[str] = []
+        self._reasoning: list[str] = []
+        self.tool_calls: list[ToolCall] = []
+        self.usage: Usage | None = None
+        self.done: Done | None = None
+        self.asked_at = clock()
+        self.first_at: float | None = None
+
+    @property
+    def text(self) -> str:
+        if len(self._texts) > 1:
+            self._texts = ["".join(self._texts)]
+        return self._texts[0] if self._texts else ""
+
+    @property
+    def reasoning(self) -> str | None:
+        return "".join(self._reasoning) or None
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """From the question to the first thing there was to see."""
+        return None if self.first_at is None else round((self.first_at - self.asked_at) * 1000, 1)
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """As the model server measured it, else as it looked from here; None if nobody counted tokens."""
+        if self.usage is None or self.first_at is None:
+            return None
+        if self.usage.tokens_per_s is not None:
+            return round(self.usage.tokens_per_s, 1)
+        elapsed_s = self._clock() - self.first_at
+        return round(self.usage.completion_tokens / elapsed_s, 1) if elapsed_s > 0 else None
+
+    def take(self, batch: Sequence[TransportEvent]) -> list[ReaderEvent]:
+        """Note what was said and give what a reader shall hear of it.
+
+        Deltas that came together become one, but the reply's very first stays alone.
+        """
+        was_silent = self.first_at is None
+        heard = [event for event in batch if self._note(event)]
+        if len(heard) < 2:
+            return heard
+        if not was_silent:
+            return merge_deltas(heard)
+        alone = next((n for n, event in enumerate(heard, 1) if not isinstance(event, Progress)), len(heard))
+        return [*heard[:alone], *merge_deltas(heard[alone:])]
+
+    def _note(self, event: TransportEvent) -> TypeGuard[ReaderEvent]:
+        """Keep what the event says; whether it is for a reader's ears."""
+        if isinstance(event, Delta):
+            self._texts.append(event.text)
+        elif isinstance(event, Done):
+            self.done = event
+            return False
+        elif isinstance(event, Usage):
+            self.usage = event
+            return False
+        elif isinstance(event, Progress):
+            return True
+        elif isinstance(event, Reasoning):
+            self._reasoning.append(event.text)
+        else:
+            self.tool_calls.append(event)
+        if self.first_at is None:
+            self.first_at = self._clock()
+        return True
+
+
+async def generate(
+    transport: Transport, request: ChatRequest, reply: Reply, journal: JournalWriter
+) -> Sequence[ReaderEvent]:
+    """Let the transport answer: into `reply` all of it, into the journal what it says as it says it.
+
+    A reply that arrives in one piece is not shown here but returned, for the caller to keep and to pace.
+    Raises TransportError or ModelRefused; what was said until then is in `reply`.
+    """
+    try:
+        async with asyncio.timeout(request.deadline_s) as deadline, transport.open(request) as stream:
+            async for batch in stream:
+                heard = reply.take(batch)
+                if reply.done is not None and reply.done.granularity == "message":
+                    return heard
+                if heard:
+                    await journal.append(heard)
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise TimedOut(f"The reply took longer than {request.deadline_s:g} s.") from error
+    if reply.done is None:
+        raise ProtocolViolation("The reply broke off without an end.")
+    return ()
+
+
+def merge_deltas(events: Sequence[ReaderEvent]) -> list[ReaderEvent]:
+    """The same text in the same order, with neighbouring deltas of a kind joined into one."""
+    merged: list[ReaderEvent] = []
+    texts: list[str] = []
+    kind: type[Delta] | type[Reasoning] = Delta
+    for event in events:
+        if isinstance(event, Delta | Reasoning):
+            if texts and type(event) is not kind:
+                merged.append(kind("".join(texts)))
+                texts.clear()
+            kind = type(event)
+            texts.append(event.text)
+            continue
+        if texts:
+            merged.append(kind("".join(texts)))
+            texts.clear()
+        merged.append(event)
+    if texts:
+        merged.append(kind("".join(texts)))
+    return merged

@@ -1,0 +1,215 @@
+"""Owns the tasks in which replies are made: start, follow, stop, abandon, drain."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.contract.errors import Draining, GatewayError, NotFound
+from gateway.contract.events import Reason, Status
+from gateway.contract.journal import Journal, JournalReader, JournalWriter
+
+log = logging.getLogger("sluice.runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a reply ended: its row's status, the reason from the closed list, and the error if there is one."""
+
+    status: Status
+    reason: Reason
+    error: GatewayError | None = None
+
+
+USER_STOP = Outcome("cancelled", "user_stop")
+ABANDONED = Outcome("cancelled", "abandoned")
+SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped before the reply ended."))
+
+
+class Run:
+    """One reply in the making. Ends once: the first to settle it decides how.
+
+    resumable: readers may leave and come back; otherwise the last one to leave ends it.
+    """
+
+    __slots__ = (
+        "_interruptible",
+        "_leave_timer",
+        "_readers",
+        "_task",
+        "ended",
+        "journal",
+        "outcome",
+        "resumable",
+        "stream_id",
+        "user_id",
+    )
+
+    def __init__(self, stream_id: str, user_id: str, *, resumable: bool, journal: JournalWriter) -> None:
+        self.stream_id = stream_id
+        self.user_id = user_id
+        self.resumable = resumable
+        self.journal = journal
+        self.outcome: Outcome | None = None
+        self.ended = asyncio.Event()
+        self._interruptible = False
+        self._readers = 0
+        self._leave_timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def settle(self, outcome: Outcome) -> bool:
+        """Decide how this run ends; False if that was decided before. Work that can be interrupted is."""
+        if self.outcome is not None:
+            return False
+        self.outcome = outcome
+        if self._interruptible and self._task is not None:
+            self._task.cancel()
+        return True
+
+    async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`; if somebody settles the run meanwhile, it is cancelled and this returns."""
+        if self.outcome is not None:
+            work.close()
+            return
+        self._interruptible = True
+        try:
+            await work
+        except asyncio.CancelledError:
+            ours = self.outcome is not None
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a coroutine runs in a task
+            if not ours or task.uncancel() > 0:
+                raise
+        finally:
+            self._interruptible = False
+
+
+Work = Callable[[Run], Coroutine[Any, Any, None]]
+Conclusion = Callable[[Run], Awaitable[Outcome]]
+BROKEN = Outcome(
+    "failed", "upstream_error", GatewayError("The gateway failed on this reply; its log says why.")
+)
+
+
+class Runs:
+    """grace_s: how long a resumable reply goes on without a reader."""
+
+    def __init__(self, journal: Journal, *, grace_s: float) -> None:
+        self._journal = journal
+        self._grace_s = grace_s
+        self._running: dict[str, Run] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self.draining = False
+
+    def __len__(self) -> int:
+        """How many replies are in the making."""
+        return len(self._running)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                yield
+            finally:
+                self.draining = True
+                for run in list(self._running.values()):
+                    run.settle(SHUTDOWN)
+
+    def refuse_if_draining(self) -> None:
+        if self.draining:
+            raise Draining("The gateway is stopping; ask again in a moment.", retry_after_s=2)
+
+    def start(
+        self, stream_id: str, user_id: str, work: Work, conclude: Conclusion, *, resumable: bool
+    ) -> Run:
+        """Let `work` make the reply in a task of its own.
+
+        `work` settles the run when the reply is whole; what it raises settles it as failed. Then, with the
+        outcome fixed and safe from further stops, `conclude` keeps the reply, appends the terminal event and
+        gives the outcome that was true in the end.
+        Follow the new run before the next await: it may end soon, and then it is forgotten.
+        """
+        self.refuse_if_draining()
+        assert self._tasks is not None, "Runs.start outside of running()"  # noqa: S101 - a bug of assembly
+        run = Run(stream_id, user_id, resumable=resumable, journal=self._journal.open(stream_id))
+        self._running[stream_id] = run
+        run._task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
+        return run
+
+    def find(self, stream_id: str, user_id: str) -> Run:
+        """The run in the making; NotFound if there is none or it is somebody else's."""
+        run = self._running.get(stream_id)
+        if run is None or run.user_id != user_id:
+            raise NotFound("There is no such stream.")
+        return run
+
+    @contextmanager
+    def reading(self, run: Run, after: int = 0) -> Iterator[JournalReader]:
+        """Follow a run as one of its readers; the last to leave ends it, or starts its grace."""
+        reader = self._journal.follow(run.stream_id, after)
+        run._readers += 1
+        if run._leave_timer is not None:
+            run._leave_timer.cancel()
+            run._leave_timer = None
+        try:
+            yield reader
+        finally:
+            run._readers -= 1
+            if run._readers == 0 and run.outcome is None:
+                self._deserted(run)
+
+    async def stop(self, stream_id: str, user_id: str) -> Outcome:
+        """End a run as its user wants it; returns when its end is kept and told."""
+        run = self.find(stream_id, user_id)
+        run.settle(USER_STOP)
+        await run.ended.wait()
+        assert run.outcome is not None  # noqa: S101 - settled above, by us or before us
+        return run.outcome
+
+    async def drain(self, within_s: float, hurry: asyncio.Event) -> None:
+        """Take nothing new; after `within_s` seconds, or at `hurry`, end what still runs as `shutdown`."""
+        self.draining = True
+        if not self._running:
+            return
+        async with asyncio.TaskGroup() as group:
+            hurried = group.create_task(hurry.wait())
+            emptied = group.create_task(self._emptied())
+            await asyncio.wait({hurried, emptied}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            for run in list(self._running.values()):
+                run.settle(SHUTDOWN)
+            await emptied
+            hurried.cancel()
+
+    async def _emptied(self) -> None:
+        while self._running:
+            await next(iter(self._running.values())).ended.wait()
+
+    def _deserted(self, run: Run) -> None:
+        if not run.resumable:
+            run.settle(ABANDONED)
+            return
+        loop = asyncio.get_running_loop()
+        run._leave_timer = loop.call_later(self._grace_s, run.settle, ABANDONED)
+
+    async def _own(self, run: Run, work: Work, conclude: Conclusion) -> None:
+        # Here a task ends: a bug in one reply must not take the others along.
+        try:
+            await run.interruptible(work(run))
+        except GatewayError as error:
+            run.settle(Outcome("failed", error.reason, error))
+        except Exception:
+            log.exception("stream %s broke", run.stream_id)
+            run.settle(BROKEN)
+        try:
+            run.outcome = await conclude(run)
+        except Exception:
+            log.exception("stream %s could not be concluded", run.stream_id)
+        finally:
+            if run._leave_timer is not None:
+                run._leave_timer.cancel()
+            del self._running[run.stream_id]
+            run.journal.close()
+            run.ended.set()
+            self._journal.forget(run.stream_id)

@@ -1,0 +1,108 @@
+"""The unified dialect: `data:` frames of typed JSON objects, `metadata` first, `done` or `error` last."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.contract.events import (
+    Cancelled,
+    Delta,
+    Ending,
+    Failed,
+    Finished,
+    Progress,
+    ReaderEvent,
+    Reasoning,
+    Started,
+    ToolCall,
+    Usage,
+)
+from gateway.dialects.frame import data_frame, json_bytes
+
+
+class Lam:
+    name = "lam"
+
+    def encoder(self) -> "Lam":
+        return self
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Delta):
+            # The one frame that is written for every token: no dict in between.
+            return (b'data: {"type":"chunk","content":' + json_bytes(event.text) + b"}\n\n",)
+        return (data_frame(json_bytes(as_json(event))),)
+
+
+def as_json(event: ReaderEvent) -> dict[str, Any]:
+    """The event as the unified stream tells it; what is unknown is left out, never null."""
+    match event:
+        case Delta(text):
+            return {"type": "chunk", "content": text}
+        case Reasoning(text):
+            return {"type": "reasoning", "content": text}
+        case ToolCall(id_, name, arguments):
+            return {"type": "tool_call", "id": id_, "name": name, "args": arguments}
+        case Progress():
+            return {"type": "progress", **_progress(event)}
+        case Started():
+            return {"type": "metadata", **_started(event)}
+        case Finished() | Cancelled():
+            return {"type": "done", "reason": event.reason, **_ending(event.ending)}
+        case Failed():
+            return {
+                "type": "error",
+                "message": event.message,
+                "code": event.code,
+                "reason": event.reason,
+                "retryable": event.retryable,
+                **_ending(event.ending),
+            }
+
+
+def usage_json(usage: Usage) -> dict[str, int]:
+    """Token counts by the names every API of the field gives them."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _started(event: Started) -> dict[str, Any]:
+    told = {
+        "session_id": event.session_id,
+        "user_message_id": event.user_message_id,
+        "assistant_message_id": event.assistant_message_id,
+        "session_key": event.session_key,
+        "stream_id": event.stream_id,
+        "mode": event.mode,
+        "delivery": event.delivery,
+    }
+    return told if event.resume_url is None else {**told, "resume_url": event.resume_url}
+
+
+def _progress(event: Progress) -> dict[str, Any]:
+    told = {
+        "phase": event.phase,
+        "position": event.position,
+        "processed": event.processed,
+        "total": event.total,
+    }
+    return _known(told)
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    told = {
+        "assistant_message_id": ending.assistant_message_id,
+        "full_content": ending.full_content,
+        "mode": ending.mode,
+        "delivery": ending.delivery,
+        "model": ending.model,
+        "usage": None if ending.usage is None else usage_json(ending.usage),
+        "ttft_ms": ending.ttft_ms,
+        "tokens_per_s": ending.tokens_per_s,
+    }
+    return _known(told)
+
+
+def _known(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if value is not None}

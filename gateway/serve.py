@@ -1,0 +1,68 @@
+"""One gateway process from its settings to its last log line."""
+
+import asyncio
+import gc
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+
+from gateway.assembly import assemble
+from gateway.server import Server
+from gateway.settings import Settings, SettingsError
+
+log = logging.getLogger("sluice.server")
+
+BACKLOG = 4096
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket; SettingsError if the address cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"HOST={settings.host} PORT={settings.port} cannot be used: {error.strerror}; choose another PORT"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(
+    settings: Settings, listener: socket.socket, when_listening: Callable[[], Awaitable[None]]
+) -> None:
+    """Serve on `listener` until a signal ends it; `when_listening` runs beside once requests are taken."""
+    assembled = assemble(settings)
+
+    async def drain(hurry: asyncio.Event) -> None:
+        await assembled.runs.drain(settings.drain_s, hurry)
+
+    config = uvicorn.Config(
+        assembled.app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )
+    server = Server(config, drain, when_listening)
+    # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+    await server.serve([listener])

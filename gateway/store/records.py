@@ -1,0 +1,75 @@
+"""Between rows and the records of the contract, both ways."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from gateway.contract.events import ToolCall, Usage
+from gateway.contract.store import FinalReply, StoredError, StoredMessage, StoredSession
+from gateway.store.columns import storable
+
+
+def stored_session(row: Row[Any]) -> StoredSession:
+    return StoredSession(
+        id=row.id,
+        uuid=row.uuid,
+        key=row.key,
+        user_id=row.user_id,
+        title=row.title,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def stored_message(row: Row[Any]) -> StoredMessage:
+    usage = None
+    if row.total_tokens is not None:
+        usage = Usage(row.prompt_tokens, row.completion_tokens, row.total_tokens, row.tokens_per_s)
+    error = None
+    if row.error_code is not None:
+        error = StoredError(row.error_code, row.error_message)
+    return StoredMessage(
+        id=row.id,
+        uuid=row.uuid,
+        session_id=row.session_id,
+        role=row.role,
+        content=row.content,
+        status=row.status,
+        created_at=row.created_at,
+        reason=row.reason,
+        usage=usage,
+        ttft_ms=row.ttft_ms,
+        delivery=row.delivery,
+        mode=row.mode,
+        model=row.model,
+        stream_id=row.stream_id,
+        reasoning=row.reasoning,
+        tool_calls=tuple(ToolCall(**call) for call in row.tool_calls or ()),
+        error=error,
+    )
+
+
+def final_values(reply: FinalReply) -> dict[str, Any]:
+    """What the last state of a reply puts into its row, by column."""
+    usage, error = reply.usage, reply.error
+    return {
+        "status": reply.status,
+        "reason": reply.reason,
+        "content": reply.content,
+        "reasoning": reply.reasoning,
+        "tool_calls": [_tool_call(call) for call in reply.tool_calls] or None,
+        "delivery": reply.delivery,
+        "mode": reply.mode,
+        "model": reply.model,
+        "prompt_tokens": usage and usage.prompt_tokens,
+        "completion_tokens": usage and usage.completion_tokens,
+        "total_tokens": usage and usage.total_tokens,
+        "tokens_per_s": usage and usage.tokens_per_s,
+        "ttft_ms": reply.ttft_ms,
+        "error_code": error and error.code,
+        "error_message": error and error.message,
+    }
+
+
+def _tool_call(call: ToolCall) -> dict[str, str]:
+    return {"id": storable(call.id), "name": storable(call.name), "arguments": storable(call.arguments)}

@@ -1,0 +1,189 @@
+"""The MessageStore in a SQL database: reads go straight there, changes go through the writer."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.errors import NotFound, StorageFailed
+from gateway.contract.store import (
+    Checkpoint,
+    Exchange,
+    FinalReply,
+    NewExchange,
+    StoredMessage,
+    StoredSession,
+)
+from gateway.store import migrations
+from gateway.store.engine import Synchronous, open_database, storage_failures
+from gateway.store.records import stored_message, stored_session
+from gateway.store.tables import messages, sessions
+from gateway.store.writer import Writer
+from gateway.store.writes import Writes
+
+READ_DEADLINE_S = 5.0
+HISTORY_PAGE = 100
+MAX_ID = 2**63 - 1
+
+
+def draw_session_key(user_id: str) -> str:
+    return f"{user_id}-{secrets.token_hex(3)}"
+
+
+class SqlStore:
+    """database_url: SQLAlchemy's, with an asynchronous driver, such as `sqlite+aiosqlite:///sluice.db`;
+    ValueError if it cannot be used. synchronous: SQLite's; FULL also survives a loss of power.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        synchronous: Synchronous = "NORMAL",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        draw_key: Callable[[str], str] = draw_session_key,
+    ) -> None:
+        self._database = open_database(database_url, synchronous)
+        self._writer = Writer(self._database.writing.begin)
+        self._writes = Writes(clock, draw_key)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        with self._database.owned():
+            try:
+                with storage_failures("be opened"):
+                    await migrations.upgrade(self._database.writing)
+                async with self._writer.running():
+                    yield
+            finally:
+                await self._database.dispose()
+
+    async def ping(self) -> None:
+        async with self._reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def sweep(self) -> int:
+        return await self._writer.do(self._writes.sweep, None)
+
+    async def create_session(self, user_id: str, title: str) -> StoredSession:
+        return await self._writer.do(self._writes.create, (user_id, title))
+
+    async def session(self, user_id: str, session_id: int) -> StoredSession:
+        async with self._reading() as connection:
+            return stored_session(await _session(connection, user_id, session_id))
+
+    async def sessions(
+        self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[StoredSession]:
+        wanted = select(sessions).where(sessions.c.user_id == user_id)
+        if query:
+            wanted = wanted.where(sessions.c.title_folded.contains(query.casefold(), autoescape=True))
+        async with self._reading() as connection:
+            if before is not None:
+                mark = await _session(connection, user_id, before)
+                wanted = wanted.where(
+                    or_(
+                        sessions.c.updated_at < mark.updated_at,
+                        and_(sessions.c.updated_at == mark.updated_at, sessions.c.id < mark.id),
+                    )
+                )
+            latest_first = wanted.order_by(sessions.c.updated_at.desc(), sessions.c.id.desc()).limit(limit)
+            return [stored_session(row) for row in await connection.execute(latest_first)]
+
+    async def messages(
+        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
+    ) -> Sequence[StoredMessage]:
+        async with self._reading() as connection:
+            session = await _session(connection, user_id, session_id)
+            rows = await connection.execute(
+                select(messages)
+                .where(messages.c.session_id == session.id, messages.c.id > min(after, MAX_ID))
+                .order_by(messages.c.id)
+                .limit(limit)
+            )
+            return [stored_message(row) for row in rows]
+
+    async def history(
+        self, user_id: str, session_id: int, *, max_chars: int
+    ) -> tuple[StoredSession, Sequence[StoredMessage]]:
+        async with self._reading() as connection:
+            session = await _session(connection, user_id, session_id)
+            latest = await _latest_finished(connection, session.id, max_chars)
+        return stored_session(session), [stored_message(row) for row in reversed(latest)]
+
+    async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
+        async with self._reading() as connection:
+            row = (
+                await connection.execute(
+                    select(messages).where(messages.c.stream_id == stream_id, messages.c.user_id == user_id)
+                )
+            ).first()
+        if row is None:
+            raise NotFound("No such stream.")
+        return stored_message(row)
+
+    async def begin(self, exchange: NewExchange) -> Exchange:
+        if exchange.session_id is not None:
+            _check_id(exchange.session_id)
+        return await self._writer.do(self._writes.begin, exchange)
+
+    async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:
+        await self._writer.do(self._writes.checkpoint, checkpoints)
+
+    async def finish(self, reply: FinalReply) -> bool:
+        return await self._writer.do(self._writes.finish, reply)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        if not self._writer.open:
+            raise StorageFailed("The store is closed.")
+        with storage_failures("answer"):
+            async with asyncio.timeout(READ_DEADLINE_S), self._database.reading.connect() as connection:
+                yield connection
+
+
+def _check_id(session_id: int) -> None:
+    """NotFound for a number that no row can have; a database may raise on it."""
+    if not 0 < session_id <= MAX_ID:
+        raise NotFound("No such session.")
+
+
+async def _session(connection: AsyncConnection, user_id: str, session_id: int) -> Row[Any]:
+    _check_id(session_id)
+    row = (
+        await connection.execute(
+            select(sessions).where(sessions.c.id == session_id, sessions.c.user_id == user_id)
+        )
+    ).first()
+    if row is None:
+        raise NotFound("No such session.")
+    return row
+
+
+async def _latest_finished(connection: AsyncConnection, session_id: int, max_chars: int) -> list[Row[Any]]:
+    """Latest first, a page at a time: a long session is not read for its last few messages."""
+    finished = (
+        select(messages)
+        .where(
+            messages.c.session_id == session_id, messages.c.status != "streaming", messages.c.content != ""
+        )
+        .order_by(messages.c.id.desc())
+        .limit(HISTORY_PAGE)
+    )
+    latest: list[Row[Any]] = []
+    page = finished
+    while rows := (await connection.execute(page)).all():
+        for row in rows:
+            max_chars -= len(row.content)
+            if max_chars < 0:
+                return latest
+            latest.append(row)
+        if len(rows) < HISTORY_PAGE:
+            break
+        page = finished.where(messages.c.id < rows[-1].id)
+    return latest

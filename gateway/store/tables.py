@@ -1,0 +1,105 @@
+"""The tables; what changes here needs a migration, and a test says so.
+
+Ids are never used twice. Large columns stand last, so that SQLite reads the others without them.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index, MetaData, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from gateway.store.columns import RowId, StorableText, UtcTime
+
+_STREAMING = text("status = 'streaming'")
+# Else SQLAlchemy inserts row by row on SQLite, to know which of the ids that come back is whose.
+_TELLS_ROWS_APART = {"insert_sentinel": True}
+
+
+class Kept(SQLModel):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class SessionRow(Kept, table=True):
+    """title_folded: the title as `str.casefold` leaves it, because SQLite's own folding stops at ASCII."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        UniqueConstraint("uuid"),
+        UniqueConstraint("key"),
+        Index(None, "user_id", "updated_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_type=RowId, primary_key=True)
+    uuid: str = Field(sa_type=StorableText, sa_column_kwargs=_TELLS_ROWS_APART)
+    key: str = Field(sa_type=StorableText)
+    user_id: str = Field(sa_type=StorableText)
+    title: str = Field(sa_type=StorableText)
+    title_folded: str = Field(sa_type=StorableText)
+    created_at: datetime = Field(sa_type=UtcTime)
+    updated_at: datetime = Field(sa_type=UtcTime)
+
+
+class MessageRow(Kept, table=True):
+    """A question (role `user`) or a reply (`assistant`); only a reply has what follows `stream_id`."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("stream_id"),
+        Index(None, "session_id", "id"),
+        Index("ix_messages_streaming", "id", sqlite_where=_STREAMING, postgresql_where=_STREAMING),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_type=RowId, primary_key=True)
+    uuid: str = Field(sa_type=StorableText, sa_column_kwargs=_TELLS_ROWS_APART)
+    user_id: str = Field(sa_type=StorableText)
+    session_id: int = Field(sa_type=RowId, foreign_key="sessions.id", ondelete="CASCADE")
+    role: str = Field(sa_type=StorableText)
+    status: str = Field(sa_type=StorableText)
+    created_at: datetime = Field(sa_type=UtcTime)
+    stream_id: str | None = Field(default=None, sa_type=StorableText)
+    mode: str | None = Field(default=None, sa_type=StorableText)
+    delivery: str | None = Field(default=None, sa_type=StorableText)
+    model: str | None = Field(default=None, sa_type=StorableText)
+    reason: str | None = Field(default=None, sa_type=StorableText)
+    error_code: str | None = Field(default=None, sa_type=StorableText)
+    error_message: str | None = Field(default=None, sa_type=StorableText)
+    prompt_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    completion_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    total_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    tokens_per_s: float | None = None
+    ttft_ms: float | None = None
+    content: str = Field(sa_type=StorableText)
+    reasoning: str | None = Field(default=None, sa_type=StorableText)
+    tool_calls: list[dict[str, Any]] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
+
+
+class IdempotencyKeyRow(Kept, table=True):
+    """A key that was used, and the reply it was used for."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("user_id", "key"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_type=RowId, primary_key=True)
+    user_id: str = Field(sa_type=StorableText)
+    key: str = Field(sa_type=StorableText)
+    fingerprint: str = Field(sa_type=StorableText)
+    message_id: int = Field(sa_type=RowId, foreign_key="messages.id", ondelete="CASCADE", index=True)
+    created_at: datetime = Field(sa_type=UtcTime, index=True)
+
+
+metadata = Kept.metadata
+sessions = metadata.tables["sessions"]
+messages = metadata.tables["messages"]
+idempotency_keys = metadata.tables["idempotency_keys"]

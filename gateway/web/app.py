@@ -1,0 +1,115 @@
+"""The whole HTTP face: the guard in front, the streaming endpoints next, FastAPI for everything else."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gateway.contract.errors import GatewayError
+from gateway.dialects.lam import Lam
+from gateway.web.asgi import App, Receive, Scope, Send
+from gateway.web.bodies import rejection
+from gateway.web.gateway import Gateway
+from gateway.web.guard import OpenModeGuard
+from gateway.web.health import health_router
+from gateway.web.messages import MessageStream, WholeMessage
+from gateway.web.openapi import describe, docs_router
+from gateway.web.problems import MEDIA_TYPE, problem, problem_headers
+from gateway.web.sessions import sessions_router, streams_router
+
+
+def create_app(
+    gateway: Gateway,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    *,
+    allow_open: bool,
+    cors_origins: Sequence[str] = (),
+) -> App:
+    """The ASGI application. lifespan: entered before the first request, left after the last."""
+
+    @asynccontextmanager
+    async def living(_: FastAPI) -> AsyncIterator[None]:
+        async with lifespan():
+            yield
+
+    api = FastAPI(title="Sluice", version=gateway.version, lifespan=living, docs_url=None, redoc_url=None)
+    api.include_router(health_router(gateway))
+    api.include_router(sessions_router(gateway))
+    api.include_router(streams_router(gateway))
+    api.include_router(docs_router(api))
+    api.openapi = describe(api)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    api.add_exception_handler(GatewayError, _tell_gateway_error)
+    api.add_exception_handler(RequestValidationError, _tell_validation_error)
+    api.add_exception_handler(HTTPException, _tell_http_error)
+
+    stream = MessageStream(gateway, Lam())
+    ahead: dict[str, App] = {
+        "/messages/stream": stream,
+        "/api/chatbot/messages/stream": stream,
+        "/api/chatbot/messages": WholeMessage(gateway),
+    }
+    app: App = OpenModeGuard(_Ahead(ahead, api), allow_open=allow_open, origins=cors_origins)
+    if cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=cors_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "X-API-Key",
+                "Content-Type",
+                "Last-Event-ID",
+                "Idempotency-Key",
+                "Sluice-Resumable",
+                "Sluice-Session",
+            ],
+            expose_headers=["Sluice-Stream-Id", "Sluice-Resume-Url", "Retry-After"],
+        )
+    return app
+
+
+class _Ahead:
+    """Sends the POSTs that stream straight to their endpoints: FastAPI would wrap each send twice."""
+
+    def __init__(self, endpoints: dict[str, App], rest: App) -> None:
+        self._endpoints = endpoints
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            endpoint = self._endpoints.get(scope["path"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await self._rest(scope, receive, send)
+
+
+async def _tell_gateway_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, GatewayError)  # noqa: S101 - registered for nothing else
+    return JSONResponse(
+        problem(error), status_code=error.status, headers=problem_headers(error), media_type=MEDIA_TYPE
+    )
+
+
+async def _tell_validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    return await _tell_gateway_error(request, rejection(list(error.errors())))
+
+
+async def _tell_http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    code = HTTPStatus(error.status_code).name.lower()
+    told = {
+        "type": f"urn:sluice:problem:{code}",
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
+        "detail": str(error.detail),
+        "code": code,
+    }
+    return JSONResponse(told, status_code=error.status_code, headers=error.headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,100 @@
+"""What requests carry, validated once at the door."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gateway.contract.errors import BadRequest, Unprocessable
+from gateway.contract.requests import Sampling
+
+MAX_OPTIONS_BYTES = 64 * 1024
+MAX_ID = 2**63 - 1
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class MessageBody(BaseModel):
+    """A message to answer. Unknown fields are ignored: frontends carry their own."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    content: Annotated[str, Field(description="1 to MAX_CONTENT_CHARS characters, not only white space.")]
+    session_id: Annotated[int | None, Field(ge=1, le=MAX_ID, description="None starts a new session.")] = None
+    system_prompt: str | None = None
+    model: Annotated[str | None, Field(max_length=256)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
+    max_tokens: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
+    stop: str | list[str] | None = None
+    seed: Annotated[int | None, Field(ge=-(2**63), le=2**63 - 1)] = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    options: Annotated[
+        dict[str, Any] | None, Field(description="The model server's own settings, passed on as they are.")
+    ] = None
+    resumable: Annotated[bool, Field(description="The reply goes on when its reader drops.")] = False
+
+    @field_validator("content")
+    @classmethod
+    def _says_something(cls, content: str) -> str:
+        if not content.strip():
+            raise ValueError("must not be empty")
+        return content
+
+    @field_validator("options")
+    @classmethod
+    def _is_small(cls, options: dict[str, Any] | None) -> dict[str, Any] | None:
+        if options is not None and len(msgspec.json.encode(options)) > MAX_OPTIONS_BYTES:
+            raise ValueError(f"must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
+        return options
+
+    def sampling(self) -> Sampling:
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            seed=self.seed,
+            tools=self.tools,
+            tool_choice=self.tool_choice,
+            response_format=self.response_format,
+            options=self.options or {},
+        )
+
+
+class SessionBody(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    title: Annotated[str | None, Field(max_length=120)] = None
+
+
+def parse(body: bytes, model: type[Body]) -> Body:
+    """The body as `model`; BadRequest if it is not JSON, Unprocessable with the fields if it does not fit."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise rejection(error.errors(include_url=False)) from error
+
+
+def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
+    """What pydantic found wrong, in our words."""
+    first: Mapping[str, Any] = errors[0]
+    if first["type"] == "json_invalid":
+        return BadRequest(f"The body is not JSON: {first['msg']}.")
+    fields = {_path(error["loc"]): str(error["msg"]).removeprefix("Value error, ") for error in errors}
+    described = "; ".join(f"{field}: {message}" for field, message in fields.items())
+    return Unprocessable(f"The request does not fit: {described}.", fields)
+
+
+def check_content_length(content: str, max_chars: int) -> None:
+    """Raise Unprocessable if the content is too long to be asked."""
+    if len(content) > max_chars:
+        message = f"must have at most {max_chars} characters, not {len(content)}"
+        raise Unprocessable(f"The request does not fit: content: {message}.", {"content": message})
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(step) for step in location if step != "body") or "body"

@@ -1,0 +1,55 @@
+"""Errors as RFC 9457 `application/problem+json`."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from gateway.contract.errors import GatewayError, Unprocessable
+from gateway.dialects.frame import json_bytes
+from gateway.web.asgi import Send
+
+log = logging.getLogger("sluice.web")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(error: GatewayError, **more: Any) -> dict[str, Any]:
+    """The error as a problem: `type`, `title`, `status`, `detail`, `code`, for a 422 `errors`."""
+    told: dict[str, Any] = {
+        "type": f"urn:sluice:problem:{error.code}",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": str(error),
+        "code": error.code,
+        **more,
+    }
+    if isinstance(error, Unprocessable) and error.fields:
+        told["errors"] = [{"field": field, "message": message} for field, message in error.fields.items()]
+    return told
+
+
+def problem_headers(error: GatewayError) -> dict[str, str]:
+    if error.retry_after_s is None:
+        return {}
+    return {"retry-after": str(max(1, round(error.retry_after_s)))}
+
+
+async def send_problem(send: Send, error: GatewayError, **more: Any) -> None:
+    """Answer a request that has no answer yet with this error."""
+    await send_json(send, error.status, problem(error, **more), problem_headers(error), MEDIA_TYPE)
+
+
+async def send_json(
+    send: Send,
+    status: int,
+    value: Any,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> None:
+    """Answer a request that has no answer yet with this JSON."""
+    body = json_bytes(value)
+    head = {"content-type": media_type, "content-length": str(len(body)), **(headers or {})}
+    raw = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in head.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,73 @@
+"""Sessions and their messages, under /api/chatbot."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+
+from gateway.web.asgi import read_body
+from gateway.web.bodies import MAX_ID, SessionBody, parse
+from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.messages import stop
+from gateway.web.views import message_json, session_json
+
+Id = Annotated[int, Path(ge=1, le=MAX_ID)]
+
+
+def sessions_router(gateway: Gateway) -> APIRouter:
+    router = APIRouter(prefix="/api/chatbot", tags=["sessions"])
+
+    @router.post(
+        "/sessions",
+        status_code=201,
+        openapi_extra={
+            "requestBody": {"content": {"application/json": {"schema": SessionBody.model_json_schema()}}}
+        },
+    )
+    async def create_session(request: Request) -> dict[str, Any]:
+        """Start an empty session; its title is made from the first message when none is given."""
+        raw = await read_body(request.receive, gateway.max_body_bytes)
+        body = parse(raw, SessionBody) if raw else SessionBody()
+        return session_json(await gateway.store.create_session(LOCAL_USER, body.title or ""))
+
+    @router.get("/sessions")
+    async def list_sessions(
+        q: Annotated[str | None, Query(max_length=200, description="Part of the title.")] = None,
+        before: Annotated[
+            int | None, Query(ge=1, le=MAX_ID, description="Only what stands after it.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> list[dict[str, Any]]:
+        """The latest first."""
+        sessions = await gateway.store.sessions(LOCAL_USER, query=q, before=before, limit=limit)
+        return [session_json(session) for session in sessions]
+
+    @router.get("/sessions/{session_id}")
+    async def get_session(session_id: Id) -> dict[str, Any]:
+        return session_json(await gateway.store.session(LOCAL_USER, session_id))
+
+    @router.get("/sessions/{session_id}/messages")
+    async def list_messages(
+        session_id: Id,
+        after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> list[dict[str, Any]]:
+        """The oldest first."""
+        messages = await gateway.store.messages(LOCAL_USER, session_id, after=after, limit=limit)
+        return [message_json(message) for message in messages]
+
+    return router
+
+
+def streams_router(gateway: Gateway) -> APIRouter:
+    """What can be done with a stream that runs, under both of its addresses."""
+    router = APIRouter(tags=["streams"])
+
+    async def stop_stream(stream_id: str) -> dict[str, Any]:
+        """Stop the reply; what it said so far is kept. Again: the same answer."""
+        return await stop(gateway, stream_id)
+
+    for prefix in ("", "/api/chatbot"):
+        path = f"{prefix}/messages/stream/{{stream_id}}"
+        router.add_api_route(f"{path}/stop", stop_stream, methods=["POST"])
+        router.add_api_route(path, stop_stream, methods=["DELETE"])
+    return router

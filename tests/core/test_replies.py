@@ -1,0 +1,104 @@
+"""What a reply remembers of its transport's events, and what it lets a reader hear."""
+
+from itertools import count
+
+import pytest
+
+from gateway.contract.errors import TimedOut
+from gateway.contract.events import Delta, Done, Progress, ReaderEvent, Reasoning, ToolCall, Usage
+from gateway.contract.requests import ChatRequest, Turn
+from gateway.core.replies import Reply, generate, merge_deltas
+from gateway.journals.memory import MemoryLog
+from transports.scripted import ScriptedTransport, Step, tokens, whole
+
+
+def ticking_reply() -> Reply:
+    """A reply whose clock goes on by a second whenever it is asked."""
+    ticks = count()
+    return Reply(lambda: float(next(ticks)))
+
+
+def request(deadline_s: float = 5) -> ChatRequest:
+    return ChatRequest(id="0" * 32, turns=[Turn("user", "hi")], deadline_s=deadline_s)
+
+
+async def generated(*steps: Step, deadline_s: float = 5) -> tuple[Reply, MemoryLog, list[object]]:
+    transport = ScriptedTransport(lambda _: steps)
+    reply, log = ticking_reply(), MemoryLog()
+    rest = await generate(transport, request(deadline_s), reply, log)
+    return reply, log, list(rest)
+
+
+def test_deltas_that_came_together_are_one() -> None:
+    reply = ticking_reply()
+    reply.take([Delta("a")])
+    assert reply.take([Delta("b"), Delta("c")]) == [Delta("bc")]
+    assert reply.text == "abc"
+
+
+def test_the_first_delta_stays_alone() -> None:
+    assert ticking_reply().take([Delta("a"), Delta("b"), Delta("c")]) == [Delta("a"), Delta("bc")]
+
+
+def test_progress_does_not_make_a_later_delta_the_second() -> None:
+    heard = ticking_reply().take([Progress("prompt", processed=1, total=2), Delta("a"), Delta("b")])
+    assert heard[1:] == [Delta("a"), Delta("b")]
+
+
+def test_usage_and_done_are_kept_and_not_heard() -> None:
+    reply = ticking_reply()
+    usage, done = Usage(1, 2, 3), Done("length", model="tiny")
+    assert reply.take([Delta("a"), usage, done]) == [Delta("a")]
+    assert (reply.usage, reply.done) == (usage, done)
+
+
+def test_reasoning_and_tool_calls_are_kept_beside_the_text() -> None:
+    reply = ticking_reply()
+    call = ToolCall("1", "get_weather", "{}")
+    reply.take([Reasoning("hm "), Reasoning("so"), call, Delta("x")])
+    assert (reply.reasoning, reply.tool_calls, reply.text) == ("hm so", [call], "x")
+
+
+def test_time_to_first_token_ends_with_the_first_thing_to_see() -> None:
+    reply = ticking_reply()
+    reply.take([Progress("queued", position=1)])
+    assert reply.ttft_ms is None
+    reply.take([Reasoning("hm")])
+    assert reply.ttft_ms == 1000.0
+
+
+def test_the_model_servers_own_rate_wins() -> None:
+    reply = ticking_reply()
+    reply.take([Delta("x"), Usage(1, 10, 11, tokens_per_s=123.44)])
+    assert reply.tokens_per_s == 123.4
+
+
+def test_nobody_counted_means_no_rate() -> None:
+    reply = ticking_reply()
+    reply.take([Delta("x")])
+    assert reply.tokens_per_s is None
+
+
+def test_merging_keeps_order_and_kinds() -> None:
+    progress = Progress("queued", position=2)
+    events: list[ReaderEvent] = [Delta("a"), Delta("b"), Reasoning("c"), Reasoning("d"), progress, Delta("e")]
+    assert merge_deltas(events) == [Delta("ab"), Reasoning("cd"), progress, Delta("e")]
+
+
+async def test_a_token_reply_goes_into_the_journal_as_it_comes() -> None:
+    reply, log, rest = await generated(*tokens("a", "b"))
+    assert (log.events, reply.text, rest) == ([Delta("a"), Delta("b")], "ab", [])
+
+
+async def test_a_whole_reply_is_handed_back_to_be_paced() -> None:
+    reply, log, rest = await generated(*whole("all of it"))
+    assert (log.events, reply.text, rest) == ([], "all of it", [Delta("all of it")])
+
+
+async def test_a_reply_past_its_deadline_times_out_and_frees_the_transport() -> None:
+    transport = ScriptedTransport(lambda _: [[Delta("a")]])
+    reply = ticking_reply()
+    with pytest.raises(TimedOut, match=r"longer than 0\.05 s"):
+        await generate(transport, request(deadline_s=0.05), reply, MemoryLog())
+    assert reply.text == "a"
+    assert transport.open_requests == []

@@ -1,0 +1,169 @@
+"""What is true of a store in a SQLite file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from gateway.contract.errors import StorageFailed
+from gateway.contract.store import IdempotencyClaim
+from gateway.store.engine import Synchronous, open_database
+from gateway.store.sql_store import SqlStore
+from gateway.store.tables import idempotency_keys, messages, metadata, sessions
+from tests.store.exchanges import ask, question
+from tests.store.rigs import SqliteRig
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> SqliteRig:
+    return SqliteRig(tmp_path)
+
+
+@pytest.fixture
+async def store(rig: SqliteRig) -> AsyncIterator[SqlStore]:
+    async with asyncio.timeout(5), (store := rig.store()).running():
+        yield store
+
+
+@pytest.fixture
+def another_program(rig: SqliteRig, store: SqlStore) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(rig.file, isolation_level=None)) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(("synchronous", "level"), [("NORMAL", 1), ("FULL", 2)])
+async def test_the_connections_are_set_as_they_should_be(
+    rig: SqliteRig, synchronous: Synchronous, level: int
+) -> None:
+    database = open_database(rig.url, synchronous)
+    async with database.writing.connect() as writing, database.reading.connect() as reading:
+        assert await writing.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert await writing.scalar(text("PRAGMA synchronous")) == level
+        assert await writing.scalar(text("PRAGMA foreign_keys")) == 1
+        assert await writing.scalar(text("PRAGMA busy_timeout")) == 2000
+        with pytest.raises(OperationalError, match="readonly"):
+            await reading.execute(text("CREATE TABLE t (x)"))
+    await database.dispose()
+
+
+async def test_a_message_needs_its_session_and_goes_with_it(rig: SqliteRig) -> None:
+    async with asyncio.timeout(5):
+        async with (store := rig.store()).running():
+            exchange = await store.begin(question(idempotency=IdempotencyClaim("k", "f")))
+        database = open_database(rig.url, "NORMAL")
+        async with database.writing.begin() as connection:
+            row = (await connection.execute(select(messages).limit(1))).mappings().one()
+            orphan = dict(row) | {"id": None, "uuid": "u", "session_id": 99}
+            with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+                await connection.execute(insert(messages), orphan)
+
+            await connection.execute(delete(sessions).where(sessions.c.id == exchange.session_id))
+            for table in (messages, idempotency_keys):
+                assert await connection.scalar(select(func.count()).select_from(table)) == 0
+        await database.dispose()
+
+
+async def test_a_database_that_refuses_fails_the_callers_and_is_used_again_when_it_is_mended(
+    store: SqlStore, another_program: sqlite3.Connection
+) -> None:
+    exchange = await ask(store, "q", "a")
+    another_program.execute("ALTER TABLE messages RENAME TO elsewhere")
+
+    refused = await asyncio.gather(*(store.begin(question()) for _ in range(3)), return_exceptions=True)
+    with pytest.raises(StorageFailed):
+        await store.messages("local", exchange.session_id)
+
+    assert [type(outcome) for outcome in refused] == [StorageFailed] * 3
+    another_program.execute("ALTER TABLE elsewhere RENAME TO messages")
+    await ask(store, "q", "a", exchange.session_id)
+    assert len(await store.messages("local", exchange.session_id)) == 4
+
+
+async def test_nobody_waits_for_a_lock_to_read(store: SqlStore, another_program: sqlite3.Connection) -> None:
+    exchange = await ask(store, "q", "a")
+    another_program.execute("BEGIN IMMEDIATE")
+
+    assert len(await store.messages("local", exchange.session_id)) == 2
+
+    another_program.execute("ROLLBACK")
+
+
+async def test_what_people_wrote_is_not_in_the_log(
+    store: SqlStore, another_program: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    another_program.execute("ALTER TABLE messages RENAME TO elsewhere")
+
+    with pytest.raises(StorageFailed) as refused:
+        await store.begin(question(content="a secret"))
+
+    assert caplog.records
+    assert "a secret" not in caplog.text + repr(refused.value.__cause__)
+
+
+async def test_a_second_process_is_refused_and_told_the_file(rig: SqliteRig, store: SqlStore) -> None:
+    with pytest.raises(StorageFailed, match=rf"{rig.file}\.lock .*process \d+"):
+        async with rig.store().running():
+            pass
+
+    await store.ping()
+
+
+async def test_the_file_is_free_again_afterwards(rig: SqliteRig) -> None:
+    for _ in range(2):
+        async with asyncio.timeout(5), (store := rig.store()).running():
+            await store.ping()
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/nowhere/sluice.db")
+
+    with pytest.raises(StorageFailed, match="nowhere"):
+        async with store.running():
+            pass
+
+
+async def test_a_file_that_is_no_database_is_refused(rig: SqliteRig) -> None:
+    rig.file.write_text("not a database, but long enough to be taken for one" * 100)
+
+    with pytest.raises(StorageFailed):
+        async with asyncio.timeout(5), rig.store().running():
+            pass
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "sqlite:///sluice.db",
+        "sqlite+aiosqlite://",
+        "sqlite+aiosqlite:///:memory:",
+        "sqlite+aiosqlite:///file:x?mode=memory&uri=true",
+        "unheard+of://user:hunter2@host/db",
+        "postgresql+psycopg2://user:hunter2@host:port/db",
+    ],
+)
+def test_a_url_nobody_can_connect_to_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as refused:
+        SqlStore(url)
+
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_a_session_key_that_is_taken_is_drawn_again(rig: SqliteRig) -> None:
+    draws = iter(["a", "a", "a", "b", "a", "c"])
+    store = SqlStore(rig.url, draw_key=lambda user_id: f"{user_id}-{next(draws)}")
+    async with asyncio.timeout(5), store.running():
+        first = await store.create_session("local", "")
+        both = await asyncio.gather(*(store.create_session("local", "") for _ in range(2)))
+
+    assert [session.key for session in (first, *both)] == ["local-a", "local-b", "local-c"]
+
+
+def test_every_table_says_whose_its_rows_are() -> None:
+    assert all("user_id" in table.c for table in metadata.sorted_tables)

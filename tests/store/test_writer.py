@@ -1,0 +1,223 @@
+"""How the writer groups what waits, and what becomes of the callers when the database fails."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.errors import NotFound, StorageFailed
+from gateway.store.writer import MAX_GROUP, MAX_WAITING, Write, Writer
+
+AWAY = OperationalError("UPDATE", {}, Exception("database is locked"))
+
+
+class Ledger:
+    """A database of numbers: what is noted in a transaction is kept when it commits."""
+
+    def __init__(self) -> None:
+        self.kept: list[list[int]] = []
+        self.commits = asyncio.Event()
+        self.commits.set()
+        self.begun = asyncio.Event()
+        self._noted: list[int] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        self._noted = []
+        self.begun.set()
+        yield cast(AsyncConnection, self)
+        await self.commits.wait()
+        self.kept.append(self._noted)
+
+    async def note(self, _: AsyncConnection, numbers: Sequence[int]) -> list[int]:
+        self._noted += numbers
+        return [2 * number for number in numbers]
+
+
+def failing(on: Callable[[int], bool], error: Exception, ledger: Ledger) -> Write[int, int]:
+    async def apply(connection: AsyncConnection, numbers: Sequence[int]) -> list[int]:
+        if any(map(on, numbers)):
+            raise error
+        return await ledger.note(connection, numbers)
+
+    return Write(apply, rank=0)
+
+
+@pytest.fixture
+async def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+async def writer(ledger: Ledger) -> AsyncIterator[Writer]:
+    async with asyncio.timeout(5), (writer := Writer(ledger.transaction)).running():
+        yield writer
+
+
+async def test_all_that_waits_goes_into_one_transaction_up_to_a_group(ledger: Ledger, writer: Writer) -> None:
+    note = Write(ledger.note, rank=0)
+
+    doubled = await asyncio.gather(*(writer.do(note, number) for number in range(MAX_GROUP + 5)))
+
+    assert doubled == [2 * number for number in range(MAX_GROUP + 5)]
+    assert ledger.kept == [list(range(MAX_GROUP)), list(range(MAX_GROUP, MAX_GROUP + 5))]
+
+
+async def test_kinds_are_applied_by_rank_and_callers_in_order(ledger: Ledger, writer: Writer) -> None:
+    later, earlier = Write(ledger.note, rank=2), Write(ledger.note, rank=1)
+
+    await asyncio.gather(
+        writer.do(later, 3), writer.do(earlier, 1), writer.do(later, 4), writer.do(earlier, 2)
+    )
+
+    assert ledger.kept == [[1, 2, 3, 4]]
+
+
+async def test_a_caller_hears_nothing_before_the_commit(ledger: Ledger, writer: Writer) -> None:
+    ledger.commits.clear()
+    writing = asyncio.ensure_future(writer.do(Write(ledger.note, rank=0), 1))
+    await ledger.begun.wait()
+    await asyncio.sleep(0)
+
+    assert not writing.done()
+
+    ledger.commits.set()
+    assert await writing == 2
+
+
+async def test_a_rejection_reaches_its_caller_alone(ledger: Ledger, writer: Writer) -> None:
+    async def apply(_: AsyncConnection, numbers: Sequence[int]) -> list[int | NotFound]:
+        return [NotFound("odd") if number % 2 else number for number in numbers]
+
+    write: Write[int, int] = Write(apply, rank=0)
+
+    outcomes = await asyncio.gather(
+        *(writer.do(write, number) for number in range(3)), return_exceptions=True
+    )
+
+    assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [0, NotFound, 2]
+    assert len(ledger.kept) == 1
+
+
+async def test_what_cannot_be_written_fails_alone(
+    ledger: Ledger, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = failing(lambda number: number == 1, OverflowError("too large"), ledger)
+
+    outcomes = await asyncio.gather(
+        *(writer.do(write, number) for number in range(3)), return_exceptions=True
+    )
+
+    assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [0, StorageFailed, 4]
+    assert ledger.kept == [[0], [2]]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_a_database_that_is_away_fails_the_group_once_and_the_writer_goes_on(
+    ledger: Ledger, writer: Writer
+) -> None:
+    attempts: list[int] = []
+
+    def away(number: int) -> bool:
+        attempts.append(number)
+        return number < 3
+
+    write = failing(away, AWAY, ledger)
+
+    outcomes = await asyncio.gather(
+        *(writer.do(write, number) for number in range(3)), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [StorageFailed] * 3
+    assert attempts == [0]
+    assert await writer.do(write, 3) == 6
+
+
+async def test_a_database_that_hangs_is_given_up(ledger: Ledger) -> None:
+    ledger.commits.clear()
+    note = Write(ledger.note, rank=0)
+    async with asyncio.timeout(5), (writer := Writer(ledger.transaction, deadline_s=0.05)).running():
+        with pytest.raises(StorageFailed):
+            await writer.do(note, 1)
+
+        ledger.commits.set()
+        assert await writer.do(note, 2) == 4
+
+
+@pytest.mark.parametrize(("needs_caller", "kept"), [(True, [[1], [3]]), (False, [[1], [2, 3]])])
+async def test_only_a_change_that_needs_its_caller_is_dropped_with_it(
+    ledger: Ledger, writer: Writer, needs_caller: bool, kept: list[list[int]]
+) -> None:
+    note = Write(ledger.note, rank=0)
+    ledger.commits.clear()
+    first = asyncio.ensure_future(writer.do(note, 1))
+    await ledger.begun.wait()
+    gone = asyncio.ensure_future(writer.do(Write(ledger.note, rank=0, needs_caller=needs_caller), 2))
+    last = asyncio.ensure_future(writer.do(note, 3))
+    await asyncio.sleep(0)  # all three are handed over
+
+    gone.cancel()
+    await asyncio.wait([gone])
+    ledger.commits.set()
+    await asyncio.gather(first, last)
+
+    assert ledger.kept == kept
+
+
+async def test_a_caller_that_leaves_during_the_commit_harms_nobody(ledger: Ledger, writer: Writer) -> None:
+    note = Write(ledger.note, rank=0)
+    ledger.commits.clear()
+    gone, stays = (asyncio.ensure_future(writer.do(note, number)) for number in (1, 2))
+    await ledger.begun.wait()
+    gone.cancel()
+    ledger.commits.set()
+
+    assert await stays == 4
+    assert gone.cancelled()
+
+
+async def test_more_than_may_wait_is_refused_at_once(ledger: Ledger, writer: Writer) -> None:
+    note = Write(ledger.note, rank=0)
+    ledger.commits.clear()
+    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(writer.do(note, 0))]
+    await ledger.begun.wait()
+    waiting += [asyncio.ensure_future(writer.do(note, number)) for number in range(MAX_WAITING)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(StorageFailed):
+        await writer.do(note, 1)
+
+    ledger.commits.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_leaving_early_still_commits_what_was_handed_over(ledger: Ledger) -> None:
+    note = Write(ledger.note, rank=0)
+    writer = Writer(ledger.transaction)
+    handed: list[asyncio.Future[int]] = []
+
+    async def owner() -> None:
+        async with writer.running():
+            handed.extend(asyncio.ensure_future(writer.do(note, number)) for number in (1, 2))
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        owning = asyncio.ensure_future(owner())
+        await ledger.begun.wait()
+        owning.cancel()
+        await asyncio.wait([owning])
+
+        assert await asyncio.gather(*handed) == [2, 4]
+    assert owning.cancelled()
+
+
+async def test_a_closed_writer_refuses(ledger: Ledger) -> None:
+    writer = Writer(ledger.transaction)
+
+    with pytest.raises(StorageFailed):
+        await writer.do(Write(ledger.note, rank=0), 1)

@@ -1,0 +1,106 @@
+"""What goes wrong with a model server, in the gateway's own words: translated here and nowhere else."""
+
+from types import TracebackType
+from typing import Any
+
+import httpx
+import msgspec
+
+from gateway.contract.errors import (
+    GatewayError,
+    Loading,
+    ModelRefused,
+    Overloaded,
+    ProtocolViolation,
+    TimedOut,
+    TransportError,
+    Unreachable,
+    UpstreamFailed,
+)
+
+MAX_MESSAGE_CHARS = 500
+
+
+class ForeignErrors:
+    """A context in which every error of httpx's becomes one of ours; what caused it stays in `__cause__`."""
+
+    __slots__ = ("_answered",)
+
+    def __init__(self, *, answered: bool) -> None:
+        self._answered = answered
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(exc, httpx.RequestError) and (ours := self._translated(exc)) is not None:
+            raise ours from exc
+
+    def _translated(self, exc: httpx.RequestError) -> TransportError | None:
+        match exc:
+            case (
+                httpx.ConnectError()
+                | httpx.ConnectTimeout()
+                | httpx.ProxyError()
+                | httpx.UnsupportedProtocol()
+            ):
+                return Unreachable("the model server cannot be reached")
+            case httpx.PoolTimeout():
+                return Overloaded("no connection to the model server became free")
+            case httpx.TimeoutException():
+                return TimedOut("the model server was silent for too long")
+            case httpx.NetworkError():
+                if self._answered:
+                    return UpstreamFailed(
+                        "the connection to the model server broke in the middle of the reply"
+                    )
+                return Unreachable("the model server hung up before it answered")
+            case httpx.ProtocolError() | httpx.DecodingError() | httpx.TooManyRedirects():
+                return ProtocolViolation("the model server's answer is not the HTTP that was expected")
+            case _:
+                return None
+
+
+before_answer = ForeignErrors(answered=False)
+in_answer = ForeignErrors(answered=True)
+
+
+def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
+    """What an HTTP answer other than 200 means. retry_after: the header of that name; body: maybe cut off."""
+    try:
+        error = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        error = None
+    said = error_message(error)
+    retry_after_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+    if status in (401, 403):
+        return UpstreamFailed("the model server does not accept the gateway's API key")
+    if status in (408, 504):
+        return TimedOut(said or "the model server gave the request up as too slow")
+    if status == 429:
+        return Overloaded(said or "the model server takes no more requests", retry_after_s=retry_after_s)
+    if status == 503 and _kind(error) == "unavailable_error":  # llama.cpp's, until its model is loaded
+        return Loading(said or "the model is still being loaded", retry_after_s=retry_after_s)
+    if status == 503:
+        return Overloaded(said or "the model server is not available", retry_after_s=retry_after_s)
+    if 400 <= status < 500:
+        return ModelRefused(said or f"the model server refused the request with status {status}")
+    return UpstreamFailed(said or f"the model server answered with status {status}")
+
+
+def error_message(error: Any) -> str | None:
+    """What an error object of any shape says: text, `{"message"}`, `{"error": {...}}`, `{"detail"}`."""
+    if isinstance(error, str):
+        return error[:MAX_MESSAGE_CHARS] or None
+    if isinstance(error, dict):
+        for key in ("message", "error", "detail"):
+            if message := error_message(error.get(key)):
+                return message
+    return None
+
+
+def _kind(error: Any) -> Any:
+    inner = error.get("error") if isinstance(error, dict) else None
+    return inner.get("type") if isinstance(inner, dict) else None

@@ -1,0 +1,253 @@
+"""The transport `sse`: one HTTP request per reply, to llama.cpp's server or any other that speaks its API."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Self, cast
+
+import httpx
+import msgspec
+
+from gateway.contract.errors import GatewayError, ModelRefused, ProtocolViolation, TransportError
+from gateway.contract.events import TransportEvent
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import EventStream, Health, TransportInfo
+from transports.llama.client import AsyncioTransport
+from transports.llama.failures import before_answer, in_answer, refusal
+from transports.llama.wire import ChunkParser
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+MAX_REFUSAL_BYTES = 64 * 1024
+PROBE_S = 2.0
+MODELS_FRESH_S = 60.0
+MODELS_RETRY_S = 1.0
+
+
+class LlamaTransport:
+    """Streams chat completions from `url`, with or without `/v1` at its end.
+
+    connect_s: until a connection stands. idle_s: how long the server may be silent before the head of
+    its answer, which a queued request gets only when a slot frees, and between two reads of its body,
+    where llama.cpp's pings count as life. http: how requests travel; closed by whoever made it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        idle_s: float = 60.0,
+        connect_s: float = 3.0,
+        http: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        root = url.rstrip("/").removesuffix("/v1").rstrip("/")
+        if not httpx.URL(root).host or httpx.URL(root).scheme not in ("http", "https"):
+            raise ValueError(f"{url!r} is not the URL of a model server")
+        self._root = root
+        self._chat_url = httpx.URL(f"{root}/v1/chat/completions")
+        self._headers = {"User-Agent": "sluice", "Content-Type": "application/json"}
+        if api_key is not None:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        timeout = {"connect": connect_s, "write": idle_s, "read": idle_s}
+        self._extensions = {"timeout": timeout}
+        self._http = http if http is not None else AsyncioTransport()
+        self._sleep = sleep
+        self._models: tuple[str, ...] = ()
+        self._is_llama_cpp = False
+
+    @property
+    def info(self) -> TransportInfo:
+        return TransportInfo(name="sse", granularity="token")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watch_models(), name="llama models")
+            try:
+                yield
+            finally:
+                watching.cancel()
+
+    @contextlib.asynccontextmanager
+    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+        """See Transport.open. Closing the connection is what frees llama.cpp's slot."""
+        with before_answer:
+            response = await self._http.handle_async_request(self._chat_request(request))
+        try:
+            if response.status_code != 200:
+                raise await _refusal(response)
+            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if content_type == "text/event-stream":
+                yield _StreamedReply(response)
+            elif content_type == "application/json":
+                yield _WholeReply(response)
+            else:
+                raise ProtocolViolation(f"the model server answered with {content_type or 'no content type'}")
+        finally:
+            await response.aclose()
+
+    def models(self) -> Sequence[str]:
+        return self._models
+
+    async def health(self) -> Health:
+        """Asks `/health`, and `/v1/models` where a server has no such page."""
+        try:
+            async with asyncio.timeout(PROBE_S):
+                status, _ = await self._get("/health")
+                if status == 404:
+                    status = await self._learn_models()
+                elif status == 200:
+                    with contextlib.suppress(ProtocolViolation):
+                        await self._learn_models()
+        except TimeoutError:
+            return Health(False, f"the model server did not answer within {PROBE_S:g} s")
+        except TransportError as exc:
+            return Health(False, str(exc))
+        if status == 200:
+            return Health(True, "the model server is ready")
+        if status == 503:
+            return Health(False, "the model server is still loading its model")
+        return Health(False, f"the model server answered its health check with status {status}")
+
+    async def total_slots(self) -> int | None:
+        """How many replies llama.cpp makes at a time, by its `/props`; None where a server does not tell."""
+        try:
+            async with asyncio.timeout(PROBE_S):
+                status, body = await self._get("/props")
+        except (TimeoutError, TransportError):
+            return None
+        try:
+            return msgspec.json.decode(body, type=_Props).total_slots if status == 200 else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    def _chat_request(self, request: ChatRequest) -> httpx.Request:
+        sampling = request.sampling.as_json()
+        body: dict[str, Any] = sampling.pop("options", {})
+        if self._is_llama_cpp:  # others may refuse fields they do not know
+            body.setdefault("return_progress", True)
+        body |= sampling
+        body["messages"] = [turn.as_json() for turn in request.turns]
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}
+        if self._models and request.model not in self._models:
+            body["model"] = self._models[0]
+        elif request.model is not None:
+            body["model"] = request.model
+        try:
+            content = msgspec.json.encode(body)
+        except UnicodeEncodeError as exc:
+            raise ModelRefused("the conversation holds half of a surrogate pair, which is no text") from exc
+        headers = self._headers if request.trace is None else self._headers | {"traceparent": request.trace}
+        return httpx.Request(
+            "POST", self._chat_url, headers=headers, content=content, extensions=self._extensions
+        )
+
+    async def _get(self, path: str) -> tuple[int, bytes]:
+        request = httpx.Request("GET", self._root + path, headers=self._headers, extensions=self._extensions)
+        with before_answer:
+            response = await self._http.handle_async_request(request)
+            try:
+                return response.status_code, await _body(response, MAX_ANSWER_BYTES)
+            finally:
+                await response.aclose()
+
+    async def _watch_models(self) -> None:
+        pause_s = MODELS_RETRY_S
+        while True:
+            status = 0
+            with contextlib.suppress(TimeoutError, TransportError):
+                async with asyncio.timeout(PROBE_S):
+                    status = await self._learn_models()
+            pause_s = MODELS_FRESH_S if status == 200 else min(2 * pause_s, MODELS_FRESH_S)
+            await self._sleep(pause_s * random.uniform(0.8, 1.2))
+
+    async def _learn_models(self) -> int:
+        """Ask which models there are; gives the HTTP status."""
+        status, body = await self._get("/v1/models")
+        if status == 200:
+            try:
+                listed = msgspec.json.decode(body, type=_ModelList).data
+            except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+                raise ProtocolViolation("the model server's list of models was not understood") from exc
+            self._models = tuple(model.id for model in listed)
+            self._is_llama_cpp = any(model.owned_by == "llamacpp" for model in listed)
+        return status
+
+
+class _Model(msgspec.Struct):
+    id: str
+    owned_by: str | None = None
+
+
+class _ModelList(msgspec.Struct):
+    data: list[_Model]
+
+
+class _Props(msgspec.Struct):
+    total_slots: int | None = None
+
+
+class _StreamedReply:
+    """The events of an answer that is a stream, one batch for one network read."""
+
+    __slots__ = ("_next_read", "_parser")
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._next_read = aiter(cast(httpx.AsyncByteStream, response.stream)).__anext__
+        self._parser = ChunkParser()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[TransportEvent]:
+        parser = self._parser
+        while not parser.ended:
+            if parser.failure is not None:
+                raise parser.failure
+            with in_answer:
+                try:
+                    received = await self._next_read()
+                except StopAsyncIteration:
+                    return parser.eof()
+            if events := parser.feed(received):
+                return events
+        raise StopAsyncIteration
+
+
+class _WholeReply:
+    """The events of an answer that is one JSON object, as servers give that cannot stream."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response: httpx.Response | None = response
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[TransportEvent]:
+        if self._response is None:
+            raise StopAsyncIteration
+        response, self._response = self._response, None
+        with in_answer:
+            return ChunkParser().whole(await _body(response, MAX_ANSWER_BYTES))
+
+
+async def _body(response: httpx.Response, max_bytes: int) -> bytes:
+    """The whole body; raises ProtocolViolation beyond `max_bytes`."""
+    body = bytearray()
+    async for received in cast(httpx.AsyncByteStream, response.stream):
+        body += received
+        if len(body) > max_bytes:
+            raise ProtocolViolation(f"the model server's answer exceeds {max_bytes} bytes")
+    return bytes(body)
+
+
+async def _refusal(response: httpx.Response) -> GatewayError:
+    body = b""
+    with contextlib.suppress(httpx.RequestError, ProtocolViolation):  # the status says enough
+        body = await _body(response, MAX_REFUSAL_BYTES)
+    return refusal(response.status_code, response.headers.get("retry-after"), body)

@@ -1,0 +1,293 @@
+"""The Link over aiomqtt and paho: the only file that knows them."""
+
+import asyncio
+import logging
+import random
+import socket
+import ssl
+from asyncio import Future
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTT_ERR_SUCCESS, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client as PahoClient
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.contract.errors import Overloaded, TooLarge
+from transports.mqtt.frames import DEFAULT_MAX_PAYLOAD
+from transports.mqtt.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
+
+log = logging.getLogger(__name__)
+
+ANSWER_S = 5.0
+KEEPALIVE_S = 15
+PROBE_S = 2.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.05, 10.0
+SETTLED_S = 5.0
+"""A connection that lived shorter counts as one more failure: two clients of one name would push each
+other out at full speed."""
+
+IN_FLIGHT = 100
+WAITING = 10_000
+
+_NO_SUBSCRIBER = 0x10
+_FAILURE = 0x80
+_CONNECT_5 = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
+
+
+async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = None) -> bool:
+    """Ask the broker with a minimal MQTT 5 CONNECT; raises OSError when nobody listens.
+
+    A 3.1.1 broker refuses in a CONNACK of two bytes, hangs up or stays silent; an MQTT 5 CONNACK has at
+    least three, even when it is a refusal. aiomqtt itself takes a 3.1.1 refusal for silence.
+    """
+    async with asyncio.timeout(ANSWER_S):
+        reader, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
+    try:
+        writer.write(_CONNECT_5)
+        async with asyncio.timeout(PROBE_S):
+            head = await reader.readexactly(4)
+    except (TimeoutError, OSError, asyncio.IncompleteReadError):
+        return False
+    finally:
+        writer.close()
+    return head[0] == 0x20 and head[1] > 2
+
+
+class _Connection(aiomqtt.Client):
+    """One connection, used once.
+
+    Its hooks replace aiomqtt's: a message goes straight from the reader to the handler, without a queue and
+    a task (half the cost, and nothing acknowledged can wait unhandled), and a publish learns the PUBACK's
+    reason, which aiomqtt drops. That holds for aiomqtt 2.5 and is why it is pinned below 3.
+    """
+
+    def __init__(
+        self, link: "AiomqttLink", tls: ssl.SSLContext | None, mqtt_5: bool, will: Will | None
+    ) -> None:
+        address = link.address
+        super().__init__(
+            address.host,
+            address.port,
+            username=address.username,
+            password=address.password,
+            identifier=link.client_id,
+            protocol=aiomqtt.ProtocolVersion.V5 if mqtt_5 else aiomqtt.ProtocolVersion.V311,
+            will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
+            clean_session=None if mqtt_5 else True,
+            timeout=ANSWER_S,
+            keepalive=KEEPALIVE_S,
+            max_inflight_messages=IN_FLIGHT,
+            max_queued_outgoing_messages=WAITING,
+            tls_context=tls,
+            # Without it Nagle and delayed acknowledgements hold a burst to 1,149 messages a second.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        self._handler: MessageHandler = link.dispatch
+        self._mqtt_5 = mqtt_5
+        self._unanswered: dict[int, Future[Receipt]] = {}
+
+    def send(self, topic: str, payload: bytes, retain: bool, envelope: Envelope | None) -> Future[Receipt]:
+        properties = _properties(envelope) if envelope and self._mqtt_5 else None
+        sent = self._client.publish(topic, payload, 1, retain, properties)
+        if sent.rc == MQTT_ERR_QUEUE_SIZE:
+            raise Overloaded("too many messages wait for the MQTT broker")
+        receipt: Future[Receipt] = self._loop.create_future()
+        if sent.rc == MQTT_ERR_SUCCESS:
+            self._unanswered[sent.mid] = receipt
+        else:
+            receipt.set_result(Receipt.LOST)
+        return receipt
+
+    def abandon(self) -> None:
+        """Close what is still open; aiomqtt keeps socket and task when a CONNACK does not come."""
+        self._client._sock_close()
+        unanswered, self._unanswered = self._unanswered, {}
+        for receipt in unanswered.values():
+            _settle(receipt, Receipt.LOST)
+
+    def _on_connect(
+        self,
+        client: PahoClient,
+        userdata: Any,
+        flags: ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        # paho would run over a broker's Receive Maximum, and the broker would hang up.
+        broker_takes = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
+        client._max_inflight_messages = min(IN_FLIGHT, broker_takes)
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_message(self, client: PahoClient, userdata: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # nobody we know; an exception would end the reader
+        self._handler(topic, bytes(message.payload), message.retain)
+
+    def _on_publish(
+        self, client: PahoClient, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        receipt = self._unanswered.pop(mid, None)
+        if receipt is None:
+            return
+        if reason_code.value == _NO_SUBSCRIBER:
+            _settle(receipt, Receipt.NOBODY)
+        elif reason_code.value >= _FAILURE:
+            _settle(receipt, Receipt.REFUSED)
+        else:
+            _settle(receipt, Receipt.TAKEN)
+
+
+class AiomqttLink:
+    """See `Link`. client_id must be stable: with a random one an old connection's will overtakes our status."""
+
+    def __init__(
+        self, address: BrokerAddress, *, client_id: str, max_payload: int = DEFAULT_MAX_PAYLOAD
+    ) -> None:
+        """Raises OSError or ssl.SSLError when a certificate file cannot be read."""
+        self.address = address
+        self._client_id = client_id
+        self._max_payload = max_payload
+        self._tls = _tls_context(address)
+        self._routes: list[tuple[str, str, MessageHandler]] = []
+        self._filters: list[tuple[str, int]] = []
+        self._watchers: list[StateHandler] = []
+        self._connection: _Connection | None = None
+        self._mqtt_5 = {"auto": None, "5": True, "3.1.1": False}[address.protocol]
+
+    @property
+    def client_id(self) -> str:
+        return self._client_id
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    @property
+    def max_payload(self) -> int:
+        return self._max_payload
+
+    def subscribe(self, topic_filter: str, handler: MessageHandler) -> None:
+        prefix, _, suffix = topic_filter.partition("+")
+        self._filters.append((topic_filter, 1))
+        self._routes.append((prefix, suffix, handler))
+
+    def watch(self, handler: StateHandler) -> None:
+        self._watchers.append(handler)
+
+    @asynccontextmanager
+    async def running(self, will: Will | None = None) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            keeper = tasks.create_task(self._stay_connected(will))
+            try:
+                yield
+            finally:
+                keeper.cancel()
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, envelope: Envelope | None = None
+    ) -> Future[Receipt]:
+        if len(payload) > self._max_payload:
+            raise TooLarge(
+                f"{len(payload)} bytes are more than an MQTT message may have ({self._max_payload})"
+            )
+        if self._connection is None:
+            lost: Future[Receipt] = asyncio.get_running_loop().create_future()
+            lost.set_result(Receipt.LOST)
+            return lost
+        return self._connection.send(topic, payload, retain, envelope)
+
+    def dispatch(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Give one message to its handler; called in aiomqtt's reader, which would die of an exception."""
+        for prefix, suffix, handler in self._routes:
+            if topic.startswith(prefix) and topic.endswith(suffix):
+                try:
+                    handler(topic, payload, retained)
+                except Exception:
+                    log.exception("the handler of %s failed", topic)
+                return
+
+    async def _stay_connected(self, will: Will | None) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            began = loop.time()
+            try:
+                await self._connect_once(will)
+            except (aiomqtt.MqttError, OSError, TimeoutError) as exc:
+                if failures == 0:
+                    log.warning(
+                        "MQTT broker %s:%d: %s", self.address.host, self.address.port, exc or "silent"
+                    )
+            failures = 0 if loop.time() - began > SETTLED_S else failures + 1
+            await asyncio.sleep(
+                random.uniform(0.5, 1.0) * min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures, 10))
+            )
+
+    async def _connect_once(self, will: Will | None) -> None:
+        """Connect, and stay for as long as it lasts; always ends with MqttError, OSError or TimeoutError."""
+        mqtt_5 = self._mqtt_5
+        if mqtt_5 is None:
+            mqtt_5 = await speaks_mqtt_5(self.address, self._tls)
+        connection = _Connection(self, self._tls, mqtt_5, will)
+        try:
+            async with connection:
+                codes = await connection.subscribe(self._filters) if self._filters else []
+                _check_granted(self._filters, codes)
+                self._connection = connection
+                log.info("MQTT %s to %s:%d", "5" if mqtt_5 else "3.1.1", self.address.host, self.address.port)
+                self._tell(True)
+                # Nothing comes this way (see _Connection); it raises when the broker is lost.
+                async for _ in connection.messages:
+                    pass
+        finally:
+            if self._connection is not None:
+                self._connection = None
+                self._tell(False)
+            connection.abandon()
+
+    def _tell(self, connected: bool) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(connected)
+            except Exception:
+                log.exception("a watcher of the connection failed")
+
+
+def _settle(receipt: Future[Receipt], value: Receipt) -> None:
+    with suppress(asyncio.InvalidStateError):  # whoever waited was cancelled
+        receipt.set_result(value)
+
+
+def _check_granted(filters: list[tuple[str, int]], codes: Any) -> None:
+    for (topic_filter, _), code in zip(filters, codes, strict=True):
+        if getattr(code, "value", code) >= _FAILURE:
+            raise aiomqtt.MqttError(f"the broker does not let us subscribe to {topic_filter}")
+
+
+def _properties(envelope: Envelope) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own gap
+    properties.ContentType = "application/json"
+    properties.MessageExpiryInterval = max(1, round(envelope.expiry_s))
+    if envelope.response_topic is not None:
+        properties.ResponseTopic = envelope.response_topic
+    if envelope.correlation is not None:
+        properties.CorrelationData = envelope.correlation.encode()
+    if envelope.trace is not None:
+        properties.UserProperty = ("traceparent", envelope.trace)
+    return properties
+
+
+def _tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
+    if not address.tls:
+        return None
+    context = ssl.create_default_context(cafile=address.ca_file)
+    if address.cert_file is not None:
+        context.load_cert_chain(address.cert_file, address.key_file)
+    return context

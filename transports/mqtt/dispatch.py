@@ -1,0 +1,112 @@
+"""Who gets which request: the choice of a worker, and the bounded queue of those who wait for one."""
+
+from typing import Protocol
+
+from gateway.contract.errors import NoWorker, Overloaded
+from transports.mqtt.presence import KnownWorker, Presence
+
+
+class Candidate(Protocol):
+    """Somebody who needs a worker. tried: workers that refused it and are not asked again."""
+
+    @property
+    def model(self) -> str | None: ...
+
+    @property
+    def tried(self) -> set[KnownWorker]: ...
+
+    def assigned(self, worker: KnownWorker) -> None:
+        """It is your turn; `release` the worker when done with it."""
+        ...
+
+    def waits_at(self, position: int) -> None:
+        """You wait; 1 is next. Told again whenever it changes."""
+        ...
+
+
+class Dispatch:
+    def __init__(self, presence: Presence, *, queue_max: int) -> None:
+        self._presence = presence
+        self._queue_max = queue_max
+        self._queue: list[Candidate] = []
+        self._turn = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def expected(self, model: str | None) -> KnownWorker:
+        """Who would serve a request for `model`, now or after a wait.
+
+        Raises NoWorker when nobody is ready, Overloaded when all are full and the queue is too.
+        """
+        ready = self._presence.ready
+        if not ready:
+            raise NoWorker("no MQTT worker is ready", retry_after_s=5)
+        worker = self._choose(model, set())
+        if worker is None and len(self._queue) >= self._queue_max:
+            raise Overloaded("every MQTT worker is busy and the queue is full", retry_after_s=2)
+        return worker or self._fitting(ready, model)[0]
+
+    def enter(self, candidate: Candidate) -> None:
+        """Assign a worker at once, or let the candidate wait; raises Overloaded when the queue is full."""
+        worker = self._choose(candidate.model, candidate.tried)
+        if worker is not None:
+            self._assign(worker, candidate)
+        elif len(self._queue) >= self._queue_max:
+            raise Overloaded("every MQTT worker is busy and the queue is full", retry_after_s=2)
+        else:
+            self._queue.append(candidate)
+            candidate.waits_at(len(self._queue))
+
+    def leave(self, candidate: Candidate) -> None:
+        """Stop waiting; harmless for one who does not wait."""
+        if candidate in self._queue:
+            at = self._queue.index(candidate)
+            del self._queue[at]
+            self._tell_positions(at)
+
+    def release(self, worker: KnownWorker) -> None:
+        """One of our requests there is over."""
+        worker.open -= 1
+        self.serve()
+
+    def serve(self) -> None:
+        """Give workers to those who wait, first come first served; to be called after any change."""
+        if not any(worker.room > 0 for worker in self._presence.ready):
+            return
+        first_moved: int | None = None
+        for candidate in list(self._queue):
+            worker = self._choose(candidate.model, candidate.tried)
+            if worker is not None:
+                at = self._queue.index(candidate)
+                first_moved = at if first_moved is None else min(first_moved, at)
+                del self._queue[at]
+                self._assign(worker, candidate)
+        if first_moved is not None:
+            self._tell_positions(first_moved)
+
+    def has_untried(self, candidate: Candidate) -> bool:
+        """Whether any ready worker has not refused it yet."""
+        return any(worker not in candidate.tried for worker in self._presence.ready)
+
+    def _assign(self, worker: KnownWorker, candidate: Candidate) -> None:
+        self._turn += 1
+        worker.used = self._turn
+        worker.open += 1
+        candidate.assigned(worker)
+
+    def _choose(self, model: str | None, tried: set[KnownWorker]) -> KnownWorker | None:
+        """The ready worker with the most room that has the model; of equals the one least recently used."""
+        fitting = self._fitting(self._presence.ready, model)
+        free = [worker for worker in fitting if worker.room > 0 and worker not in tried]
+        return max(free, key=lambda worker: (worker.room, -worker.used), default=None)
+
+    @staticmethod
+    def _fitting(ready: list[KnownWorker], model: str | None) -> list[KnownWorker]:
+        """Those that list the model; all of them when none does, since it then means the default model."""
+        return [worker for worker in ready if model in worker.status.models] or ready
+
+    def _tell_positions(self, first: int) -> None:
+        for at in range(first, len(self._queue)):
+            self._queue[at].waits_at(at + 1)

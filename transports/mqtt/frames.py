@@ -1,0 +1,267 @@
+"""The payloads of Sluice over MQTT, version 1: JSON in, JSON out, no error but our own."""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from gateway.contract.errors import (
+    Draining,
+    FrameGap,
+    GatewayError,
+    Loading,
+    ModelRefused,
+    NoWorker,
+    Overloaded,
+    ProtocolViolation,
+    TimedOut,
+    Unprocessable,
+    Unreachable,
+    UpstreamFailed,
+    WorkerLost,
+)
+from gateway.contract.events import Usage
+from gateway.contract.requests import ChatRequest, Sampling, Turn
+
+VERSION: Literal[1] = 1
+DEFAULT_MAX_PAYLOAD = 262_144
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Frame(msgspec.Struct, tag_field="type", gc=False):
+    """What every payload is: an object with a `type`; fields that are not listed are ignored."""
+
+
+class Status(Frame, tag="status"):
+    """Who is there; retained. What is absent is not promised: see "The smallest worker" in the protocol."""
+
+    state: Literal["ready", "draining", "lost"]
+    v: Literal[1] = VERSION
+    name: str = ""
+    incarnation: Count = 0
+    heartbeat_s: Seconds | None = None
+    models: list[str] = []
+    stream: bool = False
+    accept_s: Seconds | None = None
+    max: Annotated[int, msgspec.Meta(ge=1)] = 1
+    busy: Count = 0
+
+
+class Request(Frame, tag="request"):
+    id: Id
+    reply_to: str
+    messages: list[Turn]
+    v: Literal[1] = VERSION
+    stream: bool = True
+    deadline_s: Seconds = 120.0
+    idle_s: Seconds = 30.0
+    model: str | None = None
+    params: Sampling = Sampling()
+    session: str | None = None
+    trace: str | None = None
+
+    def as_chat_request(self) -> ChatRequest:
+        return ChatRequest(
+            id=self.id,
+            turns=self.messages,
+            sampling=self.params,
+            model=self.model,
+            deadline_s=self.deadline_s,
+            session=self.session,
+            trace=self.trace,
+        )
+
+
+class Cancel(Frame, tag="cancel"):
+    id: Id
+    reason: str = "stopped"
+
+
+class Accept(Frame, tag="accept"):
+    id: Id
+    seq: Count = 0
+    queue: Count = 0
+
+
+class Chunk(Frame, tag="chunk"):
+    id: Id
+    seq: Count
+    text: str
+
+
+class ReasoningChunk(Frame, tag="reasoning"):
+    id: Id
+    seq: Count
+    text: str
+
+
+class Call(msgspec.Struct, gc=False):
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolCallFrame(Frame, tag="tool_call"):
+    id: Id
+    seq: Count
+    call: Call
+
+
+class ProgressFrame(Frame, tag="progress"):
+    id: Id
+    seq: Count
+    phase: Literal["queued", "prompt"]
+    position: Count | None = None
+    processed: Count | None = None
+    total: Count | None = None
+
+
+class Alive(Frame, tag="alive"):
+    id: Id
+    seq: Count
+
+
+class Tokens(msgspec.Struct, gc=False, omit_defaults=True):
+    """Token counts as a worker gives them; only whole ones become a Usage, since none is ever invented."""
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    tokens_per_s: float | None = None
+
+    def as_usage(self) -> Usage | None:
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        total = self.total_tokens
+        if total is None:
+            total = self.prompt_tokens + self.completion_tokens
+        return Usage(self.prompt_tokens, self.completion_tokens, total, self.tokens_per_s)
+
+
+class End(Frame, tag="end"):
+    """length: code points of all chunks' text together; absent means that nothing is checked."""
+
+    id: Id
+    seq: Count
+    reason: str = "stop"
+    usage: Tokens | None = None
+    length: Count | None = None
+
+
+class Whole(Frame, tag="reply"):
+    """The whole answer in one piece; needs no other frame."""
+
+    id: Id
+    text: str
+    reason: str = "stop"
+    usage: Tokens | None = None
+
+
+class ErrorFrame(Frame, tag="error"):
+    id: Id
+    code: str = "upstream_error"
+    message: str = ""
+    retryable: bool = False
+
+
+Numbered = Accept | Chunk | ReasoningChunk | ToolCallFrame | ProgressFrame | Alive | End
+ReplyFrame = Numbered | Whole | ErrorFrame
+InboxFrame = Request | Cancel
+
+_Decoded = TypeVar("_Decoded")
+_encoder = msgspec.json.Encoder()
+_reply_decoder: msgspec.json.Decoder[ReplyFrame] = msgspec.json.Decoder(ReplyFrame)
+_inbox_decoder: msgspec.json.Decoder[InboxFrame] = msgspec.json.Decoder(InboxFrame)
+_status_decoder = msgspec.json.Decoder(Status)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Decoded], payload: bytes) -> _Decoded:
+    try:
+        return decoder.decode(payload)
+    # ValueError is bad UTF-8 and msgspec's own errors; RecursionError is JSON nested too deep.
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolViolation(f"not a frame we know: {exc}"[:200]) from None
+
+
+def decode_reply(payload: bytes) -> ReplyFrame:
+    """A worker's frame to a gateway; raises ProtocolViolation for everything that is none."""
+    return _decoded(_reply_decoder, payload)
+
+
+def decode_inbox(payload: bytes) -> InboxFrame:
+    """A gateway's frame to a worker; raises ProtocolViolation for everything that is none."""
+    return _decoded(_inbox_decoder, payload)
+
+
+def decode_status(payload: bytes) -> Status:
+    """Anybody's status; raises ProtocolViolation for everything that is none.
+
+    An empty payload is how MQTT forgets a retained message, so it means `lost`, whatever the incarnation.
+    """
+    return _decoded(_status_decoder, payload) if payload else Status(state="lost")
+
+
+def encode(frame: Frame) -> bytes:
+    """Any frame's payload; text that is not Unicode (a lone surrogate) raises Unprocessable."""
+    try:
+        return _encoder.encode(frame)
+    except UnicodeEncodeError as exc:
+        raise Unprocessable("the text holds half a character (a lone surrogate)") from exc
+
+
+def encode_request(request: ChatRequest, *, attempt_id: str, reply_to: str, idle_s: float) -> bytes:
+    """The `request` payload of one attempt; absent fields of turns and sampling are left out.
+
+    Raises Unprocessable for text that is not Unicode.
+    """
+    payload = {
+        "v": VERSION,
+        "type": "request",
+        "id": attempt_id,
+        "reply_to": reply_to,
+        "stream": True,
+        "deadline_s": request.deadline_s,
+        "idle_s": idle_s,
+        "model": request.model,
+        "messages": [turn.as_json() for turn in request.turns],
+        "params": request.sampling.as_json(),
+        "session": request.session,
+        "trace": request.trace,
+    }
+    try:
+        return _encoder.encode(payload)
+    except UnicodeEncodeError as exc:
+        raise Unprocessable("the messages hold half a character (a lone surrogate)") from exc
+
+
+_ERRORS: dict[str, type[GatewayError]] = {
+    error.code: error
+    for error in (
+        ModelRefused,
+        Unreachable,
+        Loading,
+        NoWorker,
+        Overloaded,
+        TimedOut,
+        UpstreamFailed,
+        ProtocolViolation,
+        WorkerLost,
+        FrameGap,
+    )
+}
+
+
+def error_said(frame: ErrorFrame) -> GatewayError:
+    """The worker's error as one of ours; its code decides, an unknown one is UpstreamFailed."""
+    kind = _ERRORS.get(frame.code, UpstreamFailed)
+    error = kind(frame.message[:500] or "the worker could not answer")
+    error.retryable = frame.retryable
+    return error
+
+
+def error_frame(id: str, error: GatewayError) -> ErrorFrame:
+    """What a worker says of `error`; Draining is the worker's own and means that it is lost to the reply."""
+    code = WorkerLost.code if isinstance(error, Draining) else error.code
+    return ErrorFrame(id, code, str(error), error.retryable)

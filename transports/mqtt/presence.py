@@ -1,0 +1,99 @@
+"""Who is there: what the gateway knows of each worker, from nothing but status frames and their arrival."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from transports.mqtt.frames import Status
+
+MISSED_HEARTBEATS = 3
+
+
+@dataclass(eq=False, slots=True)
+class KnownWorker:
+    """One life of one worker: a restart is another object.
+
+    open: our own requests there. used: the turn at which it was last chosen, 0 for never. set_aside: it let
+    a request lie and gets none until it says something new. full: it said so itself, likewise.
+    """
+
+    name: str
+    status: Status
+    heard_at: float
+    open: int = 0
+    used: int = 0
+    set_aside: bool = False
+    full: bool = False
+    lost: bool = False
+
+    @property
+    def ready(self) -> bool:
+        return self.status.state == "ready" and not self.set_aside and not self.lost
+
+    @property
+    def room(self) -> int:
+        return 0 if self.full else self.status.max - max(self.status.busy, self.open)
+
+    @property
+    def believed_until(self) -> float:
+        """Seconds on the clock of `heard_at`; for ever where no heartbeat was promised."""
+        heartbeat_s = self.status.heartbeat_s
+        return float("inf") if heartbeat_s is None else self.heard_at + MISSED_HEARTBEATS * heartbeat_s
+
+    def serves(self, model: str | None) -> str | None:
+        """The model that answers a request for `model` here; None where the worker does not tell."""
+        models = self.status.models
+        return model if model in models else models[0] if models else None
+
+
+class Presence:
+    """All living workers by name. Times are seconds of one monotonic clock, given by the caller."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, KnownWorker] = {}
+
+    @property
+    def workers(self) -> Collection[KnownWorker]:
+        return self._workers.values()
+
+    @property
+    def ready(self) -> list[KnownWorker]:
+        return [worker for worker in self._workers.values() if worker.ready]
+
+    def models(self) -> Sequence[str]:
+        """What the ready workers offer, each name once, the first worker's default first."""
+        return list(dict.fromkeys(model for worker in self.ready for model in worker.status.models))
+
+    def take(self, name: str, status: Status, *, retained: bool, now: float) -> KnownWorker | None:
+        """Learn one status; returns the life that ended by it, whose requests nobody answers any more.
+
+        A `lost` counts only for the life it speaks of: an old connection's will may come after the new
+        status. A retained status may be old, so it brings nobody back who was set aside.
+        """
+        known = self._workers.get(name)
+        if status.state == "lost":
+            if known is None or status.incarnation not in (known.status.incarnation, 0):
+                return None
+            return self._end(known)
+        if known is None or known.status.incarnation != status.incarnation:
+            self._workers[name] = KnownWorker(name, status, now)
+            if known is not None:
+                known.lost = True
+            return known
+        known.status = status
+        known.heard_at = now
+        if not retained:
+            known.set_aside = known.full = False
+        return None
+
+    def expire(self, now: float) -> list[KnownWorker]:
+        """Forget who missed its heartbeats; returns them."""
+        return [self._end(worker) for worker in list(self.workers) if worker.believed_until <= now]
+
+    def forget_all(self) -> list[KnownWorker]:
+        """The broker is away: whoever is there will say so again; returns them."""
+        return [self._end(worker) for worker in list(self.workers)]
+
+    def _end(self, worker: KnownWorker) -> KnownWorker:
+        del self._workers[worker.name]
+        worker.lost = True
+        return worker
