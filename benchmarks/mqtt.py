@@ -23,7 +23,7 @@ from harness.programs import (
     running,
     wait_until,
 )
-from harness.report import add_options, chosen, keep_raw, update_results
+from harness.report import add_options, chosen, keep_raw, patience_of, update_results
 from harness.scenarios import OVER_MQTT
 from harness.table import markdown_table, one_line
 
@@ -53,12 +53,13 @@ def main() -> int:
     try:
         compile_parts()
         refuse_taken_port(SLUICE_PORT)
-        for _ in range(options.repeat):
+        patience = patience_of(options)
+        for number in range(options.repeat):
+            if number and not patience.left_s:
+                break
             with _gateway_and_worker(options.sluice) as target:
                 for scenario in scenarios:
-                    measured = measure_undisturbed(
-                        target, OVER_MQTT[scenario], options.retries, options.idle_wait
-                    )
+                    measured = measure_undisturbed(target, OVER_MQTT[scenario], patience)
                     print(one_line(target.name, scenario, measured), flush=True)
                     rounds[target.name, scenario].append(measured)
     except Unavailable as trouble:

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.measurement import Measurement, Target, measure_undisturbed
 from harness.peers import UPSTREAM_PORT, Peer, openai_endpoint, over_http, started, upstream, warmed_up
 from harness.programs import Unavailable, compile_parts, refuse_taken_port, run_until_signal
-from harness.report import add_options, chosen, keep_raw, update_results
+from harness.report import add_options, chosen, keep_raw, patience_of, update_results
 from harness.scenarios import OVER_HTTP
 from harness.table import DIRECT, markdown_table, one_line
 
@@ -42,7 +42,10 @@ def main() -> int:
 
     rounds: dict[tuple[str, str], list[Measurement]] = collections.defaultdict(list)
     missing: dict[str, str] = {}
-    for _ in range(options.repeat):
+    patience = patience_of(options)
+    for number in range(options.repeat):
+        if number and not patience.left_s:
+            break
         for name in names:
             if name in missing:
                 continue
@@ -50,7 +53,7 @@ def main() -> int:
                 with _serving(peers.get(name)) as target:
                     for scenario in scenarios:
                         load = OVER_HTTP[scenario]
-                        measured = measure_undisturbed(target, load, options.retries, options.idle_wait)
+                        measured = measure_undisturbed(target, load, patience)
                         print(one_line(name, scenario, measured), flush=True)
                         rounds[name, scenario].append(measured)
             except Unavailable as trouble:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import uuid4
 
-from transports.mqtt.transport import MqttTransport
-
 from gateway.contract.transport import Transport
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.pacing import Pace
@@ -24,7 +22,6 @@ from gateway.web.asgi import App
 from gateway.web.event_stream import Pulse
 from gateway.web.gateway import Gateway
 from transports.llama.transport import LlamaTransport
-from transports.mqtt.link import BrokerAddress
 
 log = logging.getLogger("sluice")
 
@@ -37,6 +34,7 @@ class Assembled:
 
     app: App
     runs: Runs
+    modes: Selector
 
 
 def assemble(settings: Settings) -> Assembled:
@@ -87,7 +85,7 @@ def assemble(settings: Settings) -> Assembled:
             yield
 
     app = create_app(gateway, lifespan, allow_open=settings.allow_open, cors_origins=settings.cors_origins)
-    return Assembled(app, runs)
+    return Assembled(app, runs, selector)
 
 
 def transports_of(settings: Settings) -> dict[str, Transport]:
@@ -101,26 +99,14 @@ def transports_of(settings: Settings) -> dict[str, Transport]:
         )
     }
     if settings.mqtt_broker_host:
+        # Without a broker its client need not be loaded.
+        from gateway.broker_link import broker_link
+        from transports.mqtt.transport import MqttTransport
+
         transports["mqtt"] = MqttTransport(
-            broker_of(settings),
-            gateway_name=settings.gateway_name,
+            broker_link(settings, settings.gateway_name),
             root=settings.mqtt_topic_root,
             idle_s=settings.idle_s,
             queue_max=settings.queue_max,
-            max_payload=settings.mqtt_max_payload,
         )
     return transports
-
-
-def broker_of(settings: Settings) -> BrokerAddress:
-    return BrokerAddress(
-        host=settings.mqtt_broker_host,
-        port=settings.mqtt_broker_port,
-        username=settings.mqtt_username or None,
-        password=settings.mqtt_password or None,
-        tls=settings.mqtt_tls,
-        ca_file=settings.mqtt_ca_file or None,
-        cert_file=settings.mqtt_cert_file or None,
-        key_file=settings.mqtt_key_file or None,
-        protocol=settings.mqtt_protocol,
-    )

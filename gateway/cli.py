@@ -36,7 +36,7 @@ def serve() -> None:
 
     listener = serving.listen(settings)
 
-    async def say_listening() -> None:
+    async def say_listening(_: object) -> None:
         serving.log.info("listening on %s (mode %s)", serving.url_of(listener), settings.llm_comm_mode)
 
     _run(serving.serve(settings, listener, say_listening))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from gateway.assembly import assemble
+from gateway.assembly import Assembled, assemble
 from gateway.server import Server
 from gateway.settings import Settings, SettingsError
 
@@ -39,7 +39,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 async def serve(
-    settings: Settings, listener: socket.socket, when_listening: Callable[[], Awaitable[None]]
+    settings: Settings, listener: socket.socket, when_listening: Callable[[Assembled], Awaitable[None]]
 ) -> None:
     """Serve on `listener` until a signal ends it; `when_listening` runs beside once requests are taken."""
     assembled = assemble(settings)
@@ -60,7 +60,7 @@ async def serve(
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
-    server = Server(config, drain, when_listening)
+    server = Server(config, drain, lambda: when_listening(assembled))
     # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
     gc.collect()
     gc.freeze()

@@ -137,18 +137,30 @@ def measure(target: Target, scenario: Scenario) -> Measurement:
     )
 
 
-def measure_undisturbed(target: Target, scenario: Scenario, retries: int, idle_wait_s: float) -> Measurement:
-    """Again while other programs got in the way, at most `retries` times more; the least disturbed one."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How much a run puts up with from other programs. ends_at: on the monotonic clock, the end of all waiting."""
+
+    retries: int
+    idle_wait_s: float
+    ends_at: float
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self.ends_at - time.monotonic())
+
+
+def measure_undisturbed(target: Target, scenario: Scenario, patience: Patience) -> Measurement:
+    """Again while other programs got in the way and patience lasts; the least disturbed attempt."""
     attempts: list[Measurement] = []
-    while not attempts or (attempts[-1].disturbed and len(attempts) <= retries):
-        wait_until_quiet(idle_wait_s)
+    while not attempts or (attempts[-1].disturbed and len(attempts) <= patience.retries and patience.left_s):
+        _wait_until_quiet(min(patience.idle_wait_s, patience.left_s))
         attempts.append(measure(target, scenario))
         time.sleep(1)  # closed connections are cleared away
     return min(attempts, key=lambda measurement: abs(measurement.foreign_share))
 
 
-def wait_until_quiet(deadline_s: float) -> None:
-    """Until other programs left the machine alone for a second, or the deadline."""
+def _wait_until_quiet(deadline_s: float) -> None:
     give_up_at = time.monotonic() + deadline_s
     while time.monotonic() < give_up_at:
         before_s = machine_time().busy_s

@@ -17,7 +17,7 @@ SOURCES = Path(__file__).parent.parent / "src"
 BINARIES = Path(__file__).parent.parent / "bin"
 PARTS = {
     "upstream": ("upstream.c", "marker.c", "schedule.c"),
-    "loadgen": ("loadgen.c", "sse.c"),
+    "loadgen": ("loadgen.c", "answer.c", "options.c", "sse.c"),
     "worker": ("worker.c", "mqtt.c", "marker.c", "schedule.c"),
 }
 
@@ -135,4 +135,5 @@ def run_until_signal(main: Callable[[], int]) -> None:
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("interrupted; everything that was started has ended")
+        print("interrupted; everything that was started has ended")
+        sys.exit(130)

@@ -6,9 +6,12 @@ import datetime
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 from harness.machine import description
+from harness.measurement import Patience
 from harness.table import Rounds
 
 HERE = Path(__file__).parent.parent
@@ -19,23 +22,21 @@ Written by `run.py` and `mqtt.py` with `--update-results`; README.md says how to
 
 
 def add_options(parser: argparse.ArgumentParser, *, scenarios: str) -> None:
-    parser.add_argument("--scenarios", default=scenarios, help="comma-separated (default: %(default)s)")
-    parser.add_argument(
-        "--repeat", type=int, default=3, help="rounds; the table shows medians (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--retries", type=int, default=2, help="of a scenario disturbed by other programs (default: 2)"
-    )
-    parser.add_argument(
-        "--idle-wait", type=float, default=30, metavar="S", help="longest wait for a quiet machine"
-    )
-    parser.add_argument(
-        "--sluice", type=Path, help="the `sluice` executable to measure (default: beside this Python)"
-    )
+    def add(name: str, help_text: str, **settings: Any) -> None:
+        parser.add_argument(name, help=f"{help_text} (default: %(default)s)", **settings)
+
+    add("--scenarios", "comma-separated", default=scenarios)
+    add("--repeat", "rounds, of which the table shows medians", type=int, default=3)
+    add("--retries", "of a scenario that other programs disturbed", type=int, default=2)
+    add("--idle-wait", "seconds to wait for a quiet machine before a scenario", type=float, default=10)
+    add("--patience", "seconds after which no round, retry or wait begins", type=float, default=600)
+    add("--sluice", "the `sluice` command to measure; without one, this Python's", type=Path)
+    add("--date", "for RESULTS.md", default=datetime.date.today().isoformat())
     parser.add_argument("--update-results", action="store_true", help="write benchmarks/RESULTS.md")
-    parser.add_argument(
-        "--date", default=datetime.date.today().isoformat(), help="for RESULTS.md (default: today)"
-    )
+
+
+def patience_of(options: argparse.Namespace) -> Patience:
+    return Patience(options.retries, options.idle_wait, time.monotonic() + options.patience)
 
 
 def chosen(names: str, known: object, what: str) -> list[str]:

@@ -1,11 +1,8 @@
 // A load generator for streams of SSE: one thread, epoll. Keeps `-c` streams open until `-n` requests are through,
 // reads the proof in every token (token.h) and prints one line of JSON.
-//
-// usage: loadgen --port P [--host 127.0.0.1] [--path /] [--method POST] [--body-file FILE] [--header 'Name: value']...
-//                [-c STREAMS] [-n REQUESTS] [--expect TOKENS] [--ramp SECONDS] [--timeout SECONDS] [--keepalive 0|1]
-//
-// `@@INDEX@` anywhere in the request becomes its number in 8 digits. --ramp spreads the first `-c` requests.
 // Exit code 1 when a stream failed, was left unfinished or lost, repeated or reordered a token.
+//
+// usage: options.h
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,13 +11,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "histogram.h"
+#include "options.h"
 #include "sse.h"
 #include "token.h"
 
@@ -29,39 +27,10 @@
 #define READ_ROOM (1 << 18)
 #define EVENTS 512
 
-static struct {
-  const char *host, *path, *method, *body_file;
-  char headers[32768];
-  int port, streams, requests, expected_tokens;
-  bool keepalive;
-  double ramp_s, timeout_s;
-} options = {.host = "127.0.0.1",
-             .path = "/",
-             .method = "POST",
-             .port = 80,
-             .streams = 1,
-             .requests = 1,
-             .keepalive = true,
-             .timeout_s = 120};
-
-enum phase { HEAD, BODY, WHOLE };
-enum chunk_phase { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_CR, CHUNK_LF, CHUNK_TRAILER };
-
 struct connection {
   int fd; // -1: not connected
   bool busy, connecting;
-  enum phase phase;
-  // the answer's head
-  char *head;
-  size_t head_size;
-  int status;
-  bool chunked, closes;
-  long length_left; // of the body; -1: unknown
-  // the answer's body
-  enum chunk_phase chunk_phase;
-  size_t chunk_left;
-  char *line; // begun in an earlier read
-  size_t line_size, line_room;
+  struct answer answer;
   // the stream in it
   long tokens;
   int sequence; // of the last token
@@ -78,6 +47,7 @@ static struct connection *connections;
 static struct sockaddr_in address;
 static char *request_template;
 static size_t request_size;
+static uint64_t read_us; // when the bytes that are being looked at were read
 
 static struct {
   long started, finished, ok, failed, bad_sequence;
@@ -117,7 +87,7 @@ static void end_request(struct connection *c, const char *trouble) {
     return;
   c->busy = false;
   seen.finished++;
-  if (!trouble && c->status != 200)
+  if (!trouble && c->answer.status != 200)
     trouble = "status";
   if (!trouble && c->errored)
     trouble = "error event";
@@ -130,12 +100,12 @@ static void end_request(struct connection *c, const char *trouble) {
   } else {
     seen.failed++;
     snprintf(seen.last_error, sizeof seen.last_error, "%s status=%d tokens=%ld done=%d errno=%d %.200s", trouble,
-             c->status, c->tokens, c->done, errno, c->error);
+             c->answer.status, c->tokens, c->done, errno, c->error);
     for (char *p = seen.last_error; *p; p++) // it goes into a JSON string
       if (*p == '"' || *p == '\\' || (unsigned char)*p < 32)
         *p = '\'';
   }
-  if (trouble || !options.keepalive || c->closes || c->phase != WHOLE)
+  if (trouble || !options.keepalive || c->answer.closes || c->answer.phase != WHOLE)
     hang_up(c);
 }
 
@@ -157,13 +127,10 @@ static void send_request(struct connection *c) {
 static void begin_request(struct connection *c) {
   long index = seen.started++;
   c->busy = true;
-  c->phase = HEAD;
-  c->head_size = c->line_size = c->sent = 0;
-  c->status = c->tokens = 0;
-  c->length_left = c->sequence = -1;
-  c->chunked = c->closes = c->done = c->errored = false;
-  c->chunk_phase = CHUNK_SIZE;
-  c->chunk_left = 0;
+  answer_start(&c->answer);
+  c->sent = c->tokens = 0;
+  c->sequence = -1;
+  c->done = c->errored = false;
   c->error[0] = 0;
 
   if (!c->request)
@@ -190,12 +157,12 @@ static void begin_request(struct connection *c) {
     end_request(c, "connect");
 }
 
-static void take_tokens(struct connection *c, const char *text, const char *text_end, uint64_t now) {
+static void take_tokens(struct connection *c, const char *text, const char *text_end) {
   seen.frames++;
   if (!c->tokens)
-    histogram_add(&seen.first_token, now - c->begun_us);
+    histogram_add(&seen.first_token, read_us - c->begun_us);
   if (!seen.first_token_us)
-    seen.first_token_us = now;
+    seen.first_token_us = read_us;
 
   for (; text_end - text >= TOKEN_CHARS; text += TOKEN_CHARS) {
     uint64_t written_us;
@@ -204,25 +171,26 @@ static void take_tokens(struct connection *c, const char *text, const char *text
     if (!whole || sequence != ((c->sequence + 1) & TOKEN_SEQUENCE_MASK))
       seen.bad_sequence++;
     c->sequence = sequence;
-    int64_t relay_us = (int64_t)((now & TOKEN_CLOCK_MASK) - written_us);
+    int64_t relay_us = (int64_t)((read_us & TOKEN_CLOCK_MASK) - written_us);
     histogram_add(&seen.relay, relay_us);
     if (c->tokens)
-      histogram_add(&seen.gap, now - c->last_token_us);
+      histogram_add(&seen.gap, read_us - c->last_token_us);
     else
       histogram_add(&seen.first_relay, relay_us);
-    c->last_token_us = now;
+    c->last_token_us = read_us;
     c->tokens++;
     seen.tokens++;
   }
   if (text != text_end)
     seen.bad_sequence++;
-  seen.last_token_us = now;
+  seen.last_token_us = read_us;
 }
 
-static void take_line(struct connection *c, const char *bytes, size_t size, uint64_t now) {
+static void take_line(void *owner, const char *bytes, size_t size) {
+  struct connection *c = owner;
   struct sse_line line = sse_read_line(bytes, size);
   if (line.kind == LINE_TEXT) {
-    take_tokens(c, line.text, line.text_end, now);
+    take_tokens(c, line.text, line.text_end);
   } else if (line.kind == LINE_DONE) {
     c->done = true;
   } else if (line.kind == LINE_ERROR) {
@@ -231,146 +199,33 @@ static void take_line(struct connection *c, const char *bytes, size_t size, uint
   }
 }
 
-static void keep_line_part(struct connection *c, const char *bytes, size_t size) {
-  if (c->line_size + size > c->line_room)
-    c->line = realloc(c->line, c->line_room = (c->line_size + size) * 2);
-  memcpy(c->line + c->line_size, bytes, size);
-  c->line_size += size;
-}
-
-static void take_text(struct connection *c, const char *bytes, size_t size, uint64_t now) {
-  const char *end = bytes + size, *newline;
-  for (; (newline = memchr(bytes, '\n', end - bytes)); bytes = newline + 1) {
-    if (c->line_size) {
-      keep_line_part(c, bytes, newline - bytes);
-      take_line(c, c->line, c->line_size, now);
-      c->line_size = 0;
-    } else {
-      take_line(c, bytes, newline - bytes, now);
-    }
-  }
-  if (bytes < end)
-    keep_line_part(c, bytes, end - bytes);
-}
-
-static int hex_digit(char character) {
-  if (character >= '0' && character <= '9')
-    return character - '0';
-  character |= 32;
-  return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
-
-static void take_chunked(struct connection *c, const char *bytes, const char *end, uint64_t now) {
-  while (bytes < end && c->phase == BODY) {
-    switch (c->chunk_phase) {
-    case CHUNK_SIZE:
-    case CHUNK_EXTENSION: {
-      char character = *bytes++;
-      int digit = hex_digit(character);
-      if (character == '\n')
-        c->chunk_phase = c->chunk_left ? CHUNK_DATA : CHUNK_TRAILER;
-      else if (character == ';')
-        c->chunk_phase = CHUNK_EXTENSION;
-      else if (c->chunk_phase == CHUNK_SIZE && digit >= 0)
-        c->chunk_left = c->chunk_left * 16 + digit;
-      break;
-    }
-    case CHUNK_DATA: {
-      size_t size = c->chunk_left < (size_t)(end - bytes) ? c->chunk_left : (size_t)(end - bytes);
-      take_text(c, bytes, size, now);
-      bytes += size;
-      c->chunk_left -= size;
-      if (!c->chunk_left)
-        c->chunk_phase = CHUNK_CR;
-      break;
-    }
-    case CHUNK_CR:
-      bytes++;
-      c->chunk_phase = CHUNK_LF;
-      break;
-    case CHUNK_LF:
-      bytes++;
-      c->chunk_phase = CHUNK_SIZE;
-      break;
-    case CHUNK_TRAILER: {
-      const char *newline = memchr(bytes, '\n', end - bytes);
-      if (!newline)
-        return;
-      bytes = newline + 1;
-      c->phase = WHOLE;
-      break;
-    }
-    }
-  }
-}
-
-// Returns how many of the bytes belonged to the head; the phase tells whether it is complete.
-static size_t take_head(struct connection *c, const char *bytes, size_t size, uint64_t now) {
-  if (!c->head)
-    c->head = malloc(HEAD_ROOM);
-  size_t before = c->head_size, room = HEAD_ROOM - 1 - before;
-  if (size > room)
-    size = room;
-  memcpy(c->head + before, bytes, size);
-  c->head_size += size;
-  c->head[c->head_size] = 0;
-  char *end = strstr(c->head, "\r\n\r\n");
-  if (!end)
-    return size;
-  size_t used = end + 4 - c->head - before;
-  end[2] = 0;
-
-  c->status = atoi(c->head + 9);
-  histogram_add(&seen.head, now - c->begun_us);
-  for (char *line = c->head; (line = strchr(line, '\n')); line++) {
-    if (!strncasecmp(line + 1, "transfer-encoding:", 18) && strcasestr(line + 19, "chunked"))
-      c->chunked = true;
-    if (!strncasecmp(line + 1, "content-length:", 15))
-      c->length_left = atol(line + 16);
-    if (!strncasecmp(line + 1, "connection: close", 17))
-      c->closes = true;
-  }
-  if (!c->chunked && c->length_left < 0)
-    c->closes = true;
-  c->phase = BODY;
-  return used;
-}
-
-static void take_bytes(struct connection *c, const char *bytes, size_t size, uint64_t now) {
+static void take_bytes(struct connection *c, const char *bytes, size_t size) {
   const char *end = bytes + size;
-  if (c->phase == HEAD) {
-    bytes += take_head(c, bytes, size, now);
-    if (c->phase == HEAD)
+  if (c->answer.phase == HEAD) {
+    bytes += answer_take_head(&c->answer, bytes, size);
+    if (c->answer.phase == HEAD)
       return;
-    if (c->status != 200)
+    histogram_add(&seen.head, read_us - c->begun_us);
+    if (c->answer.status != 200)
       keep_error(c, bytes, end - bytes);
   }
-  if (c->phase == BODY && c->chunked) {
-    take_chunked(c, bytes, end, now);
-  } else if (c->phase == BODY) {
-    size_t left = end - bytes;
-    if (c->length_left >= 0 && (size_t)c->length_left < left)
-      left = c->length_left;
-    take_text(c, bytes, left, now);
-    if (c->length_left >= 0 && !(c->length_left -= left))
-      c->phase = WHOLE;
-  }
-  if (c->phase == WHOLE)
+  if (c->answer.phase == BODY)
+    answer_take_body(&c->answer, bytes, end - bytes);
+  if (c->answer.phase == WHOLE)
     end_request(c, NULL);
 }
 
 static void read_once(struct connection *c) {
   static char buffer[READ_ROOM];
   ssize_t got = recv(c->fd, buffer, sizeof buffer, 0);
-  uint64_t now = now_us();
+  read_us = now_us();
   if (got > 0) {
     seen.reads++;
     seen.bytes += got;
     if (c->busy)
-      take_bytes(c, buffer, got, now);
+      take_bytes(c, buffer, got);
   } else if (got == 0 || errno != EAGAIN) {
-    bool closing_is_the_end = c->phase == BODY && !c->chunked && c->length_left < 0;
-    end_request(c, closing_is_the_end ? NULL : "closed early");
+    end_request(c, answer_ends_by_closing(&c->answer) ? NULL : "closed early");
     if (c->fd >= 0)
       hang_up(c);
   }
@@ -401,6 +256,8 @@ static double generate_load(void) {
   connections = calloc(options.streams, sizeof *connections);
   for (int i = 0; i < options.streams; i++) {
     connections[i].fd = -1;
+    connections[i].answer.owner = &connections[i];
+    connections[i].answer.take_line = take_line;
     connections[i].due_us = begun + (uint64_t)(options.ramp_s * 1e6 * i / options.streams);
   }
 
@@ -449,40 +306,6 @@ static void print_results(double wall_s) {
   }
 }
 
-static void read_options(int argc, char **argv) {
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const char *name = argv[i], *value = argv[i + 1];
-    if (!strcmp(name, "--host"))
-      options.host = value;
-    else if (!strcmp(name, "--port"))
-      options.port = atoi(value);
-    else if (!strcmp(name, "--path"))
-      options.path = value;
-    else if (!strcmp(name, "--method"))
-      options.method = value;
-    else if (!strcmp(name, "--body-file"))
-      options.body_file = value;
-    else if (!strcmp(name, "--header"))
-      strcat(strcat(options.headers, value), "\r\n");
-    else if (!strcmp(name, "-c"))
-      options.streams = atoi(value);
-    else if (!strcmp(name, "-n"))
-      options.requests = atoi(value);
-    else if (!strcmp(name, "--expect"))
-      options.expected_tokens = atoi(value);
-    else if (!strcmp(name, "--ramp"))
-      options.ramp_s = atof(value);
-    else if (!strcmp(name, "--keepalive"))
-      options.keepalive = atoi(value);
-    else if (!strcmp(name, "--timeout"))
-      options.timeout_s = atof(value);
-    else {
-      fprintf(stderr, "unknown option %s\n", name);
-      exit(2);
-    }
-  }
-}
-
 static void make_request(void) {
   char *body = NULL;
   size_t body_size = 0;
@@ -514,7 +337,7 @@ int main(int argc, char **argv) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
 
-  read_options(argc, argv);
+  options_read(argc, argv);
   make_request();
   address.sin_family = AF_INET;
   address.sin_port = htons(options.port);

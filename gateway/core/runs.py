@@ -60,12 +60,16 @@ class Run:
         self._task: asyncio.Task[None] | None = None
 
     def settle(self, outcome: Outcome) -> bool:
-        """Decide how this run ends; False if that was decided before. Work that can be interrupted is."""
+        """Decide how this run ends; False if that was decided before.
+
+        Interruptible work is cancelled, unless it is the work itself that says so.
+        """
         if self.outcome is not None:
             return False
         self.outcome = outcome
-        if self._interruptible and self._task is not None:
-            self._task.cancel()
+        task = self._task
+        if self._interruptible and task is not None and task is not asyncio.current_task():
+            task.cancel()
         return True
 
     async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:

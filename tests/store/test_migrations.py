@@ -28,7 +28,7 @@ async def rig(tmp_path: Path) -> SqliteRig:
     return rig
 
 
-def test_what_the_migrations_make_is_what_the_tables_say(rig: SqliteRig) -> None:
+async def test_what_the_migrations_make_is_what_the_tables_say(rig: SqliteRig) -> None:
     engine = create_engine(f"sqlite:///{rig.file}")
     with engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
@@ -37,7 +37,7 @@ def test_what_the_migrations_make_is_what_the_tables_say(rig: SqliteRig) -> None
     assert differences == []
 
 
-def test_a_migrated_table_counts_up_like_the_declared_one(rig: SqliteRig) -> None:
+async def test_a_migrated_table_counts_up_like_the_declared_one(rig: SqliteRig) -> None:
     connection = sqlite3.connect(rig.file)
     made = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
     connection.close()
@@ -52,7 +52,7 @@ def test_head_is_the_last_revision() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_every_migration_can_be_taken_back(rig: SqliteRig) -> None:
+async def test_every_migration_can_be_taken_back(rig: SqliteRig) -> None:
     config = Config()
     config.set_main_option("script_location", "gateway.store:migrations")
 

@@ -34,7 +34,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             await exchange.aclose()
             raise
 
-    async def _connect(self, url: httpx.URL, connect_s: float | None, read_s: float | None) -> "_Exchange":
+    async def _connect(self, url: httpx.URL, connect_s: float | None, read_s: float | None) -> "Exchange":
         if url.scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"'{url.scheme}' is not a scheme of HTTP")
         secure = url.scheme == "https"
@@ -45,7 +45,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(connect_s):
                 # TCP_NODELAY is set by asyncio and uvloop themselves
                 _, exchange = await loop.create_connection(
-                    lambda: _Exchange(loop, read_s),
+                    lambda: Exchange(loop, read_s),
                     url.host,
                     url.port or (443 if secure else 80),
                     ssl=self._ssl_context if secure else None,
@@ -65,7 +65,7 @@ def _head(request: httpx.Request) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-class _Exchange(asyncio.Protocol, httpx.AsyncByteStream):
+class Exchange(asyncio.Protocol, httpx.AsyncByteStream):
     """One connection, one request, one response, and that response's body.
 
     Everything that arrives before the reader wakes up is one item. What came before an error is read

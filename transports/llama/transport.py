@@ -155,13 +155,16 @@ class LlamaTransport:
                 await response.aclose()
 
     async def _watch_models(self) -> None:
-        pause_s = MODELS_RETRY_S
+        retry_s = MODELS_RETRY_S
         while True:
             status = 0
             with contextlib.suppress(TimeoutError, TransportError):
                 async with asyncio.timeout(PROBE_S):
                     status = await self._learn_models()
-            pause_s = MODELS_FRESH_S if status == 200 else min(2 * pause_s, MODELS_FRESH_S)
+            if status == 200:
+                pause_s, retry_s = MODELS_FRESH_S, MODELS_RETRY_S
+            else:
+                pause_s, retry_s = retry_s, min(2 * retry_s, MODELS_FRESH_S)
             await self._sleep(pause_s * random.uniform(0.8, 1.2))
 
     async def _learn_models(self) -> int:

@@ -145,7 +145,7 @@ class _Connection(aiomqtt.Client):
 
 
 class AiomqttLink:
-    """See `Link`. client_id must be stable: with a random one an old connection's will overtakes our status."""
+    """See `Link`. client_id must be stable: under a random one an old will would overtake our new status."""
 
     def __init__(
         self, address: BrokerAddress, *, client_id: str, max_payload: int = DEFAULT_MAX_PAYLOAD

@@ -73,16 +73,18 @@ class Dispatch:
 
     def serve(self) -> None:
         """Give workers to those who wait, first come first served; to be called after any change."""
-        if not any(worker.room > 0 for worker in self._presence.ready):
-            return
+        at = 0
         first_moved: int | None = None
-        for candidate in list(self._queue):
+        while at < len(self._queue):
+            candidate = self._queue[at]
             worker = self._choose(candidate.model, candidate.tried)
-            if worker is not None:
-                at = self._queue.index(candidate)
-                first_moved = at if first_moved is None else min(first_moved, at)
-                del self._queue[at]
-                self._assign(worker, candidate)
+            if worker is None:
+                at += 1
+                continue
+            if first_moved is None:
+                first_moved = at
+            del self._queue[at]
+            self._assign(worker, candidate)
         if first_moved is not None:
             self._tell_positions(first_moved)
 

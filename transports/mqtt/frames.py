@@ -5,7 +5,6 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from gateway.contract.errors import (
-    Draining,
     FrameGap,
     GatewayError,
     Loading,
@@ -24,6 +23,7 @@ from gateway.contract.requests import ChatRequest, Sampling, Turn
 
 VERSION: Literal[1] = 1
 DEFAULT_MAX_PAYLOAD = 262_144
+LONGEST_MESSAGE = 500
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -211,7 +211,9 @@ def encode(frame: Frame) -> bytes:
         raise Unprocessable("the text holds half a character (a lone surrogate)") from exc
 
 
-def encode_request(request: ChatRequest, *, attempt_id: str, reply_to: str, idle_s: float) -> bytes:
+def encode_request(
+    request: ChatRequest, *, attempt_id: str, reply_to: str, deadline_s: float, idle_s: float
+) -> bytes:
     """The `request` payload of one attempt; absent fields of turns and sampling are left out.
 
     Raises Unprocessable for text that is not Unicode.
@@ -222,7 +224,7 @@ def encode_request(request: ChatRequest, *, attempt_id: str, reply_to: str, idle
         "id": attempt_id,
         "reply_to": reply_to,
         "stream": True,
-        "deadline_s": request.deadline_s,
+        "deadline_s": deadline_s,
         "idle_s": idle_s,
         "model": request.model,
         "messages": [turn.as_json() for turn in request.turns],
@@ -256,12 +258,11 @@ _ERRORS: dict[str, type[GatewayError]] = {
 def error_said(frame: ErrorFrame) -> GatewayError:
     """The worker's error as one of ours; its code decides, an unknown one is UpstreamFailed."""
     kind = _ERRORS.get(frame.code, UpstreamFailed)
-    error = kind(frame.message[:500] or "the worker could not answer")
+    error = kind(frame.message[:LONGEST_MESSAGE] or "the worker could not answer")
     error.retryable = frame.retryable
     return error
 
 
 def error_frame(id: str, error: GatewayError) -> ErrorFrame:
-    """What a worker says of `error`; Draining is the worker's own and means that it is lost to the reply."""
-    code = WorkerLost.code if isinstance(error, Draining) else error.code
-    return ErrorFrame(id, code, str(error), error.retryable)
+    """What a worker says of `error`."""
+    return ErrorFrame(id, error.code, str(error)[:LONGEST_MESSAGE], error.retryable)

@@ -1,0 +1,144 @@
+"""The house stays drawable: who may import whom, who alone knows a library, and how long a file may be."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "transports").rglob("*.py")])
+MAX_LINES = 350
+
+# A room may import itself and what stands here. The longest prefix of a module's name is its room.
+MAY_IMPORT: dict[str, set[str]] = {
+    "gateway": set(),
+    "gateway.contract": set(),
+    "gateway.core": {"gateway.contract"},
+    "gateway.dialects": {"gateway.contract"},
+    "gateway.journals": {"gateway.contract"},
+    "gateway.store": {"gateway.contract"},
+    "gateway.web": {"gateway.contract", "gateway.core", "gateway.dialects"},
+    "gateway.settings": set(),
+    "gateway.logs": set(),
+    "gateway.event_loop": set(),
+    "gateway.server": set(),
+    "gateway.terminal_chat": set(),
+    "gateway.broker_link": {"gateway.settings", "transports.mqtt"},
+    "gateway.assembly": {
+        "gateway.broker_link",
+        "gateway.contract",
+        "gateway.core",
+        "gateway.dialects",
+        "gateway.journals",
+        "gateway.settings",
+        "gateway.store",
+        "gateway.web",
+        "transports",
+        "transports.llama",
+        "transports.mqtt",
+    },
+    "gateway.serve": {"gateway.assembly", "gateway.server", "gateway.settings"},
+    "gateway.worker": {
+        "gateway.broker_link",
+        "gateway.contract",
+        "gateway.settings",
+        "transports.llama",
+        "transports.mqtt",
+    },
+    "gateway.demo": {
+        "gateway.assembly",
+        "gateway.core",
+        "gateway.serve",
+        "gateway.settings",
+        "gateway.worker",
+        "transports.llama",
+        "transports.mqtt",
+    },
+    "gateway.cli": {
+        "gateway.demo",
+        "gateway.event_loop",
+        "gateway.logs",
+        "gateway.serve",
+        "gateway.settings",
+        "gateway.terminal_chat",
+        "gateway.worker",
+    },
+    "gateway.__main__": {"gateway.cli"},
+    "transports": {"gateway.contract"},
+    "transports.llama": {"gateway.contract"},
+    "transports.mqtt": {"gateway.contract"},
+}
+
+ONLY_HOME = {
+    "fastapi": "gateway.web",
+    "starlette": "gateway.web",
+    "sqlmodel": "gateway.store",
+    "sqlalchemy": "gateway.store",
+    "alembic": "gateway.store",
+    "httpx": "transports.llama",
+    "httptools": "transports.llama",
+    "aiomqtt": "transports.mqtt.aiomqtt_link",
+    "paho": "transports.mqtt.aiomqtt_link",
+    "regex": "gateway.core.pacing",
+    "typer": "gateway.cli",
+    "pydantic_settings": "gateway.settings",
+}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    return max((room for room in MAY_IMPORT if is_inside(module, room)), key=len)
+
+
+def is_inside(module: str, room: str) -> bool:
+    return module == room or module.startswith(room + ".")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules = {module_of(file) for file in FILES}
+            yield from (name if name in modules else str(node.module) for name in names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    room = room_of(module_of(path))
+    allowed = MAY_IMPORT[room] | {room, "gateway", "transports"}
+    ours = [name for name in imports_of(path) if name.split(".")[0] in {"gateway", "transports"}]
+    assert [name for name in ours if room_of(name) not in allowed] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_library_is_known_in_its_home_only(path: Path) -> None:
+    module = module_of(path)
+    homes = {
+        name: ONLY_HOME[name.split(".")[0]] for name in imports_of(path) if name.split(".")[0] in ONLY_HOME
+    }
+    assert {name: home for name, home in homes.items() if not is_inside(module, home)} == {}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "contract" in path.parts], ids=module_of)
+def test_the_contract_needs_the_standard_library_only(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imports_of(path)}
+    assert tops - set(sys.stdlib_module_names) <= {"gateway"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

@@ -1,0 +1,115 @@
+"""MqttTransport with a real Mosquitto and a worker: one that streams, and one that answers whole."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Transport
+from tests.contract.rigs import ENDLESS, chat_request, echo
+from tests.live.brokers import Mosquitto, running_mosquitto
+from transports.mqtt.aiomqtt_link import AiomqttLink
+from transports.mqtt.frames import Request, Status, Whole, decode_inbox, encode
+from transports.mqtt.link import BrokerAddress
+from transports.mqtt.topics import inbox_topic, worker_status_topic
+from transports.mqtt.transport import MqttTransport
+from transports.mqtt.worker import Worker
+from transports.scripted import ScriptedTransport
+
+ROOT = "sluice/v1"
+
+
+class _MqttRig:
+    """The peer that is lost is the broker: everybody behind it is gone at once."""
+
+    _broker: Mosquitto
+    _transport: MqttTransport
+    _lost: asyncio.Event
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[BrokerAddress]:
+        self._lost = asyncio.Event()
+        async with running_mosquitto() as self._broker:
+            link = AiomqttLink(self._broker.address, client_id="gateway-1")
+            link.watch(lambda connected: None if connected else self._lost.set())
+            self._transport = MqttTransport(link, root=ROOT)
+            async with self._transport.running():
+                yield self._broker.address
+
+    def request(self, text: str) -> ChatRequest:
+        return chat_request(text)
+
+    def endless(self) -> ChatRequest:
+        return chat_request(ENDLESS)
+
+    async def lose_peer(self) -> None:
+        self._lost.clear()
+        await self._broker.kill()
+        await self._lost.wait()
+
+    async def restore_peer(self) -> None:
+        await self._broker.start()
+        await self._transport.until_ready()
+
+    async def _all_arrived(self) -> None:
+        """What was sent earlier is with the worker, since MQTT keeps the order on one topic."""
+        async with self._transport.open(self.request("the last in the line")) as stream:
+            async for _ in stream:
+                pass
+
+
+class MqttStreamingRig(_MqttRig):
+    """A Worker over a script."""
+
+    name = "mqtt-streaming"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Transport]:
+        self._scripted = ScriptedTransport(echo)
+        async with self._serving() as address:
+            self._worker = Worker(self._scripted, AiomqttLink(address, client_id="worker-1"), root=ROOT)
+            async with self._worker.running():
+                await self._transport.until_ready()
+                yield self._transport
+
+    async def idle(self) -> None:
+        async with asyncio.timeout(2):
+            await self._all_arrived()
+            await self._worker.idle()
+            await self._scripted.idle()
+
+
+class MqttWholeRig(_MqttRig):
+    """The smallest worker of the protocol, in Python: a status, and one `reply` for each request."""
+
+    name = "mqtt-whole"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Transport]:
+        self._unanswered: set[str] = set()
+        async with self._serving() as address:
+            self._link = AiomqttLink(address, client_id="worker-1")
+            self._link.subscribe(inbox_topic(ROOT, "worker-1"), self._answer)
+            self._link.watch(self._announce)
+            async with self._link.running():
+                await self._transport.until_ready()
+                yield self._transport
+
+    def _announce(self, connected: bool) -> None:
+        if connected:
+            status = encode(Status("ready", max=10))
+            self._link.publish(worker_status_topic(ROOT, "worker-1"), status, retain=True)
+
+    def _answer(self, topic: str, payload: bytes, retained: bool) -> None:
+        frame = decode_inbox(payload)
+        if not isinstance(frame, Request):
+            self._unanswered.discard(frame.id)
+        elif frame.messages[-1].content == ENDLESS:
+            self._unanswered.add(frame.id)
+        else:
+            self._link.publish(frame.reply_to, encode(Whole(frame.id, frame.messages[-1].content)))
+
+    async def idle(self) -> None:
+        async with asyncio.timeout(2):
+            await self._all_arrived()
+        assert not self._unanswered

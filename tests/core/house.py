@@ -1,0 +1,79 @@
+"""A core with a real store around a scripted transport, for tests that ask it questions."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.contract.events import ReaderEvent
+from gateway.contract.store import MessageStore
+from gateway.contract.transport import Transport
+from gateway.core.conversations import Conversations, Limits, Question
+from gateway.core.runs import Run, Runs
+from gateway.core.selector import Selector
+from gateway.journals.memory import MemoryJournal
+from gateway.store.sql_store import SqlStore
+from transports.scripted import Script, ScriptedTransport
+
+USER = "local"
+
+
+async def no_pause(_: float) -> None:
+    """Sleep that only lets others run."""
+    await asyncio.sleep(0)
+
+
+@dataclass
+class House:
+    conversations: Conversations
+    runs: Runs
+    journal: MemoryJournal
+    store: MessageStore
+    transport: ScriptedTransport
+
+    async def ask(self, content: str, session_id: int | None = None, **more: object) -> Run:
+        question = Question(USER, content, session_id=session_id, **more)  # type: ignore[arg-type]
+        return await self.conversations.ask(question)
+
+    async def answer(self, content: str, session_id: int | None = None, **more: object) -> list[ReaderEvent]:
+        """Ask and read to the end."""
+        run = await self.ask(content, session_id, **more)
+        with self.runs.reading(run) as reader:
+            events: list[ReaderEvent] = []
+            while (new := await reader.read()) is not None:
+                events += new
+        await run.ended.wait()
+        return events
+
+
+@asynccontextmanager
+async def house(
+    tmp_path: Path,
+    script: Script,
+    *,
+    store: Callable[[SqlStore], MessageStore] = lambda store: store,
+    grace_s: float = 30,
+    limits: Limits | None = None,
+    sleep: Callable[[float], Awaitable[None]] = no_pause,
+) -> AsyncIterator[House]:
+    transport = ScriptedTransport(script)
+    transports: dict[str, Transport] = {"scripted": transport}
+    sql = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}")
+    kept = store(sql)
+    journal = MemoryJournal()
+    runs = Runs(journal, grace_s=grace_s)
+    numbers = itertools.count(1)
+    conversations = Conversations(
+        kept,
+        runs,
+        Selector(transports, "scripted"),
+        limits or Limits(deadline_s=5),
+        new_id=lambda: f"{next(numbers):032x}",
+        clock=time.monotonic,
+        sleep=sleep,
+    )
+    async with asyncio.timeout(10), sql.running(), transport.running(), runs.running():
+        yield House(conversations, runs, journal, kept, transport)

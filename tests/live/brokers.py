@@ -1,0 +1,86 @@
+"""Real brokers for live tests; a missing one skips with its reason, or fails where it was asked for."""
+
+import asyncio
+import os
+import socket
+import tempfile
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from transports.mqtt.embedded import mosquitto_binary
+from transports.mqtt.link import BrokerAddress
+
+OPEN_SETTINGS = "allow_anonymous true\npersistence false\n"
+
+
+def requires_mosquitto() -> pytest.MarkDecorator:
+    """Mark a live test: without mosquitto it is skipped, or fails where REQUIRE_LIVE=1."""
+    missing = mosquitto_binary() is None and os.environ.get("REQUIRE_LIVE") != "1"
+    return pytest.mark.skipif(missing, reason="needs the mosquitto broker: install the package `mosquitto`")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """One mosquitto on one port of loopback, to be killed and started again."""
+
+    def __init__(self, settings: str = OPEN_SETTINGS) -> None:
+        self.address = BrokerAddress("127.0.0.1", free_port())
+        self._settings = settings
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        """Return when it takes connections."""
+        binary = mosquitto_binary()
+        assert binary is not None, "REQUIRE_LIVE=1, and mosquitto is not installed"
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
+            config.write(f"user root\nlistener {self.address.port} 127.0.0.1\n{self._settings}")
+            config.flush()
+            self._process = await asyncio.create_subprocess_exec(
+                binary, "-c", config.name, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+            )
+            async with asyncio.timeout(5):
+                while not await self._listens():
+                    assert self._process.returncode is None, "mosquitto refused its settings"
+
+    async def kill(self) -> None:
+        """As by a crash: no client is told, nothing is kept."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await process.wait()
+
+    async def _listens(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection(self.address.host, self.address.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+@asynccontextmanager
+async def running_mosquitto(settings: str = OPEN_SETTINGS) -> AsyncIterator[Mosquitto]:
+    broker = Mosquitto(settings)
+    await broker.start()
+    try:
+        yield broker
+    finally:
+        await broker.kill()
+
+
+def write_settings(folder: Path, **files: str) -> None:
+    """Put the files that a config names beside it, readable by the broker only."""
+    for name, text in files.items():
+        path = folder / name
+        path.write_text(text)
+        path.chmod(0o600)

@@ -1,0 +1,383 @@
+"""HTTP over a socket: every way an answer can be cut, delimited, broken off, garbled, late or unread."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from tests.transports.llama import captures
+from tests.transports.llama.raw_server import Ending, RawServer, raw_server
+from transports.llama.client import MAX_HEAD_BYTES, AsyncioTransport, Exchange
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\nTrailer: x\r\n\r\n"
+)
+SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\nhello, world"
+UNTIL_CLOSE = b"HTTP/1.0 200 OK\r\nX: y\r\n\r\nhello, world"
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RawServer]:
+    async with raw_server() as server:
+        yield server
+
+
+def request(server: RawServer, content: bytes = b"{}", **timeouts_s: float) -> httpx.Request:
+    extensions = {"timeout": timeouts_s}
+    return httpx.Request("POST", f"{server.url}/v1/chat?a=b", content=content, extensions=extensions)
+
+
+async def answer(server: RawServer, content: bytes = b"{}", **timeouts_s: float) -> httpx.Response:
+    return await AsyncioTransport().handle_async_request(request(server, content, **timeouts_s))
+
+
+def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    return response.stream
+
+
+async def items(response: httpx.Response) -> list[bytes]:
+    return [item async for item in stream_of(response)]
+
+
+def cut(raw: bytes, *edges: int) -> list[bytes]:
+    starts = [0, *edges]
+    return [raw[start:end] for start, end in zip(starts, [*edges, len(raw)], strict=True)]
+
+
+@pytest.mark.parametrize("name", captures.STREAMS)
+async def test_a_real_answer_that_trickles_in_is_read_whole(server: RawServer, name: str) -> None:
+    raw = captures.chunked(name)
+    server.answer = cut(raw, *range(1, len(raw)))
+    async with asyncio.timeout(5):
+        response = await answer(server)
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/event-stream"
+        assert b"".join(await items(response)) == captures.body(name)
+
+
+@pytest.mark.parametrize("raw", [CHUNKED, SIZED, UNTIL_CLOSE], ids=["chunked", "sized", "until close"])
+async def test_an_answer_may_be_cut_at_any_byte(server: RawServer, raw: bytes) -> None:
+    async with asyncio.timeout(5):
+        for at in range(1, len(raw)):
+            server.answer, server.ending = cut(raw, at), "close" if raw is UNTIL_CLOSE else "stay"
+            response = await answer(server)
+            assert (response.status_code, b"".join(await items(response))) == (200, b"hello, world")
+
+
+async def test_an_answer_without_a_body_ends_at_once(server: RawServer) -> None:
+    server.answer = [EMPTY]
+    async with asyncio.timeout(5):
+        assert await items(await answer(server)) == []
+
+
+async def test_what_came_while_nobody_read_is_one_item(server: RawServer) -> None:
+    server.answer = cut(CHUNKED, *range(1, len(CHUNKED)))
+    async with asyncio.timeout(5):
+        response = await answer(server)
+        await server.peers[0].gone.wait()  # the client hangs up as soon as it has everything
+        assert await items(response) == [b"hello, world"]
+
+
+async def test_the_request_is_sent_as_it_is_and_asks_for_no_second(server: RawServer) -> None:
+    server.answer = [EMPTY]
+    async with asyncio.timeout(5):
+        await answer(server, b'{"a":1}')
+    head, _, body = server.peers[0].received.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/chat?a=b HTTP/1.1\r\n")
+    assert body == b'{"a":1}'
+    lines = head.lower().split(b"\r\n")
+    assert b"connection: close" in lines
+    assert b"content-length: 7" in lines
+    assert b"host: " + server.url.removeprefix("http://").encode() in lines
+
+
+async def test_interim_answers_are_passed_over(server: RawServer) -> None:
+    server.answer = [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + SIZED]
+    async with asyncio.timeout(5):
+        response = await answer(server)
+        assert response.status_code == 200
+        assert "link" not in response.headers
+        assert await items(response) == [b"hello, world"]
+
+
+async def test_a_second_answer_is_not_part_of_the_first(server: RawServer) -> None:
+    server.answer = [(SIZED.replace(b"Connection: close\r\n", b"")) * 2]
+    async with asyncio.timeout(5):
+        assert await items(await answer(server)) == [b"hello, world"]
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-"], ids=["nothing", "half a head"])
+async def test_hanging_up_before_the_head_is_a_read_error(
+    server: RawServer, said: bytes, ending: Ending
+) -> None:
+    server.answer, server.ending = [said] if said else [], ending
+    async with asyncio.timeout(5):
+        with pytest.raises(httpx.ReadError):
+            await answer(server)
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+@pytest.mark.parametrize("raw", [CHUNKED, SIZED], ids=["chunked", "sized"])
+async def test_hanging_up_in_the_middle_is_a_read_error(
+    server: RawServer, raw: bytes, ending: Ending
+) -> None:
+    server.answer, server.ending = [raw[:-8]], ending
+    async with asyncio.timeout(5):
+        with pytest.raises(httpx.ReadError):
+            await items(await answer(server))
+
+
+async def test_what_came_before_the_end_is_given_before_the_error(server: RawServer) -> None:
+    server.answer, server.ending = [SIZED[:-5]], "close"
+    async with asyncio.timeout(5):
+        response = await answer(server)
+        await server.peers[0].gone.wait()
+        stream = aiter(stream_of(response))
+        assert await anext(stream) == b"hello, "
+        with pytest.raises(httpx.ReadError):
+            await anext(stream)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="another protocol"),
+        pytest.param(b"\x15\x03\x01\x00\x02\x02\x50", id="TLS"),
+        pytest.param(b"HTTP/1.1 abc OK\r\n\r\n", id="no status"),
+        pytest.param(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", id="an upgrade"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2 * MAX_HEAD_BYTES, id="an endless line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * MAX_HEAD_BYTES, id="endless lines"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * MAX_HEAD_BYTES, id="endless interim answers"),
+    ],
+)
+async def test_what_is_no_http_is_a_protocol_error(server: RawServer, garbage: bytes) -> None:
+    server.answer = [garbage]
+    async with asyncio.timeout(5):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer(server)
+        await server.peers[0].gone.wait()
+
+
+async def test_a_body_that_is_no_http_is_a_protocol_error_after_what_was_good(server: RawServer) -> None:
+    server.answer = [CHUNKED.partition(b"7;")[0] + b"not a size\r\n"]
+    async with asyncio.timeout(5):
+        response = await answer(server)
+        await server.peers[0].gone.wait()
+        stream = aiter(stream_of(response))
+        assert await anext(stream) == b"hello"
+        with pytest.raises(httpx.RemoteProtocolError):
+            await anext(stream)
+
+
+async def test_a_refused_connection_is_a_connect_error() -> None:
+    async with asyncio.timeout(5):
+        async with raw_server() as server:
+            pass
+        with pytest.raises(httpx.ConnectError):
+            await answer(server, connect=4)
+
+
+@pytest.fixture
+def full_backlog() -> Iterator[str]:
+    """Where connections are neither taken nor refused."""
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield "http://127.0.0.1:{1}".format(*listener.getsockname())
+
+
+async def test_a_connection_that_never_stands_is_a_connect_timeout(full_backlog: str) -> None:
+    late = httpx.Request("GET", full_backlog, extensions={"timeout": {"connect": 0.02}})
+    async with asyncio.timeout(5):
+        with pytest.raises(httpx.ConnectTimeout):
+            await AsyncioTransport().handle_async_request(late)
+
+
+async def test_only_http_is_spoken() -> None:
+    with pytest.raises(httpx.UnsupportedProtocol):
+        await AsyncioTransport().handle_async_request(httpx.Request("GET", "ftp://localhost/"))
+
+
+async def test_silence_before_the_head_is_a_read_timeout(server: RawServer) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(httpx.ReadTimeout):
+            await answer(server, read=0.02)
+        await server.peers[0].gone.wait()
+
+
+async def test_silence_in_the_middle_is_a_read_timeout(server: RawServer) -> None:
+    server.answer = [SIZED[:-5]]
+    async with asyncio.timeout(5):
+        response = await answer(server, read=0.02)
+        with pytest.raises(httpx.ReadTimeout):
+            await items(response)
+        await server.peers[0].gone.wait()
+
+
+async def test_a_request_that_is_not_taken_is_a_write_timeout(server: RawServer) -> None:
+    async with asyncio.timeout(5):
+        task = asyncio.ensure_future(answer(server, bytes(32_000_000), write=0.05))
+        (await server.peer()).transport.pause_reading()
+        with pytest.raises(httpx.WriteTimeout):
+            await task
+
+
+async def test_a_server_may_answer_before_it_has_read_everything(server: RawServer) -> None:
+    async with asyncio.timeout(5):
+        task = asyncio.ensure_future(answer(server, bytes(32_000_000)))
+        peer = await server.peer()
+        peer.transport.pause_reading()
+        peer.say([b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"])
+        assert (await task).status_code == 413
+
+
+async def test_an_answer_that_nobody_reads_stays_with_the_server(server: RawServer) -> None:
+    size = 32_000_000
+    server.answer = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)]
+    async with asyncio.timeout(5):
+        response = await answer(server)
+        server.answer = [EMPTY]
+        for _ in range(100):  # turns of the loop, in which an unbounded client would take everything
+            await answer(server)
+        assert server.peers[0].transport.get_write_buffer_size() > size / 2
+        assert sum(map(len, await items(response))) == size
+
+
+async def test_closing_the_answer_cuts_the_connection(server: RawServer) -> None:
+    server.answer = [SIZED[:-5]]
+    async with asyncio.timeout(5):
+        response = await answer(server)
+        await response.aclose()
+        await server.peers[0].gone.wait()
+        await response.aclose()
+
+
+async def test_giving_up_before_the_head_cuts_the_connection(server: RawServer) -> None:
+    async with asyncio.timeout(5):
+        task = asyncio.ensure_future(answer(server))
+        peer = await server.peer()
+        await peer.asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await peer.gone.wait()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1 that nobody has signed."""
+    pem = tmp_path_factory.mktemp("tls") / "server.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2",
+         "-keyout", pem, "-out", pem.with_suffix(".crt")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    pem.write_bytes(pem.read_bytes() + pem.with_suffix(".crt").read_bytes())
+    return pem
+
+
+async def test_https_is_spoken_with_servers_that_are_trusted_only(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with asyncio.timeout(5), raw_server(context) as server:
+        server.answer = cut(CHUNKED, 60)
+        response = await AsyncioTransport(trusting).handle_async_request(request(server))
+        assert b"".join(await items(response)) == b"hello, world"
+        with pytest.raises(httpx.ConnectError):
+            await answer(server)
+
+
+class HandTimer:
+    def __init__(self, due: float, ring: Callable[[], None]) -> None:
+        self.due = due
+        self.ring = ring
+        self.pending = True
+
+    def cancel(self) -> None:
+        self.pending = False
+
+
+class HandClock:
+    """As much of an event loop as an exchange needs, with a time that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[HandTimer] = []
+        self.waiting = asyncio.Event()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay_s: float, callback: Callable[..., None], *args: Any) -> HandTimer:
+        return self.call_at(self.now + delay_s, callback, *args)
+
+    def call_at(self, due: float, callback: Callable[..., None], *args: Any) -> HandTimer:
+        timer = HandTimer(due, lambda: callback(*args))
+        self.timers.append(timer)
+        return timer
+
+    def create_future(self) -> asyncio.Future[None]:
+        self.waiting.set()
+        return asyncio.get_running_loop().create_future()
+
+    def move_to(self, now: float) -> None:
+        self.now = now
+        for timer in [timer for timer in self.timers if timer.pending and timer.due <= now]:
+            timer.pending = False
+            timer.ring()
+
+    def pending(self) -> int:
+        return sum(timer.pending for timer in self.timers)
+
+
+async def test_silence_is_measured_from_each_wait_with_one_timer() -> None:
+    clock = HandClock()
+    exchange = Exchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
+    exchange.data_received(CHUNKED.partition(b"5\r")[0])
+    await exchange.response()
+
+    async def next_item() -> asyncio.Task[bytes]:
+        clock.waiting.clear()
+        task = asyncio.ensure_future(anext(exchange))
+        await clock.waiting.wait()
+        return task
+
+    async with asyncio.timeout(5):
+        clock.move_to(50)
+        task = await next_item()
+        clock.move_to(60)
+        clock.move_to(109)
+        exchange.data_received(b"5\r\nhello\r\n")
+        assert await task == b"hello"
+        clock.move_to(1000)  # nobody waits: no silence
+        task = await next_item()
+        clock.move_to(1059)
+        assert clock.pending() == 1
+        assert not task.done()
+        clock.move_to(1060)
+        with pytest.raises(httpx.ReadTimeout):
+            await task
+    assert clock.pending() == 0

@@ -1,0 +1,104 @@
+"""Nothing that goes wrong with a model server leaves the transport in a foreign language."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from gateway.contract.errors import (
+    GatewayError,
+    Loading,
+    ModelRefused,
+    Overloaded,
+    ProtocolViolation,
+    TimedOut,
+    TransportError,
+    Unreachable,
+    UpstreamFailed,
+)
+from transports.llama.failures import ForeignErrors, refusal
+
+
+def leaves(kind: type[httpx.RequestError]) -> Iterator[type[httpx.RequestError]]:
+    if not kind.__subclasses__():
+        yield kind
+    for derived in kind.__subclasses__():
+        yield from leaves(derived)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["before the answer", "in the answer"])
+@pytest.mark.parametrize("foreign", list(leaves(httpx.RequestError)))
+def test_every_error_of_httpx_becomes_ours(foreign: type[httpx.RequestError], answered: bool) -> None:
+    with pytest.raises(TransportError) as raised, ForeignErrors(answered=answered):
+        raise foreign("10.0.0.1 said something private")
+    assert isinstance(raised.value.__cause__, foreign)
+    assert "private" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "before", "within"),
+    [
+        (httpx.ConnectError, Unreachable, Unreachable),
+        (httpx.ConnectTimeout, Unreachable, Unreachable),
+        (httpx.ReadError, Unreachable, UpstreamFailed),
+        (httpx.ReadTimeout, TimedOut, TimedOut),
+        (httpx.WriteTimeout, TimedOut, TimedOut),
+        (httpx.RemoteProtocolError, ProtocolViolation, ProtocolViolation),
+    ],
+)
+def test_the_same_trouble_may_mean_another_thing_once_an_answer_has_begun(
+    foreign: type[httpx.RequestError], before: type[TransportError], within: type[TransportError]
+) -> None:
+    with pytest.raises(before), ForeignErrors(answered=False):
+        raise foreign("")
+    with pytest.raises(within), ForeignErrors(answered=True):
+        raise foreign("")
+
+
+def test_what_is_not_of_httpx_passes_as_it_is() -> None:
+    with pytest.raises(KeyError), ForeignErrors(answered=True):
+        raise KeyError
+
+
+WRONG_KEY = "the model server does not accept the gateway's API key"
+LOADING = b'{"error":{"message":"Loading model","type":"unavailable_error","code":503}}'
+TOO_LONG = (
+    b'{"error":{"code":400,"message":"request (8020 tokens) exceeds","type":"exceed_context_size_error"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning", "message"),
+    [
+        (503, LOADING, Loading, "Loading model"),
+        (503, b"", Overloaded, "the model server is not available"),
+        (429, b'{"error":"slow down"}', Overloaded, "slow down"),
+        (408, b"", TimedOut, "the model server gave the request up as too slow"),
+        (504, b"<html>", TimedOut, "the model server gave the request up as too slow"),
+        (400, TOO_LONG, ModelRefused, "request (8020 tokens) exceeds"),
+        (404, b'{"detail":"no such model"}', ModelRefused, "no such model"),
+        (422, b"\xff\xfe", ModelRefused, "the model server refused the request with status 422"),
+        (400, b"[" * 60_000, ModelRefused, "the model server refused the request with status 400"),
+        (401, b'{"error":"sk-123 is wrong"}', UpstreamFailed, WRONG_KEY),
+        (403, b"", UpstreamFailed, WRONG_KEY),
+        (500, b'{"error":{"message":"out of memory"}}', UpstreamFailed, "out of memory"),
+        (501, b"", UpstreamFailed, "the model server answered with status 501"),
+        (302, b"", UpstreamFailed, "the model server answered with status 302"),
+    ],
+)  # fmt: skip
+def test_a_status_says_whose_fault_it_is(
+    status: int, body: bytes, meaning: type[GatewayError], message: str
+) -> None:
+    error = refusal(status, None, body)
+    assert type(error) is meaning
+    assert str(error) == message
+
+
+@pytest.mark.parametrize(
+    ("header", "retry_after_s"), [("7", 7.0), (None, None), ("Wed, 21 Oct", None), ("-1", None)]
+)
+def test_retry_after_is_handed_on_where_it_is_seconds(
+    header: str | None, retry_after_s: float | None
+) -> None:
+    assert refusal(429, header, b"").retry_after_s == retry_after_s
+    assert refusal(503, header, LOADING).retry_after_s == retry_after_s

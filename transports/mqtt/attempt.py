@@ -1,0 +1,152 @@
+"""One attempt at one worker: its frames put in order and turned into events."""
+
+from gateway.contract.errors import FrameGap, ProtocolViolation, UpstreamFailed
+from gateway.contract.events import (
+    Delta,
+    Done,
+    Progress,
+    Reasoning,
+    ToolCall,
+    TransportEvent,
+    finish_reason,
+)
+from transports.mqtt.frames import (
+    Accept,
+    Chunk,
+    End,
+    Numbered,
+    ProgressFrame,
+    ReasoningChunk,
+    Tokens,
+    ToolCallFrame,
+    Whole,
+)
+from transports.mqtt.presence import KnownWorker
+
+MAX_EARLY_FRAMES = 1_000
+MAX_HELD_BYTES = 4 * 1024 * 1024
+
+
+class Attempt:
+    """Takes frames from the MQTT reader, says events into `events`.
+
+    id: fences this attempt's frames off from everybody else's. heard_at: of the latest frame, None before
+    the first. hole_since: since when a frame is missing, None while none is. visible: the reader has seen
+    something of it that cannot be taken back. ended: the reply is whole.
+    """
+
+    __slots__ = (
+        "_early",
+        "_events",
+        "_held_bytes",
+        "_length",
+        "_model",
+        "_next",
+        "ended",
+        "heard_at",
+        "hole_since",
+        "id",
+        "sent_at",
+        "visible",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        worker: KnownWorker,
+        events: list[TransportEvent],
+        *,
+        model: str | None,
+        now: float,
+    ) -> None:
+        self.id = id
+        self.worker = worker
+        self.sent_at = now
+        self.heard_at: float | None = None
+        self.hole_since: float | None = None
+        self.visible = False
+        self.ended = False
+        self._events = events
+        self._model = model
+        self._next = 0
+        self._length = 0
+        self._held_bytes = 0
+        self._early: dict[int, Numbered] = {}
+
+    def take(self, frame: Numbered | Whole, size: int, now: float) -> None:
+        """Take one frame of `size` bytes.
+
+        A repeated frame is dropped, an early one waits for those before it. Raises FrameGap when text is
+        missing for good, ProtocolViolation for a frame that cannot come here, UpstreamFailed when the frames
+        that nobody has read, or that wait for a missing one, pass MAX_HELD_BYTES.
+        """
+        self.heard_at = now
+        if not self._events and not self._early:
+            self._held_bytes = 0
+        self._held_bytes += size
+        if self._held_bytes > MAX_HELD_BYTES:
+            raise UpstreamFailed("the worker answers faster than anybody reads")
+        if isinstance(frame, Whole):
+            self._say_whole(frame)
+            return
+        expected = self._next
+        if frame.seq == expected or (frame.seq == 1 and expected == 0):  # an accept may be left out
+            self._next = frame.seq + 1
+            self._say(frame)
+            if self._early:
+                self._say_early(now)
+        elif frame.seq > expected:
+            self._early[frame.seq] = frame
+            if self.hole_since is None:
+                self.hole_since = now
+            if len(self._early) > MAX_EARLY_FRAMES:
+                raise FrameGap(f"frame {expected} of the reply is missing")
+
+    def _say_early(self, now: float) -> None:
+        while (frame := self._early.pop(self._next, None)) is not None:
+            self._next += 1
+            self._say(frame)
+        self.hole_since = now if self._early else None
+
+    def _say(self, frame: Numbered) -> None:
+        """What is not named here (Alive) says nothing by itself."""
+        if isinstance(frame, Chunk):
+            if frame.text:
+                self.visible = True
+                self._length += len(frame.text)
+                self._events.append(Delta(frame.text))
+        elif isinstance(frame, ReasoningChunk):
+            if frame.text:
+                self.visible = True
+                self._events.append(Reasoning(frame.text))
+        elif isinstance(frame, ToolCallFrame):
+            self.visible = True
+            self._events.append(ToolCall(frame.call.id, frame.call.name, frame.call.arguments))
+        elif isinstance(frame, ProgressFrame):
+            self._events.append(Progress(frame.phase, frame.position, frame.processed, frame.total))
+        elif isinstance(frame, Accept):
+            if frame.queue:
+                self._events.append(Progress("queued", position=frame.queue))
+        elif isinstance(frame, End):
+            self._say_end(frame)
+
+    def _say_end(self, frame: End) -> None:
+        if frame.length is not None and frame.length != self._length:
+            raise FrameGap(f"the reply has {self._length} of {frame.length} characters")
+        self._finish(frame.usage, Done(finish_reason(frame.reason), self._model))
+
+    def _say_whole(self, frame: Whole) -> None:
+        if self.visible:
+            raise ProtocolViolation("the worker sent a whole reply after parts of one")
+        if frame.text:
+            self._events.append(Delta(frame.text))
+        self._finish(frame.usage, Done(finish_reason(frame.reason), self._model, "message"))
+
+    def _finish(self, tokens: Tokens | None, done: Done) -> None:
+        usage = tokens.as_usage() if tokens is not None else None
+        if usage is not None:
+            self._events.append(usage)
+        self._events.append(done)
+        self._early.clear()
+        self.ended = True

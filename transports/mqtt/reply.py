@@ -1,0 +1,272 @@
+"""One reply from the queue to its last frame: attempt after attempt until something can be seen."""
+
+import asyncio
+import logging
+from asyncio import Future, TimerHandle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+from uuid import uuid4
+
+from gateway.contract.errors import FrameGap, GatewayError, Overloaded, TimedOut, UpstreamFailed, WorkerLost
+from gateway.contract.events import Progress, TransportEvent
+from gateway.contract.requests import ChatRequest
+from transports.mqtt.attempt import Attempt
+from transports.mqtt.dispatch import Dispatch
+from transports.mqtt.frames import Cancel, ErrorFrame, ReplyFrame, encode, encode_request, error_said
+from transports.mqtt.link import Envelope, Link, Receipt
+from transports.mqtt.presence import KnownWorker
+from transports.mqtt.topics import inbox_topic, reply_topic
+
+log = logging.getLogger(__name__)
+
+HOLE_S = 2.0
+CANCEL_EXPIRY_S = 60.0
+
+
+class Clock(Protocol):
+    """The part of an event loop that replies live by."""
+
+    def time(self) -> float: ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all replies of one transport share. open: those that wait for frames, by attempt id."""
+
+    link: Link
+    dispatch: Dispatch
+    root: str
+    idle_s: float
+    open: dict[str, "Reply"] = field(default_factory=dict)
+    new_id: Callable[[], str] = lambda: uuid4().hex
+
+
+class Reply:
+    """An EventStream that its transport feeds from inside the MQTT reader.
+
+    Everything but `__anext__` is a plain call that returns at once: a frame costs one future at most, and
+    one timer serves all deadlines.
+    """
+
+    def __init__(self, request: ChatRequest, desk: Desk, clock: Clock) -> None:
+        self.tried: set[KnownWorker] = set()
+        self._request = request
+        self._desk = desk
+        self._clock = clock
+        self._deadline_at = clock.time() + request.deadline_s
+        self._events: list[TransportEvent] = []
+        self._attempt: Attempt | None = None
+        self._visible = False
+        self._over = False
+        self._failure: GatewayError | None = None
+        self._waiter: Future[None] | None = None
+        self._timer: TimerHandle | None = None
+
+    @property
+    def model(self) -> str | None:
+        return self._request.model
+
+    @property
+    def worker(self) -> KnownWorker | None:
+        """Who works on it now."""
+        return self._attempt.worker if self._attempt is not None else None
+
+    def __aiter__(self) -> "Reply":
+        return self
+
+    async def __anext__(self) -> Sequence[TransportEvent]:
+        while not self._events:
+            if self._failure is not None:
+                raise self._failure
+            if self._over:
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        batch = tuple(self._events)
+        self._events.clear()
+        return batch
+
+    def start(self) -> None:
+        """Ask for a worker.
+
+        Raises Overloaded when too many wait, TooLarge and Unprocessable for what cannot be sent.
+        """
+        self._desk.dispatch.enter(self)
+        if self._failure is not None:
+            raise self._failure
+        self._arm()
+
+    def leave(self) -> None:
+        """The reader went away: whoever works on it is told to stop. Harmless after the end."""
+        self._close()
+
+    def assigned(self, worker: KnownWorker) -> None:
+        desk, request = self._desk, self._request
+        self._attempt = attempt = Attempt(
+            desk.new_id(), worker, self._events, model=worker.serves(self.model), now=self._clock.time()
+        )
+        desk.open[attempt.id] = self
+        remaining_s = max(0.001, self._deadline_at - attempt.sent_at)
+        reply_to = reply_topic(desk.root, desk.link.client_id, worker.name)
+        try:
+            receipt = desk.link.publish(
+                inbox_topic(desk.root, worker.name),
+                encode_request(
+                    request,
+                    attempt_id=attempt.id,
+                    reply_to=reply_to,
+                    deadline_s=remaining_s,
+                    idle_s=desk.idle_s,
+                ),
+                envelope=Envelope(remaining_s, reply_to, attempt.id, request.trace),
+            )
+        except GatewayError as error:
+            self._fail(error)
+            return
+        receipt.add_done_callback(partial(self._published, attempt))
+        self._arm()
+
+    def waits_at(self, position: int) -> None:
+        self._events.append(Progress("queued", position=position))
+        self._wake()
+
+    def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
+        """A frame of `size` bytes with the open attempt's id; False if `sender` is not the one it went to."""
+        attempt = self._attempt
+        if attempt is None or attempt.worker.name != sender:
+            return False
+        if isinstance(frame, ErrorFrame):
+            self._refused(attempt.worker, error_said(frame))
+            return True
+        first = attempt.heard_at is None
+        try:
+            attempt.take(frame, size, self._clock.time())
+        except GatewayError as error:
+            self._fail(error)
+            return True
+        if attempt.visible:
+            self._visible = True
+        if attempt.ended:
+            self._over = True
+            self._close()
+        elif first or attempt.hole_since is not None:
+            self._arm()
+        if self._events:
+            self._wake()
+        return True
+
+    def worker_lost(self, why: str) -> None:
+        """Nothing more will come from the worker of this attempt."""
+        if self._visible:
+            self._fail(WorkerLost(why))
+        else:
+            self._retry()
+
+    def _published(self, attempt: Attempt, receipt: Future[Receipt]) -> None:
+        if attempt is not self._attempt:
+            return
+        if receipt.result() is Receipt.NOBODY:
+            attempt.worker.set_aside = True
+            self._retry()
+        elif receipt.result() is Receipt.REFUSED:
+            self._fail(UpstreamFailed(f"the MQTT broker lets no request through to {attempt.worker.name}"))
+
+    def _refused(self, worker: KnownWorker, error: GatewayError) -> None:
+        """The worker said `error`. Before anything was seen somebody else may do better."""
+        if self._visible or not error.retryable:
+            self._fail(error)
+        elif isinstance(error, Overloaded) and worker.status.heartbeat_s is not None:
+            worker.full = True
+            self._retry()
+        else:
+            self.tried.add(worker)
+            if self._desk.dispatch.has_untried(self):
+                self._retry()
+            else:
+                self._fail(error)
+
+    def _retry(self) -> None:
+        self._end_attempt()
+        try:
+            self._desk.dispatch.enter(self)
+        except GatewayError as error:
+            self._fail(error)
+        self._arm()
+
+    def _fail(self, error: GatewayError) -> None:
+        self._failure = error
+        self._close()
+        self._wake()
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._desk.dispatch.leave(self)
+        self._end_attempt()
+
+    def _end_attempt(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt is None:
+            return
+        del self._desk.open[attempt.id]
+        worker = attempt.worker
+        if not attempt.ended and not worker.lost:
+            try:
+                self._desk.link.publish(
+                    inbox_topic(self._desk.root, worker.name),
+                    encode(Cancel(attempt.id)),
+                    envelope=Envelope(CANCEL_EXPIRY_S),
+                )
+            except GatewayError as error:
+                log.warning("worker %s was not told to stop: %s", worker.name, error)
+        self._desk.dispatch.release(worker)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _due(self) -> float:
+        """When the reply fails or is tried again, if nothing more comes."""
+        attempt = self._attempt
+        if attempt is None:
+            return self._deadline_at
+        if attempt.heard_at is None:
+            accept_s = attempt.worker.status.accept_s
+            return min(self._deadline_at, float("inf") if accept_s is None else attempt.sent_at + accept_s)
+        due = min(self._deadline_at, attempt.heard_at + self._desk.idle_s)
+        return due if attempt.hole_since is None else min(due, attempt.hole_since + HOLE_S)
+
+    def _arm(self) -> None:
+        """See that the timer rings in time; it may ring early, so a frame that moves the due back is free."""
+        if self._over or self._failure is not None:
+            return
+        due = self._due()
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self._clock.time()
+        attempt = self._attempt
+        if now < self._due():
+            self._arm()
+        elif attempt is None or now >= self._deadline_at:
+            self._fail(TimedOut(f"no whole reply within {self._request.deadline_s:g} s"))
+        elif attempt.heard_at is None:
+            attempt.worker.set_aside = True
+            self._retry()
+        elif attempt.hole_since is not None and now >= attempt.hole_since + HOLE_S:
+            self._fail(FrameGap("a frame of the reply is missing"))
+        else:
+            self._fail(TimedOut(f"the worker was silent for {self._desk.idle_s:g} s"))

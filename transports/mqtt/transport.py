@@ -1,0 +1,220 @@
+"""Replies from workers behind an MQTT broker."""
+
+import asyncio
+import logging
+import time
+from asyncio import Future
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
+
+from gateway.contract.errors import GatewayError, ProtocolViolation, Unreachable
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import EventStream, Health, TransportInfo
+from transports.mqtt.dispatch import Dispatch
+from transports.mqtt.frames import Status, decode_reply, decode_status, encode
+from transports.mqtt.link import Envelope, Link, Will
+from transports.mqtt.presence import MISSED_HEARTBEATS, KnownWorker, Presence
+from transports.mqtt.reply import Desk, Reply
+from transports.mqtt.topics import (
+    checked_root,
+    every_reply_to,
+    every_worker_status,
+    gateway_status_topic,
+    reply_sender,
+    status_sender,
+)
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 1.0
+GOODBYE_S = 1.0
+
+
+class MqttTransport:
+    """Sends each request to one worker, and its reply back; see docs/mqtt-protocol.md.
+
+    link: ours alone to run; its client id is this gateway's name. idle_s: seconds of silence after a reply's
+    first frame. queue_max: requests that may wait while all workers are busy. incarnation: must grow with
+    every start; by default the wall clock's milliseconds.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        root: str = "sluice/v1",
+        idle_s: float = 30.0,
+        queue_max: int = 200,
+        heartbeat_s: float = 10.0,
+        incarnation: int | None = None,
+    ) -> None:
+        self._link = link
+        self._heartbeat_s = heartbeat_s
+        self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
+        self._state: Literal["ready", "draining"] = "ready"
+        self._status_topic = gateway_status_topic(checked_root(root), link.client_id)
+        self._presence = Presence()
+        self._dispatch = Dispatch(self._presence, queue_max=queue_max)
+        self._desk = Desk(link, self._dispatch, root, idle_s)
+        self._announce_now = asyncio.Event()
+        self._watchers: list[Future[None]] = []
+        self._told: set[str] = set()
+        self.dropped: Counter[str] = Counter()
+        link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
+        link.subscribe(every_worker_status(root), self._hear_status)
+        link.watch(self._connection_changed)
+
+    @property
+    def info(self) -> TransportInfo:
+        return TransportInfo("mqtt", "token")
+
+    @property
+    def workers(self) -> Collection[KnownWorker]:
+        """Everybody whose status is known."""
+        return self._presence.workers
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        will = Will(self._status_topic, encode(self._status("lost")))
+        async with self._link.running(will), asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(self._announce()), tasks.create_task(self._sweep())]
+            try:
+                yield
+            finally:
+                for task in background:
+                    task.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await self._link.publish(
+                            self._status_topic, encode(self._status("lost")), retain=True
+                        )
+
+    @asynccontextmanager
+    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+        self.admit(request.model)
+        reply = Reply(request, self._desk, asyncio.get_running_loop())
+        try:
+            reply.start()
+            yield reply
+        finally:
+            reply.leave()
+
+    def admit(self, model: str | None) -> TransportInfo:
+        """Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
+        if not self._link.connected:
+            raise Unreachable("the MQTT broker is away", retry_after_s=2)
+        worker = self._dispatch.expected(model)
+        return TransportInfo("mqtt", "token" if worker.status.stream else "message")
+
+    async def health(self) -> Health:
+        try:
+            self.admit(None)
+        except GatewayError as error:
+            return Health(False, str(error))
+        return Health(True, f"{len(self._presence.ready)} MQTT workers are ready")
+
+    def models(self) -> Sequence[str]:
+        return self._presence.models()
+
+    async def until_ready(self) -> None:
+        """Return when the broker is there and a worker is ready; the caller sets the deadline."""
+        while not (self._link.connected and self._presence.ready):
+            await self.presence_changed()
+
+    async def presence_changed(self) -> None:
+        """Return at the next news of broker or workers; the caller sets the deadline."""
+        waiter: Future[None] = asyncio.get_running_loop().create_future()
+        self._watchers.append(waiter)
+        await waiter
+
+    def drain(self) -> None:
+        """Tell everybody that this gateway is about to go; replies go on."""
+        self._state = "draining"
+        self._announce_now.set()
+
+    def _status(self, state: Literal["ready", "draining", "lost"]) -> Status:
+        return Status(
+            state,
+            name=self._link.client_id,
+            incarnation=self._incarnation,
+            heartbeat_s=self._heartbeat_s,
+        )
+
+    async def _announce(self) -> None:
+        envelope = Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
+        while True:
+            self._announce_now.clear()
+            self._link.publish(
+                self._status_topic, encode(self._status(self._state)), retain=True, envelope=envelope
+            )
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._heartbeat_s):
+                    await self._announce_now.wait()
+
+    async def _sweep(self) -> None:
+        clock = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for worker in self._presence.expire(clock.time()):
+                self._end_replies_of(worker, f"worker {worker.name} missed its heartbeats")
+                self._tell_watchers()
+
+    def _connection_changed(self, connected: bool) -> None:
+        if connected:
+            self._announce_now.set()
+        else:
+            for worker in self._presence.forget_all():
+                self._end_replies_of(worker, "the MQTT broker went away in the middle of the reply")
+        self._tell_watchers()
+
+    def _hear_status(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name = status_sender(topic)
+            if len(payload) > self._link.max_payload:
+                raise ProtocolViolation("the payload is too large")
+            status = decode_status(payload)
+        except ProtocolViolation as violation:
+            self._drop("status", topic, violation)
+            return
+        now = asyncio.get_running_loop().time()
+        ended = self._presence.take(name, status, retained=retained, now=now)
+        if ended is not None:
+            self._end_replies_of(ended, f"worker {name} went away in the middle of the reply")
+        self._dispatch.serve()
+        self._tell_watchers()
+
+    def _hear_reply(self, topic: str, payload: bytes, retained: bool) -> None:
+        size = len(payload)
+        try:
+            if retained:
+                raise ProtocolViolation("a reply must not be retained")
+            if size > self._link.max_payload:
+                raise ProtocolViolation("the payload is too large")
+            frame = decode_reply(payload)
+        except ProtocolViolation as violation:
+            self._drop("reply", topic, violation)
+            return
+        reply = self._desk.open.get(frame.id)
+        if reply is None:
+            self.dropped["unknown id"] += 1  # late frames of a stopped reply are no news
+        elif not reply.take(reply_sender(topic), frame, size):
+            self._drop("reply", topic, ProtocolViolation("the reply is somebody else's"))
+
+    def _end_replies_of(self, worker: KnownWorker, why: str) -> None:
+        for reply in [reply for reply in self._desk.open.values() if reply.worker is worker]:
+            reply.worker_lost(why)
+
+    def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
+        """Count what cannot be used, and log it once for each sender: rubbish may come in floods."""
+        self.dropped[kind] += 1
+        if topic not in self._told and len(self._told) < 1_000:
+            self._told.add(topic)
+            log.warning("dropped a message on %s: %s", topic, violation)
+
+    def _tell_watchers(self) -> None:
+        waiters, self._watchers = self._watchers, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,317 @@
+"""The other end: serves any Transport to the gateways behind an MQTT broker."""
+
+import asyncio
+import logging
+import time
+from asyncio import Future, Task, TimerHandle
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.contract.errors import (
+    GatewayError,
+    Overloaded,
+    ProtocolViolation,
+    TimedOut,
+    UpstreamFailed,
+    WorkerLost,
+)
+from gateway.contract.transport import ListsModels, Transport
+from transports.mqtt.frames import (
+    Cancel,
+    ErrorFrame,
+    Request,
+    Status,
+    decode_inbox,
+    decode_status,
+    encode,
+    error_frame,
+)
+from transports.mqtt.link import Envelope, Link, Receipt, Will
+from transports.mqtt.presence import MISSED_HEARTBEATS
+from transports.mqtt.reply_writer import ReplyWriter
+from transports.mqtt.topics import (
+    checked_root,
+    every_gateway_status,
+    gateway_to_answer,
+    inbox_topic,
+    status_sender,
+    worker_status_topic,
+)
+
+log = logging.getLogger(__name__)
+
+GOODBYE_S = 1.0
+GATEWAY_GRACE_S = 5.0
+REMEMBERED_IDS = 1_000
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """One request at work. stopped: what the gateway is told once the task has ended by our hand."""
+
+    request: Request
+    gateway: str
+    task: Task[None] | None = None
+    stopped: ErrorFrame | None = None
+
+
+class Worker:
+    """Takes requests from its inbox, runs them on `transport` and writes the replies.
+
+    link: ours alone to run; its client id is this worker's name. max_concurrent: more requests are refused as
+    overloaded, since the gateways' queue knows of other workers. models: what to offer; by default what
+    the transport lists. accept_s: within it every request is accepted or refused. coalesce_s and
+    coalesce_bytes: see ReplyWriter. incarnation: must grow with every start; by default the wall clock's
+    milliseconds.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        link: Link,
+        *,
+        root: str = "sluice/v1",
+        max_concurrent: int = 8,
+        models: Sequence[str] = (),
+        accept_s: float = 2.0,
+        heartbeat_s: float = 10.0,
+        coalesce_s: float = 0.05,
+        coalesce_bytes: int = 512,
+        incarnation: int | None = None,
+    ) -> None:
+        self._transport = transport
+        self._link = link
+        self._root = checked_root(root)
+        self._name = link.client_id
+        self._max_concurrent = max_concurrent
+        self._models = models
+        self._accept_s = accept_s
+        self._heartbeat_s = heartbeat_s
+        self._coalesce_s = coalesce_s
+        self._coalesce_bytes = coalesce_bytes
+        self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
+        self._state: Literal["ready", "draining", "lost"] = "ready"
+        self._status_topic = worker_status_topic(root, self._name)
+        self._jobs: dict[str, _Job] = {}
+        self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._gateways: dict[str, int] = {}
+        self._lost_gateways: dict[str, TimerHandle] = {}
+        self._announce_now = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self.dropped: Counter[str] = Counter()
+        link.subscribe(inbox_topic(root, self._name), self._hear_inbox)
+        link.subscribe(self._status_topic, self._hear_own_status)
+        link.subscribe(every_gateway_status(root), self._hear_gateway)
+        link.watch(self._connection_changed)
+
+    @property
+    def busy(self) -> int:
+        """Requests at work."""
+        return len(self._jobs)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        will = Will(self._status_topic, encode(Status("lost", incarnation=self._incarnation)))
+        async with self._transport.running(), self._link.running(will), asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            announcer = tasks.create_task(self._announce())
+            try:
+                yield
+            finally:
+                self._state = "lost"
+                announcer.cancel()
+                for timer in self._lost_gateways.values():
+                    timer.cancel()
+                for job in list(self._jobs.values()):
+                    self._stop(job, WorkerLost("the worker is going away"))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await self._idle.wait()
+                        # A clean DISCONNECT makes the broker forget the will, so we say it ourselves.
+                        await self._publish_status()
+
+    async def drain(self, within_s: float) -> None:
+        """Take nothing new, and return when what runs has ended; after `within_s` the rest is stopped."""
+        self._state = "draining"
+        self._publish_status()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+        for job in list(self._jobs.values()):
+            self._stop(job, WorkerLost("the worker is going away"))
+
+    async def idle(self) -> None:
+        """Return when no request is at work."""
+        await self._idle.wait()
+
+    def _publish_status(self) -> Future[Receipt]:
+        models = self._models
+        if not models and isinstance(self._transport, ListsModels):
+            models = self._transport.models()
+        status = Status(
+            self._state,
+            name=self._name,
+            incarnation=self._incarnation,
+            heartbeat_s=self._heartbeat_s,
+            models=list(models),
+            stream=self._transport.info.granularity == "token",
+            accept_s=self._accept_s,
+            max=self._max_concurrent,
+            busy=self.busy,
+        )
+        envelope = None if self._state == "lost" else Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
+        return self._link.publish(self._status_topic, encode(status), retain=True, envelope=envelope)
+
+    async def _announce(self) -> None:
+        while True:
+            self._announce_now.clear()
+            self._publish_status()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._heartbeat_s):
+                    await self._announce_now.wait()
+
+    def _connection_changed(self, connected: bool) -> None:
+        if connected:
+            self._announce_now.set()
+            return
+        # Every gateway has given these replies up: our will told them, or they lost the broker too.
+        for job in list(self._jobs.values()):
+            self._stop(job, WorkerLost("the worker lost the broker"))
+
+    def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Our own `lost` is an old connection's will, or somebody's mistake: we are here."""
+        try:
+            said = decode_status(payload).state
+        except ProtocolViolation:
+            said = "lost"
+        if said == "lost" and self._state != "lost":
+            self._announce_now.set()
+
+    def _hear_gateway(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name, status = status_sender(topic), decode_status(payload)
+        except ProtocolViolation as violation:
+            self._drop("status", topic, violation)
+            return
+        known = self._gateways.get(name)
+        if status.state == "lost":
+            if known is not None and status.incarnation in (known, 0) and name not in self._lost_gateways:
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(GATEWAY_GRACE_S, self._gateway_gone, name)
+                self._lost_gateways[name] = timer
+            return
+        self._gateways[name] = status.incarnation
+        back = self._lost_gateways.pop(name, None)
+        if back is not None:
+            back.cancel()
+        if known is not None and known != status.incarnation:
+            self._gateway_gone(name)
+
+    def _gateway_gone(self, name: str) -> None:
+        self._lost_gateways.pop(name, None)
+        for job in [job for job in self._jobs.values() if job.gateway == name]:
+            self._stop(job, WorkerLost("the gateway went away"))
+
+    def _hear_inbox(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            if retained:
+                raise ProtocolViolation("a request must not be retained")
+            if len(payload) > self._link.max_payload:
+                raise ProtocolViolation("the payload is too large")
+            frame = decode_inbox(payload)
+            if isinstance(frame, Cancel):
+                self._cancel(frame)
+            else:
+                self._take(frame, gateway_to_answer(self._root, frame.reply_to, self._name))
+        except ProtocolViolation as violation:
+            self._drop("inbox", topic, violation)
+
+    def _take(self, request: Request, gateway: str) -> None:
+        """Start one request, once: QoS 1 may bring it again, even after its cancel."""
+        if request.id in self._remembered:
+            self.dropped["repeated request"] += 1
+            return
+        self._remember(request.id)
+        if self._state != "ready" or self._tasks is None:
+            self._refuse(request, WorkerLost("the worker is going away"))
+        elif self.busy >= self._max_concurrent:
+            self._refuse(request, Overloaded("the worker is full"))
+        else:
+            job = _Job(request, gateway)
+            self._jobs[request.id] = job
+            self._idle.clear()
+            if self.busy == self._max_concurrent:
+                self._announce_now.set()
+            job.task = self._tasks.create_task(self._work(job))
+            job.task.add_done_callback(lambda _: self._ended(job))
+
+    def _refuse(self, request: Request, error: GatewayError) -> None:
+        self._link.publish(request.reply_to, encode(error_frame(request.id, error)))
+
+    def _remember(self, request_id: str) -> None:
+        self._remembered[request_id] = None
+        if len(self._remembered) > REMEMBERED_IDS:
+            self._remembered.popitem(last=False)
+
+    def _cancel(self, cancel: Cancel) -> None:
+        job = self._jobs.get(cancel.id)
+        if job is None:
+            self._remember(cancel.id)
+        elif job.stopped is None:
+            self._stop_with(job, ErrorFrame(cancel.id, "cancelled", "stopped as asked"))
+
+    def _stop(self, job: _Job, error: GatewayError) -> None:
+        self._stop_with(job, error_frame(job.request.id, error))
+
+    def _stop_with(self, job: _Job, said: ErrorFrame) -> None:
+        if job.stopped is None and job.task is not None:
+            job.stopped = said
+            job.task.cancel()
+
+    def _ended(self, job: _Job) -> None:
+        if self.busy == self._max_concurrent:
+            self._announce_now.set()
+        del self._jobs[job.request.id]
+        if not self._jobs:
+            self._idle.set()
+        if job.stopped is not None:
+            self._link.publish(job.request.reply_to, encode(job.stopped))
+
+    async def _work(self, job: _Job) -> None:
+        request = job.request
+        writer = ReplyWriter(
+            self._link,
+            request.reply_to,
+            request.id,
+            whole=not request.stream,
+            coalesce_s=self._coalesce_s,
+            coalesce_bytes=self._coalesce_bytes,
+            alive_s=request.idle_s / 3,
+        )
+        try:
+            writer.accept()
+            async with asyncio.timeout(request.deadline_s):
+                async with self._transport.open(request.as_chat_request()) as stream:
+                    async for batch in stream:
+                        writer.say(batch)
+                        if not await writer.written():
+                            return
+        except TimeoutError:
+            writer.fail(TimedOut(f"no whole reply within {request.deadline_s:g} s"))
+        except GatewayError as error:
+            writer.fail(error)
+        except Exception:  # here a task ends; the other requests go on
+            log.exception("request %s failed", request.id)
+            writer.fail(UpstreamFailed("the worker failed"))
+        finally:
+            writer.close()
+
+    def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
+        self.dropped[kind] += 1
+        if self.dropped[kind] == 1:
+            log.warning("dropped a message on %s: %s", topic, violation)
