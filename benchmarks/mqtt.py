@@ -36,6 +36,7 @@ max_inflight_messages 200
 set_tcp_nodelay true
 log_type error
 log_type warning
+log_type notice
 """
 NOTE = """\
 One token is one QoS 1 frame here: the fake worker does not coalesce. M4 is answered by whole `reply` frames,
@@ -110,6 +111,8 @@ def _broker(run: Path, port: int) -> Iterator[int]:
     with running([mosquitto, "-c", str(settings)], cpu=LOAD_CPU, log=log, cwd=run) as process:
         wait_until(lambda: port_open(port), "Mosquitto did not listen", process, log, deadline_s=5)
         yield process.pid
+        if "being dropped" in log.read_text():
+            print("Mosquitto dropped frames: the gateway did not keep up and its queue of 20,000 was full")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -37,9 +37,13 @@ class Assembled:
     modes: Selector
 
 
-def assemble(settings: Settings) -> Assembled:
-    """Build the gateway these settings describe; nothing is opened before the application's lifespan."""
-    transports = transports_of(settings)
+def assemble(settings: Settings, transports: Mapping[str, Transport] | None = None) -> Assembled:
+    """Build the gateway these settings describe; nothing is opened before the application's lifespan.
+
+    transports: by mode, instead of those the settings describe.
+    """
+    if transports is None:
+        transports = transports_of(settings)
     store = SqlStore(settings.database_url)
     runs = Runs(MemoryJournal(), grace_s=settings.resume_grace_s)
     selector = Selector(

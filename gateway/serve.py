@@ -38,11 +38,21 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(
-    settings: Settings, listener: socket.socket, when_listening: Callable[[Assembled], Awaitable[None]]
-) -> None:
+WhenListening = Callable[[Assembled], Awaitable[None]]
+
+
+async def serve(settings: Settings, listener: socket.socket, when_listening: WhenListening) -> None:
     """Serve on `listener` until a signal ends it; `when_listening` runs beside once requests are taken."""
-    assembled = assemble(settings)
+    server = server_of(assemble(settings), settings, when_listening)
+    # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+    await server.serve([listener])
+
+
+def server_of(assembled: Assembled, settings: Settings, when_listening: WhenListening) -> Server:
+    """The server for an assembled gateway."""
 
     async def drain(hurry: asyncio.Event) -> None:
         await assembled.runs.drain(settings.drain_s, hurry)
@@ -60,9 +70,4 @@ async def serve(
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
-    server = Server(config, drain, lambda: when_listening(assembled))
-    # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 50)
-    await server.serve([listener])
+    return Server(config, drain, lambda: when_listening(assembled))

@@ -139,7 +139,7 @@ def measure(target: Target, scenario: Scenario) -> Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How much a run puts up with from other programs. ends_at: on the monotonic clock, the end of all waiting."""
+    """What a run puts up with from other programs. ends_at: monotonic; the end of waits and retries."""
 
     retries: int
     idle_wait_s: float

@@ -6,6 +6,7 @@
     │   ├── Unauthorized         401
     │   ├── Forbidden            403
     │   ├── NotFound             404  unknown or somebody else's: no difference is shown
+    │   ├── MethodNotAllowed     405
     │   ├── Conflict             409
     │   ├── TooLarge             413
     │   ├── UnsupportedMedia     415
@@ -73,6 +74,11 @@ class Forbidden(RequestRejected):
 class NotFound(RequestRejected):
     code = "not_found"
     status = 404
+
+
+class MethodNotAllowed(RequestRejected):
+    code = "method_not_allowed"
+    status = 405
 
 
 class Conflict(RequestRejected):

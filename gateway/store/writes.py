@@ -119,15 +119,12 @@ class Writes:
         keys = [self._draw_key(user_id) for user_id in user_ids]
         for _ in range(KEY_DRAWS):
             taken = set((await connection.execute(_SELECT_TAKEN_KEYS, {"keys": keys})).scalars())
-            clashing = []
-            for place, key in enumerate(keys):
-                if key in taken:
-                    clashing.append(place)
-                taken.add(key)
-            if not clashing:
+            if not taken:
                 break
-            for place in clashing:
-                keys[place] = self._draw_key(user_ids[place])
+            keys = [
+                self._draw_key(user_id) if key in taken else key
+                for user_id, key in zip(user_ids, keys, strict=True)
+            ]
         return keys
 
     async def _begin(

@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from gateway.contract.errors import GatewayError
+from gateway.contract.errors import GatewayError, MethodNotAllowed
 from gateway.dialects.lam import Lam
 from gateway.web.asgi import App, Receive, Scope, Send
 from gateway.web.bodies import rejection
@@ -19,7 +19,7 @@ from gateway.web.guard import OpenModeGuard
 from gateway.web.health import health_router
 from gateway.web.messages import MessageStream, WholeMessage
 from gateway.web.openapi import describe, docs_router
-from gateway.web.problems import MEDIA_TYPE, problem, problem_headers
+from gateway.web.problems import MEDIA_TYPE, problem, problem_headers, send_problem
 from gateway.web.sessions import sessions_router, streams_router
 
 
@@ -82,12 +82,13 @@ class _Ahead:
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            endpoint = self._endpoints.get(scope["path"])
-            if endpoint is not None:
-                await endpoint(scope, receive, send)
-                return
-        await self._rest(scope, receive, send)
+        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None:
+            await self._rest(scope, receive, send)
+        elif scope["method"] == "POST":
+            await endpoint(scope, receive, send)
+        else:
+            await send_problem(send, MethodNotAllowed("Only POST is answered here."))
 
 
 async def _tell_gateway_error(_: Request, error: Exception) -> JSONResponse:

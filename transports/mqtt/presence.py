@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from transports.mqtt.frames import Status
 
 MISSED_HEARTBEATS = 3
+SECOND_CHANCE_S = 5.0
 
 
 @dataclass(eq=False, slots=True)
 class KnownWorker:
     """One life of one worker: a restart is another object.
 
-    open: our own requests there. used: the turn at which it was last chosen, 0 for never. set_aside: it let
-    a request lie and gets none until it says something new. full: it said so itself, likewise.
+    open: our own requests there. used: the turn at which it was last chosen, 0 for never. set_aside_at: when
+    it let a request lie; it gets none until it says something new. full: it said so itself, likewise.
     """
 
     name: str
@@ -21,13 +22,13 @@ class KnownWorker:
     heard_at: float
     open: int = 0
     used: int = 0
-    set_aside: bool = False
+    set_aside_at: float | None = None
     full: bool = False
     lost: bool = False
 
     @property
     def ready(self) -> bool:
-        return self.status.state == "ready" and not self.set_aside and not self.lost
+        return self.status.state == "ready" and self.set_aside_at is None and not self.lost
 
     @property
     def room(self) -> int:
@@ -82,11 +83,16 @@ class Presence:
         known.status = status
         known.heard_at = now
         if not retained:
-            known.set_aside = known.full = False
+            known.set_aside_at = None
+            known.full = False
         return None
 
     def expire(self, now: float) -> list[KnownWorker]:
-        """Forget who missed its heartbeats; returns them."""
+        """Forget who missed its heartbeats; returns them. Who promised none gets another chance instead."""
+        for worker in self.workers:
+            aside = worker.set_aside_at
+            if aside is not None and worker.status.heartbeat_s is None and now - aside >= SECOND_CHANCE_S:
+                worker.set_aside_at = None
         return [self._end(worker) for worker in list(self.workers) if worker.believed_until <= now]
 
     def forget_all(self) -> list[KnownWorker]:

@@ -6,13 +6,13 @@ from asyncio import Future, TimerHandle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
 from uuid import uuid4
 
 from gateway.contract.errors import FrameGap, GatewayError, Overloaded, TimedOut, UpstreamFailed, WorkerLost
 from gateway.contract.events import Progress, TransportEvent
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.attempt import Attempt
+from transports.mqtt.clock import Clock
 from transports.mqtt.dispatch import Dispatch
 from transports.mqtt.frames import Cancel, ErrorFrame, ReplyFrame, encode, encode_request, error_said
 from transports.mqtt.link import Envelope, Link, Receipt
@@ -23,14 +23,6 @@ log = logging.getLogger(__name__)
 
 HOLE_S = 2.0
 CANCEL_EXPIRY_S = 60.0
-
-
-class Clock(Protocol):
-    """The part of an event loop that replies live by."""
-
-    def time(self) -> float: ...
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> TimerHandle: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +165,7 @@ class Reply:
         if attempt is not self._attempt:
             return
         if receipt.result() is Receipt.NOBODY:
-            attempt.worker.set_aside = True
+            attempt.worker.set_aside_at = self._clock.time()
             self._retry()
         elif receipt.result() is Receipt.REFUSED:
             self._fail(UpstreamFailed(f"the MQTT broker lets no request through to {attempt.worker.name}"))
@@ -264,7 +256,7 @@ class Reply:
         elif attempt is None or now >= self._deadline_at:
             self._fail(TimedOut(f"no whole reply within {self._request.deadline_s:g} s"))
         elif attempt.heard_at is None:
-            attempt.worker.set_aside = True
+            attempt.worker.set_aside_at = self._clock.time()
             self._retry()
         elif attempt.hole_since is not None and now >= attempt.hole_since + HOLE_S:
             self._fail(FrameGap("a frame of the reply is missing"))

@@ -1,6 +1,5 @@
 """What a worker writes of one reply: numbered frames, small tokens gathered into fewer messages."""
 
-import asyncio
 from asyncio import Future, TimerHandle
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from gateway.contract.events import (
     TransportEvent,
     Usage,
 )
+from transports.mqtt.clock import Clock
 from transports.mqtt.frames import (
     Accept,
     Alive,
@@ -56,6 +56,7 @@ class ReplyWriter:
         coalesce_s: float,
         coalesce_bytes: int,
         alive_s: float,
+        clock: Clock,
     ) -> None:
         self._link = link
         self._topic = topic
@@ -64,7 +65,7 @@ class ReplyWriter:
         self._coalesce_s = coalesce_s
         self._coalesce_bytes = coalesce_bytes
         self._alive_s = alive_s
-        self._clock = asyncio.get_running_loop()
+        self._clock = clock
         self._seq = 0
         self._text: list[str] = []
         self._text_bytes = 0
@@ -75,7 +76,7 @@ class ReplyWriter:
         self._flush_timer: TimerHandle | None = None
         self._alive_timer: TimerHandle | None = None
         self._unanswered: deque[Future[Receipt]] = deque()
-        self._longest_text = (link.max_payload - ROOM_AROUND_TEXT) // LONGEST_ESCAPE
+        self._longest_text = max(1, (link.max_payload - ROOM_AROUND_TEXT) // LONGEST_ESCAPE)
 
     def accept(self) -> None:
         self._send(Accept(self._id, self._seq))

@@ -159,7 +159,8 @@ class MqttTransport:
             await asyncio.sleep(SWEEP_S)
             for worker in self._presence.expire(clock.time()):
                 self._end_replies_of(worker, f"worker {worker.name} missed its heartbeats")
-                self._tell_watchers()
+            self._dispatch.serve()
+            self._tell_watchers()
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:

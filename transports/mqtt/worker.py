@@ -44,7 +44,6 @@ from transports.mqtt.topics import (
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
-GATEWAY_GRACE_S = 5.0
 REMEMBERED_IDS = 1_000
 
 
@@ -64,8 +63,8 @@ class Worker:
     link: ours alone to run; its client id is this worker's name. max_concurrent: more requests are refused as
     overloaded, since the gateways' queue knows of other workers. models: what to offer; by default what
     the transport lists. accept_s: within it every request is accepted or refused. coalesce_s and
-    coalesce_bytes: see ReplyWriter. incarnation: must grow with every start; by default the wall clock's
-    milliseconds.
+    coalesce_bytes: see ReplyWriter. gateway_grace_s: how long a gateway may be gone before its replies are
+    stopped. incarnation: must grow with every start; by default the wall clock's milliseconds.
     """
 
     def __init__(
@@ -80,6 +79,7 @@ class Worker:
         heartbeat_s: float = 10.0,
         coalesce_s: float = 0.05,
         coalesce_bytes: int = 512,
+        gateway_grace_s: float = 5.0,
         incarnation: int | None = None,
     ) -> None:
         self._transport = transport
@@ -92,6 +92,7 @@ class Worker:
         self._heartbeat_s = heartbeat_s
         self._coalesce_s = coalesce_s
         self._coalesce_bytes = coalesce_bytes
+        self._gateway_grace_s = gateway_grace_s
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
         self._state: Literal["ready", "draining", "lost"] = "ready"
         self._status_topic = worker_status_topic(root, self._name)
@@ -202,7 +203,7 @@ class Worker:
         if status.state == "lost":
             if known is not None and status.incarnation in (known, 0) and name not in self._lost_gateways:
                 loop = asyncio.get_running_loop()
-                timer = loop.call_later(GATEWAY_GRACE_S, self._gateway_gone, name)
+                timer = loop.call_later(self._gateway_grace_s, self._gateway_gone, name)
                 self._lost_gateways[name] = timer
             return
         self._gateways[name] = status.incarnation
@@ -292,6 +293,7 @@ class Worker:
             coalesce_s=self._coalesce_s,
             coalesce_bytes=self._coalesce_bytes,
             alive_s=request.idle_s / 3,
+            clock=asyncio.get_running_loop(),
         )
         try:
             writer.accept()

@@ -1,0 +1,166 @@
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.contract import errors
+from gateway.contract.events import Usage
+from gateway.contract.requests import ChatRequest, Sampling, Turn
+from transports.mqtt import frames
+
+unicode_text = st.text(st.characters(codec="utf-8"))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+TYPES = ["status", "request", "cancel", "accept", "chunk", "reasoning", "tool_call", "progress", "alive"]
+TYPES += ["end", "reply", "error", "chat", "nonsense"]
+FIELDS = ["id", "seq", "text", "v", "state", "reply_to", "messages", "params", "usage", "length", "call"]
+FIELDS += ["phase", "deadline_s", "models", "max", "busy", "heartbeat_s", "incarnation", "queue", "code"]
+almost_frames = st.builds(
+    lambda type_, fields: json.dumps({"type": type_, **fields}).encode(),
+    st.sampled_from(TYPES),
+    st.dictionaries(st.sampled_from(FIELDS), json_values),
+)
+
+Decode = Callable[[bytes], object]
+every_decoder = pytest.mark.parametrize(
+    "decode", [frames.decode_reply, frames.decode_inbox, frames.decode_status]
+)
+
+
+@every_decoder
+@given(payload=st.binary() | almost_frames)
+def test_rubbish_is_a_protocol_violation_and_nothing_else(decode: Decode, payload: bytes) -> None:
+    try:
+        decode(payload)
+    except errors.ProtocolViolation as violation:
+        assert len(str(violation)) <= 200
+
+
+@every_decoder
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 100_000,
+        b'{"type":"chunk","id":"a","seq":1,"text":"x","z":' + b'{"a":' * 50_000,
+        b'{"type":"request","id":"a","reply_to":"r","messages":[],"params":{"options":' + b"[" * 50_000,
+        b'{"type":"chunk","id":"a","seq":1,"text":"\xff"}',
+        b'{"type":"chunk","id":"a","seq":1,"text":"\\ud800"}',
+        b'{"type":"chunk","id":"a","seq":' + b"9" * 5_000 + b',"text":"x"}',
+        b'{"type":"chunk","id":"a","seq":-1,"text":"x"}',
+        b'{"type":"chunk","id":"a","seq":true,"text":"x"}',
+        b'{"type":"chunk","id":"' + b"a" * 200 + b'","seq":1,"text":"x"}',
+        b'{"type":["chunk"]}',
+        b'{"type":"status","state":"sleeping"}',
+        b'{"type":"status","state":"ready","v":2}',
+        b'{"type":"request","v":2,"id":"a","reply_to":"r","messages":[]}',
+        b'{"type":"request","id":"a","reply_to":"r","messages":[{"role":"root","content":"x"}]}',
+        b'{"type":"request","id":"a","reply_to":"r","messages":[],"deadline_s":1e400}',
+        b'{"type":"request","id":"a","reply_to":"r","messages":[],"idle_s":0}',
+        b"null",
+        b"\x00\x01",
+    ],
+    ids=lambda payload: payload[:40].decode("ascii", "replace"),
+)
+def test_hostile_payloads_are_refused(decode: Decode, payload: bytes) -> None:
+    with pytest.raises(errors.ProtocolViolation):
+        decode(payload)
+
+
+@given(text=unicode_text, seq=st.integers(0, 2**40))
+def test_a_chunk_survives_the_wire(text: str, seq: int) -> None:
+    decoded = frames.decode_reply(frames.encode(frames.Chunk("a", seq, text)))
+    assert decoded == frames.Chunk("a", seq, text)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    payload = b'{"new":[{}],"type":"chunk","id":"a","seq":1,"text":"x","more":null}'
+    assert frames.decode_reply(payload) == frames.Chunk("a", 1, "x")
+
+
+def test_the_smallest_status_promises_little() -> None:
+    status = frames.decode_status(b'{"type":"status","state":"ready"}')
+    assert (status.heartbeat_s, status.accept_s, status.max, status.stream) == (None, None, 1, False)
+
+
+def test_an_emptied_status_means_lost() -> None:
+    assert frames.decode_status(b"").state == "lost"
+
+
+def test_a_request_arrives_as_it_was_asked() -> None:
+    request = ChatRequest(
+        id="b" * 32,
+        turns=[
+            Turn("system", "be brief"),
+            Turn("assistant", "", tool_calls=[{"id": "1", "type": "function"}]),
+            Turn("tool", "4", tool_call_id="1", name="add"),
+            Turn("user", "\u2028 🙂"),
+        ],
+        sampling=Sampling(temperature=0.5, stop=["\n"], tools=[{"type": "function"}], options={"top_k": 3}),
+        model="tiny",
+        deadline_s=7,
+        session="user1-abc",
+        trace="00-11-22-01",
+    )
+    payload = frames.encode_request(request, attempt_id="c", reply_to="r", deadline_s=6.5, idle_s=3)
+    decoded = frames.decode_inbox(payload)
+    assert isinstance(decoded, frames.Request)
+    assert (decoded.reply_to, decoded.idle_s, decoded.stream) == ("r", 3, True)
+    asked = decoded.as_chat_request()
+    assert (asked.id, asked.deadline_s) == ("c", 6.5)
+    assert [turn.as_json() for turn in asked.turns] == [turn.as_json() for turn in request.turns]
+    assert asked.sampling == request.sampling
+    assert (asked.model, asked.session, asked.trace) == (request.model, request.session, request.trace)
+
+
+def test_text_that_is_no_unicode_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(errors.Unprocessable):
+        frames.encode(frames.Chunk("a", 1, "\ud800"))
+    with pytest.raises(errors.Unprocessable):
+        frames.encode_request(
+            ChatRequest("a", [Turn("user", "\ud800")]), attempt_id="a", reply_to="r", deadline_s=1, idle_s=1
+        )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ModelRefused("too long"),
+        errors.Unreachable("gone"),
+        errors.Loading("soon"),
+        errors.NoWorker("none"),
+        errors.Overloaded("full"),
+        errors.TimedOut("slow"),
+        errors.UpstreamFailed("broke"),
+        errors.ProtocolViolation("what"),
+        errors.WorkerLost("lost"),
+        errors.FrameGap("gap"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_an_error_keeps_its_meaning_over_the_wire(error: errors.GatewayError) -> None:
+    decoded = frames.decode_reply(frames.encode(frames.error_frame("a", error)))
+    assert isinstance(decoded, frames.ErrorFrame)
+    said = frames.error_said(decoded)
+    assert (type(said), str(said), said.retryable) == (type(error), str(error), error.retryable)
+
+
+def test_an_unknown_error_code_is_a_failure_of_the_worker() -> None:
+    said = frames.error_said(frames.ErrorFrame("a", "on_fire", "", False))
+    assert type(said) is errors.UpstreamFailed
+    assert not said.retryable
+
+
+def test_a_model_server_may_write_a_novel_as_its_error() -> None:
+    frame = frames.error_frame("a", errors.UpstreamFailed("x" * 10_000))
+    assert len(frame.message) == frames.LONGEST_MESSAGE
+
+
+def test_usage_is_never_invented() -> None:
+    assert frames.Tokens().as_usage() is None
+    assert frames.Tokens(prompt_tokens=1).as_usage() is None
+    assert frames.Tokens(1, 2).as_usage() == Usage(1, 2, 3)

@@ -1,0 +1,103 @@
+from transports.mqtt.frames import Status
+from transports.mqtt.presence import SECOND_CHANCE_S, KnownWorker, Presence
+
+
+def known(presence: Presence, name: str) -> KnownWorker:
+    return next(worker for worker in presence.workers if worker.name == name)
+
+
+def heard(*statuses: Status, name: str = "w", now: float = 0.0) -> Presence:
+    presence = Presence()
+    for status in statuses:
+        presence.take(name, status, retained=False, now=now)
+    return presence
+
+
+def test_a_retained_status_makes_a_worker_known() -> None:
+    presence = Presence()
+    presence.take("w", Status("ready"), retained=True, now=0.0)
+    assert [worker.name for worker in presence.ready] == ["w"]
+
+
+def test_a_draining_worker_is_not_ready_and_not_lost() -> None:
+    presence = heard(Status("ready"), Status("draining"))
+    assert not presence.ready
+    assert not known(presence, "w").lost
+
+
+def test_a_lost_of_the_same_life_ends_it() -> None:
+    presence = heard(Status("ready", incarnation=2))
+    worker = known(presence, "w")
+    assert presence.take("w", Status("lost", incarnation=2), retained=False, now=1.0) is worker
+    assert worker.lost
+    assert not presence.workers
+
+
+def test_a_lost_of_an_earlier_life_is_ignored() -> None:
+    presence = heard(Status("ready", incarnation=2))
+    assert presence.take("w", Status("lost", incarnation=1), retained=False, now=1.0) is None
+    assert presence.ready
+
+
+def test_a_restart_is_another_worker() -> None:
+    presence = heard(Status("ready", incarnation=1))
+    before = known(presence, "w")
+    assert presence.take("w", Status("ready", incarnation=2), retained=False, now=1.0) is before
+    assert before.lost
+    assert known(presence, "w") is not before
+
+
+def test_missed_heartbeats_end_a_worker_by_our_clock() -> None:
+    presence = heard(Status("ready", heartbeat_s=10), now=100.0)
+    assert not presence.expire(129.9)
+    assert [worker.name for worker in presence.expire(130.0)] == ["w"]
+    assert not presence.workers
+
+
+def test_a_heartbeat_is_believed_anew() -> None:
+    presence = heard(Status("ready", heartbeat_s=10), now=100.0)
+    presence.take("w", Status("ready", heartbeat_s=10), retained=False, now=125.0)
+    assert not presence.expire(150.0)
+
+
+def test_who_promised_no_heartbeat_is_believed_until_lost() -> None:
+    presence = heard(Status("ready"))
+    assert not presence.expire(1e9)
+
+
+def test_a_worker_set_aside_comes_back_with_its_next_live_status_only() -> None:
+    presence = heard(Status("ready", heartbeat_s=10))
+    known(presence, "w").set_aside_at = 1.0
+    presence.take("w", Status("ready", heartbeat_s=10), retained=True, now=2.0)
+    assert not presence.ready
+    presence.take("w", Status("ready", heartbeat_s=10), retained=False, now=3.0)
+    assert presence.ready
+
+
+def test_who_promised_no_heartbeat_gets_a_second_chance() -> None:
+    presence = heard(Status("ready"))
+    known(presence, "w").set_aside_at = 1.0
+    presence.expire(1.0 + SECOND_CHANCE_S - 0.1)
+    assert not presence.ready
+    presence.expire(1.0 + SECOND_CHANCE_S)
+    assert presence.ready
+
+
+def test_without_the_broker_nobody_is_known() -> None:
+    presence = heard(Status("ready"))
+    assert [worker.lost for worker in presence.forget_all()] == [True]
+    assert not presence.workers
+
+
+def test_room_counts_what_the_worker_says_and_what_we_sent() -> None:
+    worker = KnownWorker("w", Status("ready", max=4, busy=3), 0.0, open=1)
+    assert worker.room == 1
+    worker.open = 4
+    assert worker.room == 0
+
+
+def test_models_are_listed_once_with_the_default_first() -> None:
+    presence = heard(Status("ready", models=["a", "b"]))
+    presence.take("v", Status("ready", models=["b", "c"]), retained=False, now=0.0)
+    presence.take("u", Status("draining", models=["d"]), retained=False, now=0.0)
+    assert presence.models() == ["a", "b", "c"]

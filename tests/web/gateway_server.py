@@ -1,0 +1,80 @@
+"""A real gateway on a real socket around a scripted transport, for tests that speak HTTP to it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.assembly import Assembled, assemble
+from gateway.contract.transport import Transport
+from gateway.serve import listen, server_of, url_of
+from gateway.settings import Settings
+from transports.scripted import Script, ScriptedTransport
+
+STREAM = "/messages/stream"
+
+
+@dataclass
+class Served:
+    """url: where the gateway listens. http: a client of it."""
+
+    url: str
+    http: httpx.AsyncClient
+    transport: ScriptedTransport
+    assembled: Assembled
+
+    async def events(self, body: dict[str, Any], path: str = STREAM) -> list[dict[str, Any]]:
+        """Ask, and give every event of the unified dialect."""
+        async with self.http.stream("POST", path, json=body) as response:
+            assert response.status_code == 200, await response.aread()
+            return [event async for event in unified_events(response)]
+
+    async def messages(self, session_id: int = 1) -> list[dict[str, Any]]:
+        response = await self.http.get(f"/api/chatbot/sessions/{session_id}/messages")
+        assert response.status_code == 200
+        told: list[dict[str, Any]] = response.json()
+        return told
+
+
+async def unified_events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    """The `data:` frames of a unified stream, as they come."""
+    buffer = b""
+    async for chunk in response.aiter_raw():
+        *frames, buffer = (buffer + chunk).split(b"\n\n")
+        for frame in frames:
+            for line in frame.split(b"\n"):
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+
+
+@asynccontextmanager
+async def served(
+    tmp_path: Path, script: Script, within_s: float = 15, **settings: Any
+) -> AsyncIterator[Served]:
+    """A gateway in mode sse whose transport follows `script`."""
+    settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}")
+    chosen = Settings(_env_file=None, llm_comm_mode="sse", host="127.0.0.1", port=0, **settings)
+    transport = ScriptedTransport(script, name="sse")
+    transports: dict[str, Transport] = {"sse": transport}
+    assembled = assemble(chosen, transports)
+    listening = asyncio.Event()
+
+    async def note_listening(_: Assembled) -> None:
+        listening.set()
+
+    listener = listen(chosen)
+    server = server_of(assembled, chosen, note_listening)
+    async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve([listener]))
+        await listening.wait()
+        try:
+            async with httpx.AsyncClient(base_url=url_of(listener), timeout=5) as client:
+                yield Served(url_of(listener), client, transport, assembled)
+        finally:
+            server.should_exit = True
+            await serving

@@ -1,0 +1,81 @@
+"""Health, readiness, sessions, the page and the API's description."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.contract.transport import Health
+from tests.web.gateway_server import served
+from transports.scripted import tokens
+
+
+async def test_health_says_the_process_lives(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        response = await gateway.http.get("/health")
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+
+
+async def test_ready_when_the_mode_can_serve(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        response = await gateway.http.get("/ready")
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "mode": "sse"})
+
+
+async def test_not_ready_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ill() -> Health:
+        return Health(False, "llama.cpp does not answer")
+
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        monkeypatch.setattr(gateway.transport, "health", ill)
+        response = await gateway.http.get("/ready")
+        page = await gateway.http.get("/")
+    assert response.status_code == 503
+    assert response.json()["missing"] == ["mode sse: llama.cpp does not answer"]
+    assert "llama.cpp does not answer" in page.text
+
+
+async def test_sessions_are_listed_latest_first(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        created = await gateway.http.post("/api/chatbot/sessions", json={"title": "Mine"})
+        untitled = await gateway.http.post("/api/chatbot/sessions")
+        await gateway.events({"content": "first words", "session_id": untitled.json()["id"]})
+        await gateway.events({"content": "more", "session_id": created.json()["id"]})
+        listed = (await gateway.http.get("/api/chatbot/sessions")).json()
+        found = (await gateway.http.get("/api/chatbot/sessions?q=WORDS")).json()
+    assert created.status_code == 201
+    assert [session["title"] for session in listed] == ["Mine", "first words"]
+    assert [session["id"] for session in found] == [untitled.json()["id"]]
+    assert set(created.json()) == {"id", "uuid", "key", "title", "created_at", "updated_at"}
+
+
+async def test_messages_are_paged_by_id(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        for content in ("one", "two"):
+            await gateway.events({"content": content, "session_id": 1 if content == "two" else None})
+        path = "/api/chatbot/sessions/1/messages"
+        first = (await gateway.http.get(f"{path}?limit=3")).json()
+        rest = (await gateway.http.get(f"{path}?after={first[-1]['id']}")).json()
+    assert [message["content"] for message in [*first, *rest]] == ["one", "x", "two", "x"]
+
+
+async def test_the_page_says_what_runs_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        page = await gateway.http.get("/")
+        docs = await gateway.http.get("/docs")
+        assets = [
+            await gateway.http.get(f"/{path}")
+            for path in re.findall(r'(?:src|href)="(docs/[^"]+)"', docs.text)
+        ]
+    assert "Sluice" in page.text
+    assert 'href="docs"' in page.text
+    assert "{{" not in page.text
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page.text + docs.text)
+    assert [asset.status_code for asset in assets] == [200, 200]
+
+
+async def test_the_description_knows_the_streaming_endpoints(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        described = (await gateway.http.get("/openapi.json")).json()
+    for path in ("/messages/stream", "/api/chatbot/messages/stream", "/api/chatbot/messages"):
+        assert described["paths"][path]["post"]["requestBody"]["required"]
