@@ -38,7 +38,8 @@ class Database:
         if self.file is None:
             yield
             return
-        with sole_owner(self.file.with_name(f"{self.file.name}.lock")):
+        file = self.file.resolve()  # one lock for one file, whatever link leads to it
+        with sole_owner(file.with_name(f"{file.name}.lock")):
             yield
 
     async def dispose(self) -> None:

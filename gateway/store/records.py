@@ -8,6 +8,13 @@ from gateway.contract.events import ToolCall, Usage
 from gateway.contract.store import FinalReply, StoredError, StoredMessage, StoredSession
 from gateway.store.columns import storable
 
+# What the last state of a reply puts into its row.
+FINAL_COLUMNS = (
+    *("status", "reason", "content", "reasoning", "tool_calls", "delivery", "mode", "model"),
+    *("prompt_tokens", "completion_tokens", "total_tokens", "tokens_per_s", "ttft_ms"),
+    *("error_code", "error_message"),
+)
+
 
 def stored_session(row: Row[Any]) -> StoredSession:
     return StoredSession(
@@ -50,7 +57,7 @@ def stored_message(row: Row[Any]) -> StoredMessage:
 
 
 def final_values(reply: FinalReply) -> dict[str, Any]:
-    """What the last state of a reply puts into its row, by column."""
+    """A value for each of FINAL_COLUMNS."""
     usage, error = reply.usage, reply.error
     return {
         "status": reply.status,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, or_, select, text
+from sqlalchemy import Row, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import NotFound, StorageFailed
@@ -19,12 +19,12 @@ from gateway.contract.store import (
     StoredMessage,
     StoredSession,
 )
-from gateway.store import migrations
+from gateway.store import migrations, replies
 from gateway.store.engine import Synchronous, open_database, storage_failures
+from gateway.store.exchanges import Exchanges
 from gateway.store.records import stored_message, stored_session
 from gateway.store.tables import messages, sessions
 from gateway.store.writer import Writer
-from gateway.store.writes import Writes
 
 READ_DEADLINE_S = 5.0
 HISTORY_PAGE = 100
@@ -50,7 +50,7 @@ class SqlStore:
     ) -> None:
         self._database = open_database(database_url, synchronous)
         self._writer = Writer(self._database.writing.begin)
-        self._writes = Writes(clock, draw_key)
+        self._exchanges = Exchanges(clock, draw_key)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,10 +68,10 @@ class SqlStore:
             await connection.execute(text("SELECT 1"))
 
     async def sweep(self) -> int:
-        return await self._writer.do(self._writes.sweep, None)
+        return await self._writer.do(replies.SWEEP, None)
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:
-        return await self._writer.do(self._writes.create, (user_id, title))
+        return await self._writer.do(self._exchanges.create, (user_id, title))
 
     async def session(self, user_id: str, session_id: int) -> StoredSession:
         async with self._reading() as connection:
@@ -86,12 +86,8 @@ class SqlStore:
         async with self._reading() as connection:
             if before is not None:
                 mark = await _session(connection, user_id, before)
-                wanted = wanted.where(
-                    or_(
-                        sessions.c.updated_at < mark.updated_at,
-                        and_(sessions.c.updated_at == mark.updated_at, sessions.c.id < mark.id),
-                    )
-                )
+                place = tuple_(sessions.c.updated_at, sessions.c.id)
+                wanted = wanted.where(place < (mark.updated_at, mark.id))
             latest_first = wanted.order_by(sessions.c.updated_at.desc(), sessions.c.id.desc()).limit(limit)
             return [stored_session(row) for row in await connection.execute(latest_first)]
 
@@ -130,13 +126,13 @@ class SqlStore:
     async def begin(self, exchange: NewExchange) -> Exchange:
         if exchange.session_id is not None:
             _check_id(exchange.session_id)
-        return await self._writer.do(self._writes.begin, exchange)
+        return await self._writer.do(self._exchanges.begin, exchange)
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:
-        await self._writer.do(self._writes.checkpoint, checkpoints)
+        await self._writer.do(replies.CHECKPOINT, checkpoints)
 
     async def finish(self, reply: FinalReply) -> bool:
-        return await self._writer.do(self._writes.finish, reply)
+        return await self._writer.do(replies.FINISH, reply)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:

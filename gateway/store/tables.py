@@ -11,7 +11,8 @@ from sqlmodel import Field, SQLModel
 
 from gateway.store.columns import RowId, StorableText, UtcTime
 
-_STREAMING = text("status = 'streaming'")
+# Spelt out, not bound: a partial index serves only those who say its condition word for word.
+STREAMING = text("status = 'streaming'")
 # Else SQLAlchemy inserts row by row on SQLite, to know which of the ids that come back is whose.
 _TELLS_ROWS_APART = {"insert_sentinel": True}
 
@@ -55,7 +56,7 @@ class MessageRow(Kept, table=True):
     __table_args__ = (
         UniqueConstraint("stream_id"),
         Index(None, "session_id", "id"),
-        Index("ix_messages_streaming", "id", sqlite_where=_STREAMING, postgresql_where=_STREAMING),
+        Index("ix_messages_streaming", "id", sqlite_where=STREAMING, postgresql_where=STREAMING),
         {"sqlite_autoincrement": True},
     )
 

@@ -51,6 +51,19 @@ async def test_the_connections_are_set_as_they_should_be(
     await database.dispose()
 
 
+async def test_a_transaction_has_the_write_lock_before_it_looks_at_anything(
+    rig: SqliteRig, another_program: sqlite3.Connection
+) -> None:
+    another_program.execute("PRAGMA busy_timeout = 0")
+    database = open_database(rig.url, "NORMAL")
+
+    async with database.writing.begin():
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            another_program.execute("BEGIN IMMEDIATE")
+
+    await database.dispose()
+
+
 async def test_a_message_needs_its_session_and_goes_with_it(rig: SqliteRig) -> None:
     async with asyncio.timeout(5):
         async with (store := rig.store()).running():
@@ -113,6 +126,14 @@ async def test_a_second_process_is_refused_and_told_the_file(rig: SqliteRig, sto
     await store.ping()
 
 
+async def test_a_link_to_the_file_is_no_way_around(rig: SqliteRig, store: SqlStore, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(rig.file)
+
+    with pytest.raises(StorageFailed, match="held by another"):
+        async with SqlStore(f"sqlite+aiosqlite:///{tmp_path}/link.db").running():
+            pass
+
+
 async def test_the_file_is_free_again_afterwards(rig: SqliteRig) -> None:
     for _ in range(2):
         async with asyncio.timeout(5), (store := rig.store()).running():
@@ -156,13 +177,17 @@ def test_a_url_nobody_can_connect_to_is_refused_without_its_password(url: str) -
 
 
 async def test_a_session_key_that_is_taken_is_drawn_again(rig: SqliteRig) -> None:
-    draws = iter(["a", "a", "a", "b", "a", "c"])
+    # The first; then a pair of which one is taken; then a pair that wants the same, and so goes one by one.
+    draws = iter(["a", *("a", "b", "c"), *("d", "d", "d", "d", "e")])
     store = SqlStore(rig.url, draw_key=lambda user_id: f"{user_id}-{next(draws)}")
     async with asyncio.timeout(5), store.running():
         first = await store.create_session("local", "")
-        both = await asyncio.gather(*(store.create_session("local", "") for _ in range(2)))
+        pairs = [
+            await asyncio.gather(*(store.create_session("local", "") for _ in range(2))) for _ in range(2)
+        ]
 
-    assert [session.key for session in (first, *both)] == ["local-a", "local-b", "local-c"]
+    keys = [session.key for session in (first, *pairs[0], *pairs[1])]
+    assert keys == ["local-a", "local-c", "local-b", "local-d", "local-e"]
 
 
 def test_every_table_says_whose_its_rows_are() -> None:

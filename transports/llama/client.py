@@ -212,11 +212,10 @@ class Exchange(asyncio.Protocol, httpx.AsyncByteStream):
     # What the parser calls.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_complete:  # else it is a trailer
-            self._headers.append((name, value))
-            name = name.lower()
-            if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
-                self._delimited = True
+        self._headers.append((name, value))
+        name = name.lower()
+        if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
+            self._delimited = True
 
     def on_headers_complete(self) -> None:
         if self._parser is None:

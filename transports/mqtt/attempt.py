@@ -32,7 +32,7 @@ class Attempt:
 
     id: fences this attempt's frames off from everybody else's. heard_at: of the latest frame, None before
     the first. hole_since: since when a frame is missing, None while none is. visible: the reader has seen
-    something of it that cannot be taken back. ended: the reply is whole.
+    something of it that cannot be taken back. ended: the worker has said its last word.
     """
 
     __slots__ = (

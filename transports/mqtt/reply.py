@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 HOLE_S = 2.0
 CANCEL_EXPIRY_S = 60.0
+MIN_DEADLINE_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +101,27 @@ class Reply:
         self._close()
 
     def assigned(self, worker: KnownWorker) -> None:
-        desk, request = self._desk, self._request
-        self._attempt = attempt = Attempt(
-            desk.new_id(), worker, self._events, model=worker.serves(self.model), now=self._clock.time()
-        )
-        desk.open[attempt.id] = self
-        remaining_s = max(0.001, self._deadline_at - attempt.sent_at)
-        reply_to = reply_topic(desk.root, desk.link.client_id, worker.name)
+        attempt_id, now = self._desk.new_id(), self._clock.time()
         try:
-            receipt = desk.link.publish(
-                inbox_topic(desk.root, worker.name),
-                encode_request(
-                    request,
-                    attempt_id=attempt.id,
-                    reply_to=reply_to,
-                    deadline_s=remaining_s,
-                    idle_s=desk.idle_s,
-                ),
-                envelope=Envelope(remaining_s, reply_to, attempt.id, request.trace),
-            )
+            receipt = self._send_request(worker, attempt_id, max(MIN_DEADLINE_S, self._deadline_at - now))
         except GatewayError as error:
             self._fail(error)
+            self._desk.dispatch.release(worker)
             return
+        model = worker.serves(self.model)
+        self._attempt = attempt = Attempt(attempt_id, worker, self._events, model=model, now=now)
+        self._desk.open[attempt_id] = self
         receipt.add_done_callback(partial(self._published, attempt))
         self._arm()
+
+    def _send_request(self, worker: KnownWorker, attempt_id: str, deadline_s: float) -> Future[Receipt]:
+        desk, request = self._desk, self._request
+        reply_to = reply_topic(desk.root, desk.link.client_id, worker.name)
+        payload = encode_request(
+            request, attempt_id=attempt_id, reply_to=reply_to, deadline_s=deadline_s, idle_s=desk.idle_s
+        )
+        envelope = Envelope(deadline_s, reply_to, attempt_id, request.trace)
+        return desk.link.publish(inbox_topic(desk.root, worker.name), payload, envelope=envelope)
 
     def waits_at(self, position: int) -> None:
         self._events.append(Progress("queued", position=position))
@@ -135,6 +133,7 @@ class Reply:
         if attempt is None or attempt.worker.name != sender:
             return False
         if isinstance(frame, ErrorFrame):
+            attempt.ended = True
             self._refused(attempt.worker, error_said(frame))
             return True
         first = attempt.heard_at is None

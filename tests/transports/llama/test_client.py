@@ -143,6 +143,13 @@ async def test_hanging_up_in_the_middle_is_a_read_error(
             await items(await answer(server))
 
 
+async def test_a_body_that_ends_with_the_connection_does_not_end_with_a_reset(server: RawServer) -> None:
+    server.answer, server.ending = [UNTIL_CLOSE], "reset"
+    async with asyncio.timeout(5):
+        with pytest.raises(httpx.ReadError):
+            await items(await answer(server))
+
+
 async def test_what_came_before_the_end_is_given_before_the_error(server: RawServer) -> None:
     server.answer, server.ending = [SIZED[:-5]], "close"
     async with asyncio.timeout(5):
@@ -248,8 +255,20 @@ async def test_a_server_may_answer_before_it_has_read_everything(server: RawServ
         task = asyncio.ensure_future(answer(server, bytes(32_000_000)))
         peer = await server.peer()
         peer.transport.pause_reading()
-        peer.say([b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"])
-        assert (await task).status_code == 413
+        peer.say([b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n"])
+        response = await task
+        assert response.status_code == 413
+        peer.say([b"no"])
+        assert await items(response) == [b"no"]
+        await peer.gone.wait()
+
+
+async def test_hanging_up_on_half_a_request_is_a_read_error(server: RawServer) -> None:
+    async with asyncio.timeout(5):
+        task = asyncio.ensure_future(answer(server, bytes(32_000_000)))
+        (await server.peer()).say([], "reset")
+        with pytest.raises(httpx.ReadError):
+            await task
 
 
 async def test_an_answer_that_nobody_reads_stays_with_the_server(server: RawServer) -> None:
@@ -380,4 +399,14 @@ async def test_silence_is_measured_from_each_wait_with_one_timer() -> None:
         clock.move_to(1060)
         with pytest.raises(httpx.ReadTimeout):
             await task
+    assert clock.pending() == 0
+
+
+async def test_an_answer_that_was_closed_leaves_no_timer() -> None:
+    clock = HandClock()
+    exchange = Exchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
+    exchange.data_received(SIZED[:-5])
+    response = await exchange.response()
+    assert clock.pending() == 1
+    await response.aclose()
     assert clock.pending() == 0

@@ -11,6 +11,9 @@ from gateway.contract.errors import ProtocolViolation
 from transports.llama.sse import MAX_FRAME_BYTES, SseFramer
 
 
+LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
+
+
 def frames_of(*received: bytes) -> list[bytes]:
     framer = SseFramer()
     return [frame for part in received for frame in framer.feed(part)]
@@ -51,7 +54,7 @@ def test_every_cut_of_a_stream_gives_the_same_frames(stream: bytes, frames: list
 
 @settings(deadline=None)
 @given(
-    st.lists(st.lists(st.text(st.characters(exclude_characters="\r\n"), max_size=8), min_size=1, max_size=3)),
+    st.lists(st.lists(LINE, min_size=1, max_size=3)),
     st.randoms(use_true_random=False),
     st.lists(st.integers(min_value=0, max_value=400)),
 )

@@ -150,7 +150,9 @@ def test_other_names_for_reasoning_are_understood() -> None:
 
 
 def test_nothing_is_heard_after_done() -> None:
-    assert events_of([said(content="a") + DONE + said(content="b")]) == [Delta("a"), Done("stop")]
+    parser = ChunkParser()
+    assert parser.feed(said(content="a") + DONE + said(content="b")) == [Delta("a"), Done("stop")]
+    assert parser.failure is None
 
 
 @pytest.mark.parametrize("end", [b"data: [DONE]", b"data: [DONE]\n", b"data: [DONE]\r\n", b"data:[DONE]\r"])
@@ -165,6 +167,8 @@ def test_a_finish_reason_is_enough_of_an_end() -> None:
 def test_a_stream_that_breaks_off_is_a_failure() -> None:
     with pytest.raises(UpstreamFailed):
         events_of([said(content="a")])
+    with pytest.raises(UpstreamFailed):
+        events_of([said(finish_reason="")])
     with pytest.raises(UpstreamFailed):
         events_of([])
 

@@ -36,7 +36,7 @@ class HandClock:
 
 
 class MemoryBroker:
-    """Delivers in order, in a later turn of the loop; keeps retained messages; tells who has no subscriber."""
+    """Delivers in order in a later turn of the loop, keeps retained messages, tells when nobody hears."""
 
     def __init__(self) -> None:
         self.links: list[MemoryLink] = []

@@ -1,0 +1,228 @@
+"""How sessions and exchanges begin: all that wait at once, in statements compiled once."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import bindparam, case, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.errors import Conflict, NotFound, RequestRejected
+from gateway.contract.store import Exchange, NewExchange, StoredSession
+from gateway.store.columns import storable
+from gateway.store.records import stored_session
+from gateway.store.tables import idempotency_keys, messages, sessions
+from gateway.store.writer import Write
+
+MAX_TITLE_CHARS = 120
+KEY_DRAWS = 8
+
+# Session id -> the user it belongs to, and its key.
+Owned = dict[int, tuple[str, str]]
+
+_INSERT_SESSIONS = insert(sessions).returning(*sessions.c, sort_by_parameter_order=True)
+_INSERT_MESSAGES = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
+_INSERT_IDEMPOTENCY_KEYS = insert(idempotency_keys)
+
+_SELECT_TAKEN = select(sessions.c.key).where(sessions.c.key.in_(bindparam("keys", expanding=True)))
+_SELECT_OWNED = select(sessions.c.id, sessions.c.user_id, sessions.c.key).where(
+    sessions.c.id.in_(bindparam("ids", expanding=True))
+)
+_SELECT_CLAIMED = select(idempotency_keys.c.user_id, idempotency_keys.c.key).where(
+    tuple_(idempotency_keys.c.user_id, idempotency_keys.c.key).in_(bindparam("claims", expanding=True))
+)
+
+# The name of a bound value must differ from every column's.
+_UNTITLED = sessions.c.title == ""
+_NEW_TITLE = bindparam("new_title", type_=sessions.c.title.type)
+_NEW_FOLDED = bindparam("new_folded", type_=sessions.c.title_folded.type)
+_TOUCH_SESSION = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session_id"))
+    .values(
+        updated_at=bindparam("now"),
+        title=case((_UNTITLED, _NEW_TITLE), else_=sessions.c.title),
+        title_folded=case((_UNTITLED, _NEW_FOLDED), else_=sessions.c.title_folded),
+    )
+)
+
+
+class Exchanges:
+    """The changes `create` (a session, from user id and title) and `begin`.
+
+    Where two of one group want the same thing (a session key, an idempotency key, a stream id) the database
+    refuses the group and the writer tries them one by one: no check for that is needed here.
+    clock: now, aware. draw_key: a session key for a user id; asked again when it is taken.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], draw_key: Callable[[str], str]) -> None:
+        self._clock = clock
+        self._draw_key = draw_key
+        self.create = Write[tuple[str, str], StoredSession](self._create, rank=0)
+        self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True)
+
+    async def _create(
+        self, connection: AsyncConnection, wanted: Sequence[tuple[str, str]]
+    ) -> list[StoredSession]:
+        now = self._clock()
+        keys = await self._free_keys(connection, [user_id for user_id, _ in wanted])
+        rows = [
+            {
+                "uuid": str(uuid4()),
+                "key": key,
+                "user_id": user_id,
+                "title": title[:MAX_TITLE_CHARS],
+                "title_folded": title[:MAX_TITLE_CHARS].casefold(),
+                "created_at": now,
+                "updated_at": now,
+            }
+            for (user_id, title), key in zip(wanted, keys, strict=True)
+        ]
+        return [stored_session(row) for row in await connection.execute(_INSERT_SESSIONS, rows)]
+
+    async def _free_keys(self, connection: AsyncConnection, user_ids: Sequence[str]) -> list[str]:
+        keys = [self._draw_key(user_id) for user_id in user_ids]
+        for _ in range(KEY_DRAWS):
+            taken = set((await connection.execute(_SELECT_TAKEN, {"keys": keys})).scalars())
+            if not taken:
+                break
+            keys = [
+                self._draw_key(user_id) if key in taken else key
+                for user_id, key in zip(user_ids, keys, strict=True)
+            ]
+        return keys
+
+    async def _begin(
+        self, connection: AsyncConnection, wanted: Sequence[NewExchange]
+    ) -> list[Exchange | RequestRejected]:
+        owned = await _owned(connection, wanted)
+        claimed = await _claimed(connection, wanted)
+        refusals = [_refusal(exchange, owned, claimed) for exchange in wanted]
+        accepted = [exchange for exchange, refusal in zip(wanted, refusals, strict=True) if refusal is None]
+        begun = iter(await self._save(connection, accepted, owned) if accepted else ())
+        return [refusal or next(begun) for refusal in refusals]
+
+    async def _save(
+        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned
+    ) -> list[Exchange]:
+        places = await self._places(connection, accepted, owned)
+        now = self._clock()
+        rows = [
+            row
+            for exchange, (session_id, _) in zip(accepted, places, strict=True)
+            for row in _question_and_reply(exchange, session_id, now)
+        ]
+        ids = (await connection.execute(_INSERT_MESSAGES, rows)).scalars().all()
+        begun = [
+            Exchange(session_id, key, question_id, reply_id)
+            for (session_id, key), question_id, reply_id in zip(places, ids[::2], ids[1::2], strict=True)
+        ]
+        await _touch(connection, accepted, now)
+        await _claim(connection, accepted, begun, now)
+        return begun
+
+    async def _places(
+        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned
+    ) -> list[tuple[int, str]]:
+        """Id and key of each exchange's session; those that name none get a new one."""
+        starting = [
+            (exchange.user_id, exchange.title) for exchange in accepted if exchange.session_id is None
+        ]
+        created = iter(await self._create(connection, starting) if starting else ())
+        places: list[tuple[int, str]] = []
+        for exchange in accepted:
+            if exchange.session_id is None:
+                session = next(created)
+                places.append((session.id, session.key))
+            else:
+                places.append((exchange.session_id, owned[exchange.session_id][1]))
+        return places
+
+
+def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -> list[dict[str, Any]]:
+    common = {"user_id": exchange.user_id, "session_id": session_id, "created_at": now}
+    question = {
+        "uuid": str(uuid4()),
+        "role": "user",
+        "status": "complete",
+        "content": exchange.content,
+        "stream_id": None,
+        "mode": None,
+        "delivery": None,
+    }
+    reply = {
+        "uuid": str(uuid4()),
+        "role": "assistant",
+        "status": "streaming",
+        "content": "",
+        "stream_id": exchange.stream_id,
+        "mode": exchange.mode,
+        "delivery": exchange.delivery,
+    }
+    return [common | question, common | reply]
+
+
+async def _owned(connection: AsyncConnection, wanted: Sequence[NewExchange]) -> Owned:
+    ids = {exchange.session_id for exchange in wanted if exchange.session_id is not None}
+    if not ids:
+        return {}
+    rows = await connection.execute(_SELECT_OWNED, {"ids": list(ids)})
+    return {row.id: (row.user_id, row.key) for row in rows}
+
+
+async def _claimed(connection: AsyncConnection, wanted: Sequence[NewExchange]) -> set[tuple[str, str]]:
+    """Of the idempotency keys that are wanted, those that were used before, each with its user."""
+    claims = [
+        (storable(exchange.user_id), storable(exchange.idempotency.key))
+        for exchange in wanted
+        if exchange.idempotency is not None
+    ]
+    if not claims:
+        return set()
+    rows = await connection.execute(_SELECT_CLAIMED, {"claims": claims})
+    return {(row.user_id, row.key) for row in rows}
+
+
+def _refusal(exchange: NewExchange, owned: Owned, claimed: set[tuple[str, str]]) -> RequestRejected | None:
+    user_id = storable(exchange.user_id)
+    if exchange.session_id is not None:
+        owner, _ = owned.get(exchange.session_id, (None, None))
+        if owner != user_id:
+            return NotFound("No such session.")
+    if exchange.idempotency is not None and (user_id, storable(exchange.idempotency.key)) in claimed:
+        return Conflict("This Idempotency-Key was used before.")
+    return None
+
+
+async def _touch(connection: AsyncConnection, accepted: Sequence[NewExchange], now: datetime) -> None:
+    rows = [
+        {
+            "session_id": exchange.session_id,
+            "now": now,
+            "new_title": exchange.title[:MAX_TITLE_CHARS],
+            "new_folded": exchange.title[:MAX_TITLE_CHARS].casefold(),
+        }
+        for exchange in accepted
+        if exchange.session_id is not None
+    ]
+    if rows:
+        await connection.execute(_TOUCH_SESSION, rows)
+
+
+async def _claim(
+    connection: AsyncConnection, accepted: Sequence[NewExchange], begun: Sequence[Exchange], now: datetime
+) -> None:
+    rows = [
+        {
+            "user_id": exchange.user_id,
+            "key": exchange.idempotency.key,
+            "fingerprint": exchange.idempotency.fingerprint,
+            "message_id": saved.assistant_message_id,
+            "created_at": now,
+        }
+        for exchange, saved in zip(accepted, begun, strict=True)
+        if exchange.idempotency is not None
+    ]
+    if rows:
+        await connection.execute(_INSERT_IDEMPOTENCY_KEYS, rows)

@@ -1,0 +1,78 @@
+"""How a reply goes on and ends: all changes that wait at once, in statements compiled once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.store import Checkpoint, FinalReply
+from gateway.store.records import FINAL_COLUMNS, final_values
+from gateway.store.tables import STREAMING, messages
+from gateway.store.writer import Write
+
+# Locked in the order of ids, so that two processes never wait for each other.
+_SELECT_STATUS = (
+    select(messages.c.id, messages.c.status)
+    .where(messages.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(messages.c.id)
+    .with_for_update()
+)
+# The name of a bound value must differ from every column's.
+_CHECKPOINT = (
+    update(messages)
+    .where(messages.c.id == bindparam("message_id"), messages.c.status == "streaming")
+    .values(content=bindparam("new_content"), reasoning=bindparam("new_reasoning"))
+)
+_FINISH = (
+    update(messages)
+    .where(messages.c.id == bindparam("message_id"), messages.c.status == bindparam("over"))
+    .values({column: bindparam(f"new_{column}") for column in FINAL_COLUMNS})
+)
+_SWEEP = update(messages).where(STREAMING).values(status="interrupted", reason="interrupted")
+
+
+async def _checkpoint(connection: AsyncConnection, handed: Sequence[Sequence[Checkpoint]]) -> list[None]:
+    rows = [
+        {
+            "message_id": checkpoint.assistant_message_id,
+            "new_content": checkpoint.content,
+            "new_reasoning": checkpoint.reasoning,
+        }
+        for checkpoints in handed
+        for checkpoint in checkpoints
+    ]
+    if rows:
+        await connection.execute(_CHECKPOINT, rows)
+    return [None] * len(handed)
+
+
+async def _finish(connection: AsyncConnection, replies: Sequence[FinalReply]) -> list[bool]:
+    # Many updates in one call do not tell which of them found its row: lock the rows and look first.
+    ids = {reply.assistant_message_id for reply in replies}
+    status = {row.id: row.status for row in await connection.execute(_SELECT_STATUS, {"ids": list(ids)})}
+    rows: list[dict[str, Any]] = []
+    outcomes: list[bool] = []
+    for reply in replies:
+        message_id = reply.assistant_message_id
+        expected = status.get(message_id) == reply.over
+        outcomes.append(expected)
+        if expected:
+            status[message_id] = reply.status
+            row: dict[str, Any] = {"message_id": message_id, "over": reply.over}
+            row.update((f"new_{column}", value) for column, value in final_values(reply).items())
+            rows.append(row)
+    if rows:
+        await connection.execute(_FINISH, rows)
+    return outcomes
+
+
+async def _sweep(connection: AsyncConnection, asked: Sequence[None]) -> list[int]:
+    swept = (await connection.execute(_SWEEP)).rowcount
+    return [swept] * len(asked)
+
+
+# After `begin`, and each reply's checkpoints before its end.
+CHECKPOINT = Write[Sequence[Checkpoint], None](_checkpoint, rank=2)
+FINISH = Write[FinalReply, bool](_finish, rank=3)
+SWEEP = Write[None, int](_sweep, rank=4)
