@@ -1,10 +1,14 @@
 """The Link against real brokers."""
 
 import asyncio
-import subprocess
+import logging
+import os
+import signal
+import sys
 from asyncio import Future
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -59,6 +63,12 @@ class States:
             while self._link.connected is not connected:
                 self._change = asyncio.get_running_loop().create_future()
                 await self._change
+
+
+async def run(*command: str) -> None:
+    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+    async with asyncio.timeout(5):
+        assert await process.wait() == 0
 
 
 @asynccontextmanager
@@ -209,25 +219,44 @@ async def test_the_will_speaks_for_who_is_pushed_out() -> None:
             assert (await ear.hears(1))[0] == b"gone"
 
 
-async def test_a_wrong_password_never_connects(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+class Refusals(logging.Handler):
+    """Waits for the link to complain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = asyncio.Event()
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = record.getMessage()
+        self.said.set()
+
+
+async def test_a_wrong_password_is_logged_once_and_tried_again(tmp_path: Path) -> None:
     passwords = tmp_path / "passwd"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "one", "right"], check=True)
+    await run("mosquitto_passwd", "-b", "-c", str(passwords), "one", "right")
     settings = f"allow_anonymous false\npassword_file {passwords}\npersistence false\n"
-    async with running_mosquitto(settings) as broker:
-        right = replace(broker.address, username="one", password="right")
-        async with connected(AiomqttLink(right, client_id="one")):
-            pass
-        wrong = AiomqttLink(replace(right, password="wrong"), client_id="one")
-        watcher = AiomqttLink(right, client_id="one")
-        async with wrong.running(), connected(watcher):
-            assert not wrong.connected
+    refusals, logger = Refusals(), logging.getLogger("transports.mqtt.aiomqtt_link")
+    logger.addHandler(refusals)
+    try:
+        async with running_mosquitto(settings) as broker:
+            right = replace(broker.address, username="one", password="right")
+            async with connected(AiomqttLink(right, client_id="one")):
+                pass
+            wrong = AiomqttLink(replace(right, password="wrong"), client_id="one")
+            async with asyncio.timeout(5), wrong.running():
+                await refusals.said.wait()
+                assert not wrong.connected
+    finally:
+        logger.removeHandler(refusals)
+    assert "user name or password" in refusals.text
 
 
 async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     make += ["-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     make += ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")]
-    subprocess.run(make, check=True, capture_output=True)
+    await run(*make)
     files = f"cafile {tmp_path}/cert\ncertfile {tmp_path}/cert\nkeyfile {tmp_path}/key\n"
     broker = Mosquitto(files + "require_certificate true\n" + OPEN_SETTINGS)
     await broker.start()
@@ -254,3 +283,28 @@ async def test_the_embedded_broker_says_which_it_is(kind: Literal["mosquitto", "
 async def test_the_embedded_broker_prefers_mosquitto() -> None:
     async with embedded_broker() as broker:
         assert broker.kind == "mosquitto"
+
+
+EMBED = """
+import asyncio
+from transports.mqtt.embedded import embedded_broker
+async def main():
+    async with embedded_broker(force="mosquitto") as broker:
+        print(broker.address.port, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children of a death")
+async def test_the_embedded_broker_does_not_outlive_a_killed_parent() -> None:
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", EMBED, stdout=PIPE)
+    assert parent.stdout is not None
+    async with asyncio.timeout(5):
+        port = int(await parent.stdout.readline())
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        os.kill(parent.pid, signal.SIGKILL)
+        await parent.wait()
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b"", "the broker's own end closes the connection"
+        writer.close()

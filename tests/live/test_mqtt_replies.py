@@ -1,0 +1,239 @@
+"""Replies through a real Mosquitto, with workers that die and strangers who send what they should not."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+import pytest
+
+from gateway.contract.errors import Unreachable, WorkerLost
+from gateway.contract.events import Delta, Done, TransportEvent
+from gateway.contract.requests import ChatRequest, Turn
+from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
+from transports.mqtt.aiomqtt_link import AiomqttLink
+from transports.mqtt.embedded import embedded_broker
+from transports.mqtt.frames import Request, Status, decode_inbox, encode
+from transports.mqtt.link import BrokerAddress
+from transports.mqtt.transport import MqttTransport
+from transports.mqtt.worker import Worker
+from transports.scripted import ScriptedTransport, tokens
+
+pytestmark = [pytest.mark.live, requires_mosquitto()]
+
+SMALLEST_WORKER = Path(__file__).parents[2] / "deploy/examples/smallest_worker.sh"
+TEXT = "Grüße, 日本語, 👩‍👩‍👧‍👦, \u2028 and \x00."
+
+
+def chat(text: str) -> ChatRequest:
+    return ChatRequest(uuid4().hex, [Turn("user", text)], deadline_s=20)
+
+
+async def all_of(transport: MqttTransport, request: ChatRequest) -> list[TransportEvent]:
+    async with asyncio.timeout(5), transport.open(request) as stream:
+        return [event async for batch in stream for event in batch]
+
+
+def text_of(events: list[TransportEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+async def until(transport: MqttTransport, condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await transport.presence_changed()
+
+
+@asynccontextmanager
+async def gateway(address: BrokerAddress) -> AsyncIterator[MqttTransport]:
+    transport = MqttTransport(AiomqttLink(address, client_id="gateway"))
+    async with transport.running():
+        yield transport
+
+
+class WorkerProcess:
+    """An echo worker that can be killed."""
+
+    def __init__(self, address: BrokerAddress, name: str) -> None:
+        self._command = [sys.executable, "-m", "tests.live.echo_worker", str(address.port), name]
+        self._process: Process | None = None
+
+    async def __aenter__(self) -> "WorkerProcess":
+        self._process = await asyncio.create_subprocess_exec(*self._command, cwd=Path(__file__).parents[2])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None and self._process.returncode is None:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """kill -9"""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_text_is_exact_with_either_version(protocol: Literal["5", "3.1.1"]) -> None:
+    async with running_mosquitto() as broker:
+        address = replace(broker.address, protocol=protocol)
+        worker = Worker(ScriptedTransport(lambda _: tokens(*TEXT)), AiomqttLink(address, client_id="w"))
+        async with gateway(address) as transport, worker.running():
+            await transport.until_ready()
+            assert text_of(await all_of(transport, chat("hi"))) == TEXT
+
+
+async def test_text_is_exact_over_the_broker_in_python() -> None:
+    async with embedded_broker(force="amqtt") as broker:
+        worker = Worker(
+            ScriptedTransport(lambda _: tokens(*TEXT)), AiomqttLink(broker.address, client_id="w")
+        )
+        async with gateway(broker.address) as transport, worker.running():
+            await transport.until_ready()
+            assert text_of(await all_of(transport, chat("hi"))) == TEXT
+
+
+async def test_a_killed_worker_is_replaced_before_anything_was_seen() -> None:
+    async with running_mosquitto() as broker, gateway(broker.address) as transport:
+        async with WorkerProcess(broker.address, "first") as first, asyncio.timeout(10):
+            await until(transport, lambda: len(transport.workers) == 1)
+            async with transport.open(chat("silent")) as stream:
+                asked = asyncio.ensure_future(anext(stream))
+                spare = AiomqttLink(broker.address, client_id="second")
+                async with Worker(ScriptedTransport(lambda _: tokens("second")), spare).running():
+                    await until(transport, lambda: len(transport.workers) == 2)
+                    await first.kill()
+                    assert await asked == (Delta("second"),)
+
+
+async def test_a_killed_worker_fails_the_reply_after_something_was_seen() -> None:
+    async with (
+        running_mosquitto() as broker,
+        gateway(broker.address) as transport,
+        WorkerProcess(broker.address, "first") as first,
+        asyncio.timeout(10),
+    ):
+        await transport.until_ready()
+        async with transport.open(chat("hold on")) as stream:
+            assert await anext(stream) == (Delta("hold on"),)
+            await first.kill()
+            with pytest.raises(WorkerLost):
+                await anext(stream)
+
+
+async def test_a_killed_broker_is_no_reason_to_restart_anybody() -> None:
+    scripted = ScriptedTransport(
+        lambda request: [[Delta("a")]] if request.turns[-1].content == "hold" else tokens("b")
+    )
+    async with running_mosquitto() as broker, gateway(broker.address) as transport, asyncio.timeout(10):
+        async with Worker(scripted, AiomqttLink(broker.address, client_id="w")).running():
+            await transport.until_ready()
+            async with transport.open(chat("hold")) as stream:
+                await anext(stream)
+                await broker.kill()
+                with pytest.raises(WorkerLost):
+                    await anext(stream)
+            with pytest.raises(Unreachable):
+                transport.admit(None)
+            await scripted.idle()
+            await broker.start()
+            await transport.until_ready()
+            assert text_of(await all_of(transport, chat("again"))) == "b"
+
+
+class Stranger:
+    """A worker of our own making that takes one request, and a hand on the wire."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self._link = AiomqttLink(broker.address, client_id="honest", max_payload=10_000_000)
+        self._asked: asyncio.Future[Request] = asyncio.get_running_loop().create_future()
+        self._link.subscribe("sluice/v1/workers/honest/inbox", self._take)
+        self._link.watch(self._announce)
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return self._link.running()
+
+    def _announce(self, connected: bool) -> None:
+        if connected:
+            status = encode(Status("ready", stream=True))
+            self._link.publish("sluice/v1/workers/honest/status", status, retain=True)
+
+    def _take(self, topic: str, payload: bytes, retained: bool) -> None:
+        frame = decode_inbox(payload)
+        if isinstance(frame, Request) and not self._asked.done():
+            self._asked.set_result(frame)
+
+    async def asked(self) -> Request:
+        async with asyncio.timeout(5):
+            return await self._asked
+
+    async def say(self, payload: bytes, worker: str = "honest", retain: bool = False) -> None:
+        topic = f"sluice/v1/gateways/gateway/replies/{worker}"
+        async with asyncio.timeout(5):
+            await self._link.publish(topic, payload, retain=retain)
+
+
+def frame(type_: str, request: Request, **fields: object) -> bytes:
+    return json.dumps({"type": type_, "id": request.id, **fields}).encode()
+
+
+async def test_nothing_that_strangers_send_touches_a_reply() -> None:
+    async with running_mosquitto() as broker, gateway(broker.address) as transport, asyncio.timeout(10):
+        stranger = Stranger(broker)
+        async with stranger.running():
+            await transport.until_ready()
+            reading = asyncio.ensure_future(all_of(transport, chat("hi")))
+            request = await stranger.asked()
+            say = stranger.say
+            await say(frame("chunk", request, seq=1, text="true "))
+            await say(frame("chunk", request, seq=2, text="spoofed"), worker="somebody-else")
+            await say(frame("chunk", request, seq=1, text="replayed"))
+            await say(frame("chunk", request, seq=2, text="retained"), retain=True)
+            await say(json.dumps({"type": "reply", "id": "f" * 32, "text": "wrong id"}).encode())
+            await say(frame("chunk", request, seq=2, text="x" * 1_000_000))
+            await say(b'{"type":"chunk","id":"' + request.id.encode() + b'","seq":2,"text":"\xff\xfe"}')
+            await say(b'{"type":"chunk","id":' + b"[" * 100_000)
+            await say(frame("chunk", request, seq="2", text="a number in quotes"))
+            await say(frame("chunk", request, seq=-2, text="negative"))
+            await say(frame("status", request, state="lost"))
+            await say(b"")
+            await say(frame("chunk", request, seq=2, text="text"))
+            await say(frame("end", request, seq=3, length=9))
+            assert text_of(await reading) == "true text"
+            assert transport.dropped["reply"] >= 8
+            assert transport.dropped["unknown id"] == 1
+
+
+async def test_a_retained_reply_of_yesterday_is_dropped() -> None:
+    async with running_mosquitto() as broker, asyncio.timeout(10):
+        stranger = Stranger(broker)
+        async with stranger.running():
+            async with gateway(broker.address) as transport:
+                await transport.until_ready()
+            await stranger.say(b'{"type":"reply","id":"x","text":"old"}', retain=True)
+            async with gateway(broker.address) as transport:
+                await transport.until_ready()
+                await until(transport, lambda: transport.dropped["reply"] == 1)
+
+
+async def test_the_smallest_worker_is_a_line_of_shell() -> None:
+    async with running_mosquitto() as broker, gateway(broker.address) as transport, AsyncExitStack() as stack:
+        environment = {**os.environ, "MQTT_BROKER_PORT": str(broker.address.port)}
+        shell = await asyncio.create_subprocess_exec(
+            "/bin/sh", str(SMALLEST_WORKER), env=environment, start_new_session=True
+        )
+        stack.push_async_callback(shell.wait)
+        stack.callback(os.killpg, shell.pid, signal.SIGKILL)
+        async with asyncio.timeout(5):
+            await transport.until_ready()
+        assert transport.admit(None).granularity == "message"
+        events = await all_of(transport, chat('"quoted"\nand 🙂'))
+        assert events == [Delta('You said: "quoted"\nand 🙂'), Done("stop", granularity="message")]
