@@ -15,7 +15,7 @@ from gateway.core.pacing import Pace
 from gateway.core.runs import Runs
 from gateway.core.selector import Selector
 from gateway.journals.memory import MemoryJournal
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.store.sql_store import SqlStore
 from gateway.web.app import create_app
 from gateway.web.asgi import App
@@ -44,7 +44,10 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     """
     if transports is None:
         transports = transports_of(settings)
-    store = SqlStore(settings.database_url)
+    try:
+        store = SqlStore(settings.database_url)
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
     runs = Runs(MemoryJournal(), grace_s=settings.resume_grace_s)
     selector = Selector(
         transports, settings.llm_comm_mode, refuse_unknown_models=settings.unknown_model == "refuse"

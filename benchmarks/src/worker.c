@@ -1,7 +1,7 @@
 // A fake MQTT worker: one thread, one connection to the broker, plain MQTT 3.1.1 with QoS 1. It answers every
 // request in its inbox as the marker in the prompt says (token.h): `accept`, one `chunk` per token, `end`; or
 // with w=1 one `reply`. It does not coalesce: one frame per token is what the benchmark counts.
-// The protocol is docs/mqtt.md's. Prints "ready" when it can be asked.
+// Sluice over MQTT, protocol version 1. Prints "ready" when it can be asked.
 //
 // usage: worker BROKER_PORT [NAME [TOPIC_ROOT]]        the broker is on 127.0.0.1
 #define _GNU_SOURCE

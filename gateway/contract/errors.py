@@ -128,7 +128,7 @@ class TransportError(GatewayError):
 
 class Unreachable(TransportError):
     code = "unreachable"
-    status = 502
+    status = 503
 
 
 class Loading(TransportError):

@@ -1,7 +1,7 @@
 """The whole HTTP face: the guard in front, the streaming endpoints next, FastAPI for everything else."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -32,12 +32,7 @@ def create_app(
 ) -> App:
     """The ASGI application. lifespan: entered before the first request, left after the last."""
 
-    @asynccontextmanager
-    async def living(_: FastAPI) -> AsyncIterator[None]:
-        async with lifespan():
-            yield
-
-    api = FastAPI(title="Sluice", version=gateway.version, lifespan=living, docs_url=None, redoc_url=None)
+    api = FastAPI(title="Sluice", version=gateway.version, docs_url=None, redoc_url=None)
     api.include_router(health_router(gateway))
     api.include_router(sessions_router(gateway))
     api.include_router(streams_router(gateway))
@@ -71,7 +66,30 @@ def create_app(
             ],
             expose_headers=["Sluice-Stream-Id", "Sluice-Resume-Url", "Retry-After"],
         )
-    return app
+    return _Living(app, lifespan)
+
+
+class _Living:
+    """Answers the server's lifespan messages: a start that fails is told in one line, not in a traceback."""
+
+    def __init__(self, app: App, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._app = app
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        try:
+            async with self._lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except GatewayError as error:
+            cause = str(error.__cause__ or "").partition("\n")[0]
+            await send({"type": "lifespan.startup.failed", "message": f"{error} {cause}".strip()})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 class _Ahead:

@@ -249,7 +249,7 @@ async def test_a_wrong_password_is_logged_once_and_tried_again(tmp_path: Path) -
                 assert not wrong.connected
     finally:
         logger.removeHandler(refusals)
-    assert "user name or password" in refusals.text
+    assert "Not authorized" in refusals.text
 
 
 async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:

@@ -266,7 +266,7 @@ async def test_the_non_streaming_twin_answers_with_both_messages(tmp_path: Path)
 async def test_the_non_streaming_twin_has_the_errors_status(tmp_path: Path) -> None:
     async with served(tmp_path, says([Delta("Hel")], Unreachable("It is away."))) as gateway:
         response = await gateway.http.post("/api/chatbot/messages", json={"content": "Hi"})
-    assert response.status_code == 502
+    assert response.status_code == 503
     assert response.json()["code"] == "unreachable"
     assert response.json()["assistant_message"]["content"] == "Hel"
 

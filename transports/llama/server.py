@@ -2,7 +2,7 @@
 
 usage: python -m transports.llama.server MODEL PORT [--parallel N] [--ctx-per-slot N] ...
 
-Prints `READY http://127.0.0.1:PORT` when the model is loaded; ends on SIGTERM and SIGINT, and with
+Prints `READY http://HOST:PORT` when the model is loaded; ends on SIGTERM and SIGINT, and with
 --with-parent when its standard input ends, which is when its parent is gone, however it went.
 """
 
@@ -42,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve a GGUF model with llama.cpp's own HTTP server.")
     parser.add_argument("model", help="path of a GGUF file")
     parser.add_argument("port", type=int, help="0: any free one")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--parallel", type=int, default=4, help="replies made at a time (slots)")
     parser.add_argument(
         "--ctx-per-slot", type=int, default=2048, help="tokens of question and reply together"
@@ -61,7 +62,7 @@ def _start(options: argparse.Namespace) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = options.model
     params.model_alias = {options.alias}
-    params.hostnames = ["127.0.0.1"]
+    params.hostnames = [options.host]
     params.port = options.port
     params.n_parallel = options.parallel
     params.n_ctx = options.ctx_per_slot * options.parallel

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from gateway.contract.errors import ProtocolViolation
 from transports.llama.sse import MAX_FRAME_BYTES, SseFramer
 
-
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
 
 
@@ -28,7 +27,9 @@ def frames_of(*received: bytes) -> list[bytes]:
         pytest.param(b"data: a\r\n\ndata: b\n\r\n", [b"a", b"b"], id="mixed"),
         pytest.param(b"data: a\ndata: b\n\n", [b"a\nb"], id="several lines of data"),
         pytest.param(b"data:a\n\n", [b"a"], id="no space"),
+        pytest.param(b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"], id="several lines that end with CRLF"),
         pytest.param(b"data:  a\n\n", [b" a"], id="only one space is dropped"),
+        pytest.param(b"data:  a\ndata:  b\n\n", [b" a\n b"], id="only one space of each line is dropped"),
         pytest.param(b"data\n\n", [b""], id="a field without a colon"),
         pytest.param(b": ping\n\n:\n\ndata: a\n\n", [b"a"], id="comments"),
         pytest.param(b":\ndata: a\n:\n\n", [b"a"], id="a comment inside an event"),

@@ -1,0 +1,70 @@
+"""The real command `sluice` as a child process, to be asked over a socket and to be killed."""
+
+import asyncio
+import os
+import re
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_OWN_PREFIXES = ("LLM_", "MQTT_", "DATABASE_", "HOST", "PORT", "GATEWAY_", "ALLOW_", "LOG_", "CORS_")
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """This process's environment with these settings of Sluice's and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_PREFIXES)}
+    return {**kept, "PYTHONUNBUFFERED": "1", **settings}
+
+
+class Program:
+    """A child and what it has said on standard output and error."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.said = ""
+
+    async def until_said(self, pattern: str) -> re.Match[str]:
+        """Read on until `pattern` was said."""
+        assert self.process.stdout is not None
+        while (found := re.search(pattern, self.said)) is None:
+            line = await self.process.stdout.readline()
+            assert line, f"it ended without saying {pattern!r}:\n{self.said}"
+            self.said += line.decode()
+        return found
+
+    async def end(self, number: int) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Read to the end of what it says and return the exit code."""
+        assert self.process.stdout is not None
+        self.said += (await self.process.stdout.read()).decode()
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def running_program(*command: str, cwd: Path | None = None, **settings: str) -> AsyncIterator[Program]:
+    """A program in an environment with only these settings; killed with the block if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=clean_environment(**settings),
+        cwd=cwd,
+        stdout=PIPE,
+        stderr=STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def sluice(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "gateway", *arguments]

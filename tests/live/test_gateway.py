@@ -1,0 +1,226 @@
+"""The real server process in front of real servers that die and come back; the gateway is never restarted."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.brokers import Mosquitto, free_port, requires_mosquitto, running_mosquitto
+from tests.live.llama_server import requires_llama
+from tests.live.programs import Program, running_program, sluice
+from tests.web.gateway_server import STREAM, unified_events
+from transports.llama.embedded import LlamaProcess, llama_process, tiny_model_path
+
+pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
+
+BUSY = {"ignore_eos": True}
+
+
+@dataclass
+class Gateway:
+    program: Program
+    http: httpx.AsyncClient
+
+    async def ask(self, content: str, **more: Any) -> list[dict[str, Any]]:
+        body = {"content": content, **more}
+        async with self.http.stream("POST", STREAM, json=body) as response:
+            assert response.status_code == 200, await response.aread()
+            return [event async for event in unified_events(response)]
+
+    async def kept(self, event: dict[str, Any], session_id: int) -> dict[str, Any]:
+        """The stored message that an event names."""
+        told = (await self.http.get(f"/api/chatbot/sessions/{session_id}/messages")).json()
+        (message,) = [message for message in told if message["id"] == event["assistant_message_id"]]
+        return dict(message)
+
+    async def until_ready(self) -> None:
+        async with asyncio.timeout(15):
+            while (await self.http.get("/ready")).status_code != 200:
+                pass
+
+
+@asynccontextmanager
+async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gateway]:
+    database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
+    chosen = {"PORT": "0", "DATABASE_URL": database, **settings}
+    async with running_program(*sluice("serve"), **chosen) as program:
+        listening = await program.until_said(r"listening on (http://\S+)")
+        async with httpx.AsyncClient(base_url=listening[1], timeout=10) as client:
+            yield Gateway(program, client)
+
+
+class Llama:
+    """A real llama.cpp on one port, to be killed and started again."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._stack = stack
+        self._process: LlamaProcess | None = None
+
+    async def start(self) -> None:
+        self._process = await self._stack.enter_async_context(
+            llama_process(tiny_model_path(), self.port, "--parallel", "4", "--ctx-per-slot", "2048")
+        )
+
+    async def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        await self._process.gone()
+
+
+@asynccontextmanager
+async def running_llama() -> AsyncIterator[Llama]:
+    async with AsyncExitStack() as stack:
+        llama = Llama(stack)
+        await llama.start()
+        yield llama
+
+
+@asynccontextmanager
+async def running_worker(broker: Mosquitto, llama: Llama, name: str = "w") -> AsyncIterator[Program]:
+    address = f"{broker.address.host}:{broker.address.port}"
+    command = sluice("worker", "--name", name, "--llm-url", llama.url, "--broker", address)
+    async with running_program(*command) as worker:
+        await worker.until_said("worker .* serves")
+        yield worker
+
+
+async def test_llama_may_die_and_come_back_between_two_questions(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(60),
+        running_llama() as llama,
+        running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
+    ):
+        first = await gateway.ask("Tell me about the river.")
+        await llama.kill()
+        away = await gateway.ask("Tell me about the boat.", session_id=1)
+        not_ready = await gateway.http.get("/ready")
+        await llama.start()
+        back = await gateway.ask("Tell me about the lamp.", session_id=1)
+        kept = [await gateway.kept(events[-1], 1) for events in (first, away, back)]
+    assert [events[-1]["type"] for events in (first, away, back)] == ["done", "error", "done"]
+    assert (away[-1]["code"], away[-1]["reason"]) == ("unreachable", "upstream_error")
+    assert not_ready.status_code == 503
+    assert [message["status"] for message in kept] == ["complete", "failed", "complete"]
+    assert [message["content"] for message in kept] == [
+        events[-1]["full_content"] for events in (first, away, back)
+    ]
+
+
+async def test_llama_killed_in_mid_reply_is_told_and_what_was_said_is_kept(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(60),
+        running_llama() as llama,
+        running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
+    ):
+        body = {"content": "Tell me about the river.", "max_tokens": 2000, "options": BUSY}
+        async with gateway.http.stream("POST", STREAM, json=body) as response:
+            told: list[dict[str, Any]] = []
+            async for event in unified_events(response):
+                told.append(event)
+                if [event["type"] for event in told].count("chunk") == 3:
+                    await llama.kill()
+        kept = await gateway.kept(told[-1], 1)
+    said = "".join(event["content"] for event in told if event["type"] == "chunk")
+    assert (told[-1]["type"], told[-1]["reason"]) == ("error", "upstream_error")
+    assert said == told[-1]["full_content"] == kept["content"] != ""
+    assert kept["status"] == "failed"
+
+
+async def test_broker_and_worker_may_die_and_come_back_between_two_questions(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(90),
+        running_llama() as llama,
+        running_mosquitto() as broker,
+        running_gateway(
+            tmp_path,
+            LLM_COMM_MODE="mqtt",
+            MQTT_BROKER_HOST=broker.address.host,
+            MQTT_BROKER_PORT=str(broker.address.port),
+        ) as gateway,
+    ):
+        nobody = await gateway.http.post(STREAM, json={"content": "Hi"})
+        async with running_worker(broker, llama):
+            await gateway.until_ready()
+            first = await gateway.ask("Tell me about the river.")
+            await broker.kill()
+            await gateway.program.until_said("[Bb]roker")
+            no_broker = await gateway.http.post(STREAM, json={"content": "Hi"})
+            await broker.start()
+            await gateway.until_ready()
+            second = await gateway.ask("Tell me about the boat.", session_id=1)
+        async with running_worker(broker, llama, "another"):
+            await gateway.until_ready()
+            third = await gateway.ask("Tell me about the lamp.", session_id=1)
+    assert (nobody.status_code, nobody.json()["code"]) == (503, "no_worker")
+    assert (no_broker.status_code, no_broker.json()["code"]) == (503, "unreachable")
+    assert "retry-after" in no_broker.headers
+    for events in (first, second, third):
+        assert (events[-1]["type"], events[-1]["mode"], events[-1]["delivery"]) == ("done", "mqtt", "token")
+        chunks = [event["content"] for event in events if event["type"] == "chunk"]
+        assert "".join(chunks) == events[-1]["full_content"] != ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_server_by_itself_with_exit_code_0(tmp_path: Path, number: int) -> None:
+    async with (
+        asyncio.timeout(60),
+        running_llama() as llama,
+        running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
+    ):
+        await gateway.ask("Tell me about the river.")
+        code = await gateway.program.end(number)
+    assert code == 0
+    assert "ERROR" not in gateway.program.said
+    assert "Traceback" not in gateway.program.said
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"LLM_COMM_MODE": "smoke"}, ["LLM_COMM_MODE=smoke", "'sse'"]),
+        ({"LLM_COMM_MODE": "mqtt"}, ["LLM_COMM_MODE=mqtt needs MQTT_BROKER_HOST"]),
+        ({"PORT": "70000"}, ["PORT=70000"]),
+        ({"HOST": "0.0.0.0"}, ["HOST=0.0.0.0", "ALLOW_OPEN=1"]),
+        ({"LLM_SERVER_URL": "ftp://x"}, ["LLM_SERVER_URL=ftp://x"]),
+        ({"DATABASE_URL": "sqlite:///x.db"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql+asyncpg://u:secret@h/d"}, ["DATABASE_URL"]),
+        ({"MQTT_BROKER_HOST": "x", "MQTT_TLS": "1", "MQTT_CA_FILE": "/nowhere.pem"}, ["MQTT_CA_FILE"]),
+    ],
+)
+async def test_a_wrong_setting_stops_the_start_with_one_line(
+    tmp_path: Path, settings: dict[str, str], words: list[str]
+) -> None:
+    async with asyncio.timeout(20), running_program(*sluice("serve"), cwd=tmp_path, **settings) as program:
+        code = await program.ended()
+    assert code == 2
+    assert program.said.startswith("sluice: ")
+    assert program.said.count("\n") == 1
+    assert all(word in program.said for word in words), program.said
+    assert "secret" not in program.said
+
+
+async def test_a_taken_port_is_one_line_too(tmp_path: Path) -> None:
+    async with asyncio.timeout(20), running_gateway(tmp_path) as gateway:
+        port = str(gateway.http.base_url.port)
+        other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
+        async with running_program(*sluice("serve"), PORT=port, DATABASE_URL=other) as second:
+            code = await second.ended()
+    assert (code, second.said.count("\n")) == (2, 1)
+    assert f"PORT={port}" in second.said
+
+
+async def test_a_second_process_on_the_same_database_is_refused(tmp_path: Path) -> None:
+    async with asyncio.timeout(20), running_gateway(tmp_path):
+        database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
+        async with running_program(*sluice("serve"), PORT="0", DATABASE_URL=database) as second:
+            code = await second.ended()
+    assert code != 0
+    assert "gateway.db" in second.said
