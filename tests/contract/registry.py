@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from tests.contract.rig_llama import LlamaRig
+from tests.contract.rig_mqtt import MqttStreamingRig, MqttWholeRig
 from tests.contract.rigs import ScriptedRig, TransportRig
 
 RigFactory = Callable[[], TransportRig]
 
-TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig]
+TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig, LlamaRig, MqttStreamingRig, MqttWholeRig]

@@ -231,10 +231,10 @@ def mosquitto_container(tmp_path: Path) -> Iterator[Guarded]:
         shutil.copy(PROJECT / shipped, tmp_path)
     start = "sh /mosquitto/config/make_passwords.sh /mosquitto/config gateway worker-1"
     start += " && chmod a+r /mosquitto/config/*.password"  # the test need not be root
-    start += " && exec mosquitto -c /mosquitto/config/mosquitto.conf"
+    start += " && echo they are made && exec mosquitto -c /mosquitto/config/mosquitto.conf"
     container = DockerContainer("eclipse-mosquitto:2").with_exposed_ports(1883)
     container.with_volume_mapping(str(tmp_path), "/mosquitto/config", "rw").with_command(["sh", "-c", start])
-    container.waiting_for(LogMessageWaitStrategy(re.compile("mosquitto version .* running")))
+    container.waiting_for(LogMessageWaitStrategy("they are made").with_startup_timeout(20))
     with container:
         host, port = container.get_container_host_ip(), int(container.get_exposed_port(1883))
         yield Guarded(BrokerAddress(host, port), tmp_path)

@@ -159,6 +159,7 @@ class AiomqttLink:
         self._filters: list[tuple[str, int]] = []
         self._watchers: list[StateHandler] = []
         self._connection: _Connection | None = None
+        self._where = f"{address.host}:{address.port}"
         self._mqtt_5 = {"auto": None, "5": True, "3.1.1": False}[address.protocol]
 
     @property
@@ -222,16 +223,15 @@ class AiomqttLink:
                 await self._connect_once(will)
             except (aiomqtt.MqttError, OSError, TimeoutError) as exc:
                 if failures == 0:
-                    log.warning(
-                        "MQTT broker %s:%d: %s", self.address.host, self.address.port, exc or "silent"
-                    )
+                    log.warning("no MQTT broker at %s: %s", self._where, exc or "silence")
+            except Exception:
+                log.exception("the connection to the MQTT broker at %s failed", self._where)
             failures = 0 if loop.time() - began > SETTLED_S else failures + 1
-            await asyncio.sleep(
-                random.uniform(0.5, 1.0) * min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures, 10))
-            )
+            longest = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures, 10))
+            await asyncio.sleep(random.uniform(0.5, 1.0) * longest)
 
     async def _connect_once(self, will: Will | None) -> None:
-        """Connect, and stay for as long as it lasts; always ends with MqttError, OSError or TimeoutError."""
+        """Connect, and return when that is over; raises MqttError, OSError or TimeoutError if it never was."""
         mqtt_5 = self._mqtt_5
         if mqtt_5 is None:
             mqtt_5 = await speaks_mqtt_5(self.address, self._tls)
@@ -241,11 +241,13 @@ class AiomqttLink:
                 codes = await connection.subscribe(self._filters) if self._filters else []
                 _check_granted(self._filters, codes)
                 self._connection = connection
-                log.info("MQTT %s to %s:%d", "5" if mqtt_5 else "3.1.1", self.address.host, self.address.port)
+                log.info("connected by MQTT %s to %s", "5" if mqtt_5 else "3.1.1", self._where)
                 self._tell(True)
                 # Nothing comes this way (see _Connection); it raises when the broker is lost.
-                async for _ in connection.messages:
-                    pass
+                with suppress(aiomqtt.MqttError):
+                    async for _ in connection.messages:
+                        pass
+                log.warning("lost the MQTT broker at %s", self._where)
         finally:
             if self._connection is not None:
                 self._connection = None

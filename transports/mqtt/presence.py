@@ -67,12 +67,12 @@ class Presence:
     def take(self, name: str, status: Status, *, retained: bool, now: float) -> KnownWorker | None:
         """Learn one status; returns the life that ended by it, whose requests nobody answers any more.
 
-        A `lost` counts only for the life it speaks of: an old connection's will may come after the new
-        status. A retained status may be old, so it brings nobody back who was set aside.
+        A `lost` of an earlier life is ignored: an old connection's will may come after the new status. A
+        `lost` that names no incarnation speaks of any. A retained status may be old, so it brings nobody back who was set aside.
         """
         known = self._workers.get(name)
         if status.state == "lost":
-            if known is None or status.incarnation not in (known.status.incarnation, 0):
+            if known is None or 0 < status.incarnation < known.status.incarnation:
                 return None
             return self._end(known)
         if known is None or known.status.incarnation != status.incarnation:

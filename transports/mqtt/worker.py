@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from asyncio import Future, Task, TimerHandle
+from asyncio import Future, Task
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +29,7 @@ from transports.mqtt.frames import (
     encode,
     error_frame,
 )
+from transports.mqtt.gateways import GatewayWatch
 from transports.mqtt.link import Envelope, Link, Receipt, Will
 from transports.mqtt.presence import MISSED_HEARTBEATS
 from transports.mqtt.reply_writer import ReplyWriter
@@ -92,14 +93,12 @@ class Worker:
         self._heartbeat_s = heartbeat_s
         self._coalesce_s = coalesce_s
         self._coalesce_bytes = coalesce_bytes
-        self._gateway_grace_s = gateway_grace_s
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
         self._state: Literal["ready", "draining", "lost"] = "ready"
         self._status_topic = worker_status_topic(root, self._name)
         self._jobs: dict[str, _Job] = {}
         self._remembered: OrderedDict[str, None] = OrderedDict()
-        self._gateways: dict[str, int] = {}
-        self._lost_gateways: dict[str, TimerHandle] = {}
+        self._gateways = GatewayWatch(gateway_grace_s, self._gateway_gone)
         self._announce_now = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -126,13 +125,14 @@ class Worker:
             finally:
                 self._state = "lost"
                 announcer.cancel()
-                for timer in self._lost_gateways.values():
-                    timer.cancel()
+                self._gateways.close()
                 for job in list(self._jobs.values()):
                     self._stop(job, WorkerLost("the worker is going away"))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
                         await self._idle.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
                         # A clean DISCONNECT makes the broker forget the will, so we say it ourselves.
                         await self._publish_status()
 
@@ -199,22 +199,9 @@ class Worker:
         except ProtocolViolation as violation:
             self._drop("status", topic, violation)
             return
-        known = self._gateways.get(name)
-        if status.state == "lost":
-            if known is not None and status.incarnation in (known, 0) and name not in self._lost_gateways:
-                loop = asyncio.get_running_loop()
-                timer = loop.call_later(self._gateway_grace_s, self._gateway_gone, name)
-                self._lost_gateways[name] = timer
-            return
-        self._gateways[name] = status.incarnation
-        back = self._lost_gateways.pop(name, None)
-        if back is not None:
-            back.cancel()
-        if known is not None and known != status.incarnation:
-            self._gateway_gone(name)
+        self._gateways.take(name, status)
 
     def _gateway_gone(self, name: str) -> None:
-        self._lost_gateways.pop(name, None)
         for job in [job for job in self._jobs.values() if job.gateway == name]:
             self._stop(job, WorkerLost("the gateway went away"))
 

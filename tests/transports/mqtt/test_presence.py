@@ -39,6 +39,12 @@ def test_a_lost_of_an_earlier_life_is_ignored() -> None:
     assert presence.ready
 
 
+def test_a_lost_of_a_life_that_was_never_heard_ends_the_earlier_one() -> None:
+    presence = heard(Status("ready", incarnation=2))
+    presence.take("w", Status("lost", incarnation=3), retained=False, now=1.0)
+    assert not presence.workers
+
+
 def test_a_restart_is_another_worker() -> None:
     presence = heard(Status("ready", incarnation=1))
     before = known(presence, "w")

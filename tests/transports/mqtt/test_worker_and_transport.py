@@ -288,7 +288,7 @@ async def test_an_earlier_lifes_lost_takes_nothing_away() -> None:
 async def test_a_worker_stops_for_a_gateway_that_is_gone() -> None:
     async with mid_reply(gateway_grace_s=0.01) as (house, _):
         house.worker_link.deliver(GATEWAY_STATUS, encode(Status("lost", incarnation=6)), False)
-        assert not house.worker._lost_gateways, "that was an earlier life of it"
+        assert not house.worker._gateways._leaving, "that was an earlier life of it"
         house.worker_link.deliver(GATEWAY_STATUS, encode(Status("lost", incarnation=7)), False)
         await house.worker.idle()
 
@@ -297,7 +297,7 @@ async def test_a_gateway_that_is_back_in_time_keeps_its_replies() -> None:
     async with mid_reply() as (house, _):
         house.worker_link.deliver(GATEWAY_STATUS, encode(Status("lost", incarnation=7)), False)
         house.worker_link.deliver(GATEWAY_STATUS, encode(Status("ready", incarnation=7)), False)
-        assert not house.worker._lost_gateways
+        assert not house.worker._gateways._leaving
         assert house.worker.busy == 1
 
 

@@ -1,0 +1,42 @@
+"""Which gateways a worker works for are still there: whose replies would nobody hear?"""
+
+import asyncio
+from asyncio import TimerHandle
+from collections.abc import Callable
+
+from transports.mqtt.frames import Status
+
+
+class GatewayWatch:
+    """Calls `gone` with a gateway's name when it has been lost for `grace_s`, or has started anew."""
+
+    def __init__(self, grace_s: float, gone: Callable[[str], None]) -> None:
+        self._grace_s = grace_s
+        self._gone = gone
+        self._lives: dict[str, int] = {}
+        self._leaving: dict[str, TimerHandle] = {}
+
+    def take(self, name: str, status: Status) -> None:
+        """Learn one gateway's status; a `lost` of an earlier life is ignored."""
+        known = self._lives.get(name)
+        if status.state != "lost":
+            self._lives[name] = status.incarnation
+            self._forget_timer(name)
+            if known is not None and known != status.incarnation:
+                self._gone(name)
+        elif known is not None and not 0 < status.incarnation < known and name not in self._leaving:
+            loop = asyncio.get_running_loop()
+            self._leaving[name] = loop.call_later(self._grace_s, self._grace_is_over, name)
+
+    def close(self) -> None:
+        for name in list(self._leaving):
+            self._forget_timer(name)
+
+    def _grace_is_over(self, name: str) -> None:
+        self._forget_timer(name)
+        self._gone(name)
+
+    def _forget_timer(self, name: str) -> None:
+        timer = self._leaving.pop(name, None)
+        if timer is not None:
+            timer.cancel()
