@@ -26,7 +26,7 @@ _CHECKPOINT = (
 )
 _FINISH = (
     update(messages)
-    .where(messages.c.id == bindparam("message_id"), messages.c.status == bindparam("over"))
+    .where(messages.c.id == bindparam("message_id"), messages.c.status == bindparam("before"))
     .values({column: bindparam(f"new_{column}") for column in FINAL_COLUMNS})
 )
 _SWEEP = update(messages).where(STREAMING).values(status="interrupted", reason="interrupted")
@@ -55,11 +55,12 @@ async def _finish(connection: AsyncConnection, replies: Sequence[FinalReply]) ->
     outcomes: list[bool] = []
     for reply in replies:
         message_id = reply.assistant_message_id
-        expected = status.get(message_id) == reply.over
-        outcomes.append(expected)
-        if expected:
+        before = status.get(message_id)
+        allowed = before in ("streaming", reply.over)
+        outcomes.append(allowed)
+        if allowed:
             status[message_id] = reply.status
-            row: dict[str, Any] = {"message_id": message_id, "over": reply.over}
+            row: dict[str, Any] = {"message_id": message_id, "before": before}
             row.update((f"new_{column}", value) for column, value in final_values(reply).items())
             rows.append(row)
     if rows:

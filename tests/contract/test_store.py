@@ -136,13 +136,23 @@ async def test_a_stop_while_pacing_rewrites_a_complete_reply_once(store: Message
     exchange = await store.begin(question(stream_id="s1"))
     shown = answer(exchange, "who", status="cancelled", reason="user_stop", over="complete")
 
-    assert not await store.finish(shown)
     assert await store.finish(answer(exchange, "whole"))
     assert await store.finish(shown)
     assert not await store.finish(shown)
 
     kept = await store.reply("local", "s1")
     assert (kept.status, kept.reason, kept.content) == ("cancelled", "user_stop", "who")
+
+
+async def test_a_stop_before_the_whole_reply_was_kept_is_kept_too(store: MessageStore) -> None:
+    exchange = await store.begin(question(stream_id="s1"))
+
+    assert await store.finish(
+        answer(exchange, "who", status="cancelled", reason="user_stop", over="complete")
+    )
+
+    kept = await store.reply("local", "s1")
+    assert (kept.status, kept.content) == ("cancelled", "who")
 
 
 async def test_a_reply_that_does_not_exist_is_not_finished(store: MessageStore) -> None:

@@ -111,23 +111,22 @@ async def test_a_stop_in_mid_reply_frees_the_slot() -> None:
         await becomes_idle(server)
 
 
-async def test_a_stop_while_queued_leaves_the_queue() -> None:
+async def test_what_was_stopped_while_queued_is_not_answered_when_its_turn_comes() -> None:
+    """llama.cpp keeps it queued until a slot is free, and only then notices that nobody is there."""
     arguments = ("--parallel", "1", "--ctx-per-slot", "32768")
     async with asyncio.timeout(20), running_llama(random_model(), *arguments) as server:
         transport = LlamaTransport(server.url)
         async with transport.open(endlessly()) as batches:
             await anext(batches)
-            queued = asyncio.ensure_future(events_of(transport, exactly("never")))
+            queued = asyncio.ensure_future(events_of(transport, endlessly()))
             while await server.figure("requests_deferred") == 0:
                 pass
             queued.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await queued
-            while await server.figure("requests_deferred") == 1:
-                pass
-            assert await server.busy_slots() == 1
-        await becomes_idle(server)
+            assert await server.busy_slots() == 1  # the first goes on
         assert text_of(await events_of(transport, exactly("next"))) == "next"
+        await becomes_idle(server)
 
 
 async def test_a_server_killed_in_mid_reply_has_failed_and_serves_again_when_it_is_back() -> None:
@@ -165,7 +164,7 @@ async def test_what_is_no_model_is_refused_with_the_servers_own_words(tmp_path: 
     nonsense = tmp_path / "nonsense.gguf"
     nonsense.write_bytes(b"nonsense")
     async with asyncio.timeout(20):
-        with pytest.raises(RuntimeError, match=r"did not start: .*nonsense"):
+        with pytest.raises(RuntimeError, match=r"(?s)did not start: .*nonsense\.gguf"):
             async with llama_server(nonsense):
                 pass
 

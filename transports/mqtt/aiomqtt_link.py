@@ -231,7 +231,7 @@ class AiomqttLink:
             await asyncio.sleep(random.uniform(0.5, 1.0) * longest)
 
     async def _connect_once(self, will: Will | None) -> None:
-        """Connect, and return when that is over; raises MqttError, OSError or TimeoutError if it never was."""
+        """Connect, and return when that is over; MqttError, OSError or TimeoutError if it never was."""
         mqtt_5 = self._mqtt_5
         if mqtt_5 is None:
             mqtt_5 = await speaks_mqtt_5(self.address, self._tls)

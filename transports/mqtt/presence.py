@@ -68,7 +68,8 @@ class Presence:
         """Learn one status; returns the life that ended by it, whose requests nobody answers any more.
 
         A `lost` of an earlier life is ignored: an old connection's will may come after the new status. A
-        `lost` that names no incarnation speaks of any. A retained status may be old, so it brings nobody back who was set aside.
+        `lost` that names no incarnation speaks of any. A retained status may be old, so it brings nobody back
+        who was set aside.
         """
         known = self._workers.get(name)
         if status.state == "lost":

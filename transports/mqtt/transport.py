@@ -33,7 +33,7 @@ GOODBYE_S = 1.0
 
 
 class MqttTransport:
-    """Sends each request to one worker, and its reply back; see docs/mqtt-protocol.md.
+    """Sends each request to one worker, and brings its reply back.
 
     link: ours alone to run; its client id is this gateway's name. idle_s: seconds of silence after a reply's
     first frame. queue_max: requests that may wait while all workers are busy. incarnation: must grow with
