@@ -60,7 +60,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         new_id=lambda: uuid4().hex,
         clock=time.monotonic,
     )
-    pulse = Pulse(settings.sse_ping_s)
+    pulse = Pulse(settings.sse_ping_s, settings.send_timeout_s)
     gateway = Gateway(
         conversations=conversations,
         runs=runs,

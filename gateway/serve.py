@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import uvicorn
 
 from gateway.assembly import Assembled, assemble
+from gateway.connection import ClientConnection
 from gateway.server import Server
 from gateway.settings import Settings, SettingsError
 
@@ -59,7 +60,7 @@ def server_of(assembled: Assembled, settings: Settings, when_listening: WhenList
 
     config = uvicorn.Config(
         assembled.app,
-        http="httptools",
+        http=ClientConnection,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     chunk_delay_s: SecondsOrOff = 0.01
     resume_grace_s: SecondsOrOff = 30
     sse_ping_s: Seconds = 15
+    send_timeout_s: Seconds = 20
     drain_s: SecondsOrOff = 20
     queue_max: Annotated[int, Field(ge=0, le=100_000)] = 200
 

@@ -3,7 +3,7 @@
 Events are numbered from 1 without holes. The last one is Finished, Cancelled or Failed; nothing follows it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,16 +55,22 @@ class JournalWriter(Protocol):
         ...
 
 
-class JournalReader(Protocol):
-    async def read(self) -> Sequence[ReaderEvent] | None:
-        """All events that were not read yet, waiting for one if there is none.
+OnNews = Callable[[], None]
+"""Called after every append and when the log is closed, by whoever appends: it must not block or raise."""
 
-        Empty when `wake` was called meanwhile; None when the log is closed and all of it was read.
-        """
+
+class JournalReader(Protocol):
+    @property
+    def closed(self) -> bool:
+        """Nothing will come beyond what can be taken now."""
         ...
 
-    def wake(self) -> None:
-        """Let a waiting `read` return with nothing."""
+    def take(self) -> Sequence[ReaderEvent]:
+        """All events that were not taken yet, in order; empty if there are none."""
+        ...
+
+    def leave(self) -> None:
+        """Be called no more."""
         ...
 
 
@@ -73,7 +79,7 @@ class Journal(Protocol):
         """Start the log of a new reply."""
         ...
 
-    def follow(self, stream_id: str, after: int = 0) -> JournalReader:
+    def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> JournalReader:
         """Read the log from the event numbered `after` + 1; NotFound if it is not held here (any more)."""
         ...
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from gateway.contract.errors import Draining, GatewayError, NotFound
 from gateway.contract.events import Reason, Status
-from gateway.contract.journal import Journal, JournalReader, JournalWriter
+from gateway.contract.journal import Journal, JournalReader, JournalWriter, OnNews
+from gateway.core.followers import Follower
 
 log = logging.getLogger("sluice.runs")
 
@@ -150,9 +151,17 @@ class Runs:
         return run
 
     @contextmanager
-    def reading(self, run: Run, after: int = 0) -> Iterator[JournalReader]:
-        """Follow a run as one of its readers; the last to leave ends it, or starts its grace."""
-        reader = self._journal.follow(run.stream_id, after)
+    def following(self, run: Run, after: int = 0) -> Iterator[Follower]:
+        """Be one of its readers, and wait for what it says."""
+        follower = Follower()
+        with self.reading(run, follower.hear, after) as reader:
+            follower.begin(reader)
+            yield follower
+
+    @contextmanager
+    def reading(self, run: Run, on_news: OnNews, after: int = 0) -> Iterator[JournalReader]:
+        """Be one of its readers, called at news; the last to leave ends it, or starts its grace."""
+        reader = self._journal.follow(run.stream_id, on_news, after)
         run._readers += 1
         if run._leave_timer is not None:
             run._leave_timer.cancel()
@@ -160,6 +169,7 @@ class Runs:
         try:
             yield reader
         finally:
+            reader.leave()
             run._readers -= 1
             if run._readers == 0 and run.outcome is None:
                 self._deserted(run)

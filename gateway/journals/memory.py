@@ -1,10 +1,10 @@
 """The journal of a single process: lists in memory."""
 
-import asyncio
 from collections.abc import Sequence
 
 from gateway.contract.errors import NotFound
 from gateway.contract.events import Cancelled, Failed, Finished, ReaderEvent
+from gateway.contract.journal import OnNews
 
 _TERMINAL = (Finished, Cancelled, Failed)
 
@@ -17,11 +17,11 @@ class MemoryJournal:
         log = self._logs[stream_id] = MemoryLog()
         return log
 
-    def follow(self, stream_id: str, after: int = 0) -> "MemoryReader":
+    def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> "MemoryReader":
         log = self._logs.get(stream_id)
         if log is None:
             raise NotFound("This stream is not known here.")
-        return MemoryReader(log, after)
+        return MemoryReader(log, on_news, after)
 
     def forget(self, stream_id: str) -> None:
         self._logs.pop(stream_id, None)
@@ -32,54 +32,46 @@ class MemoryJournal:
 
 
 class MemoryLog:
-    """One reply's events, and the readers that wait for the next."""
+    """One reply's events, and whom to tell of the next."""
 
-    __slots__ = ("closed", "events", "waiting")
+    __slots__ = ("closed", "events", "listeners")
 
     def __init__(self) -> None:
         self.events: list[ReaderEvent] = []
-        self.waiting: list[asyncio.Future[None]] = []
+        self.listeners: list[OnNews] = []
         self.closed = False
 
     async def append(self, events: Sequence[ReaderEvent]) -> None:
         self.events.extend(events)
         if isinstance(events[-1], _TERMINAL):
             self.closed = True
-        self._tell()
+        for on_news in tuple(self.listeners):
+            on_news()
 
     def close(self) -> None:
-        self.closed = True
-        self._tell()
-
-    def _tell(self) -> None:
-        for future in self.waiting:
-            if not future.done():
-                future.set_result(None)
-        self.waiting.clear()
+        if not self.closed:
+            self.closed = True
+            for on_news in tuple(self.listeners):
+                on_news()
 
 
 class MemoryReader:
-    __slots__ = ("_future", "_log", "_read")
+    __slots__ = ("_log", "_on_news", "_taken")
 
-    def __init__(self, log: MemoryLog, after: int) -> None:
+    def __init__(self, log: MemoryLog, on_news: OnNews, after: int) -> None:
         self._log = log
-        self._read = after
-        self._future: asyncio.Future[None] | None = None
+        self._on_news = on_news
+        self._taken = after
+        log.listeners.append(on_news)
 
-    async def read(self) -> Sequence[ReaderEvent] | None:
-        log = self._log
-        if len(log.events) <= self._read:
-            if log.closed:
-                return None
-            # A future in a list: an asyncio.Event would serve every reader, and cost twice as much.
-            self._future = asyncio.get_running_loop().create_future()
-            log.waiting.append(self._future)
-            await self._future
-            self._future = None
-        new = log.events[self._read :]
-        self._read += len(new)
+    @property
+    def closed(self) -> bool:
+        return self._log.closed
+
+    def take(self) -> Sequence[ReaderEvent]:
+        new = self._log.events[self._taken :]
+        self._taken += len(new)
         return new
 
-    def wake(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+    def leave(self) -> None:
+        self._log.listeners.remove(self._on_news)

@@ -1,9 +1,7 @@
 """The few ASGI words that endpoints below FastAPI need. Source: ASGI 3.0, HTTP connection scope."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
 
 from gateway.contract.errors import BadRequest, TooLarge
 
@@ -12,6 +10,45 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONNECTION = "sluice.connection"
+"""The scope's extension under which our server puts the request's Connection."""
+
+
+class ConnectionWatcher(Protocol):
+    def connection_lost(self) -> None:
+        """The client is gone."""
+        ...
+
+    def connection_writable(self) -> None:
+        """The client has read what it was behind with."""
+        ...
+
+
+class Connection(Protocol):
+    """The client's socket under a chunked response that has begun."""
+
+    @property
+    def writable(self) -> bool:
+        """False while the client is too far behind to be written to."""
+        ...
+
+    def write_chunk(self, body: bytes) -> None:
+        """Send one chunk, not empty, now; nothing blocks and nothing is raised."""
+        ...
+
+    def abort(self) -> None:
+        """Close the socket and drop what it has not taken."""
+        ...
+
+    def watch(self, watcher: ConnectionWatcher | None) -> None:
+        """Tell this watcher, from now on, instead of any before; at once if the client is gone already."""
+        ...
+
+
+def connection_of(scope: Scope) -> Connection:
+    connection: Connection = scope["extensions"][CONNECTION]
+    return connection
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -37,20 +74,3 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
-
-
-@asynccontextmanager
-async def watching(receive: Receive, when_gone: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `when_gone` if the client goes away before the block is left; the request's body must be read."""
-
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        when_gone()
-
-    async with asyncio.TaskGroup() as group:
-        watcher = group.create_task(watch())
-        try:
-            yield
-        finally:
-            watcher.cancel()

@@ -4,13 +4,16 @@ This is the token path: no task and no timer per token; all that is new goes out
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 
 from gateway.contract.dialect import Encoder
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
 from gateway.contract.journal import START, JournalReader, Position
 from gateway.dialects.frame import PING, with_id
-from gateway.web.asgi import Receive, Send, watching
+from gateway.web.asgi import Connection, Send
+
+log = logging.getLogger("sluice.web")
 
 MAX_WRITE_BYTES = 16 * 1024
 _MAX_MERGED_CHARS = 4 * 1024
@@ -24,10 +27,14 @@ HEADERS = [
 
 
 class Pulse:
-    """Wakes every open stream once in a while, so that a silent one can send its heartbeat."""
+    """Looks at every open stream once a second: silent ones get a heartbeat, blocked ones are cut off.
 
-    def __init__(self, ping_s: float) -> None:
-        self.ping_s = ping_s
+    ping_s: silence before a heartbeat. send_timeout_s: how long a client may take nothing.
+    """
+
+    def __init__(self, ping_s: float, send_timeout_s: float) -> None:
+        self._ping_s = ping_s
+        self._send_timeout_s = send_timeout_s
         self._streams: set[EventStream] = set()
 
     def __len__(self) -> int:
@@ -38,11 +45,10 @@ class Pulse:
         """Beat until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(min(1.0, self.ping_s / 4))
-            silent_since = loop.time() - self.ping_s
+            await asyncio.sleep(min(1.0, self._ping_s / 4))
+            now = loop.time()
             for stream in list(self._streams):
-                if stream.last_sent_at <= silent_since:
-                    stream.reader.wake()
+                stream.beat(silent_since=now - self._ping_s, blocked_since=now - self._send_timeout_s)
 
     def watch(self, stream: "EventStream") -> None:
         self._streams.add(stream)
@@ -54,59 +60,102 @@ class Pulse:
 class EventStream:
     """with_ids: events carry their position as `id:`, so that a reader that drops can come back."""
 
-    __slots__ = ("_chars", "_encoder", "_gone", "_pulse", "_seq", "_with_ids", "last_sent_at", "reader")
+    __slots__ = (
+        "_chars",
+        "_connection",
+        "_encoder",
+        "_last",
+        "_over",
+        "_pulse",
+        "_reader",
+        "_seq",
+        "_time",
+        "_with_ids",
+        "_written_at",
+    )
 
     def __init__(
         self,
-        reader: JournalReader,
+        connection: Connection,
         encoder: Encoder,
         pulse: Pulse,
         *,
         with_ids: bool = False,
         after: Position = START,
     ) -> None:
-        self.reader = reader
-        self.last_sent_at = 0.0
+        loop = asyncio.get_running_loop()
+        self._connection = connection
         self._encoder = encoder
         self._pulse = pulse
         self._with_ids = with_ids
         self._seq = after.seq
         self._chars = after.chars
-        self._gone = False
+        self._reader: JournalReader | None = None
+        self._time = loop.time
+        self._written_at = loop.time()
+        self._over = loop.create_future()
+        self._last: bytes | None = None
 
-    async def serve(self, receive: Receive, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Answer the request with the stream; returns when it was told to its end or its reader is gone."""
+    async def serve(self, reader: JournalReader, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Answer the request with the stream; returns when it was told to its end or its client is gone.
+
+        reader: opened with our `hear`.
+        """
         await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+        self._reader = reader
         self._pulse.watch(self)
+        self._connection.watch(self)
         try:
-            async with watching(receive, self._leave):
-                await self._tell(send)
+            self.hear()
+            await self._over
         finally:
+            self._reader = None
+            self._connection.watch(None)
             self._pulse.leave(self)
+        if self._last is not None:
+            await send({"type": "http.response.body", "body": self._last, "more_body": False})
 
-    def _leave(self) -> None:
-        self._gone = True
-        self.reader.wake()
-
-    async def _tell(self, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        self.last_sent_at = loop.time()
-        while not self._gone:
-            events = await self.reader.read()
-            if events is None:
-                return  # The log broke off without an end: so does the response, and the reader knows.
+    def hear(self) -> None:
+        """Write all that is new, if the client can take it; called whenever there may be something."""
+        reader = self._reader
+        if reader is None or not self._connection.writable or self._over.done():
+            return
+        try:
+            events = reader.take()
             if events:
-                ended = isinstance(events[-1], _TERMINAL)
-                for body in self._writes(events):
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
-                if ended:
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
-                    return
-            elif loop.time() - self.last_sent_at >= self._pulse.ping_s:
-                await send({"type": "http.response.body", "body": PING, "more_body": True})
-            else:
-                continue
-            self.last_sent_at = loop.time()
+                self._write(events)
+            elif reader.closed:
+                # The log broke off without an end. So does the response, and the client knows.
+                self._connection.abort()
+        except Exception:
+            # Called by the run that appends: a bug in one reader's encoder must not end it for all.
+            log.exception("a stream could not be written")
+            self._connection.abort()
+
+    def beat(self, *, silent_since: float, blocked_since: float) -> None:
+        """See Pulse. Nothing was written for so long: there was nothing, or the client took nothing."""
+        if not self._connection.writable:
+            if self._written_at <= blocked_since:
+                self._connection.abort()
+        elif self._written_at <= silent_since:
+            self._connection.write_chunk(PING)
+            self._written_at = self._time()
+
+    def connection_lost(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def connection_writable(self) -> None:
+        self.hear()
+
+    def _write(self, events: Sequence[ReaderEvent]) -> None:
+        writes = self._writes(events)
+        if isinstance(events[-1], _TERMINAL):
+            self._last = writes.pop() if writes else b""
+            self._over.set_result(None)
+        for body in writes:
+            self._connection.write_chunk(body)
+        self._written_at = self._time()
 
     def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:
         """The events' frames, gathered into as few writes as MAX_WRITE_BYTES allows."""

@@ -5,10 +5,10 @@ from typing import Any
 from gateway.contract.dialect import Dialect
 from gateway.contract.errors import GatewayError, NotFound
 from gateway.contract.events import Started
-from gateway.contract.journal import JournalReader
 from gateway.core.conversations import Question
+from gateway.core.followers import Follower
 from gateway.core.pacing import Pace
-from gateway.web.asgi import Receive, Scope, Send, header, read_body, watching
+from gateway.web.asgi import Connection, Receive, Scope, Send, connection_of, header, read_body
 from gateway.web.bodies import MessageBody, check_content_length, parse
 from gateway.web.event_stream import EventStream
 from gateway.web.gateway import LOCAL_USER, Gateway
@@ -34,9 +34,11 @@ class MessageStream:
         except GatewayError as error:
             await send_problem(send, error)
             return
-        with gateway.runs.reading(run) as reader:
-            stream = EventStream(reader, self._dialect.encoder(), gateway.pulse, with_ids=run.resumable)
-            await stream.serve(receive, send, [(b"sluice-stream-id", run.stream_id.encode())])
+        stream = EventStream(
+            connection_of(scope), self._dialect.encoder(), gateway.pulse, with_ids=run.resumable
+        )
+        with gateway.runs.reading(run, stream.hear) as reader:
+            await stream.serve(reader, send, [(b"sluice-stream-id", run.stream_id.encode())])
 
 
 class WholeMessage:
@@ -50,8 +52,8 @@ class WholeMessage:
         try:
             body = parse(await read_body(receive, gateway.max_body_bytes), MessageBody)
             run = await gateway.conversations.ask(question_of(body, gateway, None, resumable=False))
-            with gateway.runs.reading(run) as reader:
-                started = await _follow_to_end(reader, receive)
+            with gateway.runs.following(run) as follower:
+                started = await _follow_to_end(follower, connection_of(scope))
             if started is None:
                 return  # The client is gone: nobody would hear the answer.
             await run.ended.wait()
@@ -99,20 +101,29 @@ def question_of(body: MessageBody, gateway: Gateway, pace: Pace | None, *, resum
     )
 
 
-async def _follow_to_end(reader: JournalReader, receive: Receive) -> Started | None:
+async def _follow_to_end(follower: Follower, connection: Connection) -> Started | None:
     """Read a reply to its end and give its beginning; None if the client went away first."""
     started: Started | None = None
-    gone = False
-
-    def leave() -> None:
-        nonlocal gone
-        gone = True
-        reader.wake()
-
-    async with watching(receive, leave):
-        while not gone:
-            events = await reader.read()
-            if events is None:
-                return started
+    client = _Client(follower)
+    connection.watch(client)
+    try:
+        while (events := await follower.read()) is not None:
             started = next((event for event in events if isinstance(event, Started)), started)
-    return None
+    finally:
+        connection.watch(None)
+    return None if client.gone else started
+
+
+class _Client:
+    """Stops following when the client goes away."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self.gone = False
+
+    def connection_lost(self) -> None:
+        self.gone = True
+        self._follower.stop()
+
+    def connection_writable(self) -> None:
+        pass

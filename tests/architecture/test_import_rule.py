@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports.llama",
         "transports.mqtt",
     },
-    "gateway.serve": {"gateway.assembly", "gateway.server", "gateway.settings"},
+    "gateway.connection": {"gateway.web"},
+    "gateway.serve": {"gateway.connection", "gateway.assembly", "gateway.server", "gateway.settings"},
     "gateway.worker": {
         "gateway.broker_link",
         "gateway.contract",

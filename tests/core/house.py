@@ -41,7 +41,7 @@ class House:
     async def answer(self, content: str, session_id: int | None = None, **more: object) -> list[ReaderEvent]:
         """Ask and read to the end."""
         run = await self.ask(content, session_id, **more)
-        with self.runs.reading(run) as reader:
+        with self.runs.following(run) as reader:
             events: list[ReaderEvent] = []
             while (new := await reader.read()) is not None:
                 events += new

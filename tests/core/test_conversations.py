@@ -50,7 +50,7 @@ async def test_the_question_is_saved_before_the_model_is_asked(tmp_path: Path) -
 async def test_whoever_sees_the_end_finds_the_message_saved(tmp_path: Path) -> None:
     async with house(tmp_path, says(*tokens("Hel", "lo"))) as home:
         run = await home.ask("Hi")
-        with home.runs.reading(run) as reader:
+        with home.runs.following(run) as reader:
             while new := await reader.read():
                 if isinstance(new[-1], Finished):
                     assert (await messages(home))[1] == ("assistant", "Hello", "complete", "stop")
@@ -99,7 +99,7 @@ async def test_a_reply_that_still_streams_is_no_history(tmp_path: Path) -> None:
 
     async with house(tmp_path, script) as home:
         run = await home.ask("slow")
-        with home.runs.reading(run) as reader:
+        with home.runs.following(run) as reader:
             while not any(isinstance(event, Delta) for event in await reader.read() or ()):
                 pass
             await home.answer("now", 1)
@@ -155,7 +155,7 @@ async def test_a_reply_past_its_deadline_fails_as_timeout(tmp_path: Path) -> Non
 
 async def first_delta(home: House, run: Run) -> None:
     """Read until something of the reply was said, and leave."""
-    with home.runs.reading(run) as reader:
+    with home.runs.following(run) as reader:
         while not any(isinstance(event, Delta) for event in await reader.read() or ()):
             pass
 
@@ -163,7 +163,7 @@ async def first_delta(home: House, run: Run) -> None:
 async def test_a_stop_keeps_the_partial_text_and_frees_the_transport(tmp_path: Path) -> None:
     async with house(tmp_path, says([Delta("on ")])) as home:
         run = await home.ask("Hi")
-        with home.runs.reading(run) as reader:
+        with home.runs.following(run) as reader:
             while not any(isinstance(event, Delta) for event in await reader.read() or ()):
                 pass
             outcome = await home.runs.stop(run.stream_id, USER)
@@ -177,7 +177,7 @@ async def test_a_stop_keeps_the_partial_text_and_frees_the_transport(tmp_path: P
 async def test_a_stop_before_the_first_token_works(tmp_path: Path) -> None:
     async with house(tmp_path, says()) as home:
         run = await home.ask("Hi")
-        with home.runs.reading(run):
+        with home.runs.following(run):
             outcome = await home.runs.stop(run.stream_id, USER)
         assert (await messages(home))[1] == ("assistant", "", "cancelled", "user_stop")
     assert outcome.reason == "user_stop"
@@ -186,7 +186,7 @@ async def test_a_stop_before_the_first_token_works(tmp_path: Path) -> None:
 async def test_two_stops_at_once_hear_the_same(tmp_path: Path) -> None:
     async with house(tmp_path, says([Delta("on ")])) as home:
         run = await home.ask("Hi")
-        with home.runs.reading(run):
+        with home.runs.following(run):
             stops = [home.runs.stop(run.stream_id, USER), home.runs.stop(run.stream_id, USER)]
             one, two = await asyncio.gather(*stops)
     assert one == two
@@ -195,7 +195,7 @@ async def test_two_stops_at_once_hear_the_same(tmp_path: Path) -> None:
 async def test_somebody_else_cannot_stop_it(tmp_path: Path) -> None:
     async with house(tmp_path, says([Delta("on ")])) as home:
         run = await home.ask("Hi")
-        with home.runs.reading(run):
+        with home.runs.following(run):
             with pytest.raises(NotFound):
                 await home.runs.stop(run.stream_id, "somebody else")
             assert run.outcome is None
@@ -204,8 +204,8 @@ async def test_somebody_else_cannot_stop_it(tmp_path: Path) -> None:
 async def test_the_last_reader_to_leave_ends_a_reply_that_is_not_resumable(tmp_path: Path) -> None:
     async with house(tmp_path, says([Delta("on ")])) as home:
         run = await home.ask("Hi")
-        with home.runs.reading(run):
-            with home.runs.reading(run):
+        with home.runs.following(run):
+            with home.runs.following(run):
                 pass
             assert run.outcome is None
         await run.ended.wait()
@@ -216,7 +216,7 @@ async def test_a_resumable_reply_goes_on_without_a_reader(tmp_path: Path) -> Non
     hold = asyncio.Event()
     async with house(tmp_path, says([Delta("Hel")], hold.wait, [Delta("lo")], [Done("stop")])) as home:
         run = await home.ask("Hi", resumable=True)
-        with home.runs.reading(run):
+        with home.runs.following(run):
             pass
         hold.set()
         await run.ended.wait()
@@ -226,7 +226,7 @@ async def test_a_resumable_reply_goes_on_without_a_reader(tmp_path: Path) -> Non
 async def test_a_resumable_reply_nobody_comes_back_to_is_abandoned(tmp_path: Path) -> None:
     async with house(tmp_path, says([Delta("on ")]), grace_s=0.01) as home:
         run = await home.ask("Hi", resumable=True)
-        with home.runs.reading(run):
+        with home.runs.following(run):
             pass
         await run.ended.wait()
         assert (await messages(home))[1][2:] == ("cancelled", "abandoned")
@@ -260,7 +260,7 @@ async def test_a_stop_while_it_is_paced_keeps_what_was_shown(tmp_path: Path) -> 
     stopping = asyncio.Event()
     async with house(tmp_path, says(*whole("all of it")), sleep=stop) as home:
         run = await home.ask("Hi", pace=Pace(size=5))
-        with home.runs.reading(run) as reader:
+        with home.runs.following(run) as reader:
             while not any(isinstance(event, Delta) for event in await reader.read() or ()):
                 pass
             await home.runs.stop(run.stream_id, USER)
@@ -323,7 +323,7 @@ async def test_a_draining_house_takes_nothing_new(tmp_path: Path) -> None:
 async def test_draining_ends_what_does_not_end_by_itself(tmp_path: Path) -> None:
     async with house(tmp_path, says([Delta("on ")])) as home:
         run = await home.ask("Hi")
-        with home.runs.reading(run) as reader:
+        with home.runs.following(run) as reader:
             while not any(isinstance(event, Delta) for event in await reader.read() or ()):
                 pass
             await home.runs.drain(0, asyncio.Event())

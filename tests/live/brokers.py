@@ -2,25 +2,36 @@
 
 import asyncio
 import os
+import signal
 import socket
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from transports.mqtt.embedded import mosquitto_binary
 from transports.mqtt.link import BrokerAddress
 
-OPEN_SETTINGS = "allow_anonymous true\npersistence false\n"
+MISSING = "needs the mosquitto broker: install the package `mosquitto`"
+OPEN_SETTINGS = "allow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
 
 
 def requires_mosquitto() -> pytest.MarkDecorator:
     """Mark a live test: without mosquitto it is skipped, or fails where REQUIRE_LIVE=1."""
     missing = mosquitto_binary() is None and os.environ.get("REQUIRE_LIVE") != "1"
-    return pytest.mark.skipif(missing, reason="needs the mosquitto broker: install the package `mosquitto`")
+    return pytest.mark.skipif(missing, reason=MISSING)
+
+
+def _binary() -> str:
+    """Where mosquitto is; skips or fails as `requires_mosquitto` does, for those who cannot carry a mark."""
+    binary = mosquitto_binary()
+    if binary is not None:
+        return binary
+    if os.environ.get("REQUIRE_LIVE") == "1":
+        pytest.fail(f"REQUIRE_LIVE=1, but this {MISSING}")
+    pytest.skip(MISSING)
 
 
 def free_port() -> int:
@@ -40,17 +51,20 @@ class Mosquitto:
 
     async def start(self) -> None:
         """Return when it takes connections."""
-        binary = mosquitto_binary()
-        assert binary is not None, "REQUIRE_LIVE=1, and mosquitto is not installed"
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
             config.write(f"user root\nlistener {self.address.port} 127.0.0.1\n{self._settings}")
             config.flush()
             self._process = await asyncio.create_subprocess_exec(
-                binary, "-c", config.name, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+                _binary(), "-c", config.name, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
             )
             async with asyncio.timeout(5):
                 while not await self._listens():
                     assert self._process.returncode is None, "mosquitto refused its settings"
+
+    def freeze(self) -> None:
+        """It keeps its connections and answers nothing more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     async def kill(self) -> None:
         """As by a crash: no client is told, nothing is kept."""
@@ -76,11 +90,3 @@ async def running_mosquitto(settings: str = OPEN_SETTINGS) -> AsyncIterator[Mosq
         yield broker
     finally:
         await broker.kill()
-
-
-def write_settings(folder: Path, **files: str) -> None:
-    """Put the files that a config names beside it, readable by the broker only."""
-    for name, text in files.items():
-        path = folder / name
-        path.write_text(text)
-        path.chmod(0o600)

@@ -161,10 +161,11 @@ async def test_a_lost_broker_is_told_and_found_again() -> None:
         link = AiomqttLink(broker.address, client_id="one")
         ear, states = Ear(link, "here"), States(link)
         async with connected(link):
-            await broker.kill()
+            broker.freeze()
             unanswered = link.publish("here", b"into the void")
+            await broker.kill()
             await states.until(False)
-            assert await unanswered is Receipt.LOST
+            assert await asyncio.wait_for(unanswered, 5) is Receipt.LOST
             assert await link.publish("here", b"nowhere") is Receipt.LOST
             await broker.start()
             await states.until(True)

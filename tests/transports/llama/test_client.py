@@ -5,16 +5,15 @@ import contextlib
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import httpx
 import pytest
 
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import Ending, RawServer, raw_server
-from transports.llama.client import MAX_HEAD_BYTES, AsyncioTransport, Exchange
+from transports.llama.client import MAX_HEAD_BYTES, AsyncioTransport
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -326,86 +325,3 @@ async def test_https_is_spoken_with_servers_that_are_trusted_only(certificate: P
         assert b"".join(await items(response)) == b"hello, world"
         with pytest.raises(httpx.ConnectError):
             await answer(server)
-
-
-class HandTimer:
-    def __init__(self, due: float, ring: Callable[[], None]) -> None:
-        self.due = due
-        self.ring = ring
-        self.pending = True
-
-    def cancel(self) -> None:
-        self.pending = False
-
-
-class HandClock:
-    """As much of an event loop as an exchange needs, with a time that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.timers: list[HandTimer] = []
-        self.waiting = asyncio.Event()
-
-    def time(self) -> float:
-        return self.now
-
-    def call_later(self, delay_s: float, callback: Callable[..., None], *args: Any) -> HandTimer:
-        return self.call_at(self.now + delay_s, callback, *args)
-
-    def call_at(self, due: float, callback: Callable[..., None], *args: Any) -> HandTimer:
-        timer = HandTimer(due, lambda: callback(*args))
-        self.timers.append(timer)
-        return timer
-
-    def create_future(self) -> asyncio.Future[None]:
-        self.waiting.set()
-        return asyncio.get_running_loop().create_future()
-
-    def move_to(self, now: float) -> None:
-        self.now = now
-        for timer in [timer for timer in self.timers if timer.pending and timer.due <= now]:
-            timer.pending = False
-            timer.ring()
-
-    def pending(self) -> int:
-        return sum(timer.pending for timer in self.timers)
-
-
-async def test_silence_is_measured_from_each_wait_with_one_timer() -> None:
-    clock = HandClock()
-    exchange = Exchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
-    exchange.data_received(CHUNKED.partition(b"5\r")[0])
-    await exchange.response()
-
-    async def next_item() -> asyncio.Task[bytes]:
-        clock.waiting.clear()
-        task = asyncio.ensure_future(anext(exchange))
-        await clock.waiting.wait()
-        return task
-
-    async with asyncio.timeout(5):
-        clock.move_to(50)
-        task = await next_item()
-        clock.move_to(60)
-        clock.move_to(109)
-        exchange.data_received(b"5\r\nhello\r\n")
-        assert await task == b"hello"
-        clock.move_to(1000)  # nobody waits: no silence
-        task = await next_item()
-        clock.move_to(1059)
-        assert clock.pending() == 1
-        assert not task.done()
-        clock.move_to(1060)
-        with pytest.raises(httpx.ReadTimeout):
-            await task
-    assert clock.pending() == 0
-
-
-async def test_an_answer_that_was_closed_leaves_no_timer() -> None:
-    clock = HandClock()
-    exchange = Exchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
-    exchange.data_received(SIZED[:-5])
-    response = await exchange.response()
-    assert clock.pending() == 1
-    await response.aclose()
-    assert clock.pending() == 0

@@ -165,7 +165,7 @@ async def test_silence_after_the_first_frame_is_a_timeout() -> None:
 
 
 async def test_a_hole_that_does_not_fill_in_two_seconds_is_a_gap_and_keeps_the_text() -> None:
-    gateway = Gateway(WITH_ACCEPT)
+    gateway = Gateway(Status("ready"))
     reply = gateway.ask()
     id = gateway.attempt_id()
     gateway.say(Chunk(id, 1, "kept"))
@@ -219,6 +219,16 @@ async def test_a_retryable_error_goes_to_another_worker_and_then_to_the_reader()
     gateway.say(ErrorFrame(gateway.attempt_id(), "upstream_error", "broke", True), sender="b")
     failure = await failure_of(reply)
     assert (type(failure), str(failure)) == (UpstreamFailed, "broke")
+
+
+async def test_after_something_was_seen_an_error_ends_the_reply() -> None:
+    gateway = Gateway(Status("ready", max=5), Status("ready"))
+    reply = gateway.ask()
+    gateway.say(Chunk(gateway.attempt_id(), 1, "kept"))
+    gateway.say(ErrorFrame(gateway.attempt_id(), "upstream_error", "broke", True))
+    assert await anext(reply) == (Delta("kept"),)
+    assert type(await failure_of(reply)) is UpstreamFailed
+    assert gateway.sent == [("a", "Request")]
 
 
 async def test_an_error_of_the_request_itself_is_not_tried_again() -> None:

@@ -48,6 +48,8 @@ def test_no_other_topic_is_answered(topic: str, worker: str) -> None:
         "r/v1/workers/w/status",
         "r/v1/gateways/replies/w",
         "other/gateways/g/replies/w",
+        "x/v1/gateways/g/replies/w",
+        "r/v1/gateways/g/replies/x",
         "r/v1/gateways/g/replies/w/",
     ],
 )

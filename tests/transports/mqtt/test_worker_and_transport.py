@@ -169,7 +169,7 @@ async def test_without_the_broker_a_request_is_refused_at_once() -> None:
             house.transport.admit(None)
         assert refused.value.retry_after_s
         assert not (await house.transport.health()).ok
-        assert not house.transport.models()
+        assert not house.transport.workers
         house.gateway_link.connect()
         async with asyncio.timeout(5):
             await house.transport.until_ready()
@@ -247,7 +247,17 @@ async def test_a_worker_answers_nowhere_but_below_its_name(reply_to: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff", b"[" * 100_000, b"x" * 300_000, b'{"type":"request"}', b'{"type":"chunk"}']
+    "payload",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"type":"request"}',
+        b'{"type":"chunk"}',
+        b'{"type":"reply","id":"x","text":"%s"}' % (b"x" * 300_000),
+        b'{"type":"cancel","id":"x","reason":"%s"}' % (b"x" * 300_000),
+    ],
+    ids=range(7),
 )
 async def test_rubbish_is_counted_and_nothing_else_happens(
     payload: bytes, caplog: pytest.LogCaptureFixture
