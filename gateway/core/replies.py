@@ -101,7 +101,7 @@ async def generate(
     """Let the transport answer: into `reply` all of it, into the journal what it says as it says it.
 
     A reply that arrives in one piece is not shown here but returned, for the caller to keep and to pace.
-    Raises TransportError or ModelRefused; what was said until then is in `reply`.
+    Raises TransportError or RequestRejected; what was said until then is in `reply`.
     """
     try:
         async with asyncio.timeout(request.deadline_s) as deadline, transport.open(request) as stream:
