@@ -10,10 +10,13 @@ from importlib.metadata import version
 from uuid import uuid4
 
 from gateway.contract.transport import Transport
+from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.pacing import Pace
 from gateway.core.runs import Runs
 from gateway.core.selector import Selector
+from gateway.core.session_news import SessionNews
+from gateway.core.tickets import Tickets
 from gateway.journals.memory import MemoryJournal
 from gateway.settings import Settings, SettingsError
 from gateway.store.sql_store import SqlStore
@@ -21,6 +24,7 @@ from gateway.web.app import create_app
 from gateway.web.asgi import App
 from gateway.web.event_stream import Pulse
 from gateway.web.gateway import Gateway
+from gateway.web.streams import resume_url
 from transports.llama.transport import LlamaTransport
 
 log = logging.getLogger("sluice")
@@ -48,7 +52,15 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         store = SqlStore(settings.database_url)
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
-    runs = Runs(MemoryJournal(), grace_s=settings.resume_grace_s)
+    journal = MemoryJournal(max_bytes=settings.journal_max_bytes, total_bytes=settings.journal_total_bytes)
+    runs = Runs(journal, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
+    checkpoints = Checkpoints(store)
+    news = SessionNews()
+    tickets = Tickets(
+        settings.ticket_secret.encode(),
+        lifetime_s=settings.reply_deadline_s + settings.journal_ttl_s,
+        now=time.time,
+    )
     selector = Selector(
         transports, settings.llm_comm_mode, refuse_unknown_models=settings.unknown_model == "refuse"
     )
@@ -57,6 +69,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         runs,
         selector,
         Limits(deadline_s=settings.reply_deadline_s, history_max_chars=settings.history_max_chars),
+        checkpoints,
+        news,
+        resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
         new_id=lambda: uuid4().hex,
         clock=time.monotonic,
     )
@@ -67,6 +82,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         store=store,
         modes=selector,
         pulse=pulse,
+        tickets=tickets,
+        news=news,
         pace=Pace(size=settings.chunk_size, delay_s=settings.chunk_delay_s),
         max_content_chars=settings.max_content_chars,
         # A character is at most twelve bytes of JSON (a pair of \\u escapes).
@@ -83,12 +100,14 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 log.warning(
                     "%d replies were cut off when the gateway last ended; they are interrupted", swept
                 )
+            if not tickets.secret:
+                tickets.secret = await store.secret("tickets")
             for transport in transports.values():
                 await stack.enter_async_context(transport.running())
             await stack.enter_async_context(runs.running())
-            beating = await stack.enter_async_context(asyncio.TaskGroup())
-            task = beating.create_task(pulse.run())
-            stack.callback(task.cancel)
+            background = await stack.enter_async_context(asyncio.TaskGroup())
+            for work in (pulse.run(), checkpoints.run()):
+                stack.callback(background.create_task(work).cancel)
             yield
 
     app = create_app(gateway, lifespan, allow_open=settings.allow_open, cors_origins=settings.cors_origins)

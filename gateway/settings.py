@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Port = 8000
     allow_open: bool = False
+    ticket_secret: str = ""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
@@ -58,6 +59,9 @@ class Settings(BaseSettings):
     chunk_size: Annotated[int, Field(ge=1, le=100_000)] = 10
     chunk_delay_s: SecondsOrOff = 0.01
     resume_grace_s: SecondsOrOff = 30
+    journal_ttl_s: SecondsOrOff = 600
+    journal_max_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024
+    journal_total_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
     sse_ping_s: Seconds = 15
     send_timeout_s: Seconds = 20
     drain_s: SecondsOrOff = 20

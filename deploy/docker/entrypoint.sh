@@ -1,5 +1,5 @@
 #!/bin/sh
-# The image's first process: takes the broker's password out of the file that MQTT_PASSWORD_FILE names, and becomes sluice.
+# The image's first process: takes the broker's password from the file MQTT_PASSWORD_FILE, if any, and becomes sluice.
 set -eu
 if [ -n "${MQTT_PASSWORD_FILE:-}" ]; then
   MQTT_PASSWORD=$(cat "$MQTT_PASSWORD_FILE")

@@ -24,14 +24,15 @@
     │   ├── WorkerLost           the worker or its broker went away in mid-reply
     │   └── FrameGap             frames of a reply are missing
     ├── StorageFailed            the database did not take what had to be kept
-    └── Draining                 this process is about to stop
+    ├── Draining                 this process is about to stop
+    └── Interrupted              the process that made the reply ended before it did
 
 Each class carries what HTTP, SSE, MQTT and the log need of it: `code` (a stable word for programs),
 `status` (HTTP), `reason` (from the closed list in events.py, for a reply that ends with it) and
 `retryable` (the same request may succeed later, unchanged).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 ErrorReason = Literal[
@@ -182,3 +183,24 @@ class Draining(GatewayError):
     status = 503
     reason = "shutdown"
     retryable = True
+
+
+class Interrupted(GatewayError):
+    code = "interrupted"
+    status = 503
+    reason = "interrupted"
+    retryable = True
+
+
+def error_of(code: str, message: str) -> GatewayError:
+    """The error that was told with this code; an unknown code gives UpstreamFailed."""
+    return _BY_CODE.get(code, UpstreamFailed)(message)
+
+
+def _tree(root: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    yield root
+    for branch in root.__subclasses__():
+        yield from _tree(branch)
+
+
+_BY_CODE = {error.code: error for error in reversed(list(_tree(GatewayError)))}

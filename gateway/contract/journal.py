@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.contract.errors import BadRequest
+from gateway.contract.errors import BadRequest, GatewayError
 from gateway.contract.events import ReaderEvent
 
 
@@ -45,9 +45,24 @@ def _is_number(text: str) -> bool:
     return 0 < len(text) <= 12 and text.isascii() and text.isdecimal()
 
 
+class FellBehind(GatewayError):
+    """A reader wants events that its journal has dropped; their text is in the store."""
+
+    code = "fell_behind"
+
+
 class JournalWriter(Protocol):
+    @property
+    def last_seq(self) -> int:
+        """The number of the latest event, 0 before the first."""
+        ...
+
     async def append(self, events: Sequence[ReaderEvent]) -> None:
         """Number these events and show them to every reader; a terminal event closes the log."""
+        ...
+
+    def checkpointed(self, seq: int) -> None:
+        """The text of all events up to number `seq` is in the store: they may be dropped to make room."""
         ...
 
     def close(self) -> None:
@@ -61,12 +76,19 @@ OnNews = Callable[[], None]
 
 class JournalReader(Protocol):
     @property
-    def closed(self) -> bool:
-        """Nothing will come beyond what can be taken now."""
+    def begins_at(self) -> Position | None:
+        """Where reading begins, if the log no longer holds what was asked for: the text up to there is in the
+        store. None if it begins as asked."""
+        ...
+
+    @property
+    def at_end(self) -> bool:
+        """The log is closed and all of it was taken."""
         ...
 
     def take(self) -> Sequence[ReaderEvent]:
-        """All events that were not taken yet, in order; empty if there are none."""
+        """All events that were not taken yet, in order; empty if there are none. FellBehind if some were
+        dropped before they were taken."""
         ...
 
     def leave(self) -> None:
@@ -80,9 +102,13 @@ class Journal(Protocol):
         ...
 
     def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> JournalReader:
-        """Read the log from the event numbered `after` + 1; NotFound if it is not held here (any more)."""
+        """Read the log from the event numbered `after` + 1, or from its first if that was dropped.
+
+        NotFound if the log is not held here (any more); BadPosition if `after` is ahead of it.
+        """
         ...
 
-    def forget(self, stream_id: str) -> None:
-        """Drop the log; whoever still follows it keeps what it has."""
+    def forget(self, stream_id: str, after_s: float = 0) -> None:
+        """Drop the log of an ended reply in `after_s` seconds, or before if room is short; whoever follows it
+        keeps what it has."""
         ...

@@ -38,7 +38,9 @@ class StoredError:
 class StoredMessage:
     """One message; a user's has status `complete` and none of the reply's fields.
 
-    reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it.
+    reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it. last_seq: the
+    number of the terminal event in the reply's journal, None while there is none and after a crash.
+    tool_call_seqs: the numbers of the events that told `tool_calls`, in their order.
     """
 
     id: int
@@ -57,6 +59,8 @@ class StoredMessage:
     stream_id: str | None = None
     reasoning: str | None = None
     tool_calls: Sequence[ToolCall] = ()
+    tool_call_seqs: Sequence[int] = ()
+    last_seq: int | None = None
     error: StoredError | None = None
 
 
@@ -66,6 +70,14 @@ class IdempotencyClaim:
 
     key: str
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedStream:
+    """What an Idempotency-Key was used for."""
+
+    fingerprint: str
+    stream_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,8 @@ class FinalReply:
     model: str | None = None
     usage: Usage | None = None
     ttft_ms: float | None = None
+    tool_call_seqs: Sequence[int] = ()
+    last_seq: int | None = None
     error: StoredError | None = None
     over: Literal["streaming", "complete"] = "streaming"
 
@@ -170,11 +184,24 @@ class MessageStore(Protocol):
         """The assistant message of a stream."""
         ...
 
+    async def exchange(self, user_id: str, stream_id: str) -> Exchange:
+        """The question and the reply of a stream."""
+        ...
+
     async def begin(self, exchange: NewExchange) -> Exchange:
         """Save the question and the reply's row in one commit. NotFound if the session is not the user's.
 
-        The session counts as active now; one without a title takes the exchange's.
+        The session counts as active now; one without a title takes the exchange's. With an idempotency claim
+        whose key the user has used in the last 24 hours: Conflict, and nothing is saved.
         """
+        ...
+
+    async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
+        """What this Idempotency-Key was used for in the last 24 hours."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes, the same for everybody who shares this database; made when first asked for."""
         ...
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import (
@@ -16,8 +16,9 @@ from gateway.contract.events import (
     Started,
     Terminal,
 )
+from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
-from gateway.contract.store import Exchange, FinalReply, MessageStore, StoredError
+from gateway.contract.store import Checkpoint, Exchange, FinalReply, MessageStore, StoredError
 from gateway.contract.transport import Transport, TransportInfo
 from gateway.core.pacing import Pace, pieces
 from gateway.core.replies import Reply, generate
@@ -38,6 +39,7 @@ class Answer:
         expected: TransportInfo,
         store: MessageStore,
         *,
+        resume_url: str | None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -45,26 +47,34 @@ class Answer:
         self._exchange = exchange
         self._expected = expected
         self._store = store
+        self._resume_url = resume_url
         self._clock = clock
         self._sleep = sleep
         self._reply = Reply(clock)
         # While a whole reply is paced: its outcome, which is kept already, and how much of it was shown.
         self._kept: Outcome | None = None
         self._shown_chars = 0
+        self._journal: JournalWriter | None = None
+        self._checkpointed_seq = 0
 
     async def make(self, run: Run, transport: Transport, request: ChatRequest, pace: Pace | None) -> None:
         """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
+        self._journal = run.journal
         await run.journal.append([self._started()])
         whole = await generate(transport, request, self._reply, run.journal)
         assert self._reply.done is not None  # noqa: S101 - generate's promise
         outcome = Outcome("complete", self._reply.done.reason)
         if whole and pace is not None and pace.delay_s > 0:
-            final = self._final(outcome)
+            told = list(_paced(whole, pace))
+            last_seq = run.journal.last_seq + len(told)
+            self._reply.number_tool_calls(told, last_seq)
+            final = self._final(outcome, last_seq + 1)
             self._kept = outcome
             await self._write(final)
-            await self._show(run, whole, pace)
+            await self._show(run, told, pace)
         elif whole:
             await run.journal.append(whole)
+            self._reply.number_tool_calls(whole, run.journal.last_seq)
         run.settle(outcome)
 
     async def conclude(self, run: Run) -> Outcome:
@@ -89,7 +99,8 @@ class Answer:
 
     async def keep(self, outcome: Outcome) -> None:
         """Write the reply's last state, trying for 5 s while the database refuses; then StorageFailed."""
-        await self._write(self._final(outcome))
+        last_seq = None if self._journal is None else self._journal.last_seq + 1
+        await self._write(self._final(outcome, last_seq))
 
     async def _write(self, final: FinalReply) -> None:
         give_up_at = self._clock() + STORAGE_RETRY_S
@@ -105,16 +116,30 @@ class Answer:
             await self._sleep(pause_s)
             pause_s = min(2 * pause_s, 1.0)
 
-    async def _show(self, run: Run, whole: Sequence[ReaderEvent], pace: Pace) -> None:
-        for event in whole:
-            if not isinstance(event, Delta):
-                await run.journal.append([event])
-                continue
-            for piece in pieces(event.text, pace):
+    def checkpoint(self) -> tuple[Checkpoint, int] | None:
+        """What is to be kept of the reply by now, and up to which event that is; None if nothing is new."""
+        if (
+            self._journal is None
+            or self._kept is not None
+            or self._journal.last_seq == self._checkpointed_seq
+        ):
+            return None
+        message_id = self._exchange.assistant_message_id
+        return Checkpoint(message_id, self._reply.text, self._reply.reasoning), self._journal.last_seq
+
+    def checkpointed(self, seq: int) -> None:
+        """What was said up to that event is in the store."""
+        self._checkpointed_seq = seq
+        if self._journal is not None:
+            self._journal.checkpointed(seq)
+
+    async def _show(self, run: Run, told: Sequence[ReaderEvent], pace: Pace) -> None:
+        for event in told:
+            if isinstance(event, Delta):
                 if self._shown_chars:
                     await self._sleep(pace.delay_s)
-                await run.journal.append([Delta(piece)])
-                self._shown_chars += len(piece)
+                self._shown_chars += len(event.text)
+            await run.journal.append([event])
 
     @property
     def _text(self) -> str:
@@ -139,9 +164,10 @@ class Answer:
             assistant_message_id=self._exchange.assistant_message_id,
             mode=self._expected.name,
             delivery=self._delivery,
+            resume_url=self._resume_url,
         )
 
-    def _final(self, outcome: Outcome) -> FinalReply:
+    def _final(self, outcome: Outcome, last_seq: int | None) -> FinalReply:
         reply = self._reply
         return FinalReply(
             assistant_message_id=self._exchange.assistant_message_id,
@@ -152,6 +178,8 @@ class Answer:
             mode=self._expected.name,
             reasoning=reply.reasoning,
             tool_calls=reply.tool_calls,
+            tool_call_seqs=reply.tool_call_seqs,
+            last_seq=last_seq,
             model=self._model,
             usage=reply.usage,
             ttft_ms=reply.ttft_ms,
@@ -191,3 +219,11 @@ class Answer:
             self._reply.ttft_ms,
             "" if error is None else f": {error.code}: {error}",
         )
+
+
+def _paced(whole: Sequence[ReaderEvent], pace: Pace) -> Iterator[ReaderEvent]:
+    for event in whole:
+        if isinstance(event, Delta):
+            yield from (Delta(piece) for piece in pieces(event.text, pace))
+        else:
+            yield event

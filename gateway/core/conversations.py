@@ -7,11 +7,14 @@ from typing import Protocol
 
 from gateway.contract.errors import Draining
 from gateway.contract.requests import ChatRequest, Sampling, Turn
-from gateway.contract.store import MessageStore, NewExchange
+from gateway.contract.store import Exchange, IdempotencyClaim, MessageStore, NewExchange
 from gateway.contract.transport import Transport, TransportInfo
 from gateway.core.answers import Answer
+from gateway.core.checkpoints import Checkpoints
+from gateway.core.claims import Claims
 from gateway.core.pacing import Pace
-from gateway.core.runs import SHUTDOWN, Run, Runs
+from gateway.core.runs import SHUTDOWN, Outcome, Run, Runs
+from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
 
 TITLE_CHARS = 60
 
@@ -28,6 +31,7 @@ class Question:
     sampling: Sampling = field(default_factory=Sampling)
     resumable: bool = False
     pace: Pace | None = None
+    idempotency: IdempotencyClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,9 @@ class Routes(Protocol):
 
 
 class Conversations:
-    """new_id: 32 random hex digits. clock: seconds, monotonic."""
+    """resume_url: where a stream id of a user can be read on. new_id: 32 random hex digits. clock: seconds,
+    monotonic.
+    """
 
     def __init__(
         self,
@@ -53,7 +59,10 @@ class Conversations:
         runs: Runs,
         routes: Routes,
         limits: Limits,
+        checkpoints: Checkpoints,
+        news: SessionNews,
         *,
+        resume_url: Callable[[str, str], str],
         new_id: Callable[[], str],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -62,15 +71,27 @@ class Conversations:
         self._runs = runs
         self._routes = routes
         self._limits = limits
+        self._checkpoints = checkpoints
+        self._news = news
+        self._claims = Claims(store)
+        self._resume_url = resume_url
         self._new_id = new_id
         self._clock = clock
         self._sleep = sleep
 
-    async def ask(self, question: Question) -> Run:
-        """Save the question and start its reply; raises RequestRejected or TransportError if it cannot begin.
+    async def ask(self, question: Question) -> str:
+        """Save the question and start its reply; the stream's id, to be followed before the next await.
 
-        Follow the run before the next await.
+        The same idempotency claim again gives the stream that is there, which may have ended and be known to
+        the store only; its key with another body is a Conflict. Raises RequestRejected or TransportError if
+        the reply cannot begin, and then nothing is saved and no key used.
         """
+        claim = question.idempotency
+        if claim is None:
+            return await self._begin(question)
+        return await self._claims.once(question.user_id, claim, lambda: self._begin(question))
+
+    async def _begin(self, question: Question) -> str:
         self._runs.refuse_if_draining()
         transport, expected = self._routes.route(question.model)
         turns = await self._turns(question)
@@ -84,6 +105,7 @@ class Conversations:
                 stream_id=stream_id,
                 mode=expected.name,
                 delivery="token" if expected.granularity == "token" else "chunked",
+                idempotency=question.idempotency,
             )
         )
         request = ChatRequest(
@@ -94,18 +116,49 @@ class Conversations:
             deadline_s=self._limits.deadline_s,
             session=exchange.session_key,
         )
-        answer = Answer(stream_id, exchange, expected, self._store, clock=self._clock, sleep=self._sleep)
+        resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
+        answer = Answer(
+            stream_id,
+            exchange,
+            expected,
+            self._store,
+            resume_url=resume_url,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
         async def make(run: Run) -> None:
+            self._checkpoints.watch(answer)
             await answer.make(run, transport, request, question.pace)
 
+        async def conclude(run: Run) -> Outcome:
+            self._checkpoints.leave(answer)
+            outcome = await answer.conclude(run)
+            self._tell_end(exchange, stream_id, outcome)
+            return outcome
+
         try:
-            return self._runs.start(
-                stream_id, question.user_id, make, answer.conclude, resumable=question.resumable
+            self._runs.start(
+                stream_id,
+                question.user_id,
+                make,
+                conclude,
+                session_id=exchange.session_id,
+                resume_url=resume_url,
             )
         except Draining:
             await answer.keep(SHUTDOWN)
             raise
+        self._tell_begin(question, exchange, stream_id)
+        return stream_id
+
+    def _tell_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
+        self._news.tell(exchange.session_id, QuestionAsked(exchange.user_message_id, question.content))
+        self._news.tell(exchange.session_id, ReplyStarted(stream_id, exchange.assistant_message_id))
+
+    def _tell_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
+        ended = ReplyEnded(stream_id, exchange.assistant_message_id, outcome.status, outcome.reason)
+        self._news.tell(exchange.session_id, ended)
 
     async def _turns(self, question: Question) -> Sequence[Turn]:
         turns = [Turn("system", question.system_prompt)] if question.system_prompt else []

@@ -33,7 +33,7 @@ class Follower:
             self._news.clear()
             if events := self._reader.take():
                 return events
-            if self._reader.closed:
+            if self._reader.at_end:
                 return None
             await self._news.wait()
         return None

@@ -23,13 +23,24 @@ from gateway.contract.transport import Transport
 class Reply:
     """What a transport has said so far, and when it began. clock: seconds, monotonic."""
 
-    __slots__ = ("_clock", "_reasoning", "_texts", "asked_at", "done", "first_at", "tool_calls", "usage")
+    __slots__ = (
+        "_clock",
+        "_reasoning",
+        "_texts",
+        "asked_at",
+        "done",
+        "first_at",
+        "tool_call_seqs",
+        "tool_calls",
+        "usage",
+    )
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self.tool_calls: list[ToolCall] = []
+        self.tool_call_seqs: list[int] = []
         self.usage: Usage | None = None
         self.done: Done | None = None
         self.asked_at = clock()
@@ -74,6 +85,12 @@ class Reply:
         alone = next((n for n, event in enumerate(heard, 1) if not isinstance(event, Progress)), len(heard))
         return [*heard[:alone], *merge_deltas(heard[alone:])]
 
+    def number_tool_calls(self, told: Sequence[ReaderEvent], last_seq: int) -> None:
+        """Remember where in the journal tool calls stand: `told` are its latest events, up to `last_seq`."""
+        for seq, event in enumerate(told, last_seq - len(told) + 1):
+            if isinstance(event, ToolCall):
+                self.tool_call_seqs.append(seq)
+
     def _note(self, event: TransportEvent) -> TypeGuard[ReaderEvent]:
         """Keep what the event says; whether it is for a reader's ears."""
         if isinstance(event, Delta):
@@ -111,6 +128,8 @@ async def generate(
                     return heard
                 if heard:
                     await journal.append(heard)
+                    if reply.tool_calls:
+                        reply.number_tool_calls(heard, journal.last_seq)
     except TimeoutError as error:
         if not deadline.expired():
             raise

@@ -32,7 +32,7 @@ SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped 
 class Run:
     """One reply in the making. Ends once: the first to settle it decides how.
 
-    resumable: readers may leave and come back; otherwise the last one to leave ends it.
+    resume_url: where readers who left may come back to it; None if the last one to leave ends it.
     """
 
     __slots__ = (
@@ -43,15 +43,25 @@ class Run:
         "ended",
         "journal",
         "outcome",
-        "resumable",
+        "resume_url",
+        "session_id",
         "stream_id",
         "user_id",
     )
 
-    def __init__(self, stream_id: str, user_id: str, *, resumable: bool, journal: JournalWriter) -> None:
+    def __init__(
+        self,
+        stream_id: str,
+        user_id: str,
+        session_id: int,
+        *,
+        resume_url: str | None,
+        journal: JournalWriter,
+    ) -> None:
         self.stream_id = stream_id
         self.user_id = user_id
-        self.resumable = resumable
+        self.session_id = session_id
+        self.resume_url = resume_url
         self.journal = journal
         self.outcome: Outcome | None = None
         self.ended = asyncio.Event()
@@ -99,12 +109,16 @@ BROKEN = Outcome(
 
 
 class Runs:
-    """grace_s: how long a resumable reply goes on without a reader."""
+    """grace_s: how long a resumable reply goes on without a reader. ttl_s: how long its journal is held after
+    its end, so that a reader who comes back in time need not ask the store.
+    """
 
-    def __init__(self, journal: Journal, *, grace_s: float) -> None:
+    def __init__(self, journal: Journal, *, grace_s: float, ttl_s: float) -> None:
         self._journal = journal
         self._grace_s = grace_s
+        self._ttl_s = ttl_s
         self._running: dict[str, Run] = {}
+        self._ended: dict[str, Run] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.draining = False
 
@@ -127,7 +141,14 @@ class Runs:
             raise Draining("The gateway is stopping; ask again in a moment.", retry_after_s=2)
 
     def start(
-        self, stream_id: str, user_id: str, work: Work, conclude: Conclusion, *, resumable: bool
+        self,
+        stream_id: str,
+        user_id: str,
+        work: Work,
+        conclude: Conclusion,
+        *,
+        session_id: int,
+        resume_url: str | None,
     ) -> Run:
         """Let `work` make the reply in a task of its own.
 
@@ -138,17 +159,22 @@ class Runs:
         """
         self.refuse_if_draining()
         assert self._tasks is not None, "Runs.start outside of running()"  # noqa: S101 - a bug of assembly
-        run = Run(stream_id, user_id, resumable=resumable, journal=self._journal.open(stream_id))
+        journal = self._journal.open(stream_id)
+        run = Run(stream_id, user_id, session_id, resume_url=resume_url, journal=journal)
         self._running[stream_id] = run
         run._task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
         return run
 
     def find(self, stream_id: str, user_id: str) -> Run:
-        """The run in the making; NotFound if there is none or it is somebody else's."""
-        run = self._running.get(stream_id)
+        """The run in the making or lately ended; NotFound if there is none or it is somebody else's."""
+        run = self._running.get(stream_id) or self._ended.get(stream_id)
         if run is None or run.user_id != user_id:
             raise NotFound("There is no such stream.")
         return run
+
+    def of_session(self, session_id: int) -> list[Run]:
+        """The runs of a session that are in the making."""
+        return [run for run in self._running.values() if run.session_id == session_id]
 
     @contextmanager
     def following(self, run: Run, after: int = 0) -> Iterator[Follower]:
@@ -201,7 +227,7 @@ class Runs:
             await next(iter(self._running.values())).ended.wait()
 
     def _deserted(self, run: Run) -> None:
-        if not run.resumable:
+        if run.resume_url is None:
             run.settle(ABANDONED)
             return
         loop = asyncio.get_running_loop()
@@ -226,4 +252,13 @@ class Runs:
             del self._running[run.stream_id]
             run.journal.close()
             run.ended.set()
+            self._remember(run)
+
+    def _remember(self, run: Run) -> None:
+        """Let readers of a resumable reply come back to its end for a while."""
+        if run.resume_url is None or self._ttl_s <= 0:
             self._journal.forget(run.stream_id)
+            return
+        self._ended[run.stream_id] = run
+        self._journal.forget(run.stream_id, self._ttl_s)
+        asyncio.get_running_loop().call_later(self._ttl_s, self._ended.pop, run.stream_id, None)

@@ -1,52 +1,104 @@
-"""The journal of a single process: lists in memory."""
+"""The journal of a single process: lists in memory, bounded in bytes."""
 
+import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from gateway.contract.errors import NotFound
-from gateway.contract.events import Cancelled, Failed, Finished, ReaderEvent
-from gateway.contract.journal import OnNews
+from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, Reasoning
+from gateway.contract.journal import START, BadPosition, FellBehind, OnNews, Position
 
 _TERMINAL = (Finished, Cancelled, Failed)
+_EVENT_BYTES = 160
+"""What an event takes beside its text, measured with tracemalloc."""
 
 
 class MemoryJournal:
-    def __init__(self) -> None:
+    """max_bytes: of one reply. total_bytes: of all. Both are met by dropping what is safe in the store, ended
+    replies first; what is not yet there is kept all the same.
+    """
+
+    def __init__(self, *, max_bytes: int = 1024 * 1024, total_bytes: int = 256 * 1024 * 1024) -> None:
+        self._max_bytes = max_bytes
+        self._total_bytes = total_bytes
         self._logs: dict[str, MemoryLog] = {}
+        self._ended: OrderedDict[str, asyncio.TimerHandle] = OrderedDict()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        """How many logs are held."""
+        return len(self._logs)
 
     def open(self, stream_id: str) -> "MemoryLog":
-        log = self._logs[stream_id] = MemoryLog()
+        log = self._logs[stream_id] = MemoryLog(self, self._max_bytes)
         return log
 
     def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> "MemoryReader":
         log = self._logs.get(stream_id)
         if log is None:
             raise NotFound("This stream is not known here.")
+        if after > log.last_seq:
+            raise BadPosition("The event id is ahead of the reply.")
         return MemoryReader(log, on_news, after)
 
-    def forget(self, stream_id: str) -> None:
-        self._logs.pop(stream_id, None)
+    def forget(self, stream_id: str, after_s: float = 0) -> None:
+        timer = self._ended.pop(stream_id, None)
+        if timer is not None:
+            timer.cancel()
+        if after_s > 0:
+            loop = asyncio.get_running_loop()
+            self._ended[stream_id] = loop.call_later(after_s, self.forget, stream_id)
+            self.make_room()
+            return
+        log = self._logs.pop(stream_id, None)
+        if log is not None:
+            self.bytes -= log.bytes
 
-    def __len__(self) -> int:
-        """How many logs are held."""
-        return len(self._logs)
+    def make_room(self) -> None:
+        """Drop ended replies, the oldest first, while there is too much; then what is safe of the others."""
+        while self.bytes > self._total_bytes and self._ended:
+            self.forget(next(iter(self._ended)))
+        if self.bytes > self._total_bytes:
+            for log in self._logs.values():
+                log.drop_to(0)
 
 
 class MemoryLog:
     """One reply's events, and whom to tell of the next."""
 
-    __slots__ = ("closed", "events", "listeners")
+    __slots__ = ("_journal", "_max_bytes", "_safe_seq", "bytes", "closed", "events", "first", "listeners")
 
-    def __init__(self) -> None:
+    def __init__(self, journal: MemoryJournal, max_bytes: int) -> None:
+        self._journal = journal
+        self._max_bytes = max_bytes
+        self._safe_seq = 0
         self.events: list[ReaderEvent] = []
+        self.first = START  # just before the first event that is still held
         self.listeners: list[OnNews] = []
         self.closed = False
+        self.bytes = 0
+
+    @property
+    def last_seq(self) -> int:
+        return self.first.seq + len(self.events)
 
     async def append(self, events: Sequence[ReaderEvent]) -> None:
         self.events.extend(events)
+        size = 0
+        for event in events:
+            size += _size(event)
+        self.bytes += size
+        self._journal.bytes += size
         if isinstance(events[-1], _TERMINAL):
             self.closed = True
         for on_news in tuple(self.listeners):
             on_news()
+
+    def checkpointed(self, seq: int) -> None:
+        self._safe_seq = seq
+        if self.bytes > self._max_bytes:
+            self.drop_to(self._max_bytes // 2)
+        self._journal.make_room()
 
     def close(self) -> None:
         if not self.closed:
@@ -54,24 +106,48 @@ class MemoryLog:
             for on_news in tuple(self.listeners):
                 on_news()
 
+    def drop_to(self, max_bytes: int) -> None:
+        """Drop the oldest events whose text is in the store, until no more than `max_bytes` are left."""
+        count, chars, freed = 0, self.first.chars, 0
+        for event in self.events[: max(0, self._safe_seq - self.first.seq)]:
+            if self.bytes - freed <= max_bytes:
+                break
+            count += 1
+            freed += _size(event)
+            if isinstance(event, Delta):
+                chars += len(event.text)
+        del self.events[:count]
+        self.first = Position(self.first.seq + count, chars)
+        self.bytes -= freed
+        self._journal.bytes -= freed
+
 
 class MemoryReader:
-    __slots__ = ("_log", "_on_news", "_taken")
+    __slots__ = ("_log", "_on_news", "_taken", "begins_at")
 
     def __init__(self, log: MemoryLog, on_news: OnNews, after: int) -> None:
         self._log = log
         self._on_news = on_news
-        self._taken = after
+        self.begins_at = log.first if after < log.first.seq else None
+        self._taken = max(after, log.first.seq)
         log.listeners.append(on_news)
 
     @property
-    def closed(self) -> bool:
-        return self._log.closed
+    def at_end(self) -> bool:
+        return self._log.closed and self._taken >= self._log.last_seq
 
     def take(self) -> Sequence[ReaderEvent]:
-        new = self._log.events[self._taken :]
+        log = self._log
+        start = self._taken - log.first.seq
+        if start < 0:
+            raise FellBehind("The reader was too slow for what is held of the reply.")
+        new = log.events[start:]
         self._taken += len(new)
         return new
 
     def leave(self) -> None:
         self._log.listeners.remove(self._on_news)
+
+
+def _size(event: ReaderEvent) -> int:
+    return _EVENT_BYTES + (len(event.text) if isinstance(event, Delta | Reasoning) else 0)

@@ -5,14 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, case, insert, select, tuple_, update
+from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.store import Exchange, NewExchange, StoredSession
+from gateway.store import claims
 from gateway.store.columns import storable
 from gateway.store.records import stored_session
-from gateway.store.tables import idempotency_keys, messages, sessions
+from gateway.store.tables import messages, sessions
 from gateway.store.writer import Write
 
 MAX_TITLE_CHARS = 120
@@ -23,14 +24,10 @@ Owned = dict[int, tuple[str, str]]
 
 _INSERT_SESSIONS = insert(sessions).returning(*sessions.c, sort_by_parameter_order=True)
 _INSERT_MESSAGES = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
-_INSERT_IDEMPOTENCY_KEYS = insert(idempotency_keys)
 
 _SELECT_TAKEN = select(sessions.c.key).where(sessions.c.key.in_(bindparam("keys", expanding=True)))
 _SELECT_OWNED = select(sessions.c.id, sessions.c.user_id, sessions.c.key).where(
     sessions.c.id.in_(bindparam("ids", expanding=True))
-)
-_SELECT_CLAIMED = select(idempotency_keys.c.user_id, idempotency_keys.c.key).where(
-    tuple_(idempotency_keys.c.user_id, idempotency_keys.c.key).in_(bindparam("claims", expanding=True))
 )
 
 # The name of a bound value must differ from every column's.
@@ -51,8 +48,8 @@ _TOUCH_SESSION = (
 class Exchanges:
     """The changes `create` (a session, from user id and title) and `begin`.
 
-    Where two of one group want the same thing (a session key, an idempotency key, a stream id) the database
-    refuses the group and the writer tries them one by one: no check for that is needed here.
+    Where two of one group, or two processes, want the same thing (a session key, an idempotency key, a stream
+    id) the database refuses the group and the writer tries them one by one: no check for that is needed here.
     clock: now, aware. draw_key: a session key for a user id; asked again when it is taken.
     """
 
@@ -65,7 +62,11 @@ class Exchanges:
     async def _create(
         self, connection: AsyncConnection, wanted: Sequence[tuple[str, str]]
     ) -> list[StoredSession]:
-        now = self._clock()
+        return await self._insert_sessions(connection, wanted, self._clock())
+
+    async def _insert_sessions(
+        self, connection: AsyncConnection, wanted: Sequence[tuple[str, str]], now: datetime
+    ) -> list[StoredSession]:
         keys = await self._free_keys(connection, [user_id for user_id, _ in wanted])
         rows = [
             {
@@ -97,17 +98,17 @@ class Exchanges:
         self, connection: AsyncConnection, wanted: Sequence[NewExchange]
     ) -> list[Exchange | RequestRejected]:
         owned = await _owned(connection, wanted)
-        claimed = await _claimed(connection, wanted)
-        refusals = [_refusal(exchange, owned, claimed) for exchange in wanted]
+        now = self._clock()
+        used = await claims.used(connection, wanted, now)
+        refusals = [_refusal(exchange, owned, used) for exchange in wanted]
         accepted = [exchange for exchange, refusal in zip(wanted, refusals, strict=True) if refusal is None]
-        begun = iter(await self._save(connection, accepted, owned) if accepted else ())
+        begun = iter(await self._save(connection, accepted, owned, now) if accepted else ())
         return [refusal or next(begun) for refusal in refusals]
 
     async def _save(
-        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned
+        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[Exchange]:
-        places = await self._places(connection, accepted, owned)
-        now = self._clock()
+        places = await self._places(connection, accepted, owned, now)
         rows = [
             row
             for exchange, (session_id, _) in zip(accepted, places, strict=True)
@@ -119,17 +120,17 @@ class Exchanges:
             for (session_id, key), question_id, reply_id in zip(places, ids[::2], ids[1::2], strict=True)
         ]
         await _touch(connection, accepted, now)
-        await _claim(connection, accepted, begun, now)
+        await claims.claim(connection, accepted, begun, now)
         return begun
 
     async def _places(
-        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned
+        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[tuple[int, str]]:
         """Id and key of each exchange's session; those that name none get a new one."""
         starting = [
             (exchange.user_id, exchange.title) for exchange in accepted if exchange.session_id is None
         ]
-        created = iter(await self._create(connection, starting) if starting else ())
+        created = iter(await self._insert_sessions(connection, starting, now) if starting else ())
         places: list[tuple[int, str]] = []
         for exchange in accepted:
             if exchange.session_id is None:
@@ -171,32 +172,19 @@ async def _owned(connection: AsyncConnection, wanted: Sequence[NewExchange]) -> 
     return {row.id: (row.user_id, row.key) for row in rows}
 
 
-async def _claimed(connection: AsyncConnection, wanted: Sequence[NewExchange]) -> set[tuple[str, str]]:
-    """Of the idempotency keys that are wanted, those that were used before, each with its user."""
-    claims = [
-        (storable(exchange.user_id), storable(exchange.idempotency.key))
-        for exchange in wanted
-        if exchange.idempotency is not None
-    ]
-    if not claims:
-        return set()
-    rows = await connection.execute(_SELECT_CLAIMED, {"claims": claims})
-    return {(row.user_id, row.key) for row in rows}
-
-
-def _refusal(exchange: NewExchange, owned: Owned, claimed: set[tuple[str, str]]) -> RequestRejected | None:
+def _refusal(exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]) -> RequestRejected | None:
     user_id = storable(exchange.user_id)
     if exchange.session_id is not None:
         owner, _ = owned.get(exchange.session_id, (None, None))
         if owner != user_id:
             return NotFound("No such session.")
-    if exchange.idempotency is not None and (user_id, storable(exchange.idempotency.key)) in claimed:
+    if exchange.idempotency is not None and (user_id, storable(exchange.idempotency.key)) in used:
         return Conflict("This Idempotency-Key was used before.")
     return None
 
 
 async def _touch(connection: AsyncConnection, accepted: Sequence[NewExchange], now: datetime) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "session_id": exchange.session_id,
             "now": now,
@@ -207,22 +195,5 @@ async def _touch(connection: AsyncConnection, accepted: Sequence[NewExchange], n
         if exchange.session_id is not None
     ]
     if rows:
-        await connection.execute(_TOUCH_SESSION, rows)
-
-
-async def _claim(
-    connection: AsyncConnection, accepted: Sequence[NewExchange], begun: Sequence[Exchange], now: datetime
-) -> None:
-    rows = [
-        {
-            "user_id": exchange.user_id,
-            "key": exchange.idempotency.key,
-            "fingerprint": exchange.idempotency.fingerprint,
-            "message_id": saved.assistant_message_id,
-            "created_at": now,
-        }
-        for exchange, saved in zip(accepted, begun, strict=True)
-        if exchange.idempotency is not None
-    ]
-    if rows:
-        await connection.execute(_INSERT_IDEMPOTENCY_KEYS, rows)
+        # In one order everywhere, so that two processes never wait for each other.
+        await connection.execute(_TOUCH_SESSION, sorted(rows, key=lambda row: row["session_id"]))

@@ -12,7 +12,7 @@ from gateway.store.columns import storable
 FINAL_COLUMNS = (
     *("status", "reason", "content", "reasoning", "tool_calls", "delivery", "mode", "model"),
     *("prompt_tokens", "completion_tokens", "total_tokens", "tokens_per_s", "ttft_ms"),
-    *("error_code", "error_message"),
+    *("error_code", "error_message", "tool_call_seqs", "last_seq"),
 )
 
 
@@ -52,6 +52,8 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         stream_id=row.stream_id,
         reasoning=row.reasoning,
         tool_calls=tuple(ToolCall(**call) for call in row.tool_calls or ()),
+        tool_call_seqs=tuple(row.tool_call_seqs or ()),
+        last_seq=row.last_seq,
         error=error,
     )
 
@@ -75,6 +77,8 @@ def final_values(reply: FinalReply) -> dict[str, Any]:
         "ttft_ms": reply.ttft_ms,
         "error_code": error and error.code,
         "error_message": error and error.message,
+        "tool_call_seqs": list(reply.tool_call_seqs) or None,
+        "last_seq": reply.last_seq,
     }
 
 

@@ -7,22 +7,24 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, select, text, tuple_
+from sqlalchemy import Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.store import (
     Checkpoint,
+    ClaimedStream,
     Exchange,
     FinalReply,
     NewExchange,
     StoredMessage,
     StoredSession,
 )
-from gateway.store import migrations, replies
+from gateway.store import claims, migrations, replies
 from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.records import stored_message, stored_session
+from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions
 from gateway.store.writer import Writer
 
@@ -50,6 +52,7 @@ class SqlStore:
     ) -> None:
         self._database = open_database(database_url, synchronous)
         self._writer = Writer(self._database.writing.begin)
+        self._clock = clock
         self._exchanges = Exchanges(clock, draw_key)
 
     @asynccontextmanager
@@ -58,6 +61,8 @@ class SqlStore:
             try:
                 with storage_failures("be opened"):
                     await migrations.upgrade(self._database.writing)
+                    async with self._database.writing.begin() as connection:
+                        await claims.forget_old(connection, self._clock())
                 async with self._writer.running():
                     yield
             finally:
@@ -123,10 +128,40 @@ class SqlStore:
             raise NotFound("No such stream.")
         return stored_message(row)
 
+    async def exchange(self, user_id: str, stream_id: str) -> Exchange:
+        question = messages.alias()
+        question_id = (
+            select(func.max(question.c.id))
+            .where(
+                question.c.session_id == messages.c.session_id,
+                question.c.id < messages.c.id,
+                question.c.role == "user",
+            )
+            .scalar_subquery()
+        )
+        async with self._reading() as connection:
+            row = (
+                await connection.execute(
+                    select(sessions.c.id, sessions.c.key, question_id, messages.c.id)
+                    .join(sessions, sessions.c.id == messages.c.session_id)
+                    .where(messages.c.stream_id == stream_id, messages.c.user_id == user_id)
+                )
+            ).first()
+        if row is None:
+            raise NotFound("No such stream.")
+        return Exchange(*row)
+
     async def begin(self, exchange: NewExchange) -> Exchange:
         if exchange.session_id is not None:
             _check_id(exchange.session_id)
         return await self._writer.do(self._exchanges.begin, exchange)
+
+    async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
+        async with self._reading() as connection:
+            return await claims.claimed_stream(connection, user_id, key, self._clock())
+
+    async def secret(self, name: str) -> bytes:
+        return await self._writer.do(SECRET, (name, self._clock()))
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:
         await self._writer.do(replies.CHECKPOINT, checkpoints)

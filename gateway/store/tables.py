@@ -1,12 +1,13 @@
 """The tables; what changes here needs a migration, and a test says so.
 
-Ids are never used twice. Large columns stand last, so that SQLite reads the others without them.
+Ids are never used twice. Large columns stand last, so that SQLite reads the others without them; only what a
+migration added comes after them.
 """
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, MetaData, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from gateway.store.columns import RowId, StorableText, UtcTime
@@ -84,6 +85,10 @@ class MessageRow(Kept, table=True):
     tool_calls: list[dict[str, Any]] | None = Field(
         default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
     )
+    tool_call_seqs: list[int] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
+    last_seq: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class IdempotencyKeyRow(Kept, table=True):
@@ -100,7 +105,18 @@ class IdempotencyKeyRow(Kept, table=True):
     created_at: datetime = Field(sa_type=UtcTime, index=True)
 
 
+class SecretRow(Kept, table=True):
+    """What all processes on this database share. The one table without a user_id: it holds nobody's words."""
+
+    __tablename__ = "secrets"
+
+    name: str = Field(sa_type=StorableText, primary_key=True)
+    value: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
 metadata = Kept.metadata
 sessions = metadata.tables["sessions"]
 messages = metadata.tables["messages"]
 idempotency_keys = metadata.tables["idempotency_keys"]
+secrets = metadata.tables["secrets"]

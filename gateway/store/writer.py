@@ -31,7 +31,8 @@ class Write(Generic[P, R]):
     """One kind of change.
 
     apply: makes the changes for all waiting payloads of this kind and gives one outcome for each, in their
-    order; a RequestRejected among them is raised to its caller alone. What it raises fails them all.
+    order; a RequestRejected among them is raised to its caller alone. Where it raises, nothing is changed and
+    each payload is tried once more, alone.
     rank: kinds of lower rank are applied first; within a kind the order is that of the callers.
     needs_caller: not made when its caller has gone before it was begun.
     """
@@ -116,16 +117,17 @@ class Writer:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
         return [job for job in group if not (job.write.needs_caller and job.outcome.done())]
 
-    async def _write(self, jobs: list[_Job]) -> None:
+    async def _write(self, jobs: list[_Job], *, again: bool = False) -> None:
         try:
             outcomes = await self._commit(jobs)
         except _AWAY as exc:
             log.warning("The database did not take %d changes: %s", len(jobs), exc)
             _fail(jobs, exc)
         except Exception as exc:
-            if len(jobs) > 1:
+            if not again:
+                # One of them is at fault, or another process took what was free at the first look.
                 for job in jobs:
-                    await self._write([job])
+                    await self._write([job], again=True)
             else:
                 log.exception("The database refused a change")
                 _fail(jobs, exc)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -21,6 +22,9 @@ from gateway.web.messages import MessageStream, WholeMessage
 from gateway.web.openapi import describe, docs_router
 from gateway.web.problems import MEDIA_TYPE, problem, problem_headers, send_problem
 from gateway.web.sessions import sessions_router, streams_router
+from gateway.web.streams import ResumeStream
+
+STREAM_PATHS = ("/messages/stream", "/api/chatbot/messages/stream")
 
 
 def create_app(
@@ -43,12 +47,10 @@ def create_app(
     api.add_exception_handler(HTTPException, _tell_http_error)
 
     stream = MessageStream(gateway, Lam())
-    ahead: dict[str, App] = {
-        "/messages/stream": stream,
-        "/api/chatbot/messages/stream": stream,
-        "/api/chatbot/messages": WholeMessage(gateway),
-    }
-    app: App = OpenModeGuard(_Ahead(ahead, api), allow_open=allow_open, origins=cors_origins)
+    ahead: dict[str, App] = dict.fromkeys(STREAM_PATHS, stream)
+    ahead["/api/chatbot/messages"] = WholeMessage(gateway)
+    resume = partial(ResumeStream, gateway, Lam())
+    app: App = OpenModeGuard(_Ahead(ahead, resume, api), allow_open=allow_open, origins=cors_origins)
     if cors_origins:
         app = CORSMiddleware(
             app,
@@ -93,20 +95,28 @@ class _Living:
 
 
 class _Ahead:
-    """Sends the POSTs that stream straight to their endpoints: FastAPI would wrap each send twice."""
+    """Sends what streams straight to its endpoint: FastAPI would wrap each send twice."""
 
-    def __init__(self, endpoints: dict[str, App], rest: App) -> None:
+    def __init__(self, endpoints: dict[str, App], resume: Callable[[str], App], rest: App) -> None:
         self._endpoints = endpoints
+        self._resume = resume
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
-        if endpoint is None:
+        if scope["type"] != "http":
             await self._rest(scope, receive, send)
-        elif scope["method"] == "POST":
+            return
+        path, method = scope["path"], scope["method"]
+        endpoint = self._endpoints.get(path)
+        folder, _, name = path.rpartition("/")
+        if endpoint is not None and method == "POST":
             await endpoint(scope, receive, send)
-        else:
+        elif endpoint is not None:
             await send_problem(send, MethodNotAllowed("Only POST is answered here."))
+        elif method == "GET" and folder in STREAM_PATHS:
+            await self._resume(name)(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
 
 
 async def _tell_gateway_error(_: Request, error: Exception) -> JSONResponse:

@@ -5,17 +5,22 @@ This is the token path: no task and no timer per token; all that is new goes out
 
 import asyncio
 import logging
+import random
 from collections.abc import Iterator, Sequence
 
 from gateway.contract.dialect import Encoder
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
 from gateway.contract.journal import START, JournalReader, Position
-from gateway.dialects.frame import PING, with_id
+from gateway.core.replays import Placed
+from gateway.dialects.frame import PING, retry_frame, with_id
 from gateway.web.asgi import Connection, Send
 
 log = logging.getLogger("sluice.web")
 
 MAX_WRITE_BYTES = 16 * 1024
+RETRY_MS = (500, 3000)
+"""When readers shall come back after a shutdown: not all at once."""
+
 _MAX_MERGED_CHARS = 4 * 1024
 _TERMINAL = (Finished, Cancelled, Failed)
 
@@ -24,6 +29,9 @@ HEADERS = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Pulse:
@@ -96,12 +104,17 @@ class EventStream:
         self._over = loop.create_future()
         self._last: bytes | None = None
 
-    async def serve(self, reader: JournalReader, send: Send, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    async def serve(
+        self, reader: JournalReader, send: Send, headers: Headers, before: Sequence[Placed] = ()
+    ) -> None:
         """Answer the request with the stream; returns when it was told to its end or its client is gone.
 
-        reader: opened with our `hear`.
+        reader: opened with our `hear`. before: what is told first, each with the position behind it.
         """
         await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+        for event, position in before:
+            body = self._placed_frame(event, position)
+            await send({"type": "http.response.body", "body": body, "more_body": True})
         self._reader = reader
         self._pulse.watch(self)
         self._connection.watch(self)
@@ -124,7 +137,7 @@ class EventStream:
             events = reader.take()
             if events:
                 self._write(events)
-            elif reader.closed:
+            elif reader.at_end:
                 # The log broke off without an end. So does the response, and the client knows.
                 self._connection.abort()
         except Exception:
@@ -148,9 +161,23 @@ class EventStream:
     def connection_writable(self) -> None:
         self.hear()
 
+    async def serve_replay(self, send: Send, headers: Headers, told: Sequence[Placed]) -> None:
+        """Answer with what is told here, whose last is the reply's end."""
+        await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+        for event, position in told:
+            body = self._placed_frame(event, position)
+            await send({"type": "http.response.body", "body": body, "more_body": event is not told[-1][0]})
+
     def _write(self, events: Sequence[ReaderEvent]) -> None:
-        writes = self._writes(events)
-        if isinstance(events[-1], _TERMINAL):
+        last = events[-1]
+        if self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
+            # Its reader comes back, here or to our successor, and hears the end from there.
+            writes = [*self._writes(events[:-1]), retry_frame(random.randint(*RETRY_MS))]
+            over = True
+        else:
+            writes = self._writes(events)
+            over = isinstance(last, _TERMINAL)
+        if over:
             self._last = writes.pop() if writes else b""
             self._over.set_result(None)
         for body in writes:
@@ -196,11 +223,18 @@ class EventStream:
         if texts:
             yield Delta("".join(texts)), len(texts)
 
+    def _placed_frame(self, event: ReaderEvent, position: Position) -> bytes:
+        self._seq, self._chars = position.seq, position.chars
+        return self._encoded(event)
+
     def _frame(self, event: ReaderEvent, count: int) -> bytes:
         """The bytes for an event that stands for `count` entries of the journal; empty if there are none."""
         self._seq += count
         if isinstance(event, Delta):
             self._chars += len(event.text)
+        return self._encoded(event)
+
+    def _encoded(self, event: ReaderEvent) -> bytes:
         frames = self._encoder.frames(event)
         if self._with_ids and frames:
             # An event of several frames is remembered only when its last one has arrived.

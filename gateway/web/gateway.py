@@ -8,6 +8,8 @@ from gateway.contract.transport import Health
 from gateway.core.conversations import Conversations
 from gateway.core.pacing import Pace
 from gateway.core.runs import Runs
+from gateway.core.session_news import SessionNews
+from gateway.core.tickets import Tickets
 from gateway.web.event_stream import Pulse
 
 LOCAL_USER = "local"
@@ -33,6 +35,8 @@ class Gateway:
     store: MessageStore
     modes: Modes
     pulse: Pulse
+    tickets: Tickets
+    news: SessionNews
     pace: Pace
     max_content_chars: int
     max_body_bytes: int

@@ -1,19 +1,24 @@
 """Messages: ask and read the reply as a stream, ask and wait for the whole of it, stop it."""
 
+import hashlib
 from typing import Any
 
+import msgspec
+
 from gateway.contract.dialect import Dialect
-from gateway.contract.errors import GatewayError, NotFound
-from gateway.contract.events import Started
+from gateway.contract.errors import BadRequest, GatewayError, NotFound, error_of
+from gateway.contract.store import IdempotencyClaim
 from gateway.core.conversations import Question
 from gateway.core.followers import Follower
 from gateway.core.pacing import Pace
 from gateway.web.asgi import Connection, Receive, Scope, Send, connection_of, header, read_body
 from gateway.web.bodies import MessageBody, check_content_length, parse
-from gateway.web.event_stream import EventStream
 from gateway.web.gateway import LOCAL_USER, Gateway
 from gateway.web.problems import send_json, send_problem
+from gateway.web.streams import follow
 from gateway.web.views import message_json
+
+MAX_KEY_CHARS = 255
 
 
 class MessageStream:
@@ -26,19 +31,16 @@ class MessageStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         try:
-            body = parse(await read_body(receive, gateway.max_body_bytes), MessageBody)
-            resumable = body.resumable or header(scope, b"sluice-resumable") == "1"
-            run = await gateway.conversations.ask(
-                question_of(body, gateway, gateway.pace, resumable=resumable)
+            raw = await read_body(receive, gateway.max_body_bytes)
+            body = parse(raw, MessageBody)
+            claim = claim_of(scope, raw)
+            resumable = body.resumable or claim is not None or header(scope, b"sluice-resumable") == "1"
+            stream_id = await gateway.conversations.ask(
+                question_of(body, gateway, gateway.pace, claim, resumable=resumable)
             )
+            await follow(gateway, scope, send, self._dialect, stream_id, LOCAL_USER, with_ids=resumable)
         except GatewayError as error:
             await send_problem(send, error)
-            return
-        stream = EventStream(
-            connection_of(scope), self._dialect.encoder(), gateway.pulse, with_ids=run.resumable
-        )
-        with gateway.runs.reading(run, stream.hear) as reader:
-            await stream.serve(reader, send, [(b"sluice-stream-id", run.stream_id.encode())])
 
 
 class WholeMessage:
@@ -50,30 +52,44 @@ class WholeMessage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         try:
-            body = parse(await read_body(receive, gateway.max_body_bytes), MessageBody)
-            run = await gateway.conversations.ask(question_of(body, gateway, None, resumable=False))
-            with gateway.runs.following(run) as follower:
-                started = await _follow_to_end(follower, connection_of(scope))
-            if started is None:
+            raw = await read_body(receive, gateway.max_body_bytes)
+            claim = claim_of(scope, raw)
+            question = question_of(parse(raw, MessageBody), gateway, None, claim, resumable=claim is not None)
+            stream_id = await gateway.conversations.ask(question)
+            if not await self._ended(stream_id, connection_of(scope)):
                 return  # The client is gone: nobody would hear the answer.
-            await run.ended.wait()
-            told = await self._exchange(started)
+            reply = await gateway.store.reply(LOCAL_USER, stream_id)
+            told = {"user_message": await self._question(stream_id), "assistant_message": message_json(reply)}
         except GatewayError as error:
             await send_problem(send, error)
             return
-        failure = None if run.outcome is None else run.outcome.error
-        if failure is not None:
-            await send_problem(send, failure, **told)
+        if reply.error is not None:
+            await send_problem(send, error_of(reply.error.code, reply.error.message), **told)
         else:
             await send_json(send, 200, told)
 
-    async def _exchange(self, started: Started) -> dict[str, Any]:
+    async def _ended(self, stream_id: str, connection: Connection) -> bool:
+        """Return True when the reply has ended, or False when the client has gone before that."""
+        try:
+            run = self._gateway.runs.find(stream_id, LOCAL_USER)
+        except NotFound:
+            return True  # It was asked with a key that was used long ago.
+        with self._gateway.runs.following(run) as follower:
+            client = _Client(follower)
+            connection.watch(client)
+            try:
+                while await follower.read() is not None:
+                    pass
+            finally:
+                connection.watch(None)
+        return not client.gone
+
+    async def _question(self, stream_id: str) -> dict[str, Any]:
         store = self._gateway.store
-        questions = await store.messages(
-            LOCAL_USER, started.session_id, after=started.user_message_id - 1, limit=1
-        )
-        reply = await store.reply(LOCAL_USER, started.stream_id)
-        return {"user_message": message_json(questions[0]), "assistant_message": message_json(reply)}
+        exchange = await store.exchange(LOCAL_USER, stream_id)
+        before = exchange.user_message_id - 1
+        (question,) = await store.messages(LOCAL_USER, exchange.session_id, after=before, limit=1)
+        return message_json(question)
 
 
 async def stop(gateway: Gateway, stream_id: str) -> dict[str, Any]:
@@ -86,7 +102,14 @@ async def stop(gateway: Gateway, stream_id: str) -> dict[str, Any]:
     return {"stream_id": stream_id, "status": outcome.status, "reason": outcome.reason}
 
 
-def question_of(body: MessageBody, gateway: Gateway, pace: Pace | None, *, resumable: bool) -> Question:
+def question_of(
+    body: MessageBody,
+    gateway: Gateway,
+    pace: Pace | None,
+    claim: IdempotencyClaim | None,
+    *,
+    resumable: bool,
+) -> Question:
     """What the body asks; Unprocessable if its content is too long."""
     check_content_length(body.content, gateway.max_content_chars)
     return Question(
@@ -98,20 +121,19 @@ def question_of(body: MessageBody, gateway: Gateway, pace: Pace | None, *, resum
         sampling=body.sampling(),
         resumable=resumable,
         pace=pace,
+        idempotency=claim,
     )
 
 
-async def _follow_to_end(follower: Follower, connection: Connection) -> Started | None:
-    """Read a reply to its end and give its beginning; None if the client went away first."""
-    started: Started | None = None
-    client = _Client(follower)
-    connection.watch(client)
-    try:
-        while (events := await follower.read()) is not None:
-            started = next((event for event in events if isinstance(event, Started)), started)
-    finally:
-        connection.watch(None)
-    return None if client.gone else started
+def claim_of(scope: Scope, body: bytes) -> IdempotencyClaim | None:
+    """The request's Idempotency-Key with what it stands for: endpoint and body, however that is spaced."""
+    key = header(scope, b"idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_CHARS:
+        raise BadRequest(f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} characters.")
+    canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
+    return IdempotencyClaim(key, hashlib.sha256(scope["path"].encode() + b"\n" + canonical).hexdigest())
 
 
 class _Client:

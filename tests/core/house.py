@@ -11,9 +11,11 @@ from pathlib import Path
 from gateway.contract.events import ReaderEvent
 from gateway.contract.store import MessageStore
 from gateway.contract.transport import Transport
+from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits, Question
 from gateway.core.runs import Run, Runs
 from gateway.core.selector import Selector
+from gateway.core.session_news import SessionNews
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
 from transports.scripted import Script, ScriptedTransport
@@ -33,10 +35,11 @@ class House:
     journal: MemoryJournal
     store: MessageStore
     transport: ScriptedTransport
+    checkpoints: Checkpoints
 
     async def ask(self, content: str, session_id: int | None = None, **more: object) -> Run:
         question = Question(USER, content, session_id=session_id, **more)  # type: ignore[arg-type]
-        return await self.conversations.ask(question)
+        return self.runs.find(await self.conversations.ask(question), USER)
 
     async def answer(self, content: str, session_id: int | None = None, **more: object) -> list[ReaderEvent]:
         """Ask and read to the end."""
@@ -56,6 +59,7 @@ async def house(
     *,
     store: Callable[[SqlStore], MessageStore] = lambda store: store,
     grace_s: float = 30,
+    ttl_s: float = 0,
     limits: Limits | None = None,
     sleep: Callable[[float], Awaitable[None]] = no_pause,
 ) -> AsyncIterator[House]:
@@ -64,16 +68,20 @@ async def house(
     sql = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}")
     kept = store(sql)
     journal = MemoryJournal()
-    runs = Runs(journal, grace_s=grace_s)
+    runs = Runs(journal, grace_s=grace_s, ttl_s=ttl_s)
+    checkpoints = Checkpoints(kept)
     numbers = itertools.count(1)
     conversations = Conversations(
         kept,
         runs,
         Selector(transports, "scripted"),
         limits or Limits(deadline_s=5),
+        checkpoints,
+        SessionNews(),
+        resume_url=lambda stream_id, _: f"/{stream_id}",
         new_id=lambda: f"{next(numbers):032x}",
         clock=time.monotonic,
         sleep=sleep,
     )
     async with asyncio.timeout(10), sql.running(), transport.running(), runs.running():
-        yield House(conversations, runs, journal, kept, transport)
+        yield House(conversations, runs, journal, kept, transport, checkpoints)

@@ -8,7 +8,7 @@ from gateway.contract.errors import TimedOut
 from gateway.contract.events import Delta, Done, Progress, ReaderEvent, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.core.replies import Reply, generate, merge_deltas
-from gateway.journals.memory import MemoryLog
+from gateway.journals.memory import MemoryJournal, MemoryLog
 from transports.scripted import ScriptedTransport, Step, tokens, whole
 
 
@@ -24,7 +24,7 @@ def request(deadline_s: float = 5) -> ChatRequest:
 
 async def generated(*steps: Step, deadline_s: float = 5) -> tuple[Reply, MemoryLog, list[object]]:
     transport = ScriptedTransport(lambda _: steps)
-    reply, log = ticking_reply(), MemoryLog()
+    reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
     rest = await generate(transport, request(deadline_s), reply, log)
     return reply, log, list(rest)
 
@@ -99,6 +99,6 @@ async def test_a_reply_past_its_deadline_times_out_and_frees_the_transport() -> 
     transport = ScriptedTransport(lambda _: [[Delta("a")]])
     reply = ticking_reply()
     with pytest.raises(TimedOut, match=r"longer than 0\.05 s"):
-        await generate(transport, request(deadline_s=0.05), reply, MemoryLog())
+        await generate(transport, request(deadline_s=0.05), reply, MemoryJournal().open("0" * 32))
     assert reply.text == "a"
     assert transport.open_requests == []

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
-from gateway.contract.store import Exchange, FinalReply, MessageStore, NewExchange
+from gateway.contract.store import Exchange, FinalReply, MessageStore, NewExchange, StoredMessage
 
 
 def question(session_id: int | None = None, **said: Any) -> NewExchange:
@@ -28,3 +28,9 @@ async def ask(store: MessageStore, content: str, reply: str, session_id: int | N
     exchange = await store.begin(question(session_id, content=content))
     assert await store.finish(answer(exchange, reply))
     return exchange
+
+
+async def both(store: MessageStore, session_id: int) -> tuple[StoredMessage, StoredMessage]:
+    """The question and the reply of a session that has one of each."""
+    asked, replied = await store.messages("local", session_id)
+    return asked, replied

@@ -18,6 +18,10 @@ class StoreRig(Protocol):
         """A new store on the same database, as after a restart; each of its changes has a later time."""
         ...
 
+    def later(self, by: timedelta) -> None:
+        """Let that much time pass for its stores."""
+        ...
+
 
 class SqliteRig:
     def __init__(self, folder: Path) -> None:
@@ -28,6 +32,9 @@ class SqliteRig:
     def store(self) -> SqlStore:
         return SqlStore(self.url, clock=self._clock)
 
+    def later(self, by: timedelta) -> None:
+        self._clock.now += by
+
 
 STORE_RIGS: list[Callable[[Path], StoreRig]] = [SqliteRig]
 
@@ -36,8 +43,8 @@ class TickingClock:
     """A second later at every look."""
 
     def __init__(self) -> None:
-        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
 
     def __call__(self) -> datetime:
-        self._now += timedelta(seconds=1)
-        return self._now
+        self.now += timedelta(seconds=1)
+        return self.now

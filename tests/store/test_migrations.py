@@ -3,6 +3,8 @@
 import asyncio
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,21 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect
 
 from gateway.contract.errors import StorageFailed
+from gateway.contract.events import ToolCall
 from gateway.store.migrations import HEAD
 from gateway.store.tables import metadata
 from tests.store.rigs import SqliteRig
+
+
+@contextmanager
+def migrating(rig: SqliteRig) -> Iterator[tuple[Connection, Config]]:
+    """A connection, and what makes Alembic's commands work on it."""
+    engine = create_engine(f"sqlite:///{rig.file}")
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "gateway.store:migrations")
+        yield connection, config
+    engine.dispose()
 
 
 @pytest.fixture
@@ -42,7 +56,7 @@ async def test_a_migrated_table_counts_up_like_the_declared_one(rig: SqliteRig) 
     made = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
     connection.close()
 
-    assert all("AUTOINCREMENT" in made[table] for table in metadata.tables)
+    assert all("AUTOINCREMENT" in made[name] for name, table in metadata.tables.items() if "id" in table.c)
 
 
 def test_head_is_the_last_revision() -> None:
@@ -53,18 +67,32 @@ def test_head_is_the_last_revision() -> None:
 
 
 async def test_every_migration_can_be_taken_back(rig: SqliteRig) -> None:
-    config = Config()
-    config.set_main_option("script_location", "gateway.store:migrations")
-
-    def down(connection: Connection) -> None:
-        config.attributes["connection"] = connection
+    with migrating(rig) as (connection, config):
         command.downgrade(config, "base")
-
-    engine = create_engine(f"sqlite:///{rig.file}")
-    with engine.begin() as connection:
-        down(connection)
         assert inspect(connection).get_table_names() == ["alembic_version"]
-    engine.dispose()
+
+
+async def test_a_database_of_the_first_version_keeps_its_messages(tmp_path: Path) -> None:
+    rig = SqliteRig(tmp_path)
+    with migrating(rig) as (connection, config):
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO sessions VALUES (1, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO messages (uuid, user_id, session_id, role, status, created_at, content, tool_calls) "
+            """VALUES ('u2', 'local', 1, 'assistant', 'complete', '2026-01-01', 'hello', """
+            """'[{"id": "c1", "name": "f", "arguments": ""}]')"""
+        )
+
+    async with asyncio.timeout(5), (store := rig.store()).running():
+        (kept,) = await store.messages("local", 1)
+        assert (kept.content, kept.tool_calls, kept.tool_call_seqs) == (
+            "hello",
+            (ToolCall("c1", "f", ""),),
+            (),
+        )
+        assert kept.last_seq is None
 
 
 async def test_a_database_of_a_newer_sluice_is_left_alone(rig: SqliteRig) -> None:

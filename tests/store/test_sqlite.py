@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -190,5 +191,16 @@ async def test_a_session_key_that_is_taken_is_drawn_again(rig: SqliteRig) -> Non
     assert keys == ["local-a", "local-c", "local-b", "local-d", "local-e"]
 
 
-def test_every_table_says_whose_its_rows_are() -> None:
-    assert all("user_id" in table.c for table in metadata.sorted_tables)
+async def test_keys_that_are_too_old_are_gone_after_a_start(rig: SqliteRig) -> None:
+    async with asyncio.timeout(5):
+        async with (store := rig.store()).running():
+            exchange = await store.begin(question(idempotency=IdempotencyClaim("k", "f")))
+        rig.later(timedelta(hours=24))
+        async with (store := rig.store()).running():
+            assert len(await store.messages("local", exchange.session_id)) == 2
+    with closing(sqlite3.connect(rig.file)) as connection:
+        assert connection.execute("SELECT count(*) FROM idempotency_keys").fetchone() == (0,)
+
+
+def test_every_table_but_the_secrets_says_whose_its_rows_are() -> None:
+    assert [name for name, table in metadata.tables.items() if "user_id" not in table.c] == ["secrets"]

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.contract.errors import NotFound, StorageFailed
+from gateway.contract.errors import Conflict, NotFound, StorageFailed
 from gateway.store.writer import MAX_GROUP, MAX_WAITING, Write, Writer
 
 AWAY = OperationalError("UPDATE", {}, Exception("database is locked"))
@@ -116,6 +116,22 @@ async def test_what_cannot_be_written_fails_alone(
     assert [outcomes[0], type(outcomes[1]), outcomes[2]] == [0, StorageFailed, 4]
     assert ledger.kept == [[0], [2]]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_what_another_process_took_meanwhile_is_seen_at_a_second_look(
+    ledger: Ledger, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = [IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))]
+
+    async def apply(_: AsyncConnection, numbers: Sequence[int]) -> list[int | Conflict]:
+        if taken:
+            raise taken.pop()
+        return [Conflict("It is taken.")] * len(numbers)
+
+    with pytest.raises(Conflict):
+        await writer.do(Write[int, int](apply, rank=0), 1)
+
+    assert not caplog.records
 
 
 async def test_a_database_that_is_away_fails_the_group_once_and_the_writer_goes_on(

@@ -11,15 +11,17 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTT_ERR_SUCCESS, ConnectFlags, MQTTMessage
+from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTT_ERR_SUCCESS, ConnectFlags
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.contract.errors import Overloaded, TooLarge
+from gateway.contract.errors import Overloaded, ProtocolViolation, TooLarge
 from transports.mqtt.frames import DEFAULT_MAX_PAYLOAD
 from transports.mqtt.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
+from transports.mqtt.packets import PacketSplitter, decode_publish, encode_puback, is_quick
+from transports.mqtt.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +63,10 @@ async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = Non
 class _Connection(aiomqtt.Client):
     """One connection, used once.
 
-    Its hooks replace aiomqtt's: a message goes straight from the reader to the handler, without a queue and
-    a task (half the cost, and nothing acknowledged can wait unhandled), and a publish learns the PUBACK's
-    reason, which aiomqtt drops. That holds for aiomqtt 2.5 and is why it is pinned below 3.
+    aiomqtt and paho connect, subscribe, publish and keep alive. What costs them most is done here instead:
+    one read and one write for all packets of a loop turn, and messages that go straight to the handler. A
+    publish learns the PUBACK's reason, which aiomqtt drops. The hooks that need this are private, and the
+    reason why aiomqtt is pinned below 3.
     """
 
     def __init__(
@@ -84,12 +87,13 @@ class _Connection(aiomqtt.Client):
             max_inflight_messages=IN_FLIGHT,
             max_queued_outgoing_messages=WAITING,
             tls_context=tls,
-            # Without it Nagle and delayed acknowledgements hold a burst to 1,149 messages a second.
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         self._handler: MessageHandler = link.dispatch
         self._mqtt_5 = mqtt_5
         self._unanswered: dict[int, Future[Receipt]] = {}
+        self._wire: Wire
+        self._packets = PacketSplitter()
+        self._waits_for_room = False
 
     def send(self, topic: str, payload: bytes, retain: bool, envelope: Envelope | None) -> Future[Receipt]:
         properties = _properties(envelope) if envelope and self._mqtt_5 else None
@@ -123,12 +127,74 @@ class _Connection(aiomqtt.Client):
         client._max_inflight_messages = min(IN_FLIGHT, broker_takes)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
-    def _on_message(self, client: PahoClient, userdata: Any, message: MQTTMessage) -> None:
+    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        # Without it Nagle and delayed acknowledgements hold a burst to 1,149 messages a second.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wire = client._sock = Wire(sock)
+        super()._on_socket_open(client, userdata, sock)
+        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
+
+    def _on_socket_close(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        if self._waits_for_room:
+            self._loop.remove_writer(sock.fileno())
+        super()._on_socket_close(client, userdata, sock)
+
+    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        if self._connected.done():
+            self._loop.call_soon(self._flush)
+        else:  # aiomqtt connects in a thread
+            self._loop.call_soon_threadsafe(self._flush)
+
+    def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        pass
+
+    def _read(self) -> None:
+        """Take what has arrived: messages to the handler, everything else to paho."""
+        acknowledgements = bytearray()
         try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            return  # nobody we know; an exception would end the reader
-        self._handler(topic, bytes(message.payload), message.retain)
+            for packet in self._packets.feed(self._wire.receive()):
+                if is_quick(packet):
+                    publish = decode_publish(packet, self._mqtt_5)
+                    self._handler(publish.topic, publish.payload, publish.retained)
+                    if publish.packet_id:
+                        acknowledgements += encode_puback(publish.packet_id)
+                else:
+                    self._wire.pass_on(packet)
+                    self._client.loop_read()
+                    if self._wire.closed:
+                        return
+            if acknowledgements:
+                self._wire.acknowledge(acknowledgements)
+                self._send_waiting()
+        except (OSError, ProtocolViolation) as exc:
+            self._lose(exc)
+        except Exception as exc:
+            log.exception("the MQTT library does not understand the broker")
+            self._lose(exc)
+
+    def _flush(self) -> None:
+        """Send everything that waits: once a loop turn, and again when a full socket has room."""
+        try:
+            self._client.loop_write()
+            self._send_waiting()
+        except OSError as exc:
+            self._lose(exc)
+
+    def _send_waiting(self) -> None:
+        stuck = not self._wire.flush() or self._client.want_write()
+        if stuck == self._waits_for_room:
+            return
+        self._waits_for_room = stuck
+        if stuck:
+            self._loop.add_writer(self._wire.fileno(), self._flush)
+        else:
+            self._loop.remove_writer(self._wire.fileno())
+
+    def _lose(self, why: Exception) -> None:
+        self._client._sock_close()
+        over = self._disconnected if self._connected.done() else self._connected
+        if not over.done():
+            over.set_exception(aiomqtt.MqttError(str(why)))
 
     def _on_publish(
         self, client: PahoClient, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.contract.errors import StorageFailed
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 async def upgrade(engine: AsyncEngine) -> None:

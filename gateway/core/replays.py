@@ -1,0 +1,89 @@
+"""A reply told again from the store: for readers who come back when its journal is gone."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from gateway.contract.errors import Interrupted, error_of
+from gateway.contract.events import (
+    Cancelled,
+    Delta,
+    Ending,
+    Failed,
+    Finished,
+    ReaderEvent,
+    Reason,
+    Reasoning,
+    Started,
+    Terminal,
+)
+from gateway.contract.journal import Position
+from gateway.contract.store import Exchange, StoredMessage
+
+LOST_SEQ = 999_999_999_999
+"""The number of a terminal event whose own was lost in a crash: larger than any that was given."""
+
+Placed = tuple[ReaderEvent, Position]
+
+
+def replay(message: StoredMessage, exchange: Exchange, after: Position) -> Sequence[Placed]:
+    """Everything after this position up to the reply's end, each with the position behind it.
+
+    Empty if the end itself had been read. A reader who is ahead of what a crash has left gets only the end,
+    whose `full_content` is the truth. Reasoning is told to readers from the start only, since its place is
+    not kept.
+    """
+    last = Position(message.last_seq or LOST_SEQ, len(message.content))
+    if after.seq >= last.seq:
+        return []
+    told: list[Placed] = []
+    seq = max(after.seq, 1)
+    if after.seq == 0:
+        told.append((started_of(message, exchange), Position(seq, 0)))
+        if message.reasoning:
+            told.append((Reasoning(message.reasoning), Position(seq, 0)))
+    rest = message.content[after.chars :]
+    if rest:
+        told.append((Delta(rest), Position(seq, last.chars)))
+    for call, call_seq in zip(message.tool_calls, message.tool_call_seqs, strict=False):
+        if call_seq > after.seq:
+            told.append((call, Position(call_seq, last.chars)))
+    told.append((terminal_of(message), last))
+    return told
+
+
+def started_of(message: StoredMessage, exchange: Exchange, resume_url: str | None = None) -> Started:
+    return Started(
+        stream_id=message.stream_id or "",
+        session_id=exchange.session_id,
+        session_key=exchange.session_key,
+        user_message_id=exchange.user_message_id,
+        assistant_message_id=exchange.assistant_message_id,
+        mode=message.mode or "",
+        delivery=message.delivery or "token",
+        resume_url=resume_url,
+    )
+
+
+def terminal_of(message: StoredMessage) -> Terminal:
+    """How a stored reply ended; one that nobody ended was interrupted."""
+    usage = message.usage
+    ending = Ending(
+        assistant_message_id=message.id,
+        full_content=message.content,
+        mode=message.mode or "",
+        delivery=message.delivery or "token",
+        model=message.model,
+        usage=usage,
+        ttft_ms=message.ttft_ms,
+        tokens_per_s=None if usage is None else usage.tokens_per_s,
+    )
+    reason = cast(Reason, message.reason or "interrupted")
+    if message.status == "complete":
+        return Finished(reason, ending)
+    if message.status == "cancelled":
+        return Cancelled(reason, ending)
+    error = message.error
+    if error is None:
+        interrupted = Interrupted("The gateway ended before the reply did; this is what was kept of it.")
+        return Failed(reason, interrupted.code, str(interrupted), interrupted.retryable, ending)
+    return Failed(reason, error.code, error.message, error_of(error.code, error.message).retryable, ending)

@@ -1,0 +1,76 @@
+"""What happens in a session, for every tab that has it open: questions, replies that begin and that end."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gateway.contract.events import Reason, Status
+
+MAX_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    message_id: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    stream_id: str
+    assistant_message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    stream_id: str
+    assistant_message_id: int
+    status: Status
+    reason: Reason
+
+
+News = QuestionAsked | ReplyStarted | ReplyEnded
+
+
+class Listener:
+    """What a tab has not heard yet. behind: it was too slow, and some of it is lost."""
+
+    def __init__(self) -> None:
+        self._news: asyncio.Queue[News] = asyncio.Queue(MAX_WAITING)
+        self.behind = False
+
+    async def next(self) -> News:
+        return await self._news.get()
+
+    def hear(self, news: News) -> None:
+        try:
+            self._news.put_nowait(news)
+        except asyncio.QueueFull:
+            self.behind = True
+
+
+class SessionNews:
+    def __init__(self) -> None:
+        self._listeners: dict[int, set[Listener]] = {}
+
+    def __len__(self) -> int:
+        """How many tabs listen."""
+        return sum(map(len, self._listeners.values()))
+
+    @contextmanager
+    def listening(self, session_id: int) -> Iterator[Listener]:
+        """Hear what happens in a session from now on."""
+        listener = Listener()
+        self._listeners.setdefault(session_id, set()).add(listener)
+        try:
+            yield listener
+        finally:
+            listeners = self._listeners[session_id]
+            listeners.discard(listener)
+            if not listeners:
+                del self._listeners[session_id]
+
+    def tell(self, session_id: int, news: News) -> None:
+        for listener in self._listeners.get(session_id, ()):
+            listener.hear(news)

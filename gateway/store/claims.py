@@ -1,0 +1,78 @@
+"""Idempotency keys: each is good for one exchange of its user, for as long as it lives."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.store import ClaimedStream, Exchange, NewExchange
+from gateway.store.columns import storable
+from gateway.store.tables import idempotency_keys, messages
+
+KEY_LIFE = timedelta(hours=24)
+
+_SELECT_USED = select(idempotency_keys.c.user_id, idempotency_keys.c.key).where(
+    tuple_(idempotency_keys.c.user_id, idempotency_keys.c.key).in_(bindparam("claims", expanding=True))
+)
+_INSERT = insert(idempotency_keys)
+_DELETE_OLD = delete(idempotency_keys).where(idempotency_keys.c.created_at <= bindparam("long_ago"))
+
+
+async def forget_old(connection: AsyncConnection, now: datetime) -> None:
+    """Delete the keys that no longer count, so that they can be claimed again."""
+    await connection.execute(_DELETE_OLD, {"long_ago": now - KEY_LIFE})
+
+
+async def used(
+    connection: AsyncConnection, wanted: Sequence[NewExchange], now: datetime
+) -> set[tuple[str, str]]:
+    """Of the keys that are wanted, those that were used before, each with its user."""
+    claims = [
+        (storable(exchange.user_id), storable(exchange.idempotency.key))
+        for exchange in wanted
+        if exchange.idempotency is not None
+    ]
+    if not claims:
+        return set()
+    await forget_old(connection, now)
+    rows = await connection.execute(_SELECT_USED, {"claims": claims})
+    return {(row.user_id, row.key) for row in rows}
+
+
+async def claim(
+    connection: AsyncConnection, accepted: Sequence[NewExchange], begun: Sequence[Exchange], now: datetime
+) -> None:
+    """Keep what each key is used for; the database refuses one that another process took meanwhile."""
+    rows: list[dict[str, Any]] = [
+        {
+            "user_id": exchange.user_id,
+            "key": exchange.idempotency.key,
+            "fingerprint": exchange.idempotency.fingerprint,
+            "message_id": saved.assistant_message_id,
+            "created_at": now,
+        }
+        for exchange, saved in zip(accepted, begun, strict=True)
+        if exchange.idempotency is not None
+    ]
+    if rows:
+        # In one order everywhere, so that two processes never wait for each other.
+        await connection.execute(_INSERT, sorted(rows, key=lambda row: (row["user_id"], row["key"])))
+
+
+async def claimed_stream(
+    connection: AsyncConnection, user_id: str, key: str, now: datetime
+) -> ClaimedStream | None:
+    row = (
+        await connection.execute(
+            select(idempotency_keys.c.fingerprint, messages.c.stream_id)
+            .join(messages, messages.c.id == idempotency_keys.c.message_id)
+            .where(
+                idempotency_keys.c.user_id == user_id,
+                idempotency_keys.c.key == key,
+                idempotency_keys.c.created_at > now - KEY_LIFE,
+            )
+        )
+    ).first()
+    return None if row is None else ClaimedStream(row.fingerprint, row.stream_id)

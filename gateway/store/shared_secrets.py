@@ -1,0 +1,36 @@
+"""Random bytes that every process on one database agrees on, such as what signs its tickets."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.store.tables import secrets as secrets_table
+from gateway.store.writer import Write
+
+SECRET_BYTES = 32
+
+_SELECT = select(secrets_table.c.name, secrets_table.c.value).where(
+    secrets_table.c.name.in_(bindparam("names", expanding=True))
+)
+_INSERT = insert(secrets_table)
+
+
+async def _get_or_create(connection: AsyncConnection, asked: Sequence[tuple[str, datetime]]) -> list[bytes]:
+    names = [name for name, _ in asked]
+    values = {row.name: row.value for row in await connection.execute(_SELECT, {"names": names})}
+    missing = {name: now for name, now in asked if name not in values}
+    if missing:
+        made = {name: secrets.token_bytes(SECRET_BYTES) for name in missing}
+        await connection.execute(
+            _INSERT,
+            [{"name": name, "value": made[name], "created_at": now} for name, now in missing.items()],
+        )
+        values |= made
+    return [values[name] for name in names]
+
+
+# The name, and the moment it is asked for. Where another process makes the same one, the writer looks again.
+SECRET = Write[tuple[str, datetime], bytes](_get_or_create, rank=0)

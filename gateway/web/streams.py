@@ -1,0 +1,110 @@
+"""Following a stream, live or long over: what a POST begins and a GET resumes."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from urllib.parse import parse_qs
+
+from gateway.contract.dialect import Dialect
+from gateway.contract.errors import GatewayError, NotFound
+from gateway.contract.events import Delta
+from gateway.contract.journal import START, Position
+from gateway.core.replays import Placed, replay, started_of
+from gateway.core.runs import Run
+from gateway.web.asgi import Receive, Scope, Send, connection_of, header
+from gateway.web.event_stream import EventStream
+from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.problems import send_problem
+
+
+class ResumeStream:
+    """`GET /messages/stream/{stream_id}`: go on behind `Last-Event-ID`, or `last_event_id` in the query."""
+
+    def __init__(self, gateway: Gateway, dialect: Dialect, stream_id: str) -> None:
+        self._gateway = gateway
+        self._dialect = dialect
+        self._stream_id = stream_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        try:
+            user_id = self._user(query)
+            event_id = header(scope, b"last-event-id")
+            if event_id is None:
+                event_id = query.get("last_event_id", [""])[0]
+            after = Position.parse(event_id) if event_id else START
+            await follow(self._gateway, scope, send, self._dialect, self._stream_id, user_id, after)
+        except GatewayError as error:
+            await send_problem(send, error)
+
+    def _user(self, query: dict[str, list[str]]) -> str:
+        ticket = query.get("ticket")
+        return LOCAL_USER if ticket is None else self._gateway.tickets.user_of(ticket[0], self._stream_id)
+
+
+async def follow(
+    gateway: Gateway,
+    scope: Scope,
+    send: Send,
+    dialect: Dialect,
+    stream_id: str,
+    user_id: str,
+    after: Position = START,
+    *,
+    with_ids: bool = True,
+) -> None:
+    """Answer with the stream's events behind a position; 204 if its end had been read.
+
+    Raises NotFound and BadPosition, and then nothing was answered yet.
+    """
+    stream = EventStream(
+        connection_of(scope), dialect.encoder(), gateway.pulse, with_ids=with_ids, after=after
+    )
+    headers = [(b"sluice-stream-id", stream_id.encode())]
+    with ExitStack() as stack:
+        try:
+            run = gateway.runs.find(stream_id, user_id)
+            reader = stack.enter_context(gateway.runs.reading(run, stream.hear, after.seq))
+        except NotFound:
+            told = await _stored(gateway, stream_id, user_id, after)
+            await (stream.serve_replay(send, headers, told) if told else _send_nothing_left(send))
+            return
+        if after.seq and reader.at_end:
+            await _send_nothing_left(send)
+            return
+        if run.resume_url is not None:
+            headers.append((b"sluice-resume-url", run.resume_url.encode()))
+        await stream.serve(reader, send, headers, await _dropped(gateway, run, after, reader.begins_at))
+
+
+async def _stored(gateway: Gateway, stream_id: str, user_id: str, after: Position) -> Sequence[Placed]:
+    """The rest of a reply that only the store knows."""
+    message = await gateway.store.reply(user_id, stream_id)
+    return replay(message, await gateway.store.exchange(user_id, stream_id), after)
+
+
+async def _dropped(
+    gateway: Gateway, run: Run, after: Position, begins_at: Position | None
+) -> Sequence[Placed]:
+    """What a live reply's journal has dropped behind this position: its text is in the store."""
+    if begins_at is None:
+        return ()
+    message = await gateway.store.reply(run.user_id, run.stream_id)
+    told: list[Placed] = []
+    if after.seq == 0:
+        exchange = await gateway.store.exchange(run.user_id, run.stream_id)
+        told.append((started_of(message, exchange, run.resume_url), Position(1, 0)))
+    text = message.content[after.chars : begins_at.chars]
+    if text:
+        told.append((Delta(text), begins_at))
+    return told
+
+
+async def _send_nothing_left(send: Send) -> None:
+    """204 tells an EventSource to stop coming back."""
+    await send({"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def resume_url(stream_id: str, ticket: str) -> str:
+    """Where an EventSource can read this stream, relative to the gateway."""
+    return f"/messages/stream/{stream_id}?ticket={ticket}"

@@ -1,0 +1,202 @@
+"""docker-compose.yml for real: built, started, asked, hurt, and taken down with all it made."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.brokers import free_port
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(
+        os.environ.get("SLUICE_COMPOSE_TEST") != "1",
+        reason="builds images and starts containers: set SLUICE_COMPOSE_TEST=1 on a machine with Docker",
+    ),
+]
+
+ROOT = Path(__file__).parents[2]
+BUILD_S = 900
+COMMAND_S = 60
+ANSWER_S = 30
+PAUSE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply as its reader saw it. text: the chunks joined."""
+
+    session_id: int
+    text: str
+    done: dict[str, Any]
+
+
+class Unanswered(Exception):
+    """Refused, or ended with an error: a client may ask again."""
+
+
+class Stack:
+    """The services of docker-compose.yml as a project of its own, on a port of its own."""
+
+    def __init__(self, override: Path) -> None:
+        self.port = free_port()
+        self._override = override
+
+    def compose(self, *arguments: str, mode: str = "sse", timeout_s: float = COMMAND_S) -> str:
+        """Run one compose command; its standard output. It fails the test when the command fails."""
+        files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(self._override)]
+        return run(
+            *compose_command(),
+            *files,
+            "-p",
+            f"sluice-test-{self.port}",
+            *arguments,
+            timeout_s=timeout_s,
+            LLM_COMM_MODE=mode,
+            SLUICE_PORT=str(self.port),
+        )
+
+    def serve(self, mode: str) -> None:
+        """Let the gateway serve in this mode; a gateway in another mode is replaced, its data stays."""
+        self.compose("up", "--detach", mode=mode)
+
+    def inspect(self, service: str, what: str) -> str:
+        """A fact about the container of a service, running or not; `what` as docker inspect's --format."""
+        everything = self.compose("ps", "--all", "--quiet", service)
+        return run("docker", "inspect", "--format", what, everything.strip()).strip()
+
+    def answer(self, session_id: int | None = None) -> Answer:
+        """Ask until there is a whole answer, as a client would that is told to try again."""
+        give_up = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                return self._ask(session_id)
+            except (Unanswered, OSError, EOFError) as exc:
+                if time.monotonic() > give_up:
+                    logs = self.compose("logs", "--no-color", "--tail", "20")
+                    raise AssertionError(f"no answer in {ANSWER_S} s\n{logs}") from exc
+            time.sleep(PAUSE_S)  # containers start in their own time, and tell nobody
+
+    def messages(self, session_id: int) -> list[tuple[str, str, str]]:
+        """What the gateway has kept of a session: role, status and content, oldest first."""
+        url = f"http://127.0.0.1:{self.port}/api/chatbot/sessions/{session_id}/messages"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return [(kept["role"], kept["status"], kept["content"]) for kept in json.load(response)]
+
+    def _ask(self, session_id: int | None) -> Answer:
+        question = {"content": "Tell me about the river.", "session_id": session_id}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/messages/stream",
+            json.dumps(question).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as response:  # noqa: S310 - our own http URL
+            frames = [json.loads(line[6:]) for line in response if line.startswith(b"data: ")]
+        if not frames or frames[-1]["type"] != "done":
+            raise Unanswered(frames[-1:])
+        text = "".join(frame["content"] for frame in frames if frame["type"] == "chunk")
+        return Answer(frames[0]["session_id"], text, frames[-1])
+
+
+def compose_command() -> list[str]:
+    """Compose 2 as Docker's own subcommand where it is installed, else docker-compose 1.29."""
+    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    if plugin.returncode == 0:
+        return ["docker", "compose"]
+    assert shutil.which("docker-compose"), "SLUICE_COMPOSE_TEST=1, and there is no docker compose here"
+    return ["docker-compose"]
+
+
+def run(*command: str, timeout_s: float = COMMAND_S, **variables: str) -> str:
+    done = subprocess.run(
+        command,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Built and started; SLUICE_BUILD_NETWORK=host where containers reach no package index by themselves."""
+    build = {"network": os.environ.get("SLUICE_BUILD_NETWORK", "default")}
+    sluice = {"image": "sluice-gateway:test", "build": build}
+    llama = {"image": "sluice-llama:test", "build": build}
+    override = tmp_path_factory.mktemp("compose") / "override.yml"
+    override.write_text(json.dumps({"services": {"gateway": sluice, "worker": sluice, "llama": llama}}))
+    stack = Stack(override)
+    try:
+        stack.compose("up", "--build", "--detach", timeout_s=BUILD_S)
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--remove-orphans", timeout_s=2 * COMMAND_S)
+
+
+@pytest.mark.parametrize("mode", ["sse", "mqtt"])
+def test_what_was_streamed_is_what_the_history_says(stack: Stack, mode: str) -> None:
+    stack.serve(mode)
+    answer = stack.answer()
+    assert answer.done["mode"] == mode
+    assert answer.text
+    assert answer.text == answer.done["full_content"]
+    assert stack.messages(answer.session_id)[-1] == ("assistant", "complete", answer.text)
+
+
+@pytest.mark.parametrize(
+    ("mode", "service"),
+    [("sse", "llama"), ("mqtt", "llama"), ("mqtt", "worker"), ("mqtt", "mosquitto")],
+)
+def test_the_gateway_outlives_a_killed_service_and_finds_it_again(
+    stack: Stack, mode: str, service: str
+) -> None:
+    stack.serve(mode)
+    session_id = stack.answer().session_id
+    since = stack.inspect("gateway", "{{.State.StartedAt}}")
+    stack.compose("kill", "-s", "SIGKILL", service)
+    assert stack.inspect(service, "{{.State.Running}}") == "false"
+    stack.compose("start", service)
+    answer = stack.answer(session_id)
+    assert answer.done["mode"] == mode
+    assert stack.messages(session_id)[-1] == ("assistant", "complete", answer.text)
+    assert stack.inspect("gateway", "{{.State.StartedAt}}") == since
+
+
+def test_a_stopped_gateway_ends_by_itself_and_a_new_one_has_its_messages(stack: Stack) -> None:
+    stack.serve("sse")
+    session_id = stack.answer().session_id
+    before = stack.messages(session_id)
+    stack.compose("stop", "gateway")
+    assert stack.inspect("gateway", "{{.State.ExitCode}}") == "0"
+    stack.compose("rm", "--force", "gateway")
+    stack.serve("sse")
+    stack.answer(session_id)
+    assert stack.messages(session_id)[: len(before)] == before
+
+
+def test_only_this_machine_reaches_the_gateway_and_nobody_else_has_a_port(stack: Stack) -> None:
+    published = {
+        service: json.loads(stack.inspect(service, "{{json .HostConfig.PortBindings}}")) or {}
+        for service in ("gateway", "worker", "llama", "mosquitto")
+    }
+    addresses = [binding["HostIp"] for binding in published.pop("gateway")["8000/tcp"]]
+    assert addresses == ["127.0.0.1"]
+    assert not any(published.values())
+
+
+def test_the_broker_lets_nobody_in_without_a_password(stack: Stack) -> None:
+    with pytest.raises(AssertionError, match=r"(?i)not authori[sz]ed|refused"):
+        stack.compose(
+            "exec", "-T", "mosquitto", "mosquitto_pub", "-t", "sluice/v1/workers/worker-1/status", "-n"
+        )

@@ -1,0 +1,94 @@
+"""MQTT on the wire, as far as speed needs it: bytes into packets, and what a PUBLISH says. Pure."""
+
+from typing import NamedTuple
+
+from gateway.contract.errors import ProtocolViolation
+
+_PUBACK_HEAD = b"\x40\x02"
+
+
+class Publish(NamedTuple):
+    """One message from the broker. packet_id: two bytes to acknowledge QoS 1 with, or none for QoS 0."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    packet_id: bytes
+
+
+class PacketSplitter:
+    """Cuts what one connection receives into packets; one that has not all arrived waits for its rest."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._expected = 0
+
+    def feed(self, received: bytes) -> list[bytes]:
+        """Every packet that is whole now; raises ProtocolViolation for a length that MQTT cannot write."""
+        if self._rest:
+            self._rest += received
+            if len(self._rest) < self._expected:
+                return []
+            received = bytes(self._rest)
+            self._rest.clear()
+        packets = []
+        start = 0
+        while (end := _packet_end(received, start)) <= len(received):
+            packets.append(received[start:end])
+            start = end
+        self._rest += received[start:]
+        self._expected = end - start
+        return packets
+
+
+def is_quick(packet: bytes) -> bool:
+    """Whether it is a PUBLISH with QoS 0 or 1; the handshake of QoS 2 needs a memory."""
+    return packet[0] & 0xF4 == 0x30
+
+
+def decode_publish(packet: bytes, mqtt_5: bool) -> Publish:
+    """Take apart a packet that `is_quick`; raises ProtocolViolation if it ends in the middle of a field.
+
+    MQTT 5 properties are skipped: our payloads are complete without them. Bytes of the topic that are no
+    UTF-8 become U+FFFD, which no name may hold. Source: MQTT 5.0, 3.3.
+    """
+    first = packet[0]
+    _, at = _variable_length(packet, 1)
+    topic_at = at + 2
+    at = topic_at + int.from_bytes(packet[at:topic_at], "big")
+    topic = str(packet[topic_at:at], "utf-8", "replace")
+    packet_id = b""
+    if first & 0x06:
+        packet_id = packet[at : at + 2]
+        at += 2
+    if mqtt_5:
+        skipped, at = _variable_length(packet, at)
+        at += skipped
+    if at > len(packet):
+        raise ProtocolViolation("a PUBLISH ends in the middle of a field")
+    return Publish(topic, packet[at:], bool(first & 1), packet_id)
+
+
+def encode_puback(packet_id: bytes) -> bytes:
+    """The acknowledgement of one QoS 1 message, the same in both versions. Source: MQTT 5.0, 3.4."""
+    return _PUBACK_HEAD + packet_id
+
+
+def _packet_end(received: bytes, start: int) -> int:
+    """Where the packet that begins at `start` ends, as far as that can be told: never too far."""
+    length, body = _variable_length(received, start + 1)
+    return body + length
+
+
+def _variable_length(packet: bytes, at: int) -> tuple[int, int]:
+    """A Variable Byte Integer and the index behind it; cut off, it is 1: one byte more is needed at least."""
+    value = 0
+    for shift in (0, 7, 14, 21):
+        if at >= len(packet):
+            return 1, at
+        byte = packet[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ProtocolViolation("a length takes more than four bytes")
