@@ -39,6 +39,7 @@ class Assembled:
     app: App
     runs: Runs
     modes: Selector
+    gateway: Gateway
 
 
 def assemble(settings: Settings, transports: Mapping[str, Transport] | None = None) -> Assembled:
@@ -111,7 +112,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             yield
 
     app = create_app(gateway, lifespan, allow_open=settings.allow_open, cors_origins=settings.cors_origins)
-    return Assembled(app, runs, selector)
+    return Assembled(app, runs, selector, gateway)
 
 
 def transports_of(settings: Settings) -> dict[str, Transport]:

@@ -143,7 +143,7 @@ class Conversations:
                 question.user_id,
                 make,
                 conclude,
-                session_id=exchange.session_id,
+                exchange=exchange,
                 resume_url=resume_url,
             )
         except Draining:

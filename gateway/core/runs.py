@@ -10,6 +10,7 @@ from typing import Any
 from gateway.contract.errors import Draining, GatewayError, NotFound
 from gateway.contract.events import Reason, Status
 from gateway.contract.journal import Journal, JournalReader, JournalWriter, OnNews
+from gateway.contract.store import Exchange
 from gateway.core.followers import Follower
 
 log = logging.getLogger("sluice.runs")
@@ -41,10 +42,10 @@ class Run:
         "_readers",
         "_task",
         "ended",
+        "exchange",
         "journal",
         "outcome",
         "resume_url",
-        "session_id",
         "stream_id",
         "user_id",
     )
@@ -53,14 +54,14 @@ class Run:
         self,
         stream_id: str,
         user_id: str,
-        session_id: int,
+        exchange: Exchange,
         *,
         resume_url: str | None,
         journal: JournalWriter,
     ) -> None:
         self.stream_id = stream_id
         self.user_id = user_id
-        self.session_id = session_id
+        self.exchange = exchange
         self.resume_url = resume_url
         self.journal = journal
         self.outcome: Outcome | None = None
@@ -147,7 +148,7 @@ class Runs:
         work: Work,
         conclude: Conclusion,
         *,
-        session_id: int,
+        exchange: Exchange,
         resume_url: str | None,
     ) -> Run:
         """Let `work` make the reply in a task of its own.
@@ -160,7 +161,7 @@ class Runs:
         self.refuse_if_draining()
         assert self._tasks is not None, "Runs.start outside of running()"  # noqa: S101 - a bug of assembly
         journal = self._journal.open(stream_id)
-        run = Run(stream_id, user_id, session_id, resume_url=resume_url, journal=journal)
+        run = Run(stream_id, user_id, exchange, resume_url=resume_url, journal=journal)
         self._running[stream_id] = run
         run._task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
         return run
@@ -174,7 +175,7 @@ class Runs:
 
     def of_session(self, session_id: int) -> list[Run]:
         """The runs of a session that are in the making."""
-        return [run for run in self._running.values() if run.session_id == session_id]
+        return [run for run in self._running.values() if run.exchange.session_id == session_id]
 
     @contextmanager
     def following(self, run: Run, after: int = 0) -> Iterator[Follower]:

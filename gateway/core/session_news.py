@@ -1,6 +1,7 @@
 """What happens in a session, for every tab that has it open: questions, replies that begin and that end."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,20 +35,30 @@ News = QuestionAsked | ReplyStarted | ReplyEnded
 
 
 class Listener:
-    """What a tab has not heard yet. behind: it was too slow, and some of it is lost."""
+    """What one tab has not heard yet; closed when the tab is, or when it is too far behind."""
 
     def __init__(self) -> None:
-        self._news: asyncio.Queue[News] = asyncio.Queue(MAX_WAITING)
-        self.behind = False
+        self._waiting: deque[News] = deque()
+        self._news = asyncio.Event()
+        self.closed = False
 
-    async def next(self) -> News:
-        return await self._news.get()
+    async def next(self) -> News | None:
+        """The oldest that was not heard, waiting for one; None when this is closed."""
+        while not self._waiting and not self.closed:
+            self._news.clear()
+            await self._news.wait()
+        return None if self.closed else self._waiting.popleft()
 
     def hear(self, news: News) -> None:
-        try:
-            self._news.put_nowait(news)
-        except asyncio.QueueFull:
-            self.behind = True
+        self._waiting.append(news)
+        if len(self._waiting) > MAX_WAITING:
+            self.close()
+        self._news.set()
+
+    def close(self) -> None:
+        self.closed = True
+        self._waiting.clear()
+        self._news.set()
 
 
 class SessionNews:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -21,10 +20,12 @@ from gateway.web.health import health_router
 from gateway.web.messages import MessageStream, WholeMessage
 from gateway.web.openapi import describe, docs_router
 from gateway.web.problems import MEDIA_TYPE, problem, problem_headers, send_problem
+from gateway.web.session_events import SessionEvents
 from gateway.web.sessions import sessions_router, streams_router
 from gateway.web.streams import ResumeStream
 
 STREAM_PATHS = ("/messages/stream", "/api/chatbot/messages/stream")
+SESSION_PATH = "/api/chatbot/sessions/"
 
 
 def create_app(
@@ -49,8 +50,7 @@ def create_app(
     stream = MessageStream(gateway, Lam())
     ahead: dict[str, App] = dict.fromkeys(STREAM_PATHS, stream)
     ahead["/api/chatbot/messages"] = WholeMessage(gateway)
-    resume = partial(ResumeStream, gateway, Lam())
-    app: App = OpenModeGuard(_Ahead(ahead, resume, api), allow_open=allow_open, origins=cors_origins)
+    app: App = OpenModeGuard(_Ahead(ahead, gateway, api), allow_open=allow_open, origins=cors_origins)
     if cors_origins:
         app = CORSMiddleware(
             app,
@@ -97,9 +97,9 @@ class _Living:
 class _Ahead:
     """Sends what streams straight to its endpoint: FastAPI would wrap each send twice."""
 
-    def __init__(self, endpoints: dict[str, App], resume: Callable[[str], App], rest: App) -> None:
+    def __init__(self, endpoints: dict[str, App], gateway: Gateway, rest: App) -> None:
         self._endpoints = endpoints
-        self._resume = resume
+        self._gateway = gateway
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,7 +114,10 @@ class _Ahead:
         elif endpoint is not None:
             await send_problem(send, MethodNotAllowed("Only POST is answered here."))
         elif method == "GET" and folder in STREAM_PATHS:
-            await self._resume(name)(scope, receive, send)
+            await ResumeStream(self._gateway, Lam(), name)(scope, receive, send)
+        elif method == "GET" and name == "events" and folder.startswith(SESSION_PATH):
+            session = folder.removeprefix(SESSION_PATH)
+            await SessionEvents(self._gateway, session)(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 

@@ -41,7 +41,7 @@ class Pulse:
     """
 
     def __init__(self, ping_s: float, send_timeout_s: float) -> None:
-        self._ping_s = ping_s
+        self.ping_s = ping_s
         self._send_timeout_s = send_timeout_s
         self._streams: set[EventStream] = set()
 
@@ -53,10 +53,10 @@ class Pulse:
         """Beat until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(min(1.0, self._ping_s / 4))
+            await asyncio.sleep(min(1.0, self.ping_s / 4))
             now = loop.time()
             for stream in list(self._streams):
-                stream.beat(silent_since=now - self._ping_s, blocked_since=now - self._send_timeout_s)
+                stream.beat(silent_since=now - self.ping_s, blocked_since=now - self._send_timeout_s)
 
     def watch(self, stream: "EventStream") -> None:
         self._streams.add(stream)

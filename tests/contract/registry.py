@@ -1,7 +1,10 @@
 """Which implementations the contract suites run against: a new one adds a line here."""
 
 from collections.abc import Callable
+from typing import Protocol
 
+from gateway.contract.journal import Journal
+from gateway.journals.memory import MemoryJournal
 from tests.contract.rig_llama import LlamaRig
 from tests.contract.rig_mqtt import MqttStreamingRig, MqttWholeRig
 from tests.contract.rigs import ScriptedRig, TransportRig
@@ -9,3 +12,12 @@ from tests.contract.rigs import ScriptedRig, TransportRig
 RigFactory = Callable[[], TransportRig]
 
 TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig, LlamaRig, MqttStreamingRig, MqttWholeRig]
+
+
+class JournalFactory(Protocol):
+    __name__: str
+
+    def __call__(self, *, max_bytes: int, total_bytes: int) -> Journal: ...
+
+
+JOURNAL_RIGS: list[JournalFactory] = [MemoryJournal]

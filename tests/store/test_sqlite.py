@@ -98,6 +98,18 @@ async def test_a_database_that_refuses_fails_the_callers_and_is_used_again_when_
     assert len(await store.messages("local", exchange.session_id)) == 4
 
 
+async def test_a_reply_s_question_is_found_where_the_ids_of_two_processes_alternate(
+    store: SqlStore, another_program: sqlite3.Connection
+) -> None:
+    begun = {"a": await store.begin(question(stream_id="a")), "b": await store.begin(question(stream_id="b"))}
+    begun["c"] = await store.begin(question(begun["b"].session_id, stream_id="c"))
+    another_program.execute("UPDATE messages SET id = id + 100 WHERE role = 'assistant'")
+
+    for stream_id in ("a", "c"):
+        found = await store.exchange("local", stream_id)
+        assert found.user_message_id == begun[stream_id].user_message_id
+
+
 async def test_nobody_waits_for_a_lock_to_read(store: SqlStore, another_program: sqlite3.Connection) -> None:
     exchange = await ask(store, "q", "a")
     another_program.execute("BEGIN IMMEDIATE")

@@ -17,10 +17,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.contract.errors import Overloaded, ProtocolViolation, TooLarge
+from gateway.contract.errors import Overloaded, TooLarge
 from transports.mqtt.frames import DEFAULT_MAX_PAYLOAD
 from transports.mqtt.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
-from transports.mqtt.packets import PacketSplitter, decode_publish, encode_puback, is_quick
 from transports.mqtt.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -38,6 +37,8 @@ WAITING = 10_000
 
 _NO_SUBSCRIBER = 0x10
 _FAILURE = 0x80
+_SUCCESS = ReasonCode(PacketTypes.PUBACK)
+_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho's own gap
 _CONNECT_5 = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
 
 
@@ -92,8 +93,6 @@ class _Connection(aiomqtt.Client):
         self._mqtt_5 = mqtt_5
         self._unanswered: dict[int, Future[Receipt]] = {}
         self._wire: Wire
-        self._packets = PacketSplitter()
-        self._waits_for_room = False
 
     def send(self, topic: str, payload: bytes, retain: bool, envelope: Envelope | None) -> Future[Receipt]:
         properties = _properties(envelope) if envelope and self._mqtt_5 else None
@@ -128,67 +127,34 @@ class _Connection(aiomqtt.Client):
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        # Without it Nagle and delayed acknowledgements hold a burst to 1,149 messages a second.
+        # Called in the thread that connects, where nothing but the loop's threadsafe call may be used.
+        # Without TCP_NODELAY delayed acknowledgements hold a burst to 1,149 messages a second.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._wire = client._sock = Wire(sock)
+        self._wire = Wire(
+            sock,
+            self._loop,
+            client,
+            mqtt_5=self._mqtt_5,
+            on_message=self._handler,
+            on_taken=self._taken,
+            on_lost=self._lose,
+        )
+        client._sock = self._wire
         super()._on_socket_open(client, userdata, sock)
-        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
-
-    def _on_socket_close(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        if self._waits_for_room:
-            self._loop.remove_writer(sock.fileno())
-        super()._on_socket_close(client, userdata, sock)
+        self._loop.call_soon_threadsafe(self._wire.start)
 
     def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
         if self._connected.done():
-            self._loop.call_soon(self._flush)
-        else:  # aiomqtt connects in a thread
-            self._loop.call_soon_threadsafe(self._flush)
+            self._wire.write_soon()
+        else:
+            self._loop.call_soon_threadsafe(self._wire.write_soon)
 
     def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        pass
+        pass  # the wire knows
 
-    def _read(self) -> None:
-        """Take what has arrived: messages to the handler, everything else to paho."""
-        acknowledgements = bytearray()
-        try:
-            for packet in self._packets.feed(self._wire.receive()):
-                if is_quick(packet):
-                    publish = decode_publish(packet, self._mqtt_5)
-                    self._handler(publish.topic, publish.payload, publish.retained)
-                    if publish.packet_id:
-                        acknowledgements += encode_puback(publish.packet_id)
-                else:
-                    self._wire.pass_on(packet)
-                    self._client.loop_read()
-                    if self._wire.closed:
-                        return
-            if acknowledgements:
-                self._wire.acknowledge(acknowledgements)
-                self._send_waiting()
-        except (OSError, ProtocolViolation) as exc:
-            self._lose(exc)
-        except Exception as exc:
-            log.exception("the MQTT library does not understand the broker")
-            self._lose(exc)
-
-    def _flush(self) -> None:
-        """Send everything that waits: once a loop turn, and again when a full socket has room."""
-        try:
-            self._client.loop_write()
-            self._send_waiting()
-        except OSError as exc:
-            self._lose(exc)
-
-    def _send_waiting(self) -> None:
-        stuck = not self._wire.flush() or self._client.want_write()
-        if stuck == self._waits_for_room:
-            return
-        self._waits_for_room = stuck
-        if stuck:
-            self._loop.add_writer(self._wire.fileno(), self._flush)
-        else:
-            self._loop.remove_writer(self._wire.fileno())
+    def _taken(self, packet_id: int) -> None:
+        if packet_id in self._unanswered:
+            self._client._do_on_publish(packet_id, _SUCCESS, _NO_PROPERTIES)
 
     def _lose(self, why: Exception) -> None:
         self._client._sock_close()

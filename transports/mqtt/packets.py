@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from gateway.contract.errors import ProtocolViolation
 
-_PUBACK_HEAD = b"\x40\x02"
+_PUBACK = b"\x40\x02"
 
 
 class Publish(NamedTuple):
@@ -71,7 +71,17 @@ def decode_publish(packet: bytes, mqtt_5: bool) -> Publish:
 
 def encode_puback(packet_id: bytes) -> bytes:
     """The acknowledgement of one QoS 1 message, the same in both versions. Source: MQTT 5.0, 3.4."""
-    return _PUBACK_HEAD + packet_id
+    return _PUBACK + packet_id
+
+
+def is_plain_puback(packet: bytes) -> bool:
+    """Whether it is the acknowledgement of one message, with nothing to say about it."""
+    return len(packet) == 4 and packet.startswith(_PUBACK)
+
+
+def decode_puback(packet: bytes) -> int:
+    """The packet id in a PUBACK that `is_plain_puback`."""
+    return int.from_bytes(packet[2:], "big")
 
 
 def _packet_end(received: bytes, start: int) -> int:

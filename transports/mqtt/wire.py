@@ -1,32 +1,148 @@
-"""The socket that paho is given: it reads what we pass on, and what it writes leaves with everything else."""
+"""The socket that paho is given: one read for all that has come, one write for all that goes."""
 
+import logging
 import socket
 import ssl
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.contract.errors import ProtocolViolation
+from transports.mqtt.link import MessageHandler
+from transports.mqtt.packets import (
+    PacketSplitter,
+    decode_puback,
+    decode_publish,
+    encode_puback,
+    is_plain_puback,
+    is_quick,
+)
+
+log = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
-"""More than a TLS record holds, so that nothing stays inside the TLS layer, where the loop sees nothing."""
+"""More than a TLS record holds: what stayed behind inside the TLS layer, the loop would not see."""
 FULL_BYTES = 65_536
-ACKNOWLEDGEMENTS_MAX_BYTES = 4 * 65_535
-"""As many as a broker may wait for. Source: MQTT 5.0, 3.1.2.11.3."""
+STUCK_BYTES = FULL_BYTES + 4 * 65_535
+"""Room for as many acknowledgements as a broker may wait for. Source: MQTT 5.0, 3.1.2.11.3."""
+
+ACK_DELAY_S = 0.001
+ACKS_TOGETHER_BYTES = 4 * 8
+"""A send costs more than all the rest of a message, so acknowledgements wait for each other: not long, and
+fewer than any broker waits for before it sends more."""
 
 _DISCONNECT = 0xE0
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class Wire:
-    """`receive`, `acknowledge` and `flush` are ours; the rest is what paho calls on its socket.
+class PacketLibrary(Protocol):
+    """What we need of paho's client, by its own names."""
 
-    Only whole packets wait to be sent, so that ours may stand between paho's.
+    def loop_read(self) -> object:
+        """Read the packet that waits in the wire."""
+        ...
+
+    def loop_write(self) -> object:
+        """Write every packet that is to be sent into the wire, as long as it has room."""
+        ...
+
+    def want_write(self) -> bool:
+        """Whether packets are left to be sent."""
+        ...
+
+
+class Wire:
+    """Messages of QoS 0 and 1 go straight to their handler; every other packet is left to the library.
+
+    `start` and `write_soon` are ours to call; the methods without a docstring are those that paho calls on
+    what it takes for its socket. on_lost is called once, with the reason, when the connection cannot go on;
+    the library closes the wire then. Only whole packets wait to be sent, so that acknowledgements may stand
+    between the library's.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        loop: AbstractEventLoop,
+        library: PacketLibrary,
+        *,
+        mqtt_5: bool,
+        on_message: MessageHandler,
+        on_taken: Callable[[int], None],
+        on_lost: Callable[[Exception], None],
+    ) -> None:
         self._sock = sock
-        self._for_paho = b""
+        self._loop = loop
+        self._library = library
+        self._mqtt_5 = mqtt_5
+        self._on_message = on_message
+        self._on_taken = on_taken
+        self._on_lost = on_lost
+        self._splitter = PacketSplitter()
+        self._for_library = b""
         self._unsent = bytearray()
-        self.closed = False
+        self._write_is_due = False
+        self._waits_for_room = False
+        self._closed = False
 
-    def receive(self) -> bytes:
-        """What has arrived, b"" if nothing has; raises OSError, also when the broker hung up."""
+    def start(self) -> None:
+        """Read from now on."""
+        if not self._closed:
+            self._loop.add_reader(self._sock, self._read)
+
+    def write_soon(self) -> None:
+        """Send all packets of this loop turn at its end."""
+        self._loop.call_soon(self._write)
+
+    def recv(self, size: int) -> bytes:
+        if not self._for_library:
+            raise BlockingIOError
+        data, self._for_library = self._for_library[:size], self._for_library[size:]
+        return data
+
+    def send(self, packet: bytes | bytearray) -> int:
+        is_last = packet[0] == _DISCONNECT
+        if (is_last or len(self._unsent) >= FULL_BYTES) and not self._flush():
+            raise BlockingIOError
+        if is_last:  # the library closes as soon as this is sent
+            return self._sock.send(packet)
+        self._unsent += packet
+        return len(packet)
+
+    def close(self) -> None:
+        self._closed = True
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        self._sock.close()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def _read(self) -> None:
+        """Take what has arrived."""
+        try:
+            for packet in self._splitter.feed(self._receive()):
+                if is_quick(packet):
+                    message = decode_publish(packet, self._mqtt_5)
+                    self._on_message(message.topic, message.payload, message.retained)
+                    if message.packet_id:
+                        self._unsent += encode_puback(message.packet_id)
+                elif is_plain_puback(packet):
+                    self._on_taken(decode_puback(packet))
+                else:
+                    self._for_library = packet
+                    self._library.loop_read()
+                    if self._closed:
+                        return
+            if self._unsent:
+                self._acknowledge()
+        except (OSError, ProtocolViolation) as exc:
+            self._lose(exc)
+        except Exception as exc:
+            log.exception("the MQTT library cannot read what the broker sent")
+            self._lose(exc)
+
+    def _receive(self) -> bytes:
         try:
             received = self._sock.recv(READ_BYTES)
         except _WOULD_BLOCK:
@@ -35,18 +151,38 @@ class Wire:
             raise ConnectionResetError("the broker hung up")
         return received
 
-    def pass_on(self, packet: bytes) -> None:
-        """Let paho read this packet."""
-        self._for_paho = packet
+    def _acknowledge(self) -> None:
+        if len(self._unsent) > STUCK_BYTES:
+            raise BrokenPipeError("the broker reads nothing")
+        if len(self._unsent) >= ACKS_TOGETHER_BYTES:
+            self._send_waiting()
+        elif not self._write_is_due:
+            self._write_is_due = True
+            self._loop.call_later(ACK_DELAY_S, self._write)
 
-    def acknowledge(self, packets: bytes) -> None:
-        """Send these with whatever comes next; raises OSError if the broker has taken none for too long."""
-        if len(self._unsent) > FULL_BYTES + ACKNOWLEDGEMENTS_MAX_BYTES:
-            raise BrokenPipeError("the broker does not read")
-        self._unsent += packets
+    def _write(self) -> None:
+        """Send everything that waits, and come again when there is room for the rest."""
+        self._write_is_due = False
+        if self._closed:
+            return
+        try:
+            self._library.loop_write()
+            if not self._closed:
+                self._send_waiting()
+        except OSError as exc:
+            self._lose(exc)
 
-    def flush(self) -> bool:
-        """Send what waits in one go; False if there was no room for all of it. Raises OSError."""
+    def _send_waiting(self) -> None:
+        waits = not self._flush() or self._library.want_write()
+        if waits == self._waits_for_room:
+            return
+        self._waits_for_room = waits
+        if waits:
+            self._loop.add_writer(self._sock, self._write)
+        else:
+            self._loop.remove_writer(self._sock)
+
+    def _flush(self) -> bool:
         while self._unsent:
             try:
                 sent = self._sock.send(self._unsent)
@@ -55,29 +191,7 @@ class Wire:
             del self._unsent[:sent]
         return True
 
-    def recv(self, size: int) -> bytes:
-        if not self._for_paho:
-            raise BlockingIOError
-        data, self._for_paho = self._for_paho[:size], self._for_paho[size:]
-        return data
-
-    def send(self, packet: bytes) -> int:
-        """All of it, or BlockingIOError."""
-        last = packet[0] == _DISCONNECT
-        if (last or len(self._unsent) >= FULL_BYTES) and not self.flush():
-            raise BlockingIOError
-        if last:  # paho closes as soon as this is sent
-            return self._sock.send(packet)
-        self._unsent += packet
-        return len(packet)
-
-    def close(self) -> None:
-        self.closed = True
-        self._unsent.clear()
-        self._sock.close()
-
-    def fileno(self) -> int:
-        return self._sock.fileno()
-
-    def setblocking(self, flag: bool) -> None:
-        self._sock.setblocking(flag)
+    def _lose(self, why: Exception) -> None:
+        if not self._closed:
+            self._loop.remove_reader(self._sock)
+            self._on_lost(why)

@@ -1,0 +1,83 @@
+"""`GET /api/chatbot/sessions/{id}/events`: what happens in a session, for its other tabs."""
+
+import asyncio
+from typing import Any
+
+from gateway.contract.errors import GatewayError, NotFound
+from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
+from gateway.dialects.frame import PING, data_frame, json_bytes
+from gateway.web.asgi import Receive, Scope, Send, connection_of
+from gateway.web.event_stream import HEADERS
+from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.problems import send_problem
+
+
+class SessionEvents:
+    """Tells first which replies are in the making, then what is new. Listening keeps no reply alive."""
+
+    def __init__(self, gateway: Gateway, session: str) -> None:
+        self._gateway = gateway
+        self._session = session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway = self._gateway
+        try:
+            if not (self._session.isascii() and self._session.isdecimal() and len(self._session) < 19):
+                raise NotFound("No such session.")
+            session = await gateway.store.session(LOCAL_USER, int(self._session))
+        except GatewayError as error:
+            await send_problem(send, error)
+            return
+        connection = connection_of(scope)
+        with gateway.news.listening(session.id) as listener:
+            for run in gateway.runs.of_session(session.id):
+                listener.hear(ReplyStarted(run.stream_id, run.exchange.assistant_message_id))
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            connection.watch(_Client(listener))
+            try:
+                await self._tell(listener, send)
+            finally:
+                connection.watch(None)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _tell(self, listener: Listener, send: Send) -> None:
+        while not listener.closed:
+            body = PING
+            try:
+                async with asyncio.timeout(self._gateway.pulse.ping_s):
+                    news = await listener.next()
+                if news is None:
+                    return
+                body = data_frame(json_bytes(as_json(news)))
+            except TimeoutError:
+                pass
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+class _Client:
+    """Ends the listening when the client goes away."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def connection_lost(self) -> None:
+        self._listener.close()
+
+    def connection_writable(self) -> None:
+        pass
+
+
+def as_json(news: News) -> dict[str, Any]:
+    match news:
+        case QuestionAsked(message_id, content):
+            return {"type": "message", "message_id": message_id, "role": "user", "content": content}
+        case ReplyStarted(stream_id, message_id):
+            return {"type": "reply_started", "stream_id": stream_id, "assistant_message_id": message_id}
+        case ReplyEnded(stream_id, message_id, status, reason):
+            return {
+                "type": "reply_ended",
+                "stream_id": stream_id,
+                "assistant_message_id": message_id,
+                "status": status,
+                "reason": reason,
+            }

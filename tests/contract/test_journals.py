@@ -1,0 +1,188 @@
+"""What every journal promises to the run that writes it and to the readers that follow."""
+
+import pytest
+
+from gateway.contract.errors import NotFound
+from gateway.contract.events import Delta, Ending, Finished, Reasoning
+from gateway.contract.journal import BadPosition, FellBehind, Journal, Position
+from gateway.journals.memory import MemoryJournal
+from tests.contract.registry import JOURNAL_RIGS, JournalFactory
+
+END = Finished("stop", Ending(1, "", "sse", "token", None, None, None, None))
+KIB = "x" * 1024
+
+
+def unheard() -> None:
+    """For readers that are not called."""
+
+
+@pytest.fixture(params=JOURNAL_RIGS, ids=lambda factory: factory.__name__)
+def make_journal(request: pytest.FixtureRequest) -> JournalFactory:
+    factory: JournalFactory = request.param
+    return factory
+
+
+@pytest.fixture
+def journal(make_journal: JournalFactory) -> Journal:
+    return make_journal(max_bytes=8 * 1024, total_bytes=64 * 1024)
+
+
+async def test_a_reader_gets_what_was_and_what_comes_in_order(journal: Journal) -> None:
+    log = journal.open("a")
+    await log.append([Delta("1")])
+    reader = journal.follow("a", unheard)
+    assert reader.take() == [Delta("1")]
+    await log.append([Delta("2"), Delta("3")])
+    await log.append([END])
+    assert reader.take() == [Delta("2"), Delta("3"), END]
+    assert reader.at_end
+    assert reader.take() == []
+
+
+async def test_every_append_calls_every_reader_until_it_leaves(journal: Journal) -> None:
+    log = journal.open("a")
+    calls: list[str] = []
+    one = journal.follow("a", lambda: calls.append("one"))
+    journal.follow("a", lambda: calls.append("two"))
+    await log.append([Delta("1")])
+    one.leave()
+    await log.append([Delta("2")])
+    assert calls == ["one", "two", "two"]
+
+
+async def test_readers_go_at_their_own_pace(journal: Journal) -> None:
+    log = journal.open("a")
+    fast, slow = journal.follow("a", unheard), journal.follow("a", unheard)
+    await log.append([Delta("1")])
+    assert fast.take() == [Delta("1")]
+    await log.append([Delta("2")])
+    assert fast.take() == [Delta("2")]
+    assert slow.take() == [Delta("1"), Delta("2")]
+
+
+async def test_a_reader_begins_behind_any_event(journal: Journal) -> None:
+    log = journal.open("a")
+    await log.append([Delta("1"), Reasoning("2"), Delta("3")])
+    assert log.last_seq == 3
+    for seq in range(4):
+        reader = journal.follow("a", unheard, seq)
+        assert len(reader.take()) == 3 - seq
+        assert reader.begins_at is None
+
+
+async def test_a_position_ahead_of_the_log_is_refused(journal: Journal) -> None:
+    await journal.open("a").append([Delta("1")])
+    with pytest.raises(BadPosition):
+        journal.follow("a", unheard, 2)
+
+
+async def test_a_terminal_event_closes_the_log(journal: Journal) -> None:
+    log = journal.open("a")
+    await log.append([Delta("1"), END])
+    reader = journal.follow("a", unheard, 1)
+    assert not reader.at_end
+    assert reader.take() == [END]
+    assert reader.at_end
+
+
+async def test_a_log_can_close_without_an_end_and_says_so(journal: Journal) -> None:
+    log = journal.open("a")
+    calls: list[int] = []
+    reader = journal.follow("a", lambda: calls.append(1))
+    log.close()
+    assert (calls, reader.at_end) == ([1], True)
+
+
+async def test_two_logs_never_mix(journal: Journal) -> None:
+    one, two = journal.open("a"), journal.open("b")
+    await one.append([Delta("1")])
+    await two.append([Delta("2")])
+    assert journal.follow("a", unheard).take() == [Delta("1")]
+    assert journal.follow("b", unheard).take() == [Delta("2")]
+
+
+async def test_a_forgotten_log_is_not_found_but_its_readers_keep_it(journal: Journal) -> None:
+    log = journal.open("a")
+    await log.append([Delta("1"), END])
+    reader = journal.follow("a", unheard)
+    journal.forget("a")
+    with pytest.raises(NotFound):
+        journal.follow("a", unheard)
+    assert reader.take() == [Delta("1"), END]
+
+
+async def test_nothing_is_dropped_before_the_store_has_it(journal: Journal) -> None:
+    log = journal.open("a")
+    for _ in range(20):
+        await log.append([Delta(KIB)])
+    assert len(journal.follow("a", unheard).take()) == 20
+
+
+async def test_beyond_its_bytes_a_log_drops_what_the_store_has(journal: Journal) -> None:
+    log = journal.open("a")
+    for _ in range(20):
+        await log.append([Delta(KIB)])
+    log.checkpointed(18)
+    reader = journal.follow("a", unheard)
+    begins_at = reader.begins_at
+    assert begins_at is not None
+    assert 10 < begins_at.seq <= 18
+    assert begins_at.chars == begins_at.seq * 1024
+    assert len(reader.take()) == 20 - begins_at.seq
+    assert log.last_seq == 20
+
+
+async def test_only_text_counts_for_the_place_in_the_text(journal: Journal) -> None:
+    log = journal.open("a")
+    await log.append([Reasoning(KIB), *[Delta(KIB)] * 9])
+    log.checkpointed(2)
+    assert journal.follow("a", unheard).begins_at == Position(2, 1024)
+
+
+async def test_a_reader_that_fell_behind_what_is_held_hears_of_it(journal: Journal) -> None:
+    log = journal.open("a")
+    reader = journal.follow("a", unheard)
+    for _ in range(20):
+        await log.append([Delta(KIB)])
+    log.checkpointed(20)
+    with pytest.raises(FellBehind):
+        reader.take()
+
+
+async def test_all_together_are_bounded_by_dropping_ended_logs_first(make_journal: JournalFactory) -> None:
+    journal = make_journal(max_bytes=64 * 1024, total_bytes=20 * 1024)
+    running = journal.open("running")
+    await running.append([Delta(KIB)] * 4)
+    for name in ("old", "new"):
+        log = journal.open(name)
+        await log.append([*[Delta(KIB)] * 8, END])
+        journal.forget(name, after_s=60)
+    assert len(journal.follow("running", unheard).take()) == 4
+    assert len(journal.follow("new", unheard).take()) == 9
+    with pytest.raises(NotFound):
+        journal.follow("old", unheard)
+    journal.forget("new")
+    journal.forget("running")
+
+
+async def test_memory_comes_back_when_logs_are_forgotten() -> None:
+    journal = MemoryJournal()
+    for name in ("a", "b"):
+        await journal.open(name).append([Delta(KIB), END])
+    assert journal.bytes > 2 * 1024
+    journal.forget("a", after_s=60)
+    journal.forget("a")
+    journal.forget("b")
+    assert (journal.bytes, len(journal)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "1", "1-", "-1", "a-b", "1-2-3", "+1-2", "1 -2", "\u0661-\u0662", "1-" + "9" * 13]
+)
+def test_a_malformed_position_is_refused(text: str) -> None:
+    with pytest.raises(BadPosition):
+        Position.parse(text)
+
+
+def test_a_position_reads_what_it_writes() -> None:
+    assert Position.parse(str(Position(12, 345))) == Position(12, 345)

@@ -1,0 +1,387 @@
+"""Readers that drop and come back, many readers of one reply, keys that never make a second one."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.contract.events import Delta, Done, Reasoning, ToolCall
+from gateway.contract.requests import ChatRequest
+from tests.web.gateway_server import STREAM, Served, served
+from transports.scripted import Script, Step, tokens, whole
+
+LOST = "999999999999"
+
+
+@dataclass(frozen=True)
+class Frame:
+    id: str | None
+    told: dict[str, Any]
+
+
+async def frames_of(response: httpx.Response) -> AsyncIterator[Frame]:
+    buffer = b""
+    async for chunk in response.aiter_raw():
+        *whole_frames, buffer = (buffer + chunk).split(b"\n\n")
+        for frame in whole_frames:
+            fields = dict(re.findall(r"^(id|data|retry): (.*)$", frame.decode(), re.MULTILINE))
+            if "data" in fields:
+                yield Frame(fields.get("id"), json.loads(fields["data"]))
+
+
+async def resumed(gateway: Served, stream_id: str, after: str | None = None, **more: Any) -> list[Frame]:
+    headers = {} if after is None else {"last-event-id": after}
+    async with gateway.http.stream("GET", f"{STREAM}/{stream_id}", headers=headers, **more) as response:
+        assert response.status_code == 200, await response.aread()
+        return [frame async for frame in frames_of(response)]
+
+
+def text_of(frames: list[Frame]) -> str:
+    return "".join(frame.told["content"] for frame in frames if frame.told["type"] == "chunk")
+
+
+def says(*steps: Step) -> Script:
+    return lambda _: steps
+
+
+async def test_frames_of_a_resumable_stream_have_ids_and_a_url(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, says([Delta("Hé")], [Reasoning("hm")], [Delta("llo")], [Done("stop")])) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi", "resumable": True}) as response,
+    ):
+        frames = [frame async for frame in frames_of(response)]
+    assert [frame.id for frame in frames] == ["1-0", "2-2", "3-2", "4-5", "5-5"]
+    assert response.headers["sluice-resume-url"] == frames[0].told["resume_url"]
+    assert frames[0].told["resume_url"].startswith(f"{STREAM}/{frames[0].told['stream_id']}?ticket=")
+
+
+async def test_frames_of_other_streams_have_none(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, says(*tokens("x"))) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi"}) as response,
+    ):
+        frames = [frame async for frame in frames_of(response)]
+    assert {frame.id for frame in frames} == {None}
+    assert "resume_url" not in frames[0].told
+    assert "sluice-resume-url" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"json": {"resumable": True}},
+        {"headers": {"sluice-resumable": "1"}},
+        {"headers": {"idempotency-key": "k"}},
+    ],
+)
+async def test_a_dropped_reader_finds_the_reply_going_on(tmp_path: Path, how: dict[str, Any]) -> None:
+    hold = asyncio.Event()
+    script = says([Delta("one ")], hold.wait, [Delta("two")], [Done("stop")])
+    body = {"content": "Hi", **how.get("json", {})}
+    async with served(tmp_path, script) as gateway:
+        async with gateway.http.stream("POST", STREAM, json=body, headers=how.get("headers")) as response:
+            frames = frames_of(response)
+            started, chunk = await anext(frames), await anext(frames)
+        hold.set()
+        rest = await resumed(gateway, started.told["stream_id"], chunk.id)
+        (_, kept) = await gateway.messages()
+    assert chunk.told["content"] + text_of(rest) == kept["content"] == "one two"
+    assert (rest[-1].told["type"], kept["status"]) == ("done", "complete")
+
+
+async def test_every_position_of_an_ended_reply_gives_exactly_the_rest(tmp_path: Path) -> None:
+    steps: list[Step] = [
+        [Reasoning("hm")],
+        [Delta("🙂")],
+        [Delta("é\u2028")],
+        [ToolCall("c", "f", "{}")],
+        [Delta("z")],
+        [Done("tool_calls")],
+    ]
+    async with (
+        served(tmp_path, says(*steps)) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi", "resumable": True}) as response,
+    ):
+        frames = [frame async for frame in frames_of(response)]
+        stream_id = frames[0].told["stream_id"]
+        for number, frame in enumerate(frames[:-1], 1):
+            rest = await resumed(gateway, stream_id, frame.id)
+            assert text_of(rest) == text_of(frames[number:])
+            assert [f.told for f in rest if f.told["type"] != "chunk"] == [
+                f.told for f in frames[number:] if f.told["type"] != "chunk"
+            ]
+        again = await resumed(gateway, stream_id)
+        nothing = await gateway.http.get(
+            f"{STREAM}/{stream_id}", headers={"last-event-id": frames[-1].id or ""}
+        )
+    assert text_of(again) == text_of(frames)
+    assert (nothing.status_code, nothing.content) == (204, b"")
+
+
+@pytest.mark.parametrize("after", [None, "1-0", "2-0", "3-1", "4-3", "5-3", "6-4"])
+async def test_when_only_the_store_knows_it_the_rest_is_the_same(tmp_path: Path, after: str | None) -> None:
+    steps: list[Step] = [
+        [Reasoning("hm")],
+        [Delta("🙂")],
+        [Delta("é\u2028")],
+        [ToolCall("c", "f", "{}")],
+        [Delta("z")],
+        [Done("tool_calls")],
+    ]
+    async with (
+        served(tmp_path, says(*steps), journal_ttl_s=0) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi", "resumable": True}) as response,
+    ):
+        frames = [frame async for frame in frames_of(response)]
+        stream_id = frames[0].told["stream_id"]
+        rest = await resumed(gateway, stream_id, after)
+        chars = 0 if after is None else int(after.split("-")[1])
+        seq = 0 if after is None else int(after.split("-")[0])
+        end = rest[-1].id or ""
+        nothing = await gateway.http.get(f"{STREAM}/{stream_id}", headers={"last-event-id": end})
+    assert text_of(rest) == "🙂é\u2028z"[chars:]
+    assert [frame.told["type"] for frame in rest].count("tool_call") == (seq < 5)
+    assert (rest[0].told["type"] == "metadata") == (after is None)
+    assert (rest[-1].told["type"], rest[-1].told["reason"], end) == ("done", "tool_calls", "7-4")
+    assert nothing.status_code == 204
+
+
+async def test_two_readers_hear_the_same(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    script = says([Delta("one ")], hold.wait, [Delta("two")], [Done("stop")])
+    async with (
+        served(tmp_path, script) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi"}) as response,
+    ):
+        frames = frames_of(response)
+        started = await anext(frames)
+        second = asyncio.ensure_future(resumed(gateway, started.told["stream_id"]))
+        await anext(frames)
+        hold.set()
+        rest = [frame async for frame in frames]
+        other = await second
+    assert text_of(other) == "one two"
+    assert other[-1].told == rest[-1].told
+
+
+async def test_a_stop_ends_every_reader(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, says([Delta("on ")])) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi"}) as response,
+    ):
+        frames = frames_of(response)
+        stream_id = (await anext(frames)).told["stream_id"]
+        second = gateway.http.stream("GET", f"{STREAM}/{stream_id}")
+        async with second as other:
+            others = frames_of(other)
+            assert (await anext(others)).told["type"] == "metadata"
+            await gateway.http.post(f"{STREAM}/{stream_id}/stop")
+            ends = [[f async for f in frames][-1].told, [f async for f in others][-1].told]
+    assert [end["reason"] for end in ends] == ["user_stop", "user_stop"]
+
+
+@pytest.mark.parametrize("event_id", ["x", "1", "1-", "99-0", "-1-0", "1-1-1", "1e3-0"])
+async def test_a_wrong_event_id_is_refused(tmp_path: Path, event_id: str) -> None:
+    async with (
+        served(tmp_path, says([Delta("on ")])) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi"}) as response,
+    ):
+        frames = frames_of(response)
+        stream_id = (await anext(frames)).told["stream_id"]
+        refused = await gateway.http.get(f"{STREAM}/{stream_id}", headers={"last-event-id": event_id})
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_event_id")
+
+
+async def test_the_header_wins_over_the_query(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, says(*tokens("a", "b"))) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi", "resumable": True}) as response,
+    ):
+        frames = [frame async for frame in frames_of(response)]
+        stream_id = frames[0].told["stream_id"]
+        by_query = await resumed(gateway, stream_id, params={"last_event_id": "2-1"})
+        by_both = await resumed(gateway, stream_id, "3-2", params={"last_event_id": "2-1"})
+    assert (text_of(by_query), text_of(by_both)) == ("b", "")
+
+
+async def test_an_unknown_stream_is_not_found(tmp_path: Path) -> None:
+    async with served(tmp_path, says()) as gateway:
+        response = await gateway.http.get(f"{STREAM}/{'0' * 32}")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+async def test_a_ticket_lets_in_and_a_forged_one_does_not(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, says(*tokens("a"))) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "Hi", "resumable": True}) as response,
+    ):
+        frames = [frame async for frame in frames_of(response)]
+        url = frames[0].told["resume_url"]
+        good = await gateway.http.get(url)
+        expiry, user, seal = url.partition("ticket=")[2].split(".")
+        forged = [
+            f"{int(expiry) + 1}.{user}.{seal}",
+            f"{expiry}.{user}x.{seal}",
+            f"{expiry}.{user}.{seal[:-1]}",
+            f"{expiry}.{user}.é",
+            "",
+            "...",
+        ]
+        refused = [
+            await gateway.http.get(url.partition("?")[0], params={"ticket": ticket}) for ticket in forged
+        ]
+        elsewhere = await gateway.http.get(
+            f"{STREAM}/{'0' * 32}", params={"ticket": url.partition("ticket=")[2]}
+        )
+    assert good.status_code == 200
+    assert {(answer.status_code, answer.json()["code"]) for answer in [*refused, elsewhere]} == {
+        (403, "bad_ticket")
+    }
+
+
+async def test_an_expired_ticket_is_refused(tmp_path: Path) -> None:
+    settings = {"reply_deadline_s": 0.001, "journal_ttl_s": 0}
+    async with served(tmp_path, says(), **settings) as gateway:
+        (_, _) = await gateway.events({"content": "Hi"})
+        tickets = gateway.assembled.gateway.tickets
+        ticket = tickets.issue("0" * 32, "local")
+        tickets._now = lambda: float(ticket.partition(".")[0]) + 1
+        response = await gateway.http.get(f"{STREAM}/{'0' * 32}", params={"ticket": ticket})
+    assert (response.status_code, response.json()["detail"]) == (403, "The ticket has expired.")
+
+
+KEY = {"idempotency-key": "once"}
+
+
+async def test_the_same_key_and_body_never_make_a_second_reply(tmp_path: Path) -> None:
+    async with served(tmp_path, says(*tokens("a", "b"))) as gateway:
+        body: dict[str, Any] = {"content": "Hi", "session_id": None}
+        answers = [
+            await gateway.http.post(STREAM, json=body, headers=KEY),
+            await gateway.http.post(
+                STREAM,
+                content=b'{"session_id":null, "content":"Hi"}',
+                headers={**KEY, "content-type": "application/json"},
+            ),
+        ]
+        assert len(gateway.transport.seen_requests) == 1
+        sessions = (await gateway.http.get("/api/chatbot/sessions")).json()
+    assert answers[0].text == answers[1].text
+    assert len(sessions) == 1
+
+
+async def test_two_posts_at_the_same_moment_make_one_reply(tmp_path: Path) -> None:
+    async with served(tmp_path, says(*tokens("a", "b"))) as gateway, asyncio.TaskGroup() as group:
+        posts = [
+            group.create_task(gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY))
+            for _ in range(10)
+        ]
+        answers = [await post for post in posts]
+        assert len(gateway.transport.seen_requests) == 1
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.headers["sluice-stream-id"] for answer in answers}) == 1
+    assert {re.sub("content.*", "", answer.text[-30:]) for answer in answers} == {
+        re.sub("content.*", "", answers[0].text[-30:])
+    }
+
+
+async def test_a_key_survives_a_restart(tmp_path: Path) -> None:
+    async with served(tmp_path, says(*tokens("a", "b"))) as gateway:
+        first = await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
+    async with served(tmp_path, says(*tokens("other"))) as gateway:
+        second = await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
+        twin = await gateway.http.post(STREAM, json={"content": "Ho"}, headers=KEY)
+        assert gateway.transport.seen_requests == []
+    assert first.headers["sluice-stream-id"] == second.headers["sluice-stream-id"]
+    assert '"full_content":"ab"' in second.text
+    assert (twin.status_code, twin.json()["code"]) == (409, "conflict")
+
+
+async def test_the_same_key_with_another_body_or_endpoint_is_a_conflict(tmp_path: Path) -> None:
+    async with served(tmp_path, says(*tokens("a"))) as gateway:
+        await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
+        answers = [
+            await gateway.http.post(STREAM, json={"content": "Ho"}, headers=KEY),
+            await gateway.http.post("/api/chatbot/messages", json={"content": "Hi"}, headers=KEY),
+        ]
+    assert [answer.status_code for answer in answers] == [409, 409]
+
+
+async def test_a_refused_request_uses_no_key(tmp_path: Path) -> None:
+    async with served(tmp_path, says(*tokens("a"))) as gateway:
+        refused = await gateway.http.post(STREAM, json={"content": "Hi", "session_id": 9}, headers=KEY)
+        accepted = await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
+    assert (refused.status_code, accepted.status_code) == (404, 200)
+
+
+async def test_the_non_streaming_twin_repeats_its_answer(tmp_path: Path) -> None:
+    async with served(tmp_path, says(*whole("all"))) as gateway:
+        path = "/api/chatbot/messages"
+        first = await gateway.http.post(path, json={"content": "Hi"}, headers=KEY)
+        second = await gateway.http.post(path, json={"content": "Hi"}, headers=KEY)
+        assert len(gateway.transport.seen_requests) == 1
+    assert first.json() == second.json()
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_an_impossible_key_is_refused(tmp_path: Path, key: str) -> None:
+    async with served(tmp_path, says(*tokens("a"))) as gateway:
+        response = await gateway.http.post(STREAM, json={"content": "Hi"}, headers={"idempotency-key": key})
+    assert response.status_code == 400
+
+
+async def test_a_session_tells_its_other_tabs(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+
+    def script(request: ChatRequest) -> list[Step]:
+        return (
+            [[Delta("a")], hold.wait, [Done("stop")]] if request.turns[-1].content == "one" else tokens("b")
+        )
+
+    async with (
+        served(tmp_path, script) as gateway,
+        gateway.http.stream("POST", STREAM, json={"content": "one"}) as response,
+    ):
+        frames = frames_of(response)
+        first = (await anext(frames)).told
+        async with gateway.http.stream("GET", "/api/chatbot/sessions/1/events") as tab:
+            news = frames_of(tab)
+            heard = [(await anext(news)).told]
+            hold.set()
+            heard.append((await anext(news)).told)
+            second = await gateway.events({"content": "two", "session_id": 1})
+            heard += [(await anext(news)).told for _ in range(3)]
+            gone = len(gateway.assembled.gateway.news)
+    assert (heard[0]["type"], heard[0]["stream_id"]) == ("reply_started", first["stream_id"])
+    assert (heard[1]["type"], heard[1]["status"], heard[1]["reason"]) == ("reply_ended", "complete", "stop")
+    assert (heard[2]["type"], heard[2]["content"]) == ("message", "two")
+    assert [news["type"] for news in heard[3:]] == ["reply_started", "reply_ended"]
+    assert heard[3]["stream_id"] == second[0]["stream_id"]
+    assert gone == 1
+
+
+@pytest.mark.parametrize("session", ["7", "x", "0", "9" * 30, "-1"])
+async def test_the_events_of_no_session_are_not_found(tmp_path: Path, session: str) -> None:
+    async with served(tmp_path, says()) as gateway:
+        response = await gateway.http.get(f"/api/chatbot/sessions/{session}/events")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+async def test_listening_to_a_session_keeps_no_reply_alive(tmp_path: Path) -> None:
+    async with served(tmp_path, says([Delta("on ")])) as gateway:
+        async with gateway.http.stream("POST", STREAM, json={"content": "Hi"}) as response:
+            frames = frames_of(response)
+            await anext(frames)
+            tab = gateway.http.stream("GET", "/api/chatbot/sessions/1/events")
+            listening = await tab.__aenter__()
+        news = frames_of(listening)
+        assert (await anext(news)).told["type"] == "reply_started"
+        ended = (await anext(news)).told
+        await tab.__aexit__(None, None, None)
+    assert (ended["type"], ended["reason"]) == ("reply_ended", "abandoned")
