@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import importlib.util
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
+
+from transports.llama.openmp import openmp_environment
 
 READY_S = 20.0
 END_S = 5.0
@@ -55,23 +58,25 @@ async def llama_server(
 async def llama_process(model: Path, port: int, *arguments: str) -> AsyncIterator["LlamaProcess"]:
     """llama_server() with server.py's own arguments, and with a process that can be killed."""
     program = Path(__file__).with_name("server.py")
-    transport, process = await asyncio.get_running_loop().subprocess_exec(
-        LlamaProcess,
-        sys.executable,
-        "-P",  # the program's folder holds modules of ours, which are nobody's to import from there
-        str(program),
-        str(model),
-        str(port),
-        "--with-parent",
-        *arguments,
-        start_new_session=True,  # a terminal's Ctrl-C is for the parent, which ends the child in order
-    )
-    try:
-        await process.ready()
-        yield process
-    finally:
-        await process.end()
-        transport.close()
+    with openmp_environment() as environment:
+        transport, process = await asyncio.get_running_loop().subprocess_exec(
+            LlamaProcess,
+            sys.executable,
+            "-P",  # the program's folder holds modules of ours, which are nobody's to import from there
+            str(program),
+            str(model),
+            str(port),
+            "--with-parent",
+            *arguments,
+            env={**os.environ, **environment},
+            start_new_session=True,  # a terminal's Ctrl-C is for the parent, which ends the child in order
+        )
+        try:
+            await process.ready()
+            yield process
+        finally:
+            await process.end()
+            transport.close()
 
 
 class LlamaProcess(asyncio.SubprocessProtocol):

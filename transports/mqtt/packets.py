@@ -1,4 +1,4 @@
-"""MQTT on the wire, as far as speed needs it: bytes into packets, and what a PUBLISH says. Pure."""
+"""MQTT packets, as far as speed wants them in our own hands: cut from the stream, PUBLISH and PUBACK. Pure."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ _PUBACK = b"\x40\x02"
 
 
 class Publish(NamedTuple):
-    """One message from the broker. packet_id: two bytes to acknowledge QoS 1 with, or none for QoS 0."""
+    """One message from the broker. packet_id: two bytes to acknowledge QoS 1 with, none for QoS 0."""
 
     topic: str
     payload: bytes
@@ -42,31 +42,30 @@ class PacketSplitter:
 
 
 def is_quick(packet: bytes) -> bool:
-    """Whether it is a PUBLISH with QoS 0 or 1; the handshake of QoS 2 needs a memory."""
+    """Whether it is a PUBLISH of QoS 0 or 1; the handshake of QoS 2 needs a memory."""
     return packet[0] & 0xF4 == 0x30
 
 
 def decode_publish(packet: bytes, mqtt_5: bool) -> Publish:
     """Take apart a packet that `is_quick`; raises ProtocolViolation if it ends in the middle of a field.
 
-    MQTT 5 properties are skipped: our payloads are complete without them. Bytes of the topic that are no
+    MQTT 5 properties are skipped: our payloads are complete without them. Bytes of the topic that are not
     UTF-8 become U+FFFD, which no name may hold. Source: MQTT 5.0, 3.3.
     """
-    first = packet[0]
     _, at = _variable_length(packet, 1)
     topic_at = at + 2
     at = topic_at + int.from_bytes(packet[at:topic_at], "big")
     topic = str(packet[topic_at:at], "utf-8", "replace")
     packet_id = b""
-    if first & 0x06:
+    if packet[0] & 0x02:
         packet_id = packet[at : at + 2]
         at += 2
     if mqtt_5:
-        skipped, at = _variable_length(packet, at)
-        at += skipped
+        length, at = _variable_length(packet, at)
+        at += length
     if at > len(packet):
         raise ProtocolViolation("a PUBLISH ends in the middle of a field")
-    return Publish(topic, packet[at:], bool(first & 1), packet_id)
+    return Publish(topic, packet[at:], bool(packet[0] & 0x01), packet_id)
 
 
 def encode_puback(packet_id: bytes) -> bytes:
@@ -75,23 +74,26 @@ def encode_puback(packet_id: bytes) -> bytes:
 
 
 def is_plain_puback(packet: bytes) -> bool:
-    """Whether it is the acknowledgement of one message, with nothing to say about it."""
+    """Whether it acknowledges one message and has nothing more to say."""
     return len(packet) == 4 and packet.startswith(_PUBACK)
 
 
 def decode_puback(packet: bytes) -> int:
-    """The packet id in a PUBACK that `is_plain_puback`."""
+    """The packet id in a packet that `is_plain_puback`."""
     return int.from_bytes(packet[2:], "big")
 
 
 def _packet_end(received: bytes, start: int) -> int:
-    """Where the packet that begins at `start` ends, as far as that can be told: never too far."""
+    """Where the packet that begins at `start` ends, or the least that must arrive before that can be told."""
     length, body = _variable_length(received, start + 1)
     return body + length
 
 
 def _variable_length(packet: bytes, at: int) -> tuple[int, int]:
-    """A Variable Byte Integer and the index behind it; cut off, it is 1: one byte more is needed at least."""
+    """A Variable Byte Integer and the index behind it. Cut off it counts as 1: there is a byte more at least.
+
+    Raises ProtocolViolation when it takes more than four bytes. Source: MQTT 5.0, 1.5.5.
+    """
     value = 0
     for shift in (0, 7, 14, 21):
         if at >= len(packet):

@@ -20,16 +20,16 @@ from transports.mqtt.packets import (
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 65_536
-"""More than a TLS record holds: what stayed behind inside the TLS layer, the loop would not see."""
+READ_BYTES = 16_384
+"""As much as a TLS record holds: what stayed behind inside the TLS layer, the loop would not see."""
 FULL_BYTES = 65_536
 STUCK_BYTES = FULL_BYTES + 4 * 65_535
 """Room for as many acknowledgements as a broker may wait for. Source: MQTT 5.0, 3.1.2.11.3."""
 
 ACK_DELAY_S = 0.001
 ACKS_TOGETHER_BYTES = 4 * 8
-"""A send costs more than all the rest of a message, so acknowledgements wait for each other: not long, and
-fewer than any broker waits for before it sends more."""
+"""A send costs more than all the rest of a message. So acknowledgements wait for each other, but not until
+a broker would hold back: most go on up to 20 unacknowledged messages and more."""
 
 _DISCONNECT = 0xE0
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -39,25 +39,26 @@ class PacketLibrary(Protocol):
     """What we need of paho's client, by its own names."""
 
     def loop_read(self) -> object:
-        """Read the packet that waits in the wire."""
+        """`recv` one packet."""
         ...
 
     def loop_write(self) -> object:
-        """Write every packet that is to be sent into the wire, as long as it has room."""
+        """`send` every packet that waits, as long as the wire takes them."""
         ...
 
     def want_write(self) -> bool:
-        """Whether packets are left to be sent."""
+        """Whether packets still wait."""
         ...
 
 
 class Wire:
-    """Messages of QoS 0 and 1 go straight to their handler; every other packet is left to the library.
+    """Messages of QoS 0 and 1 go straight to their handler; what else comes is left to the library.
 
-    `start` and `write_soon` are ours to call; the methods without a docstring are those that paho calls on
-    what it takes for its socket. on_lost is called once, with the reason, when the connection cannot go on;
-    the library closes the wire then. Only whole packets wait to be sent, so that acknowledgements may stand
-    between the library's.
+    on_taken: told the packet id of each of our messages that the broker acknowledged without a reason.
+    on_lost: told why the connection cannot go on, and has the library close it.
+
+    `recv`, `send`, `close` and `fileno` are what the library calls on its socket. Only whole packets wait to
+    be sent, so that acknowledgements may stand between the library's.
     """
 
     def __init__(
@@ -81,45 +82,45 @@ class Wire:
         self._splitter = PacketSplitter()
         self._for_library = b""
         self._unsent = bytearray()
-        self._write_is_due = False
+        self._acks_are_due = False
         self._waits_for_room = False
         self._closed = False
 
     def start(self) -> None:
-        """Read from now on."""
+        """Read from now on, in place of whoever read before."""
         if not self._closed:
-            self._loop.add_reader(self._sock, self._read)
+            self._loop.add_reader(self._sock.fileno(), self._read)
 
     def write_soon(self) -> None:
-        """Send all packets of this loop turn at its end."""
+        """Send all packets of this loop turn when it is over."""
         self._loop.call_soon(self._write)
 
-    def recv(self, size: int) -> bytes:
+    def recv(self, buffer_size: int) -> bytes:
         if not self._for_library:
             raise BlockingIOError
-        data, self._for_library = self._for_library[:size], self._for_library[size:]
+        data = self._for_library[:buffer_size]
+        self._for_library = self._for_library[buffer_size:]
         return data
 
-    def send(self, packet: bytes | bytearray) -> int:
-        is_last = packet[0] == _DISCONNECT
+    def send(self, buffer: bytes | bytearray) -> int:
+        is_last = buffer[0] == _DISCONNECT
         if (is_last or len(self._unsent) >= FULL_BYTES) and not self._flush():
             raise BlockingIOError
-        if is_last:  # the library closes as soon as this is sent
-            return self._sock.send(packet)
-        self._unsent += packet
-        return len(packet)
+        if is_last:  # the library closes as soon as this is gone
+            return self._sock.send(buffer)
+        self._unsent += buffer
+        return len(buffer)
 
     def close(self) -> None:
         self._closed = True
-        self._loop.remove_reader(self._sock)
-        self._loop.remove_writer(self._sock)
+        self._loop.remove_reader(self._sock.fileno())
+        self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
 
     def fileno(self) -> int:
         return self._sock.fileno()
 
     def _read(self) -> None:
-        """Take what has arrived."""
         try:
             for packet in self._splitter.feed(self._receive()):
                 if is_quick(packet):
@@ -137,10 +138,10 @@ class Wire:
             if self._unsent:
                 self._acknowledge()
         except (OSError, ProtocolViolation) as exc:
-            self._lose(exc)
+            self._on_lost(exc)
         except Exception as exc:
             log.exception("the MQTT library cannot read what the broker sent")
-            self._lose(exc)
+            self._on_lost(exc)
 
     def _receive(self) -> bytes:
         try:
@@ -153,36 +154,35 @@ class Wire:
 
     def _acknowledge(self) -> None:
         if len(self._unsent) > STUCK_BYTES:
-            raise BrokenPipeError("the broker reads nothing")
+            raise BrokenPipeError("the broker takes no acknowledgements")
         if len(self._unsent) >= ACKS_TOGETHER_BYTES:
             self._send_waiting()
-        elif not self._write_is_due:
-            self._write_is_due = True
+        elif not self._acks_are_due:
+            self._acks_are_due = True
             self._loop.call_later(ACK_DELAY_S, self._write)
 
     def _write(self) -> None:
-        """Send everything that waits, and come again when there is room for the rest."""
-        self._write_is_due = False
-        if self._closed:
-            return
+        self._acks_are_due = False
         try:
             self._library.loop_write()
             if not self._closed:
                 self._send_waiting()
         except OSError as exc:
-            self._lose(exc)
+            self._on_lost(exc)
 
     def _send_waiting(self) -> None:
+        """Send what waits; come again for the rest when there is room."""
         waits = not self._flush() or self._library.want_write()
         if waits == self._waits_for_room:
             return
         self._waits_for_room = waits
         if waits:
-            self._loop.add_writer(self._sock, self._write)
+            self._loop.add_writer(self._sock.fileno(), self._write)
         else:
-            self._loop.remove_writer(self._sock)
+            self._loop.remove_writer(self._sock.fileno())
 
     def _flush(self) -> bool:
+        """Send what waits in one go; False if there was no room for all of it."""
         while self._unsent:
             try:
                 sent = self._sock.send(self._unsent)
@@ -190,8 +190,3 @@ class Wire:
                 return False
             del self._unsent[:sent]
         return True
-
-    def _lose(self, why: Exception) -> None:
-        if not self._closed:
-            self._loop.remove_reader(self._sock)
-            self._on_lost(why)

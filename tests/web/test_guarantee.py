@@ -1,0 +1,355 @@
+"""The guarantee: wherever a reader drops and however often, what it puts together is what the database holds."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.contract.events import Delta, Done, Reasoning, ToolCall, TransportEvent
+from gateway.contract.store import StoredMessage
+from gateway.core.checkpoints import Checkpoints
+from gateway.core.conversations import Conversations, Limits
+from gateway.core.pacing import Pace
+from gateway.core.runs import Run, Runs
+from gateway.core.selector import Selector
+from gateway.core.session_news import SessionNews
+from gateway.core.tickets import Tickets
+from gateway.dialects.lam import Lam
+from gateway.journals.memory import MemoryJournal
+from gateway.store.sql_store import SqlStore
+from gateway.web.asgi import CONNECTION, App, ConnectionWatcher, Message
+from gateway.web.event_stream import Pulse
+from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.messages import MessageStream
+from gateway.web.streams import ResumeStream
+from tests.web.event_source import EventSource
+from transports.scripted import ScriptedTransport, Step
+
+Move = Literal["say", "keep", "come back", "block", "unblock"] | int
+"""What happens next: an event is said, a checkpoint is made, the reader comes back, reads no further, reads on;
+or, a number, its connection is cut after so many more bytes."""
+
+Ending = Literal["end", "stop", "shutdown"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A reply and what happens to its reader.
+
+    in_one_piece: the batches' text arrives whole and is paced. journal_bytes: what the journal holds of what
+    is checkpointed. cuts: after the reply has ended, how many bytes the reader gets each time it comes back.
+    forgotten_after: how many of these find the journal still there.
+    """
+
+    batches: list[list[TransportEvent]]
+    in_one_piece: bool
+    moves: list[Move]
+    ending: Ending
+    journal_bytes: int
+    cuts: list[int]
+    forgotten_after: int
+
+    @property
+    def text(self) -> str:
+        return "".join(event.text for batch in self.batches for event in batch if isinstance(event, Delta))
+
+
+# No NUL: PostgreSQL cannot keep it, so the store keeps U+FFFD.
+CHARACTERS = st.one_of(
+    st.sampled_from(["a", "é", "e\u0301", "👩‍👩‍👧", "🇩🇪", "𝒳", "\r\n", "\r", "\n\n", "\u2028", "\u0085", "\\", '"', "\ufeff"]),
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"),
+)
+TEXTS = st.lists(CHARACTERS, min_size=1, max_size=12).map("".join)
+EVENTS: st.SearchStrategy[TransportEvent] = st.one_of(
+    TEXTS.map(Delta),
+    TEXTS.map(Delta),
+    TEXTS.map(Reasoning),
+    st.just(ToolCall("call", "look", '{"at":"🙂"}')),
+)
+MOVES: st.SearchStrategy[Move] = st.one_of(
+    st.sampled_from(["say", "say", "keep", "come back", "block", "unblock"]), st.integers(0, 400)
+)
+PLANS = st.builds(
+    Plan,
+    batches=st.lists(st.lists(EVENTS, min_size=1, max_size=4), max_size=10),
+    in_one_piece=st.booleans(),
+    moves=st.lists(MOVES, max_size=30),
+    ending=st.sampled_from(["end", "end", "stop", "shutdown"]),
+    journal_bytes=st.sampled_from([0, 200, 1000, 1_000_000]),
+    cuts=st.lists(st.integers(0, 600), max_size=4),
+    forgotten_after=st.integers(0, 5),
+)
+
+
+class Pipe:
+    """One connection of the reader: a Connection that takes `cut_after` bytes (None: all), and ASGI's `send`."""
+
+    def __init__(self, cut_after: int | None = None) -> None:
+        self.cut_after = cut_after
+        self.status = 0
+        self.received = b""
+        self.gone = False
+        self._watcher: ConnectionWatcher | None = None
+        self._readable = asyncio.Event()
+        self._readable.set()
+
+    @property
+    def writable(self) -> bool:
+        return self._readable.is_set()
+
+    def write_chunk(self, body: bytes) -> None:
+        assert body
+        if self.gone:
+            return
+        self.received += body
+        if self.cut_after is not None and len(self.received) >= self.cut_after:
+            self.received = self.received[: self.cut_after]
+            self.abort()
+
+    def abort(self) -> None:
+        if not self.gone:
+            self.gone = True
+            self._readable.set()
+            asyncio.get_running_loop().call_soon(self._lose)
+
+    def watch(self, watcher: ConnectionWatcher | None) -> None:
+        self._watcher = watcher
+        if self.gone:
+            self._lose()
+
+    def block(self) -> None:
+        if not self.gone:
+            self._readable.clear()
+
+    def unblock(self) -> None:
+        if not self.writable:
+            self._readable.set()
+            if self._watcher is not None:
+                self._watcher.connection_writable()
+
+    async def send(self, message: Message) -> None:
+        await self._readable.wait()
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["body"]:
+            self.write_chunk(message["body"])
+
+    def _lose(self) -> None:
+        if self._watcher is not None:
+            self._watcher.connection_lost()
+
+
+class Turnstile:
+    """Lets a reply go on one step at a time."""
+
+    def __init__(self) -> None:
+        self._at_it = asyncio.Event()
+        self._permits = asyncio.Semaphore(0)
+        self._open = False
+
+    async def pass_through(self, _: float = 0) -> None:
+        self._at_it.set()
+        if not self._open:
+            await self._permits.acquire()
+
+    async def let_one_pass(self) -> None:
+        """Return when the reply has come to the next step, or to its end."""
+        await self._at_it.wait()
+        self._at_it.clear()
+        self._permits.release()
+        await self._at_it.wait()
+
+    def open(self) -> None:
+        """The reply has ended, or shall go on by itself."""
+        self._open = True
+        self._at_it.set()
+        self._permits.release()
+
+
+@dataclass
+class Scene:
+    """One reply, the gateway that makes it, and the reader of it."""
+
+    plan: Plan
+    store: SqlStore
+    tasks: asyncio.TaskGroup
+    turnstile: Turnstile = field(default_factory=Turnstile)
+    reader: EventSource = field(default_factory=EventSource)
+    pipe: Pipe = field(default_factory=Pipe)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.journal = MemoryJournal(max_bytes=plan.journal_bytes)
+        self.runs = Runs(self.journal, grace_s=30, ttl_s=600)
+        self.checkpoints = Checkpoints(self.store)
+        self.stream_id = uuid4().hex
+        news = SessionNews()
+        modes = Selector({"scripted": ScriptedTransport(lambda _: self.steps())}, "scripted")
+        self.gateway = Gateway(
+            conversations=Conversations(
+                self.store,
+                self.runs,
+                modes,
+                Limits(),
+                self.checkpoints,
+                news,
+                resume_url=lambda stream_id, _: f"/{stream_id}",
+                new_id=lambda: self.stream_id,
+                clock=time.monotonic,
+                sleep=self.turnstile.pass_through,
+            ),
+            runs=self.runs,
+            store=self.store,
+            modes=modes,
+            pulse=Pulse(ping_s=15, send_timeout_s=20),
+            tickets=Tickets(b"secret", 600, time.time),
+            news=news,
+            pace=Pace(size=3),
+            max_content_chars=100,
+            max_body_bytes=1000,
+            version="1",
+        )
+
+    def steps(self) -> Iterator[Step]:
+        plan = self.plan
+        if plan.in_one_piece:
+            yield self.turnstile.pass_through
+            told = [event for batch in plan.batches for event in batch if not isinstance(event, Delta)]
+            text = [Delta(plan.text)] if plan.text else []
+            yield [*told[:1], *text, *told[1:], Done("stop", granularity="message")]
+        for batch in plan.batches:
+            yield self.turnstile.pass_through
+            yield batch
+        yield self.turnstile.pass_through
+        yield [Done("stop")]
+
+    async def ask(self) -> Run:
+        """Connect with a POST and return when the reply has begun."""
+        self.connect(MessageStream(self.gateway, Lam()), "POST")
+        await self.turnstile._at_it.wait()
+        run = self.runs.find(self.stream_id, LOCAL_USER)
+        self.tasks.create_task(self._open_at_end(run))
+        return run
+
+    def come_back(self, cut_after: int | None = None) -> asyncio.Task[None]:
+        self.reader.take(self.pipe.received)
+        self.pipe = Pipe(cut_after)
+        return self.connect(ResumeStream(self.gateway, Lam(), self.stream_id), "GET")
+
+    def connect(self, app: App, method: str) -> asyncio.Task[None]:
+        last_id = self.reader.last_id
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": "/messages/stream",
+            "query_string": b"",
+            "headers": [] if last_id is None else [(b"last-event-id", last_id.encode())],
+            "extensions": {CONNECTION: self.pipe},
+        }
+        return self.tasks.create_task(_call(app, scope, self.pipe))
+
+    async def play(self, run: Run) -> None:
+        """Every move of the plan, while the reply is made."""
+        for move in self.plan.moves:
+            if move == "say":
+                await self.turnstile.let_one_pass()
+            elif move == "keep":
+                await self.checkpoints.keep_all()
+            elif move == "come back":
+                self.pipe.abort()
+                self.come_back()
+            elif move == "block":
+                self.pipe.block()
+            elif move == "unblock":
+                self.pipe.unblock()
+            else:
+                self.pipe.cut_after = len(self.pipe.received) + move
+        match self.plan.ending:
+            case "end":
+                self.turnstile.open()
+            case "stop":
+                await self.runs.stop(self.stream_id, LOCAL_USER)
+            case "shutdown":
+                await self.runs.drain(0, asyncio.Event())
+        await run.ended.wait()
+
+    async def read_to_the_end(self) -> None:
+        """Come back until the end is heard, cut off as the plan says."""
+        self.pipe.unblock()
+        for number, cut in enumerate(self.plan.cuts):
+            if number == self.plan.forgotten_after:
+                self.journal.forget(self.stream_id)
+            await self.come_back(cut)
+        for _ in range(3):
+            await self.come_back()
+            self.reader.take(self.pipe.received)
+            if self.reader.ended:
+                return
+        raise AssertionError(f"no end: {self.reader}")
+
+    async def _open_at_end(self, run: Run) -> None:
+        await run.ended.wait()
+        self.turnstile.open()
+
+
+async def _call(app: App, scope: dict[str, Any], pipe: Pipe) -> None:
+    body = json.dumps({"content": "Hi", "resumable": True}).encode()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    await app(scope, receive, pipe.send)
+
+
+async def _act(store: SqlStore, plan: Plan) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        scene = Scene(plan, store, tasks)
+        async with scene.runs.running():
+            run = await scene.ask()
+            await scene.play(run)
+            await scene.read_to_the_end()
+            again = scene.come_back()
+            await again
+    _check(scene, await store.reply(LOCAL_USER, scene.stream_id))
+    assert scene.pipe.status == 204
+
+
+def _check(scene: Scene, kept: StoredMessage) -> None:
+    reader, plan = scene.reader, scene.plan
+    assert reader.text == kept.content
+    assert [end["full_content"] for end in reader.ends] == [kept.content]
+    assert reader.tool_calls == [call.arguments for call in kept.tool_calls]
+    assert reader.seqs == sorted(set(reader.seqs))
+    if plan.ending == "end":
+        assert (kept.status, kept.content) == ("complete", plan.text)
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[BlockingPortal]:
+    with start_blocking_portal() as portal:
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def store(portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStore]:
+    """One database for all examples, each of which adds a reply."""
+    folder: Path = tmp_path_factory.mktemp("guarantee")
+    store = SqlStore(f"sqlite+aiosqlite:///{folder / 'sluice.db'}")
+    with portal.wrap_async_context_manager(store.running()):
+        yield store
+
+
+@settings(max_examples=300, deadline=None)
+@given(plan=PLANS)
+def test_nothing_is_lost_and_nothing_comes_twice(portal: BlockingPortal, store: SqlStore, plan: Plan) -> None:
+    portal.call(_act, store, plan)
