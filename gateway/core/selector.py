@@ -20,6 +20,10 @@ class Selector:
         self, transports: Mapping[str, Transport], mode: str, *, refuse_unknown_models: bool = False
     ) -> None:
         self._transports = transports
+        # Asked for every request, and a runtime check of a Protocol is slow.
+        self._admitting = {
+            name: transport for name, transport in transports.items() if isinstance(transport, AdmitsRequests)
+        }
         self._refuse_unknown_models = refuse_unknown_models
         self.mode = mode
 
@@ -28,9 +32,8 @@ class Selector:
         transport = self._transports[self.mode]
         if self._refuse_unknown_models and model is not None and model not in self.models():
             raise Unprocessable(f"No model is called {model!r} here.", {"model": "unknown"})
-        if isinstance(transport, AdmitsRequests):
-            return transport, transport.admit(model)
-        return transport, transport.info
+        admitting = self._admitting.get(self.mode)
+        return transport, transport.info if admitting is None else admitting.admit(model)
 
     def models(self) -> tuple[str, ...]:
         """What can be asked for in the current mode, the default first."""

@@ -84,15 +84,12 @@ class MemoryLog:
 
     async def append(self, events: Sequence[ReaderEvent]) -> None:
         self.events.extend(events)
-        size = 0
-        for event in events:
-            size += _size(event)
+        size = sum(map(_size, events)) if len(events) > 1 else _size(events[0])
         self.bytes += size
         self._journal.bytes += size
         if isinstance(events[-1], _TERMINAL):
             self.closed = True
-        for on_news in tuple(self.listeners):
-            on_news()
+        self._tell()
 
     def checkpointed(self, seq: int) -> None:
         self._safe_seq = seq
@@ -103,8 +100,16 @@ class MemoryLog:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            for on_news in tuple(self.listeners):
-                on_news()
+            self._tell()
+
+    def _tell(self) -> None:
+        # A copy, since who is told may leave; one listener, the common case, needs none.
+        listeners = self.listeners
+        if len(listeners) == 1:
+            listeners[0]()
+            return
+        for on_news in tuple(listeners):
+            on_news()
 
     def drop_to(self, max_bytes: int) -> None:
         """Drop the oldest events whose text is in the store, until no more than `max_bytes` are left."""

@@ -170,6 +170,13 @@ class EventStream:
 
     def _write(self, events: Sequence[ReaderEvent]) -> None:
         last = events[-1]
+        if isinstance(last, Delta) and len(events) == 1:
+            # The token path: one event, one frame, one write.
+            frame = self._frame(last, 1)
+            if frame:
+                self._connection.write_chunk(frame)
+            self._written_at = self._time()
+            return
         if self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
             # Its reader comes back, here or to our successor, and hears the end from there.
             writes = [*self._writes(events[:-1]), retry_frame(random.randint(*RETRY_MS))]
@@ -186,9 +193,6 @@ class EventStream:
 
     def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:
         """The events' frames, gathered into as few writes as MAX_WRITE_BYTES allows."""
-        if len(events) == 1:
-            frame = self._frame(events[0], 1)
-            return [frame] if frame else []
         writes: list[bytes] = []
         gathered: list[bytes] = []
         size = 0

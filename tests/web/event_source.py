@@ -43,4 +43,6 @@ class EventSource:
 
 def _fields(frame: bytes) -> list[tuple[str, str]]:
     lines = [line.decode() for line in frame.split(b"\n")]
-    return [(name, value) for name, colon, value in (line.partition(": ") for line in lines) if name and colon]
+    return [
+        (name, value) for name, colon, value in (line.partition(": ") for line in lines) if name and colon
+    ]

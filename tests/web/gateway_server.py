@@ -54,12 +54,16 @@ async def unified_events(response: httpx.Response) -> AsyncIterator[dict[str, An
 
 @asynccontextmanager
 async def served(
-    tmp_path: Path, script: Script, within_s: float = 15, **settings: Any
+    tmp_path: Path,
+    script: Script,
+    within_s: float = 15,
+    kind: type[ScriptedTransport] = ScriptedTransport,
+    **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A gateway in mode sse whose transport follows `script`."""
+    """A gateway in mode sse whose transport, of this kind, follows `script`."""
     settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}")
     chosen = Settings(_env_file=None, llm_comm_mode="sse", host="127.0.0.1", port=0, **settings)
-    transport = ScriptedTransport(script, name="sse")
+    transport = kind(script, name="sse")
     transports: dict[str, Transport] = {"sse": transport}
     assembled = assemble(chosen, transports)
     listening = asyncio.Event()

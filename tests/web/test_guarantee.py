@@ -66,7 +66,24 @@ class Plan:
 
 # No NUL: PostgreSQL cannot keep it, so the store keeps U+FFFD.
 CHARACTERS = st.one_of(
-    st.sampled_from(["a", "é", "e\u0301", "👩‍👩‍👧", "🇩🇪", "𝒳", "\r\n", "\r", "\n\n", "\u2028", "\u0085", "\\", '"', "\ufeff"]),
+    st.sampled_from(
+        [
+            "a",
+            "é",
+            "e\u0301",
+            "👩‍👩‍👧",
+            "🇩🇪",
+            "𝒳",
+            "\r\n",
+            "\r",
+            "\n\n",
+            "\u2028",
+            "\u0085",
+            "\\",
+            '"',
+            "\ufeff",
+        ]
+    ),
     st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"),
 )
 TEXTS = st.lists(CHARACTERS, min_size=1, max_size=12).map("".join)

@@ -11,7 +11,7 @@ from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, 
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import TransportInfo
 from tests.web.gateway_server import STREAM, served, unified_events
-from transports.scripted import Script, Step, tokens, whole
+from transports.scripted import Script, ScriptedTransport, Step, tokens, whole
 
 PATHS = ["/messages/stream", "/api/chatbot/messages/stream"]
 
@@ -134,14 +134,13 @@ async def test_what_the_model_server_refuses_is_not_retryable(tmp_path: Path) ->
     assert (error["code"], error["retryable"]) == ("model_refused", False)
 
 
-async def test_a_transport_that_cannot_start_is_an_http_error_and_keeps_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def admit(model: str | None) -> TransportInfo:
+class NobodyThere(ScriptedTransport):
+    def admit(self, model: str | None) -> TransportInfo:
         raise NoWorker("No worker is ready.", retry_after_s=5)
 
-    async with served(tmp_path, says()) as gateway:
-        monkeypatch.setattr(gateway.transport, "admit", admit, raising=False)
+
+async def test_a_transport_that_cannot_start_is_an_http_error_and_keeps_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path, says(), kind=NobodyThere) as gateway:
         response = await gateway.http.post(STREAM, json={"content": "Hi"})
         sessions = (await gateway.http.get("/api/chatbot/sessions")).json()
     assert response.status_code == 503
