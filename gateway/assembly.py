@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import uuid4
 
-from gateway.contract.transport import Transport
+from gateway.contract.transport import AnnouncesDraining, Transport
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.pacing import Pace
@@ -34,12 +34,15 @@ MIN_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The ASGI application, and what the server that runs it has to know."""
+    """The ASGI application, and what the server that runs it has to know.
+
+    drain: ends what runs, in order, and returns when all of it is kept; sooner when its event is set.
+    """
 
     app: App
-    runs: Runs
     modes: Selector
     gateway: Gateway
+    drain: Callable[[asyncio.Event], Awaitable[None]]
 
 
 def assemble(settings: Settings, transports: Mapping[str, Transport] | None = None) -> Assembled:
@@ -85,6 +88,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         pulse=pulse,
         tickets=tickets,
         news=news,
+        journal=journal,
         pace=Pace(size=settings.chunk_size, delay_s=settings.chunk_delay_s),
         max_content_chars=settings.max_content_chars,
         # A character is at most twelve bytes of JSON (a pair of \\u escapes).
@@ -112,7 +116,14 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             yield
 
     app = create_app(gateway, lifespan, allow_open=settings.allow_open, cors_origins=settings.cors_origins)
-    return Assembled(app, runs, selector, gateway)
+
+    async def drain(hurry: asyncio.Event) -> None:
+        for transport in transports.values():
+            if isinstance(transport, AnnouncesDraining):
+                transport.drain()
+        await runs.drain(settings.drain_s, hurry)
+
+    return Assembled(app, selector, gateway, drain)
 
 
 def transports_of(settings: Settings) -> dict[str, Transport]:

@@ -1,6 +1,5 @@
 """One gateway process from its settings to its last log line."""
 
-import asyncio
 import gc
 import logging
 import socket
@@ -44,7 +43,7 @@ WhenListening = Callable[[Assembled], Awaitable[None]]
 
 async def serve(settings: Settings, listener: socket.socket, when_listening: WhenListening) -> None:
     """Serve on `listener` until a signal ends it; `when_listening` runs beside once requests are taken."""
-    server = server_of(assemble(settings), settings, when_listening)
+    server = server_of(assemble(settings), when_listening)
     # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
     gc.collect()
     gc.freeze()
@@ -52,12 +51,8 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
     await server.serve([listener])
 
 
-def server_of(assembled: Assembled, settings: Settings, when_listening: WhenListening) -> Server:
+def server_of(assembled: Assembled, when_listening: WhenListening) -> Server:
     """The server for an assembled gateway."""
-
-    async def drain(hurry: asyncio.Event) -> None:
-        await assembled.runs.drain(settings.drain_s, hurry)
-
     config = uvicorn.Config(
         assembled.app,
         http=ClientConnection,
@@ -71,4 +66,4 @@ def server_of(assembled: Assembled, settings: Settings, when_listening: WhenList
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
-    return Server(config, drain, lambda: when_listening(assembled))
+    return Server(config, assembled.drain, lambda: when_listening(assembled))

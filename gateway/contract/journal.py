@@ -97,6 +97,11 @@ class JournalReader(Protocol):
 
 
 class Journal(Protocol):
+    @property
+    def bytes(self) -> int:
+        """What all logs hold together, about."""
+        ...
+
     def open(self, stream_id: str) -> JournalWriter:
         """Start the log of a new reply."""
         ...

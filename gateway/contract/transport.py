@@ -72,3 +72,10 @@ class ListsModels(Protocol):
     def models(self) -> Sequence[str]:
         """Names that can be asked for, the default first, as last heard; empty while unknown."""
         ...
+
+
+@runtime_checkable
+class AnnouncesDraining(Protocol):
+    def drain(self) -> None:
+        """Tell whoever is on the other side that no new requests will come; what runs goes on."""
+        ...

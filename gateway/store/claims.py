@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.store import ClaimedStream, Exchange, NewExchange
@@ -20,14 +20,12 @@ _INSERT = insert(idempotency_keys)
 _DELETE_OLD = delete(idempotency_keys).where(idempotency_keys.c.created_at <= bindparam("long_ago"))
 
 
-async def forget_old(connection: AsyncConnection, now: datetime) -> None:
+def forget_old(connection: Connection, now: datetime) -> None:
     """Delete the keys that no longer count, so that they can be claimed again."""
-    await connection.execute(_DELETE_OLD, {"long_ago": now - KEY_LIFE})
+    connection.execute(_DELETE_OLD, {"long_ago": now - KEY_LIFE})
 
 
-async def used(
-    connection: AsyncConnection, wanted: Sequence[NewExchange], now: datetime
-) -> set[tuple[str, str]]:
+def used(connection: Connection, wanted: Sequence[NewExchange], now: datetime) -> set[tuple[str, str]]:
     """Of the keys that are wanted, those that were used before, each with its user."""
     claims = [
         (storable(exchange.user_id), storable(exchange.idempotency.key))
@@ -36,13 +34,13 @@ async def used(
     ]
     if not claims:
         return set()
-    await forget_old(connection, now)
-    rows = await connection.execute(_SELECT_USED, {"claims": claims})
+    forget_old(connection, now)
+    rows = connection.execute(_SELECT_USED, {"claims": claims})
     return {(row.user_id, row.key) for row in rows}
 
 
-async def claim(
-    connection: AsyncConnection, accepted: Sequence[NewExchange], begun: Sequence[Exchange], now: datetime
+def claim(
+    connection: Connection, accepted: Sequence[NewExchange], begun: Sequence[Exchange], now: datetime
 ) -> None:
     """Keep what each key is used for; the database refuses one that another process took meanwhile."""
     rows: list[dict[str, Any]] = [
@@ -58,7 +56,7 @@ async def claim(
     ]
     if rows:
         # In one order everywhere, so that two processes never wait for each other.
-        await connection.execute(_INSERT, sorted(rows, key=lambda row: (row["user_id"], row["key"])))
+        connection.execute(_INSERT, sorted(rows, key=lambda row: (row["user_id"], row["key"])))
 
 
 async def claimed_stream(

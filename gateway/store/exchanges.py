@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, case, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.store import Exchange, NewExchange, StoredSession
@@ -59,15 +58,13 @@ class Exchanges:
         self.create = Write[tuple[str, str], StoredSession](self._create, rank=0)
         self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True)
 
-    async def _create(
-        self, connection: AsyncConnection, wanted: Sequence[tuple[str, str]]
-    ) -> list[StoredSession]:
-        return await self._insert_sessions(connection, wanted, self._clock())
+    def _create(self, connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[StoredSession]:
+        return self._insert_sessions(connection, wanted, self._clock())
 
-    async def _insert_sessions(
-        self, connection: AsyncConnection, wanted: Sequence[tuple[str, str]], now: datetime
+    def _insert_sessions(
+        self, connection: Connection, wanted: Sequence[tuple[str, str]], now: datetime
     ) -> list[StoredSession]:
-        keys = await self._free_keys(connection, [user_id for user_id, _ in wanted])
+        keys = self._free_keys(connection, [user_id for user_id, _ in wanted])
         rows = [
             {
                 "uuid": str(uuid4()),
@@ -80,12 +77,12 @@ class Exchanges:
             }
             for (user_id, title), key in zip(wanted, keys, strict=True)
         ]
-        return [stored_session(row) for row in await connection.execute(_INSERT_SESSIONS, rows)]
+        return [stored_session(row) for row in connection.execute(_INSERT_SESSIONS, rows)]
 
-    async def _free_keys(self, connection: AsyncConnection, user_ids: Sequence[str]) -> list[str]:
+    def _free_keys(self, connection: Connection, user_ids: Sequence[str]) -> list[str]:
         keys = [self._draw_key(user_id) for user_id in user_ids]
         for _ in range(KEY_DRAWS):
-            taken = set((await connection.execute(_SELECT_TAKEN, {"keys": keys})).scalars())
+            taken = set((connection.execute(_SELECT_TAKEN, {"keys": keys})).scalars())
             if not taken:
                 break
             keys = [
@@ -94,43 +91,43 @@ class Exchanges:
             ]
         return keys
 
-    async def _begin(
-        self, connection: AsyncConnection, wanted: Sequence[NewExchange]
+    def _begin(
+        self, connection: Connection, wanted: Sequence[NewExchange]
     ) -> list[Exchange | RequestRejected]:
-        owned = await _owned(connection, wanted)
+        owned = _owned(connection, wanted)
         now = self._clock()
-        used = await claims.used(connection, wanted, now)
+        used = claims.used(connection, wanted, now)
         refusals = [_refusal(exchange, owned, used) for exchange in wanted]
         accepted = [exchange for exchange, refusal in zip(wanted, refusals, strict=True) if refusal is None]
-        begun = iter(await self._save(connection, accepted, owned, now) if accepted else ())
+        begun = iter(self._save(connection, accepted, owned, now) if accepted else ())
         return [refusal or next(begun) for refusal in refusals]
 
-    async def _save(
-        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
+    def _save(
+        self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[Exchange]:
-        places = await self._places(connection, accepted, owned, now)
+        places = self._places(connection, accepted, owned, now)
         rows = [
             row
             for exchange, (session_id, _) in zip(accepted, places, strict=True)
             for row in _question_and_reply(exchange, session_id, now)
         ]
-        ids = (await connection.execute(_INSERT_MESSAGES, rows)).scalars().all()
+        ids = (connection.execute(_INSERT_MESSAGES, rows)).scalars().all()
         begun = [
             Exchange(session_id, key, question_id, reply_id)
             for (session_id, key), question_id, reply_id in zip(places, ids[::2], ids[1::2], strict=True)
         ]
-        await _touch(connection, accepted, now)
-        await claims.claim(connection, accepted, begun, now)
+        _touch(connection, accepted, now)
+        claims.claim(connection, accepted, begun, now)
         return begun
 
-    async def _places(
-        self, connection: AsyncConnection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
+    def _places(
+        self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[tuple[int, str]]:
         """Id and key of each exchange's session; those that name none get a new one."""
         starting = [
             (exchange.user_id, exchange.title) for exchange in accepted if exchange.session_id is None
         ]
-        created = iter(await self._insert_sessions(connection, starting, now) if starting else ())
+        created = iter(self._insert_sessions(connection, starting, now) if starting else ())
         places: list[tuple[int, str]] = []
         for exchange in accepted:
             if exchange.session_id is None:
@@ -164,11 +161,11 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
     return [common | question, common | reply]
 
 
-async def _owned(connection: AsyncConnection, wanted: Sequence[NewExchange]) -> Owned:
+def _owned(connection: Connection, wanted: Sequence[NewExchange]) -> Owned:
     ids = {exchange.session_id for exchange in wanted if exchange.session_id is not None}
     if not ids:
         return {}
-    rows = await connection.execute(_SELECT_OWNED, {"ids": list(ids)})
+    rows = connection.execute(_SELECT_OWNED, {"ids": list(ids)})
     return {row.id: (row.user_id, row.key) for row in rows}
 
 
@@ -183,7 +180,7 @@ def _refusal(exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]) ->
     return None
 
 
-async def _touch(connection: AsyncConnection, accepted: Sequence[NewExchange], now: datetime) -> None:
+def _touch(connection: Connection, accepted: Sequence[NewExchange], now: datetime) -> None:
     rows: list[dict[str, Any]] = [
         {
             "session_id": exchange.session_id,
@@ -196,4 +193,4 @@ async def _touch(connection: AsyncConnection, accepted: Sequence[NewExchange], n
     ]
     if rows:
         # In one order everywhere, so that two processes never wait for each other.
-        await connection.execute(_TOUCH_SESSION, sorted(rows, key=lambda row: row["session_id"]))
+        connection.execute(_TOUCH_SESSION, sorted(rows, key=lambda row: row["session_id"]))

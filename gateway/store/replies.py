@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.contract.store import Checkpoint, FinalReply
 from gateway.store.records import FINAL_COLUMNS, final_values
@@ -32,7 +31,7 @@ _FINISH = (
 _SWEEP = update(messages).where(STREAMING).values(status="interrupted", reason="interrupted")
 
 
-async def _checkpoint(connection: AsyncConnection, handed: Sequence[Sequence[Checkpoint]]) -> list[None]:
+def _checkpoint(connection: Connection, handed: Sequence[Sequence[Checkpoint]]) -> list[None]:
     rows = [
         {
             "message_id": checkpoint.assistant_message_id,
@@ -43,14 +42,14 @@ async def _checkpoint(connection: AsyncConnection, handed: Sequence[Sequence[Che
         for checkpoint in checkpoints
     ]
     if rows:
-        await connection.execute(_CHECKPOINT, rows)
+        connection.execute(_CHECKPOINT, rows)
     return [None] * len(handed)
 
 
-async def _finish(connection: AsyncConnection, replies: Sequence[FinalReply]) -> list[bool]:
+def _finish(connection: Connection, replies: Sequence[FinalReply]) -> list[bool]:
     # Many updates in one call do not tell which of them found its row: lock the rows and look first.
     ids = {reply.assistant_message_id for reply in replies}
-    status = {row.id: row.status for row in await connection.execute(_SELECT_STATUS, {"ids": list(ids)})}
+    status = {row.id: row.status for row in connection.execute(_SELECT_STATUS, {"ids": list(ids)})}
     rows: list[dict[str, Any]] = []
     outcomes: list[bool] = []
     for reply in replies:
@@ -64,12 +63,12 @@ async def _finish(connection: AsyncConnection, replies: Sequence[FinalReply]) ->
             row.update((f"new_{column}", value) for column, value in final_values(reply).items())
             rows.append(row)
     if rows:
-        await connection.execute(_FINISH, rows)
+        connection.execute(_FINISH, rows)
     return outcomes
 
 
-async def _sweep(connection: AsyncConnection, asked: Sequence[None]) -> list[int]:
-    swept = (await connection.execute(_SWEEP)).rowcount
+def _sweep(connection: Connection, asked: Sequence[None]) -> list[int]:
+    swept = (connection.execute(_SWEEP)).rowcount
     return [swept] * len(asked)
 
 

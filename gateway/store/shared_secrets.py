@@ -4,8 +4,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, insert, select
 
 from gateway.store.tables import secrets as secrets_table
 from gateway.store.writer import Write
@@ -18,13 +17,13 @@ _SELECT = select(secrets_table.c.name, secrets_table.c.value).where(
 _INSERT = insert(secrets_table)
 
 
-async def _get_or_create(connection: AsyncConnection, asked: Sequence[tuple[str, datetime]]) -> list[bytes]:
+def _get_or_create(connection: Connection, asked: Sequence[tuple[str, datetime]]) -> list[bytes]:
     names = [name for name, _ in asked]
-    values = {row.name: row.value for row in await connection.execute(_SELECT, {"names": names})}
+    values = {row.name: row.value for row in connection.execute(_SELECT, {"names": names})}
     missing = {name: now for name, now in asked if name not in values}
     if missing:
         made = {name: secrets.token_bytes(SECRET_BYTES) for name in missing}
-        await connection.execute(
+        connection.execute(
             _INSERT,
             [{"name": name, "value": made[name], "created_at": now} for name, now in missing.items()],
         )

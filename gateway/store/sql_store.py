@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, text, tuple_
+from sqlalchemy import Connection, Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import NotFound, StorageFailed
@@ -51,22 +51,17 @@ class SqlStore:
         draw_key: Callable[[str], str] = draw_session_key,
     ) -> None:
         self._database = open_database(database_url, synchronous)
-        self._writer = Writer(self._database.writing.begin)
+        self._writer = Writer(self._database.transact)
         self._clock = clock
         self._exchanges = Exchanges(clock, draw_key)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        with self._database.owned():
-            try:
-                with storage_failures("be opened"):
-                    await migrations.upgrade(self._database.writing)
-                    async with self._database.writing.begin() as connection:
-                        await claims.forget_old(connection, self._clock())
-                async with self._writer.running():
-                    yield
-            finally:
-                await self._database.dispose()
+        async with self._database.opened():
+            with storage_failures("be opened"):
+                await self._database.transact(self._prepare)
+            async with self._writer.running():
+                yield
 
     async def ping(self) -> None:
         async with self._reading() as connection:
@@ -168,6 +163,10 @@ class SqlStore:
 
     async def finish(self, reply: FinalReply) -> bool:
         return await self._writer.do(replies.FINISH, reply)
+
+    def _prepare(self, connection: Connection) -> None:
+        migrations.upgrade(connection)
+        claims.forget_old(connection, self._clock())
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:

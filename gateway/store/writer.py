@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
 
@@ -37,7 +37,7 @@ class Write(Generic[P, R]):
     needs_caller: not made when its caller has gone before it was begun.
     """
 
-    apply: Callable[[AsyncConnection, Sequence[P]], Awaitable[Sequence[R | RequestRejected]]]
+    apply: Callable[[Connection, Sequence[P]], Sequence[R | RequestRejected]]
     rank: int
     needs_caller: bool = False
 
@@ -49,19 +49,17 @@ class _Job:
     outcome: asyncio.Future[Any]
 
 
+class Transact(Protocol):
+    """Does `work` in one transaction: committed when it returns, rolled back where it raises."""
+
+    async def __call__(self, work: Callable[[Connection], R]) -> R: ...
+
+
 class Writer:
-    """transaction: a block around a connection; leaving it commits, or rolls back on an exception.
+    """deadline_s: how long one transaction, one caller, and the end of `running` wait."""
 
-    deadline_s: how long one transaction, one caller, and the end of `running` wait.
-    """
-
-    def __init__(
-        self,
-        transaction: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
-        *,
-        deadline_s: float = DEADLINE_S,
-    ) -> None:
-        self._transaction = transaction
+    def __init__(self, transact: Transact, *, deadline_s: float = DEADLINE_S) -> None:
+        self._transact = transact
         self._deadline_s = deadline_s
         self._waiting: deque[_Job] = deque()
         self._wake = asyncio.Event()
@@ -139,14 +137,16 @@ class Writer:
         by_kind: dict[Write[Any, Any], list[_Job]] = {}
         for job in jobs:
             by_kind.setdefault(job.write, []).append(job)
-        outcomes: list[tuple[_Job, Any]] = []
-        async with asyncio.timeout(self._deadline_s), self._transaction() as connection:
+
+        def apply(connection: Connection) -> list[tuple[_Job, Any]]:
+            outcomes: list[tuple[_Job, Any]] = []
             for write in sorted(by_kind, key=lambda write: write.rank):
                 alike = by_kind[write]
-                outcomes += zip(
-                    alike, await write.apply(connection, [job.payload for job in alike]), strict=True
-                )
-        return outcomes
+                outcomes += zip(alike, write.apply(connection, [job.payload for job in alike]), strict=True)
+            return outcomes
+
+        async with asyncio.timeout(self._deadline_s):
+            return await self._transact(apply)
 
 
 def _settle(job: _Job, outcome: object) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.contract.journal import Journal
 from gateway.contract.store import MessageStore
 from gateway.contract.transport import Health
 from gateway.core.conversations import Conversations
@@ -37,6 +38,7 @@ class Gateway:
     pulse: Pulse
     tickets: Tickets
     news: SessionNews
+    journal: Journal
     pace: Pace
     max_content_chars: int
     max_body_bytes: int

@@ -1,7 +1,10 @@
 """Whether the process lives, whether it can serve, and a plain page that says so to people."""
 
+import asyncio
+import time
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -34,6 +37,7 @@ async def missing(gateway: Gateway) -> list[str]:
 
 def health_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["health"])
+    started_at = time.monotonic()
 
     @router.get("/health")
     async def health() -> dict[str, str]:
@@ -51,6 +55,22 @@ def health_router(gateway: Gateway) -> APIRouter:
                 headers={"retry-after": "2"},
             )
         return JSONResponse({"status": "ready", "mode": gateway.modes.mode})
+
+    @router.get("/api/metrics")
+    async def metrics() -> dict[str, Any]:
+        """What the gateway holds right now, for a panel that polls."""
+        return {
+            "gateway": {
+                "status": "up",
+                "uptime": round(time.monotonic() - started_at, 1),
+                "runs": len(gateway.runs),
+                "streams": len(gateway.pulse),
+                "listeners": len(gateway.news),
+                "journalBytes": gateway.journal.bytes,
+                "tasks": len(asyncio.all_tasks()),
+            },
+            "mode": gateway.modes.mode,
+        }
 
     @router.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:

@@ -72,7 +72,7 @@ async def served(
         listening.set()
 
     listener = listen(chosen)
-    server = server_of(assembled, chosen, note_listening)
+    server = server_of(assembled, note_listening)
     async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve([listener]))
         await listening.wait()

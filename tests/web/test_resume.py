@@ -246,8 +246,7 @@ async def test_a_ticket_lets_in_and_a_forged_one_does_not(tmp_path: Path) -> Non
 
 
 async def test_an_expired_ticket_is_refused(tmp_path: Path) -> None:
-    settings = {"reply_deadline_s": 0.001, "journal_ttl_s": 0}
-    async with served(tmp_path, says(), **settings) as gateway:
+    async with served(tmp_path, says(), reply_deadline_s=0.001, journal_ttl_s=0) as gateway:
         (_, _) = await gateway.events({"content": "Hi"})
         tickets = gateway.assembled.gateway.tickets
         ticket = tickets.issue("0" * 32, "local")

@@ -1,18 +1,16 @@
 """The schema's history; Alembic is imported only when there is something to do."""
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.contract.errors import StorageFailed
 
 HEAD = "0002"
 
 
-async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the schema to HEAD in one transaction; StorageFailed if a newer Sluice made it."""
-    async with engine.begin() as connection:
-        if await connection.run_sync(_revision) != HEAD:
-            await connection.run_sync(_run_alembic)
+def upgrade(connection: Connection) -> None:
+    """Bring the schema to HEAD in the transaction that is open; StorageFailed if a newer Sluice made it."""
+    if _revision(connection) != HEAD:
+        _run_alembic(connection)
 
 
 def _revision(connection: Connection) -> str | None:
