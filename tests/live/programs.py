@@ -3,10 +3,11 @@
 import asyncio
 import os
 import re
+import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +50,7 @@ class Program:
 
 @asynccontextmanager
 async def running_program(*command: str, cwd: Path | None = None, **settings: str) -> AsyncIterator[Program]:
-    """A program in an environment with only these settings; killed with the block if it still runs."""
+    """A program in an environment with only these settings; killed with the block."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env=clean_environment(**settings),
@@ -61,9 +62,9 @@ async def running_program(*command: str, cwd: Path | None = None, **settings: st
     try:
         yield Program(process)
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
+        with suppress(ProcessLookupError):  # with its own children, who would hold the pipe open
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
 
 
 def sluice(*arguments: str) -> list[str]:

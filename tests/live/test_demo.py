@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.live.brokers import requires_mosquitto
 from tests.live.llama_server import requires_llama
 from tests.live.programs import ROOT, Program, running_program
 
@@ -26,9 +27,8 @@ def shell_commands() -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-def the_command(start: str) -> str:
-    (command,) = [command for command in shell_commands() if command.startswith(start)]
-    return command
+def the_command(start: str, holding: str = "") -> str:
+    return next(command for command in shell_commands() if command.startswith(start) and holding in command)
 
 
 async def typed(command: str, url: str) -> str:
@@ -134,6 +134,25 @@ async def until_refused(port: int) -> None:
             writer.close()
 
 
+@requires_mosquitto()
+async def test_the_smallest_worker_answers_and_its_reply_is_paced(tmp_path: Path) -> None:
+    database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
+    command = [str(ROOT / ".venv/bin/sluice"), "demo"]
+    async with (
+        asyncio.timeout(60),
+        running_program(*command, DATABASE_URL=database, LLM_COMM_MODE="mqtt") as demo,
+    ):
+        url = await ready(demo)
+        port = (await demo.until_said(r"mqtt://127\.0\.0\.1:(\d+)"))[1]
+        async with running_program(the_command("deploy/"), cwd=ROOT, MQTT_BROKER_PORT=port):
+            done: dict[str, Any] = {}
+            while done.get("model") == "tiny" or not done:  # until its status has arrived
+                *chunks, done = events_of(await typed(the_command("curl -N", "shell"), url))
+    texts = [chunk["content"] for chunk in chunks if chunk["type"] == "chunk"]
+    assert "".join(texts) == done["full_content"] == "You said: Hello, shell!"
+    assert (len(texts) > 1, done["delivery"]) == (True, "chunked")
+
+
 async def test_sluice_chat_streams_an_answer(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     program = str(ROOT / ".venv/bin/sluice")
@@ -152,4 +171,4 @@ def test_every_command_of_the_readme_is_known() -> None:
     """A new command in the README needs a test here, or in .ci/run."""
     known = {"make demo", "LLM_COMM_MODE=mqtt make demo", "make test", "deploy/examples/smallest_worker.sh"}
     rest = [command for command in shell_commands() if command not in known]
-    assert [command.split(" http")[0] for command in rest] == ["curl -N", "curl"]
+    assert [command.split(" http")[0] for command in rest] == ["curl -N", "curl", "curl -N"]
