@@ -48,8 +48,8 @@ class Gateway:
 @asynccontextmanager
 async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gateway]:
     database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-    chosen = {"PORT": "0", "DATABASE_URL": database, **settings}
-    async with running_program(*sluice("serve"), **chosen) as program:
+    settings = {"PORT": "0", "DATABASE_URL": database, **settings}
+    async with running_program(*sluice("serve"), cwd=None, **settings) as program:
         listening = await program.until_said(r"listening on (http://\S+)")
         async with httpx.AsyncClient(base_url=listening[1], timeout=10) as client:
             yield Gateway(program, client)

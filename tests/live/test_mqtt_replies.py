@@ -116,7 +116,7 @@ async def test_a_killed_worker_is_replaced_before_anything_was_seen() -> None:
         ):
             await until(transport, lambda: len(transport.workers) == 2)
             await first.kill()
-            assert await anext(stream) == (Delta("second"),)
+            assert (await anext(stream))[0] == Delta("second")
 
 
 async def test_a_killed_worker_fails_the_reply_after_something_was_seen() -> None:
@@ -244,4 +244,4 @@ async def test_the_smallest_worker_is_a_line_of_shell() -> None:
             await transport.until_ready()
         assert transport.admit(None).granularity == "message"
         events = await all_of(transport, chat('"quoted"\nand 🙂'))
-        assert events == [Delta('You said: "quoted"\nand 🙂'), Done("stop", granularity="message")]
+        assert events == [Delta('You said: "quoted"\nand 🙂'), Done("stop", model="shell", granularity="message")]
