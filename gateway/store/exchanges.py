@@ -82,7 +82,7 @@ class Exchanges:
     def _free_keys(self, connection: Connection, user_ids: Sequence[str]) -> list[str]:
         keys = [self._draw_key(user_id) for user_id in user_ids]
         for _ in range(KEY_DRAWS):
-            taken = set((connection.execute(_SELECT_TAKEN, {"keys": keys})).scalars())
+            taken = set(connection.execute(_SELECT_TAKEN, {"keys": keys}).scalars())
             if not taken:
                 break
             keys = [
@@ -111,7 +111,7 @@ class Exchanges:
             for exchange, (session_id, _) in zip(accepted, places, strict=True)
             for row in _question_and_reply(exchange, session_id, now)
         ]
-        ids = (connection.execute(_INSERT_MESSAGES, rows)).scalars().all()
+        ids = connection.execute(_INSERT_MESSAGES, rows).scalars().all()
         begun = [
             Exchange(session_id, key, question_id, reply_id)
             for (session_id, key), question_id, reply_id in zip(places, ids[::2], ids[1::2], strict=True)

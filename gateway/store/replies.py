@@ -68,7 +68,7 @@ def _finish(connection: Connection, replies: Sequence[FinalReply]) -> list[bool]
 
 
 def _sweep(connection: Connection, asked: Sequence[None]) -> list[int]:
-    swept = (connection.execute(_SWEEP)).rowcount
+    swept = connection.execute(_SWEEP).rowcount
     return [swept] * len(asked)
 
 

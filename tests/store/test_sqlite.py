@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.contract.errors import StorageFailed
@@ -41,45 +41,50 @@ def another_program(rig: SqliteRig, store: SqlStore) -> Iterator[sqlite3.Connect
 async def test_the_connections_are_set_as_they_should_be(
     rig: SqliteRig, synchronous: Synchronous, level: int
 ) -> None:
+    def settings(connection: Connection) -> list[object]:
+        named = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        return [connection.scalar(text(f"PRAGMA {name}")) for name in named]
+
     database = open_database(rig.url, synchronous)
-    async with database.writing.connect() as writing, database.reading.connect() as reading:
-        assert await writing.scalar(text("PRAGMA journal_mode")) == "wal"
-        assert await writing.scalar(text("PRAGMA synchronous")) == level
-        assert await writing.scalar(text("PRAGMA foreign_keys")) == 1
-        assert await writing.scalar(text("PRAGMA busy_timeout")) == 2000
-        with pytest.raises(OperationalError, match="readonly"):
-            await reading.execute(text("CREATE TABLE t (x)"))
-    await database.dispose()
+    async with asyncio.timeout(5), database.opened():
+        assert await database.transact(settings) == ["wal", level, 1, 2000]
+        async with database.reading.connect() as reading:
+            with pytest.raises(OperationalError, match="readonly"):
+                await reading.execute(text("CREATE TABLE t (x)"))
 
 
 async def test_a_transaction_has_the_write_lock_before_it_looks_at_anything(
-    rig: SqliteRig, another_program: sqlite3.Connection
+    rig: SqliteRig,
 ) -> None:
-    another_program.execute("PRAGMA busy_timeout = 0")
-    database = open_database(rig.url, "NORMAL")
-
-    async with database.writing.begin():
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
+    def try_to_begin(_: Connection) -> None:
+        with (
+            closing(sqlite3.connect(rig.file, timeout=0, isolation_level=None)) as another_program,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
             another_program.execute("BEGIN IMMEDIATE")
 
-    await database.dispose()
+    database = open_database(rig.url, "NORMAL")
+    async with asyncio.timeout(5), database.opened():
+        await database.transact(try_to_begin)
 
 
 async def test_a_message_needs_its_session_and_goes_with_it(rig: SqliteRig) -> None:
+    def check(connection: Connection) -> None:
+        row = connection.execute(select(messages).limit(1)).mappings().one()
+        orphan = dict(row) | {"id": None, "uuid": "u", "session_id": 99}
+        with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+            connection.execute(insert(messages), orphan)
+
+        connection.execute(delete(sessions).where(sessions.c.id == row.session_id))
+        for table in (messages, idempotency_keys):
+            assert connection.scalar(select(func.count()).select_from(table)) == 0
+
     async with asyncio.timeout(5):
         async with (store := rig.store()).running():
-            exchange = await store.begin(question(idempotency=IdempotencyClaim("k", "f")))
+            await store.begin(question(idempotency=IdempotencyClaim("k", "f")))
         database = open_database(rig.url, "NORMAL")
-        async with database.writing.begin() as connection:
-            row = (await connection.execute(select(messages).limit(1))).mappings().one()
-            orphan = dict(row) | {"id": None, "uuid": "u", "session_id": 99}
-            with pytest.raises(IntegrityError, match="FOREIGN KEY"):
-                await connection.execute(insert(messages), orphan)
-
-            await connection.execute(delete(sessions).where(sessions.c.id == exchange.session_id))
-            for table in (messages, idempotency_keys):
-                assert await connection.scalar(select(func.count()).select_from(table)) == 0
-        await database.dispose()
+        async with database.opened():
+            await database.transact(check)
 
 
 async def test_a_database_that_refuses_fails_the_callers_and_is_used_again_when_it_is_mended(

@@ -3,17 +3,19 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import Conflict, NotFound, StorageFailed
 from gateway.store.writer import MAX_GROUP, MAX_WAITING, Write, Writer
 
 AWAY = OperationalError("UPDATE", {}, Exception("database is locked"))
+
+
+R = TypeVar("R")
 
 
 class Ledger:
@@ -26,24 +28,24 @@ class Ledger:
         self.begun = asyncio.Event()
         self._noted: list[int] = []
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transact(self, work: Callable[[Connection], R]) -> R:
         self._noted = []
         self.begun.set()
-        yield cast(AsyncConnection, self)
+        done = work(cast(Connection, self))
         await self.commits.wait()
         self.kept.append(self._noted)
+        return done
 
-    async def note(self, _: AsyncConnection, numbers: Sequence[int]) -> list[int]:
+    def note(self, _: Connection, numbers: Sequence[int]) -> list[int]:
         self._noted += numbers
         return [2 * number for number in numbers]
 
 
 def failing(on: Callable[[int], bool], error: Exception, ledger: Ledger) -> Write[int, int]:
-    async def apply(connection: AsyncConnection, numbers: Sequence[int]) -> list[int]:
+    def apply(connection: Connection, numbers: Sequence[int]) -> list[int]:
         if any(map(on, numbers)):
             raise error
-        return await ledger.note(connection, numbers)
+        return ledger.note(connection, numbers)
 
     return Write(apply, rank=0)
 
@@ -55,7 +57,7 @@ async def ledger() -> Ledger:
 
 @pytest.fixture
 async def writer(ledger: Ledger) -> AsyncIterator[Writer]:
-    async with asyncio.timeout(5), (writer := Writer(ledger.transaction)).running():
+    async with asyncio.timeout(5), (writer := Writer(ledger.transact)).running():
         yield writer
 
 
@@ -91,7 +93,7 @@ async def test_a_caller_hears_nothing_before_the_commit(ledger: Ledger, writer: 
 
 
 async def test_a_rejection_reaches_its_caller_alone(ledger: Ledger, writer: Writer) -> None:
-    async def apply(_: AsyncConnection, numbers: Sequence[int]) -> list[int | NotFound]:
+    def apply(_: Connection, numbers: Sequence[int]) -> list[int | NotFound]:
         return [NotFound("odd") if number % 2 else number for number in numbers]
 
     write: Write[int, int] = Write(apply, rank=0)
@@ -123,7 +125,7 @@ async def test_what_another_process_took_meanwhile_is_seen_at_a_second_look(
 ) -> None:
     taken = [IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))]
 
-    async def apply(_: AsyncConnection, numbers: Sequence[int]) -> list[int | Conflict]:
+    def apply(_: Connection, numbers: Sequence[int]) -> list[int | Conflict]:
         if taken:
             raise taken.pop()
         return [Conflict("It is taken.")] * len(numbers)
@@ -157,7 +159,7 @@ async def test_a_database_that_is_away_fails_the_group_once_and_the_writer_goes_
 async def test_a_transaction_that_hangs_is_given_up(ledger: Ledger) -> None:
     ledger.commits = asyncio.Event()  # and nobody will set it
     note = Write(ledger.note, rank=0)
-    async with asyncio.timeout(5), (writer := Writer(ledger.transaction, deadline_s=0.05)).running():
+    async with asyncio.timeout(5), (writer := Writer(ledger.transact, deadline_s=0.05)).running():
         with pytest.raises(StorageFailed):
             await writer.do(note, 1)
 
@@ -215,7 +217,7 @@ async def test_more_than_may_wait_is_refused_at_once(ledger: Ledger, writer: Wri
 
 async def test_leaving_early_still_commits_what_was_handed_over(ledger: Ledger) -> None:
     note = Write(ledger.note, rank=0)
-    writer = Writer(ledger.transaction)
+    writer = Writer(ledger.transact)
     ledger.commits.clear()
 
     async def owner() -> None:
@@ -239,7 +241,7 @@ async def test_leaving_early_still_commits_what_was_handed_over(ledger: Ledger) 
 
 
 async def test_a_closed_writer_refuses(ledger: Ledger) -> None:
-    writer = Writer(ledger.transaction)
+    writer = Writer(ledger.transact)
 
     with pytest.raises(StorageFailed, match="closed"):
         await writer.do(Write(ledger.note, rank=0), 1)
