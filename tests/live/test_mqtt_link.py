@@ -17,8 +17,9 @@ import pytest
 
 from gateway.contract.errors import TooLarge
 from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mosquitto, running_mosquitto
-from transports.mqtt.aiomqtt_link import AiomqttLink, speaks_mqtt_5
+from transports.mqtt.aiomqtt_link import AiomqttLink
 from transports.mqtt.embedded import EmbeddedBroker, embedded_broker
+from transports.mqtt.handshake import speaks_mqtt_5
 from transports.mqtt.link import BrokerAddress, Envelope, Receipt, Will
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]

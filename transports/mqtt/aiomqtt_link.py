@@ -6,12 +6,12 @@ import random
 import socket
 import ssl
 from asyncio import Future
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTT_ERR_SUCCESS, ConnectFlags
+from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTT_ERR_SUCCESS, ConnectFlags, MQTTMessage
 from paho.mqtt.client import Client as PahoClient
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -19,6 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.contract.errors import Overloaded, TooLarge
 from transports.mqtt.frames import DEFAULT_MAX_PAYLOAD
+from transports.mqtt.handshake import speaks_mqtt_5, tls_context
 from transports.mqtt.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
 from transports.mqtt.wire import Wire
 
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 ANSWER_S = 5.0
 KEEPALIVE_S = 15
-PROBE_S = 2.0
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 10.0
 SETTLED_S = 5.0
 """A connection that lived shorter counts as one more failure: two clients of one name would push each
@@ -39,35 +39,14 @@ _NO_SUBSCRIBER = 0x10
 _FAILURE = 0x80
 _SUCCESS = ReasonCode(PacketTypes.PUBACK)
 _NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho's own gap
-_CONNECT_5 = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
-
-
-async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = None) -> bool:
-    """Ask the broker with a minimal MQTT 5 CONNECT; raises OSError when nobody listens.
-
-    A 3.1.1 broker refuses in a CONNACK of two bytes, hangs up or stays silent; an MQTT 5 CONNACK has at
-    least three, even when it is a refusal. aiomqtt itself takes a 3.1.1 refusal for silence.
-    """
-    async with asyncio.timeout(ANSWER_S):
-        reader, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
-    try:
-        writer.write(_CONNECT_5)
-        async with asyncio.timeout(PROBE_S):
-            head = await reader.readexactly(4)
-    except (TimeoutError, OSError, asyncio.IncompleteReadError):
-        return False
-    finally:
-        writer.close()
-    return head[0] == 0x20 and head[1] > 2
 
 
 class _Connection(aiomqtt.Client):
     """One connection, used once.
 
-    aiomqtt and paho connect, subscribe, publish and keep alive. What costs them most is done here instead:
-    one read and one write for all packets of a loop turn, and messages that go straight to the handler. A
-    publish learns the PUBACK's reason, which aiomqtt drops. The hooks that need this are private, and the
-    reason why aiomqtt is pinned below 3.
+    aiomqtt and paho connect, subscribe, publish and keep alive. The hooks leave to a Wire what costs them
+    most, and tell a publish the PUBACK's reason, which aiomqtt drops. They reach into what aiomqtt 2.5 and
+    paho 2 keep to themselves: that is why aiomqtt, which pins paho, is pinned below 3.
     """
 
     def __init__(
@@ -89,13 +68,14 @@ class _Connection(aiomqtt.Client):
             max_queued_outgoing_messages=WAITING,
             tls_context=tls,
         )
-        self._handler: MessageHandler = link.dispatch
-        self._mqtt_5 = mqtt_5
+        self._link = link
+        self.mqtt_5 = mqtt_5
         self._unanswered: dict[int, Future[Receipt]] = {}
         self._wire: Wire
+        self._abandoned = False
 
     def send(self, topic: str, payload: bytes, retain: bool, envelope: Envelope | None) -> Future[Receipt]:
-        properties = _properties(envelope) if envelope and self._mqtt_5 else None
+        properties = _properties(envelope) if envelope and self.mqtt_5 else None
         sent = self._client.publish(topic, payload, 1, retain, properties)
         if sent.rc == MQTT_ERR_QUEUE_SIZE:
             raise Overloaded("too many messages wait for the MQTT broker")
@@ -108,10 +88,41 @@ class _Connection(aiomqtt.Client):
 
     def abandon(self) -> None:
         """Close what is still open; aiomqtt keeps socket and task when a CONNACK does not come."""
+        self._abandoned = True
         self._client._sock_close()
         unanswered, self._unanswered = self._unanswered, {}
         for receipt in unanswered.values():
             _settle(receipt, Receipt.LOST)
+
+    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        # aiomqtt connects in a thread, which goes on when nobody waits for it any more.
+        if self._abandoned:
+            client._sock = None
+            sock.close()
+            return
+        # Nagle and delayed acknowledgements would hold a burst to 1,149 messages a second.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._wire = Wire(
+            sock,
+            self._loop,
+            client,
+            mqtt_5=self.mqtt_5,
+            on_message=self._link.dispatch,
+            on_taken=self._taken,
+            on_lost=self._lost,
+        )
+        client._sock = self._wire  # type: ignore[assignment]  # it need not be set to non-blocking again
+        super()._on_socket_open(client, userdata, sock)
+        self._loop.call_soon_threadsafe(self._wire.start)
+
+    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        if self._connected.done():
+            self._wire.write_soon()
+        else:
+            self._loop.call_soon_threadsafe(self._wire.write_soon)
+
+    def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+        pass  # the wire sees for itself
 
     def _on_connect(
         self,
@@ -126,41 +137,37 @@ class _Connection(aiomqtt.Client):
         client._max_inflight_messages = min(IN_FLIGHT, broker_takes)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
-    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        # Called in the thread that connects, where nothing but the loop's threadsafe call may be used.
-        # Without TCP_NODELAY delayed acknowledgements hold a burst to 1,149 messages a second.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._wire = Wire(
-            sock,
-            self._loop,
-            client,
-            mqtt_5=self._mqtt_5,
-            on_message=self._handler,
-            on_taken=self._taken,
-            on_lost=self._lose,
-        )
-        client._sock = self._wire
-        super()._on_socket_open(client, userdata, sock)
-        self._loop.call_soon_threadsafe(self._wire.start)
+    def _on_subscribe(
+        self,
+        client: PahoClient,
+        userdata: Any,
+        mid: int,
+        reason_codes: list[ReasonCode],
+        properties: Properties | None = None,
+    ) -> None:
+        # Here and not where aiomqtt waits for it: the first messages may follow in the same read.
+        if not any(map(_is_refusal, reason_codes)):
+            self._link.came_up(self)
+        super()._on_subscribe(client, userdata, mid, reason_codes, properties)
 
-    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        if self._connected.done():
-            self._wire.write_soon()
-        else:
-            self._loop.call_soon_threadsafe(self._wire.write_soon)
-
-    def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        pass  # the wire knows
+    def _on_message(self, client: PahoClient, userdata: Any, message: MQTTMessage) -> None:
+        # Only QoS 2 comes this way, which we never subscribe to.
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        self._link.dispatch(topic, bytes(message.payload), message.retain)
 
     def _taken(self, packet_id: int) -> None:
+        # What paho does too, after taking the packet apart at six times the cost.
         if packet_id in self._unanswered:
             self._client._do_on_publish(packet_id, _SUCCESS, _NO_PROPERTIES)
 
-    def _lose(self, why: Exception) -> None:
+    def _lost(self, why: Exception) -> None:
         self._client._sock_close()
-        over = self._disconnected if self._connected.done() else self._connected
-        if not over.done():
-            over.set_exception(aiomqtt.MqttError(str(why)))
+        end = self._disconnected if self._connected.done() else self._connected
+        if not end.done():
+            end.set_exception(aiomqtt.MqttError(str(why)))
 
     def _on_publish(
         self, client: PahoClient, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
@@ -186,7 +193,7 @@ class AiomqttLink:
         self.address = address
         self._client_id = client_id
         self._max_payload = max_payload
-        self._tls = _tls_context(address)
+        self._tls = tls_context(address)
         self._routes: list[tuple[str, str, MessageHandler]] = []
         self._filters: list[tuple[str, int]] = []
         self._watchers: list[StateHandler] = []
@@ -237,7 +244,7 @@ class AiomqttLink:
         return self._connection.send(topic, payload, retain, envelope)
 
     def dispatch(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Give one message to its handler; called in aiomqtt's reader, which would die of an exception."""
+        """Give one message to its handler; called in the reader, which an exception would end."""
         for prefix, suffix, handler in self._routes:
             if topic.startswith(prefix) and topic.endswith(suffix):
                 try:
@@ -245,6 +252,12 @@ class AiomqttLink:
                 except Exception:
                     log.exception("the handler of %s failed", topic)
                 return
+
+    def came_up(self, connection: _Connection) -> None:
+        """Take `connection`, which is granted every subscription, for what is published from now on."""
+        self._connection = connection
+        log.info("connected by MQTT %s to %s", "5" if connection.mqtt_5 else "3.1.1", self._where)
+        self._tell(True)
 
     async def _stay_connected(self, will: Will | None) -> None:
         loop = asyncio.get_running_loop()
@@ -270,12 +283,12 @@ class AiomqttLink:
         connection = _Connection(self, self._tls, mqtt_5, will)
         try:
             async with connection:
-                codes = await connection.subscribe(self._filters) if self._filters else []
-                _check_granted(self._filters, codes)
-                self._connection = connection
-                log.info("connected by MQTT %s to %s", "5" if mqtt_5 else "3.1.1", self._where)
-                self._tell(True)
-                # Nothing comes this way (see _Connection); it raises when the broker is lost.
+                if self._filters:
+                    _check_granted(self._filters, await connection.subscribe(self._filters))
+                else:
+                    self.came_up(connection)
+                _raise_if_cancelled()
+                # Nothing comes this way (see Wire); it raises when the broker is lost.
                 with suppress(aiomqtt.MqttError):
                     async for _ in connection.messages:
                         pass
@@ -294,14 +307,25 @@ class AiomqttLink:
                 log.exception("a watcher of the connection failed")
 
 
+def _raise_if_cancelled() -> None:
+    """Python 3.11's wait_for, in aiomqtt, swallows a cancellation that comes together with the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def _settle(receipt: Future[Receipt], value: Receipt) -> None:
     with suppress(asyncio.InvalidStateError):  # whoever waited was cancelled
         receipt.set_result(value)
 
 
-def _check_granted(filters: list[tuple[str, int]], codes: Any) -> None:
+def _is_refusal(code: ReasonCode | int) -> bool:
+    return getattr(code, "value", code) >= _FAILURE
+
+
+def _check_granted(filters: list[tuple[str, int]], codes: Sequence[ReasonCode | int]) -> None:
     for (topic_filter, _), code in zip(filters, codes, strict=True):
-        if getattr(code, "value", code) >= _FAILURE:
+        if _is_refusal(code):
             raise aiomqtt.MqttError(f"the broker does not let us subscribe to {topic_filter}")
 
 
@@ -316,12 +340,3 @@ def _properties(envelope: Envelope) -> Properties:
     if envelope.trace is not None:
         properties.UserProperty = ("traceparent", envelope.trace)
     return properties
-
-
-def _tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
-    if not address.tls:
-        return None
-    context = ssl.create_default_context(cafile=address.ca_file)
-    if address.cert_file is not None:
-        context.load_cert_chain(address.cert_file, address.key_file)
-    return context

@@ -1,4 +1,4 @@
-"""MQTT packets, as far as speed wants them in our own hands: cut from the stream, PUBLISH and PUBACK. Pure."""
+"""The part of MQTT that every token passes: where packets end, PUBLISH and PUBACK. Pure."""
 
 from typing import NamedTuple
 

@@ -103,11 +103,10 @@ class Wire:
         return data
 
     def send(self, buffer: bytes | bytearray) -> int:
-        is_last = buffer[0] == _DISCONNECT
-        if (is_last or len(self._unsent) >= FULL_BYTES) and not self._flush():
+        if buffer[0] == _DISCONNECT:
+            return self._send_last(buffer)
+        if len(self._unsent) >= FULL_BYTES and not self._flush():
             raise BlockingIOError
-        if is_last:  # the library closes as soon as this is gone
-            return self._sock.send(buffer)
         self._unsent += buffer
         return len(buffer)
 
@@ -180,6 +179,13 @@ class Wire:
             self._loop.add_writer(self._sock.fileno(), self._write)
         else:
             self._loop.remove_writer(self._sock.fileno())
+
+    def _send_last(self, buffer: bytes | bytearray) -> int:
+        """The library closes as soon as this is sent, so nothing may be left unsent, nor unread: closing on
+        unread data resets the connection. The loop calls readers before writers."""
+        if not self._waits_for_room or not self._flush():
+            raise BlockingIOError
+        return self._sock.send(buffer)
 
     def _flush(self) -> bool:
         """Send what waits in one go; False if there was no room for all of it."""
