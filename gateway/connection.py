@@ -41,6 +41,13 @@ class ClientConnection(HttpToolsProtocol):
         if self._watcher is not None:
             self._watcher.connection_lost()
 
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            # The client has not taken its answer in all this time: a plain close would wait for it for ever.
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._watcher is not None:

@@ -17,6 +17,8 @@ import uvicorn
 log = logging.getLogger("sluice.server")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LAST_BYTES_S = 1.0
+"""How long clients have to take what they were sent, once the server has drained."""
 
 
 class Server(uvicorn.Server):
@@ -53,6 +55,19 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does it, but clients who have not taken their last bytes by then are cut off."""
+        cut = asyncio.get_running_loop().call_later(LAST_BYTES_S, self._cut_off)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
+
+    def _cut_off(self) -> None:
+        # Sooner than uvicorn's own deadline, at which it cancels what is left and logs an error for each.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -15,6 +15,7 @@ from gateway.contract.events import (
     ReaderEvent,
     Started,
     Terminal,
+    ToolCall,
 )
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
@@ -51,9 +52,10 @@ class Answer:
         self._clock = clock
         self._sleep = sleep
         self._reply = Reply(clock)
-        # While a whole reply is paced: its outcome, which is kept already, and how much of it was shown.
+        # While a whole reply is paced: its outcome, which is kept already, and how much of what is told was.
         self._kept: Outcome | None = None
-        self._shown_chars = 0
+        self._told: Sequence[ReaderEvent] = ()
+        self._shown = 0
         self._journal: JournalWriter | None = None
         self._checkpointed_seq = 0
 
@@ -65,13 +67,13 @@ class Answer:
         assert self._reply.done is not None  # noqa: S101 - generate's promise
         outcome = Outcome("complete", self._reply.done.reason)
         if whole and pace is not None and pace.delay_s > 0:
-            told = list(_paced(whole, pace))
-            last_seq = run.journal.last_seq + len(told)
-            self._reply.number_tool_calls(told, last_seq)
+            self._told = list(_paced(whole, pace))
+            last_seq = run.journal.last_seq + len(self._told)
+            self._reply.number_tool_calls(self._told, last_seq)
             final = self._final(outcome, last_seq + 1)
             self._kept = outcome
             await self._write(final)
-            await self._show(run, told, pace)
+            await self._show(run, pace)
         elif whole:
             await run.journal.append(whole)
             self._reply.number_tool_calls(whole, run.journal.last_seq)
@@ -84,10 +86,10 @@ class Answer:
         if self._kept is not None and outcome.reason != "user_stop":
             # Paced to the end, or left alone while it was paced: the row is complete and stays so.
             outcome = self._kept
-            rest = self._reply.text[self._shown_chars :]
+            rest = self._told[self._shown :]
             if rest:
-                await run.journal.append([Delta(rest)])
-            self._shown_chars += len(rest)
+                await run.journal.append(rest)
+            self._shown = len(self._told)
         else:
             try:
                 await self.keep(outcome)
@@ -133,17 +135,27 @@ class Answer:
         if self._journal is not None:
             self._journal.checkpointed(seq)
 
-    async def _show(self, run: Run, told: Sequence[ReaderEvent], pace: Pace) -> None:
-        for event in told:
+    async def _show(self, run: Run, pace: Pace) -> None:
+        first = True
+        for event in self._told:
             if isinstance(event, Delta):
-                if self._shown_chars:
+                if not first:
                     await self._sleep(pace.delay_s)
-                self._shown_chars += len(event.text)
+                first = False
+            self._shown += 1
             await run.journal.append([event])
 
     @property
     def _text(self) -> str:
-        return self._reply.text if self._kept is None else self._reply.text[: self._shown_chars]
+        if self._kept is None:
+            return self._reply.text
+        return "".join(event.text for event in self._told[: self._shown] if isinstance(event, Delta))
+
+    @property
+    def _tool_calls(self) -> Sequence[ToolCall]:
+        if self._kept is None:
+            return self._reply.tool_calls
+        return [event for event in self._told[: self._shown] if isinstance(event, ToolCall)]
 
     @property
     def _delivery(self) -> Delivery:
@@ -169,6 +181,7 @@ class Answer:
 
     def _final(self, outcome: Outcome, last_seq: int | None) -> FinalReply:
         reply = self._reply
+        tool_calls = self._tool_calls
         return FinalReply(
             assistant_message_id=self._exchange.assistant_message_id,
             status=outcome.status,
@@ -177,8 +190,8 @@ class Answer:
             delivery=self._delivery,
             mode=self._expected.name,
             reasoning=reply.reasoning,
-            tool_calls=reply.tool_calls,
-            tool_call_seqs=reply.tool_call_seqs,
+            tool_calls=tool_calls,
+            tool_call_seqs=reply.tool_call_seqs[: len(tool_calls)],
             last_seq=last_seq,
             model=self._model,
             usage=reply.usage,

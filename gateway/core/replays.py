@@ -1,6 +1,6 @@
 """A reply told again from the store: for readers who come back when its journal is gone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from gateway.contract.errors import Interrupted, error_of
@@ -22,6 +22,9 @@ from gateway.contract.store import Exchange, StoredMessage
 LOST_SEQ = 999_999_999_999
 """The number of a terminal event whose own was lost in a crash: larger than any that was given."""
 
+PIECE_CHARS = 4 * 1024
+"""A long text is told in pieces of this size: what was read of it need not be told again."""
+
 Placed = tuple[ReaderEvent, Position]
 
 
@@ -41,14 +44,19 @@ def replay(message: StoredMessage, exchange: Exchange, after: Position) -> Seque
         told.append((started_of(message, exchange), Position(seq, 0)))
         if message.reasoning:
             told.append((Reasoning(message.reasoning), Position(seq, 0)))
-    rest = message.content[after.chars :]
-    if rest:
-        told.append((Delta(rest), Position(seq, last.chars)))
+    told += rest_of(message.content, after)
     for call, call_seq in zip(message.tool_calls, message.tool_call_seqs, strict=False):
         if call_seq > after.seq:
             told.append((call, Position(call_seq, last.chars)))
     told.append((terminal_of(message), last))
     return told
+
+
+def rest_of(text: str, after: Position) -> Iterator[Placed]:
+    """The text behind a position, which keeps its number: the text alone says where it goes on."""
+    for start in range(after.chars, len(text), PIECE_CHARS):
+        piece = text[start : start + PIECE_CHARS]
+        yield Delta(piece), Position(max(after.seq, 1), start + len(piece))
 
 
 def started_of(message: StoredMessage, exchange: Exchange, resume_url: str | None = None) -> Started:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from gateway.contract.errors import NotFound
-from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, Reasoning
+from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, Reasoning, ToolCall
 from gateway.contract.journal import START, BadPosition, FellBehind, OnNews, Position
 
 _TERMINAL = (Finished, Cancelled, Failed)
@@ -53,6 +53,7 @@ class MemoryJournal:
         log = self._logs.pop(stream_id, None)
         if log is not None:
             self.bytes -= log.bytes
+            log.bytes = 0
 
     def make_room(self) -> None:
         """Drop ended replies, the oldest first, while there is too much; then what is safe of the others."""
@@ -115,8 +116,8 @@ class MemoryLog:
         """Drop the oldest events whose text is in the store, until no more than `max_bytes` are left."""
         count, chars, freed = 0, self.first.chars, 0
         for event in self.events[: max(0, self._safe_seq - self.first.seq)]:
-            if self.bytes - freed <= max_bytes:
-                break
+            if self.bytes - freed <= max_bytes or isinstance(event, ToolCall):
+                break  # a checkpoint holds no tool calls
             count += 1
             freed += _size(event)
             if isinstance(event, Delta):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.contract.dialect import Encoder
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
-from gateway.contract.journal import START, JournalReader, Position
+from gateway.contract.journal import START, FellBehind, JournalReader, Position
 from gateway.core.replays import Placed
 from gateway.dialects.frame import PING, retry_frame, with_id
 from gateway.web.asgi import Connection, Send
@@ -73,6 +73,7 @@ class EventStream:
         "_connection",
         "_encoder",
         "_last",
+        "_live",
         "_over",
         "_pulse",
         "_reader",
@@ -103,6 +104,7 @@ class EventStream:
         self._written_at = loop.time()
         self._over = loop.create_future()
         self._last: bytes | None = None
+        self._live = False
 
     async def serve(
         self, reader: JournalReader, send: Send, headers: Headers, before: Sequence[Placed] = ()
@@ -112,21 +114,23 @@ class EventStream:
         reader: opened with our `hear`. before: what is told first, each with the position behind it.
         """
         await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
-        for event, position in before:
-            body = self._placed_frame(event, position)
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        self._reader = reader
         self._pulse.watch(self)
-        self._connection.watch(self)
         try:
+            for event, position in before:
+                await self._send(send, self._placed_frame(event, position))
+            if reader.begins_at is not None:
+                self._seq, self._chars = reader.begins_at.seq, reader.begins_at.chars
+            self._reader = reader
+            self._connection.watch(self)
             self.hear()
+            self._live = True
             await self._over
+            if self._last is not None:
+                await self._send(send, self._last, more=False)
         finally:
             self._reader = None
             self._connection.watch(None)
             self._pulse.leave(self)
-        if self._last is not None:
-            await send({"type": "http.response.body", "body": self._last, "more_body": False})
 
     def hear(self) -> None:
         """Write all that is new, if the client can take it; called whenever there may be something."""
@@ -140,6 +144,9 @@ class EventStream:
             elif reader.at_end:
                 # The log broke off without an end. So does the response, and the client knows.
                 self._connection.abort()
+        except FellBehind:
+            # What it still wants is in the store: it finds it there when it comes back.
+            self._connection.abort()
         except Exception:
             # Called by the run that appends: a bug in one reader's encoder must not end it for all.
             log.exception("a stream could not be written")
@@ -164,9 +171,18 @@ class EventStream:
     async def serve_replay(self, send: Send, headers: Headers, told: Sequence[Placed]) -> None:
         """Answer with what is told here, whose last is the reply's end."""
         await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
-        for event, position in told:
-            body = self._placed_frame(event, position)
-            await send({"type": "http.response.body", "body": body, "more_body": event is not told[-1][0]})
+        self._pulse.watch(self)
+        try:
+            for event, position in told:
+                more = event is not told[-1][0]
+                await self._send(send, self._placed_frame(event, position), more=more)
+        finally:
+            self._pulse.leave(self)
+
+    async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        """Write outside of `hear`; waits for a client that is behind, which the pulse cuts off in the end."""
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+        self._written_at = self._time()
 
     def _write(self, events: Sequence[ReaderEvent]) -> None:
         last = events[-1]
@@ -177,8 +193,8 @@ class EventStream:
                 self._connection.write_chunk(frame)
             self._written_at = self._time()
             return
-        if self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
-            # Its reader comes back, here or to our successor, and hears the end from there.
+        if self._live and self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
+            # Its reader comes back, here or to our successor, and hears the end then.
             writes = [*self._writes(events[:-1]), retry_frame(random.randint(*RETRY_MS))]
             over = True
         else:

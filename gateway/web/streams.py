@@ -6,9 +6,8 @@ from urllib.parse import parse_qs
 
 from gateway.contract.dialect import Dialect
 from gateway.contract.errors import GatewayError, NotFound
-from gateway.contract.events import Delta
 from gateway.contract.journal import START, Position
-from gateway.core.replays import Placed, replay, started_of
+from gateway.core.replays import Placed, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.web.asgi import Receive, Scope, Send, connection_of, header
 from gateway.web.event_stream import EventStream
@@ -93,10 +92,7 @@ async def _dropped(
     if after.seq == 0:
         exchange = await gateway.store.exchange(run.user_id, run.stream_id)
         told.append((started_of(message, exchange, run.resume_url), Position(1, 0)))
-    text = message.content[after.chars : begins_at.chars]
-    if text:
-        told.append((Delta(text), begins_at))
-    return told
+    return [*told, *rest_of(message.content[: begins_at.chars], after)]
 
 
 async def _send_nothing_left(send: Send) -> None:

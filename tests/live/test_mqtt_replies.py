@@ -244,4 +244,7 @@ async def test_the_smallest_worker_is_a_line_of_shell() -> None:
             await transport.until_ready()
         assert transport.admit(None).granularity == "message"
         events = await all_of(transport, chat('"quoted"\nand 🙂'))
-        assert events == [Delta('You said: "quoted"\nand 🙂'), Done("stop", model="shell", granularity="message")]
+        assert events == [
+            Delta('You said: "quoted"\nand 🙂'),
+            Done("stop", model="shell", granularity="message"),
+        ]

@@ -1,23 +1,41 @@
 """A reader as browsers have it: what arrived is put together, half a frame and its id are thrown away."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 
-@dataclass
 class EventSource:
-    """last_id: where the next connection shall go on. ends: every terminal event that was heard."""
+    """last_id: where the next connection shall go on. retry_ms: when, if it was told. told: every event.
+    chars: of text."""
 
-    last_id: str | None = None
-    text: str = ""
-    tool_calls: list[str] = field(default_factory=list)
-    seqs: list[int] = field(default_factory=list)
-    ends: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.last_id: str | None = None
+        self.retry_ms: int | None = None
+        self.seqs: list[int] = []
+        self.chars = 0
+        self.told: list[dict[str, Any]] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(event["content"] for event in self.of_type("chunk"))
+
+    @property
+    def ends(self) -> list[dict[str, Any]]:
+        """Every terminal event that was heard."""
+        return list(self.of_type("done", "error"))
 
     @property
     def ended(self) -> bool:
-        return bool(self.ends)
+        return bool(self.told) and self.told[-1]["type"] in ("done", "error")
+
+    @property
+    def begun(self) -> bool:
+        """Whether any text was heard."""
+        return self.chars > 0
+
+    def of_type(self, *types: str) -> Iterator[dict[str, Any]]:
+        return (event for event in self.told if event["type"] in types)
 
     def take(self, received: bytes) -> bytes:
         """Read all whole frames of one connection; what is left is half a one."""
@@ -30,19 +48,17 @@ class EventSource:
         if "id" in fields:
             self.last_id = fields["id"]
             self.seqs.append(int(self.last_id.partition("-")[0]))
-        if "data" not in fields:
-            return
-        told = json.loads(fields["data"])
-        if told["type"] == "chunk":
-            self.text += told["content"]
-        elif told["type"] == "tool_call":
-            self.tool_calls.append(told["args"])
-        elif told["type"] in ("done", "error"):
-            self.ends.append(told)
+        if "retry" in fields:
+            self.retry_ms = int(fields["retry"])
+        if "data" in fields:
+            event = json.loads(fields["data"])
+            self.told.append(event)
+            if event["type"] == "chunk":
+                self.chars += len(event["content"])
 
 
-def _fields(frame: bytes) -> list[tuple[str, str]]:
-    lines = [line.decode() for line in frame.split(b"\n")]
-    return [
-        (name, value) for name, colon, value in (line.partition(": ") for line in lines) if name and colon
-    ]
+def _fields(frame: bytes) -> Iterator[tuple[str, str]]:
+    for line in frame.decode().split("\n"):
+        name, colon, value = line.partition(": ")
+        if name and colon:
+            yield name, value
