@@ -25,6 +25,9 @@ class Outcome:
     error: GatewayError | None = None
 
 
+MAX_ENDED = 4096
+"""How many ended replies are remembered; who comes back to an older one hears it from the store."""
+
 USER_STOP = Outcome("cancelled", "user_stop")
 ABANDONED = Outcome("cancelled", "abandoned")
 SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped before the reply ended."))
@@ -256,10 +259,12 @@ class Runs:
             self._remember(run)
 
     def _remember(self, run: Run) -> None:
-        """Let readers of a resumable reply come back to its end for a while."""
+        """Let readers of a resumable reply come back to its end, for as long as its journal is held."""
         if run.resume_url is None or self._ttl_s <= 0:
             self._journal.forget(run.stream_id)
             return
+        run._task = None
         self._ended[run.stream_id] = run
+        if len(self._ended) > MAX_ENDED:
+            del self._ended[next(iter(self._ended))]
         self._journal.forget(run.stream_id, self._ttl_s)
-        asyncio.get_running_loop().call_later(self._ttl_s, self._ended.pop, run.stream_id, None)

@@ -47,7 +47,7 @@ class Dropper:
             if reader.source.ended:
                 await reader.close()
                 return reader.source
-            # Where the server cut us off, because its journal had dropped what we still wanted, nothing is left
+            # Where the server cut us off, since its journal had dropped what we still wanted, nothing is left
             # to drop: a browser would come back as well.
             await (reader.reset() if self._chance.random() < 0.5 else reader.close())
             self._tally.drops += 1
