@@ -263,6 +263,8 @@ class Runs:
         if run.resume_url is None or self._ttl_s <= 0:
             self._journal.forget(run.stream_id)
             return
+        # The journal alone decides how long it holds the log.
+        del run.journal
         run._task = None
         self._ended[run.stream_id] = run
         if len(self._ended) > MAX_ENDED:

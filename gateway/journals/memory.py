@@ -54,8 +54,6 @@ class MemoryJournal:
         if log is not None:
             self.bytes -= log.bytes
             log.bytes = 0
-            if not log.listeners:
-                log.events = []  # its run may be remembered for longer
 
     def make_room(self) -> None:
         """Drop ended replies, the oldest first, while there is too much; then what is safe of the others."""

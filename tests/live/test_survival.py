@@ -2,98 +2,23 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from tests.live.brokers import requires_mosquitto, running_mosquitto
+from tests.live.house import House, gateway_of, until
 from tests.live.llama_server import LlamaServer, random_model, requires_llama, running_llama
 from tests.live.model_server import model_server
 from tests.live.programs import running_program, sluice
-from tests.live.test_gateway import Gateway, running_gateway
+from tests.live.test_gateway import running_gateway
 from tests.web.event_source import EventSource
 from tests.web.gateway_server import STREAM
-from tests.web.raw_reader import RawClient, RawReader
 
 pytestmark = pytest.mark.live
-
-
-@asynccontextmanager
-async def gateway_of(tmp_path: Path, model_url: str, **settings: str) -> AsyncIterator["House"]:
-    async with (
-        running_gateway(tmp_path, LLM_SERVER_URL=model_url, **settings) as gateway,
-        House(gateway) as house,
-    ):
-        yield house
-
-
-class House:
-    """One gateway process, asked over bare sockets."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self.program = gateway.program
-        self.http = gateway.http
-        self.client = RawClient(str(gateway.http.base_url).rstrip("/"))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.client.__aexit__()
-
-    async def begin(self, content: str = "Hi", **more: Any) -> RawReader:
-        """Ask and read the first text."""
-        reader = await self.client.ask(content, **more)
-        await reader.begin()
-        return reader
-
-    async def messages(self) -> list[dict[str, Any]]:
-        """All assistant messages there are."""
-        sessions = (await self.http.get("/api/chatbot/sessions", params={"limit": 200})).json()
-        told = [
-            (await self.http.get(f"/api/chatbot/sessions/{session['id']}/messages")).json()
-            for session in sessions
-        ]
-        return [message for messages in told for message in messages if message["role"] == "assistant"]
-
-    async def holds(self) -> dict[str, int]:
-        """What the gateway holds for its clients right now."""
-        told = (await self.http.get("/api/metrics")).json()["gateway"]
-        return {name: told[name] for name in ("runs", "streams", "journalBytes")}
-
-    async def runs(self) -> int:
-        return (await self.holds())["runs"]
-
-    async def streams(self) -> int:
-        return (await self.holds())["streams"]
-
-    async def until_it_holds_nothing(self) -> None:
-        await until(self.holds, {"runs": 0, "streams": 0, "journalBytes": 0})
-
-    async def sockets(self) -> int:
-        """How many sockets the process has open."""
-        return open_sockets(self.program.process.pid)
-
-    def said_no_errors(self) -> bool:
-        return "ERROR" not in self.program.said and "Traceback" not in self.program.said
-
-
-async def until(look: Callable[[], Awaitable[Any]], expected: Any) -> None:
-    """Look again and again, until the test's own deadline."""
-    while await look() != expected:
-        pass
-
-
-def open_sockets(pid: int) -> int:
-    """Sockets of a process; one that closes meanwhile does not count."""
-    count = 0
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            count += descriptor.readlink().name.startswith("socket:")
-    return count
 
 
 async def test_after_kill_9_a_reader_gets_the_checkpointed_text_and_an_honest_end(tmp_path: Path) -> None:

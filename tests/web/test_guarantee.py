@@ -1,69 +1,26 @@
-"""The guarantee: wherever a reader drops, what it puts together is what the database holds."""
+"""The guarantee: however often and wherever a reader drops, what it pieces together is what was kept."""
 
 import asyncio
-import json
 import logging
-import time
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-from uuid import uuid4
+from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.contract.events import Delta, Done, Reasoning, ToolCall, TransportEvent
+from gateway.contract.events import Delta, Reasoning, ToolCall, TransportEvent
 from gateway.contract.store import StoredMessage
-from gateway.core.checkpoints import Checkpoints
-from gateway.core.conversations import Conversations, Limits
-from gateway.core.pacing import Pace
-from gateway.core.runs import Run, Runs
-from gateway.core.selector import Selector
-from gateway.core.session_news import SessionNews
-from gateway.core.tickets import Tickets
-from gateway.dialects.lam import Lam
-from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
-from gateway.web.asgi import CONNECTION, App, ConnectionWatcher, Message
-from gateway.web.event_stream import Pulse
-from gateway.web.gateway import LOCAL_USER, Gateway
-from gateway.web.messages import MessageStream
-from gateway.web.streams import ResumeStream
-from tests.web.event_source import EventSource
-from transports.scripted import ScriptedTransport, Step
-
-Move = Literal["say", "keep", "come back", "block", "unblock"] | int
-"""What happens next: an event is said, a checkpoint is made, the reader comes back, stops reading, reads on;
-or, a number, its connection is cut after so many more bytes."""
-
-Ending = Literal["end", "stop", "shutdown"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A reply and what happens to its reader.
-
-    in_one_piece: the batches' text arrives whole and is paced. journal_bytes: what the journal holds of what
-    is checkpointed. cuts: after the reply has ended, how many bytes the reader gets each time it comes back.
-    forgotten_after: how many of these find the journal still there.
-    """
-
-    batches: list[list[TransportEvent]]
-    in_one_piece: bool
-    moves: list[Move]
-    ending: Ending
-    journal_bytes: int
-    cuts: list[int]
-    forgotten_after: int
-
-    @property
-    def text(self) -> str:
-        return "".join(event.text for batch in self.batches for event in batch if isinstance(event, Delta))
-
+from gateway.web.gateway import LOCAL_USER
+from tests.web.gateway_server import served
+from tests.web.raw_reader import RawClient
+from tests.web.scene import Move, Plan, Scene
+from transports.scripted import Step, tokens
 
 # No NUL: PostgreSQL cannot keep it, so the store keeps U+FFFD.
 CHARACTERS = st.one_of(
@@ -107,227 +64,6 @@ PLANS = st.builds(
     cuts=st.lists(st.integers(0, 600), max_size=4),
     forgotten_after=st.integers(0, 5),
 )
-
-
-class Pipe:
-    """One connection of the reader: a Connection that takes `room` more bytes (None: all), and a `send`."""
-
-    def __init__(self, room: int | None = None) -> None:
-        self.room = room
-        self.status = 0
-        self.received = b""
-        self.gone = False
-        self._watcher: ConnectionWatcher | None = None
-        self._readable = asyncio.Event()
-        self._readable.set()
-
-    @property
-    def writable(self) -> bool:
-        return self._readable.is_set()
-
-    def write_chunk(self, body: bytes) -> None:
-        assert body
-        if self.gone:
-            return
-        self.received += body if self.room is None else body[: self.room]
-        if self.room is not None:
-            self.room -= len(body)
-            if self.room <= 0:
-                self.abort()
-
-    def abort(self) -> None:
-        if not self.gone:
-            self.gone = True
-            self._readable.set()
-            asyncio.get_running_loop().call_soon(self._lose)
-
-    def watch(self, watcher: ConnectionWatcher | None) -> None:
-        self._watcher = watcher
-        if self.gone:
-            self._lose()
-
-    def block(self) -> None:
-        if not self.gone:
-            self._readable.clear()
-
-    def unblock(self) -> None:
-        if not self.writable:
-            self._readable.set()
-            if self._watcher is not None:
-                self._watcher.connection_writable()
-
-    async def send(self, message: Message) -> None:
-        await self._readable.wait()
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["body"]:
-            self.write_chunk(message["body"])
-
-    def _lose(self) -> None:
-        if self._watcher is not None:
-            self._watcher.connection_lost()
-
-
-class Turnstile:
-    """Lets a reply go on one step at a time."""
-
-    def __init__(self) -> None:
-        self._at_it = asyncio.Event()
-        self._permits = asyncio.Semaphore(0)
-        self._open = False
-
-    async def pass_through(self, _: float = 0) -> None:
-        self._at_it.set()
-        if not self._open:
-            await self._permits.acquire()
-
-    async def let_one_pass(self) -> None:
-        """Return when the reply has come to the next step, or to its end."""
-        await self._at_it.wait()
-        if not self._open:
-            self._at_it.clear()
-            self._permits.release()
-            await self._at_it.wait()
-
-    def open(self) -> None:
-        """The reply has ended, or shall go on by itself."""
-        self._open = True
-        self._at_it.set()
-        self._permits.release()
-
-
-@dataclass
-class Scene:
-    """One reply, the gateway that makes it, and the reader of it."""
-
-    plan: Plan
-    store: SqlStore
-    tasks: asyncio.TaskGroup
-    turnstile: Turnstile = field(default_factory=Turnstile)
-    reader: EventSource = field(default_factory=EventSource)
-    pipe: Pipe = field(default_factory=Pipe)
-    call: asyncio.Task[None] = field(init=False)
-
-    def __post_init__(self) -> None:
-        plan = self.plan
-        self.journal = MemoryJournal(max_bytes=plan.journal_bytes)
-        self.runs = Runs(self.journal, grace_s=30, ttl_s=600)
-        self.checkpoints = Checkpoints(self.store)
-        self.stream_id = uuid4().hex
-        news = SessionNews()
-        modes = Selector({"scripted": ScriptedTransport(lambda _: self.steps())}, "scripted")
-        self.gateway = Gateway(
-            conversations=Conversations(
-                self.store,
-                self.runs,
-                modes,
-                Limits(),
-                self.checkpoints,
-                news,
-                resume_url=lambda stream_id, _: f"/{stream_id}",
-                new_id=lambda: self.stream_id,
-                clock=time.monotonic,
-                sleep=self.turnstile.pass_through,
-            ),
-            runs=self.runs,
-            journal=self.journal,
-            store=self.store,
-            modes=modes,
-            pulse=Pulse(ping_s=15, send_timeout_s=20),
-            tickets=Tickets(b"secret", 600, time.time),
-            news=news,
-            pace=Pace(size=3),
-            max_content_chars=100,
-            max_body_bytes=1000,
-            version="1",
-        )
-
-    def steps(self) -> Iterator[Step]:
-        plan = self.plan
-        if plan.in_one_piece:
-            yield self.turnstile.pass_through
-            told = [event for batch in plan.batches for event in batch if not isinstance(event, Delta)]
-            text = [Delta(plan.text)] if plan.text else []
-            yield [*told[:1], *text, *told[1:], Done("stop", granularity="message")]
-        for batch in plan.batches:
-            yield self.turnstile.pass_through
-            yield batch
-        yield self.turnstile.pass_through
-        yield [Done("stop")]
-
-    async def ask(self) -> Run:
-        """Connect with a POST and return when the reply has begun."""
-        self.connect(MessageStream(self.gateway, Lam()), "POST")
-        await self.turnstile._at_it.wait()
-        run = self.runs.find(self.stream_id, LOCAL_USER)
-        self.tasks.create_task(self._open_at_end(run))
-        return run
-
-    def come_back(self, room: int | None = None) -> None:
-        """Leave the connection if it is still there, and go on with another one."""
-        self.pipe.abort()
-        self.reader.take(self.pipe.received)
-        self.pipe = Pipe(room)
-        self.connect(ResumeStream(self.gateway, Lam(), self.stream_id), "GET")
-
-    def connect(self, app: App, method: str) -> None:
-        last_id = self.reader.last_id
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": "/messages/stream",
-            "query_string": b"",
-            "headers": [] if last_id is None else [(b"last-event-id", last_id.encode())],
-            "extensions": {CONNECTION: self.pipe},
-        }
-        self.call = self.tasks.create_task(_call(app, scope, self.pipe))
-
-    async def play(self, run: Run) -> None:
-        """Every move of the plan, while the reply is made."""
-        for move in self.plan.moves:
-            if move == "say":
-                await self.turnstile.let_one_pass()
-            elif move == "keep":
-                await self.checkpoints.keep_all()
-            elif move == "come back":
-                self.come_back()
-            elif move == "block":
-                self.pipe.block()
-            elif move == "unblock":
-                self.pipe.unblock()
-            else:
-                self.pipe.room = move
-        match self.plan.ending:
-            case "end":
-                self.turnstile.open()
-            case "stop":
-                await self.runs.stop(self.stream_id, LOCAL_USER)
-            case "shutdown":
-                await self.runs.drain(0, asyncio.Event())
-        await run.ended.wait()
-
-    async def read_to_the_end(self) -> None:
-        """Read on, and come back until all is read; then once more, when there must be nothing left."""
-        self.pipe.unblock()
-        await self.call
-        for number, room in enumerate([*self.plan.cuts, None, None, None]):
-            if number == self.plan.forgotten_after:
-                self.journal.forget(self.stream_id)
-            self.come_back(room)
-            await self.call
-
-    async def _open_at_end(self, run: Run) -> None:
-        await run.ended.wait()
-        self.turnstile.open()
-
-
-async def _call(app: App, scope: dict[str, Any], pipe: Pipe) -> None:
-    body = json.dumps({"content": "Hi", "resumable": True}).encode()
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body}
-
-    await app(scope, receive, pipe.send)
 
 
 async def _act(store: SqlStore, plan: Plan) -> None:
@@ -406,3 +142,31 @@ def plan_of(batches: list[list[TransportEvent]], moves: list[Move], **more: Any)
 def test_nothing_is_lost_and_nothing_comes_twice(portal: BlockingPortal, store: SqlStore, plan: Plan) -> None:
     with no_errors_logged():
         portal.call(_act, store, plan)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_the_same_over_real_connections(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    texts = ["".join(chance.choices("aé🙂\u2028\r\n\u0301", k=chance.randint(1, 40))) for _ in range(200)]
+    turns = asyncio.Semaphore(0)
+
+    def say_one_more() -> bool:
+        turns.release()
+        return False
+
+    steps: list[Step] = [step for batch in tokens(*texts) for step in (turns.acquire, batch)]
+    async with (
+        served(tmp_path, lambda _: steps, journal_max_bytes=chance.choice([1024, 10**6])) as gateway,
+        RawClient(gateway.url) as client,
+    ):
+        reader = await client.ask("Hi", resumable=True)
+        drops = 0
+        while not reader.source.ended:
+            room = chance.randint(1, chance.choice([200, 200, 200, 200, 20_000]))
+            await reader.read(say_one_more, room=room)
+            await (reader.reset() if chance.random() < 0.5 else reader.close())
+            drops += 1
+            reader = await client.come_back(reader.stream_id, reader.source)
+        (_, kept) = await gateway.messages()
+    assert reader.source.text == kept["content"] == "".join(texts)
+    assert drops > 5

@@ -1,0 +1,89 @@
+"""What thousands of finished replies leave behind in the real server process: nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.live.model_server import model_server
+from tests.live.test_gateway import Gateway, running_gateway
+from tests.web.raw_reader import RawClient
+
+pytestmark = pytest.mark.live
+
+WARM_UP = 2000
+STREAMS = 2000
+AT_ONCE = 20
+MAX_GROWTH_BYTES = 10 * 1024 * 1024
+TEXTS = ["one ", "x" * 20_000]
+
+
+class Load:
+    """Asks one gateway for many short streams, some at a time."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._url = str(gateway.http.base_url).rstrip("/")
+        self._process = Path(f"/proc/{gateway.program.process.pid}")
+
+    async def ask(self, count: int) -> None:
+        """Ask for `count` streams, every other of them resumable, and read each to its end."""
+        left = iter(range(count))
+
+        async def ask_on() -> None:
+            for number in left:
+                async with RawClient(self._url) as client:
+                    reader = await client.ask(str(number), resumable=number % 2 == 0)
+                    await reader.read()
+                assert reader.source.ends[0]["reason"] == "stop"
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(ask_on())
+
+    def memory_bytes(self) -> int:
+        lines = (self._process / "status").read_text().splitlines()
+        (kilobytes,) = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
+        return int(kilobytes) * 1024
+
+    async def held(self) -> dict[str, int]:
+        """What is held for clients, descriptors and tasks; whoever asks is among them."""
+        told = (await self._gateway.http.get("/api/metrics")).json()["gateway"]
+        held = {name: told[name] for name in ("runs", "streams", "tasks")}
+        return {**held, "descriptors": len(list((self._process / "fd").iterdir()))}
+
+    async def until_held(self, expected: dict[str, int]) -> None:
+        """Return when no more than this is held: clients know of an end before the server has tidied up."""
+        while (held := await self.held()) != expected:
+            assert held.keys() == expected.keys()
+
+
+@asynccontextmanager
+async def load(tmp_path: Path, **settings: str) -> AsyncIterator[Load]:
+    async with model_server() as model:
+        model.open_with(*TEXTS, end=True)
+        async with (
+            running_gateway(tmp_path, LLM_SERVER_URL=model.url, **settings) as gateway,
+            asyncio.TaskGroup() as group,
+        ):
+            # Its log would fill the pipe, and then it would wait for us.
+            listening = group.create_task(gateway.program.ended())
+            try:
+                yield Load(gateway)
+            finally:
+                listening.cancel()
+
+
+async def test_two_thousand_finished_replies_leave_no_memory_socket_or_task(tmp_path: Path) -> None:
+    # With a small journal, so that what is kept of ended replies on purpose is not mistaken for a leak.
+    async with asyncio.timeout(120), load(tmp_path, JOURNAL_TOTAL_BYTES="100000") as gateway:
+        before = await gateway.held()
+        await gateway.ask(WARM_UP)
+        await gateway.until_held(before)
+        memory_bytes = gateway.memory_bytes()
+        await gateway.ask(STREAMS)
+        await gateway.until_held(before)
+        growth_bytes = gateway.memory_bytes() - memory_bytes
+    assert growth_bytes < MAX_GROWTH_BYTES, growth_bytes
