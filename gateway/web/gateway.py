@@ -13,9 +13,6 @@ from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
 from gateway.web.event_stream import Pulse
 
-LOCAL_USER = "local"
-"""Who everybody is while nobody has keys."""
-
 
 class Modes(Protocol):
     """What is told of the current mode: gateway.core.selector, as far as it is needed here."""

@@ -13,7 +13,8 @@ from gateway.core.followers import Follower
 from gateway.core.pacing import Pace
 from gateway.web.asgi import Connection, Receive, Scope, Send, connection_of, header, read_body
 from gateway.web.bodies import MessageBody, check_content_length, parse
-from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.callers import caller_of
+from gateway.web.gateway import Gateway
 from gateway.web.problems import send_json, send_problem
 from gateway.web.streams import follow
 from gateway.web.views import message_json
@@ -31,14 +32,15 @@ class MessageStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         try:
+            user_id = caller_of(scope).user_id
             raw = await read_body(receive, gateway.max_body_bytes)
             body = parse(raw, MessageBody)
             claim = claim_of(scope, raw)
             resumable = body.resumable or claim is not None or header(scope, b"sluice-resumable") == "1"
             stream_id = await gateway.conversations.ask(
-                question_of(body, gateway, gateway.pace, claim, resumable=resumable)
+                question_of(body, gateway, user_id, gateway.pace, claim, resumable=resumable)
             )
-            await follow(gateway, scope, send, self._dialect, stream_id, LOCAL_USER, with_ids=resumable)
+            await follow(gateway, scope, send, self._dialect, stream_id, user_id, with_ids=resumable)
         except GatewayError as error:
             await send_problem(send, error)
 
@@ -52,14 +54,17 @@ class WholeMessage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         try:
+            user_id = caller_of(scope).user_id
             raw = await read_body(receive, gateway.max_body_bytes)
             claim = claim_of(scope, raw)
-            question = question_of(parse(raw, MessageBody), gateway, None, claim, resumable=claim is not None)
+            body = parse(raw, MessageBody)
+            question = question_of(body, gateway, user_id, None, claim, resumable=claim is not None)
             stream_id = await gateway.conversations.ask(question)
-            if not await self._ended(stream_id, connection_of(scope)):
+            if not await self._ended(stream_id, user_id, connection_of(scope)):
                 return  # The client is gone: nobody would hear the answer.
-            reply = await gateway.store.reply(LOCAL_USER, stream_id)
-            told = {"user_message": await self._question(stream_id), "assistant_message": message_json(reply)}
+            reply = await gateway.store.reply(user_id, stream_id)
+            question_json = await self._question(stream_id, user_id)
+            told = {"user_message": question_json, "assistant_message": message_json(reply)}
         except GatewayError as error:
             await send_problem(send, error)
             return
@@ -68,10 +73,10 @@ class WholeMessage:
         else:
             await send_json(send, 200, told)
 
-    async def _ended(self, stream_id: str, connection: Connection) -> bool:
+    async def _ended(self, stream_id: str, user_id: str, connection: Connection) -> bool:
         """Return True when the reply has ended, or False when the client has gone before that."""
         try:
-            run = self._gateway.runs.find(stream_id, LOCAL_USER)
+            run = self._gateway.runs.find(stream_id, user_id)
         except NotFound:
             return True  # It was asked with a key that was used long ago.
         with self._gateway.runs.following(run) as follower:
@@ -84,20 +89,20 @@ class WholeMessage:
                 connection.watch(None)
         return not client.gone
 
-    async def _question(self, stream_id: str) -> dict[str, Any]:
+    async def _question(self, stream_id: str, user_id: str) -> dict[str, Any]:
         store = self._gateway.store
-        exchange = await store.exchange(LOCAL_USER, stream_id)
+        exchange = await store.exchange(user_id, stream_id)
         before = exchange.user_message_id - 1
-        (question,) = await store.messages(LOCAL_USER, exchange.session_id, after=before, limit=1)
+        (question,) = await store.messages(user_id, exchange.session_id, after=before, limit=1)
         return message_json(question)
 
 
-async def stop(gateway: Gateway, stream_id: str) -> dict[str, Any]:
+async def stop(gateway: Gateway, stream_id: str, user_id: str) -> dict[str, Any]:
     """End a reply, or tell how it ended; NotFound if there never was one."""
     try:
-        outcome = await gateway.runs.stop(stream_id, LOCAL_USER)
+        outcome = await gateway.runs.stop(stream_id, user_id)
     except NotFound:
-        reply = await gateway.store.reply(LOCAL_USER, stream_id)
+        reply = await gateway.store.reply(user_id, stream_id)
         return {"stream_id": stream_id, "status": reply.status, "reason": reply.reason}
     return {"stream_id": stream_id, "status": outcome.status, "reason": outcome.reason}
 
@@ -105,6 +110,7 @@ async def stop(gateway: Gateway, stream_id: str) -> dict[str, Any]:
 def question_of(
     body: MessageBody,
     gateway: Gateway,
+    user_id: str,
     pace: Pace | None,
     claim: IdempotencyClaim | None,
     *,
@@ -113,7 +119,7 @@ def question_of(
     """What the body asks; Unprocessable if its content is too long."""
     check_content_length(body.content, gateway.max_content_chars)
     return Question(
-        user_id=LOCAL_USER,
+        user_id=user_id,
         content=body.content,
         session_id=body.session_id,
         system_prompt=body.system_prompt,

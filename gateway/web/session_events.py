@@ -7,8 +7,9 @@ from gateway.contract.errors import GatewayError, NotFound
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.frame import PING, data_frame, json_bytes
 from gateway.web.asgi import Receive, Scope, Send, connection_of
+from gateway.web.callers import caller_of
 from gateway.web.event_stream import HEADERS
-from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.gateway import Gateway
 from gateway.web.problems import send_problem
 
 
@@ -24,7 +25,7 @@ class SessionEvents:
         try:
             if not (self._session.isascii() and self._session.isdecimal() and len(self._session) < 19):
                 raise NotFound("No such session.")
-            session = await gateway.store.session(LOCAL_USER, int(self._session))
+            session = await gateway.store.session(caller_of(scope).user_id, int(self._session))
         except GatewayError as error:
             await send_problem(send, error)
             return

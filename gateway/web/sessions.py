@@ -6,7 +6,8 @@ from fastapi import APIRouter, Path, Query, Request
 
 from gateway.web.asgi import read_body
 from gateway.web.bodies import MAX_ID, SessionBody, parse
-from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.callers import caller_of
+from gateway.web.gateway import Gateway
 from gateway.web.messages import stop
 from gateway.web.views import message_json, session_json
 
@@ -27,10 +28,13 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         """Start an empty session; its title is made from the first message when none is given."""
         raw = await read_body(request.receive, gateway.max_body_bytes)
         body = parse(raw, SessionBody) if raw else SessionBody()
-        return session_json(await gateway.store.create_session(LOCAL_USER, body.title or ""))
+        return session_json(
+            await gateway.store.create_session(caller_of(request.scope).user_id, body.title or "")
+        )
 
     @router.get("/sessions")
     async def list_sessions(
+        request: Request,
         q: Annotated[str | None, Query(max_length=200, description="Part of the title.")] = None,
         before: Annotated[
             int | None, Query(ge=1, le=MAX_ID, description="Only what stands after it.")
@@ -38,21 +42,26 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> list[dict[str, Any]]:
         """The latest first."""
-        sessions = await gateway.store.sessions(LOCAL_USER, query=q, before=before, limit=limit)
+        sessions = await gateway.store.sessions(
+            caller_of(request.scope).user_id, query=q, before=before, limit=limit
+        )
         return [session_json(session) for session in sessions]
 
     @router.get("/sessions/{session_id}")
-    async def get_session(session_id: Id) -> dict[str, Any]:
-        return session_json(await gateway.store.session(LOCAL_USER, session_id))
+    async def get_session(request: Request, session_id: Id) -> dict[str, Any]:
+        return session_json(await gateway.store.session(caller_of(request.scope).user_id, session_id))
 
     @router.get("/sessions/{session_id}/messages")
     async def list_messages(
+        request: Request,
         session_id: Id,
         after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> list[dict[str, Any]]:
         """The oldest first."""
-        messages = await gateway.store.messages(LOCAL_USER, session_id, after=after, limit=limit)
+        messages = await gateway.store.messages(
+            caller_of(request.scope).user_id, session_id, after=after, limit=limit
+        )
         return [message_json(message) for message in messages]
 
     return router
@@ -62,9 +71,9 @@ def streams_router(gateway: Gateway) -> APIRouter:
     """What can be done with a stream that runs, under both of its addresses."""
     router = APIRouter(tags=["streams"])
 
-    async def stop_stream(stream_id: str) -> dict[str, Any]:
+    async def stop_stream(request: Request, stream_id: str) -> dict[str, Any]:
         """Stop the reply; what it said so far is kept. Again: the same answer."""
-        return await stop(gateway, stream_id)
+        return await stop(gateway, stream_id, caller_of(request.scope).user_id)
 
     for prefix in ("", "/api/chatbot"):
         path = f"{prefix}/messages/stream/{{stream_id}}"

@@ -10,8 +10,9 @@ from gateway.contract.journal import START, Position
 from gateway.core.replays import Placed, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.web.asgi import Receive, Scope, Send, connection_of, header
+from gateway.web.callers import caller_of
 from gateway.web.event_stream import EventStream
-from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.gateway import Gateway
 from gateway.web.problems import send_problem
 
 
@@ -26,7 +27,7 @@ class ResumeStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         try:
-            user_id = self._user(query)
+            user_id = self._user(scope, query)
             event_id = header(scope, b"last-event-id")
             if event_id is None:
                 event_id = query.get("last_event_id", [""])[0]
@@ -35,9 +36,11 @@ class ResumeStream:
         except GatewayError as error:
             await send_problem(send, error)
 
-    def _user(self, query: dict[str, list[str]]) -> str:
+    def _user(self, scope: Scope, query: dict[str, list[str]]) -> str:
         ticket = query.get("ticket")
-        return LOCAL_USER if ticket is None else self._gateway.tickets.user_of(ticket[0], self._stream_id)
+        if ticket is None:
+            return caller_of(scope).user_id
+        return self._gateway.tickets.user_of(ticket[0], self._stream_id)
 
 
 async def follow(

@@ -20,8 +20,9 @@ from gateway.dialects.lam import Lam
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
 from gateway.web.asgi import CONNECTION, App, ConnectionWatcher, Message
+from gateway.web.callers import LOCAL
 from gateway.web.event_stream import Pulse
-from gateway.web.gateway import LOCAL_USER, Gateway
+from gateway.web.gateway import Gateway
 from gateway.web.messages import MessageStream
 from gateway.web.streams import ResumeStream
 from tests.web.event_source import EventSource
@@ -210,7 +211,7 @@ class Scene:
         """Connect with a POST and return when the reply has begun."""
         self.connect(MessageStream(self.gateway, Lam()), "POST")
         await self.turnstile.reached()
-        run = self.runs.find(self.stream_id, LOCAL_USER)
+        run = self.runs.find(self.stream_id, LOCAL.user_id)
         self.tasks.create_task(self._open_at_end(run))
         return run
 
@@ -252,7 +253,7 @@ class Scene:
             case "end":
                 self.turnstile.open()
             case "stop":
-                await self.runs.stop(self.stream_id, LOCAL_USER)
+                await self.runs.stop(self.stream_id, LOCAL.user_id)
             case "shutdown":
                 await self.runs.drain(0, asyncio.Event())
         await run.ended.wait()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gateway.contract.events import Delta, Reasoning, ToolCall, TransportEvent
 from gateway.contract.store import StoredMessage
 from gateway.store.sql_store import SqlStore
-from gateway.web.gateway import LOCAL_USER
+from gateway.web.callers import LOCAL
 from tests.web.gateway_server import served
 from tests.web.raw_reader import RawClient
 from tests.web.scene import Move, Plan, Scene
@@ -73,7 +73,7 @@ async def _act(store: SqlStore, plan: Plan) -> None:
             run = await scene.ask()
             await scene.play(run)
             await scene.read_to_the_end()
-    _check(scene, await store.reply(LOCAL_USER, scene.stream_id))
+    _check(scene, await store.reply(LOCAL.user_id, scene.stream_id))
     assert scene.pipe.status == 204
 
 
