@@ -1,42 +1,71 @@
-"""`sluice worker`: a llama.cpp server behind a broker, served to gateways over MQTT."""
+"""`sluice worker`: llama.cpp servers behind a broker, served to gateways over MQTT."""
 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from gateway.broker_link import broker_link
 from gateway.contract.errors import RequestRejected
+from gateway.health_page import health_page
 from gateway.settings import Settings, SettingsError
+from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
+from transports.mqtt.link import Link
 from transports.mqtt.worker import Worker
 
 log = logging.getLogger("sluice.worker")
 
-DEFAULT_MAX_CONCURRENT = 4
-
 
 @asynccontextmanager
-async def serving(settings: Settings, name: str, max_concurrent: int) -> AsyncIterator[Worker]:
-    """A worker at work. max_concurrent 0: as many requests at once as the llama.cpp server has slots."""
-    transport = LlamaTransport(
-        settings.llm_server_url,
-        api_key=settings.llm_api_key or None,
-        idle_s=settings.llm_idle_s,
-        connect_s=settings.llm_connect_s,
-    )
-    slots = max_concurrent or await transport.total_slots() or DEFAULT_MAX_CONCURRENT
+async def serving(
+    settings: Settings,
+    name: str,
+    max_concurrent: int = 0,
+    *,
+    llm_urls: Sequence[str] = (),
+    health_port: int | None = None,
+) -> AsyncIterator[Worker]:
+    """A worker at work.
+
+    max_concurrent: 0 takes as many requests at once as the servers that are well have slots. llm_urls: the
+    setting's one by default. health_port: see health_page; none by default.
+    """
     try:
+        servers = LlamaServers(
+            [(url, _llama(settings, url)) for url in dict.fromkeys(llm_urls or [settings.llm_server_url])],
+            changed=lambda: worker.offer(
+                servers.models(), servers.slots and (max_concurrent or servers.slots)
+            ),
+        )
         link = broker_link(settings, name)
-        worker = Worker(transport, link, root=settings.mqtt_topic_root, max_concurrent=slots)
+        worker = Worker(
+            servers,
+            link,
+            root=settings.mqtt_topic_root,
+            max_concurrent=max_concurrent,
+            coalesce_s=settings.mqtt_coalesce_s,
+            coalesce_bytes=settings.mqtt_coalesce_bytes,
+        )
     except RequestRejected as error:
         raise SettingsError(str(error)) from error
-    async with worker.running():
+    async with AsyncExitStack() as stack:
+        if health_port is not None:
+            page = health_page(health_port, lambda: _report(worker, link, servers))
+            try:
+                url = await stack.enter_async_context(page)
+            except OSError as error:
+                raise SettingsError(f"--health-port {health_port} cannot be used: {error}") from error
+            log.info("health and readiness are told on %s", url)
+        await stack.enter_async_context(worker.running())
         yield worker
 
 
-async def run_worker(settings: Settings, name: str, max_concurrent: int) -> None:
+async def run_worker(
+    settings: Settings, name: str, max_concurrent: int, llm_urls: Sequence[str], health_port: int | None
+) -> None:
     """Serve until a signal; the first lets what runs end, a second stops at once."""
     asked, hurry = asyncio.Event(), asyncio.Event()
 
@@ -46,11 +75,12 @@ async def run_worker(settings: Settings, name: str, max_concurrent: int) -> None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, heed)
-    async with serving(settings, name, max_concurrent) as worker:
+    async with serving(settings, name, max_concurrent, llm_urls=llm_urls, health_port=health_port) as worker:
         log.info(
-            "worker %s serves %s to %s:%d",
+            "worker %s serves %s, %d requests at a time, to %s:%d",
             name,
-            settings.llm_server_url,
+            ", ".join(llm_urls or [settings.llm_server_url]),
+            worker.max_concurrent,
             settings.mqtt_broker_host,
             settings.mqtt_broker_port,
         )
@@ -62,3 +92,34 @@ async def run_worker(settings: Settings, name: str, max_concurrent: int) -> None
             await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
             drained.cancel()
             hurried.cancel()
+
+
+def _llama(settings: Settings, url: str) -> LlamaTransport:
+    try:
+        return LlamaTransport(
+            url,
+            api_key=settings.llm_api_key or None,
+            idle_s=settings.llm_idle_s,
+            connect_s=settings.llm_connect_s,
+        )
+    except ValueError as error:
+        raise SettingsError(f"--llm-url: {error}") from error
+
+
+def _report(worker: Worker, link: Link, servers: LlamaServers) -> tuple[bool, Mapping[str, Any]]:
+    return worker.state == "ready" and link.connected, {
+        "state": worker.state,
+        "broker": "connected" if link.connected else "away",
+        "servers": [
+            {
+                "url": known.url,
+                "ok": known.well,
+                "detail": known.health.detail if known.health else "not asked yet",
+                "models": list(known.models),
+                "slots": known.slots,
+            }
+            for known in servers.servers
+        ],
+        "busy": worker.busy,
+        "max": worker.max_concurrent,
+    }

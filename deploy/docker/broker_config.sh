@@ -1,12 +1,13 @@
 #!/bin/sh
 # Fills the volumes of docker-compose.yml before the broker and its clients start: the ACL and the hashed passwords
-# for the broker, and for each client its own password and nobody else's. Passwords that are there already stay.
+# for the broker, and for each client its own password and nobody else's. What is there already stays: to let another
+# client in run `docker compose run --rm broker-config sh /deploy/mosquitto/add.sh /mosquitto/config worker NAME`.
 set -eu
 config=/mosquitto/config
 sluice_user=10001 # as in deploy/Dockerfile
 
 sh /deploy/mosquitto/make_passwords.sh "$config" gateway worker-1 health
-install -m 600 -o mosquitto -g mosquitto /deploy/mosquitto/acl "$config/acl"
+[ -s "$config/acl" ] || install -m 600 -o mosquitto -g mosquitto /deploy/mosquitto/acl "$config/acl"
 for client in gateway worker-1; do
   install -m 400 -o "$sluice_user" "$config/$client.password" "/clients/$client/mqtt_password"
 done

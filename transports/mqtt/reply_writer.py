@@ -2,8 +2,9 @@
 
 from asyncio import Future, TimerHandle
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import (
@@ -31,7 +32,7 @@ from transports.mqtt.frames import (
     encode,
     error_frame,
 )
-from transports.mqtt.link import Link, Receipt
+from transports.mqtt.link import Envelope, Link, Receipt
 
 UNANSWERED_MAX = 8
 LONGEST_ESCAPE = 6
@@ -42,8 +43,10 @@ ROOM_AROUND_TEXT = 1_024
 class ReplyWriter:
     """Everything is handed to the link at once and in order; `written` is the back pressure.
 
-    whole: answer in one `reply` frame, if it fits into one, instead of chunks. The first text goes out at
-    once; later text waits until `coalesce_s` after the last message or for `coalesce_bytes`.
+    whole: answer in one `reply` frame, if the text fits into one, instead of chunks; what the model thinks
+    and how far it is are left out then. The first text goes out at once; later text, and what the model
+    thinks, waits until `coalesce_s` after the last message or for `coalesce_bytes`. encode: the payload of a
+    frame. envelope: of every message but text. unheard: the broker said that nobody takes these messages.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class ReplyWriter:
         coalesce_bytes: int,
         alive_s: float,
         clock: Clock,
+        encode: Callable[[Frame], bytes] = encode,
+        envelope: Envelope | None = None,
     ) -> None:
         self._link = link
         self._topic = topic
@@ -66,9 +71,13 @@ class ReplyWriter:
         self._coalesce_bytes = coalesce_bytes
         self._alive_s = alive_s
         self._clock = clock
+        self._encode = encode
+        self._envelope = envelope
         self._seq = 0
         self._text: list[str] = []
         self._text_bytes = 0
+        self._text_kind: type[Chunk | ReasoningChunk] = Chunk
+        self._written_kind: type[Chunk | ReasoningChunk] | None = None
         self._length = 0
         self._usage: Usage | None = None
         self._said = False
@@ -76,38 +85,61 @@ class ReplyWriter:
         self._flush_timer: TimerHandle | None = None
         self._alive_timer: TimerHandle | None = None
         self._unanswered: deque[Future[Receipt]] = deque()
+        self._refused: GatewayError | None = None
+        self.unheard = False
         self._longest_text = max(1, (link.max_payload - ROOM_AROUND_TEXT) // LONGEST_ESCAPE)
 
-    def accept(self) -> None:
-        self._send(Accept(self._id, self._seq))
-        self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._say_alive)
+    def accept(self, queue: int = 0) -> None:
+        """queue: where the request stands; 0 starts at once, 1 is next."""
+        self._send(Accept(self._id, self._seq, queue))
+        self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._stay_alive)
 
     def say(self, batch: Sequence[TransportEvent]) -> None:
-        """Write one batch of the reply; raises TooLarge for a tool call that no message can carry."""
+        """Write one batch of the reply.
+
+        Raises TooLarge for a tool call that no message can carry, and Overloaded when the link is full.
+        """
         for event in batch:
             if isinstance(event, Delta):
-                self._text.append(event.text)
-                self._text_bytes += len(event.text.encode())
+                self._gather(Chunk, event.text)
             elif isinstance(event, Usage):
                 self._usage = event
             elif isinstance(event, Done):
                 self._end(event)
+            elif isinstance(event, ToolCall):
+                self._flush()
+                self._say_visibly(
+                    ToolCallFrame(self._id, self._next_seq(), Call(event.id, event.name, event.arguments))
+                )
+            elif self._whole:
+                pass
+            elif isinstance(event, Reasoning):
+                self._gather(ReasoningChunk, event.text)
             else:
                 self._flush()
-                self._say_other(event)
+                self._say_progress(event)
         if not self._text or self._whole:
             return
         due = self._said_at + self._coalesce_s
-        if not self._said or self._text_bytes >= self._coalesce_bytes or due <= self._clock.time():
+        is_first = self._text_kind is not self._written_kind
+        if is_first or self._text_bytes >= self._coalesce_bytes or due <= self._clock.time():
             self._flush()
         elif self._flush_timer is None:
-            self._flush_timer = self._clock.call_at(due, self._flush)
+            self._flush_timer = self._clock.call_at(due, partial(self._in_timer, self._flush))
 
-    async def written(self) -> bool:
-        """Wait while too much is under way; False when the connection was lost."""
-        while self._unanswered and (len(self._unanswered) > UNANSWERED_MAX or self._unanswered[0].done()):
-            if await self._unanswered.popleft() is Receipt.LOST:
+    async def written(self, at_most: int = UNANSWERED_MAX) -> bool:
+        """Wait while more than `at_most` messages are under way; False when the connection was lost.
+
+        Raises Overloaded when the link did not take what a timer wrote.
+        """
+        while self._unanswered and (len(self._unanswered) > at_most or self._unanswered[0].done()):
+            receipt = await self._unanswered.popleft()
+            if receipt is Receipt.NOBODY:
+                self.unheard = True
+            elif receipt is Receipt.LOST:
                 return False
+        if self._refused is not None:
+            raise self._refused
         return True
 
     def fail(self, error: GatewayError) -> None:
@@ -124,6 +156,8 @@ class ReplyWriter:
                 timer.cancel()
 
     def _end(self, done: Done) -> None:
+        if self._text_kind is not Chunk:
+            self._flush()
         text = "".join(self._text)
         tokens = _tokens(self._usage)
         in_one_piece = (self._whole or done.granularity == "message") and not self._said
@@ -134,6 +168,13 @@ class ReplyWriter:
         self._flush()
         self._send(End(self._id, self._next_seq(), done.reason, tokens, self._length))
 
+    def _gather(self, kind: type[Chunk | ReasoningChunk], text: str) -> None:
+        if kind is not self._text_kind:
+            self._flush()
+            self._text_kind = kind
+        self._text.append(text)
+        self._text_bytes += len(text.encode())
+
     def _flush(self) -> None:
         if self._flush_timer is not None:
             self._flush_timer.cancel()
@@ -141,26 +182,21 @@ class ReplyWriter:
         text = "".join(self._text)
         self._text.clear()
         self._text_bytes = 0
-        for piece in self._pieces(text):
-            self._said = True
-            self._send(Chunk(self._id, self._next_seq(), piece))
-        self._length += len(text)
-
-    def _say_other(self, event: Reasoning | ToolCall | Progress) -> None:
-        self._said = True
-        if isinstance(event, Reasoning):
-            for piece in self._pieces(event.text):
-                self._send(ReasoningChunk(self._id, self._next_seq(), piece))
-        elif isinstance(event, ToolCall):
-            call = Call(event.id, event.name, event.arguments)
-            self._send(ToolCallFrame(self._id, self._next_seq(), call))
-        else:
-            progress = (event.phase, event.position, event.processed, event.total)
-            self._send(ProgressFrame(self._id, self._next_seq(), *progress))
-
-    def _pieces(self, text: str) -> list[str]:
         longest = self._longest_text
-        return [text[at : at + longest] for at in range(0, len(text), longest)]
+        for at in range(0, len(text), longest):
+            self._say_visibly(self._text_kind(self._id, self._next_seq(), text[at : at + longest]))
+        if text:
+            self._written_kind = self._text_kind
+        if self._text_kind is Chunk:
+            self._length += len(text)
+
+    def _say_progress(self, event: Progress) -> None:
+        told = (event.phase, event.position, event.processed, event.total)
+        self._send(ProgressFrame(self._id, self._next_seq(), *told))
+
+    def _say_visibly(self, frame: Frame) -> None:
+        self._said = True
+        self._send(frame)
 
     def _next_seq(self) -> int:
         self._seq += 1
@@ -168,13 +204,23 @@ class ReplyWriter:
 
     def _send(self, frame: Frame) -> None:
         self._said_at = self._clock.time()
-        self._unanswered.append(self._link.publish(self._topic, encode(frame)))
+        envelope = None if isinstance(frame, Chunk | ReasoningChunk) else self._envelope
+        self._unanswered.append(self._link.publish(self._topic, self._encode(frame), envelope=envelope))
+
+    def _stay_alive(self) -> None:
+        if self._clock.time() - self._said_at >= self._alive_s:
+            self._in_timer(self._say_alive)
+        self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._stay_alive)
 
     def _say_alive(self) -> None:
-        now = self._clock.time()
-        if now - self._said_at >= self._alive_s:
-            self._send(Alive(self._id, self._next_seq()))
-        self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._say_alive)
+        self._send(Alive(self._id, self._next_seq()))
+
+    def _in_timer(self, write: Callable[[], None]) -> None:
+        """Nobody is there to hear of an error; the next number tells the reader that something is missing."""
+        try:
+            write()
+        except GatewayError as error:
+            self._refused = error
 
 
 def _tokens(usage: Usage | None) -> Tokens | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from asyncio import Future, Task
+from asyncio import Task
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,13 +15,16 @@ from gateway.contract.errors import (
     Overloaded,
     ProtocolViolation,
     TimedOut,
+    Unreachable,
     UpstreamFailed,
     WorkerLost,
 )
-from gateway.contract.transport import ListsModels, Transport
+from gateway.contract.transport import ListsModels, TellsQueue, Transport
+from transports.mqtt.announcer import Announcer
 from transports.mqtt.frames import (
     Cancel,
     ErrorFrame,
+    Frame,
     Request,
     Status,
     decode_inbox,
@@ -30,8 +33,7 @@ from transports.mqtt.frames import (
     error_frame,
 )
 from transports.mqtt.gateways import GatewayWatch
-from transports.mqtt.link import Envelope, Link, Receipt, Will
-from transports.mqtt.presence import MISSED_HEARTBEATS
+from transports.mqtt.link import Link, Will
 from transports.mqtt.reply_writer import ReplyWriter
 from transports.mqtt.topics import (
     checked_root,
@@ -46,6 +48,7 @@ log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
 REMEMBERED_IDS = 1_000
+TOLD_SENDERS = 1_000
 
 
 @dataclass(eq=False, slots=True)
@@ -66,6 +69,8 @@ class Worker:
     the transport lists. accept_s: within it every request is accepted or refused. coalesce_s and
     coalesce_bytes: see ReplyWriter. gateway_grace_s: how long a gateway may be gone before its replies are
     stopped. incarnation: must grow with every start; by default the wall clock's milliseconds.
+
+    dropped: what could not be used, or not be said, by kind. What is remembered of others is bounded.
     """
 
     def __init__(
@@ -94,15 +99,16 @@ class Worker:
         self._coalesce_s = coalesce_s
         self._coalesce_bytes = coalesce_bytes
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
-        self._state: Literal["ready", "draining", "lost"] = "ready"
+        self._leaving: Literal["draining", "lost"] | None = None
         self._status_topic = worker_status_topic(root, self._name)
+        self._announcer = Announcer(link, self._status_topic, heartbeat_s, self._status)
         self._jobs: dict[str, _Job] = {}
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._gateways = GatewayWatch(gateway_grace_s, self._gateway_gone)
-        self._announce_now = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: asyncio.TaskGroup | None = None
+        self._told: set[str] = set()
         self.dropped: Counter[str] = Counter()
         link.subscribe(inbox_topic(root, self._name), self._hear_inbox)
         link.subscribe(self._status_topic, self._hear_own_status)
@@ -114,17 +120,33 @@ class Worker:
         """Requests at work."""
         return len(self._jobs)
 
+    @property
+    def max_concurrent(self) -> int:
+        """Requests that are taken at a time; 0 while there is nothing to serve them with."""
+        return self._max_concurrent
+
+    @property
+    def state(self) -> Literal["ready", "draining", "lost"]:
+        """As the gateways are told: `draining` also while there is nothing to serve requests with."""
+        return self._leaving or ("ready" if self._max_concurrent else "draining")
+
+    def offer(self, models: Sequence[str], max_concurrent: int) -> None:
+        """What there is from now on; `max_concurrent` 0: nothing, so that gateways choose other workers."""
+        self._models = models
+        self._max_concurrent = max_concurrent
+        self._announcer.now()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         will = Will(self._status_topic, encode(Status("lost", incarnation=self._incarnation)))
         async with self._transport.running(), self._link.running(will), asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            announcer = tasks.create_task(self._announce())
+            announcing = tasks.create_task(self._announcer.run())
             try:
                 yield
             finally:
-                self._state = "lost"
-                announcer.cancel()
+                self._leaving = "lost"
+                announcing.cancel()
                 self._gateways.close()
                 for job in list(self._jobs.values()):
                     self._stop(job, WorkerLost("the worker is going away"))
@@ -134,12 +156,12 @@ class Worker:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
                         # A clean DISCONNECT makes the broker forget the will, so we say it ourselves.
-                        await self._publish_status()
+                        await self._announcer.say()
 
     async def drain(self, within_s: float) -> None:
         """Take nothing new, and return when what runs has ended; after `within_s` the rest is stopped."""
-        self._state = "draining"
-        self._publish_status()
+        self._leaving = "draining"
+        self._announcer.say()
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self._idle.wait()
@@ -150,35 +172,25 @@ class Worker:
         """Return when no request is at work."""
         await self._idle.wait()
 
-    def _publish_status(self) -> Future[Receipt]:
+    def _status(self) -> Status:
         models = self._models
         if not models and isinstance(self._transport, ListsModels):
             models = self._transport.models()
-        status = Status(
-            self._state,
+        return Status(
+            self.state,
             name=self._name,
             incarnation=self._incarnation,
             heartbeat_s=self._heartbeat_s,
             models=list(models),
             stream=self._transport.info.granularity == "token",
             accept_s=self._accept_s,
-            max=self._max_concurrent,
+            max=max(1, self._max_concurrent),
             busy=self.busy,
         )
-        envelope = None if self._state == "lost" else Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
-        return self._link.publish(self._status_topic, encode(status), retain=True, envelope=envelope)
-
-    async def _announce(self) -> None:
-        while True:
-            self._announce_now.clear()
-            self._publish_status()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._heartbeat_s):
-                    await self._announce_now.wait()
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
-            self._announce_now.set()
+            self._announcer.now()
             return
         # Every gateway has given these replies up: our will told them, or they lost the broker too.
         for job in list(self._jobs.values()):
@@ -187,14 +199,16 @@ class Worker:
     def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
         """Our own `lost` is an old connection's will, or somebody's mistake: we are here."""
         try:
+            self._check_size(payload)
             said = decode_status(payload).state
         except ProtocolViolation:
             said = "lost"
-        if said == "lost" and self._state != "lost":
-            self._announce_now.set()
+        if said == "lost":
+            self._announcer.now()
 
     def _hear_gateway(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
+            self._check_size(payload)
             name, status = status_sender(topic), decode_status(payload)
         except ProtocolViolation as violation:
             self._drop("status", topic, violation)
@@ -209,8 +223,7 @@ class Worker:
         try:
             if retained:
                 raise ProtocolViolation("a request must not be retained")
-            if len(payload) > self._link.max_payload:
-                raise ProtocolViolation("the payload is too large")
+            self._check_size(payload)
             frame = decode_inbox(payload)
             if isinstance(frame, Cancel):
                 self._cancel(frame)
@@ -225,21 +238,25 @@ class Worker:
             self.dropped["repeated request"] += 1
             return
         self._remember(request.id)
-        if self._state != "ready" or self._tasks is None:
+        if self._leaving or self._tasks is None:
             self._refuse(request, WorkerLost("the worker is going away"))
+        elif not self._max_concurrent:
+            self._refuse(request, Unreachable("the worker's model servers are away"))
         elif self.busy >= self._max_concurrent:
             self._refuse(request, Overloaded("the worker is full"))
         else:
+            queue = 0
+            if isinstance(self._transport, TellsQueue):
+                queue = self._transport.place_in_queue(request.model)
             job = _Job(request, gateway)
             self._jobs[request.id] = job
             self._idle.clear()
-            if self.busy == self._max_concurrent:
-                self._announce_now.set()
-            job.task = self._tasks.create_task(self._work(job))
+            self._busy_changed(at_once=self.busy == self._max_concurrent)
+            job.task = self._tasks.create_task(self._work(job, queue))
             job.task.add_done_callback(lambda _: self._ended(job))
 
     def _refuse(self, request: Request, error: GatewayError) -> None:
-        self._link.publish(request.reply_to, encode(error_frame(request.id, error)))
+        self._say(request.reply_to, error_frame(request.id, error))
 
     def _remember(self, request_id: str) -> None:
         self._remembered[request_id] = None
@@ -262,15 +279,22 @@ class Worker:
             job.task.cancel()
 
     def _ended(self, job: _Job) -> None:
-        if self.busy == self._max_concurrent:
-            self._announce_now.set()
+        was_full = self.busy >= self._max_concurrent
         del self._jobs[job.request.id]
+        self._busy_changed(at_once=was_full)
         if not self._jobs:
             self._idle.set()
         if job.stopped is not None:
-            self._link.publish(job.request.reply_to, encode(job.stopped))
+            self._say(job.request.reply_to, job.stopped)
 
-    async def _work(self, job: _Job) -> None:
+    def _busy_changed(self, *, at_once: bool) -> None:
+        """A gateway counts what it asked itself; what others have asked it learns from `busy`."""
+        if at_once:
+            self._announcer.now()
+        else:
+            self._announcer.soon()
+
+    async def _work(self, job: _Job, queue: int) -> None:
         request = job.request
         writer = ReplyWriter(
             self._link,
@@ -283,7 +307,7 @@ class Worker:
             clock=asyncio.get_running_loop(),
         )
         try:
-            writer.accept()
+            writer.accept(queue)
             async with asyncio.timeout(request.deadline_s):
                 async with self._transport.open(request.as_chat_request()) as stream:
                     async for batch in stream:
@@ -300,7 +324,19 @@ class Worker:
         finally:
             writer.close()
 
-    def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
+    def _say(self, topic: str, frame: Frame) -> None:
+        try:
+            self._link.publish(topic, encode(frame))
+        except GatewayError as error:  # too many messages wait for the broker
+            self._drop("unsaid", topic, error)
+
+    def _check_size(self, payload: bytes) -> None:
+        if len(payload) > self._link.max_payload:
+            raise ProtocolViolation("the payload is too large")
+
+    def _drop(self, kind: str, topic: str, error: GatewayError) -> None:
+        """Count a message that cannot be used, and log it once for each topic: rubbish may come in floods."""
         self.dropped[kind] += 1
-        if self.dropped[kind] == 1:
-            log.warning("dropped a message on %s: %s", topic, violation)
+        if topic not in self._told and len(self._told) < TOLD_SENDERS:
+            self._told.add(topic)
+            log.warning("dropped a message on %s: %s", topic, error)

@@ -1,8 +1,12 @@
 """What a worker writes, with time moved by hand."""
 
-from gateway.contract.errors import UpstreamFailed
+from asyncio import Future
+
+import pytest
+
+from gateway.contract.errors import Overloaded, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
-from tests.transports.mqtt.memory_link import HandClock, MemoryBroker
+from tests.transports.mqtt.memory_link import HandClock, MemoryBroker, MemoryLink
 from transports.mqtt.frames import (
     Accept,
     Alive,
@@ -18,6 +22,7 @@ from transports.mqtt.frames import (
     Whole,
     decode_reply,
 )
+from transports.mqtt.link import Envelope, Receipt
 from transports.mqtt.reply_writer import ReplyWriter
 
 
@@ -144,3 +149,75 @@ async def test_a_lost_connection_is_told_to_who_writes() -> None:
     desk._link.lose_connection()
     desk.writer.say([Delta("more than ten bytes")])
     assert not await desk.writer.written()
+
+
+async def test_what_the_model_thinks_is_gathered_too_and_the_answer_begins_at_once() -> None:
+    desk = Desk()
+    for text in ("hm", " so", " then"):
+        desk.writer.say([Reasoning(text)])
+    desk.writer.say([Delta("a")])
+    assert desk.frames == [
+        ReasoningChunk("a", 1, "hm"),
+        ReasoningChunk("a", 2, " so then"),
+        Chunk("a", 3, "a"),
+    ]
+    desk.writer.say([Done("stop")])
+    assert desk.frames[3:] == [End("a", 4, "stop", None, 1)], "only the text counts"
+
+
+async def test_thoughts_without_an_answer_are_no_answer() -> None:
+    desk = Desk()
+    desk.writer.say([Reasoning("hm"), Done("stop", granularity="message")])
+    assert desk.frames == [ReasoningChunk("a", 1, "hm"), End("a", 2, "stop", None, 0)]
+
+
+async def test_the_first_text_does_not_wait_for_the_progress_before_it() -> None:
+    desk = Desk()
+    desk.writer.say([Progress("prompt", processed=2, total=2)])
+    desk.writer.say([Delta("a")])
+    assert desk.frames[1:] == [Chunk("a", 2, "a")]
+
+
+async def test_a_whole_reply_is_all_that_is_said() -> None:
+    desk = Desk(whole=True)
+    desk.writer.say([Progress("prompt", processed=1, total=2), Reasoning("hm"), Delta("a")])
+    desk.writer.say([Done("stop")])
+    assert desk.frames == [Whole("a", "a")]
+
+
+async def test_the_place_in_the_queue_goes_with_the_accept() -> None:
+    desk = Desk()
+    desk.writer.accept(queue=2)
+    assert desk.frames == [Accept("a", 0, 2)]
+
+
+class FullLink(MemoryLink):
+    """Takes what it is given until `full`."""
+
+    full = False
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, envelope: Envelope | None = None
+    ) -> Future[Receipt]:
+        if self.full:
+            raise Overloaded("too many messages wait for the MQTT broker")
+        return super().publish(topic, payload, retain=retain, envelope=envelope)
+
+
+async def test_what_a_timer_could_not_write_fails_the_reply() -> None:
+    desk = Desk()
+    link = desk._link = desk.writer._link = FullLink(MemoryBroker(), "w", 262_144)
+    link.connect()
+    desk.writer.accept()
+    desk.writer.say([Delta("a")])
+    desk.writer.say([Delta("b")])
+    assert await desk.writer.written()
+    link.full = True
+    desk.clock.advance(12)
+    link.full = False
+    desk.clock.advance(10)
+    assert desk.frames == [Accept("a", 0), Chunk("a", 1, "a"), Alive("a", 4)], (
+        "2 and 3 are missing, and seen to be"
+    )
+    with pytest.raises(Overloaded):
+        await desk.writer.written()

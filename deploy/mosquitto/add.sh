@@ -1,0 +1,41 @@
+#!/bin/sh
+# Lets one more client in: add.sh FOLDER gateway|worker|device NAME
+# It gets a password in FOLDER/NAME.password and a paragraph in FOLDER/acl. Once more changes nothing.
+set -eu
+LC_ALL=C
+folder=$1 role=$2 name=$3 root=${MQTT_TOPIC_ROOT:-sluice/v1}
+fail() { echo "add.sh: $1" >&2; exit 2; }
+
+case $name in
+'' | -* | *[!A-Za-z0-9_.-]*) fail "'$name' is no name: letters, digits, _ . and - behind the first" ;;
+esac
+[ ${#name} -le 64 ] || fail "a name has at most 64 characters"
+
+# What each may do, with the reasons: acl.
+case $role in
+gateway) rights="read $root/gateways/$name/replies/+
+read $root/workers/+/status
+write $root/workers/+/inbox
+read $root/devices/+/up
+read $root/devices/+/cancel
+read $root/devices/+/status
+write $root/devices/+/down" ;;
+worker) rights="read $root/workers/$name/inbox
+read $root/gateways/+/status
+write $root/gateways/+/replies/$name" ;;
+device) rights="write $root/devices/$name/up
+write $root/devices/$name/cancel
+read $root/devices/$name/down" ;;
+*) fail "'$role' is no role: gateway, worker or device" ;;
+esac
+
+own="topic readwrite $root/${role}s/$name/status"
+if grep -qxF "user $name" "$folder/acl" 2>/dev/null; then
+  grep -qxF "$own" "$folder/acl" || fail "$name is in $folder/acl already, as something else"
+else
+  { printf '\nuser %s\n%s\n' "$name" "$own" && echo "$rights" | sed 's/^/topic /'; } >>"$folder/acl"
+fi
+sh "$(dirname "$0")/make_passwords.sh" "$folder" "$name"
+echo "$role $name: its password is in $folder/$name.password"
+echo "Mosquitto reads its files again on SIGHUP: docker compose kill -s HUP mosquitto, or systemctl reload mosquitto"
+[ "$role" != device ] || echo "Once there are keys, register it too: sluice devices add $name --user USER"

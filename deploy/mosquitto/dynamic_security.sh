@@ -1,0 +1,25 @@
+#!/bin/sh
+# Brings the rights of FOLDER/acl and the passwords of FOLDER/NAME.password into Mosquitto's dynamic-security plugin,
+# which refuses subscriptions, as an acl_file cannot: dynamic_security.sh FOLDER OPTIONS...
+# OPTIONS are mosquitto_ctrl's, of a running broker: -h HOST -p PORT -u ADMIN -P PASSWORD. Clients without a password
+# file are left out. Once more adds what is new.
+set -eu
+folder=$1
+shift
+name=
+allow() { mosquitto_ctrl "$@" allow >/dev/null 2>&1 || true; } # it is there already
+
+while read -r kind access topic; do
+  if [ "$kind" = user ]; then
+    name=$access
+    [ -s "$folder/$name.password" ] || name=
+    [ -n "$name" ] || continue
+    mosquitto_ctrl "$@" dynsec createRole "$name" >/dev/null 2>&1 || true
+    mosquitto_ctrl "$@" dynsec createClient "$name" -c "$name" -p "$(cat "$folder/$name.password")" >/dev/null 2>&1 || true
+    mosquitto_ctrl "$@" dynsec addClientRole "$name" "$name" >/dev/null 2>&1 || true
+  elif [ "$kind" = topic ] && [ -n "$name" ]; then
+    case $access in *write) allow "$@" dynsec addRoleACL "$name" publishClientSend "$topic" ;; esac
+    case $access in read*) allow "$@" dynsec addRoleACL "$name" subscribeLiteral "$topic" ;; esac
+    case "$access $topic" in "read "*/devices/+/up) allow "$@" dynsec addRoleACL "$name" subscribeLiteral "\$share/gateways/$topic" ;; esac
+  fi
+done <"$folder/acl"

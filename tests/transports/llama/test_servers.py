@@ -1,0 +1,202 @@
+"""Several model servers as one: who answers, who is passed over, and what is told of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from gateway.contract.errors import GatewayError, Loading, Overloaded, Unreachable, UpstreamFailed
+from gateway.contract.events import Delta
+from gateway.contract.requests import ChatRequest, Turn
+from gateway.contract.transport import EventStream, Health
+from transports.llama.servers import SLOTS_UNTOLD, LlamaServers
+from transports.scripted import ScriptedTransport
+
+
+class Server(ScriptedTransport):
+    """A model server that is as well as a test wants it; every reply goes on until it is stopped.
+
+    refusal: raised before an answer begins.
+    """
+
+    def __init__(self, *models: str, slots: int | None = 1) -> None:
+        super().__init__(lambda _: [[Delta("a")]])
+        self._models = models
+        self.slots = slots
+        self.well = True
+        self.refusal: GatewayError | None = None
+        self.checked = asyncio.Event()
+
+    async def health(self) -> Health:
+        self.checked.set()
+        return Health(self.well, "as told")
+
+    async def total_slots(self) -> int | None:
+        return self.slots
+
+    def models(self) -> Sequence[str]:
+        return self._models
+
+    @asynccontextmanager
+    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+        if self.refusal is not None:
+            raise self.refusal
+        async with super().open(request) as stream:
+            yield stream
+
+    @property
+    def asked_for(self) -> list[str | None]:
+        return [request.model for request in self.seen_requests]
+
+
+class House:
+    def __init__(self, *servers: Server, check_s: float = 60) -> None:
+        self.changes: asyncio.Queue[tuple[list[str], int]] = asyncio.Queue()
+        named = [(f"http://{number}", server) for number, server in enumerate(servers)]
+        self.all = LlamaServers(named, changed=self._changed, check_s=check_s)
+        self._open = AsyncExitStack()
+
+    def _changed(self) -> None:
+        self.changes.put_nowait((list(self.all.models()), self.all.slots))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["House"]:
+        async with asyncio.timeout(5), self.all.running(), self._open:
+            yield self
+
+    async def ask(self, model: str | None = None) -> None:
+        """Begin a reply that goes on until the house is left."""
+        request = ChatRequest(uuid4().hex, [Turn("user", "hi")], model=model)
+        stream = await self._open.enter_async_context(self.all.open(request))
+        assert await anext(stream) == [Delta("a")]
+
+
+async def test_what_is_there_is_known_when_the_block_begins() -> None:
+    house = House(Server("a", "b", slots=2), Server("b", "c", slots=3))
+    async with house.running():
+        assert house.changes.get_nowait() == (["a", "b", "c"], 5)
+        assert (await house.all.health()).ok
+
+
+async def test_a_server_that_is_away_is_told_without() -> None:
+    away = Server("a", slots=2)
+    away.well = False
+    async with House(away, Server("b", slots=3)).running() as house:
+        assert (list(house.all.models()), house.all.slots) == (["b"], 3)
+
+
+async def test_a_server_that_does_not_tell_its_slots_has_some() -> None:
+    async with House(Server("a", slots=None)).running() as house:
+        assert house.all.slots == SLOTS_UNTOLD
+
+
+async def test_the_model_picks_the_server_and_the_first_ones_is_the_default() -> None:
+    first, second = Server("a", slots=9), Server("b", slots=9)
+    async with House(first, second).running() as house:
+        for model in ("b", None, "nobody's"):
+            await house.ask(model)
+        assert (first.asked_for, second.asked_for) == (["a", "a"], ["b"])
+
+
+async def test_of_two_that_have_the_model_the_one_with_more_room_is_asked() -> None:
+    small, large = Server("a", slots=1), Server("b", "a", slots=3)
+    async with House(small, large).running() as house:
+        for _ in range(4):
+            await house.ask()
+        assert (small.asked_for, large.asked_for) == (["a"], ["a", "a", "a"])
+
+
+async def test_the_place_in_the_queue_counts_what_is_open_there() -> None:
+    async with House(Server("a", slots=2), Server("b", slots=1)).running() as house:
+        places = [house.all.place_in_queue("a")]
+        for _ in range(3):
+            await house.ask("a")
+            places.append(house.all.place_in_queue("a"))
+        assert places == [0, 0, 1, 2]
+        assert house.all.place_in_queue("b") == 0
+
+
+async def test_a_reply_that_is_over_or_was_refused_gives_its_slot_back() -> None:
+    server = Server("a", slots=1)
+    async with House(server).running() as house:
+        request = ChatRequest(uuid4().hex, [Turn("user", "hi")])
+        async with house.all.open(request):
+            assert house.all.place_in_queue(None) == 1
+        server.refusal = Overloaded("full")
+        with pytest.raises(Overloaded):
+            await house.ask()
+        assert house.all.place_in_queue(None) == 0
+
+
+@pytest.mark.parametrize("refusal", [Unreachable("gone"), Loading("not yet"), Overloaded("full")])
+async def test_who_refuses_before_the_answer_is_passed_over(refusal: GatewayError) -> None:
+    first, second = Server("a", slots=2), Server("a", slots=1)
+    first.refusal = refusal
+    async with House(first, second).running() as house:
+        await house.ask()
+        assert second.asked_for == ["a"]
+        second.refusal = Overloaded("full too")
+        with pytest.raises(Overloaded, match="full too"):
+            await house.ask()
+
+
+async def test_what_the_model_itself_did_wrong_is_not_asked_of_another() -> None:
+    first, second = Server("a", slots=2), Server("a", slots=1)
+    first.refusal = UpstreamFailed("broke")
+    async with House(first, second).running() as house:
+        with pytest.raises(UpstreamFailed):
+            await house.ask()
+        assert second.asked_for == []
+
+
+async def test_a_refused_request_has_the_server_looked_at_at_once() -> None:
+    server = Server("a")
+    async with House(server).running() as house:
+        await house.changes.get()
+        server.well = False
+        server.refusal = Unreachable("gone")
+        with pytest.raises(Unreachable):
+            await house.ask()
+        assert await house.changes.get() == ([], 0)
+
+
+async def test_a_server_that_comes_back_is_asked_for_its_slots_again() -> None:
+    server = Server("a", slots=2)
+    async with House(server, check_s=0.001).running() as house:
+        assert await house.changes.get() == (["a"], 2)
+        server.well = False
+        assert await house.changes.get() == ([], 0)
+        server.well, server.slots = True, 5
+        assert await house.changes.get() == (["a"], 5)
+
+
+async def test_a_model_whose_server_is_away_is_not_served_by_another_model() -> None:
+    has_it, other = Server("a"), Server("b")
+    async with House(has_it, other, check_s=0.001).running() as house:
+        await house.changes.get()
+        has_it.well = False
+        await house.changes.get()
+        with pytest.raises(Unreachable) as refused:
+            await house.ask("a")
+        assert refused.value.retryable
+        await house.ask()
+        assert other.asked_for == ["b"], "the default is the first one's of those that are well"
+
+
+async def test_a_servers_going_and_coming_is_one_line_each(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "sluice")
+    server = Server("a")
+    server.well = False
+    async with House(server, check_s=0.001).running() as house:
+        for _ in range(5):
+            server.checked.clear()
+            await server.checked.wait()
+        server.well = True
+        await house.changes.get()
+        await house.changes.get()
+    assert [record.getMessage() for record in caplog.records] == [
+        "http://0 is away: as told",
+        "http://0 is ready; slots: 1; models: a",
+    ]
