@@ -1,13 +1,12 @@
-"""Replies through a real Mosquitto, with workers that die and strangers who send what they should not."""
+"""Replies through real brokers, with workers that die; test_mqtt_hostile.py has the strangers."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -18,10 +17,9 @@ import pytest
 from gateway.contract.errors import Unreachable, WorkerLost
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
-from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
+from tests.live.brokers import requires_mosquitto, running_mosquitto
 from transports.mqtt.aiomqtt_link import AiomqttLink
 from transports.mqtt.embedded import embedded_broker
-from transports.mqtt.frames import Request, Status, decode_inbox, encode
 from transports.mqtt.link import BrokerAddress
 from transports.mqtt.transport import MqttTransport
 from transports.mqtt.worker import Worker
@@ -156,80 +154,6 @@ async def test_a_killed_broker_is_no_reason_to_restart_anybody() -> None:
         await broker.start()
         await transport.until_ready()
         assert text_of(await all_of(transport, chat("again"))) == "b"
-
-
-class Stranger:
-    """A worker of our own making that takes one request, and a hand on the wire."""
-
-    def __init__(self, broker: Mosquitto) -> None:
-        self._link = AiomqttLink(broker.address, client_id="honest", max_payload=10_000_000)
-        self._asked: asyncio.Future[Request] = asyncio.get_running_loop().create_future()
-        self._link.subscribe("sluice/v1/workers/honest/inbox", self._take)
-        self._link.watch(self._announce)
-
-    def running(self) -> AbstractAsyncContextManager[None]:
-        return self._link.running()
-
-    def _announce(self, connected: bool) -> None:
-        if connected:
-            status = encode(Status("ready", stream=True))
-            self._link.publish("sluice/v1/workers/honest/status", status, retain=True)
-
-    def _take(self, topic: str, payload: bytes, retained: bool) -> None:
-        frame = decode_inbox(payload)
-        if isinstance(frame, Request) and not self._asked.done():
-            self._asked.set_result(frame)
-
-    async def asked(self) -> Request:
-        async with asyncio.timeout(5):
-            return await self._asked
-
-    async def say(self, payload: bytes, worker: str = "honest", retain: bool = False) -> None:
-        topic = f"sluice/v1/gateways/gateway/replies/{worker}"
-        async with asyncio.timeout(5):
-            await self._link.publish(topic, payload, retain=retain)
-
-
-def frame(type_: str, request: Request, **fields: object) -> bytes:
-    return json.dumps({"type": type_, "id": request.id, **fields}).encode()
-
-
-async def test_nothing_that_strangers_send_touches_a_reply() -> None:
-    async with running_mosquitto() as broker, gateway(broker.address) as transport, asyncio.timeout(10):
-        stranger = Stranger(broker)
-        async with stranger.running():
-            await transport.until_ready()
-            reading = asyncio.ensure_future(all_of(transport, chat("hi")))
-            request = await stranger.asked()
-            say = stranger.say
-            await say(frame("chunk", request, seq=1, text="true "))
-            await say(frame("chunk", request, seq=2, text="spoofed"), worker="somebody-else")
-            await say(frame("chunk", request, seq=1, text="replayed"))
-            await say(json.dumps({"type": "reply", "id": "f" * 32, "text": "wrong id"}).encode())
-            await say(frame("chunk", request, seq=2, text="x" * 1_000_000))
-            await say(b'{"type":"chunk","id":"' + request.id.encode() + b'","seq":2,"text":"\xff\xfe"}')
-            await say(b'{"type":"chunk","id":' + b"[" * 100_000)
-            await say(frame("chunk", request, seq="2", text="a number in quotes"))
-            await say(frame("chunk", request, seq=-2, text="negative"))
-            await say(frame("status", request, state="lost"))
-            await say(b"")
-            await say(frame("chunk", request, seq=2, text="text"))
-            await say(frame("end", request, seq=3, length=9))
-            assert text_of(await reading) == "true text"
-            assert transport.dropped["reply"] == 8
-            assert transport.dropped["unknown id"] == 1
-
-
-async def test_a_retained_reply_of_yesterday_is_dropped() -> None:
-    async with running_mosquitto() as broker, asyncio.timeout(10):
-        stranger = Stranger(broker)
-        async with stranger.running():
-            async with gateway(broker.address) as transport:
-                await transport.until_ready()
-            await stranger.say(b'{"type":"reply","id":"x","text":"old"}', retain=True)
-            async with gateway(broker.address) as transport:
-                await transport.until_ready()
-                await until(transport, lambda: transport.dropped["reply"] == 1)
 
 
 async def test_the_smallest_worker_is_a_line_of_shell() -> None:

@@ -1,102 +1,29 @@
-"""The shipped mosquitto.conf, ACL and password script, on a real Mosquitto: who may do what.
+"""The shipped mosquitto.conf, ACL and scripts, on a real Mosquitto: who may do what.
 
 Mosquitto answers "granted" to forbidden subscriptions, so delivery is what counts.
 """
 
 import asyncio
-import os
 import re
 import shutil
-import subprocess
-from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest, Turn
-from tests.live.brokers import requires_mosquitto, running_mosquitto
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress
+from tests.live.brokers import requires_mosquitto
+from tests.live.docker_engine import requires_docker
+from tests.live.guarded import PROJECT, Guarded, guarded_broker, listening, make_passwords, run_script
+from transports.mqtt.link import BrokerAddress, Will
 from transports.mqtt.transport import MqttTransport
 from transports.mqtt.worker import Worker
 from transports.scripted import ScriptedTransport, tokens
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
-PROJECT = Path(__file__).parents[2]
 CLIENTS = ("gateway", "worker-1", "device-1", "worker-2", "probe")
-PROBE = """
-user probe
-topic readwrite #
-user worker-2
-topic readwrite sluice/v1/workers/worker-2/status
-"""
-
-
-async def make_passwords(folder: Path, *names: str) -> None:
-    script = PROJECT / "deploy/mosquitto/make_passwords.sh"
-    process = await asyncio.create_subprocess_exec(
-        "/bin/sh", str(script), str(folder), *names, stdout=DEVNULL, stderr=DEVNULL
-    )
-    async with asyncio.timeout(5):
-        assert await process.wait() == 0
-
-
-@dataclass
-class Guarded:
-    """A broker with the shipped settings, and the password of each client."""
-
-    address: BrokerAddress
-    folder: Path
-
-    def link(self, name: str) -> AiomqttLink:
-        password = (self.folder / f"{name}.password").read_text()
-        return AiomqttLink(replace(self.address, username=name, password=password), client_id=name)
-
-
-@asynccontextmanager
-async def guarded_broker(folder: Path) -> AsyncIterator[Guarded]:
-    await make_passwords(folder, *CLIENTS)
-    (folder / "acl").write_text((PROJECT / "deploy/mosquitto/acl").read_text() + PROBE)
-    shipped = (PROJECT / "mosquitto.conf").read_text()
-    settings = re.sub(r"(?m)^listener .*$", "", shipped).replace("/mosquitto/config", str(folder))
-    async with running_mosquitto(settings) as broker:
-        yield Guarded(broker.address, folder)
-
-
-class Ear:
-    """One client that hears `topics`, and knows when the payload `last` has come."""
-
-    def __init__(self, link: AiomqttLink, topics: Iterable[str]) -> None:
-        self.link = link
-        self.heard: set[str] = set()
-        self._last = asyncio.Event()
-        for topic in set(topics):
-            link.subscribe(topic, self._hear)
-
-    def _hear(self, topic: str, payload: bytes, retained: bool) -> None:
-        if payload == b"last":
-            self._last.set()
-        else:
-            self.heard.add(topic)
-
-    async def hear_all(self) -> set[str]:
-        await self._last.wait()
-        return self.heard
-
-
-@asynccontextmanager
-async def listening(guarded: Guarded, name: str, topics: Iterable[str]) -> AsyncIterator[Ear]:
-    ear = Ear(guarded.link(name), topics)
-    up = asyncio.Event()
-    ear.link.watch(lambda connected: up.set() if connected else None)
-    async with ear.link.running(), asyncio.timeout(5):
-        await up.wait()
-        yield ear
 
 
 def own_status(name: str) -> str:
@@ -113,6 +40,9 @@ FORBIDDEN_WRITES = [
     ("device-1", "sluice/v1/devices/device-2/up"),
     ("device-1", "sluice/v1/devices/device-1/down"),
     ("device-1", "sluice/v1/workers/device-1/status"),
+    ("device-1", "sluice/v1/workers/worker-1/status"),
+    ("device-1", "sluice/v1/gateways/gateway/status"),
+    ("device-1", "sluice/v1/gateways/gateway/replies/worker-1"),
     ("device-1", "sluice/v1/workers/worker-1/inbox"),
     ("device-1", "sluice/v1/gateways/gateway/replies/device-1"),
     ("gateway", "sluice/v1/workers/worker-1/status"),
@@ -133,14 +63,45 @@ ALLOWED_WRITES = [
 async def test_everybody_writes_where_they_may_and_nowhere_else(tmp_path: Path) -> None:
     everywhere = [topic for _, topic in FORBIDDEN_WRITES + ALLOWED_WRITES]
     async with (
-        guarded_broker(tmp_path) as guarded,
-        listening(guarded, "probe", everywhere) as probe,
+        guarded_broker(tmp_path, *CLIENTS) as (guarded, _),
+        listening(guarded.link("probe"), everywhere) as probe,
     ):
         for name, topic in FORBIDDEN_WRITES + ALLOWED_WRITES:
-            async with listening(guarded, name, ["nothing"]) as client:
-                await client.link.publish(topic, b"{}")
+            async with listening(guarded.link(name), ["nothing"]) as client:
+                await client.link.publish(topic, name.encode())
         await probe.link.publish(everywhere[0], b"last")
-        assert await probe.hear_all() == {topic for _, topic in ALLOWED_WRITES}
+        assert await probe.hear_all() == {(topic, name) for name, topic in ALLOWED_WRITES}
+
+
+async def test_a_last_will_may_not_say_more_than_its_client(tmp_path: Path) -> None:
+    will, own_will = Will("sluice/v1/workers/worker-1/status", b"x"), Will(own_status("device-1"), b"x")
+    async with (
+        guarded_broker(tmp_path, *CLIENTS) as (guarded, _),
+        listening(guarded.link("probe"), [will.topic, own_will.topic]) as probe,
+    ):
+        for last_words in (will, own_will):
+            async with (
+                listening(guarded.link("device-1"), ["nothing"], last_words),
+                listening(guarded.link("device-1"), ["nothing"]),
+            ):
+                pass  # the broker pushed the first one off, and lets its will speak if it may
+        await probe.link.publish(will.topic, b"last")
+        assert await probe.hear_all() == {(own_will.topic, "x")}
+
+
+async def test_nobody_is_pushed_off_by_another_who_takes_his_client_id(tmp_path: Path) -> None:
+    async with (
+        guarded_broker(tmp_path, *CLIENTS) as (guarded, _),
+        listening(guarded.link("gateway"), ["sluice/v1/workers/+/status"]) as gateway,
+    ):
+        ups_and_downs: list[bool] = []
+        gateway.link.watch(ups_and_downs.append)
+        async with listening(guarded.link("device-1", client_id="gateway"), ["nothing"]):
+            pass
+        async with listening(guarded.link("worker-1"), ["nothing"]) as worker:
+            await worker.link.publish(own_status("worker-1"), b"last")
+            await gateway.hear_all()
+        assert ups_and_downs == []
 
 
 FORBIDDEN_READS = [
@@ -168,22 +129,38 @@ ALLOWED_READS = [
 
 
 async def test_everybody_reads_what_they_may_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("gateway", "worker-1", "device-1"):
-        tried = [topic for reader, topic in FORBIDDEN_READS + ALLOWED_READS if reader == name]
-        async with (
-            guarded_broker(tmp_path) as guarded,
-            listening(guarded, "probe", ["nothing"]) as probe,
-            listening(guarded, name, [*tried, own_status(name)]) as reader,
-        ):
-            for topic in tried:
-                await probe.link.publish(topic, b"{}")
-            await probe.link.publish(own_status(name), b"last")
-            assert await reader.hear_all() == {topic for reader, topic in ALLOWED_READS if reader == name}
+    async with (
+        guarded_broker(tmp_path, *CLIENTS) as (guarded, _),
+        listening(guarded.link("probe"), ["nothing"]) as probe,
+    ):
+        for name in ("gateway", "worker-1", "device-1"):
+            tried = [topic for reader, topic in FORBIDDEN_READS + ALLOWED_READS if reader == name]
+            async with listening(guarded.link(name), [*tried, own_status(name)]) as reader:
+                for topic in tried:
+                    await probe.link.publish(topic, b"x")
+                await probe.link.publish(own_status(name), b"last")
+                allowed = {(topic, "x") for reader_name, topic in ALLOWED_READS if reader_name == name}
+                assert await reader.hear_all() == allowed
 
 
-async def reply_through(guarded: Guarded) -> str:
+@pytest.mark.parametrize("reader", ["worker-1", "device-1"])
+async def test_nobody_reads_more_by_a_wildcard(tmp_path: Path, reader: str) -> None:
+    others = ["sluice/v1/devices/device-2/down", "sluice/v1/workers/worker-2/inbox"]
+    wildcards = ["sluice/v1/devices/+/down", "sluice/v1/workers/+/inbox"]
+    async with (
+        guarded_broker(tmp_path, *CLIENTS) as (guarded, _),
+        listening(guarded.link(reader), [*wildcards, own_status(reader)]) as ear,
+        listening(guarded.link("probe"), ["nothing"]) as probe,
+    ):
+        for topic in others:
+            await probe.link.publish(topic, b"x")
+        await probe.link.publish(own_status(reader), b"last")
+        assert await ear.hear_all() == set()
+
+
+async def reply_through(guarded: Guarded, worker_name: str = "worker-1") -> str:
     transport = MqttTransport(guarded.link("gateway"))
-    worker = Worker(ScriptedTransport(lambda _: tokens("a", "b")), guarded.link("worker-1"))
+    worker = Worker(ScriptedTransport(lambda _: tokens("a", "b")), guarded.link(worker_name))
     async with asyncio.timeout(10), transport.running(), worker.running():
         await transport.until_ready()
         async with transport.open(ChatRequest("f" * 32, [Turn("user", "hi")])) as stream:
@@ -192,8 +169,64 @@ async def reply_through(guarded: Guarded) -> str:
 
 
 async def test_a_reply_passes_with_these_rights(tmp_path: Path) -> None:
-    async with guarded_broker(tmp_path) as guarded:
+    async with guarded_broker(tmp_path, *CLIENTS) as (guarded, _):
         assert await reply_through(guarded) == "ab"
+
+
+async def test_a_new_worker_is_let_in_while_the_broker_runs(tmp_path: Path) -> None:
+    async with guarded_broker(tmp_path, *CLIENTS) as (guarded, broker):
+        assert (await run_script("add.sh", tmp_path, "worker", "w-17"))[0] == 0
+        broker.reload()
+        assert await reply_through(guarded, "w-17") == "ab"
+
+
+async def test_add_writes_what_the_shipped_acl_says(tmp_path: Path) -> None:
+    for role, name in (("gateway", "gateway"), ("worker", "worker-1"), ("device", "device-1")):
+        assert (await run_script("add.sh", tmp_path, role, name))[0] == 0
+    assert rights_in(tmp_path / "acl") == rights_in(PROJECT / "deploy/mosquitto/acl")
+
+
+def rights_in(acl: Path) -> set[tuple[str, str]]:
+    """Each client's lines."""
+    rights, client = set(), ""
+    for line in acl.read_text().splitlines():
+        if line.startswith("user "):
+            client = line
+        elif line.startswith("topic "):
+            rights.add((client, line))
+    return rights
+
+
+async def test_add_changes_nothing_the_second_time(tmp_path: Path) -> None:
+    async def added() -> tuple[str, str]:
+        assert (await run_script("add.sh", tmp_path, "device", "robot-1", MQTT_TOPIC_ROOT="home"))[0] == 0
+        return (tmp_path / "acl").read_text(), (tmp_path / "robot-1.password").read_text()
+
+    first = await added()
+    assert "topic write home/devices/robot-1/up" in first[0]
+    assert await added() == first
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "complaint"),
+    [
+        ("worker", "a/b", "no name"),
+        ("worker", "+", "no name"),
+        ("worker", "-b", "no name"),
+        ("worker", "", "no name"),
+        ("worker", "two\nlines", "no name"),
+        ("worker", "x" * 65, "at most 64"),
+        ("king", "w-1", "no role"),
+        ("worker", "known-device", "something else"),
+    ],
+)
+async def test_add_refuses(tmp_path: Path, role: str, name: str, complaint: str) -> None:
+    await run_script("add.sh", tmp_path, "device", "known-device")
+    before = (tmp_path / "acl").read_text()
+    code, said = await run_script("add.sh", tmp_path, role, name)
+    assert code == 2
+    assert complaint in said
+    assert (tmp_path / "acl").read_text() == before
 
 
 async def test_passwords_are_made_once_and_for_their_reader_only(tmp_path: Path) -> None:
@@ -206,17 +239,6 @@ async def test_passwords_are_made_once_and_for_their_reader_only(tmp_path: Path)
     for name in ("passwd", "gateway.password", "worker-1.password"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
     assert first not in (tmp_path / "passwd").read_text()
-
-
-def requires_docker() -> None:
-    """Skip where no Docker engine answers, or fail where REQUIRE_LIVE_DOCKER=1."""
-    docker = shutil.which("docker")
-    answers = docker is not None and subprocess.run([docker, "info"], capture_output=True).returncode == 0
-    if not answers:
-        assert os.environ.get("REQUIRE_LIVE_DOCKER") != "1", (
-            "REQUIRE_LIVE_DOCKER=1, and Docker does not answer"
-        )
-        pytest.skip("needs a running Docker engine")
 
 
 @pytest.fixture

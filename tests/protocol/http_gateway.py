@@ -1,0 +1,95 @@
+"""A gateway process as the party under test, asked over HTTP."""
+
+import asyncio
+from asyncio import Task
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from tests.web.event_source import EventSource
+
+STREAM = "/messages/stream"
+
+
+class HttpGateway:
+    """A gateway that runs already, under `name`, at `url`; its mode is mqtt."""
+
+    abilities: frozenset[str] = frozenset()
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self._url = url
+        self._http: httpx.AsyncClient
+        self._tasks: asyncio.TaskGroup
+        self._readings: list[Task[None]] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with (
+            httpx.AsyncClient(base_url=self._url, timeout=30) as self._http,
+            asyncio.TaskGroup() as self._tasks,
+        ):
+            yield
+            for reading in self._readings:
+                reading.cancel()
+
+    async def terminate(self) -> None:
+        raise NotImplementedError
+
+    def dropped(self) -> None:
+        return None
+
+    async def until_known(self, workers: set[str]) -> None:
+        known: set[str] | None = None
+        while known != workers:
+            told = (await self._http.get("/api/chatbot/workers")).raise_for_status().json()
+            known = {worker["name"] for worker in told if worker["state"] == "ready"}
+
+    def ask(self, content: str, model: str | None) -> "HttpReader":
+        reader = HttpReader(self._http)
+        task = self._tasks.create_task(reader.read({"content": content, "model": model}))
+        self._readings.append(task)
+        return reader
+
+
+class HttpReader:
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._source = EventSource()
+        self._refused: dict[str, Any] | None = None
+        self._news = asyncio.Event()
+        self._stream_id = ""
+
+    @property
+    def text(self) -> str:
+        return self._source.text
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        return list(self._source.of_type("reasoning", "tool_call", "progress"))
+
+    @property
+    def last(self) -> dict[str, Any] | None:
+        return self._refused or next(iter(self._source.ends), None)
+
+    async def read(self, question: dict[str, Any]) -> None:
+        async with self._http.stream("POST", STREAM, json=question) as response:
+            if response.status_code != 200:
+                await response.aread()
+                self._refused = {"type": "error", "code": response.json()["code"]}
+            else:
+                self._stream_id = response.headers["sluice-stream-id"]
+                half = b""
+                async for received in response.aiter_raw():
+                    half = self._source.take(half + received)
+                    self._news.set()
+        self._news.set()
+
+    async def news(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+
+    async def stop(self) -> None:
+        (await self._http.post(f"{STREAM}/{self._stream_id}/stop")).raise_for_status()

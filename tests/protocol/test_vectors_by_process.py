@@ -1,0 +1,73 @@
+"""The vectors for gateways and devices, played to a gateway process that is asked over HTTP."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.live.brokers import requires_mosquitto
+from tests.live.programs import running_program, sluice
+from tests.protocol.http_gateway import HttpGateway
+from tests.protocol.scene import play
+from tests.protocol.test_vectors import BROKERS, Case, broker_of, id_of
+from tests.protocol.vectors import read_vectors
+
+pytestmark = [pytest.mark.live, requires_mosquitto()]
+
+ROOT = "sluice/v1"
+CASES = [
+    (broker, vector)
+    for broker, version in BROKERS.items()
+    for vector in read_vectors(*(["gateway", "device"] if broker == "mosquitto-5" else ["device"]))
+    if version in vector.mqtt and not vector.settings and not vector.before
+]
+Failures = Mapping[Case, BaseException]
+
+
+async def play_in_turn(kind: str, cases: list[Case], folder: Path) -> Failures:
+    """One gateway process for all: it must come through each of them unharmed."""
+    failures: dict[Case, BaseException] = {}
+    async with broker_of(kind) as address:
+        settings = {
+            "LLM_COMM_MODE": "mqtt",
+            "MQTT_BROKER_HOST": address.host,
+            "MQTT_BROKER_PORT": str(address.port),
+            "MQTT_PROTOCOL": address.protocol,
+            "GATEWAY_NAME": "gateway",
+            "PORT": "0",
+            "DATABASE_URL": f"sqlite+aiosqlite:///{folder / kind}.db",
+        }
+        async with running_program(*sluice("serve"), cwd=None, **settings) as program:
+            url = (await program.until_said(r"listening on (http://\S+)"))[1]
+            for case in cases:
+                try:
+                    async with asyncio.timeout(20):
+                        await play(case[1], HttpGateway("gateway", url), address, ROOT)
+                except Exception as failure:  # noqa: BLE001  # it is told where the case is asked for
+                    failures[case] = failure
+            program.process.terminate()
+            assert await program.ended() == 0, program.said
+            assert "ERROR" not in program.said, program.said
+    return failures
+
+
+@pytest.fixture(scope="module")
+async def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Failures:
+    """Of all cases that were selected; the brokers side by side."""
+    wanted = {item.name for item in request.session.items}
+    selected = [case for case in CASES if f"test_vector_by_process[{id_of(case)}]" in wanted]
+    folder = tmp_path_factory.mktemp("gateways")
+    async with asyncio.TaskGroup() as tasks:
+        playing = [
+            tasks.create_task(play_in_turn(kind, cases, folder))
+            for kind in BROKERS
+            if (cases := [case for case in selected if case[0] == kind])
+        ]
+    return {case: failure for task in playing for case, failure in task.result().items()}
+
+
+@pytest.mark.parametrize("case", CASES, ids=id_of)
+async def test_vector_by_process(case: Case, failures: Failures) -> None:
+    if case in failures:
+        raise failures[case]
