@@ -7,27 +7,40 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from secrets import token_hex
 from uuid import uuid4
 
-from gateway.contract.transport import AnnouncesDraining, Transport
+from gateway.contract.errors import StorageFailed
+from gateway.contract.ingress import Ask, Ingress
+from gateway.contract.transport import AnnouncesDraining, ListsWorkers, Transport, WorkerInfo
+from gateway.core.allowances import RequestRates, StreamPlaces
+from gateway.core.breaker import Breaker
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
+from gateway.core.devices import DeviceChats, DeviceOwners
+from gateway.core.keys import KeyRing
+from gateway.core.mirrors import Mirrors
 from gateway.core.pacing import Pace
 from gateway.core.runs import Runs
 from gateway.core.selector import Selector
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
 from gateway.journals.memory import MemoryJournal
-from gateway.settings import Settings, SettingsError
+from gateway.settings import LOOPBACK, Settings, SettingsError
 from gateway.store.sql_store import SqlStore
 from gateway.web.app import create_app
 from gateway.web.asgi import App
+from gateway.web.callers import LOCAL
 from gateway.web.event_stream import Pulse
 from gateway.web.gateway import Gateway
 from gateway.web.streams import resume_url
 from transports.llama.transport import LlamaTransport
+from transports.mqtt.link import Link
 
 log = logging.getLogger("sluice")
+
+ANOTHERS_S = 5.0
+"""A device that has heard nothing for so long asks again."""
 
 MIN_BODY_BYTES = 1024 * 1024
 
@@ -50,12 +63,11 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
 
     transports: by mode, instead of those the settings describe.
     """
+    link = None
     if transports is None:
-        transports = transports_of(settings)
-    try:
-        store = SqlStore(settings.database_url)
-    except ValueError as error:
-        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
+        link = link_of(settings)
+        transports = transports_of(settings, link)
+    store = store_of(settings)
     journal = MemoryJournal(max_bytes=settings.journal_max_bytes, total_bytes=settings.journal_total_bytes)
     runs = Runs(journal, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
     checkpoints = Checkpoints(store)
@@ -65,8 +77,18 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         lifetime_s=settings.reply_deadline_s + settings.journal_ttl_s,
         now=time.time,
     )
+    keys = KeyRing(
+        store.keys,
+        rate_per_minute=settings.rate_per_minute,
+        streams=settings.streams_per_user,
+        clock=time.monotonic,
+    )
+    rates = RequestRates()
     selector = Selector(
-        transports, settings.llm_comm_mode, refuse_unknown_models=settings.unknown_model == "refuse"
+        transports,
+        settings.llm_comm_mode,
+        breakers=_breakers_of(settings, transports),
+        refuse_unknown_models=settings.unknown_model == "refuse",
     )
     conversations = Conversations(
         store,
@@ -78,28 +100,53 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
         new_id=lambda: uuid4().hex,
         clock=time.monotonic,
+        allowance_of=keys.allowance_of,
     )
+    owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
+
+    async def spend_request(user_id: str) -> None:
+        if (allowance := keys.allowance_of(user_id)) is not None:
+            await rates.spend(allowance.requests)
+
+    chats = DeviceChats(
+        conversations,
+        runs,
+        store,
+        owners,
+        max_content_chars=settings.max_content_chars,
+        spend=spend_request,
+        anothers_s=0 if settings.database_url.startswith("sqlite") else ANOTHERS_S,
+    )
+    ingress = None if link is None else ingress_of(settings, link, chats)
     pulse = Pulse(settings.sse_ping_s, settings.send_timeout_s)
     gateway = Gateway(
         conversations=conversations,
         runs=runs,
         store=store,
+        templates=store.templates,
         modes=selector,
         pulse=pulse,
         tickets=tickets,
+        keys=keys,
+        rates=rates,
+        listeners=StreamPlaces(),
         news=news,
         journal=journal,
+        mirrors=Mirrors(runs, owners, ingress),
         pace=Pace(size=settings.chunk_size, delay_s=settings.chunk_delay_s),
+        word_pace=Pace("word", delay_s=settings.word_delay_s),
         max_content_chars=settings.max_content_chars,
         # A character is at most twelve bytes of JSON (a pair of \\u escapes).
         max_body_bytes=max(MIN_BODY_BYTES, 12 * settings.max_content_chars),
         version=version("sluice-gateway"),
+        workers=lambda: _workers_of(transports),
     )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store.running())
+            await keys.refresh()
             swept = await store.sweep()
             if swept:
                 log.warning(
@@ -109,9 +156,11 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 tickets.secret = await store.secret("tickets")
             for transport in transports.values():
                 await stack.enter_async_context(transport.running())
+            if ingress is not None:
+                await stack.enter_async_context(ingress.running())
             await stack.enter_async_context(runs.running())
             background = await stack.enter_async_context(asyncio.TaskGroup())
-            for work in (pulse.run(), checkpoints.run()):
+            for work in (pulse.run(), checkpoints.run(), keys.run()):
                 stack.callback(background.create_task(work).cancel)
             yield
 
@@ -126,8 +175,84 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     return Assembled(app, selector, gateway, drain)
 
 
-def transports_of(settings: Settings) -> dict[str, Transport]:
-    """Every transport that these settings make possible, by its mode."""
+def store_of(settings: Settings) -> SqlStore:
+    try:
+        return SqlStore(settings.database_url)
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
+
+
+async def check_door(settings: Settings) -> None:
+    """SettingsError if other machines could reach us while everybody is let in."""
+    if settings.host in LOOPBACK or settings.allow_open:
+        return
+    wrong = (
+        "would let other machines in without a key: make one with `sluice keys create`, use a loopback "
+        "address, or set ALLOW_OPEN=1 if something else guards the door"
+    )
+    store = store_of(settings)
+    try:
+        async with store.running(alone=False):
+            if (await store.keys.census()).made:
+                return
+    except* StorageFailed as failures:
+        wrong = f"needs keys, and they cannot be read: {failures.exceptions[0]}"
+    raise SettingsError(f"HOST={settings.host} {wrong}")
+
+
+def _breakers_of(settings: Settings, transports: Mapping[str, Transport]) -> dict[str, Breaker]:
+    """Whom mode auto asks, in the settings' order, as far as these settings make it possible."""
+    breakers: dict[str, Breaker] = {
+        name: Breaker(
+            name, failures=settings.breaker_failures, open_s=settings.breaker_open_s, clock=time.monotonic
+        )
+        for name in settings.llm_mode_order
+        if name in transports
+    }
+    missing = [name for name in settings.llm_mode_order if name not in transports]
+    if missing and settings.llm_comm_mode == "auto":
+        log.warning(
+            "mode auto asks %s only: for %s set MQTT_BROKER_HOST", ", ".join(breakers), ", ".join(missing)
+        )
+    return breakers
+
+
+def _workers_of(transports: Mapping[str, Transport]) -> list[WorkerInfo]:
+    return [
+        worker
+        for transport in transports.values()
+        if isinstance(transport, ListsWorkers)
+        for worker in transport.list_workers()
+    ]
+
+
+def link_of(settings: Settings) -> Link | None:
+    """The connection to the broker, under this gateway's name; None without a broker."""
+    if not settings.mqtt_broker_host:
+        return None
+    # Without a broker its client need not be loaded.
+    from gateway.broker_link import broker_link
+
+    return broker_link(settings, settings.gateway_name)
+
+
+def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
+    """Where devices come in, on the connection that the transport runs."""
+    from transports.mqtt.ingress import MqttIngress
+
+    return MqttIngress(
+        link,
+        ask,
+        root=settings.mqtt_topic_root,
+        idle_s=settings.idle_s,
+        grace_s=settings.resume_grace_s,
+        coalesce_s=settings.mqtt_coalesce_s,
+        coalesce_bytes=settings.mqtt_coalesce_bytes,
+    )
+
+
+def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]:
+    """Every transport that these settings make possible, by its mode. link: see link_of."""
     transports: dict[str, Transport] = {
         "sse": LlamaTransport(
             settings.llm_server_url,
@@ -136,13 +261,13 @@ def transports_of(settings: Settings) -> dict[str, Transport]:
             connect_s=settings.llm_connect_s,
         )
     }
-    if settings.mqtt_broker_host:
-        # Without a broker its client need not be loaded.
+    if link is not None:
         from gateway.broker_link import broker_link
         from transports.mqtt.transport import MqttTransport
 
         transports["mqtt"] = MqttTransport(
-            broker_link(settings, settings.gateway_name),
+            link,
+            lookout=broker_link(settings, f"{settings.gateway_name}-{token_hex(4)}", quiet=True),
             root=settings.mqtt_topic_root,
             idle_s=settings.idle_s,
             queue_max=settings.queue_max,

@@ -5,8 +5,8 @@ from transports.mqtt.aiomqtt_link import AiomqttLink
 from transports.mqtt.link import BrokerAddress, Link
 
 
-def broker_link(settings: Settings, client_id: str) -> Link:
-    """Not connected yet; SettingsError if a certificate file cannot be read."""
+def broker_link(settings: Settings, client_id: str, *, quiet: bool = False) -> Link:
+    """Not connected yet; SettingsError if a certificate file cannot be read. quiet: see AiomqttLink."""
     address = BrokerAddress(
         host=settings.mqtt_broker_host,
         port=settings.mqtt_broker_port,
@@ -19,7 +19,7 @@ def broker_link(settings: Settings, client_id: str) -> Link:
         protocol=settings.mqtt_protocol,
     )
     try:
-        return AiomqttLink(address, client_id=client_id, max_payload=settings.mqtt_max_payload)
+        return AiomqttLink(address, client_id=client_id, max_payload=settings.mqtt_max_payload, quiet=quiet)
     except OSError as error:  # ssl.SSLError is one too
         raise SettingsError(
             f"MQTT_CA_FILE, MQTT_CERT_FILE and MQTT_KEY_FILE cannot be used: {error}"

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands.devices import devices
+from gateway.commands.keys import keys
 from gateway.logs import configure_logs
 from gateway.settings import Settings, SettingsError, load_settings
 
@@ -18,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(devices, name="devices")
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:
@@ -54,25 +58,30 @@ def demo() -> None:
 @app.command()
 def worker(
     name: Annotated[str, typer.Option(help="1 to 64 of A-Z a-z 0-9 _ . -; also the MQTT client id.")],
-    llm_url: Annotated[str, typer.Option(help="The llama.cpp server to serve.")] = "",
+    llm_url: Annotated[
+        list[str] | None,
+        typer.Option(help="A llama.cpp server to serve, may be given again; else LLM_SERVER_URL."),
+    ] = None,
     broker: Annotated[str, typer.Option(help="HOST or HOST:PORT; else MQTT_BROKER_HOST and _PORT.")] = "",
     max_concurrent: Annotated[
         int, typer.Option("--max", min=0, help="0: as many as llama.cpp has slots.")
     ] = 0,
+    health_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Tell /health and /ready on 127.0.0.1; 0: any free port."),
+    ] = None,
 ) -> None:
-    """Serve a llama.cpp server to gateways over MQTT."""
+    """Serve llama.cpp servers to gateways over MQTT. A request's model picks the server."""
     overrides: dict[str, object] = {}
     if broker:
         host, _, port = broker.partition(":")
         overrides |= {"mqtt_broker_host": host, **({"mqtt_broker_port": port} if port else {})}
-    if llm_url:
-        overrides["llm_server_url"] = llm_url
     settings = _settings(**overrides)
     if not settings.mqtt_broker_host:
         _fail("A worker needs a broker: --broker HOST:PORT, or MQTT_BROKER_HOST.")
     from gateway.worker import run_worker
 
-    _run(run_worker(settings, name, max_concurrent))
+    _run(run_worker(settings, name, max_concurrent, llm_url or [], health_port))
 
 
 @app.command()
@@ -82,11 +91,12 @@ def chat(
     ] = None,
     url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8000",
     session: Annotated[int | None, typer.Option(help="Go on with this session.")] = None,
+    key: Annotated[str, typer.Option(envvar="SLUICE_API_KEY", help="An API key, where one is needed.")] = "",
 ) -> None:
     """Talk to a gateway. Ctrl-C stops the reply; Ctrl-C again leaves."""
     from gateway.terminal_chat import TerminalChat
 
-    talk = TerminalChat(url, session)
+    talk = TerminalChat(url, session, key)
     raise typer.Exit(talk.ask(" ".join(question)) if question else talk.run())
 
 

@@ -14,11 +14,8 @@ from gateway.web.asgi import CONNECTION, ConnectionWatcher
 class ClientConnection(HttpToolsProtocol):
     """Implements gateway.web.asgi.Connection and puts itself into the scope of each request."""
 
+    writable = True
     _watcher: ConnectionWatcher | None = None
-
-    @property
-    def writable(self) -> bool:
-        return not self.flow.write_paused
 
     def write_chunk(self, body: bytes) -> None:
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
@@ -48,7 +45,12 @@ class ClientConnection(HttpToolsProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.writable = False
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.writable = True
         if self._watcher is not None:
             self._watcher.connection_writable()

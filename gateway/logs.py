@@ -1,9 +1,17 @@
 """Log lines on standard error: one per event, as text for people or JSON for machines."""
 
 import logging
+import re
 from datetime import UTC, datetime
 
 import msgspec
+
+_SECRETS = re.compile(r"\bsk-[\w-]{16,}|(?<=ticket=)[\w.%-]+")
+
+
+def without_secrets(line: str) -> str:
+    """The line with `…` for what looks like one of our keys or tickets."""
+    return _SECRETS.sub("…", line)
 
 
 class JsonLines(logging.Formatter):
@@ -18,12 +26,15 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             told["error"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(told).decode()
+        return without_secrets(msgspec.json.encode(told).decode())
 
 
 class TextLines(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         # What a client sent may be in a message: it must not fake a second line.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from gateway.assembly import Assembled, assemble
+from gateway.assembly import Assembled, assemble, check_door
 from gateway.connection import ClientConnection
 from gateway.server import Server
 from gateway.settings import Settings, SettingsError
@@ -42,7 +42,11 @@ WhenListening = Callable[[Assembled], Awaitable[None]]
 
 
 async def serve(settings: Settings, listener: socket.socket, when_listening: WhenListening) -> None:
-    """Serve on `listener` until a signal ends it; `when_listening` runs beside once requests are taken."""
+    """Serve on `listener` until a signal ends it; `when_listening` runs beside once requests are taken.
+
+    SettingsError, before anybody is let in, if HOST lets in more than may come.
+    """
+    await check_door(settings)
     server = server_of(assemble(settings), when_listening)
     # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
     gc.collect()

@@ -1,6 +1,7 @@
 """Settings from the environment and `.env`; read by assembly and the command line only."""
 
 import socket
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -21,7 +22,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", str_strip_whitespace=True)
 
-    llm_comm_mode: Literal["sse", "mqtt"] = "sse"
+    llm_comm_mode: Literal["sse", "mqtt", "auto"] = "sse"
+    llm_mode_order: Annotated[tuple[Literal["sse", "mqtt"], ...], NoDecode] = ("sse", "mqtt")
+    breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
+    breaker_open_s: Seconds = 15
 
     llm_server_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = "http://127.0.0.1:8080"
     llm_api_key: str = ""
@@ -33,6 +37,7 @@ class Settings(BaseSettings):
     mqtt_broker_port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     mqtt_username: str = ""
     mqtt_password: str = ""
+    mqtt_password_file: str = ""
     mqtt_tls: bool = False
     mqtt_ca_file: str = ""
     mqtt_cert_file: str = ""
@@ -40,6 +45,8 @@ class Settings(BaseSettings):
     mqtt_protocol: Literal["auto", "5", "3.1.1"] = "auto"
     mqtt_topic_root: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")] = "sluice/v1"
     mqtt_max_payload: Annotated[int, Field(ge=1024, le=268_435_455)] = 262_144
+    mqtt_coalesce_s: SecondsOrOff = 0.05
+    mqtt_coalesce_bytes: Annotated[int, Field(ge=1, le=65_536)] = 512
     gateway_name: str = ""
 
     host: str = "127.0.0.1"
@@ -58,6 +65,7 @@ class Settings(BaseSettings):
     history_max_chars: Annotated[int, Field(ge=0, le=100_000_000)] = 24_000
     chunk_size: Annotated[int, Field(ge=1, le=100_000)] = 10
     chunk_delay_s: SecondsOrOff = 0.01
+    word_delay_s: SecondsOrOff = 0.03
     resume_grace_s: SecondsOrOff = 30
     journal_ttl_s: SecondsOrOff = 600
     journal_max_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024
@@ -65,14 +73,23 @@ class Settings(BaseSettings):
     sse_ping_s: Seconds = 15
     send_timeout_s: Seconds = 20
     drain_s: SecondsOrOff = 20
+    rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 120
+    streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20
     queue_max: Annotated[int, Field(ge=0, le=100_000)] = 200
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "llm_mode_order", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("llm_mode_order")
+    @classmethod
+    def _names_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("it names sse, mqtt or both, each once, separated by a comma")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -85,14 +102,20 @@ class Settings(BaseSettings):
         return value or "".join(c if c.isalnum() or c in "_.-" else "-" for c in socket.gethostname())[:64]
 
     @model_validator(mode="after")
+    def _read_password(self) -> "Settings":
+        if self.mqtt_password_file:
+            try:
+                self.mqtt_password = Path(self.mqtt_password_file).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"MQTT_PASSWORD_FILE={self.mqtt_password_file}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
         if self.llm_comm_mode == "mqtt" and not self.mqtt_broker_host:
             raise ValueError("LLM_COMM_MODE=mqtt needs MQTT_BROKER_HOST, which is empty")
-        if self.host not in LOOPBACK and not self.allow_open:
-            raise ValueError(
-                f"HOST={self.host} would let other machines in without authentication; "
-                "use a loopback address, or set ALLOW_OPEN=1 if something else guards the door"
-            )
+        if self.llm_comm_mode == "auto" and self.llm_mode_order == ("mqtt",) and not self.mqtt_broker_host:
+            raise ValueError("LLM_MODE_ORDER=mqtt needs MQTT_BROKER_HOST, which is empty")
         return self
 
 

@@ -12,14 +12,17 @@ TIMEOUT_S = 60  # The gateway sends a heartbeat every 15 s.
 
 
 class TerminalChat:
-    """url: the gateway's. session_id None starts a session with the first question."""
+    """url: the gateway's. session_id None starts a session with the first question. key: "" for none."""
 
-    def __init__(self, url: str, session_id: int | None) -> None:
+    def __init__(self, url: str, session_id: int | None, key: str = "") -> None:
         parts = urlsplit(url)
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._host, self._port = parts.hostname or "", parts.port
         self._path = f"{parts.path.rstrip('/')}/messages/stream"
         self._url = url
+        self._headers = {"Content-Type": "application/json"}
+        if key:
+            self._headers["Authorization"] = f"Bearer {key}"
         self._session_id = session_id
         self._out = Console(highlight=False, soft_wrap=True)
         self._notes = Console(stderr=True, highlight=False, style="dim")
@@ -54,7 +57,7 @@ class TerminalChat:
 
     def _print_reply(self, connection: http.client.HTTPConnection, question: str) -> int:
         body = json.dumps({"content": question, "session_id": self._session_id})
-        connection.request("POST", self._path, body.encode(), {"Content-Type": "application/json"})
+        connection.request("POST", self._path, body.encode(), self._headers)
         response = connection.getresponse()
         if response.status != http.client.OK:
             self._notes.print(_problem(response.read()))

@@ -83,6 +83,25 @@ def over_http(sluice_executable: Path | None) -> dict[str, Peer]:
     return {peer.name: peer for peer in peers}
 
 
+def over_mqtt(sluice_executable: Path | None, broker_port: int) -> dict[str, Peer]:
+    """By name, all before the worker on this broker."""
+    port = str(broker_port)
+    peers = [
+        Peer("naive", 9203, openai_endpoint(9203), _naive_over_mqtt, {"BROKER_PORT": port}),
+        sluice(
+            sluice_executable,
+            {
+                "LLM_COMM_MODE": "mqtt",
+                "MQTT_BROKER_HOST": "127.0.0.1",
+                "MQTT_BROKER_PORT": port,
+                "GATEWAY_NAME": "bench-gateway",
+                "CHUNK_DELAY_S": "0",
+            },
+        ),
+    ]
+    return {peer.name: peer for peer in peers}
+
+
 def _nginx(run: Path) -> Sequence[str]:
     nginx = find_program("nginx")
     if nginx is None:
@@ -91,8 +110,16 @@ def _nginx(run: Path) -> Sequence[str]:
 
 
 def _naive(run: Path) -> Sequence[str]:
-    server = [sys.executable, "-m", "uvicorn", "naive:app", "--app-dir", str(PEER_FILES)]
-    server += ["--host", "127.0.0.1", "--port", "9202", "--workers", "1", "--backlog", "4096"]
+    return _under_uvicorn("naive:app", 9202)
+
+
+def _naive_over_mqtt(run: Path) -> Sequence[str]:
+    return _under_uvicorn("naive_mqtt:app", 9203)
+
+
+def _under_uvicorn(app: str, port: int) -> Sequence[str]:
+    server = [sys.executable, "-m", "uvicorn", app, "--app-dir", str(PEER_FILES)]
+    server += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backlog", "4096"]
     return [*server, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
 
 

@@ -1,9 +1,11 @@
 """The seam to frontends: a dialect writes reader events as the frames that one kind of client understands."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway.contract.events import ReaderEvent
+
+PacedBy = Literal["characters", "word"]
 
 
 class Encoder(Protocol):
@@ -19,6 +21,11 @@ class Encoder(Protocol):
 
 
 class Dialect(Protocol):
-    name: str
+    """name: as `?format=` gives it. paced_by: how its readers are used to see a reply that came whole."""
 
-    def encoder(self) -> Encoder: ...
+    name: str
+    paced_by: PacedBy
+
+    def encoder(self, stream_id: str) -> Encoder:
+        """For one reader of that stream, from its beginning or from further on."""
+        ...

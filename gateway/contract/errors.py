@@ -11,13 +11,16 @@
     │   ├── TooLarge             413
     │   ├── UnsupportedMedia     415
     │   ├── Unprocessable        422  well-formed, with fields that cannot be used
-    │   ├── LimitExceeded        429
+    │   ├── LimitExceeded        429  too many requests in a minute
+    │   │   └── TooManyStreams   429  too many replies in the making
     │   └── ModelRefused         the model server's own 4xx: no other transport would answer better
+    │       └── ContextExceeded  the conversation is longer than the model can take
     ├── TransportError           the other side's fault
     │   ├── Unreachable          refused, DNS, no route, closed before it answered, broker away
     │   ├── Loading              the model server is there and not ready yet
     │   ├── NoWorker             no ready worker has the model
     │   ├── Overloaded           everybody is full
+    │   ├── Unavailable          it failed again and again, and is not asked for a while
     │   ├── TimedOut             silence, or the reply's deadline
     │   ├── UpstreamFailed       it answered with an error, or broke off in the middle
     │   ├── ProtocolViolation    it said something its protocol does not know
@@ -25,6 +28,7 @@
     │   └── FrameGap             frames of a reply are missing
     ├── StorageFailed            the database did not take what had to be kept
     ├── Draining                 this process is about to stop
+    ├── NameTaken                another living gateway has our name; keeps a start from succeeding
     └── Interrupted              the process that made the reply ended before it did
 
 Each class carries what HTTP, SSE, MQTT and the log need of it: `code` (a stable word for programs),
@@ -114,11 +118,21 @@ class LimitExceeded(RequestRejected):
     retryable = True
 
 
+class TooManyStreams(LimitExceeded):
+    code = "too_many_streams"
+
+
 class ModelRefused(RequestRejected):
     """The model server answered 4xx: the request itself is at fault, whoever serves it."""
 
     code = "model_refused"
     status = 400
+
+
+class ContextExceeded(ModelRefused):
+    """The conversation has more tokens than the model's context."""
+
+    code = "context_length_exceeded"
 
 
 class TransportError(GatewayError):
@@ -144,6 +158,11 @@ class NoWorker(TransportError):
 
 class Overloaded(TransportError):
     code = "overloaded"
+    status = 503
+
+
+class Unavailable(TransportError):
+    code = "unavailable"
     status = 503
 
 
@@ -183,6 +202,11 @@ class Draining(GatewayError):
     status = 503
     reason = "shutdown"
     retryable = True
+
+
+class NameTaken(GatewayError):
+    code = "name_taken"
+    status = 503
 
 
 class Interrupted(GatewayError):

@@ -86,7 +86,10 @@ TransportEvent = Delta | Reasoning | ToolCall | Progress | Usage | Done
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The question is saved and the reply has begun. mode, delivery: what is expected."""
+    """The question is saved and the reply has begun.
+
+    mode, delivery: what is expected. opens_session: the session was made for this question.
+    """
 
     stream_id: str
     session_id: int
@@ -96,6 +99,8 @@ class Started:
     mode: str
     delivery: Delivery
     resume_url: str | None = None
+    session_uuid: str = ""
+    opens_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class Ending:
     usage: Usage | None
     ttft_ms: float | None
     tokens_per_s: float | None
+    assistant_message_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

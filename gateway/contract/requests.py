@@ -51,6 +51,12 @@ class Sampling:
     response_format: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def over(self, defaults: "Sampling") -> "Sampling":
+        """These settings, and where they leave something open, those."""
+        given = defaults.as_json() | self.as_json()
+        given["options"] = {**defaults.options, **self.options}
+        return Sampling(**given)
+
     def as_json(self) -> dict[str, Any]:
         """The settings that were given, by their names in OpenAI's chat API; `options` stays one object."""
         given: dict[str, Any] = {}

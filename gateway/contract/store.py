@@ -82,7 +82,12 @@ class ClaimedStream:
 
 @dataclass(frozen=True, slots=True)
 class NewExchange:
-    """A question and the empty reply to it. session_id None starts a session with `title`."""
+    """A question and the empty reply to it.
+
+    session_id None starts a session with `title`, or goes on with the user's latest of this `thread` that was
+    active in the last 12 hours. thread: what a conversation hangs on where no session is named, such as
+    `device:robot-1`; a session without one takes it.
+    """
 
     user_id: str
     session_id: int | None
@@ -92,16 +97,23 @@ class NewExchange:
     mode: str
     delivery: Delivery
     idempotency: IdempotencyClaim | None = None
+    thread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A saved question and its reply's row, which has status `streaming`."""
+    """A saved question and its reply's row, which has status `streaming`.
+
+    opens_session: the session was made for it.
+    """
 
     session_id: int
     session_key: str
+    session_uuid: str
     user_message_id: int
     assistant_message_id: int
+    assistant_message_uuid: str
+    opens_session: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,15 @@ class FinalReply:
     over: Literal["streaming", "complete"] = "streaming"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredDevice:
+    """A registered device, known by the name in its MQTT topics."""
+
+    name: str
+    user_id: str
+    created_at: datetime
+
+
 class MessageStore(Protocol):
     """Raises StorageFailed when the database does not answer or refuses; whatever returned is committed."""
 
@@ -159,6 +180,20 @@ class MessageStore(Protocol):
     async def create_session(self, user_id: str, title: str) -> StoredSession: ...
 
     async def session(self, user_id: str, session_id: int) -> StoredSession: ...
+
+    async def rename_session(self, user_id: str, session_id: int, title: str) -> StoredSession: ...
+
+    async def delete_session(self, user_id: str, session_id: int) -> None:
+        """With its messages and their idempotency keys; a reply that still grows in it is kept no more."""
+        ...
+
+    async def session_named(self, user_id: str, name: str) -> StoredSession:
+        """The session with this key or uuid."""
+        ...
+
+    async def latest_session(self, user_id: str, thread: str) -> StoredSession | None:
+        """The session of this thread that was active last, if that was in the last 12 hours."""
+        ...
 
     async def sessions(
         self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
@@ -202,6 +237,10 @@ class MessageStore(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes, the same for everybody who shares this database; made when first asked for."""
+        ...
+
+    async def device(self, name: str) -> StoredDevice | None:
+        """Whose device this is; None if nobody has registered it."""
         ...
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:

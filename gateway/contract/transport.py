@@ -6,7 +6,7 @@ Adding one touches `transports/<name>/`, one line of assembly and one rig of the
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from gateway.contract.events import Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
@@ -28,6 +28,30 @@ class Health:
 
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """One worker behind a transport: what it last said, and what we make of it.
+
+    stream: answers token by token. max, busy: requests it takes at once and has, by its own word. open: ours
+    among them. incarnation: grows with each of its starts, 0 if it does not tell. heartbeat_s: how often it
+    promised to be heard, None for never. last_heard_s: how long ago that was. set_aside: it let a request
+    lie, and gets none until it says something new. full: it refused one, likewise.
+    """
+
+    name: str
+    state: Literal["ready", "draining"]
+    models: Sequence[str]
+    stream: bool
+    max: int
+    busy: int
+    open: int
+    incarnation: int
+    heartbeat_s: float | None
+    last_heard_s: float
+    set_aside: bool
+    full: bool
 
 
 class Transport(Protocol):
@@ -75,7 +99,21 @@ class ListsModels(Protocol):
 
 
 @runtime_checkable
+class ListsWorkers(Protocol):
+    def list_workers(self) -> Sequence[WorkerInfo]:
+        """Everybody who could be asked or soon might be, by name."""
+        ...
+
+
+@runtime_checkable
 class AnnouncesDraining(Protocol):
     def drain(self) -> None:
         """Tell whoever is on the other side that no new requests will come; what runs goes on."""
+        ...
+
+
+@runtime_checkable
+class TellsQueue(Protocol):
+    def place_in_queue(self, model: str | None) -> int:
+        """Where a request for `model` would stand, as far as we know: 0 starts at once, 1 is next."""
         ...

@@ -19,10 +19,12 @@ from gateway.contract.events import (
 )
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
-from gateway.contract.store import Checkpoint, Exchange, FinalReply, MessageStore, StoredError
-from gateway.contract.transport import Transport, TransportInfo
+from gateway.contract.store import Checkpoint, Exchange, FinalReply, StoredError
+from gateway.contract.transport import TransportInfo
+from gateway.core.failover import Route, first_answer
+from gateway.core.keepers import Keeper
 from gateway.core.pacing import Pace, pieces
-from gateway.core.replies import Reply, generate
+from gateway.core.replies import Reply
 from gateway.core.runs import Outcome, Run
 
 log = logging.getLogger("sluice.replies")
@@ -38,7 +40,7 @@ class Answer:
         stream_id: str,
         exchange: Exchange,
         expected: TransportInfo,
-        store: MessageStore,
+        store: Keeper,
         *,
         resume_url: str | None,
         clock: Callable[[], float],
@@ -59,12 +61,12 @@ class Answer:
         self._journal: JournalWriter | None = None
         self._checkpointed_seq = 0
 
-    async def make(self, run: Run, transport: Transport, request: ChatRequest, pace: Pace | None) -> None:
+    async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
         """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
         self._journal = run.journal
         await run.journal.append([self._started()])
-        whole = await generate(transport, request, self._reply, run.journal)
-        assert self._reply.done is not None  # noqa: S101 - generate's promise
+        whole = await first_answer(route, request, self._reply, run.journal)
+        assert self._reply.done is not None  # noqa: S101 - first_answer's promise
         outcome = Outcome("complete", self._reply.done.reason)
         if whole and pace is not None and pace.delay_s > 0:
             self._told = list(_paced(whole, pace))
@@ -158,9 +160,14 @@ class Answer:
         return [event for event in self._told[: self._shown] if isinstance(event, ToolCall)]
 
     @property
+    def _asked(self) -> TransportInfo:
+        """Who makes the reply, once somebody was asked; until then who is expected to."""
+        return self._reply.asked or self._expected
+
+    @property
     def _delivery(self) -> Delivery:
         done = self._reply.done
-        granularity = self._expected.granularity if done is None else done.granularity
+        granularity = self._asked.granularity if done is None else done.granularity
         return "token" if granularity == "token" else "chunked"
 
     @property
@@ -177,6 +184,8 @@ class Answer:
             mode=self._expected.name,
             delivery=self._delivery,
             resume_url=self._resume_url,
+            session_uuid=self._exchange.session_uuid,
+            opens_session=self._exchange.opens_session,
         )
 
     def _final(self, outcome: Outcome, last_seq: int | None) -> FinalReply:
@@ -188,7 +197,7 @@ class Answer:
             reason=outcome.reason,
             content=self._text,
             delivery=self._delivery,
-            mode=self._expected.name,
+            mode=self._asked.name,
             reasoning=reply.reasoning,
             tool_calls=tool_calls,
             tool_call_seqs=reply.tool_call_seqs[: len(tool_calls)],
@@ -204,12 +213,13 @@ class Answer:
         ending = Ending(
             assistant_message_id=self._exchange.assistant_message_id,
             full_content=self._text,
-            mode=self._expected.name,
+            mode=self._asked.name,
             delivery=self._delivery,
             model=self._model,
             usage=self._reply.usage,
             ttft_ms=self._reply.ttft_ms,
             tokens_per_s=self._reply.tokens_per_s,
+            assistant_message_uuid=self._exchange.assistant_message_uuid,
         )
         error = outcome.error
         if error is not None:
@@ -225,7 +235,7 @@ class Answer:
             "stream %s session %s mode %s: %s (%s), %d characters, first after %s ms%s",
             self._stream_id,
             self._exchange.session_key,
-            self._expected.name,
+            self._asked.name,
             outcome.status,
             outcome.reason,
             len(self._text),

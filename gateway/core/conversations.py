@@ -1,17 +1,19 @@
 """A question comes in: it is saved, a run starts that answers it, and whoever asked may follow that run."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.contract.errors import Draining
 from gateway.contract.requests import ChatRequest, Sampling, Turn
 from gateway.contract.store import Exchange, IdempotencyClaim, MessageStore, NewExchange
-from gateway.contract.transport import Transport, TransportInfo
+from gateway.core.allowances import Allowance, StreamPlace, StreamPlaces
 from gateway.core.answers import Answer
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.claims import Claims
+from gateway.core.failover import Route
+from gateway.core.keepers import Keeper, Nowhere
 from gateway.core.pacing import Pace
 from gateway.core.runs import SHUTDOWN, Outcome, Run, Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
@@ -21,7 +23,11 @@ TITLE_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a user asks. session_id None starts a session. pace: None shows a whole reply at once."""
+    """What a user asks. session_id None starts a session, or goes on with the latest of `thread` (store.py).
+
+    turns: the whole conversation, where the caller brings it along instead of the session's history.
+    pace: None shows a whole reply at once. allowance: None for the user's own.
+    """
 
     user_id: str
     content: str
@@ -32,6 +38,9 @@ class Question:
     resumable: bool = False
     pace: Pace | None = None
     idempotency: IdempotencyClaim | None = None
+    thread: str | None = None
+    turns: Sequence[Turn] | None = None
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +54,12 @@ class Limits:
 class Routes(Protocol):
     """Chooses who answers: gateway.core.selector, as far as it is needed here."""
 
-    def route(self, model: str | None) -> tuple[Transport, TransportInfo]: ...
+    def route(self, model: str | None) -> Route: ...
 
 
 class Conversations:
     """resume_url: where a stream id of a user can be read on. new_id: 32 random hex digits. clock: seconds,
-    monotonic.
+    monotonic. allowance_of: what a user may use; None for no limits.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class Conversations:
         new_id: Callable[[], str],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        allowance_of: Callable[[str], Allowance | None] = lambda _: None,
     ) -> None:
         self._store = store
         self._runs = runs
@@ -74,6 +84,8 @@ class Conversations:
         self._checkpoints = checkpoints
         self._news = news
         self._claims = Claims(store)
+        self._places = StreamPlaces()
+        self._allowance_of = allowance_of
         self._resume_url = resume_url
         self._new_id = new_id
         self._clock = clock
@@ -91,21 +103,37 @@ class Conversations:
             return await self._begin(question)
         return await self._claims.once(question.user_id, claim, lambda: self._begin(question))
 
-    async def _begin(self, question: Question) -> str:
+    async def rehearse(self, question: Question) -> str:
+        """Start a reply that is kept nowhere, question and all; the stream's id, to be followed before the
+        next await."""
+        return await self._begin(question, kept=False)
+
+    async def _begin(self, question: Question, *, kept: bool = True) -> str:
         self._runs.refuse_if_draining()
-        transport, expected = self._routes.route(question.model)
+        allowance = question.allowance or self._allowance_of(question.user_id)
+        place = None if allowance is None else self._places.take(allowance.streams)
+        try:
+            return await self._start(question, place, self._store if kept else Nowhere())
+        except BaseException:
+            if place is not None:
+                place.leave()
+            raise
+
+    async def _start(self, question: Question, place: StreamPlace | None, store: Keeper) -> str:
+        route = self._routes.route(question.model)
         turns = await self._turns(question)
         stream_id = self._new_id()
-        exchange = await self._store.begin(
+        exchange = await store.begin(
             NewExchange(
                 user_id=question.user_id,
                 session_id=question.session_id,
                 title=title_of(question.content),
                 content=question.content,
                 stream_id=stream_id,
-                mode=expected.name,
-                delivery="token" if expected.granularity == "token" else "chunked",
+                mode=route.info.name,
+                delivery="token" if route.info.granularity == "token" else "chunked",
                 idempotency=question.idempotency,
+                thread=question.thread,
             )
         )
         request = ChatRequest(
@@ -120,19 +148,21 @@ class Conversations:
         answer = Answer(
             stream_id,
             exchange,
-            expected,
-            self._store,
+            route.info,
+            store,
             resume_url=resume_url,
             clock=self._clock,
             sleep=self._sleep,
         )
 
-        async def make(run: Run) -> None:
+        def make(run: Run) -> Coroutine[Any, Any, None]:
             self._checkpoints.watch(answer)
-            await answer.make(run, transport, request, question.pace)
+            return answer.make(run, route, request, question.pace)
 
         async def conclude(run: Run) -> Outcome:
             self._checkpoints.leave(answer)
+            if place is not None:
+                place.leave()  # before its end is told: whoever hears that may ask again
             outcome = await answer.conclude(run)
             self._tell_end(exchange, stream_id, outcome)
             return outcome
@@ -161,10 +191,16 @@ class Conversations:
         self._news.tell(exchange.session_id, ended)
 
     async def _turns(self, question: Question) -> Sequence[Turn]:
+        if question.turns is not None:
+            return question.turns
         turns = [Turn("system", question.system_prompt)] if question.system_prompt else []
-        if question.session_id is not None:
+        session_id = question.session_id
+        if session_id is None and question.thread is not None:
+            latest = await self._store.latest_session(question.user_id, question.thread)
+            session_id = None if latest is None else latest.id
+        if session_id is not None:
             _, earlier = await self._store.history(
-                question.user_id, question.session_id, max_chars=self._limits.history_max_chars
+                question.user_id, session_id, max_chars=self._limits.history_max_chars
             )
             turns += [Turn(message.role, message.content) for message in earlier]
         return [*turns, Turn("user", question.content)]

@@ -17,6 +17,11 @@ class Follower:
         """Follow from here on. `reader` must have been opened with our `hear`."""
         self._reader = reader
 
+    @property
+    def missed(self) -> bool:
+        """It could not begin where it was to: what stands there is no longer held."""
+        return self._reader is not None and self._reader.begins_at is not None
+
     def hear(self) -> None:
         """There is something new, or nothing more will come."""
         self._news.set()

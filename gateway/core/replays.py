@@ -69,6 +69,8 @@ def started_of(message: StoredMessage, exchange: Exchange, resume_url: str | Non
         mode=message.mode or "",
         delivery=message.delivery or "token",
         resume_url=resume_url,
+        session_uuid=exchange.session_uuid,
+        opens_session=exchange.opens_session,
     )
 
 
@@ -84,6 +86,7 @@ def terminal_of(message: StoredMessage) -> Terminal:
         usage=usage,
         ttft_ms=message.ttft_ms,
         tokens_per_s=None if usage is None else usage.tokens_per_s,
+        assistant_message_uuid=message.uuid,
     )
     reason = cast(Reason, message.reason or "interrupted")
     if message.status == "complete":

@@ -1,10 +1,9 @@
 """One reply, from the first event of its transport to the last."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
-from gateway.contract.errors import ProtocolViolation, TimedOut
+from gateway.contract.errors import ProtocolViolation
 from gateway.contract.events import (
     Delta,
     Done,
@@ -17,19 +16,24 @@ from gateway.contract.events import (
 )
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import Transport
+from gateway.contract.transport import Transport, TransportInfo
 
 
 class Reply:
-    """What a transport has said so far, and when it began. clock: seconds, monotonic."""
+    """What a transport has said so far, and when it began. clock: seconds, monotonic.
+
+    asked: who was asked last. on_first: called at the first thing there is to see.
+    """
 
     __slots__ = (
         "_clock",
         "_reasoning",
         "_texts",
+        "asked",
         "asked_at",
         "done",
         "first_at",
+        "on_first",
         "tool_call_seqs",
         "tool_calls",
         "usage",
@@ -45,6 +49,13 @@ class Reply:
         self.done: Done | None = None
         self.asked_at = clock()
         self.first_at: float | None = None
+        self.asked: TransportInfo | None = None
+        self.on_first: Callable[[], None] | None = None
+
+    def begin(self, asked: TransportInfo) -> None:
+        """Somebody is asked, perhaps after another who failed before anything was seen."""
+        self.asked = asked
+        self.usage = self.done = None
 
     @property
     def text(self) -> str:
@@ -109,6 +120,8 @@ class Reply:
             self.tool_calls.append(event)
         if self.first_at is None:
             self.first_at = self._clock()
+            if self.on_first is not None:
+                self.on_first()
         return True
 
 
@@ -120,20 +133,15 @@ async def generate(
     A reply that arrives in one piece is not shown here but returned, for the caller to keep and to pace.
     Raises TransportError or RequestRejected; what was said until then is in `reply`.
     """
-    try:
-        async with asyncio.timeout(request.deadline_s) as deadline, transport.open(request) as stream:
-            async for batch in stream:
-                heard = reply.take(batch)
-                if reply.done is not None and reply.done.granularity == "message":
-                    return heard
-                if heard:
-                    await journal.append(heard)
-                    if reply.tool_calls:
-                        reply.number_tool_calls(heard, journal.last_seq)
-    except TimeoutError as error:
-        if not deadline.expired():
-            raise
-        raise TimedOut(f"The reply took longer than {request.deadline_s:g} s.") from error
+    async with transport.open(request) as stream:
+        async for batch in stream:
+            heard = reply.take(batch)
+            if reply.done is not None and reply.done.granularity == "message":
+                return heard
+            if heard:
+                await journal.append(heard)
+                if reply.tool_calls:
+                    reply.number_tool_calls(heard, journal.last_seq)
     if reply.done is None:
         raise ProtocolViolation("The reply broke off without an end.")
     return ()

@@ -204,6 +204,17 @@ class Runs:
             if run._readers == 0 and run.outcome is None:
                 self._deserted(run)
 
+    @contextmanager
+    def overhearing(self, run: Run) -> Iterator[Follower]:
+        """Hear what it says without being one of its readers."""
+        follower = Follower()
+        reader = self._journal.follow(run.stream_id, follower.hear)
+        follower.begin(reader)
+        try:
+            yield follower
+        finally:
+            reader.leave()
+
     async def stop(self, stream_id: str, user_id: str) -> Outcome:
         """End a run as its user wants it; returns when its end is kept and told."""
         run = self.find(stream_id, user_id)

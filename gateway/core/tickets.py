@@ -1,4 +1,4 @@
-"""Tickets let an EventSource, which cannot send headers, read one stream of one user for a while."""
+"""Tickets let an EventSource, which cannot send headers, read one stream of events as one user."""
 
 import base64
 import binascii
@@ -21,12 +21,12 @@ class Tickets:
 
     def __init__(self, secret: bytes, lifetime_s: float, now: Callable[[], float]) -> None:
         self.secret = secret
-        self._lifetime_s = lifetime_s
+        self.lifetime_s = lifetime_s
         self._now = now
 
     def issue(self, subject: str, user_id: str) -> str:
-        """A ticket to read `subject` (a stream's id) as this user: expiry, user and seal, URL-safe."""
-        claim = f"{int(self._now() + self._lifetime_s)}.{_encode(user_id.encode())}"
+        """A ticket to read `subject` (a stream's id, say) as this user: expiry, user and seal, URL-safe."""
+        claim = f"{int(self._now() + self.lifetime_s)}.{_encode(user_id.encode())}"
         return f"{claim}.{self._seal(subject, claim)}"
 
     def user_of(self, ticket: str, subject: str) -> str:
@@ -34,7 +34,7 @@ class Tickets:
         claim, _, seal = ticket.rpartition(".")
         expiry, _, user = claim.partition(".")
         if not hmac.compare_digest(seal.encode(), self._seal(subject, claim).encode()):
-            raise BadTicket("The ticket is not one of ours, or not for this stream.")
+            raise BadTicket("The ticket is not one of ours, or not for this.")
         if int(expiry) < self._now():
             raise BadTicket("The ticket has expired.")
         try:

@@ -28,6 +28,11 @@ def with_id(frame: bytes, event_id: str) -> bytes:
     return b"id: " + event_id.encode() + b"\n" + frame
 
 
+def id_frame(event_id: str) -> bytes:
+    """Nothing but an id: a reader remembers it and dispatches no event."""
+    return b"id: " + event_id.encode() + b"\n\n"
+
+
 def retry_frame(delay_ms: int) -> bytes:
     """Ask an EventSource to wait this long before it connects again."""
     return b"retry: %d\n\n" % delay_ms

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.contract.dialect import PacedBy
 from gateway.contract.events import (
     Cancelled,
     Delta,
@@ -21,8 +22,9 @@ from gateway.dialects.frame import data_frame, json_bytes
 
 class Lam:
     name = "lam"
+    paced_by: PacedBy = "characters"
 
-    def encoder(self) -> "Lam":
+    def encoder(self, stream_id: str) -> "Lam":
         return self
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:

@@ -9,6 +9,7 @@ from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEv
 from gateway.contract.journal import START, BadPosition, FellBehind, OnNews, Position
 
 _TERMINAL = (Finished, Cancelled, Failed)
+_WITH_TEXT = (Delta, Reasoning)
 _EVENT_BYTES = 160
 """What an event takes beside its text, measured with tracemalloc."""
 
@@ -156,4 +157,4 @@ class MemoryReader:
 
 
 def _size(event: ReaderEvent) -> int:
-    return _EVENT_BYTES + (len(event.text) if isinstance(event, Delta | Reasoning) else 0)
+    return _EVENT_BYTES + (len(event.text) if isinstance(event, _WITH_TEXT) else 0)

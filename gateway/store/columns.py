@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+MAX_ID = 2**63 - 1
+"""The largest number that a row can have; a database may raise on a larger one."""
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -28,8 +28,11 @@ class Database(Protocol):
 
     reading: AsyncEngine
 
-    def opened(self) -> AbstractAsyncContextManager[None]:
-        """Connections may be made for as long as the block lasts; leaving it closes them."""
+    def opened(self, *, alone: bool = True) -> AbstractAsyncContextManager[None]:
+        """Connections may be made for as long as the block lasts; leaving it closes them.
+
+        alone False: beside another process, where only one may be.
+        """
         ...
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
@@ -72,7 +75,7 @@ class Server:
         self._writing = create_async_engine(url, pool_pre_ping=True, **_pool(1))
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
         try:
             yield
         finally:
@@ -109,11 +112,11 @@ class SqliteFile:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        """StorageFailed when another process is in already."""
+    async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
+        """StorageFailed when another process is in already, and we want to be alone."""
         file = self._file.resolve()  # one lock for one file, whatever link leads to it
         with (
-            sole_owner(file.with_name(f"{file.name}.lock")),
+            sole_owner(file.with_name(f"{file.name}.lock")) if alone else nullcontext(),
             ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer") as self._thread,
         ):
             try:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.store import Exchange, NewExchange, StoredSession
-from gateway.store import claims
+from gateway.store import claims, threads
 from gateway.store.columns import storable
 from gateway.store.records import stored_session
 from gateway.store.tables import messages, sessions
@@ -18,14 +18,25 @@ from gateway.store.writer import Write
 MAX_TITLE_CHARS = 120
 KEY_DRAWS = 8
 
-# Session id -> the user it belongs to, and its key.
-Owned = dict[int, tuple[str, str]]
+
+class Place(NamedTuple):
+    """The session that an exchange belongs in."""
+
+    id: int
+    key: str
+    uuid: str
+
+
+# By session id; and the user it belongs to.
+Owned = dict[int, tuple[str, Place]]
+# User id, title and thread.
+NewSession = tuple[str, str, str | None]
 
 _INSERT_SESSIONS = insert(sessions).returning(*sessions.c, sort_by_parameter_order=True)
 _INSERT_MESSAGES = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
 
 _SELECT_TAKEN = select(sessions.c.key).where(sessions.c.key.in_(bindparam("keys", expanding=True)))
-_SELECT_OWNED = select(sessions.c.id, sessions.c.user_id, sessions.c.key).where(
+_SELECT_OWNED = select(sessions.c.id, sessions.c.user_id, sessions.c.key, sessions.c.uuid).where(
     sessions.c.id.in_(bindparam("ids", expanding=True))
 )
 
@@ -45,7 +56,7 @@ _TOUCH_SESSION = (
 
 
 class Exchanges:
-    """The changes `create` (a session, from user id and title) and `begin`.
+    """The changes `create` (a session) and `begin`.
 
     Where two of one group, or two processes, want the same thing (a session key, an idempotency key, a stream
     id) the database refuses the group and the writer tries them one by one: no check for that is needed here.
@@ -55,16 +66,16 @@ class Exchanges:
     def __init__(self, clock: Callable[[], datetime], draw_key: Callable[[str], str]) -> None:
         self._clock = clock
         self._draw_key = draw_key
-        self.create = Write[tuple[str, str], StoredSession](self._create, rank=0)
+        self.create = Write[NewSession, StoredSession](self._create, rank=0)
         self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True)
 
-    def _create(self, connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[StoredSession]:
+    def _create(self, connection: Connection, wanted: Sequence[NewSession]) -> list[StoredSession]:
         return self._insert_sessions(connection, wanted, self._clock())
 
     def _insert_sessions(
-        self, connection: Connection, wanted: Sequence[tuple[str, str]], now: datetime
+        self, connection: Connection, wanted: Sequence[NewSession], now: datetime
     ) -> list[StoredSession]:
-        keys = self._free_keys(connection, [user_id for user_id, _ in wanted])
+        keys = self._free_keys(connection, [user_id for user_id, _, _ in wanted])
         rows = [
             {
                 "uuid": str(uuid4()),
@@ -74,8 +85,9 @@ class Exchanges:
                 "title_folded": title[:MAX_TITLE_CHARS].casefold(),
                 "created_at": now,
                 "updated_at": now,
+                "thread": thread,
             }
-            for (user_id, title), key in zip(wanted, keys, strict=True)
+            for (user_id, title, thread), key in zip(wanted, keys, strict=True)
         ]
         return [stored_session(row) for row in connection.execute(_INSERT_SESSIONS, rows)]
 
@@ -94,8 +106,9 @@ class Exchanges:
     def _begin(
         self, connection: Connection, wanted: Sequence[NewExchange]
     ) -> list[Exchange | RequestRejected]:
-        owned = _owned(connection, wanted)
         now = self._clock()
+        wanted = threads.gone_on(connection, wanted, now)
+        owned = _owned(connection, wanted)
         used = claims.used(connection, wanted, now)
         refusals = [_refusal(exchange, owned, used) for exchange in wanted]
         accepted = [exchange for exchange, refusal in zip(wanted, refusals, strict=True) if refusal is None]
@@ -108,34 +121,53 @@ class Exchanges:
         places = self._places(connection, accepted, owned, now)
         rows = [
             row
-            for exchange, (session_id, _) in zip(accepted, places, strict=True)
-            for row in _question_and_reply(exchange, session_id, now)
+            for exchange, place in zip(accepted, places, strict=True)
+            for row in _question_and_reply(exchange, place.id, now)
         ]
         ids = connection.execute(_INSERT_MESSAGES, rows).scalars().all()
         begun = [
-            Exchange(session_id, key, question_id, reply_id)
-            for (session_id, key), question_id, reply_id in zip(places, ids[::2], ids[1::2], strict=True)
+            Exchange(
+                session_id=place.id,
+                session_key=place.key,
+                session_uuid=place.uuid,
+                user_message_id=question_id,
+                assistant_message_id=reply_id,
+                assistant_message_uuid=reply["uuid"],
+                opens_session=exchange.session_id is None,
+            )
+            for exchange, place, question_id, reply_id, reply in zip(
+                accepted, places, ids[::2], ids[1::2], rows[1::2], strict=True
+            )
         ]
         _touch(connection, accepted, now)
+        threads.take(connection, accepted)
         claims.claim(connection, accepted, begun, now)
         return begun
 
     def _places(
         self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
-    ) -> list[tuple[int, str]]:
-        """Id and key of each exchange's session; those that name none get a new one."""
-        starting = [
-            (exchange.user_id, exchange.title) for exchange in accepted if exchange.session_id is None
-        ]
-        created = iter(self._insert_sessions(connection, starting, now) if starting else ())
-        places: list[tuple[int, str]] = []
+    ) -> list[Place]:
+        """Each exchange's session; those that name none get a new one, each thread one."""
+        starting: dict[tuple[str, str], NewSession] = {}
         for exchange in accepted:
             if exchange.session_id is None:
-                session = next(created)
-                places.append((session.id, session.key))
+                new = (exchange.user_id, exchange.title, exchange.thread)
+                starting.setdefault(_conversation(exchange), new)
+        sessions = self._insert_sessions(connection, list(starting.values()), now) if starting else []
+        created = dict(zip(starting, sessions, strict=True))
+        places: list[Place] = []
+        for exchange in accepted:
+            if exchange.session_id is None:
+                session = created[_conversation(exchange)]
+                places.append(Place(session.id, session.key, session.uuid))
             else:
-                places.append((exchange.session_id, owned[exchange.session_id][1]))
+                places.append(owned[exchange.session_id][1])
         return places
+
+
+def _conversation(exchange: NewExchange) -> tuple[str, str]:
+    """What exchanges that start one session together have in common."""
+    return exchange.user_id, exchange.thread or exchange.stream_id
 
 
 def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -> list[dict[str, Any]]:
@@ -166,7 +198,7 @@ def _owned(connection: Connection, wanted: Sequence[NewExchange]) -> Owned:
     if not ids:
         return {}
     rows = connection.execute(_SELECT_OWNED, {"ids": list(ids)})
-    return {row.id: (row.user_id, row.key) for row in rows}
+    return {row.id: (row.user_id, Place(row.id, row.key, row.uuid)) for row in rows}
 
 
 def _refusal(exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]) -> RequestRejected | None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text, tuple_
+from sqlalchemy import Connection, Row, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import NotFound, StorageFailed
@@ -17,20 +17,23 @@ from gateway.contract.store import (
     Exchange,
     FinalReply,
     NewExchange,
+    StoredDevice,
     StoredMessage,
     StoredSession,
 )
-from gateway.store import claims, migrations, replies
+from gateway.store import claims, devices, migrations, replies, session_changes, threads
+from gateway.store.columns import MAX_ID
 from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
+from gateway.store.keys import SqlKeys
 from gateway.store.records import stored_message, stored_session
 from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions
+from gateway.store.templates import SqlTemplates
 from gateway.store.writer import Writer
 
 READ_DEADLINE_S = 5.0
 HISTORY_PAGE = 100
-MAX_ID = 2**63 - 1
 
 
 def draw_session_key(user_id: str) -> str:
@@ -54,10 +57,13 @@ class SqlStore:
         self._writer = Writer(self._database.transact)
         self._clock = clock
         self._exchanges = Exchanges(clock, draw_key)
+        self.keys = SqlKeys(self._reading, self._writer, clock)
+        self.templates = SqlTemplates(self._reading, self._writer, clock)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        async with self._database.opened():
+    async def running(self, *, alone: bool = True) -> AsyncIterator[None]:
+        """alone False: for a moment, beside a gateway that may be at work on the same file."""
+        async with self._database.opened(alone=alone):
             with storage_failures("be opened"):
                 await self._database.transact(self._prepare)
             async with self._writer.running():
@@ -71,11 +77,32 @@ class SqlStore:
         return await self._writer.do(replies.SWEEP, None)
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:
-        return await self._writer.do(self._exchanges.create, (user_id, title))
+        return await self._writer.do(self._exchanges.create, (user_id, title, None))
 
     async def session(self, user_id: str, session_id: int) -> StoredSession:
         async with self._reading() as connection:
             return stored_session(await _session(connection, user_id, session_id))
+
+    async def rename_session(self, user_id: str, session_id: int, title: str) -> StoredSession:
+        _check_id(session_id)
+        return await self._writer.do(session_changes.RENAME, (user_id, session_id, title))
+
+    async def delete_session(self, user_id: str, session_id: int) -> None:
+        _check_id(session_id)
+        await self._writer.do(session_changes.DELETE, (user_id, session_id))
+
+    async def session_named(self, user_id: str, name: str) -> StoredSession:
+        named = or_(sessions.c.key == name, sessions.c.uuid == name)
+        wanted = select(sessions).where(named, sessions.c.user_id == user_id)
+        async with self._reading() as connection:
+            row = (await connection.execute(wanted)).first()
+        if row is None:
+            raise NotFound("No such session.")
+        return stored_session(row)
+
+    async def latest_session(self, user_id: str, thread: str) -> StoredSession | None:
+        async with self._reading() as connection:
+            return await threads.latest_session(connection, user_id, thread, self._clock())
 
     async def sessions(
         self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
@@ -137,7 +164,15 @@ class SqlStore:
         async with self._reading() as connection:
             row = (
                 await connection.execute(
-                    select(sessions.c.id, sessions.c.key, question_id, messages.c.id)
+                    select(
+                        sessions.c.id,
+                        sessions.c.key,
+                        sessions.c.uuid,
+                        question_id,
+                        messages.c.id,
+                        messages.c.uuid,
+                        sessions.c.created_at == messages.c.created_at,
+                    )
                     .join(sessions, sessions.c.id == messages.c.session_id)
                     .where(messages.c.stream_id == stream_id, messages.c.user_id == user_id)
                 )
@@ -157,6 +192,23 @@ class SqlStore:
 
     async def secret(self, name: str) -> bytes:
         return await self._writer.do(SECRET, (name, self._clock()))
+
+    async def device(self, name: str) -> StoredDevice | None:
+        async with self._reading() as connection:
+            return await devices.device_named(connection, name)
+
+    async def devices(self) -> Sequence[StoredDevice]:
+        """All that are registered, by name."""
+        async with self._reading() as connection:
+            return await devices.all_devices(connection)
+
+    async def add_device(self, name: str, user_id: str) -> StoredDevice:
+        """Register a device; Conflict if it is somebody else's."""
+        return await self._writer.do(devices.ADD, (name, user_id, self._clock()))
+
+    async def remove_device(self, name: str) -> bool:
+        """Whether there was one."""
+        return await self._writer.do(devices.REMOVE, name)
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:
         await self._writer.do(replies.CHECKPOINT, checkpoints)

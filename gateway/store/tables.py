@@ -14,6 +14,7 @@ from gateway.store.columns import RowId, StorableText, UtcTime
 
 # Spelt out, not bound: a partial index serves only those who say its condition word for word.
 STREAMING = text("status = 'streaming'")
+THREADED = text("thread IS NOT NULL")
 # Else SQLAlchemy inserts row by row on SQLite, to know which of the ids that come back is whose.
 _TELLS_ROWS_APART = {"insert_sentinel": True}
 
@@ -37,6 +38,14 @@ class SessionRow(Kept, table=True):
         UniqueConstraint("uuid"),
         UniqueConstraint("key"),
         Index(None, "user_id", "updated_at", "id"),
+        Index(
+            "ix_sessions_thread",
+            "user_id",
+            "thread",
+            "updated_at",
+            sqlite_where=THREADED,
+            postgresql_where=THREADED,
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -48,6 +57,7 @@ class SessionRow(Kept, table=True):
     title_folded: str = Field(sa_type=StorableText)
     created_at: datetime = Field(sa_type=UtcTime)
     updated_at: datetime = Field(sa_type=UtcTime)
+    thread: str | None = Field(default=None, sa_type=StorableText)
 
 
 class MessageRow(Kept, table=True):
@@ -115,8 +125,61 @@ class SecretRow(Kept, table=True):
     created_at: datetime = Field(sa_type=UtcTime)
 
 
+class DeviceRow(Kept, table=True):
+    """A device that was registered; its name is the one in its topics."""
+
+    __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("name"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_type=RowId, primary_key=True)
+    user_id: str = Field(sa_type=StorableText)
+    name: str = Field(sa_type=StorableText)
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+class ApiKeyRow(Kept, table=True):
+    """An API key; digest is its SHA-256 in hex, and the key itself is nowhere.
+
+    Never deleted: while there is a row, nobody comes in without a key.
+    """
+
+    __tablename__ = "api_keys"
+    __table_args__ = (UniqueConstraint("digest"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_type=RowId, primary_key=True)
+    digest: str = Field(sa_type=StorableText)
+    prefix: str = Field(sa_type=StorableText)
+    user_id: str = Field(sa_type=StorableText)
+    name: str = Field(sa_type=StorableText)
+    permissions: str = Field(sa_type=StorableText)
+    rate_per_minute: int | None = None
+    streams: int | None = None
+    created_at: datetime = Field(sa_type=UtcTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class TemplateRow(Kept, table=True):
+    """sampling: what was given of it, by the names of OpenAI's chat API."""
+
+    __tablename__ = "templates"
+    __table_args__ = (Index("ix_templates_user_id", "user_id", "id"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_type=RowId, primary_key=True)
+    user_id: str = Field(sa_type=StorableText)
+    name: str = Field(sa_type=StorableText)
+    model: str | None = Field(default=None, sa_type=StorableText)
+    created_at: datetime = Field(sa_type=UtcTime)
+    updated_at: datetime = Field(sa_type=UtcTime)
+    system_prompt: str | None = Field(default=None, sa_type=StorableText)
+    sampling: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
 metadata = Kept.metadata
 sessions = metadata.tables["sessions"]
 messages = metadata.tables["messages"]
 idempotency_keys = metadata.tables["idempotency_keys"]
 secrets = metadata.tables["secrets"]
+devices = metadata.tables["devices"]
+api_keys = metadata.tables["api_keys"]
+templates = metadata.tables["templates"]

@@ -1,4 +1,4 @@
-"""The whole HTTP face: the guard in front, the streaming endpoints next, FastAPI for everything else."""
+"""The whole HTTP face: the door in front, the streaming endpoints next, FastAPI for everything else."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,22 +10,19 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from gateway.contract.errors import GatewayError, MethodNotAllowed
-from gateway.dialects.lam import Lam
+from gateway.contract.errors import GatewayError
+from gateway.web.ahead import Ahead
 from gateway.web.asgi import App, Receive, Scope, Send
 from gateway.web.bodies import rejection
 from gateway.web.gateway import Gateway
-from gateway.web.guard import OpenModeGuard
+from gateway.web.guard import Door
 from gateway.web.health import health_router
-from gateway.web.messages import MessageStream, WholeMessage
 from gateway.web.openapi import describe, docs_router
-from gateway.web.problems import MEDIA_TYPE, problem, problem_headers, send_problem
-from gateway.web.session_events import SessionEvents
+from gateway.web.problems import MEDIA_TYPE, problem, problem_headers
+from gateway.web.session_tickets import session_tickets_router
 from gateway.web.sessions import sessions_router, streams_router
-from gateway.web.streams import ResumeStream
-
-STREAM_PATHS = ("/messages/stream", "/api/chatbot/messages/stream")
-SESSION_PATH = "/api/chatbot/sessions/"
+from gateway.web.templates import templates_router
+from gateway.web.workers import workers_router
 
 
 def create_app(
@@ -41,21 +38,28 @@ def create_app(
     api.include_router(health_router(gateway))
     api.include_router(sessions_router(gateway))
     api.include_router(streams_router(gateway))
+    api.include_router(session_tickets_router(gateway))
+    api.include_router(templates_router(gateway))
+    api.include_router(workers_router(gateway))
     api.include_router(docs_router(api))
     api.openapi = describe(api)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     api.add_exception_handler(GatewayError, _tell_gateway_error)
     api.add_exception_handler(RequestValidationError, _tell_validation_error)
     api.add_exception_handler(HTTPException, _tell_http_error)
 
-    stream = MessageStream(gateway, Lam())
-    ahead: dict[str, App] = dict.fromkeys(STREAM_PATHS, stream)
-    ahead["/api/chatbot/messages"] = WholeMessage(gateway)
-    app: App = OpenModeGuard(_Ahead(ahead, gateway, api), allow_open=allow_open, origins=cors_origins)
+    app: App = Door(
+        Ahead(gateway, api),
+        gateway.keys,
+        gateway.rates,
+        gateway.tickets,
+        allow_open=allow_open,
+        origins=cors_origins,
+    )
     if cors_origins:
         app = CORSMiddleware(
             app,
             allow_origins=cors_origins,
-            allow_credentials=True,
+            allow_credentials="*" not in cors_origins,  # for those that are named
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=[
                 "Authorization",
@@ -83,43 +87,20 @@ class _Living:
             await self._app(scope, receive, send)
             return
         await receive()
+        refusal: BaseException | None = None
         try:
             async with self._lifespan():
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except GatewayError as error:
-            cause = str(error.__cause__ or "").partition("\n")[0]
-            await send({"type": "lifespan.startup.failed", "message": f"{error} {cause}".strip()})
+        except* GatewayError as group:  # in groups within groups: task groups were open already
+            refusal = group
+        while isinstance(refusal, BaseExceptionGroup):
+            refusal = refusal.exceptions[0]
+        if refusal is None:
+            await send({"type": "lifespan.shutdown.complete"})
             return
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-class _Ahead:
-    """Sends what streams straight to its endpoint: FastAPI would wrap each send twice."""
-
-    def __init__(self, endpoints: dict[str, App], gateway: Gateway, rest: App) -> None:
-        self._endpoints = endpoints
-        self._gateway = gateway
-        self._rest = rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._rest(scope, receive, send)
-            return
-        path, method = scope["path"], scope["method"]
-        endpoint = self._endpoints.get(path)
-        folder, _, name = path.rpartition("/")
-        if endpoint is not None and method == "POST":
-            await endpoint(scope, receive, send)
-        elif endpoint is not None:
-            await send_problem(send, MethodNotAllowed("Only POST is answered here."))
-        elif method == "GET" and folder in STREAM_PATHS:
-            await ResumeStream(self._gateway, Lam(), name)(scope, receive, send)
-        elif method == "GET" and name == "events" and folder.startswith(SESSION_PATH):
-            session = folder.removeprefix(SESSION_PATH)
-            await SessionEvents(self._gateway, session)(scope, receive, send)
-        else:
-            await self._rest(scope, receive, send)
+        cause = str(refusal.__cause__ or "").partition("\n")[0]
+        await send({"type": "lifespan.startup.failed", "message": f"{refusal} {cause}".strip()})
 
 
 async def _tell_gateway_error(_: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gateway.contract.errors import BadRequest, Unprocessable
 from gateway.contract.requests import Sampling
@@ -15,14 +15,21 @@ MAX_ID = 2**63 - 1
 Body = TypeVar("Body", bound=BaseModel)
 
 
-class MessageBody(BaseModel):
-    """A message to answer. Unknown fields are ignored: frontends carry their own."""
+def _says_something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Said = Annotated[str, AfterValidator(_says_something)]
+"""What somebody asks: more than white space."""
+
+
+class SamplingBody(BaseModel):
+    """How the model is to choose; what is absent is left open."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    content: Annotated[str, Field(description="1 to MAX_CONTENT_CHARS characters, not only white space.")]
-    session_id: Annotated[int | None, Field(ge=1, le=MAX_ID, description="None starts a new session.")] = None
-    system_prompt: str | None = None
     model: Annotated[str | None, Field(max_length=256)] = None
     temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
@@ -35,14 +42,6 @@ class MessageBody(BaseModel):
     options: Annotated[
         dict[str, Any] | None, Field(description="The model server's own settings, passed on as they are.")
     ] = None
-    resumable: Annotated[bool, Field(description="The reply goes on when its reader drops.")] = False
-
-    @field_validator("content")
-    @classmethod
-    def _says_something(cls, content: str) -> str:
-        if not content.strip():
-            raise ValueError("must not be empty")
-        return content
 
     @field_validator("options")
     @classmethod
@@ -65,10 +64,40 @@ class MessageBody(BaseModel):
         )
 
 
+class MessageBody(SamplingBody):
+    """A message to answer. Unknown fields are ignored: frontends carry their own."""
+
+    content: Annotated[Said, Field(description="1 to MAX_CONTENT_CHARS characters, not only white space.")]
+    session_id: Annotated[int | None, Field(ge=1, le=MAX_ID, description="None starts a new session.")] = None
+    system_prompt: str | None = None
+    template_id: Annotated[
+        int | None,
+        Field(ge=1, le=MAX_ID, description="A template to start from; the message's own fields win."),
+    ] = None
+    resumable: Annotated[bool | None, Field(description="The reply goes on when its reader drops.")] = None
+    mirror: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="A device that hears the reply too, over MQTT."),
+    ] = None
+
+
+class TemplateBody(SamplingBody):
+    """A system prompt and settings under a name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    system_prompt: Annotated[str | None, Field(max_length=32_000)] = None
+
+
 class SessionBody(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     title: Annotated[str | None, Field(max_length=120)] = None
+
+
+class RenameBody(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    title: Annotated[str, Field(min_length=1, max_length=120)]
 
 
 def parse(body: bytes, model: type[Body]) -> Body:
@@ -89,11 +118,11 @@ def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
     return Unprocessable(f"The request does not fit: {described}.", fields)
 
 
-def check_content_length(content: str, max_chars: int) -> None:
-    """Raise Unprocessable if the content is too long to be asked."""
-    if len(content) > max_chars:
-        message = f"must have at most {max_chars} characters, not {len(content)}"
-        raise Unprocessable(f"The request does not fit: content: {message}.", {"content": message})
+def check_length(text: str, max_chars: int, field: str) -> None:
+    """Raise Unprocessable if the text is too long to be asked."""
+    if len(text) > max_chars:
+        problem = f"must have at most {max_chars} characters, not {len(text)}"
+        raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -1,27 +1,16 @@
 """Who asks: the door puts a caller into the request's scope, and every endpoint takes it from there."""
 
-from dataclasses import dataclass
-from typing import Literal
-
+from gateway.core.keys import Caller
 from gateway.web.asgi import Scope
-
-Permission = Literal["chat", "admin", "metrics"]
-ALL_PERMISSIONS: frozenset[Permission] = frozenset({"chat", "admin", "metrics"})
 
 CALLER = "sluice.caller"
 """The scope's entry for the Caller."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    user_id: str
-    permissions: frozenset[Permission] = ALL_PERMISSIONS
-
 
 LOCAL = Caller("local")
 """Everybody, while nobody has keys."""
 
 
 def caller_of(scope: Scope) -> Caller:
-    caller: Caller = scope.get(CALLER, LOCAL)
+    """Whom the door let in; a public path has nobody, and asking there is a bug."""
+    caller: Caller = scope[CALLER]
     return caller

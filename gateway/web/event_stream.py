@@ -12,7 +12,7 @@ from gateway.contract.dialect import Encoder
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
 from gateway.contract.journal import START, FellBehind, JournalReader, Position
 from gateway.core.replays import Placed
-from gateway.dialects.frame import PING, retry_frame, with_id
+from gateway.dialects.frame import PING, id_frame, retry_frame, with_id
 from gateway.web.asgi import Connection, Send
 
 log = logging.getLogger("sluice.web")
@@ -191,7 +191,7 @@ class EventStream:
             frame = self._frame(last, 1)
             if frame:
                 self._connection.write_chunk(frame)
-            self._written_at = self._time()
+                self._written_at = self._time()
             return
         if self._live and self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
             # Its reader comes back, here or to our successor, and hears the end then.
@@ -205,7 +205,8 @@ class EventStream:
             self._over.set_result(None)
         for body in writes:
             self._connection.write_chunk(body)
-        self._written_at = self._time()
+            # Events that a dialect keeps silent about put no heartbeat off.
+            self._written_at = self._time()
 
     def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:
         """The events' frames, gathered into as few writes as MAX_WRITE_BYTES allows."""
@@ -256,7 +257,12 @@ class EventStream:
 
     def _encoded(self, event: ReaderEvent) -> bytes:
         frames = self._encoder.frames(event)
-        if self._with_ids and frames:
-            # An event of several frames is remembered only when its last one has arrived.
-            frames = [*frames[:-1], with_id(frames[-1], f"{self._seq}-{self._chars}")]
+        if self._with_ids:
+            event_id = f"{self._seq}-{self._chars}"
+            if frames:
+                # An event of several frames is remembered only when its last one has arrived.
+                frames = [*frames[:-1], with_id(frames[-1], event_id)]
+            elif isinstance(event, _TERMINAL):
+                # A dialect without a word for the end: who comes back behind it must know that it was told.
+                frames = [id_frame(event_id)]
         return frames[0] if len(frames) == 1 else b"".join(frames)

@@ -1,12 +1,17 @@
 """What the endpoints work with: the core's parts and the few settings they need."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.contract.journal import Journal
 from gateway.contract.store import MessageStore
-from gateway.contract.transport import Health
+from gateway.contract.templates import TemplateStore
+from gateway.contract.transport import Health, WorkerInfo
+from gateway.core.allowances import RequestRates, StreamPlaces
 from gateway.core.conversations import Conversations
+from gateway.core.keys import KeyRing
+from gateway.core.mirrors import Mirrors
 from gateway.core.pacing import Pace
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
@@ -21,22 +26,32 @@ class Modes(Protocol):
 
     def models(self) -> tuple[str, ...]: ...
 
+    def breakers(self) -> Mapping[str, str]: ...
+
     async def health(self) -> Health: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """max_body_bytes: of any request."""
+    """pace, word_pace: of whole replies, by their dialect. max_body_bytes: of any request. workers: all that
+    all transports know."""
 
     conversations: Conversations
     runs: Runs
     store: MessageStore
+    templates: TemplateStore
     modes: Modes
     pulse: Pulse
     tickets: Tickets
+    keys: KeyRing
+    rates: RequestRates
+    listeners: StreamPlaces
     news: SessionNews
     journal: Journal
+    mirrors: Mirrors
     pace: Pace
+    word_pace: Pace
     max_content_chars: int
     max_body_bytes: int
     version: str
+    workers: Callable[[], Sequence[WorkerInfo]] = list

@@ -1,72 +1,108 @@
-"""The door while nobody has keys: only this machine comes in, and no web page from elsewhere through it.
-
-Any page in a browser can send requests to 127.0.0.1; a Host that is not ours (DNS rebinding), an Origin
-that is not ours, a proxy's headers and a body that needs no preflight are how it would do so.
-"""
+"""The door: who may come in, what they may ask for, and how often."""
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs
 
-from gateway.contract.errors import Forbidden, GatewayError, UnsupportedMedia
+from gateway.contract.errors import Forbidden, GatewayError, Unauthorized, UnsupportedMedia
+from gateway.core.allowances import RequestRates
+from gateway.core.keys import Caller, KeyRing
+from gateway.core.tickets import BadTicket, Tickets
 from gateway.web.asgi import App, Receive, Scope, Send, header
-from gateway.web.problems import send_problem
+from gateway.web.callers import CALLER, LOCAL
+from gateway.web.open_mode import check_local
+from gateway.web.paths import is_public, is_stop, permissions_for, ticket_subject
+from gateway.web.refusals import refuse
 
-OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
+class Door:
+    """In open mode everybody on this machine is the local user; in keyed mode each is who their key says.
 
-class OpenModeGuard:
-    """allow_open: ALLOW_OPEN=1, the operator's word that something else guards the door."""
+    allow_open: ALLOW_OPEN=1, the operator's word that something else guards the open door. origins: those
+    whose pages may ask in open mode.
+    """
 
-    def __init__(self, app: App, *, allow_open: bool, origins: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: App,
+        keys: KeyRing,
+        rates: RequestRates,
+        tickets: Tickets,
+        *,
+        allow_open: bool,
+        origins: Collection[str],
+    ) -> None:
         self._app = app
+        self._keys = keys
+        self._rates = rates
+        self._tickets = tickets
         self._allow_open = allow_open
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
-                self.check(scope)
+                await self._admit(scope)
             except GatewayError as error:
-                await send_problem(send, error)
+                await refuse(scope, send, error)
                 return
         await self._app(scope, receive, send)
 
-    def check(self, scope: Scope) -> None:
-        """Raise Forbidden or UnsupportedMedia if this request may not come in."""
-        if not self._allow_open:
-            self._check_local(scope)
+    async def _admit(self, scope: Scope) -> None:
+        """Put the caller into the scope. Raises what keeps them out."""
+        public = is_public(scope["path"])
+        if not public:
+            await self._keys.be_fresh()
+        if not self._keys.closed and not self._allow_open:
+            check_local(scope, self._origins)
+        if not public:
+            caller = scope[CALLER] = self._caller(scope)
+            if caller.allowance is not None and not is_stop(scope):
+                await self._rates.spend(caller.allowance.requests)
         if scope["method"] == "POST" and not _is_json_or_empty(scope):
             raise UnsupportedMedia("A POST needs the header Content-Type: application/json.")
 
-    def _check_local(self, scope: Scope) -> None:
-        host = header(scope, b"host") or ""
-        if _without_port(host) not in OWN_HOSTS:
-            raise Forbidden("Without keys only localhost may be asked (the Host header names another).")
-        origin = header(scope, b"origin")
-        if origin is not None and not self._is_own_origin(origin):
-            raise Forbidden("Without keys no page of another origin may ask; name it in CORS_ORIGINS.")
-        for name, _ in scope["headers"]:
-            if name == b"forwarded" or name.startswith(b"x-forwarded-"):
-                raise Forbidden("Without keys no proxy may stand in front; set ALLOW_OPEN=1 if it shall.")
+    def _caller(self, scope: Scope) -> Caller:
+        subject = ticket_subject(scope)
+        ticket = None if subject is None else _ticket_of(scope)
+        if subject is not None and ticket is not None:
+            return self._ticket_holder(ticket, subject)
+        return self._key_holder(scope) if self._keys.closed else LOCAL
 
-    def _is_own_origin(self, origin: str) -> bool:
-        if origin in self._origins:
-            return True
-        parts = urlsplit(origin)
-        return parts.scheme in {"http", "https"} and _without_port(parts.netloc) in OWN_HOSTS
+    def _ticket_holder(self, ticket: str, subject: str) -> Caller:
+        user_id = self._tickets.user_of(ticket, subject)
+        caller = Caller(user_id, frozenset({"chat"}), allowance=self._keys.allowance_of(user_id))
+        if not self._keys.stands(caller):
+            raise BadTicket("Whose ticket this is has no key any more.")
+        return caller
+
+    def _key_holder(self, scope: Scope) -> Caller:
+        key = _key_of(scope)
+        if key is None:
+            raise Unauthorized("A key is needed: Authorization: Bearer sk-…, or X-API-Key.")
+        caller = self._keys.caller(key)
+        if caller is None:
+            raise Unauthorized("No such key, or no longer.")
+        needed = permissions_for(scope["path"])
+        if not caller.permissions & needed:
+            raise Forbidden(f"This key lacks the scope {' or '.join(sorted(needed))}.")
+        return caller
 
 
-def _without_port(netloc: str) -> str:
-    name, colon, port = netloc.rpartition(":")
-    return (name if colon and port.isdecimal() else netloc).lower()
+def _key_of(scope: Scope) -> str | None:
+    kind, _, key = (header(scope, b"authorization") or "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else header(scope, b"x-api-key")
+
+
+def _ticket_of(scope: Scope) -> str | None:
+    if b"ticket=" not in scope["query_string"]:
+        return None
+    tickets = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("ticket")
+    return None if tickets is None else tickets[0]
 
 
 def _is_json_or_empty(scope: Scope) -> bool:
     media_type = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
     if media_type == "application/json":
         return True
-    return not media_type and header(scope, b"content-length") in {None, "0"} and not _is_chunked(scope)
-
-
-def _is_chunked(scope: Scope) -> bool:
-    return header(scope, b"transfer-encoding") is not None
+    is_chunked = header(scope, b"transfer-encoding") is not None
+    return not media_type and header(scope, b"content-length") in {None, "0"} and not is_chunked

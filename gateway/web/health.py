@@ -20,8 +20,8 @@ PAGE_HEADERS = {
 }
 
 
-async def missing(gateway: Gateway) -> list[str]:
-    """What keeps the gateway from serving, a sentence each; empty if it can."""
+async def readiness(gateway: Gateway) -> tuple[list[str], str]:
+    """What keeps the gateway from serving, a sentence each, empty if it can; and how the current mode is."""
     problems: list[str] = []
     if gateway.runs.draining:
         problems.append("gateway: is stopping")
@@ -32,7 +32,7 @@ async def missing(gateway: Gateway) -> list[str]:
     health = await gateway.modes.health()
     if not health.ok:
         problems.append(f"mode {gateway.modes.mode}: {health.detail}")
-    return problems
+    return problems, health.detail
 
 
 def health_router(gateway: Gateway) -> APIRouter:
@@ -47,14 +47,14 @@ def health_router(gateway: Gateway) -> APIRouter:
     @router.get("/ready")
     async def ready() -> JSONResponse:
         """200 when the database answers and the current mode can serve; else 503 with what is missing."""
-        problems = await missing(gateway)
+        problems, detail = await readiness(gateway)
         if problems:
             return JSONResponse(
                 {"status": "unavailable", "mode": gateway.modes.mode, "missing": problems},
                 status_code=503,
                 headers={"retry-after": "2"},
             )
-        return JSONResponse({"status": "ready", "mode": gateway.modes.mode})
+        return JSONResponse({"status": "ready", "mode": gateway.modes.mode, "detail": detail})
 
     @router.get("/api/metrics")
     async def metrics() -> dict[str, Any]:
@@ -70,11 +70,12 @@ def health_router(gateway: Gateway) -> APIRouter:
                 "tasks": len(asyncio.all_tasks()),
             },
             "mode": gateway.modes.mode,
+            "breakers": gateway.modes.breakers(),
         }
 
     @router.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
-        problems = await missing(gateway)
+        problems, _ = await readiness(gateway)
         state = "ready" if not problems else "; ".join(problems)
         models = ", ".join(gateway.modes.models()) or "not known yet"
         html = (

@@ -1,11 +1,12 @@
 """Errors as RFC 9457 `application/problem+json`."""
 
 import logging
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from gateway.contract.errors import GatewayError, Unprocessable
+from gateway.contract.errors import GatewayError, Unauthorized, Unprocessable
 from gateway.dialects.frame import json_bytes
 from gateway.web.asgi import Send
 
@@ -14,7 +15,7 @@ log = logging.getLogger("sluice.web")
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(error: GatewayError, **more: Any) -> dict[str, Any]:
+def problem(error: GatewayError, /, **more: Any) -> dict[str, Any]:
     """The error as a problem: `type`, `title`, `status`, `detail`, `code`, for a 422 `errors`."""
     told: dict[str, Any] = {
         "type": f"urn:sluice:problem:{error.code}",
@@ -30,12 +31,15 @@ def problem(error: GatewayError, **more: Any) -> dict[str, Any]:
 
 
 def problem_headers(error: GatewayError) -> dict[str, str]:
-    if error.retry_after_s is None:
-        return {}
-    return {"retry-after": str(max(1, round(error.retry_after_s)))}
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, Unauthorized):
+        headers["www-authenticate"] = "Bearer"
+    return headers
 
 
-async def send_problem(send: Send, error: GatewayError, **more: Any) -> None:
+async def send_problem(send: Send, error: GatewayError, /, **more: Any) -> None:
     """Answer a request that has no answer yet with this error."""
     await send_json(send, error.status, problem(error, **more), problem_headers(error), MEDIA_TYPE)
 

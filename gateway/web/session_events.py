@@ -4,9 +4,10 @@ import asyncio
 from typing import Any
 
 from gateway.contract.errors import GatewayError, NotFound
+from gateway.core.keys import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.frame import PING, data_frame, json_bytes
-from gateway.web.asgi import Receive, Scope, Send, connection_of
+from gateway.web.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.callers import caller_of
 from gateway.web.event_stream import HEADERS
 from gateway.web.gateway import Gateway
@@ -25,33 +26,46 @@ class SessionEvents:
         try:
             if not (self._session.isascii() and self._session.isdecimal() and len(self._session) < 19):
                 raise NotFound("No such session.")
-            session = await gateway.store.session(caller_of(scope).user_id, int(self._session))
+            caller = caller_of(scope)
+            session = await gateway.store.session(caller.user_id, int(self._session))
+            allowance = caller.allowance
+            place = None if allowance is None else gateway.listeners.take(allowance.streams)
         except GatewayError as error:
             await send_problem(send, error)
             return
-        connection = connection_of(scope)
-        with gateway.news.listening(session.id) as listener:
-            for run in gateway.runs.of_session(session.id):
+        try:
+            await self._listen(session.id, caller, connection_of(scope), send)
+        finally:
+            if place is not None:
+                place.leave()
+
+    async def _listen(self, session_id: int, caller: Caller, connection: Connection, send: Send) -> None:
+        gateway = self._gateway
+        with gateway.news.listening(session_id) as listener:
+            for run in gateway.runs.of_session(session_id):
                 listener.hear(ReplyStarted(run.stream_id, run.exchange.assistant_message_id))
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             connection.watch(_Client(listener))
             try:
-                await self._tell(listener, send)
+                await self._tell(listener, caller, send)
             finally:
                 connection.watch(None)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _tell(self, listener: Listener, send: Send) -> None:
+    async def _tell(self, listener: Listener, caller: Caller, send: Send) -> None:
+        gateway = self._gateway
         while not listener.closed:
             body = PING
             try:
-                async with asyncio.timeout(self._gateway.pulse.ping_s):
+                async with asyncio.timeout(gateway.pulse.ping_s):
                     news = await listener.next()
                 if news is None:
                     return
                 body = data_frame(json_bytes(as_json(news)))
             except TimeoutError:
                 pass
+            if not gateway.keys.stands(caller):
+                return  # Their key was revoked while they listened.
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
 

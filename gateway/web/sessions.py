@@ -1,12 +1,14 @@
 """Sessions and their messages, under /api/chatbot."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from gateway.web.asgi import read_body
-from gateway.web.bodies import MAX_ID, SessionBody, parse
+from gateway.web.bodies import MAX_ID, RenameBody, SessionBody, parse
 from gateway.web.callers import caller_of
+from gateway.web.exports import as_json, as_markdown, pages_of
 from gateway.web.gateway import Gateway
 from gateway.web.messages import stop
 from gateway.web.views import message_json, session_json
@@ -50,6 +52,44 @@ def sessions_router(gateway: Gateway) -> APIRouter:
     @router.get("/sessions/{session_id}")
     async def get_session(request: Request, session_id: Id) -> dict[str, Any]:
         return session_json(await gateway.store.session(caller_of(request.scope).user_id, session_id))
+
+    @router.patch(
+        "/sessions/{session_id}",
+        openapi_extra={
+            "requestBody": {"content": {"application/json": {"schema": RenameBody.model_json_schema()}}}
+        },
+    )
+    async def rename_session(request: Request, session_id: Id) -> dict[str, Any]:
+        """Give it another title."""
+        body = parse(await read_body(request.receive, gateway.max_body_bytes), RenameBody)
+        user_id = caller_of(request.scope).user_id
+        return session_json(await gateway.store.rename_session(user_id, session_id, body.title))
+
+    @router.delete("/sessions/{session_id}", status_code=204)
+    async def delete_session(request: Request, session_id: Id) -> Response:
+        """With all its messages. Replies that are being made are stopped first."""
+        user_id = caller_of(request.scope).user_id
+        await gateway.store.session(user_id, session_id)
+        for run in gateway.runs.of_session(session_id):
+            await gateway.runs.stop(run.stream_id, user_id)
+        await gateway.store.delete_session(user_id, session_id)
+        return Response(status_code=204)
+
+    @router.get("/sessions/{session_id}/export")
+    async def export_session(
+        request: Request,
+        session_id: Id,
+        format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",
+    ) -> StreamingResponse:
+        """All of it, as a download."""
+        user_id = caller_of(request.scope).user_id
+        session = await gateway.store.session(user_id, session_id)
+        export = as_json if format == "json" else as_markdown
+        return StreamingResponse(
+            export(session, pages_of(gateway.store, user_id, session_id)),
+            media_type="application/json" if format == "json" else "text/markdown; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="session-{session_id}.{format}"'},
+        )
 
     @router.get("/sessions/{session_id}/messages")
     async def list_messages(

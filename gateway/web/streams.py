@@ -1,6 +1,6 @@
 """Following a stream, live or long over: what a POST begins and a GET resumes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from urllib.parse import parse_qs
 
@@ -9,9 +9,11 @@ from gateway.contract.errors import GatewayError, NotFound
 from gateway.contract.journal import START, Position
 from gateway.core.replays import Placed, replay, rest_of, started_of
 from gateway.core.runs import Run
+from gateway.dialects.registry import LAM
 from gateway.web.asgi import Receive, Scope, Send, connection_of, header
 from gateway.web.callers import caller_of
-from gateway.web.event_stream import EventStream
+from gateway.web.event_stream import EventStream, Headers
+from gateway.web.formats import dialect_chosen
 from gateway.web.gateway import Gateway
 from gateway.web.problems import send_problem
 
@@ -19,28 +21,22 @@ from gateway.web.problems import send_problem
 class ResumeStream:
     """`GET /messages/stream/{stream_id}`: go on behind `Last-Event-ID`, or `last_event_id` in the query."""
 
-    def __init__(self, gateway: Gateway, dialect: Dialect, stream_id: str) -> None:
+    def __init__(self, gateway: Gateway, stream_id: str) -> None:
         self._gateway = gateway
-        self._dialect = dialect
         self._stream_id = stream_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         try:
-            user_id = self._user(scope, query)
+            user_id = caller_of(scope).user_id
+            dialect = dialect_chosen(scope) or LAM
             event_id = header(scope, b"last-event-id")
             if event_id is None:
                 event_id = query.get("last_event_id", [""])[0]
             after = Position.parse(event_id) if event_id else START
-            await follow(self._gateway, scope, send, self._dialect, self._stream_id, user_id, after)
+            await follow(self._gateway, scope, send, dialect, self._stream_id, user_id, after)
         except GatewayError as error:
             await send_problem(send, error)
-
-    def _user(self, scope: Scope, query: dict[str, list[str]]) -> str:
-        ticket = query.get("ticket")
-        if ticket is None:
-            return caller_of(scope).user_id
-        return self._gateway.tickets.user_of(ticket[0], self._stream_id)
 
 
 async def follow(
@@ -53,29 +49,34 @@ async def follow(
     after: Position = START,
     *,
     with_ids: bool = True,
+    headers: Headers = (),
+    joined: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer with the stream's events behind a position; 204 if its end had been read.
 
+    headers: of the answer, besides every stream's own. joined: called once we read along, for those who kept
+    the reply alive until then.
     Raises NotFound and BadPosition, and then nothing was answered yet.
     """
     stream = EventStream(
-        connection_of(scope), dialect.encoder(), gateway.pulse, with_ids=with_ids, after=after
+        connection_of(scope), dialect.encoder(stream_id), gateway.pulse, with_ids=with_ids, after=after
     )
-    headers = [(b"sluice-stream-id", stream_id.encode())]
+    sent = [(b"sluice-stream-id", stream_id.encode()), *headers]
     with ExitStack() as stack:
         try:
             run = gateway.runs.find(stream_id, user_id)
             reader = stack.enter_context(gateway.runs.reading(run, stream.hear, after.seq))
+            joined()
         except NotFound:
             told = await _stored(gateway, stream_id, user_id, after)
-            await (stream.serve_replay(send, headers, told) if told else _send_nothing_left(send))
+            await (stream.serve_replay(send, sent, told) if told else _send_nothing_left(send))
             return
         if after.seq and reader.at_end:
             await _send_nothing_left(send)
             return
         if run.resume_url is not None:
-            headers.append((b"sluice-resume-url", run.resume_url.encode()))
-        await stream.serve(reader, send, headers, await _dropped(gateway, run, after, reader.begins_at))
+            sent.append((b"sluice-resume-url", _told_in(dialect, run.resume_url).encode()))
+        await stream.serve(reader, send, sent, await _dropped(gateway, run, after, reader.begins_at))
 
 
 async def _stored(gateway: Gateway, stream_id: str, user_id: str, after: Position) -> Sequence[Placed]:
@@ -102,6 +103,11 @@ async def _send_nothing_left(send: Send) -> None:
     """204 tells an EventSource to stop coming back."""
     await send({"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]})
     await send({"type": "http.response.body", "body": b""})
+
+
+def _told_in(dialect: Dialect, url: str) -> str:
+    """Where the stream goes on in the same dialect."""
+    return url if dialect is LAM else f"{url}&format={dialect.name}"
 
 
 def resume_url(stream_id: str, ticket: str) -> str:

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.settings": set(),
     "gateway.logs": set(),
     "gateway.event_loop": set(),
+    "gateway.health_page": set(),
     "gateway.server": set(),
     "gateway.terminal_chat": set(),
     "gateway.broker_link": {"gateway.settings", "transports.mqtt"},
@@ -44,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.worker": {
         "gateway.broker_link",
         "gateway.contract",
+        "gateway.health_page",
         "gateway.settings",
         "transports.llama",
         "transports.mqtt",
@@ -57,7 +59,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports.llama",
         "transports.mqtt",
     },
+    "gateway.commands": {
+        "gateway.contract",
+        "gateway.core",
+        "gateway.settings",
+        "gateway.store",
+        "transports.mqtt",
+    },
     "gateway.cli": {
+        "gateway.commands",
         "gateway.demo",
         "gateway.event_loop",
         "gateway.logs",
@@ -72,7 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transports.mqtt": {"gateway.contract"},
 }
 
-ONLY_HOME = {
+ONLY_HOME: dict[str, str | tuple[str, ...]] = {
     "fastapi": "gateway.web",
     "starlette": "gateway.web",
     "sqlmodel": "gateway.store",
@@ -83,7 +93,8 @@ ONLY_HOME = {
     "aiomqtt": "transports.mqtt.aiomqtt_link",
     "paho": "transports.mqtt.aiomqtt_link",
     "regex": "gateway.core.pacing",
-    "typer": "gateway.cli",
+    "throttled": "gateway.core.allowances",
+    "typer": ("gateway.cli", "gateway.commands"),
     "pydantic_settings": "gateway.settings",
 }
 
@@ -97,8 +108,9 @@ def room_of(module: str) -> str:
     return max((room for room in MAY_IMPORT if is_inside(module, room)), key=len)
 
 
-def is_inside(module: str, room: str) -> bool:
-    return module == room or module.startswith(room + ".")
+def is_inside(module: str, room: str | tuple[str, ...]) -> bool:
+    rooms = (room,) if isinstance(room, str) else room
+    return any(module == room or module.startswith(room + ".") for room in rooms)
 
 
 def imports_of(path: Path) -> Iterator[str]:

@@ -5,13 +5,13 @@ from typing import Protocol
 
 from gateway.contract.journal import Journal
 from gateway.journals.memory import MemoryJournal
-from tests.contract.rig_llama import LlamaRig
+from tests.contract.rig_llama import LlamaRig, LlamaServersRig
 from tests.contract.rig_mqtt import MqttStreamingRig, MqttWholeRig
 from tests.contract.rigs import ScriptedRig, TransportRig
 
 RigFactory = Callable[[], TransportRig]
 
-TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig, LlamaRig, MqttStreamingRig, MqttWholeRig]
+TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig, LlamaRig, LlamaServersRig, MqttStreamingRig, MqttWholeRig]
 
 
 class JournalFactory(Protocol):

@@ -1,4 +1,4 @@
-"""LlamaTransport with a real llama.cpp server and a model that a grammar makes say any text."""
+"""A real llama.cpp server and a model that a grammar makes say any text: alone, and as one of several."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ from tests.live.llama_server import (
     running_llama,
     skip_without_llama,
 )
+from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
 
 
@@ -28,9 +29,12 @@ class LlamaRig:
         skip_without_llama()
         slots = ("--parallel", "2", "--ctx-per-slot", str(LONG_CONTEXT))
         async with running_llama(random_model(), *slots) as self._server:
-            transport = LlamaTransport(self._server.url)
+            transport = self._transport(self._server.url)
             async with transport.running():
                 yield transport
+
+    def _transport(self, url: str) -> Transport:
+        return LlamaTransport(url)
 
     def request(self, text: str) -> ChatRequest:
         return exactly(text)
@@ -48,3 +52,19 @@ class LlamaRig:
         async with asyncio.timeout(2):
             while await self._server.busy_slots():
                 pass
+
+
+class LlamaServersRig(LlamaRig):
+    """The second server is never there."""
+
+    name = "llama-servers"
+
+    def _transport(self, url: str) -> Transport:
+        urls = (url, "http://127.0.0.1:1")
+        self._servers = LlamaServers([(url, LlamaTransport(url)) for url in urls], check_s=0.05)
+        return self._servers
+
+    async def restore_peer(self) -> None:
+        await super().restore_peer()
+        while not (await self._servers.health()).ok:  # noqa: ASYNC110 - health is asked for, not told
+            await asyncio.sleep(0)

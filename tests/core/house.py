@@ -36,6 +36,7 @@ class House:
     store: MessageStore
     transport: ScriptedTransport
     checkpoints: Checkpoints
+    news: SessionNews
 
     async def ask(self, content: str, session_id: int | None = None, **more: object) -> Run:
         question = Question(USER, content, session_id=session_id, **more)  # type: ignore[arg-type]
@@ -62,6 +63,8 @@ async def house(
     ttl_s: float = 0,
     limits: Limits | None = None,
     sleep: Callable[[float], Awaitable[None]] = no_pause,
+    modes: Selector | None = None,
+    within_s: float = 10,
 ) -> AsyncIterator[House]:
     transport = ScriptedTransport(script)
     transports: dict[str, Transport] = {"scripted": transport}
@@ -70,18 +73,19 @@ async def house(
     journal = MemoryJournal()
     runs = Runs(journal, grace_s=grace_s, ttl_s=ttl_s)
     checkpoints = Checkpoints(kept)
+    news = SessionNews()
     numbers = itertools.count(1)
     conversations = Conversations(
         kept,
         runs,
-        Selector(transports, "scripted"),
+        modes or Selector(transports, "scripted"),
         limits or Limits(deadline_s=5),
         checkpoints,
-        SessionNews(),
+        news,
         resume_url=lambda stream_id, _: f"/{stream_id}",
         new_id=lambda: f"{next(numbers):032x}",
         clock=time.monotonic,
         sleep=sleep,
     )
-    async with asyncio.timeout(10), sql.running(), transport.running(), runs.running():
-        yield House(conversations, runs, journal, kept, transport, checkpoints)
+    async with asyncio.timeout(within_s), sql.running(), transport.running(), runs.running():
+        yield House(conversations, runs, journal, kept, transport, checkpoints, news)

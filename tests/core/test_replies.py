@@ -1,12 +1,15 @@
 """What a reply remembers of its transport's events, and what it lets a reader hear."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import count
 
 import pytest
 
-from gateway.contract.errors import TimedOut
+from gateway.contract.errors import ProtocolViolation
 from gateway.contract.events import Delta, Done, Progress, ReaderEvent, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
+from gateway.contract.transport import EventStream
 from gateway.core.replies import Reply, generate, merge_deltas
 from gateway.journals.memory import MemoryJournal, MemoryLog
 from transports.scripted import ScriptedTransport, Step, tokens, whole
@@ -18,14 +21,14 @@ def ticking_reply() -> Reply:
     return Reply(lambda: float(next(ticks)))
 
 
-def request(deadline_s: float = 5) -> ChatRequest:
-    return ChatRequest(id="0" * 32, turns=[Turn("user", "hi")], deadline_s=deadline_s)
+def request() -> ChatRequest:
+    return ChatRequest(id="0" * 32, turns=[Turn("user", "hi")])
 
 
-async def generated(*steps: Step, deadline_s: float = 5) -> tuple[Reply, MemoryLog, list[object]]:
+async def generated(*steps: Step) -> tuple[Reply, MemoryLog, list[object]]:
     transport = ScriptedTransport(lambda _: steps)
     reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
-    rest = await generate(transport, request(deadline_s), reply, log)
+    rest = await generate(transport, request(), reply, log)
     return reply, log, list(rest)
 
 
@@ -95,10 +98,14 @@ async def test_a_whole_reply_is_handed_back_to_be_paced() -> None:
     assert (log.events, reply.text, rest) == ([], "all of it", [Delta("all of it")])
 
 
-async def test_a_reply_past_its_deadline_times_out_and_frees_the_transport() -> None:
-    transport = ScriptedTransport(lambda _: [[Delta("a")]])
-    reply = ticking_reply()
-    with pytest.raises(TimedOut, match=r"longer than 0\.05 s"):
-        await generate(transport, request(deadline_s=0.05), reply, MemoryJournal().open("0" * 32))
-    assert reply.text == "a"
-    assert transport.open_requests == []
+async def test_a_reply_that_stops_without_an_end_broke_off() -> None:
+    class Forgetful(ScriptedTransport):
+        @asynccontextmanager
+        async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+            yield _one_batch()
+
+    async def _one_batch() -> EventStream:
+        yield [Delta("a")]
+
+    with pytest.raises(ProtocolViolation, match="without an end"):
+        await generate(Forgetful(lambda _: []), request(), ticking_reply(), MemoryJournal().open("0" * 32))

@@ -84,7 +84,7 @@ GOLDEN: list[tuple[ReaderEvent, dict[str, object]]] = [
 
 @pytest.mark.parametrize(("event", "told"), GOLDEN, ids=lambda value: type(value).__name__)
 def test_each_event_is_one_data_frame(event: ReaderEvent, told: dict[str, object]) -> None:
-    (frame,) = Lam().encoder().frames(event)
+    (frame,) = Lam().encoder("ab").frames(event)
     assert frame.startswith(b"data: ")
     assert frame.endswith(b"\n\n")
     assert json.loads(frame[6:]) == told
@@ -92,7 +92,7 @@ def test_each_event_is_one_data_frame(event: ReaderEvent, told: dict[str, object
 
 @given(st.text(min_size=1))
 def test_any_text_is_one_line_and_survives(text: str) -> None:
-    (frame,) = Lam().encoder().frames(Delta(text))
+    (frame,) = Lam().encoder("ab").frames(Delta(text))
     line, blank, rest = frame.removeprefix(b"data: ").partition(b"\n\n")
     assert (blank, rest) == (b"\n\n", b"")
     assert not set(line) & {0, 10, 13}
@@ -100,10 +100,10 @@ def test_any_text_is_one_line_and_survives(text: str) -> None:
 
 
 def test_separators_and_emoji_stay_as_they_are() -> None:
-    (frame,) = Lam().encoder().frames(Delta("a\u2028b\u2029c 🙂"))
+    (frame,) = Lam().encoder("ab").frames(Delta("a\u2028b\u2029c 🙂"))
     assert "a\u2028b\u2029c 🙂".encode() in frame
 
 
 def test_half_of_a_surrogate_pair_becomes_a_replacement() -> None:
-    (frame,) = Lam().encoder().frames(Delta("a\ud800b"))
+    (frame,) = Lam().encoder("ab").frames(Delta("a\ud800b"))
     assert json.loads(frame[6:])["content"] == "a\ufffdb"

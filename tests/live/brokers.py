@@ -66,6 +66,16 @@ class Mosquitto:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        """It goes on where it froze."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def reload(self) -> None:
+        """Have it read its password and ACL files again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     async def kill(self) -> None:
         """As by a crash: no client is told, nothing is kept."""
         process, self._process = self._process, None

@@ -62,7 +62,9 @@ class LlamaServer:
         self._process: LlamaProcess | None = None
         self.url = ""
 
-    async def start(self) -> None:
+    async def start(self, *arguments: str) -> None:
+        """arguments: instead of the earlier ones."""
+        self._arguments = arguments or self._arguments
         process = llama_process(self._model, self._port, *self._arguments)
         self._process = await self._stack.enter_async_context(process)
         self.url = self._process.url

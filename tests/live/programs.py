@@ -11,7 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_OWN_PREFIXES = ("LLM_", "MQTT_", "DATABASE_", "HOST", "PORT", "GATEWAY_", "ALLOW_", "LOG_", "CORS_")
+_OWN_PREFIXES = (
+    *("LLM_", "MQTT_", "DATABASE_", "HOST", "PORT", "GATEWAY_", "ALLOW_", "LOG_", "CORS_"),
+    *("RATE_", "STREAMS_", "TICKET_", "SLUICE_"),
+)
 
 
 def clean_environment(**settings: str) -> dict[str, str]:

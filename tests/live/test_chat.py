@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.contract.events import Delta
 from tests.live.programs import running_program, sluice
 from tests.web.gateway_server import served
+from tests.web.key_holders import make_key
 from transports.scripted import tokens
 
 
@@ -35,6 +36,16 @@ async def test_ctrl_c_stops_the_reply_and_keeps_what_was_said(tmp_path: Path) ->
     assert code == 1
     assert "stopped" in chat.said
     assert (reply["content"], reply["status"]) == ("on and on ", "cancelled")
+
+
+async def test_it_comes_in_with_a_key(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
+        key = await make_key(gateway, "anna")
+        command = sluice("chat", "--url", gateway.url, "Hi")
+        async with running_program(*command, SLUICE_API_KEY=key) as let_in:
+            assert (await let_in.ended(), let_in.said[:5]) == (0, "Hello")
+        async with running_program(*command) as refused:
+            assert (await refused.ended(), "unauthorized" in refused.said) == (1, True)
 
 
 async def test_a_gateway_that_is_not_there_is_one_line(tmp_path: Path) -> None:

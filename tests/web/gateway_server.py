@@ -58,13 +58,15 @@ async def served(
     script: Script,
     within_s: float = 15,
     kind: type[ScriptedTransport] = ScriptedTransport,
+    mqtt: Transport | None = None,
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A gateway in mode sse whose transport, of this kind, follows `script`."""
+    """A gateway in mode sse whose transport, of this kind, follows `script`; mqtt: another one it has."""
     settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}")
-    chosen = Settings(_env_file=None, llm_comm_mode="sse", host="127.0.0.1", port=0, **settings)
+    settings.setdefault("llm_comm_mode", "sse")
+    chosen = Settings(_env_file=None, host="127.0.0.1", port=0, **settings)
     transport = kind(script, name="sse")
-    transports: dict[str, Transport] = {"sse": transport}
+    transports: dict[str, Transport] = {"sse": transport} | ({} if mqtt is None else {"mqtt": mqtt})
     assembled = assemble(chosen, transports)
     listening = asyncio.Event()
 

@@ -9,22 +9,26 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from gateway.contract.events import Delta, Done, TransportEvent
+from gateway.core.allowances import RequestRates, StreamPlaces
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
+from gateway.core.devices import DeviceOwners
+from gateway.core.keys import KeyRing
+from gateway.core.mirrors import Mirrors
 from gateway.core.pacing import Pace
 from gateway.core.runs import Run, Runs
 from gateway.core.selector import Selector
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
-from gateway.dialects.lam import Lam
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
 from gateway.web.asgi import CONNECTION, App, ConnectionWatcher, Message
-from gateway.web.callers import LOCAL
+from gateway.web.callers import CALLER, LOCAL
 from gateway.web.event_stream import Pulse
 from gateway.web.gateway import Gateway
 from gateway.web.messages import MessageStream
 from gateway.web.streams import ResumeStream
+from gateway.web.unified_form import unified_form
 from tests.web.event_source import EventSource
 from transports.scripted import ScriptedTransport, Step
 
@@ -168,6 +172,7 @@ class Scene:
         self.stream_id = uuid4().hex
         news = SessionNews()
         modes = Selector({"scripted": ScriptedTransport(lambda _: self.steps())}, "scripted")
+        owners = DeviceOwners(self.store, open_user="local", keys_exist=lambda: False)
         self.gateway = Gateway(
             conversations=Conversations(
                 self.store,
@@ -184,11 +189,17 @@ class Scene:
             runs=self.runs,
             journal=self.journal,
             store=self.store,
+            templates=self.store.templates,
             modes=modes,
             pulse=Pulse(ping_s=15, send_timeout_s=20),
+            mirrors=Mirrors(self.runs, owners, None),
             tickets=Tickets(b"secret", 600, time.time),
+            keys=KeyRing(self.store.keys, rate_per_minute=1, streams=1, clock=time.monotonic),
+            rates=RequestRates(),
+            listeners=StreamPlaces(),
             news=news,
             pace=Pace(size=3),
+            word_pace=Pace("word"),
             max_content_chars=100,
             max_body_bytes=1000,
             version="1",
@@ -209,7 +220,7 @@ class Scene:
 
     async def ask(self) -> Run:
         """Connect with a POST and return when the reply has begun."""
-        self.connect(MessageStream(self.gateway, Lam()), "POST")
+        self.connect(MessageStream(self.gateway, unified_form), "POST")
         await self.turnstile.reached()
         run = self.runs.find(self.stream_id, LOCAL.user_id)
         self.tasks.create_task(self._open_at_end(run))
@@ -220,7 +231,7 @@ class Scene:
         self.pipe.abort()
         self.reader.take(self.pipe.received)
         self.pipe = Pipe(room)
-        self.connect(ResumeStream(self.gateway, Lam(), self.stream_id), "GET")
+        self.connect(ResumeStream(self.gateway, self.stream_id), "GET")
 
     def connect(self, app: App, method: str) -> None:
         last_id = self.reader.last_id
@@ -231,6 +242,7 @@ class Scene:
             "query_string": b"",
             "headers": [] if last_id is None else [(b"last-event-id", last_id.encode())],
             "extensions": {CONNECTION: self.pipe},
+            CALLER: LOCAL,
         }
         self.call = self.tasks.create_task(_call(app, scope, self.pipe))
 

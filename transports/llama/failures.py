@@ -7,6 +7,7 @@ import httpx
 import msgspec
 
 from gateway.contract.errors import (
+    ContextExceeded,
     GatewayError,
     Loading,
     ModelRefused,
@@ -85,6 +86,8 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
         return Loading(said or "the model is still being loaded", retry_after_s=retry_after_s)
     if status == 503:
         return Overloaded(said or "the model server is not available", retry_after_s=retry_after_s)
+    if 400 <= status < 500 and _kind(error) == "exceed_context_size_error":  # llama.cpp's
+        return ContextExceeded(said or "the conversation is too long for the model")
     if 400 <= status < 500:
         return ModelRefused(said or f"the model server refused the request with status {status}")
     return UpstreamFailed(said or f"the model server answered with status {status}")

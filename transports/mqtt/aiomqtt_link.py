@@ -19,8 +19,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.contract.errors import Overloaded, TooLarge
 from transports.mqtt.frames import DEFAULT_MAX_PAYLOAD
-from transports.mqtt.handshake import speaks_mqtt_5, tls_context
+from transports.mqtt.handshake import refusal, speaks_mqtt_5, tls_context
 from transports.mqtt.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
+from transports.mqtt.subscriptions import Subscriptions
 from transports.mqtt.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class _Connection(aiomqtt.Client):
         )
         self._link = link
         self.mqtt_5 = mqtt_5
+        self.shares = False
         self._unanswered: dict[int, Future[Receipt]] = {}
         self._wire: Wire
         self._abandoned = False
@@ -107,7 +109,7 @@ class _Connection(aiomqtt.Client):
             self._loop,
             client,
             mqtt_5=self.mqtt_5,
-            on_message=self._link.dispatch,
+            on_message=self._link.subscriptions.dispatch,
             on_taken=self._taken,
             on_lost=self._lost,
         )
@@ -135,6 +137,8 @@ class _Connection(aiomqtt.Client):
         # paho would run over a broker's Receive Maximum, and the broker would hang up.
         broker_takes = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
         client._max_inflight_messages = min(IN_FLIGHT, broker_takes)
+        # Absent means that it is available. Source: MQTT 5.0, 3.2.2.3.13.
+        self.shares = self.mqtt_5 and getattr(properties, "SharedSubscriptionAvailable", 1) == 1
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_subscribe(
@@ -156,7 +160,7 @@ class _Connection(aiomqtt.Client):
             topic = message.topic
         except UnicodeDecodeError:
             return
-        self._link.dispatch(topic, bytes(message.payload), message.retain)
+        self._link.subscriptions.dispatch(topic, bytes(message.payload), message.retain)
 
     def _taken(self, packet_id: int) -> None:
         # What paho does too, after taking the packet apart at six times the cost.
@@ -165,9 +169,11 @@ class _Connection(aiomqtt.Client):
 
     def _lost(self, why: Exception) -> None:
         self._client._sock_close()
-        end = self._disconnected if self._connected.done() else self._connected
+        up = self._connected.done()
+        end = self._disconnected if up else self._connected
         if not end.done():
-            end.set_exception(aiomqtt.MqttError(str(why)))
+            end.set_exception(aiomqtt.MqttError(str(why) if up else refusal(why, tls=self._link.address.tls)))
+            end.exception()  # it counts as seen: nobody may be waiting for it yet, or any more
 
     def _on_publish(
         self, client: PahoClient, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
@@ -187,17 +193,23 @@ class AiomqttLink:
     """See `Link`. client_id must be stable: under a random one an old will would overtake our new status."""
 
     def __init__(
-        self, address: BrokerAddress, *, client_id: str, max_payload: int = DEFAULT_MAX_PAYLOAD
+        self,
+        address: BrokerAddress,
+        *,
+        client_id: str,
+        max_payload: int = DEFAULT_MAX_PAYLOAD,
+        quiet: bool = False,
     ) -> None:
-        """Raises OSError or ssl.SSLError when a certificate file cannot be read."""
+        """Raises OSError or ssl.SSLError when a certificate file cannot be read. quiet: warns of nothing."""
         self.address = address
         self._client_id = client_id
         self._max_payload = max_payload
+        self._loss_level = logging.DEBUG if quiet else logging.WARNING
         self._tls = tls_context(address)
-        self._routes: list[tuple[str, str, MessageHandler]] = []
-        self._filters: list[tuple[str, int]] = []
+        self.subscriptions = Subscriptions()
         self._watchers: list[StateHandler] = []
         self._connection: _Connection | None = None
+        self._away = False
         self._where = f"{address.host}:{address.port}"
         self._mqtt_5 = {"auto": None, "5": True, "3.1.1": False}[address.protocol]
 
@@ -213,10 +225,8 @@ class AiomqttLink:
     def max_payload(self) -> int:
         return self._max_payload
 
-    def subscribe(self, topic_filter: str, handler: MessageHandler) -> None:
-        prefix, _, suffix = topic_filter.partition("+")
-        self._filters.append((topic_filter, 1))
-        self._routes.append((prefix, suffix, handler))
+    def subscribe(self, topic_filter: str, handler: MessageHandler, *, group: str | None = None) -> None:
+        self.subscriptions.add(topic_filter, handler, group)
 
     def watch(self, handler: StateHandler) -> None:
         self._watchers.append(handler)
@@ -243,20 +253,14 @@ class AiomqttLink:
             return lost
         return self._connection.send(topic, payload, retain, envelope)
 
-    def dispatch(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Give one message to its handler; called in the reader, which an exception would end."""
-        for prefix, suffix, handler in self._routes:
-            if topic.startswith(prefix) and topic.endswith(suffix):
-                try:
-                    handler(topic, payload, retained)
-                except Exception:
-                    log.exception("the handler of %s failed", topic)
-                return
-
     def came_up(self, connection: _Connection) -> None:
         """Take `connection`, which is granted every subscription, for what is published from now on."""
         self._connection = connection
-        log.info("connected by MQTT %s to %s", "5" if connection.mqtt_5 else "3.1.1", self._where)
+        version = "5" if connection.mqtt_5 else "3.1.1"
+        # As loud as its going was; the first time it is no news.
+        level = self._loss_level if self._away else logging.INFO
+        log.log(level, "connected by MQTT %s to %s", version, self._where)
+        self._away = False
         self._tell(True)
 
     async def _stay_connected(self, will: Will | None) -> None:
@@ -267,8 +271,10 @@ class AiomqttLink:
             try:
                 await self._connect_once(will)
             except (aiomqtt.MqttError, OSError, TimeoutError) as exc:
-                if failures == 0:
-                    log.warning("no MQTT broker at %s: %s", self._where, exc or "silence")
+                if not self._away:
+                    log.log(self._loss_level, "no MQTT broker at %s: %s", self._where, exc or "silence")
+                    self._tell(False)
+                self._away = True
             except Exception:
                 log.exception("the connection to the MQTT broker at %s failed", self._where)
             failures = 0 if loop.time() - began > SETTLED_S else failures + 1
@@ -283,8 +289,8 @@ class AiomqttLink:
         connection = _Connection(self, self._tls, mqtt_5, will)
         try:
             async with connection:
-                if self._filters:
-                    _check_granted(self._filters, await connection.subscribe(self._filters))
+                if filters := self.subscriptions.filters(shared=connection.shares):
+                    _check_granted(filters, await connection.subscribe(filters))
                 else:
                     self.came_up(connection)
                 _raise_if_cancelled()
@@ -293,6 +299,7 @@ class AiomqttLink:
                     async for _ in connection.messages:
                         pass
                 log.warning("lost the MQTT broker at %s", self._where)
+                self._away = True
         finally:
             if self._connection is not None:
                 self._connection = None

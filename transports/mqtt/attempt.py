@@ -24,7 +24,8 @@ from transports.mqtt.frames import (
 from transports.mqtt.presence import KnownWorker
 
 MAX_EARLY_FRAMES = 1_000
-MAX_HELD_BYTES = 4 * 1024 * 1024
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+"""Of all frames together. What a reply has said is held until it ends, so a worker that raves is stopped."""
 
 
 class Attempt:
@@ -38,10 +39,10 @@ class Attempt:
     __slots__ = (
         "_early",
         "_events",
-        "_held_bytes",
         "_length",
         "_model",
         "_next",
+        "_size",
         "ended",
         "heard_at",
         "hole_since",
@@ -71,7 +72,7 @@ class Attempt:
         self._model = model
         self._next = 0
         self._length = 0
-        self._held_bytes = 0
+        self._size = 0
         self._early: dict[int, Numbered] = {}
 
     def take(self, frame: Numbered | Whole, size: int, now: float) -> None:
@@ -79,14 +80,12 @@ class Attempt:
 
         A repeated frame is dropped, an early one waits for those before it. Raises FrameGap when text is
         missing for good, ProtocolViolation for a frame that cannot come here, UpstreamFailed when the frames
-        that nobody has read, or that wait for a missing one, pass MAX_HELD_BYTES.
+        together pass MAX_REPLY_BYTES.
         """
         self.heard_at = now
-        if not self._events and not self._early:
-            self._held_bytes = 0
-        self._held_bytes += size
-        if self._held_bytes > MAX_HELD_BYTES:
-            raise UpstreamFailed("the worker answers faster than anybody reads")
+        self._size += size
+        if self._size > MAX_REPLY_BYTES:
+            raise UpstreamFailed(f"the reply is larger than {MAX_REPLY_BYTES // 2**20} MiB")
         if isinstance(frame, Whole):
             self._say_whole(frame)
             return

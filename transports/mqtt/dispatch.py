@@ -1,5 +1,6 @@
 """Who gets which request: the choice of a worker, and the bounded queue of those who wait for one."""
 
+from bisect import insort
 from typing import Protocol
 
 from gateway.contract.errors import NoWorker, Overloaded
@@ -7,7 +8,11 @@ from transports.mqtt.presence import KnownWorker, Presence
 
 
 class Candidate(Protocol):
-    """Somebody who needs a worker. tried: workers that refused it and are not asked again."""
+    """Somebody who needs a worker. asked_at: who asked first is served first. tried: workers that refused it
+    and are not asked again."""
+
+    @property
+    def asked_at(self) -> float: ...
 
     @property
     def model(self) -> str | None: ...
@@ -40,24 +45,26 @@ class Dispatch:
 
         Raises NoWorker when nobody is ready, Overloaded when all are full and the queue is too.
         """
-        ready = self._presence.ready
-        if not ready:
+        if not self._presence.ready:
             raise NoWorker("no MQTT worker is ready", retry_after_s=5)
         worker = self._choose(model, set())
-        if worker is None and len(self._queue) >= self._queue_max:
-            raise Overloaded("every MQTT worker is busy and the queue is full", retry_after_s=2)
-        return worker or self._fitting(ready, model)[0]
+        if worker is None:
+            self._refuse_if_full()
+        return worker or self._presence.serving(model)[0]
 
-    def enter(self, candidate: Candidate) -> None:
-        """Assign a worker at once, or let the candidate wait; raises Overloaded when the queue is full."""
+    def enter(self, candidate: Candidate, *, again: bool = False) -> None:
+        """Assign a worker at once, or let the candidate wait; raises Overloaded when the queue is full.
+
+        again: a worker failed it. It was let in before, so it takes its old place however many wait.
+        """
         worker = self._choose(candidate.model, candidate.tried)
         if worker is not None:
             self._assign(worker, candidate)
-        elif len(self._queue) >= self._queue_max:
-            raise Overloaded("every MQTT worker is busy and the queue is full", retry_after_s=2)
-        else:
-            self._queue.append(candidate)
-            candidate.waits_at(len(self._queue))
+            return
+        if not again:
+            self._refuse_if_full()
+        insort(self._queue, candidate, key=lambda waiting: waiting.asked_at)
+        self._tell_positions(self._queue.index(candidate))
 
     def leave(self, candidate: Candidate) -> None:
         """Stop waiting; harmless for one who does not wait."""
@@ -75,10 +82,15 @@ class Dispatch:
         """Give workers to those who wait, first come first served; to be called after any change."""
         at = 0
         first_moved: int | None = None
+        full: set[str | None] = set()
+        """Models that nobody has room for: the many who want the same need not look again."""
         while at < len(self._queue):
             candidate = self._queue[at]
-            worker = self._choose(candidate.model, candidate.tried)
+            model = candidate.model
+            worker = None if model in full else self._choose(model, candidate.tried)
             if worker is None:
+                if not candidate.tried:
+                    full.add(model)
                 at += 1
                 continue
             if first_moved is None:
@@ -89,8 +101,12 @@ class Dispatch:
             self._tell_positions(first_moved)
 
     def has_untried(self, candidate: Candidate) -> bool:
-        """Whether any ready worker has not refused it yet."""
-        return any(worker not in candidate.tried for worker in self._presence.ready)
+        """Whether anybody who has the model has not refused it yet, if only after a wait."""
+        return any(worker not in candidate.tried for worker in self._presence.serving(candidate.model))
+
+    def _refuse_if_full(self) -> None:
+        if len(self._queue) >= self._queue_max:
+            raise Overloaded("every MQTT worker is busy and the queue is full", retry_after_s=2)
 
     def _assign(self, worker: KnownWorker, candidate: Candidate) -> None:
         self._turn += 1
@@ -100,14 +116,9 @@ class Dispatch:
 
     def _choose(self, model: str | None, tried: set[KnownWorker]) -> KnownWorker | None:
         """The ready worker with the most room that has the model; of equals the one least recently used."""
-        fitting = self._fitting(self._presence.ready, model)
-        free = [worker for worker in fitting if worker.room > 0 and worker not in tried]
+        serving = self._presence.serving(model)
+        free = [worker for worker in serving if worker.ready and worker.room > 0 and worker not in tried]
         return max(free, key=lambda worker: (worker.room, -worker.used), default=None)
-
-    @staticmethod
-    def _fitting(ready: list[KnownWorker], model: str | None) -> list[KnownWorker]:
-        """Those that list the model; all of them when none does, since it then means the default model."""
-        return [worker for worker in ready if model in worker.status.models] or ready
 
     def _tell_positions(self, first: int) -> None:
         for at in range(first, len(self._queue)):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from gateway.contract.errors import (
+    ContextExceeded,
     FrameGap,
     GatewayError,
     Loading,
@@ -25,9 +26,14 @@ VERSION: Literal[1] = 1
 DEFAULT_MAX_PAYLOAD = 262_144
 LONGEST_MESSAGE = 500
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+MAX_MODELS = 256
+LARGEST = 2**53 - 1
+"""Beyond it JSON readers disagree about what a number is. Source: RFC 8259, 6."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 class Frame(msgspec.Struct, tag_field="type", gc=False):
@@ -35,17 +41,20 @@ class Frame(msgspec.Struct, tag_field="type", gc=False):
 
 
 class Status(Frame, tag="status"):
-    """Who is there; retained. What is absent is not promised: see "The smallest worker" in the protocol."""
+    """Who is there; retained. What is absent is not promised: see "The smallest worker" in the protocol.
+
+    A gateway keeps the latest of each worker, hence the limits.
+    """
 
     state: Literal["ready", "draining", "lost"]
     v: Literal[1] = VERSION
-    name: str = ""
+    name: Annotated[str, msgspec.Meta(max_length=64)] = ""
     incarnation: Count = 0
     heartbeat_s: Seconds | None = None
-    models: list[str] = []
+    models: Annotated[list[ModelName], msgspec.Meta(max_length=MAX_MODELS)] = []
     stream: bool = False
     accept_s: Seconds | None = None
-    max: Annotated[int, msgspec.Meta(ge=1)] = 1
+    max: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)] = 1
     busy: Count = 0
 
 
@@ -241,6 +250,7 @@ def encode_request(
 _ERRORS: dict[str, type[GatewayError]] = {
     error.code: error
     for error in (
+        ContextExceeded,
         ModelRefused,
         Unreachable,
         Loading,

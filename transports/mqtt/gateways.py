@@ -6,9 +6,14 @@ from collections.abc import Callable
 
 from transports.mqtt.frames import Status
 
+KNOWN_GATEWAYS = 1_000
+
 
 class GatewayWatch:
-    """Calls `gone` with a gateway's name when it has been lost for `grace_s`, or has started anew."""
+    """Calls `gone` with a gateway's name when it has been lost for `grace_s`, or has started anew.
+
+    Not more than KNOWN_GATEWAYS are remembered, the latest ones: a broker may let anybody claim to be one.
+    """
 
     def __init__(self, grace_s: float, gone: Callable[[str], None]) -> None:
         self._grace_s = grace_s
@@ -18,13 +23,20 @@ class GatewayWatch:
 
     def take(self, name: str, status: Status) -> None:
         """Learn one gateway's status; a `lost` of an earlier life is ignored."""
-        known = self._lives.get(name)
+        known = self._lives.pop(name, None)
         if status.state != "lost":
             self._lives[name] = status.incarnation
+            if len(self._lives) > KNOWN_GATEWAYS:
+                del self._lives[next(iter(self._lives))]
             self._forget_timer(name)
             if known is not None and known != status.incarnation:
                 self._gone(name)
-        elif known is not None and not 0 < status.incarnation < known and name not in self._leaving:
+            return
+        if known is not None:
+            self._lives[name] = known
+            if 0 < status.incarnation < known:
+                return
+        if name not in self._leaving and len(self._leaving) < KNOWN_GATEWAYS:
             loop = asyncio.get_running_loop()
             self._leaving[name] = loop.call_later(self._grace_s, self._grace_is_over, name)
 

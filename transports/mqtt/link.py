@@ -11,7 +11,8 @@ MessageHandler = Callable[[str, bytes, bool], None]
 """Called with topic, payload and the retain flag inside the reader: it must not block."""
 
 StateHandler = Callable[[bool], None]
-"""Called with True when connected and every subscription is acknowledged, with False when that is over."""
+"""Called with True when connected and every subscription is acknowledged, with False when that is over and
+when the first attempt to have it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,12 @@ class Link(Protocol):
         """Bytes that a payload may have, in both directions."""
         ...
 
-    def subscribe(self, topic_filter: str, handler: MessageHandler) -> None:
+    def subscribe(self, topic_filter: str, handler: MessageHandler, *, group: str | None = None) -> None:
         """Hear `topic_filter` on this and every later connection, QoS 1; at most one level may be `+`.
 
-        To be called before `running()`. A handler that raises is logged; the connection lives on.
+        group: of all links that name it one hears each message, where the broker speaks MQTT 5 and shares
+        subscriptions; elsewhere all of them do. To be called before `running()`. A handler that raises is
+        logged; the connection lives on.
         """
         ...
 

@@ -1,19 +1,15 @@
 """The part of MQTT that every token passes: where packets end, PUBLISH and PUBACK. Pure."""
 
-from typing import NamedTuple
-
 from gateway.contract.errors import ProtocolViolation
 
+ACK_BYTES = 4
+
 _PUBACK = b"\x40\x02"
+_CUT_OFF = "a PUBLISH ends in the middle of a field"
 
-
-class Publish(NamedTuple):
-    """One message from the broker. packet_id: two bytes to acknowledge QoS 1 with, none for QoS 0."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    packet_id: bytes
+Publish = tuple[str, bytes, bool, bytes]
+"""One message from the broker: topic, payload, whether it was retained, and the packet id, two bytes to
+acknowledge QoS 1 with, none for QoS 0."""
 
 
 class PacketSplitter:
@@ -52,20 +48,29 @@ def decode_publish(packet: bytes, mqtt_5: bool) -> Publish:
     MQTT 5 properties are skipped: our payloads are complete without them. Bytes of the topic that are not
     UTF-8 become U+FFFD, which no name may hold. Source: MQTT 5.0, 3.3.
     """
-    _, at = _variable_length(packet, 1)
-    topic_at = at + 2
-    at = topic_at + int.from_bytes(packet[at:topic_at], "big")
-    topic = str(packet[topic_at:at], "utf-8", "replace")
-    packet_id = b""
-    if packet[0] & 0x02:
-        packet_id = packet[at : at + 2]
-        at += 2
-    if mqtt_5:
-        length, at = _variable_length(packet, at)
-        at += length
+    first = packet[0]
+    at = 2
+    while packet[at - 1] >= 0x80:  # the length, which the splitter has read
+        at += 1
+    try:
+        topic_at = at + 2
+        at = topic_at + (packet[at] << 8 | packet[at + 1])
+        topic = str(packet[topic_at:at], "utf-8", "replace")
+        packet_id = b""
+        if first & 0x02:
+            packet_id = packet[at : at + 2]
+            at += 2
+        if mqtt_5:
+            if packet[at]:
+                length, at = _variable_length(packet, at)
+                at += length
+            else:
+                at += 1
+    except IndexError as exc:
+        raise ProtocolViolation(_CUT_OFF) from exc
     if at > len(packet):
-        raise ProtocolViolation("a PUBLISH ends in the middle of a field")
-    return Publish(topic, packet[at:], bool(packet[0] & 0x01), packet_id)
+        raise ProtocolViolation(_CUT_OFF)
+    return topic, packet[at:], first & 0x01 == 1, packet_id
 
 
 def encode_puback(packet_id: bytes) -> bytes:
@@ -75,7 +80,7 @@ def encode_puback(packet_id: bytes) -> bytes:
 
 def is_plain_puback(packet: bytes) -> bool:
     """Whether it acknowledges one message and has nothing more to say."""
-    return len(packet) == 4 and packet.startswith(_PUBACK)
+    return len(packet) == ACK_BYTES and packet.startswith(_PUBACK)
 
 
 def decode_puback(packet: bytes) -> int:
@@ -85,6 +90,9 @@ def decode_puback(packet: bytes) -> int:
 
 def _packet_end(received: bytes, start: int) -> int:
     """Where the packet that begins at `start` ends, or the least that must arrive before that can be told."""
+    if start + 2 < len(received) and received[start + 1] >= 0x80 > received[start + 2]:
+        # What a token comes in: a length of two bytes.
+        return start + 3 + (received[start + 1] & 0x7F | received[start + 2] << 7)
     length, body = _variable_length(received, start + 1)
     return body + length
 

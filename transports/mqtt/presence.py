@@ -1,12 +1,18 @@
 """Who is there: what the gateway knows of each worker, from nothing but status frames and their arrival."""
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from gateway.contract.transport import WorkerInfo
 from transports.mqtt.frames import Status
+
+log = logging.getLogger(__name__)
 
 MISSED_HEARTBEATS = 3
 SECOND_CHANCE_S = 5.0
+MAX_WORKERS = 1_000
+"""Whoever may publish may invent names."""
 
 
 @dataclass(eq=False, slots=True)
@@ -28,7 +34,7 @@ class KnownWorker:
 
     @property
     def ready(self) -> bool:
-        return self.status.state == "ready" and self.set_aside_at is None and not self.lost
+        return self.status.state == "ready" and self.set_aside_at is None
 
     @property
     def room(self) -> int:
@@ -45,12 +51,30 @@ class KnownWorker:
         models = self.status.models
         return model if model in models else models[0] if models else None
 
+    def info(self, now: float) -> WorkerInfo:
+        said = self.status
+        return WorkerInfo(
+            name=self.name,
+            state="ready" if said.state == "ready" else "draining",
+            models=said.models,
+            stream=said.stream,
+            max=said.max,
+            busy=said.busy,
+            open=self.open,
+            incarnation=said.incarnation,
+            heartbeat_s=said.heartbeat_s,
+            last_heard_s=round(now - self.heard_at, 3),
+            set_aside=self.set_aside_at is not None,
+            full=self.full,
+        )
+
 
 class Presence:
-    """All living workers by name. Times are seconds of one monotonic clock, given by the caller."""
+    """All living workers by name, at most MAX_WORKERS. Times are seconds of the caller's monotonic clock."""
 
     def __init__(self) -> None:
         self._workers: dict[str, KnownWorker] = {}
+        self.turned_away = 0
 
     @property
     def workers(self) -> Collection[KnownWorker]:
@@ -64,6 +88,12 @@ class Presence:
         """What the ready workers offer, each name once, the first worker's default first."""
         return list(dict.fromkeys(model for worker in self.ready for model in worker.status.models))
 
+    def serving(self, model: str | None) -> list[KnownWorker]:
+        """Who calls itself ready and lists the model; everybody when nobody does, since it then means the
+        default model. Those set aside are among them: one who has the model is worth waiting for."""
+        willing = [worker for worker in self._workers.values() if worker.status.state == "ready"]
+        return [worker for worker in willing if model in worker.status.models] or willing
+
     def take(self, name: str, status: Status, *, retained: bool, now: float) -> KnownWorker | None:
         """Learn one status; returns the life that ended by it, whose requests nobody answers any more.
 
@@ -76,10 +106,13 @@ class Presence:
             if known is None or 0 < status.incarnation < known.status.incarnation:
                 return None
             return self._end(known)
-        if known is None or known.status.incarnation != status.incarnation:
+        if known is None:
+            if self._has_room():
+                self._workers[name] = KnownWorker(name, status, now)
+            return None
+        if known.status.incarnation != status.incarnation:
+            self._end(known)
             self._workers[name] = KnownWorker(name, status, now)
-            if known is not None:
-                known.lost = True
             return known
         known.status = status
         known.heard_at = now
@@ -99,6 +132,19 @@ class Presence:
     def forget_all(self) -> list[KnownWorker]:
         """The broker is away: whoever is there will say so again; returns them."""
         return [self._end(worker) for worker in list(self.workers)]
+
+    def _has_room(self) -> bool:
+        """Whether a newcomer can be known, if need be in the place of one who takes no requests anyway."""
+        if len(self._workers) < MAX_WORKERS:
+            return True
+        idle = next((worker for worker in self.workers if not worker.ready and not worker.open), None)
+        if idle is not None:
+            self._end(idle)
+            return True
+        self.turned_away += 1
+        if self.turned_away == 1:
+            log.warning("%d MQTT workers are known; the status of others is ignored", MAX_WORKERS)
+        return False
 
     def _end(self, worker: KnownWorker) -> KnownWorker:
         del self._workers[worker.name]

@@ -46,11 +46,13 @@ class Reply:
     """
 
     def __init__(self, request: ChatRequest, desk: Desk, clock: Clock) -> None:
+        self.asked_at = clock.time()
         self.tried: set[KnownWorker] = set()
         self._request = request
         self._desk = desk
         self._clock = clock
-        self._deadline_at = clock.time() + request.deadline_s
+        self._loop = asyncio.get_running_loop()
+        self._deadline_at = self.asked_at + request.deadline_s
         self._events: list[TransportEvent] = []
         self._attempt: Attempt | None = None
         self._visible = False
@@ -77,7 +79,7 @@ class Reply:
                 raise self._failure
             if self._over:
                 raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._loop.create_future()
             try:
                 await self._waiter
             finally:
@@ -124,6 +126,8 @@ class Reply:
         return desk.link.publish(inbox_topic(desk.root, worker.name), payload, envelope=envelope)
 
     def waits_at(self, position: int) -> None:
+        if self._events and isinstance(self._events[-1], Progress):
+            self._events.pop()  # nobody has read it, and it is true no more
         self._events.append(Progress("queued", position=position))
         self._wake()
 
@@ -167,7 +171,8 @@ class Reply:
             attempt.worker.set_aside_at = self._clock.time()
             self._retry()
         elif receipt.result() is Receipt.REFUSED:
-            self._fail(UpstreamFailed(f"the MQTT broker lets no request through to {attempt.worker.name}"))
+            forbidden = f"the MQTT broker lets no request through to {attempt.worker.name}"
+            self._refused(attempt.worker, UpstreamFailed(forbidden))
 
     def _refused(self, worker: KnownWorker, error: GatewayError) -> None:
         """The worker said `error`. Before anything was seen somebody else may do better."""
@@ -175,6 +180,9 @@ class Reply:
             self._fail(error)
         elif isinstance(error, Overloaded) and worker.status.heartbeat_s is not None:
             worker.full = True
+            self._retry()
+        elif isinstance(error, WorkerLost):
+            worker.set_aside_at = self._clock.time()
             self._retry()
         else:
             self.tried.add(worker)
@@ -185,10 +193,7 @@ class Reply:
 
     def _retry(self) -> None:
         self._end_attempt()
-        try:
-            self._desk.dispatch.enter(self)
-        except GatewayError as error:
-            self._fail(error)
+        self._desk.dispatch.enter(self, again=True)
         self._arm()
 
     def _fail(self, error: GatewayError) -> None:
@@ -209,7 +214,8 @@ class Reply:
             return
         del self._desk.open[attempt.id]
         worker = attempt.worker
-        if not attempt.ended and not worker.lost:
+        if not attempt.ended:
+            # Also if the worker is lost: it may only have been out of hearing, or somebody else said so.
             try:
                 self._desk.link.publish(
                     inbox_topic(self._desk.root, worker.name),

@@ -44,6 +44,26 @@ def reply_topic(root: str, gateway: str, worker: str) -> str:
     return f"{root}/gateways/{checked_name(gateway)}/replies/{checked_name(worker)}"
 
 
+def down_topic(root: str, device: str) -> str:
+    """Where one device hears its answers and mirrored replies; raises RequestRejected."""
+    return f"{root}/devices/{checked_name(device)}/down"
+
+
+def every_chat(root: str) -> str:
+    """The filter that hears the chats of every device."""
+    return f"{root}/devices/+/up"
+
+
+def every_chat_cancel(root: str) -> str:
+    """The filter that hears what devices cancel."""
+    return f"{root}/devices/+/cancel"
+
+
+def every_device_status(root: str) -> str:
+    """The filter that hears the status of every device."""
+    return f"{root}/devices/+/status"
+
+
 def every_worker_status(root: str) -> str:
     """The filter that hears the status of every worker."""
     return f"{root}/workers/+/status"
@@ -60,7 +80,7 @@ def every_reply_to(root: str, gateway: str) -> str:
 
 
 def status_sender(topic: str) -> str:
-    """Whose status a status topic is; raises ProtocolViolation for a name nobody may have."""
+    """Whose topic this is, its last level but one; raises ProtocolViolation for a name nobody may have."""
     name = topic.rsplit("/", 2)[-2]
     if not NAME.fullmatch(name):
         raise ProtocolViolation(f"{name[:80]!r} is no name")

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from gateway.contract.errors import GatewayError, ProtocolViolation, Unreachable
+from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import EventStream, Health, TransportInfo
+from gateway.contract.transport import EventStream, Health, TransportInfo, WorkerInfo
 from transports.mqtt.dispatch import Dispatch
 from transports.mqtt.frames import Status, decode_reply, decode_status, encode
 from transports.mqtt.link import Envelope, Link, Will
+from transports.mqtt.namesake import OwnTopic, namesake_lives
 from transports.mqtt.presence import MISSED_HEARTBEATS, KnownWorker, Presence
 from transports.mqtt.reply import Desk, Reply
 from transports.mqtt.topics import (
@@ -30,20 +31,24 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 GOODBYE_S = 1.0
+ANNOUNCE_PAUSE_S = 0.1
+MAX_SENDERS_LOGGED = 1_000
 
 
 class MqttTransport:
     """Sends each request to one worker, and brings its reply back.
 
-    link: ours alone to run; its client id is this gateway's name. idle_s: seconds of silence after a reply's
-    first frame. queue_max: requests that may wait while all workers are busy. incarnation: must grow with
-    every start; by default the wall clock's milliseconds.
+    link: ours alone to run; its client id is this gateway's name. lookout: another one under another client
+    id, to look for a living gateway of our name before we come; without it nobody looks. idle_s: seconds of
+    silence after a reply's first frame. queue_max: requests that may wait while all workers are busy.
+    incarnation: must grow with every start; by default the wall clock's milliseconds.
     """
 
     def __init__(
         self,
         link: Link,
         *,
+        lookout: Link | None = None,
         root: str = "sluice/v1",
         idle_s: float = 30.0,
         queue_max: int = 200,
@@ -51,10 +56,12 @@ class MqttTransport:
         incarnation: int | None = None,
     ) -> None:
         self._link = link
+        self._lookout = lookout
         self._heartbeat_s = heartbeat_s
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
         self._state: Literal["ready", "draining"] = "ready"
         self._status_topic = gateway_status_topic(checked_root(root), link.client_id)
+        self._own_topic = OwnTopic(self._incarnation)
         self._presence = Presence()
         self._dispatch = Dispatch(self._presence, queue_max=queue_max)
         self._desk = Desk(link, self._dispatch, root, idle_s)
@@ -64,6 +71,7 @@ class MqttTransport:
         self.dropped: Counter[str] = Counter()
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
         link.subscribe(every_worker_status(root), self._hear_status)
+        link.subscribe(self._status_topic, self._hear_own_status)
         link.watch(self._connection_changed)
 
     @property
@@ -77,6 +85,9 @@ class MqttTransport:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        """See `Transport`; NameTaken if another living gateway has our name."""
+        if self._lookout is not None and await namesake_lives(self._lookout, self._status_topic):
+            raise NameTaken(self._rival)
         will = Will(self._status_topic, encode(self._status("lost")))
         async with self._link.running(will), asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(self._announce()), tasks.create_task(self._sweep())]
@@ -108,7 +119,15 @@ class MqttTransport:
         worker = self._dispatch.expected(model)
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
+    def list_workers(self) -> Sequence[WorkerInfo]:
+        now = asyncio.get_running_loop().time()
+        return [worker.info(now) for worker in sorted(self.workers, key=lambda worker: worker.name)]
+
     async def health(self) -> Health:
+        seen_at = self._own_topic.namesake_at
+        believed_s = MISSED_HEARTBEATS * self._heartbeat_s
+        if seen_at is not None and asyncio.get_running_loop().time() - seen_at < believed_s:
+            return Health(False, self._rival)
         try:
             self.admit(None)
         except GatewayError as error:
@@ -134,6 +153,14 @@ class MqttTransport:
         self._state = "draining"
         self._announce_now.set()
 
+    @property
+    def _rival(self) -> str:
+        name = self._link.client_id
+        return (
+            f"GATEWAY_NAME={name} is taken: another gateway of this name is alive on the same MQTT broker; "
+            "each needs a name of its own"
+        )
+
     def _status(self, state: Literal["ready", "draining", "lost"]) -> Status:
         return Status(
             state,
@@ -146,9 +173,11 @@ class MqttTransport:
         envelope = Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
         while True:
             self._announce_now.clear()
-            self._link.publish(
-                self._status_topic, encode(self._status(self._state)), retain=True, envelope=envelope
-            )
+            with suppress(GatewayError):  # too much waits for the broker; the next heartbeat may go through
+                self._link.publish(
+                    self._status_topic, encode(self._status(self._state)), retain=True, envelope=envelope
+                )
+            await asyncio.sleep(ANNOUNCE_PAUSE_S)  # who contradicts us in floods is not answered in floods
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._heartbeat_s):
                     await self._announce_now.wait()
@@ -158,7 +187,7 @@ class MqttTransport:
         while True:
             await asyncio.sleep(SWEEP_S)
             for worker in self._presence.expire(clock.time()):
-                self._end_replies_of(worker, f"worker {worker.name} missed its heartbeats")
+                self._end_replies_of([worker], f"worker {worker.name} missed its heartbeats")
             self._dispatch.serve()
             self._tell_watchers()
 
@@ -166,8 +195,8 @@ class MqttTransport:
         if connected:
             self._announce_now.set()
         else:
-            for worker in self._presence.forget_all():
-                self._end_replies_of(worker, "the MQTT broker went away in the middle of the reply")
+            gone = self._presence.forget_all()
+            self._end_replies_of(gone, "the MQTT broker went away in the middle of the reply")
         self._tell_watchers()
 
     def _hear_status(self, topic: str, payload: bytes, retained: bool) -> None:
@@ -182,7 +211,7 @@ class MqttTransport:
         now = asyncio.get_running_loop().time()
         ended = self._presence.take(name, status, retained=retained, now=now)
         if ended is not None:
-            self._end_replies_of(ended, f"worker {name} went away in the middle of the reply")
+            self._end_replies_of([ended], f"worker {name} went away in the middle of the reply")
         self._dispatch.serve()
         self._tell_watchers()
 
@@ -203,14 +232,27 @@ class MqttTransport:
         elif not reply.take(reply_sender(topic), frame, size):
             self._drop("reply", topic, ProtocolViolation("the reply is somebody else's"))
 
-    def _end_replies_of(self, worker: KnownWorker, why: str) -> None:
-        for reply in [reply for reply in self._desk.open.values() if reply.worker is worker]:
+    def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            status = decode_status(payload)
+        except ProtocolViolation as violation:
+            self._drop("status", topic, violation)
+            return
+        first_seen = self._own_topic.namesake_at is None
+        now = asyncio.get_running_loop().time()
+        if self._own_topic.take(status, retained=retained, now=now):
+            self._announce_now.set()
+        if first_seen and self._own_topic.namesake_at is not None:
+            log.error(self._rival)
+
+    def _end_replies_of(self, workers: Sequence[KnownWorker], why: str) -> None:
+        for reply in [reply for reply in self._desk.open.values() if reply.worker in workers]:
             reply.worker_lost(why)
 
     def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
         """Count what cannot be used, and log it once for each sender: rubbish may come in floods."""
         self.dropped[kind] += 1
-        if topic not in self._told and len(self._told) < 1_000:
+        if topic not in self._told and len(self._told) < MAX_SENDERS_LOGGED:
             self._told.add(topic)
             log.warning("dropped a message on %s: %s", topic, violation)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from gateway.contract.errors import ProtocolViolation
 from transports.mqtt.link import MessageHandler
 from transports.mqtt.packets import (
+    ACK_BYTES,
     PacketSplitter,
     decode_puback,
     decode_publish,
@@ -23,13 +24,18 @@ log = logging.getLogger(__name__)
 READ_BYTES = 16_384
 """As much as a TLS record holds: what stayed behind inside the TLS layer, the loop would not see."""
 FULL_BYTES = 65_536
-STUCK_BYTES = FULL_BYTES + 4 * 65_535
-"""Room for as many acknowledgements as a broker may wait for. Source: MQTT 5.0, 3.1.2.11.3."""
+MOST_ACKS = 65_535
+"""As many as a broker may wait for. Source: MQTT 5.0, 3.1.2.11.3."""
 
-ACK_DELAY_S = 0.001
-ACKS_TOGETHER_BYTES = 4 * 8
-"""A send costs more than all the rest of a message. So acknowledgements wait for each other, but not until
-a broker would hold back: most go on up to 20 unacknowledged messages and more."""
+PAUSE_S = 0.001
+"""How long the socket is left alone after messages. Being woken costs more than all the rest of a message, so
+what comes meanwhile costs one wake-up together and one send that acknowledges it. What is no message to
+acknowledge makes no pause: somebody may wait for the broker's word before publishing on."""
+ACKS_TOGETHER = 8
+"""So many acknowledgements go at once and the next read follows without a pause, or a broker would hold
+back: most go on up to 20 unacknowledged messages, some only up to 10."""
+READS_A_TURN = 64
+"""Others want the loop too."""
 
 _DISCONNECT = 0xE0
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -82,14 +88,15 @@ class Wire:
         self._splitter = PacketSplitter()
         self._for_library = b""
         self._unsent = bytearray()
-        self._acks_are_due = False
+        self._unsent_acks = 0
+        self._listening = False
         self._waits_for_room = False
         self._closed = False
 
     def start(self) -> None:
         """Read from now on, in place of whoever read before."""
         if not self._closed:
-            self._loop.add_reader(self._sock.fileno(), self._read)
+            self._listen()
 
     def write_soon(self) -> None:
         """Send all packets of this loop turn when it is over."""
@@ -119,28 +126,72 @@ class Wire:
     def fileno(self) -> int:
         return self._sock.fileno()
 
+    def _listen(self) -> None:
+        if not self._listening:
+            self._listening = True
+            self._loop.add_reader(self._sock.fileno(), self._read)
+
     def _read(self) -> None:
+        """Hear what has come; acknowledge it if it is much, or if nothing has followed it."""
+        if self._closed:
+            return
+        before = self._unsent_acks
         try:
-            for packet in self._splitter.feed(self._receive()):
-                if is_quick(packet):
-                    message = decode_publish(packet, self._mqtt_5)
-                    self._on_message(message.topic, message.payload, message.retained)
-                    if message.packet_id:
-                        self._unsent += encode_puback(message.packet_id)
-                elif is_plain_puback(packet):
-                    self._on_taken(decode_puback(packet))
-                else:
-                    self._for_library = packet
-                    self._library.loop_read()
-                    if self._closed:
-                        return
-            if self._unsent:
-                self._acknowledge()
+            self._hear_what_came()
+            more = self._unsent_acks > before
+            many = self._unsent_acks >= ACKS_TOGETHER
+            if self._unsent and (many or not more) and not self._closed:
+                self._send_waiting()
         except (OSError, ProtocolViolation) as exc:
             self._on_lost(exc)
         except Exception as exc:
             log.exception("the MQTT library cannot read what the broker sent")
             self._on_lost(exc)
+        else:
+            self._read_on(more, many)
+
+    def _read_on(self, more: bool, many: bool) -> None:
+        """See that `_read` is called again: when something comes, at once, or after a pause."""
+        if self._closed:
+            return
+        if not more:
+            self._listen()
+            return
+        if self._listening:
+            self._listening = False
+            self._loop.remove_reader(self._sock.fileno())
+        if many:
+            self._loop.call_soon(self._read)
+        else:
+            self._loop.call_later(PAUSE_S, self._read)
+
+    def _hear_what_came(self) -> None:
+        """Hear every packet that is here, until enough wait to be acknowledged."""
+        for _ in range(READS_A_TURN):
+            received = self._receive()
+            if not received:
+                return
+            for packet in self._splitter.feed(received):
+                self._hear(packet)
+                if self._closed:
+                    return
+            if self._unsent_acks >= ACKS_TOGETHER:
+                break
+        if self._unsent_acks > MOST_ACKS:
+            raise BrokenPipeError("the broker takes no acknowledgements")
+
+    def _hear(self, packet: bytes) -> None:
+        if is_quick(packet):
+            topic, payload, retained, packet_id = decode_publish(packet, self._mqtt_5)
+            self._on_message(topic, payload, retained)
+            if packet_id:
+                self._unsent += encode_puback(packet_id)
+                self._unsent_acks += 1
+        elif is_plain_puback(packet):
+            self._on_taken(decode_puback(packet))
+        else:
+            self._for_library = packet
+            self._library.loop_read()
 
     def _receive(self) -> bytes:
         try:
@@ -151,17 +202,7 @@ class Wire:
             raise ConnectionResetError("the broker hung up")
         return received
 
-    def _acknowledge(self) -> None:
-        if len(self._unsent) > STUCK_BYTES:
-            raise BrokenPipeError("the broker takes no acknowledgements")
-        if len(self._unsent) >= ACKS_TOGETHER_BYTES:
-            self._send_waiting()
-        elif not self._acks_are_due:
-            self._acks_are_due = True
-            self._loop.call_later(ACK_DELAY_S, self._write)
-
     def _write(self) -> None:
-        self._acks_are_due = False
         try:
             self._library.loop_write()
             if not self._closed:
@@ -182,9 +223,11 @@ class Wire:
 
     def _send_last(self, buffer: bytes | bytearray) -> int:
         """The library closes as soon as this is sent, so nothing may be left unsent, nor unread: closing on
-        unread data resets the connection. The loop calls readers before writers."""
-        if not self._waits_for_room or not self._flush():
+        unread data resets the connection."""
+        if not self._flush():
             raise BlockingIOError
+        while self._receive():
+            pass
         return self._sock.send(buffer)
 
     def _flush(self) -> bool:
@@ -193,6 +236,8 @@ class Wire:
             try:
                 sent = self._sock.send(self._unsent)
             except _WOULD_BLOCK:
+                self._unsent_acks = min(self._unsent_acks, len(self._unsent) // ACK_BYTES)
                 return False
             del self._unsent[:sent]
+        self._unsent_acks = 0
         return True

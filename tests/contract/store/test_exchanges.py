@@ -71,6 +71,17 @@ async def test_an_exchange_is_found_again_by_its_stream(store: MessageStore) -> 
     assert [await store.exchange("local", stream) for stream in streams] == begun
 
 
+async def test_an_exchange_says_whether_its_session_was_made_for_it(store: MessageStore) -> None:
+    opening = await store.begin(question(stream_id="s1"))
+    going_on = await store.begin(question(opening.session_id, stream_id="s2"))
+    session = await store.session("local", opening.session_id)
+    (_, reply, *_) = await store.messages("local", opening.session_id)
+
+    assert [opening.opens_session, going_on.opens_session] == [True, False]
+    assert (opening.session_uuid, opening.assistant_message_uuid) == (session.uuid, reply.uuid)
+    assert [await store.exchange("local", stream) for stream in ("s1", "s2")] == [opening, going_on]
+
+
 async def test_a_stream_id_that_was_used_fails_its_caller_alone_and_saves_nothing(
     store: MessageStore,
 ) -> None:

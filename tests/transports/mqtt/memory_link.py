@@ -69,6 +69,12 @@ class MemoryLink:
         self._will: Will | None = None
         self._connected = False
         self.sent: list[tuple[str, bytes]] = []
+        self.forbidden: set[str] = set()
+        """Topics on which the broker refuses what is published."""
+        self.stuck = False
+        """As before a broker that has stopped: nothing arrives, and nothing is acknowledged."""
+        self._unacknowledged: list[Future[Receipt]] = []
+        self._sent_something = asyncio.Event()
 
     @property
     def client_id(self) -> str:
@@ -82,7 +88,7 @@ class MemoryLink:
     def max_payload(self) -> int:
         return self._max_payload
 
-    def subscribe(self, topic_filter: str, handler: MessageHandler) -> None:
+    def subscribe(self, topic_filter: str, handler: MessageHandler, *, group: str | None = None) -> None:
         prefix, _, suffix = topic_filter.partition("+")
         self._routes.append((prefix, suffix, handler))
 
@@ -109,10 +115,17 @@ class MemoryLink:
     def lose_connection(self) -> None:
         """As if the cable were pulled: the broker publishes the will."""
         self._connected = False
+        for receipt in self._unacknowledged:
+            receipt.set_result(Receipt.LOST)
+        self._unacknowledged.clear()
         if self._will is not None:
             self._broker.publish(self._will.topic, self._will.payload, retain=True)
         for watcher in self._watchers:
             watcher(False)
+
+    async def published(self) -> None:
+        """Return when something was handed to the broker."""
+        await self._sent_something.wait()
 
     def hears(self, topic: str) -> bool:
         return any(topic.startswith(prefix) and topic.endswith(suffix) for prefix, suffix, _ in self._routes)
@@ -133,6 +146,13 @@ class MemoryLink:
             receipt.set_result(Receipt.LOST)
             return receipt
         self.sent.append((topic, payload))
+        self._sent_something.set()
+        if self.stuck:
+            self._unacknowledged.append(receipt)
+            return receipt
+        if topic in self.forbidden:
+            receipt.set_result(Receipt.REFUSED)
+            return receipt
         heard = self._broker.publish(topic, payload, retain)
         receipt.set_result(Receipt.TAKEN if heard else Receipt.NOBODY)
         return receipt

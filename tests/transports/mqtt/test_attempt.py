@@ -13,7 +13,7 @@ from gateway.contract.events import (
     Usage,
 )
 from transports.mqtt import frames
-from transports.mqtt.attempt import MAX_EARLY_FRAMES, MAX_HELD_BYTES, Attempt
+from transports.mqtt.attempt import MAX_EARLY_FRAMES, MAX_REPLY_BYTES, Attempt
 from transports.mqtt.frames import Accept, Chunk, End, Numbered, Status, Tokens, Whole
 from transports.mqtt.presence import KnownWorker
 
@@ -81,6 +81,15 @@ def test_an_accept_may_be_left_out() -> None:
     attempt.take(Chunk("a", 1, "x"), 10, 1.0)
     assert events == [Delta("x")]
     assert attempt.hole_since is None
+
+
+def test_a_repeated_frame_is_no_hole_and_is_not_kept() -> None:
+    attempt, events = begin()
+    for frame in (Accept("a"), Chunk("a", 1, "x"), Chunk("a", 1, "x"), Accept("a")):
+        attempt.take(frame, 10, 1.0)
+    assert attempt.hole_since is None
+    assert not attempt._early
+    assert events == [Delta("x")]
 
 
 def test_a_hole_that_fills_is_no_hole() -> None:
@@ -159,12 +168,11 @@ def test_early_frames_are_bounded() -> None:
         attempt.take(Chunk("a", MAX_EARLY_FRAMES + 2, "x"), 1, 1.0)
 
 
-def test_a_reply_that_nobody_reads_is_bounded() -> None:
+def test_a_reply_is_bounded_even_if_somebody_reads_it() -> None:
     attempt, events = begin()
-    size = MAX_HELD_BYTES // 4
+    size = MAX_REPLY_BYTES // 4
     for seq in range(1, 5):
         attempt.take(Chunk("a", seq, "x"), size, 1.0)
-    with pytest.raises(UpstreamFailed):
+        events.clear()
+    with pytest.raises(UpstreamFailed, match="16 MiB"):
         attempt.take(Chunk("a", 5, "x"), size, 1.0)
-    events.clear()
-    attempt.take(Chunk("a", 6, "x"), size, 1.0)

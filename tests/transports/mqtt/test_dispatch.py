@@ -11,6 +11,7 @@ from transports.mqtt.presence import KnownWorker, Presence
 @dataclass(eq=False)
 class Asker:
     model: str | None = None
+    asked_at: float = 0.0
     tried: set[KnownWorker] = field(default_factory=set)
     worker: KnownWorker | None = None
     positions: list[int] = field(default_factory=list)
@@ -69,6 +70,32 @@ def test_a_model_that_nobody_lists_means_the_default_model() -> None:
     assert house.enter(Asker("gpt-unknown")).got == "a"
 
 
+def test_a_model_whose_worker_is_set_aside_is_waited_for() -> None:
+    house = House(a=Status("ready", models=["big"]), b=Status("ready", models=["small"]))
+    (a, _) = house.presence.workers
+    a.set_aside_at = 1.0
+    waiting = house.enter(Asker("big"))
+    assert waiting.got is None, "another model's answer is not what was asked for"
+    assert house.dispatch.expected("big") is a
+    house.presence.take("a", Status("ready", models=["big"]), retained=False, now=2.0)
+    house.dispatch.serve()
+    assert waiting.got == "a"
+
+
+def test_a_model_whose_worker_has_gone_means_the_default_model() -> None:
+    house = House(a=Status("ready", models=["big"]), b=Status("ready", models=["small"]))
+    house.presence.take("a", Status("draining", models=["big"]), retained=False, now=1.0)
+    assert house.enter(Asker("big")).got == "b"
+
+
+def test_only_who_has_the_model_is_still_to_be_tried() -> None:
+    house = House(a=Status("ready", models=["big"]), b=Status("ready", models=["small"]))
+    asker = house.enter(Asker("big"))
+    assert asker.worker is not None
+    asker.tried.add(asker.worker)
+    assert not house.dispatch.has_untried(asker)
+
+
 def test_without_a_ready_worker_a_request_is_refused_at_once() -> None:
     house = House(a=Status("draining"))
     with pytest.raises(NoWorker):
@@ -105,6 +132,34 @@ def test_a_full_queue_refuses() -> None:
         house.dispatch.expected(None)
 
 
+def test_who_was_let_in_before_is_never_refused_and_takes_its_old_place() -> None:
+    house = House(queue_max=1, a=Status("ready", max=1))
+    served = house.enter(Asker(asked_at=1.0))
+    other = house.enter(Asker(asked_at=2.0))
+    assert served.worker is not None
+    house.presence.forget_all()
+    house.dispatch.release(served.worker)
+    house.dispatch.enter(served, again=True)
+    assert (served.positions, other.positions) == ([1], [1, 2])
+    with pytest.raises(Overloaded):
+        house.enter(Asker(asked_at=3.0))
+    house.presence.take("a", Status("ready", max=1), retained=False, now=3.0)
+    house.dispatch.serve()
+    assert served.got == "a"
+    assert other.positions[-1] == 1
+
+
+def test_one_models_queue_does_not_hold_up_the_others() -> None:
+    house = House(queue_max=9, a=Status("ready", models=["big"]), b=Status("ready", models=["small"]))
+    house.enter(Asker("big"))
+    served = house.enter(Asker("small"))
+    waiting = [house.enter(Asker(model)) for model in ("big", "big", "small", "big", "small")]
+    assert served.worker is not None
+    house.dispatch.release(served.worker)
+    assert [asker.got for asker in waiting] == [None, None, "b", None, None]
+    assert [asker.positions[-1] for asker in waiting if asker.got is None] == [1, 2, 3, 4]
+
+
 def test_a_new_worker_serves_who_waits() -> None:
     house = House(a=Status("ready", max=1))
     house.enter()
@@ -133,6 +188,16 @@ def test_a_worker_that_refused_is_not_asked_again() -> None:
     assert house.enter(Asker(tried=asker.tried)).got == "b"
     asker.tried.update(house.presence.ready)
     assert not house.dispatch.has_untried(asker)
+
+
+def test_who_was_refused_does_not_speak_for_those_behind_it() -> None:
+    house = House(a=Status("ready", models=["m"]))
+    (a,) = house.presence.workers
+    served = house.enter(Asker("m"))
+    refused, other = house.enter(Asker("m", tried={a})), house.enter(Asker("m"))
+    assert served.worker is a
+    house.dispatch.release(a)
+    assert (refused.got, other.got) == (None, "a")
 
 
 def test_what_to_expect_is_who_would_serve() -> None:

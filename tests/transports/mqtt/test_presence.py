@@ -1,5 +1,7 @@
+import pytest
+
 from transports.mqtt.frames import Status
-from transports.mqtt.presence import SECOND_CHANCE_S, KnownWorker, Presence
+from transports.mqtt.presence import MAX_WORKERS, SECOND_CHANCE_S, KnownWorker, Presence
 
 
 def known(presence: Presence, name: str) -> KnownWorker:
@@ -107,3 +109,47 @@ def test_models_are_listed_once_with_the_default_first() -> None:
     presence.take("v", Status("ready", models=["b", "c"]), retained=False, now=0.0)
     presence.take("u", Status("draining", models=["d"]), retained=False, now=0.0)
     assert presence.models() == ["a", "b", "c"]
+
+
+def crowd() -> Presence:
+    """As many workers as there may be, w0, w1, ..., all of them ready."""
+    presence = Presence()
+    for number in range(MAX_WORKERS):
+        presence.take(f"w{number}", Status("ready"), retained=False, now=0.0)
+    return presence
+
+
+def test_invented_names_have_no_end_but_presence_has(caplog: pytest.LogCaptureFixture) -> None:
+    presence = crowd()
+    for number in range(9_000):
+        assert presence.take(f"bogus{number}", Status("ready"), retained=False, now=1.0) is None
+    assert len(presence.workers) == MAX_WORKERS
+    assert presence.turned_away == 9_000
+    assert len(caplog.records) == 1
+    presence.take("w7", Status("draining"), retained=False, now=2.0)
+    assert known(presence, "w7").status.state == "draining", "who is known is heard on"
+
+
+@pytest.mark.parametrize("state", ["set aside", "draining"])
+def test_in_a_crowd_a_newcomer_takes_the_place_of_one_who_takes_no_requests(state: str) -> None:
+    presence = crowd()
+    idle, busy = known(presence, "w7"), known(presence, "w3")
+    for worker in (idle, busy):
+        if state == "draining":
+            worker.status = Status("draining")
+        else:
+            worker.set_aside_at = 1.0
+    busy.open = 1
+    presence.take("good", Status("ready"), retained=False, now=1.0)
+    assert known(presence, "good").ready
+    assert idle.lost
+    assert not busy.lost, "it owes us an answer"
+
+
+def test_what_is_known_of_a_worker_can_be_told() -> None:
+    presence = heard(Status("ready", incarnation=7, heartbeat_s=10, models=["m"], max=4, busy=3), now=100.0)
+    known(presence, "w").full = True
+    info = known(presence, "w").info(now=102.5)
+    assert (info.name, info.state, info.models, info.incarnation) == ("w", "ready", ["m"], 7)
+    assert (info.max, info.busy, info.open, info.full, info.set_aside) == (4, 3, 0, True, False)
+    assert info.last_heard_s == 2.5

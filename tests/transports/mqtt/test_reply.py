@@ -7,6 +7,7 @@ import pytest
 from gateway.contract.errors import (
     FrameGap,
     GatewayError,
+    Loading,
     ModelRefused,
     Overloaded,
     TimedOut,
@@ -191,6 +192,24 @@ async def test_nobody_at_the_inbox_is_a_retry_at_once() -> None:
     assert (await reading)[0] == Delta("x")
 
 
+async def test_a_broker_that_lets_nothing_through_to_one_worker_is_a_reason_to_ask_another() -> None:
+    gateway = Gateway(Status("ready", max=5), Status("ready"))
+    gateway.link.forbidden.add("r/workers/a/inbox")
+    reply = gateway.ask()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert gateway.sent[-1] == ("b", "Request")
+    gateway.link.forbidden.add("r/workers/b/inbox")
+    gateway.say(ErrorFrame(gateway.attempt_id(), "loading", "not yet", True), sender="b")
+    assert type(await failure_of(reply)) is Loading
+
+
+async def test_without_rights_to_the_only_workers_inbox_the_reply_fails_and_says_why() -> None:
+    gateway = Gateway(Status("ready"))
+    gateway.link.forbidden.add("r/workers/a/inbox")
+    assert "lets no request through to a" in str(await failure_of(gateway.ask()))
+
+
 async def test_a_worker_lost_before_anything_was_seen_is_replaced() -> None:
     gateway = Gateway(Status("ready", max=5), Status("ready"))
     reply = gateway.ask()
@@ -198,7 +217,40 @@ async def test_a_worker_lost_before_anything_was_seen_is_replaced() -> None:
     lost = gateway.presence.take("a", Status("lost"), retained=False, now=0.0)
     assert lost is reply.worker
     reply.worker_lost("gone")
-    assert gateway.sent == [("a", "Request"), ("b", "Request")], "the dead are not told to stop"
+    assert gateway.sent == [("a", "Request"), ("a", "Cancel"), ("b", "Request")], "it may be alive after all"
+
+
+async def test_a_worker_that_leaves_before_anything_was_seen_is_waited_for_like_a_lost_one() -> None:
+    gateway = Gateway(Status("ready", incarnation=1, heartbeat_s=10))
+    reply = gateway.ask()
+    gateway.say(ErrorFrame(gateway.attempt_id(), "worker_lost", "the worker is going away", True))
+    gateway.presence.take("a", Status("lost", incarnation=1), retained=False, now=0.0)
+    assert await anext(reply) == (Progress("queued", position=1),)
+    gateway.presence.take("a", Status("ready", incarnation=2, heartbeat_s=10), retained=False, now=0.0)
+    gateway.dispatch.serve()
+    gateway.say(Whole(gateway.attempt_id(), "x"))
+    assert (await all_of(reply))[0] == Delta("x")
+
+
+async def test_who_reads_nothing_hears_the_latest_position_only() -> None:
+    gateway = Gateway(Status("ready"))
+    served = gateway.ask()
+    first, second = gateway.ask(), gateway.ask()
+    served.leave()
+    assert first.worker is not None
+    assert await anext(second) == (Progress("queued", position=1),)
+
+
+async def test_replies_that_lost_the_broker_wait_even_if_there_are_more_than_the_queue_takes() -> None:
+    gateway = Gateway(Status("ready", max=9))
+    replies = [gateway.ask() for _ in range(5)]
+    gateway.presence.forget_all()
+    for reply in replies:
+        reply.worker_lost("the broker is away")
+    assert gateway.dispatch.waiting == 5
+    gateway.presence.take("a", Status("ready", max=9), retained=True, now=0.0)
+    gateway.dispatch.serve()
+    assert all(reply.worker is not None for reply in replies)
 
 
 async def test_a_worker_lost_after_something_was_seen_fails_the_reply_and_keeps_it() -> None:

@@ -182,6 +182,19 @@ async def test_a_full_socket_is_waited_for_and_no_packet_is_torn(library: Librar
         assert len(received) == 141
 
 
+async def test_a_packet_larger_than_all_acknowledgements_keeps_the_connection(library: Library) -> None:
+    async with wired(library, socket.SOCK_STREAM) as broker:
+        large = packets.publish("t", b"x" * 1_000_000)
+        library.outgoing.append(large)
+        library.wire.write_soon()
+        await broker.write(packets.publish("t", b"x", packet_id=7) * 100)
+        await library.says(100)
+        received = b""
+        while len(received) < len(large) + 400:
+            received += await broker.read()
+        assert received == large + packets.puback(7) * 100
+
+
 async def test_what_follows_the_end_is_not_heard(library: Library, broker: Broker) -> None:
     library.closes = True
     await broker.write(SUBACK + packets.publish("t", b"x"))

@@ -1,0 +1,1 @@
+"""Groups of commands below `sluice`, for those who look after a gateway."""

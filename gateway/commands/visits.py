@@ -1,0 +1,42 @@
+"""A command's short visit to the database, beside a gateway that may be at work on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from gateway.contract.errors import GatewayError
+from gateway.settings import SettingsError, load_settings
+
+if TYPE_CHECKING:  # the database is not loaded for the sake of other commands
+    from gateway.store.sql_store import SqlStore
+
+R = TypeVar("R")
+
+
+def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:
+    """What `work` gives, done in the database of the settings; its GatewayError ends the command."""
+    from gateway.store.sql_store import SqlStore
+
+    async def visit() -> R | GatewayError:
+        try:
+            store = SqlStore(load_settings().database_url)
+        except ValueError as error:
+            raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
+        try:
+            async with store.running(alone=False):
+                try:
+                    return await work(store)
+                except GatewayError as error:
+                    return error  # raised, it would come out in a group
+        except GatewayError as error:
+            return error
+
+    outcome = asyncio.run(visit())
+    if isinstance(outcome, GatewayError):
+        typer.echo(f"sluice: {outcome}", err=True)
+        raise typer.Exit(1)
+    return outcome

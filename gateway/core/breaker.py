@@ -1,0 +1,130 @@
+"""Circuit breakers: a transport that keeps failing is left alone for a while, then tried by one request."""
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal
+
+from gateway.contract.errors import Loading, NoWorker, Overloaded, TransportError, Unavailable
+
+log = logging.getLogger("sluice.breaker")
+
+State = Literal["closed", "open", "half-open"]
+
+NOT_NOW = (NoWorker, Overloaded, Loading)
+"""No faults: told at once, so that asking costs nothing, and over without anybody's help."""
+
+PROBE_RETRY_S = 1.0
+
+
+class Breaker:
+    """Closed it lets every request through, open none, and half-open one, on which it then depends.
+
+    name: the transport's. failures: how many in a row open it. open_s: how long it then stays open. clock:
+    seconds, monotonic.
+    """
+
+    def __init__(self, name: str, *, failures: int, open_s: float, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._max_failures = failures
+        self._open_s = open_s
+        self._clock = clock
+        self._state: State = "closed"
+        self._failures = 0
+        self._last_failure = ""
+        self._open_until = 0.0
+        self._probe: Trial | None = None
+
+    @property
+    def state(self) -> State:
+        ripe = self._state == "open" and self._clock() >= self._open_until
+        return "half-open" if ripe else self._state
+
+    def check(self) -> None:
+        """Raise Unavailable if no request would be let through now."""
+        state = self.state
+        if state == "open":
+            retry_after_s = self._open_until - self._clock()
+        elif state == "half-open" and self._probe is not None:
+            retry_after_s = PROBE_RETRY_S
+        else:
+            return
+        raise Unavailable(
+            f"{self._name} is left alone after {self._failures} failures in a row: {self._last_failure}",
+            retry_after_s=retry_after_s,
+        )
+
+    def trial(self) -> "Trial":
+        """Watch over one request."""
+        return Trial(self)
+
+    def _begin(self, trial: "Trial") -> None:
+        self.check()
+        if self._state == "open":
+            self._state = "half-open"
+            log.info("%s is tried by one request", self._name)
+        if self._state == "half-open":
+            self._probe = trial
+
+    def _end(self, trial: "Trial", failure: TransportError | None) -> None:
+        """The verdict on one request; one that began before the breaker opened has no say in it any more."""
+        if trial is self._probe:
+            self._probe = None
+        elif self._state != "closed":
+            return
+        if failure is None:
+            if self._state == "half-open":
+                log.info("%s answers again", self._name)
+            self._state = "closed"
+            self._failures = 0
+            return
+        self._failures += 1
+        self._last_failure = str(failure)
+        if self._state == "half-open" or self._failures >= self._max_failures:
+            self._state = "open"
+            self._open_until = self._clock() + self._open_s
+            log.warning(
+                "%s failed %d times in a row and is left alone for %g s: %s",
+                self._name,
+                self._failures,
+                self._open_s,
+                failure,
+            )
+
+    def _leave(self, trial: "Trial") -> None:
+        if trial is self._probe:
+            self._probe = None
+
+
+class Trial:
+    """One request under a breaker's eye, from asking the transport to the first thing there is to see.
+
+    Entering raises Unavailable if the breaker lets nobody through. A TransportError that leaves the block
+    before `answered` is a failure; a stop, a refusal of the request itself, or "not now" is no verdict.
+    """
+
+    __slots__ = ("_breaker", "_judged")
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._judged = False
+
+    def __enter__(self) -> Callable[[], None]:
+        self._breaker._begin(self)
+        return self.answered
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.answered()
+        elif self._judged or not isinstance(error, TransportError) or isinstance(error, NOT_NOW):
+            self._breaker._leave(self)
+        else:
+            self._breaker._end(self, error)
+
+    def answered(self) -> None:
+        """Something of the reply can be seen: the transport works, whatever becomes of this reply."""
+        if not self._judged:
+            self._judged = True
+            self._breaker._end(self, None)

@@ -1,0 +1,116 @@
+"""Whose a device is, and what becomes of its chats."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from gateway.contract.errors import Conflict, Forbidden, NotFound, Unprocessable
+from gateway.contract.events import Terminal
+from gateway.contract.ingress import DeviceChat, LiveReply
+from gateway.contract.store import IdempotencyClaim, MessageStore
+from gateway.core.conversations import Conversations, Question
+from gateway.core.live_replies import RunningReply, live_reply
+from gateway.core.replays import terminal_of
+from gateway.core.runs import Runs
+
+
+class DeviceOwners:
+    """open_user: who all are that nobody has registered, as long as `keys_exist` says no."""
+
+    def __init__(self, store: MessageStore, *, open_user: str, keys_exist: Callable[[], bool]) -> None:
+        self._store = store
+        self._open_user = open_user
+        self._keys_exist = keys_exist
+
+    async def owner_of(self, device: str, *, heard: bool) -> str | None:
+        """Whose device this is; None for one that is not registered and that was not heard, or must be."""
+        registered = await self._store.device(device)
+        if registered is not None:
+            return registered.user_id
+        return self._open_user if heard and not self._keys_exist() else None
+
+
+async def unlimited(_: str) -> None:
+    """Spend nothing."""
+
+
+class DeviceChats:
+    """Implements gateway.contract.ingress.Ask.
+
+    spend: takes one of a user's requests; LimitExceeded if there is none left. anothers_s: a reply that began
+    so lately and that we do not know is another gateway's, which has heard the chat too; 0 where no other
+    gateway can use the database. now: aware.
+    """
+
+    def __init__(
+        self,
+        conversations: Conversations,
+        runs: Runs,
+        store: MessageStore,
+        owners: DeviceOwners,
+        *,
+        max_content_chars: int,
+        spend: Callable[[str], Awaitable[None]] = unlimited,
+        anothers_s: float = 0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._conversations = conversations
+        self._runs = runs
+        self._store = store
+        self._owners = owners
+        self._max_content_chars = max_content_chars
+        self._spend = spend
+        self._anothers = timedelta(seconds=anothers_s)
+        self._now = now
+
+    async def __call__(self, chat: DeviceChat) -> LiveReply | Terminal | None:
+        user_id = await self._owners.owner_of(chat.device, heard=True)
+        if user_id is None:
+            raise Forbidden(f"The device {chat.device} is not registered: sluice devices add {chat.device}.")
+        fingerprint = hashlib.sha256(chat.text.encode(errors="surrogatepass")).hexdigest()
+        claim = IdempotencyClaim(f"device:{chat.device}:{chat.id}", fingerprint)
+        claimed = await self._store.claimed(user_id, claim.key)
+        if claimed is None:
+            return await self._begin(user_id, chat, claim)
+        if claimed.fingerprint != fingerprint:
+            raise Conflict("This id was used before, with another text.")
+        return await self._known(user_id, claimed.stream_id)
+
+    async def _begin(self, user_id: str, chat: DeviceChat, claim: IdempotencyClaim) -> LiveReply | None:
+        self._check(chat.text)
+        await self._spend(user_id)
+        session_id = None
+        if chat.session is not None:
+            session_id = (await self._store.session_named(user_id, chat.session)).id
+        stream_id = await self._conversations.ask(
+            Question(
+                user_id=user_id,
+                content=chat.text,
+                session_id=session_id,
+                resumable=True,
+                idempotency=claim,
+                thread=f"device:{chat.device}",
+            )
+        )
+        try:
+            return RunningReply(self._runs, self._runs.find(stream_id, user_id))
+        except NotFound:
+            return None  # Another gateway on the same database was faster.
+
+    async def _known(self, user_id: str, stream_id: str) -> LiveReply | Terminal | None:
+        live = live_reply(self._runs, stream_id, user_id)
+        if live is not None:
+            return live
+        message = await self._store.reply(user_id, stream_id)
+        if message.status == "streaming" or self._now() - message.created_at < self._anothers:
+            return None
+        return terminal_of(message)
+
+    def _check(self, text: str) -> None:
+        if not text.strip():
+            raise Unprocessable("text must not be empty.", {"text": "empty"})
+        if len(text) > self._max_content_chars:
+            raise Unprocessable(
+                f"text must have at most {self._max_content_chars} characters, not {len(text)}.",
+                {"text": "too long"},
+            )

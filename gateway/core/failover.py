@@ -1,0 +1,76 @@
+"""One reply from whoever can give it: while nothing was seen of it, the next transport may be asked."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+from gateway.contract.errors import TimedOut, TransportError
+from gateway.contract.events import ReaderEvent
+from gateway.contract.journal import JournalWriter
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Transport, TransportInfo
+from gateway.core.replies import Reply, generate
+
+log = logging.getLogger("sluice.replies")
+
+LEAST_SHARE = 0.05
+"""Of the deadline: with less than that left nobody else is asked, who would only be blamed for the rest."""
+
+OnFirst = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A transport to ask for one reply, and what to expect of it.
+
+    trial: entered around the asking; what it gives is called at the first thing there is to see. onward: to
+    whoever could be asked now if this one failed, None for nobody.
+    """
+
+    transport: Transport
+    info: TransportInfo
+    trial: Callable[[], AbstractContextManager[OnFirst | None]] = nullcontext
+    onward: Callable[[], "Route | None"] = lambda: None
+
+
+async def first_answer(
+    route: Route, request: ChatRequest, reply: Reply, journal: JournalWriter
+) -> Sequence[ReaderEvent]:
+    """`generate` on this route, and onward on the next while transports fail and nothing was seen.
+
+    One deadline is for all of it. Raises what the transport that was asked last raised.
+    """
+    clock = asyncio.get_running_loop()
+    ends_at = clock.time() + request.deadline_s
+    asked = request
+    while True:
+        deadline = asyncio.timeout_at(ends_at)
+        reply.begin(route.info)
+        try:
+            with route.trial() as reply.on_first:
+                try:
+                    async with deadline:
+                        return await generate(route.transport, asked, reply, journal)
+                except TimeoutError as error:
+                    if not deadline.expired():
+                        raise
+                    raise TimedOut(f"The reply took longer than {request.deadline_s:g} s.") from error
+        except TransportError as error:
+            left_s = ends_at - clock.time()
+            over = reply.first_at is not None or left_s < LEAST_SHARE * request.deadline_s or _is_cancelled()
+            onward = None if over else route.onward()
+            if onward is None:
+                raise
+            log.warning(
+                "stream %s: %s instead of %s: %s", request.id, onward.info.name, route.info.name, error
+            )
+        route = onward
+        asked = replace(request, deadline_s=left_s)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody stopped this reply, while its transport was cleaning up or failing anyway."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

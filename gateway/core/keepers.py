@@ -1,0 +1,23 @@
+"""Where a question and its reply are kept: in the store, or nowhere."""
+
+from typing import Protocol
+
+from gateway.contract.store import Exchange, FinalReply, NewExchange
+
+
+class Keeper(Protocol):
+    """A MessageStore, as far as one reply needs it."""
+
+    async def begin(self, exchange: NewExchange) -> Exchange: ...
+
+    async def finish(self, reply: FinalReply) -> bool: ...
+
+
+class Nowhere:
+    """Keeps nothing: ids are 0, and session and message have no names."""
+
+    async def begin(self, exchange: NewExchange) -> Exchange:
+        return Exchange(0, "", "", 0, 0, "", opens_session=False)
+
+    async def finish(self, reply: FinalReply) -> bool:
+        return True

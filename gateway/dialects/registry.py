@@ -1,0 +1,22 @@
+"""Every dialect by the name that `?format=` gives it."""
+
+from collections.abc import Mapping
+
+from gateway.contract.dialect import Dialect
+from gateway.dialects.lam import Lam
+from gateway.dialects.lunar import Lunar
+from gateway.dialects.openai import OpenAI
+from gateway.dialects.printer import Printer
+from gateway.dialects.text import Text
+from gateway.dialects.words import Words
+
+LAM: Dialect = Lam()
+LUNAR: Dialect = Lunar()
+PRINTER: Dialect = Printer()
+WORDS: Dialect = Words()
+TEXT: Dialect = Text()
+OPENAI: Dialect = OpenAI()
+
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect for dialect in (LAM, LUNAR, PRINTER, WORDS, TEXT, OPENAI)
+}

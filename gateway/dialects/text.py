@@ -1,0 +1,26 @@
+"""Words with each string in an object, `{"text": "word "}`, for frontends that cannot parse a bare string."""
+
+from collections.abc import Sequence
+
+from gateway.contract.dialect import PacedBy
+from gateway.contract.events import Delta, Failed, ReaderEvent
+from gateway.dialects.frame import json_bytes
+
+
+class Text:
+    name = "text"
+    paced_by: PacedBy = "word"
+
+    def encoder(self, stream_id: str) -> "Text":
+        return self
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Delta):
+            return (_frame(event.text),)
+        if isinstance(event, Failed):
+            return (_frame(f"Error: {event.message}"),)
+        return ()
+
+
+def _frame(text: str) -> bytes:
+    return b'data: {"text":' + json_bytes(text) + b"}\n\n"

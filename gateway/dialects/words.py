@@ -1,0 +1,22 @@
+"""The words frontend's dialect: every data value is a string to append, so nothing else may come as data."""
+
+from collections.abc import Sequence
+
+from gateway.contract.dialect import PacedBy
+from gateway.contract.events import Delta, Failed, ReaderEvent
+from gateway.dialects.frame import data_frame, json_bytes
+
+
+class Words:
+    name = "words"
+    paced_by: PacedBy = "word"
+
+    def encoder(self, stream_id: str) -> "Words":
+        return self
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Delta):
+            return (data_frame(json_bytes(event.text)),)
+        if isinstance(event, Failed):
+            return (data_frame(json_bytes(f"Error: {event.message}")),)
+        return ()

@@ -1,0 +1,118 @@
+"""The KeyStore in a SQL database."""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.keys import PERMISSIONS, KeyCensus, NewKey, StoredKey
+from gateway.store.tables import api_keys
+from gateway.store.writer import Write, Writer
+
+PAGE = 200
+
+_SELECT_PAGE = select(api_keys).where(api_keys.c.id > bindparam("after")).order_by(api_keys.c.id).limit(PAGE)
+_COUNT = select(func.count(), func.count(api_keys.c.revoked_at)).select_from(api_keys)
+_INSERT = insert(api_keys).returning(api_keys.c.id)
+# The name of a bound value must differ from every column's.
+_REVOKE = (
+    update(api_keys)
+    .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("now"))
+)
+_NOTE_USED = (
+    update(api_keys).where(api_keys.c.id == bindparam("key_id")).values(last_used_at=bindparam("now"))
+)
+
+
+def _create(connection: Connection, wanted: Sequence[tuple[NewKey, datetime]]) -> list[StoredKey]:
+    return [
+        StoredKey(connection.execute(_INSERT, _values(key, now)).scalar_one(), key, now)
+        for key, now in wanted
+    ]
+
+
+def _revoke(connection: Connection, wanted: Sequence[tuple[int, datetime]]) -> list[bool]:
+    return [
+        connection.execute(_REVOKE, {"key_id": key_id, "now": now}).rowcount > 0 for key_id, now in wanted
+    ]
+
+
+def _note_used(connection: Connection, used: Sequence[tuple[Collection[int], datetime]]) -> list[None]:
+    rows = [{"key_id": key_id, "now": now} for key_ids, now in used for key_id in key_ids]
+    if rows:
+        connection.execute(_NOTE_USED, rows)
+    return [None for _ in used]
+
+
+_CREATE_KEYS = Write[tuple[NewKey, datetime], StoredKey](_create, rank=0)
+_REVOKE_KEYS = Write[tuple[int, datetime], bool](_revoke, rank=0)
+_NOTE_USED_KEYS = Write[tuple[Collection[int], datetime], None](_note_used, rank=0)
+
+
+class SqlKeys:
+    """reading: a connection to read with. clock: now, aware."""
+
+    def __init__(
+        self,
+        reading: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        writer: Writer,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._reading = reading
+        self._writer = writer
+        self._clock = clock
+
+    async def census(self) -> KeyCensus:
+        async with self._reading() as connection:
+            made, revoked = (await connection.execute(_COUNT)).one()
+        return KeyCensus(made, revoked)
+
+    async def all(self) -> Sequence[StoredKey]:
+        # Page by page: ten thousand keys at once would hold up everybody's tokens for a moment.
+        keys: list[StoredKey] = []
+        async with self._reading() as connection:
+            while page := (
+                await connection.execute(_SELECT_PAGE, {"after": keys[-1].id if keys else 0})
+            ).all():
+                keys += map(_stored, page)
+        return keys
+
+    async def create(self, key: NewKey) -> StoredKey:
+        return await self._writer.do(_CREATE_KEYS, (key, self._clock()))
+
+    async def revoke(self, key_id: int) -> bool:
+        return await self._writer.do(_REVOKE_KEYS, (key_id, self._clock()))
+
+    async def note_used(self, key_ids: Collection[int]) -> None:
+        await self._writer.do(_NOTE_USED_KEYS, (key_ids, self._clock()))
+
+
+def _values(key: NewKey, now: datetime) -> dict[str, Any]:
+    return {
+        "digest": key.digest,
+        "prefix": key.prefix,
+        "user_id": key.user_id,
+        "name": key.name,
+        "permissions": ",".join(sorted(key.permissions)),
+        "rate_per_minute": key.rate_per_minute,
+        "streams": key.streams,
+        "created_at": now,
+    }
+
+
+def _stored(row: Row[Any]) -> StoredKey:
+    granted = row.permissions.split(",")
+    key = NewKey(
+        digest=row.digest,
+        prefix=row.prefix,
+        user_id=row.user_id,
+        name=row.name,
+        permissions=frozenset(permission for permission in PERMISSIONS if permission in granted),
+        rate_per_minute=row.rate_per_minute,
+        streams=row.streams,
+    )
+    return StoredKey(row.id, key, row.created_at, row.last_used_at, row.revoked_at)

@@ -1,0 +1,69 @@
+"""Threads: which session a question goes on with that names none, such as a device's."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.store import NewExchange, StoredSession
+from gateway.store.records import stored_session
+from gateway.store.tables import sessions
+
+THREAD_LIFE = timedelta(hours=12)
+
+# The name of a bound value must differ from every column's.
+_SELECT_LATEST = (
+    select(sessions)
+    .where(
+        sessions.c.user_id == bindparam("whose"),
+        sessions.c.thread == bindparam("wanted"),
+        sessions.c.updated_at > bindparam("since"),
+    )
+    .order_by(sessions.c.updated_at.desc(), sessions.c.id.desc())
+    .limit(1)
+)
+_TAKE = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session_id"), sessions.c.thread.is_(None))
+    .values(thread=bindparam("wanted"))
+)
+
+
+def gone_on(connection: Connection, wanted: Sequence[NewExchange], now: datetime) -> Sequence[NewExchange]:
+    """The same exchanges, those of a thread that has a session in that session."""
+    if all(exchange.thread is None or exchange.session_id is not None for exchange in wanted):
+        return wanted
+    return [
+        replace(exchange, session_id=_latest_id(connection, exchange.user_id, exchange.thread, now))
+        if exchange.thread is not None and exchange.session_id is None
+        else exchange
+        for exchange in wanted
+    ]
+
+
+def take(connection: Connection, accepted: Sequence[NewExchange]) -> None:
+    """Let sessions without a thread have that of whoever asks in them."""
+    rows = [
+        {"session_id": exchange.session_id, "wanted": exchange.thread}
+        for exchange in accepted
+        if exchange.thread is not None and exchange.session_id is not None
+    ]
+    if rows:
+        connection.execute(_TAKE, rows)
+
+
+async def latest_session(
+    connection: AsyncConnection, user_id: str, thread: str, now: datetime
+) -> StoredSession | None:
+    row = (await connection.execute(_SELECT_LATEST, _sought(user_id, thread, now))).first()
+    return None if row is None else stored_session(row)
+
+
+def _latest_id(connection: Connection, user_id: str, thread: str, now: datetime) -> int | None:
+    return connection.execute(_SELECT_LATEST, _sought(user_id, thread, now)).scalar()
+
+
+def _sought(user_id: str, thread: str, now: datetime) -> dict[str, object]:
+    return {"whose": user_id, "wanted": thread, "since": now - THREAD_LIFE}

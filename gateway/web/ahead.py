@@ -1,0 +1,67 @@
+"""The endpoints that stand ahead of FastAPI, which would wrap each of their sends twice."""
+
+from collections.abc import Callable
+
+from gateway.contract.errors import MethodNotAllowed
+from gateway.web.asgi import App, Receive, Scope, Send
+from gateway.web.chat_forms import chat_form, words_form
+from gateway.web.gateway import Gateway
+from gateway.web.messages import MessageStream, WholeMessage
+from gateway.web.openai_api import PREFIX, OpenAIApi
+from gateway.web.openai_completions import ChatCompletions
+from gateway.web.paths import SESSION_PATH, STREAM_PATHS, TEMPLATE_PATH
+from gateway.web.refusals import refuse
+from gateway.web.session_events import SessionEvents
+from gateway.web.streams import ResumeStream
+from gateway.web.templates import TemplateTest
+from gateway.web.unified_form import unified_form
+
+
+class Ahead:
+    """rest: who answers everything else."""
+
+    def __init__(self, gateway: Gateway, rest: App) -> None:
+        self._posts: dict[str, App] = {
+            **dict.fromkeys(STREAM_PATHS, MessageStream(gateway, unified_form)),
+            "/api/chat/stream": MessageStream(gateway, chat_form),
+            "/api/v1/chat/unified/stream": MessageStream(gateway, words_form),
+            "/api/v1/inference/stream": ChatCompletions(gateway, always_streams=True),
+            "/api/chatbot/messages": WholeMessage(gateway),
+        }
+        # By method, and what stands before and after an id that holds no slash.
+        self._by_id: dict[tuple[str, str, str], Callable[[str], App]] = {
+            **dict.fromkeys(
+                [("GET", f"{path}/", "") for path in STREAM_PATHS], lambda id: ResumeStream(gateway, id)
+            ),
+            ("GET", SESSION_PATH, "/events"): lambda id: SessionEvents(gateway, id),
+            ("POST", TEMPLATE_PATH, "/test"): lambda id: TemplateTest(gateway, id),
+        }
+        self._openai = OpenAIApi(gateway)
+        self._rest = rest
+
+    @property
+    def routes(self) -> list[tuple[str, str]]:
+        """Method and path of each endpoint, the id as `{id}`; but for what is below `/v1/`."""
+        by_id = [(method, f"{before}{{id}}{after}") for method, before, after in self._by_id]
+        return [*(("POST", path) for path in self._posts), *by_id]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._rest if scope["type"] != "http" else self._endpoint(scope)
+        if endpoint is None:
+            await refuse(scope, send, MethodNotAllowed("Only POST is answered here."))
+        else:
+            await endpoint(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> App | None:
+        """Who answers; None where only another method is answered."""
+        path, method = scope["path"], scope["method"]
+        if path in self._posts:
+            return self._posts[path] if method == "POST" else None
+        if path.startswith(PREFIX):
+            return self._openai
+        for (answered, before, after), endpoint_for in self._by_id.items():
+            if method == answered and path.startswith(before) and path.endswith(after):
+                id = path[len(before) : len(path) - len(after)]
+                if id and "/" not in id:
+                    return endpoint_for(id)
+        return self._rest

@@ -1,0 +1,79 @@
+"""What a POST asks and in which dialect it is answered: one form per kind of request."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from gateway.contract.dialect import Dialect
+from gateway.contract.errors import BadRequest
+from gateway.contract.store import IdempotencyClaim
+from gateway.core.conversations import Question
+from gateway.web.asgi import Receive, Scope, header, read_body
+from gateway.web.callers import caller_of
+from gateway.web.formats import dialect_chosen
+from gateway.web.gateway import Gateway
+
+MAX_KEY_CHARS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A POST whose body is here; nothing of the body was looked at."""
+
+    scope: Scope
+    body: bytes
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question, the dialect of its answer, headers of the answer besides every stream's own, and the
+    device that is to hear it too."""
+
+    question: Question
+    dialect: Dialect
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    mirror: str | None = None
+
+
+Form = Callable[[Gateway, Post], Awaitable[Asked]]
+"""Reads the body. Raises RequestRejected. What every request has in common (the Idempotency-Key, the pace,
+resumability by header) is no business of a form."""
+
+
+async def accept(gateway: Gateway, form: Form, scope: Scope, receive: Receive) -> Asked:
+    """Read a POST by its form, and what all have in common: `?format=`, Idempotency-Key, Sluice-Resumable.
+
+    Raises RequestRejected.
+    """
+    chosen = dialect_chosen(scope)
+    body = await read_body(receive, gateway.max_body_bytes)
+    caller = caller_of(scope)
+    asked = await form(gateway, Post(scope, body, caller.user_id))
+    dialect = chosen or asked.dialect
+    claim = claim_of(scope, body)
+    question = replace(
+        asked.question,
+        pace=gateway.word_pace if dialect.paced_by == "word" else gateway.pace,
+        idempotency=claim,
+        allowance=caller.allowance,
+        resumable=asked.question.resumable or claim is not None or header(scope, b"sluice-resumable") == "1",
+    )
+    return replace(asked, question=question, dialect=dialect)
+
+
+def claim_of(scope: Scope, body: bytes) -> IdempotencyClaim | None:
+    """The request's Idempotency-Key with what it stands for: endpoint and body, however that is spaced."""
+    key = header(scope, b"idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_CHARS:
+        raise BadRequest(f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} characters.")
+    try:
+        canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
+    except (msgspec.DecodeError, RecursionError) as error:
+        # Rubbish that the form let pass where it ignores fields.
+        raise BadRequest("The body is not JSON.") from error
+    return IdempotencyClaim(key, hashlib.sha256(scope["path"].encode() + b"\n" + canonical).hexdigest())

@@ -1,0 +1,48 @@
+"""Everything below `/v1`: the completions, the models, and 404 in OpenAI's own words for the rest."""
+
+import time
+from typing import Any
+
+from gateway.contract.errors import MethodNotAllowed, NotFound
+from gateway.web.asgi import Receive, Scope, Send
+from gateway.web.gateway import Gateway
+from gateway.web.openai_completions import ChatCompletions
+from gateway.web.openai_errors import ModelNotFound, send_openai_error
+from gateway.web.problems import send_json
+
+PREFIX = "/v1/"
+_MODELS = "/v1/models"
+
+
+class OpenAIApi:
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._completions = ChatCompletions(gateway)
+        self._created = int(time.time())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        is_model = path == _MODELS or path.startswith(f"{_MODELS}/")
+        if path == "/v1/chat/completions" and method == "POST":
+            await self._completions(scope, receive, send)
+        elif is_model and method == "GET":
+            await self._tell_models(send, path.removeprefix(_MODELS).removeprefix("/"))
+        elif is_model or path == "/v1/chat/completions":
+            await send_openai_error(send, MethodNotAllowed(f"{method} is not answered here."))
+        else:
+            await send_openai_error(send, NotFound(f"There is no {path} here."))
+
+    async def _tell_models(self, send: Send, name: str) -> None:
+        """All models, or the one of that name, which may contain slashes."""
+        models = [self._model_json(model) for model in self._gateway.modes.models()]
+        if not name:
+            await send_json(send, 200, {"object": "list", "data": models})
+            return
+        for model in models:
+            if model["id"] == name:
+                await send_json(send, 200, model)
+                return
+        await send_openai_error(send, ModelNotFound(f"The model {name!r} does not exist."))
+
+    def _model_json(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "sluice"}

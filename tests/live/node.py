@@ -1,0 +1,40 @@
+"""Frontends' own client libraries in Node, kept in tests/clients with a lock of their own."""
+
+import asyncio
+import functools
+import json
+import os
+import shutil
+import subprocess
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLIENTS = Path(__file__).parents[1] / "clients"
+
+
+def requires_node() -> pytest.MarkDecorator:
+    """Mark a live test: without Node it is skipped, or fails where REQUIRE_LIVE=1."""
+    missing = (shutil.which("node") is None or shutil.which("npm") is None) and os.environ.get(
+        "REQUIRE_LIVE"
+    ) != "1"
+    return pytest.mark.skipif(missing, reason="needs Node: apt-get install nodejs npm")
+
+
+@functools.cache
+def _installed() -> None:
+    if not (CLIENTS / "node_modules").exists():
+        subprocess.run(["npm", "ci"], cwd=CLIENTS, check=True, capture_output=True, timeout=120)
+
+
+async def run_node(script: str, *arguments: str) -> Any:
+    """What a script of tests/clients prints, read as JSON."""
+    await asyncio.to_thread(_installed)
+    process = await asyncio.create_subprocess_exec(
+        "node", script, *arguments, cwd=CLIENTS, stdout=PIPE, stderr=PIPE
+    )
+    told, complained = await process.communicate()
+    assert process.returncode == 0, complained.decode()
+    return json.loads(told)

@@ -1,0 +1,54 @@
+"""A device's end of the wire, over a broker in memory or a real one."""
+
+import asyncio
+import json
+from typing import Any
+
+from transports.mqtt.link import Link
+
+DEVICES = "sluice/v1/devices"
+
+
+class DeviceEnd:
+    """What a device says, and all that it has heard. link: its client id is the device's name."""
+
+    def __init__(self, link: Link) -> None:
+        self.name = link.client_id
+        self.heard: list[dict[str, Any]] = []
+        self._link = link
+        self._news = asyncio.Event()
+        link.subscribe(f"{DEVICES}/{self.name}/down", self._hear)
+
+    def say(self, level: str, frame: dict[str, object], *, retain: bool = False) -> None:
+        self._link.publish(f"{DEVICES}/{self.name}/{level}", json.dumps(frame).encode(), retain=retain)
+
+    def chat(self, id: str, text: str, **more: object) -> None:
+        self.say("up", {"type": "chat", "id": id, "text": text, **more})
+
+    def cancel(self, id: str) -> None:
+        self.say("cancel", {"type": "cancel", "id": id})
+
+    def status(self, state: str, **more: object) -> None:
+        self.say("status", {"type": "status", "state": state, **more}, retain=True)
+
+    async def until(self, *types: str, id: str | None = None, count: int = 1) -> dict[str, Any]:
+        """Return the latest frame of these types when `count` of them were heard."""
+        while True:
+            self._news.clear()
+            found = [frame for frame in self.frames(id) if frame["type"] in types]
+            if len(found) >= count:
+                return found[-1]
+            await self._news.wait()
+
+    def frames(self, id: str | None = None) -> list[dict[str, Any]]:
+        return [frame for frame in self.heard if id is None or frame["id"] == id]
+
+    def types(self, id: str | None = None) -> list[str]:
+        return [frame["type"] for frame in self.frames(id)]
+
+    def text(self, id: str | None = None) -> str:
+        return "".join(frame["text"] for frame in self.frames(id) if frame["type"] == "chunk")
+
+    def _hear(self, topic: str, payload: bytes, retained: bool) -> None:
+        self.heard.append(json.loads(payload))
+        self._news.set()

@@ -1,0 +1,243 @@
+"""Where devices come in: their chats become questions to the gateway, and replies go out to them."""
+
+import asyncio
+import hashlib
+import logging
+from asyncio import Task
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from gateway.contract.errors import (
+    Conflict,
+    Draining,
+    GatewayError,
+    Overloaded,
+    ProtocolViolation,
+    UpstreamFailed,
+)
+from gateway.contract.ingress import Ask, DeviceChat, LiveReply
+from transports.mqtt.device_chat import OpenChat, Writing
+from transports.mqtt.device_frames import Chat, decode_cancel, decode_chat
+from transports.mqtt.down_writer import DownWriter, Rhythm, envelope_for
+from transports.mqtt.frames import ErrorFrame, decode_status, encode, error_frame
+from transports.mqtt.known_devices import Device, KnownDevices
+from transports.mqtt.link import Link
+from transports.mqtt.topics import (
+    checked_root,
+    down_topic,
+    every_chat,
+    every_chat_cancel,
+    every_device_status,
+    status_sender,
+)
+
+log = logging.getLogger(__name__)
+
+GROUP = "gateways"
+CHATS_PER_DEVICE = 4
+MAX_CHATS = 2_000
+REMEMBERED_ANSWERS = 1_000
+MAX_SENDERS_LOGGED = 1_000
+GOODBYE_S = 1.0
+
+
+class MqttIngress:
+    """Implements gateway.contract.ingress.Ingress.
+
+    link: somebody else runs it. idle_s: a third of it is the longest silence towards a device that waits for
+    its answer. grace_s: how long an answer waits for a device, or the broker, that has gone. coalesce_s and
+    coalesce_bytes: see ReplyWriter. retry_s: see OpenChat.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        ask: Ask,
+        *,
+        root: str = "sluice/v1",
+        idle_s: float = 30.0,
+        grace_s: float = 30.0,
+        coalesce_s: float = 0.05,
+        coalesce_bytes: int = 512,
+        retry_s: float = 1.0,
+    ) -> None:
+        self._link = link
+        self._ask = ask
+        self._root = checked_root(root)
+        self._rhythm = Rhythm(coalesce_s, coalesce_bytes, alive_s=idle_s / 3)
+        self._grace_s = grace_s
+        self._retry_s = retry_s
+        self._devices = KnownDevices()
+        self._mirrored: set[tuple[str, str]] = set()
+        self._answered: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._working: set[Task[None]] = set()
+        self._told: set[str] = set()
+        self.dropped: Counter[str] = Counter()
+        link.subscribe(every_chat(root), self._hear_chat, group=GROUP)
+        link.subscribe(every_chat_cancel(root), self._hear_cancel)
+        link.subscribe(every_device_status(root), self._hear_status)
+        link.watch(self._devices.connection_changed)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                yield
+            finally:
+                self._tasks = None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await self.idle()
+                for task in self._working:
+                    task.cancel()
+
+    async def idle(self) -> None:
+        """Return when every chat and every mirrored reply was told to its end."""
+        while self._working:
+            await asyncio.wait(self._working)
+
+    def has_heard(self, device: str) -> bool:
+        return device in self._devices
+
+    def mirror(self, device: str, reply: LiveReply) -> None:
+        mirrored = (device, reply.stream_id)
+        if mirrored not in self._mirrored and self._tasks is not None:
+            self._mirrored.add(mirrored)
+            self._start(self._tasks, self._show(device, reply))
+
+    def _hear_chat(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name = self._sender(topic, payload)
+            if retained:
+                raise ProtocolViolation("a chat must not be retained")
+            frame = decode_chat(payload)
+        except ProtocolViolation as violation:
+            self._drop("chat", topic, violation)
+            return
+        device = self._devices.hear(name)
+        self._devices.came_back(device)
+        if isinstance(frame, ErrorFrame):
+            self._drop("chat", topic, ProtocolViolation(frame.message))
+            self._say(device, frame)
+        else:
+            self._take(device, frame)
+
+    def _take(self, device: Device, frame: Chat) -> None:
+        """Start one chat, once: QoS 1 may bring it again, and so does a device that hears nothing."""
+        known = device.chats.get(frame.id)
+        answered = self._answered.get((device.name, frame.id))
+        if (known is not None and known.question.text != frame.text) or (
+            answered is not None and answered != _digest(frame.text)
+        ):
+            self._refuse(device, frame.id, Conflict("This id was used before, with another text."))
+        elif known is not None:
+            known.ask_again()
+        elif answered is not None:
+            self.dropped["repeated chat"] += 1
+        elif self._tasks is None:
+            self._refuse(
+                device, frame.id, Draining("The gateway is starting or stopping; ask again in a moment.")
+            )
+        elif len(device.chats) >= CHATS_PER_DEVICE or len(self._working) >= MAX_CHATS:
+            self._refuse(device, frame.id, Overloaded("Too many chats are open; ask again later."))
+        else:
+            chat = OpenChat(
+                device.name,
+                frame,
+                self._writers(device, frame.id),
+                grace_s=self._grace_s,
+                retry_s=self._retry_s,
+            )
+            device.chats[frame.id] = chat
+            self._start(self._tasks, self._answer(device, chat))
+
+    def _hear_cancel(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name = self._sender(topic, payload)
+            if retained:
+                raise ProtocolViolation("a cancel must not be retained")
+            cancel = decode_cancel(payload)
+        except ProtocolViolation as violation:
+            self._drop("cancel", topic, violation)
+            return
+        chat = self._devices.chat(name, cancel.id)
+        if chat is not None:
+            chat.stop()
+
+    def _hear_status(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name = self._sender(topic, payload)
+            status = decode_status(payload)
+        except ProtocolViolation as violation:
+            self._drop("status", topic, violation)
+            return
+        self._devices.take(name, status)
+
+    async def _answer(self, device: Device, chat: OpenChat) -> None:
+        question = chat.question
+        try:
+            if await chat.answer(self._ask):
+                self._remember(question)
+        except GatewayError as error:
+            chat.fail(error)
+        except Exception:  # here a task ends; the other chats go on
+            log.exception("chat %s of device %s failed", question.id, device.name)
+            chat.fail(UpstreamFailed("The gateway failed on this chat; its log says why."))
+        finally:
+            del device.chats[question.id]
+
+    async def _show(self, device: str, reply: LiveReply) -> None:
+        topic = down_topic(self._root, device)
+        writer = DownWriter(self._link, topic, reply.stream_id, self._rhythm, whole=False, mirror=True)
+        try:
+            with reply.overhearing() as hearing:
+                await writer.follow(hearing)
+        except GatewayError as error:
+            writer.fail(error)
+        except Exception:  # here a task ends; the other replies go on
+            log.exception("the reply %s could not be mirrored to %s", reply.stream_id, device)
+        finally:
+            writer.close()
+            self._mirrored.discard((device, reply.stream_id))
+
+    def _writers(self, device: Device, id: str) -> Writing:
+        topic = down_topic(self._root, device.name)
+        return lambda whole: DownWriter(self._link, topic, id, self._rhythm, whole=whole)
+
+    def _start(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+        task = tasks.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    def _remember(self, chat: DeviceChat) -> None:
+        self._answered[chat.device, chat.id] = _digest(chat.text)
+        if len(self._answered) > REMEMBERED_ANSWERS:
+            self._answered.popitem(last=False)
+
+    def _refuse(self, device: Device, id: str, error: GatewayError) -> None:
+        self._say(device, error_frame(id, error))
+
+    def _say(self, device: Device, frame: ErrorFrame) -> None:
+        with suppress(GatewayError):  # a link that takes nothing more cannot be told
+            self._link.publish(
+                down_topic(self._root, device.name), encode(frame), envelope=envelope_for(frame.id)
+            )
+
+    def _sender(self, topic: str, payload: bytes) -> str:
+        if len(payload) > self._link.max_payload:
+            raise ProtocolViolation("the payload is too large")
+        return status_sender(topic)
+
+    def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
+        """Count what cannot be used, and log it once for each sender: rubbish may come in floods."""
+        self.dropped[kind] += 1
+        if topic not in self._told and len(self._told) < MAX_SENDERS_LOGGED:
+            self._told.add(topic)
+            log.warning("dropped a message on %s: %s", topic, violation)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
