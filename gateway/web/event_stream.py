@@ -205,7 +205,7 @@ class EventStream:
             self._over.set_result(None)
         for body in writes:
             self._connection.write_chunk(body)
-            # Events that a dialect keeps silent about put no heartbeat off.
+        if writes:  # What a dialect keeps silent about puts no heartbeat off.
             self._written_at = self._time()
 
     def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:

@@ -8,9 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gateway.contract.events import Delta
+from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import Mosquitto, running_mosquitto
 from transports.mqtt.aiomqtt_link import AiomqttLink
 from transports.mqtt.link import BrokerAddress, Will
+from transports.mqtt.transport import MqttTransport
+from transports.mqtt.worker import Worker
+from transports.scripted import ScriptedTransport, tokens
 
 PROJECT = Path(__file__).parents[2]
 SCRIPTS = PROJECT / "deploy/mosquitto"
@@ -102,3 +107,14 @@ async def listening(link: AiomqttLink, topics: Iterable[str], will: Will | None 
     async with link.running(will), asyncio.timeout(10):
         await up.wait()
         yield ear
+
+
+async def reply_through(guarded: Guarded, worker_name: str = "worker-1") -> str:
+    """The text of one reply, from gateway to worker and back."""
+    transport = MqttTransport(guarded.link("gateway"))
+    worker = Worker(ScriptedTransport(lambda _: tokens("a", "b")), guarded.link(worker_name))
+    async with asyncio.timeout(10), transport.running(), worker.running():
+        await transport.until_ready()
+        async with transport.open(ChatRequest("f" * 32, [Turn("user", "hi")])) as stream:
+            events = [event async for batch in stream for event in batch]
+    return "".join(event.text for event in events if isinstance(event, Delta))

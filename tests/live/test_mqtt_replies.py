@@ -18,8 +18,8 @@ from gateway.contract.errors import Unreachable, WorkerLost
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import requires_mosquitto, running_mosquitto
+from tests.protocol.brokers import Brokers
 from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.embedded import embedded_broker
 from transports.mqtt.link import BrokerAddress
 from transports.mqtt.transport import MqttTransport
 from transports.mqtt.worker import Worker
@@ -90,11 +90,9 @@ async def test_text_is_exact_with_either_version(protocol: Literal["5", "3.1.1"]
 
 
 async def test_text_is_exact_over_the_broker_in_python() -> None:
-    async with embedded_broker(force="amqtt") as broker:
-        worker = Worker(
-            ScriptedTransport(lambda _: tokens(*TEXT)), AiomqttLink(broker.address, client_id="w")
-        )
-        async with gateway(broker.address) as transport, worker.running():
+    async with Brokers(1).running() as brokers, brokers.of("amqtt-3.1.1") as address:
+        worker = Worker(ScriptedTransport(lambda _: tokens(*TEXT)), AiomqttLink(address, client_id="w"))
+        async with gateway(address) as transport, worker.running():
             await transport.until_ready()
             assert text_of(await all_of(transport, chat("hi"))) == TEXT
 

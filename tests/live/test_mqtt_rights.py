@@ -3,7 +3,6 @@
 Mosquitto answers "granted" to forbidden subscriptions, so delivery is what counts.
 """
 
-import asyncio
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract.events import Delta
-from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import requires_mosquitto
 from tests.live.docker_engine import requires_docker
-from tests.live.guarded import PROJECT, Guarded, guarded_broker, listening, make_passwords, run_script
+from tests.live.guarded import (
+    PROJECT,
+    Guarded,
+    guarded_broker,
+    listening,
+    make_passwords,
+    reply_through,
+    run_script,
+)
 from transports.mqtt.link import BrokerAddress, Will
-from transports.mqtt.transport import MqttTransport
-from transports.mqtt.worker import Worker
-from transports.scripted import ScriptedTransport, tokens
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -156,16 +158,6 @@ async def test_nobody_reads_more_by_a_wildcard(tmp_path: Path, reader: str) -> N
             await probe.link.publish(topic, b"x")
         await probe.link.publish(own_status(reader), b"last")
         assert await ear.hear_all() == set()
-
-
-async def reply_through(guarded: Guarded, worker_name: str = "worker-1") -> str:
-    transport = MqttTransport(guarded.link("gateway"))
-    worker = Worker(ScriptedTransport(lambda _: tokens("a", "b")), guarded.link(worker_name))
-    async with asyncio.timeout(10), transport.running(), worker.running():
-        await transport.until_ready()
-        async with transport.open(ChatRequest("f" * 32, [Turn("user", "hi")])) as stream:
-            events = [event async for batch in stream for event in batch]
-    return "".join(event.text for event in events if isinstance(event, Delta))
 
 
 async def test_a_reply_passes_with_these_rights(tmp_path: Path) -> None:

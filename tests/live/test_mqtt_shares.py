@@ -13,8 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.live.brokers import requires_mosquitto, running_mosquitto
-from tests.live.guarded import SCRIPTS, Guarded, guarded_broker, listening, make_passwords, run_script
-from tests.live.test_mqtt_rights import reply_through
+from tests.live.guarded import (
+    SCRIPTS,
+    Guarded,
+    guarded_broker,
+    listening,
+    make_passwords,
+    reply_through,
+    run_script,
+)
 from transports.mqtt.aiomqtt_link import AiomqttLink
 from transports.mqtt.link import BrokerAddress
 

