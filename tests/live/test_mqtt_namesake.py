@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
+from tests.live.guarded import guarded_broker
 from tests.live.hand_worker import GATEWAY, Hand
 from tests.live.programs import Program, running_program, sluice
 from transports.mqtt.aiomqtt_link import AiomqttLink
@@ -25,7 +26,7 @@ HEARTBEAT_S = 10
 
 
 @asynccontextmanager
-async def started(folder: Path, address: BrokerAddress) -> AsyncIterator[Program]:
+async def started(folder: Path, address: BrokerAddress, **more: str) -> AsyncIterator[Program]:
     settings = {
         "PORT": "0",
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'gateway.db'}",
@@ -33,6 +34,7 @@ async def started(folder: Path, address: BrokerAddress) -> AsyncIterator[Program
         "GATEWAY_NAME": GATEWAY,
         "MQTT_BROKER_HOST": address.host,
         "MQTT_BROKER_PORT": str(address.port),
+        **more,
     }
     async with running_program(*sluice("serve"), cwd=folder, **settings) as program:
         yield program
@@ -114,3 +116,26 @@ async def test_two_that_started_together_both_say_so_once() -> None:
     for health in healths:
         assert not health.ok
         assert f"GATEWAY_NAME={GATEWAY}" in health.detail
+
+
+async def test_a_broker_that_gives_both_one_client_id_still_keeps_the_second_from_starting(
+    tmp_path: Path,
+) -> None:
+    changes: list[bool] = []
+    async with asyncio.timeout(20), guarded_broker(tmp_path, "gateway") as (guarded, _):
+        link = guarded.link("gateway")
+        link.watch(changes.append)
+        async with (
+            MqttTransport(link, heartbeat_s=0.5).running(),
+            started(
+                tmp_path,
+                guarded.address,
+                GATEWAY_NAME="gateway",
+                MQTT_USERNAME="gateway",
+                MQTT_PASSWORD=(tmp_path / "gateway.password").read_text(),
+            ) as second,
+        ):
+            assert await second.ended() != 0
+            while changes[-1:] != [True]:
+                await asyncio.sleep(0)
+    assert "GATEWAY_NAME=gateway" in second.said

@@ -20,10 +20,14 @@ async def namesake_lives(lookout: Link, status_topic: str) -> bool:
     lookout: under another client id, since our own would push him off the broker. A retained status may be of
     yesterday: if it says that he is there he gets one heartbeat, at most LONGEST_HEARTBEAT_S, to say so
     again. A broker that is away is not waited for.
+
+    Where the broker gives us our username as client id, the lookout does push him off. Then it finds his will,
+    and he is back in a moment and pushes it off in turn.
     """
     loop = asyncio.get_running_loop()
     answer: Future[bool] = loop.create_future()
     patience = asyncio.timeout(CONNECT_S)
+    found_a_will = False
 
     def settle(lives: bool) -> None:
         if not answer.done():
@@ -37,14 +41,18 @@ async def namesake_lives(lookout: Link, status_topic: str) -> bool:
         if connected:
             wait(RETAINED_S)
         else:
-            settle(False)
+            settle(found_a_will)
 
     def hear(topic: str, payload: bytes, retained: bool) -> None:
+        nonlocal found_a_will
         try:
             status = decode_status(payload)
         except ProtocolViolation:
             return
-        if status.state == "lost" or status.heartbeat_s is None:
+        if status.state == "lost":
+            found_a_will = True
+            wait(RETAINED_S)
+        elif status.heartbeat_s is None:
             settle(False)
         elif not retained:
             settle(True)
