@@ -121,10 +121,10 @@ async def test_two_that_started_together_both_say_so_once() -> None:
 async def test_a_broker_that_gives_both_one_client_id_still_keeps_the_second_from_starting(
     tmp_path: Path,
 ) -> None:
-    changes: list[bool] = []
+    connected = asyncio.Event()
     async with asyncio.timeout(20), guarded_broker(tmp_path, "gateway") as (guarded, _):
         link = guarded.link("gateway")
-        link.watch(changes.append)
+        link.watch(lambda is_connected: connected.set() if is_connected else connected.clear())
         async with (
             MqttTransport(link, heartbeat_s=0.5).running(),
             started(
@@ -136,6 +136,5 @@ async def test_a_broker_that_gives_both_one_client_id_still_keeps_the_second_fro
             ) as second,
         ):
             assert await second.ended() != 0
-            while changes[-1:] != [True]:
-                await asyncio.sleep(0)
+            await connected.wait()
     assert "GATEWAY_NAME=gateway" in second.said

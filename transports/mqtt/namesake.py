@@ -21,8 +21,8 @@ async def namesake_lives(lookout: Link, status_topic: str) -> bool:
     yesterday: if it says that he is there he gets one heartbeat, at most LONGEST_HEARTBEAT_S, to say so
     again. A broker that is away is not waited for.
 
-    Where the broker gives us our username as client id, the lookout does push him off. Then it finds his will,
-    and he is back in a moment and pushes it off in turn.
+    Where the broker takes our username for our client id, the lookout does push him off. Then it finds his
+    will, and he is back in a moment and pushes it off in turn.
     """
     loop = asyncio.get_running_loop()
     answer: Future[bool] = loop.create_future()
