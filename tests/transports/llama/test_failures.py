@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from gateway.contract.errors import (
+    ContextExceeded,
     GatewayError,
     Loading,
     ModelRefused,
@@ -75,7 +76,7 @@ TOO_LONG = (
         (429, b'{"error":"slow down"}', Overloaded, "slow down"),
         (408, b"", TimedOut, "the model server gave the request up as too slow"),
         (504, b"<html>", TimedOut, "the model server gave the request up as too slow"),
-        (400, TOO_LONG, ModelRefused, "request (8020 tokens) exceeds"),
+        (400, TOO_LONG, ContextExceeded, "request (8020 tokens) exceeds"),
         (404, b'{"detail":"no such model"}', ModelRefused, "no such model"),
         (422, b"\xff\xfe", ModelRefused, "the model server refused the request with status 422"),
         (400, b"[" * 60_000, ModelRefused, "the model server refused the request with status 400"),
