@@ -7,6 +7,10 @@ set -eu
 folder=$1
 shift
 name=
+
+# mosquitto_ctrl says on stderr what is wrong, and ends well all the same.
+[ -n "$(mosquitto_ctrl "$@" dynsec listRoles)" ] || { echo "dynamic_security.sh: nothing was brought over" >&2; exit 2; }
+
 allow() { mosquitto_ctrl "$@" allow >/dev/null 2>&1 || true; } # it is there already
 
 while read -r kind access topic; do

@@ -3,11 +3,11 @@
 # FOLDER/ca.crt is for everybody; server.crt and server.key for the broker, which clients reach as BROKER_HOST (a name or
 # an address); NAME.crt and NAME.key for the client NAME. What is there stays. ca.key signs: keep it somewhere else.
 set -eu
-umask 077
 folder=$1 host=$2 days=${DAYS:-825}
 shift 2
 mkdir -p "$folder"
 cd "$folder"
+umask 077 # for what is in it: the broker, as a user of its own, must come in
 new_key="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
 
 sign() { # FILE COMMON_NAME EXTENSIONS

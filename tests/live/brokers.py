@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -42,7 +43,10 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """One mosquitto on one port of loopback, to be killed and started again."""
+    """One mosquitto on one port of loopback, to be killed and started again.
+
+    settings: a listener in it becomes ours, in its place, since what follows is the listener's own.
+    """
 
     def __init__(self, settings: str = OPEN_SETTINGS) -> None:
         self.address = BrokerAddress("127.0.0.1", free_port())
@@ -52,7 +56,7 @@ class Mosquitto:
     async def start(self) -> None:
         """Return when it takes connections."""
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
-            config.write(f"user root\nlistener {self.address.port} 127.0.0.1\n{self._settings}")
+            config.write(f"user root\n{self._settings_on_our_port()}")
             config.flush()
             self._process = await asyncio.create_subprocess_exec(
                 _binary(), "-c", config.name, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
@@ -60,6 +64,11 @@ class Mosquitto:
             async with asyncio.timeout(5):
                 while not await self._listens():
                     assert self._process.returncode is None, "mosquitto refused its settings"
+
+    def _settings_on_our_port(self) -> str:
+        listener = f"listener {self.address.port} 127.0.0.1"
+        settings, has_one = re.subn(r"(?m)^listener .*$", listener, self._settings)
+        return settings if has_one else f"{listener}\n{settings}"
 
     def freeze(self) -> None:
         """It keeps its connections and answers nothing more."""

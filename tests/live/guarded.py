@@ -1,7 +1,6 @@
 """A real Mosquitto with the shipped settings, ACL and scripts, and clients who try what they may not."""
 
 import asyncio
-import re
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -62,9 +61,8 @@ class Guarded:
 
 
 def shipped_settings(folder: Path) -> str:
-    """mosquitto.conf with its files in `folder`, and without its listener."""
-    shipped = (PROJECT / "mosquitto.conf").read_text()
-    return re.sub(r"(?m)^listener .*$", "", shipped).replace("/mosquitto/config", str(folder))
+    """mosquitto.conf with its files in `folder`."""
+    return (PROJECT / "mosquitto.conf").read_text().replace("/mosquitto/config", str(folder))
 
 
 @asynccontextmanager

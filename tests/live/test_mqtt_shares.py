@@ -107,3 +107,11 @@ async def test_the_dynamic_security_plugin_keeps_strangers_out(tmp_path: Path) -
         links = [guarded.link(name) for name in ("gateway", "worker-1", "device-1")]
         assert await chats_heard(*links) == CHATS
         assert await reply_through(guarded) == "ab"
+
+
+@pytest.mark.parametrize("wrong", [("-P", "guessed"), ("-p", "1")], ids=["password", "port"])
+async def test_what_the_plugin_was_not_told_is_said(tmp_path: Path, wrong: tuple[str, str]) -> None:
+    async with dynamic_security(tmp_path) as guarded:
+        code, said = await run_script("dynamic_security.sh", tmp_path, *options(guarded.address), *wrong)
+    assert code == 2
+    assert "nothing was brought over" in said

@@ -41,7 +41,7 @@ class Authority:
         """The shipped settings, with certificates in place of passwords; clients: who signed theirs."""
         (self.folder / "acl").write_text((SCRIPTS / "acl").read_text())
         (self.folder / "passwd").touch()
-        return Mosquitto(self._files(clients or self) + BY_CERTIFICATE + shipped_settings(self.folder))
+        return Mosquitto(shipped_settings(self.folder) + self._files(clients or self) + BY_CERTIFICATE)
 
     def lax_broker(self) -> Mosquitto:
         """It asks nobody for a certificate."""
@@ -227,3 +227,10 @@ async def test_gateway_and_worker_come_in_by_their_settings(tmp_path: Path) -> N
         while not [worker["name"] for worker in (await gateway.http.get("/api/chatbot/workers")).json()]:
             pass  # it has no model server, so it is there and takes nothing
         assert await missing() == ["mode mqtt: no MQTT worker is ready"]
+
+
+async def test_everybody_may_look_for_certificates_and_nobody_else_reads_a_key(tmp_path: Path) -> None:
+    made = await authority(tmp_path / "new", "gateway")
+    assert made.folder.stat().st_mode & 0o055 == 0o055  # the broker is a user of its own
+    modes = {file.name: file.stat().st_mode & 0o077 for file in made.folder.iterdir()}
+    assert {name for name, mode in modes.items() if mode} == {"ca.crt", "server.crt", "gateway.crt"}

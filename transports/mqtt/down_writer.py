@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -116,7 +117,8 @@ class DownWriter:
         """Repeat the `accept`, if there was one."""
         if self._session:
             accept = encode(DeviceAccept(self._id, 0, self._session))
-            self._link.publish(self._topic, accept, envelope=envelope_for(self._id))
+            with suppress(GatewayError):  # a link that takes nothing more cannot be told, and it asks again
+                self._link.publish(self._topic, accept, envelope=envelope_for(self._id))
 
     async def all_written(self) -> bool:
         """Wait for the broker's answers; False if it may not have all of it."""

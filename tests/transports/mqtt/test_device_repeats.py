@@ -3,7 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from gateway.contract.errors import UpstreamFailed
+import pytest
+
+from gateway.contract.errors import Overloaded, UpstreamFailed
 from gateway.contract.events import Delta, Finished
 from gateway.contract.ingress import DeviceChat
 from gateway.contract.requests import ChatRequest
@@ -186,3 +188,21 @@ async def test_what_another_gateway_is_answering_is_left_to_it(tmp_path: Path) -
         await at.device.until("chunk")
         assert await chats_of(second_core(at.home))(DeviceChat("robot-1", "c1", "Hi")) is None
         script.go_on.set()
+
+
+async def test_a_chat_that_comes_again_before_a_full_link_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise Overloaded("too many messages wait for the MQTT broker")
+
+    script = Slow()
+    async with scene(tmp_path, script) as at:
+        at.device.chat("c1", "Hi")
+        await at.device.until("chunk")
+        with monkeypatch.context() as patch:
+            patch.setattr(at.link, "publish", full)
+            at.link.deliver("sluice/v1/devices/robot-1/up", b'{"type":"chat","id":"c1","text":"Hi"}', False)
+        script.go_on.set()
+        await at.device.until("end")
+    assert at.device.text() == "one two three"
