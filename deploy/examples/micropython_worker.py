@@ -5,6 +5,7 @@ Under plain Python: pip install paho-mqtt, and start it as it is (the folder umq
 """
 
 import json
+import re
 import time
 
 from umqtt.simple import MQTTClient, MQTTException
@@ -13,9 +14,14 @@ with open("sluice.json") as file:
     config = json.load(file)
 name, root, password = config["name"], config.get("root", "sluice/v1"), config.get("password")
 STATUS, INBOX = [f"{root}/workers/{name}/{last}".encode() for last in ("status", "inbox")]
+status = {"type": "status", "state": "ready", "stream": True, "accept_s": 5, "models": [name]}
+READY, LOST = json.dumps(status).encode(), b'{"type":"status","state":"lost"}'
+GATEWAYS = root + "/gateways/"
+ROLES = ("system", "user", "assistant", "tool")
 KEEPALIVE_S = 30
 requests = []  # the first one is being answered
-news = []  # reasons to say again that we are there
+taken, cancelled = [], []  # ids, the latest last: QoS 1 may bring a message twice, or a cancel first
+stands = []  # our status as this connection last heard it
 
 
 def answer(question):
@@ -25,20 +31,36 @@ def answer(question):
         yield " " + word
 
 
+def fits(request):
+    """Whether it is as the protocol says, and wants its answer below our own name."""
+    turns, kinds = request["messages"], [("id", str), ("stream", bool), ("params", dict), ("model", str)]
+    place = re.match("[-A-Za-z0-9_.]+/replies/", request["reply_to"][len(GATEWAYS) :])
+    return (
+        place
+        and request["reply_to"] == GATEWAYS + place.group(0) + name
+        and all(request.get(field) is None or isinstance(request[field], kind) for field, kind in kinds)
+        and turns
+        and all(turn["role"] in ROLES and isinstance(turn["content"], str) for turn in turns)
+        and request.get("v", 1) == 1
+        and min(request.get("deadline_s", 1), request.get("idle_s", 1)) > 0
+    )
+
+
 def hear(topic, payload):
     """Only note what came: to publish from here would be to wait for the broker inside of waiting for it."""
     try:
-        frame = json.loads(payload)
         if topic == STATUS:
-            news.extend(["an old connection's will"] if frame["state"] == "lost" else [])
-        elif frame["type"] == "cancel":
-            for request in requests:
-                request["cancelled"] = request.get("cancelled") or request["id"] == frame["id"]
-        elif frame["type"] == "request" and frame["id"] not in [request["id"] for request in requests]:
-            gateway, _, own = frame["reply_to"].partition("/replies/")
-            if gateway.startswith(root + "/gateways/") and own == name and len(requests) < 4:
-                requests.append(frame)
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+            stands[:] = [payload]
+            return
+        frame = json.loads(payload)
+        kind, id = frame["type"], frame["id"]
+        if kind == "cancel":
+            cancelled.append(id)
+        elif kind == "request" and stands and fits(frame) and id and id not in taken + cancelled:
+            requests.append(frame)
+            taken.append(id)
+        del taken[:-20], cancelled[:-20], requests[4:]
+    except (ValueError, LookupError, TypeError, RuntimeError, MemoryError):
         print("not understood:", payload[:80])
 
 
@@ -51,7 +73,7 @@ def reply(client, request):
     say("accept", seq=0)
     for piece in answer(request["messages"][-1]["content"]):
         client.check_msg()
-        if request.get("cancelled"):
+        if request["id"] in cancelled:
             say("error", code="cancelled", message="stopped as asked", retryable=False)
             return
         seq, length = seq + 1, length + len(piece)
@@ -63,18 +85,19 @@ def serve():
     port = config.get("port", 1883)
     client = MQTTClient(name, config["broker"], port, password and name, password, KEEPALIVE_S)
     client.set_callback(hear)
-    client.set_last_will(STATUS, b'{"type":"status","state":"lost"}', retain=True, qos=1)
+    client.set_last_will(STATUS, LOST, retain=True, qos=1)
     client.connect()
-    client.subscribe(INBOX, 1)
+    client.subscribe(INBOX, 1)  # what it brings before our status comes back is retained: yesterday's
     client.subscribe(STATUS, 1)
-    news.append("connected")
+    requests.clear()
+    stands.clear()
+    client.publish(STATUS, READY, retain=True, qos=1)
     heard_from = time.time()
     while True:
         client.check_msg()
-        if news:
-            news.clear()
-            status = {"type": "status", "state": "ready", "stream": True, "accept_s": 5, "models": [name]}
-            client.publish(STATUS, json.dumps(status).encode(), retain=True, qos=1)
+        if stands and stands[0] != READY:  # an old connection's will, or somebody erased it
+            stands[0] = READY
+            client.publish(STATUS, READY, retain=True, qos=1)
         elif requests:
             reply(client, requests[0])
             requests.pop(0)
@@ -88,7 +111,6 @@ def serve():
 while True:
     try:
         serve()
-    except (OSError, MQTTException) as error:
+    except (OSError, MQTTException, MemoryError) as error:
         print("no broker:", error)
-        requests.clear()
         time.sleep(2)

@@ -26,7 +26,7 @@ class Question:
     """What a user asks. session_id None starts a session, or goes on with the latest of `thread` (store.py).
 
     turns: the whole conversation, where the caller brings it along instead of the session's history.
-    pace: None shows a whole reply at once. allowance: None for the user's own.
+    pace: None shows a whole reply at once. allowance: None for the user's own. trace: a W3C `traceparent`.
     """
 
     user_id: str
@@ -40,6 +40,7 @@ class Question:
     idempotency: IdempotencyClaim | None = None
     thread: str | None = None
     turns: Sequence[Turn] | None = None
+    trace: str | None = None
     allowance: Allowance | None = None
 
 
@@ -143,6 +144,7 @@ class Conversations:
             model=question.model,
             deadline_s=self._limits.deadline_s,
             session=exchange.session_key,
+            trace=question.trace,
         )
         resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
         answer = Answer(

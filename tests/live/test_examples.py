@@ -98,6 +98,7 @@ async def test_rubbish_does_not_end_a_microcontroller(tmp_path: Path) -> None:
             b'{"type":"request"}',
             b'{"type":"request","id":1,"reply_to":2}',
             b'{"type":"request","id":"x","reply_to":"sluice/v1/workers/esp-1/status"}',
+            b'{"type":"request","id":"y","reply_to":"sluice/v1/gateways/g/replies/esp-1","messages":[]}',
             b'{"type":"cancel","id":"nobody"}',
         ):
             await link.publish("sluice/v1/workers/esp-1/inbox", payload)

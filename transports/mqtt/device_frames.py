@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.contract.errors import ProtocolViolation, Unprocessable
-from transports.mqtt.frames import LONGEST_MESSAGE, VERSION, Accept, Cancel, ErrorFrame, Frame, Id, encode
+from transports.mqtt.frames import (
+    LONGEST_MESSAGE,
+    VERSION,
+    Accept,
+    Cancel,
+    ErrorFrame,
+    Frame,
+    Id,
+    encode,
+    strict_decoder,
+)
 
 
 class Chat(Frame, tag="chat"):
@@ -30,9 +40,9 @@ class _AnyChat(Frame, tag="chat"):
     id: Id
 
 
-_chat_decoder = msgspec.json.Decoder(Chat)
-_any_chat_decoder = msgspec.json.Decoder(_AnyChat)
-_cancel_decoder = msgspec.json.Decoder(Cancel)
+_chat_decoder = strict_decoder(Chat)
+_any_chat_decoder = strict_decoder(_AnyChat)
+_cancel_decoder = strict_decoder(Cancel)
 # ValueError is bad UTF-8 and msgspec's own errors; RecursionError is JSON nested too deep.
 _UNREADABLE = (ValueError, RecursionError)
 

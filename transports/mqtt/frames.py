@@ -118,7 +118,7 @@ class ToolCallFrame(Frame, tag="tool_call"):
     call: Call
 
 
-class ProgressFrame(Frame, tag="progress"):
+class ProgressFrame(Frame, tag="progress", omit_defaults=True):
     id: Id
     seq: Count
     phase: Literal["queued", "prompt"]
@@ -180,10 +180,24 @@ ReplyFrame = Numbered | Whole | ErrorFrame
 InboxFrame = Request | Cancel
 
 _Decoded = TypeVar("_Decoded")
+
+
+class _NoFrame(Frame, tag="none"):
+    """Nobody's: msgspec insists on a `type` only where it has two to choose from."""
+
+    def __post_init__(self) -> None:
+        raise ValueError("a `type` that nobody sends")
+
+
+def strict_decoder(kind: type[_Decoded]) -> msgspec.json.Decoder[_Decoded]:
+    """Decodes this one kind of frame, and refuses an object without a `type`."""
+    return msgspec.json.Decoder(kind | _NoFrame)
+
+
 _encoder = msgspec.json.Encoder()
 _reply_decoder: msgspec.json.Decoder[ReplyFrame] = msgspec.json.Decoder(ReplyFrame)
 _inbox_decoder: msgspec.json.Decoder[InboxFrame] = msgspec.json.Decoder(InboxFrame)
-_status_decoder = msgspec.json.Decoder(Status)
+_status_decoder = strict_decoder(Status)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Decoded], payload: bytes) -> _Decoded:

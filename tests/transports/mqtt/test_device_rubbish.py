@@ -27,6 +27,7 @@ RUBBISH = {
     "bad UTF-8": b'{"type":"chat","id":"c1","text":"\xff\xfe"}',
     "deep JSON": b'{"type":"chat","id":' + b"[" * 100_000,
     "deep text": b'{"type":"chat","id":"c1","text":' + b"[" * 100_000,
+    "no type": b'{"id":"c1","text":"Hi","state":"ready"}',
     "another type": b'{"type":"request","id":"c1","text":"Hi"}',
     "no id": b'{"type":"chat","text":"Hi"}',
     "an id that is no text": b'{"type":"chat","id":7,"text":"Hi"}',

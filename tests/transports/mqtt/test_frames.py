@@ -54,6 +54,8 @@ def test_rubbish_is_a_protocol_violation_and_nothing_else(decode: Decode, payloa
         b'{"type":"chunk","id":"a","seq":true,"text":"x"}',
         b'{"type":"chunk","id":"' + b"a" * 200 + b'","seq":1,"text":"x"}',
         b'{"type":["chunk"]}',
+        b'{"type":"none"}',
+        b'{"state":"ready","id":"a","seq":1,"text":"x","reply_to":"r","messages":[]}',
         b'{"type":"status","state":"sleeping"}',
         b'{"type":"status","state":"ready","v":2}',
         b'{"type":"status","state":"ready","max":1e9}',
@@ -85,6 +87,13 @@ def test_hostile_payloads_are_refused(decode: Decode, payload: bytes) -> None:
 def test_a_chunk_survives_the_wire(text: str, seq: int) -> None:
     decoded = frames.decode_reply(frames.encode(frames.Chunk("a", seq, text)))
     assert decoded == frames.Chunk("a", seq, text)
+
+
+def test_progress_says_only_what_is_known() -> None:
+    queued = frames.encode(frames.ProgressFrame("a", 1, "queued", position=0))
+    prompt = frames.encode(frames.ProgressFrame("a", 1, "prompt", processed=0, total=2))
+    assert queued == b'{"type":"progress","id":"a","seq":1,"phase":"queued","position":0}'
+    assert prompt == b'{"type":"progress","id":"a","seq":1,"phase":"prompt","processed":0,"total":2}'
 
 
 def test_unknown_fields_are_ignored() -> None:

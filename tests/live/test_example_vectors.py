@@ -1,0 +1,77 @@
+"""The example workers, held to the protocol's vectors, as whoever copies them would hold theirs."""
+
+import asyncio
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
+from tests.protocol.run import ForeignWorker
+from tests.protocol.scene import play
+from tests.protocol.vectors import Vector, read_vectors
+
+pytestmark = [pytest.mark.live, requires_mosquitto()]
+
+EXAMPLES = Path(__file__).parents[2] / "deploy/examples"
+AT_ONCE = 6
+BEYOND_A_SHELL = {  # it remembers nothing, and looks at no field that it does not use
+    "OwnLost_IsContradicted",
+    "OwnStatusErased_IsSaidAgain",
+    "RepeatedRequest_IsServedOnce",
+    "RequestAfterItsCancel_IsNotServed",
+    "WrongTypes_AreDropped",
+}
+
+
+def vectors(*abilities: str) -> list[Vector]:
+    return [vector for vector in read_vectors("worker") if set(vector.needs) <= set(abilities)]
+
+
+async def failures(played: list[Vector], broker: Mosquitto, start: Callable[[str], str]) -> list[str]:
+    """What went wrong. start: the command for a worker of that name; each vector has its own."""
+    address = replace(broker.address, protocol="5")
+    turns = asyncio.Semaphore(AT_ONCE)
+    failed: list[str] = []
+
+    async def one(number: int, vector: Vector) -> None:
+        name = f"w-{number}"
+        async with turns:
+            try:
+                await play(vector, ForeignWorker(name, start(name), vector.needs), address, "sluice/v1")
+            except* Exception as failure:  # noqa: BLE001  # told together with the others
+                failed.append(f"{vector.name}: {failure.exceptions!r}")
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        for number, vector in enumerate(played):
+            tasks.create_task(one(number, vector))
+    return failed
+
+
+async def test_the_worker_for_microcontrollers_keeps_the_protocol(tmp_path: Path) -> None:
+    async with running_mosquitto() as broker:
+
+        def start(name: str) -> str:
+            folder = tmp_path / name
+            folder.mkdir()
+            settings = {"name": name, "broker": broker.address.host, "port": broker.address.port}
+            (folder / "sluice.json").write_text(json.dumps(settings))
+            program = shlex.join([sys.executable, str(EXAMPLES / "micropython_worker.py")])
+            return shlex.join(["sh", "-c", f"cd {shlex.quote(str(folder))} && exec {program}"])
+
+        assert await failures(vectors("stream"), broker, start) == []
+
+
+async def test_the_smallest_worker_keeps_what_it_can_of_the_protocol() -> None:
+    async with running_mosquitto() as broker:
+
+        def start(name: str) -> str:
+            settings = [f"WORKER_NAME={name}", f"MQTT_BROKER_PORT={broker.address.port}"]
+            return shlex.join(["env", *settings, "sh", str(EXAMPLES / "smallest_worker.sh")])
+
+        played = [vector for vector in vectors() if vector.name not in BEYOND_A_SHELL]
+        assert await failures(played, broker, start) == []
