@@ -124,6 +124,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         runs=runs,
         store=store,
         templates=store.templates,
+        usage=store.usage,
         modes=selector,
         pulse=pulse,
         tickets=tickets,
@@ -138,6 +139,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         max_content_chars=settings.max_content_chars,
         # A character is at most twelve bytes of JSON (a pair of \\u escapes).
         max_body_bytes=max(MIN_BODY_BYTES, 12 * settings.max_content_chars),
+        body_timeout_s=settings.body_timeout_s,
         version=version("sluice-gateway"),
         workers=lambda: _workers_of(transports),
     )

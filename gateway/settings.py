@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     journal_total_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
     sse_ping_s: Seconds = 15
     send_timeout_s: Seconds = 20
+    body_timeout_s: Seconds = 30
     drain_s: SecondsOrOff = 20
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 120
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20

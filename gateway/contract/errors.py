@@ -7,10 +7,12 @@
     │   ├── Forbidden            403
     │   ├── NotFound             404  unknown or somebody else's: no difference is shown
     │   ├── MethodNotAllowed     405
+    │   ├── TooSlow              408  a request that does not come to its end
     │   ├── Conflict             409
     │   ├── TooLarge             413
     │   ├── UnsupportedMedia     415
     │   ├── Unprocessable        422  well-formed, with fields that cannot be used
+    │   ├── HeadTooLarge         431
     │   ├── LimitExceeded        429  too many requests in a minute
     │   │   └── TooManyStreams   429  too many replies in the making
     │   └── ModelRefused         the model server's own 4xx: no other transport would answer better
@@ -36,7 +38,7 @@ Each class carries what HTTP, SSE, MQTT and the log need of it: `code` (a stable
 `retryable` (the same request may succeed later, unchanged).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 ErrorReason = Literal[
@@ -82,8 +84,20 @@ class NotFound(RequestRejected):
 
 
 class MethodNotAllowed(RequestRejected):
+    """`allowed` are the methods that are answered."""
+
     code = "method_not_allowed"
     status = 405
+
+    def __init__(self, message: str, allowed: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
+
+
+class TooSlow(RequestRejected):
+    code = "too_slow"
+    status = 408
+    retryable = True
 
 
 class Conflict(RequestRejected):
@@ -110,6 +124,11 @@ class Unprocessable(RequestRejected):
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.fields = dict(fields or {})
+
+
+class HeadTooLarge(RequestRejected):
+    code = "head_too_large"
+    status = 431
 
 
 class LimitExceeded(RequestRejected):

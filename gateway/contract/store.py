@@ -38,9 +38,10 @@ class StoredError:
 class StoredMessage:
     """One message; a user's has status `complete` and none of the reply's fields.
 
-    reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it. last_seq: the
-    number of the terminal event in the reply's journal, None while there is none and after a crash.
-    tool_call_seqs: the numbers of the events that told `tool_calls`, in their order.
+    reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it. response_ms:
+    from the question to the end of what was made. last_seq: the number of the terminal event in the reply's
+    journal, None while there is none and after a crash. tool_call_seqs: the numbers of the events that told
+    `tool_calls`, in their order.
     """
 
     id: int
@@ -53,6 +54,7 @@ class StoredMessage:
     reason: str | None = None
     usage: Usage | None = None
     ttft_ms: float | None = None
+    response_ms: float | None = None
     delivery: Delivery | None = None
     mode: str | None = None
     model: str | None = None
@@ -144,6 +146,7 @@ class FinalReply:
     model: str | None = None
     usage: Usage | None = None
     ttft_ms: float | None = None
+    response_ms: float | None = None
     tool_call_seqs: Sequence[int] = ()
     last_seq: int | None = None
     error: StoredError | None = None
@@ -184,7 +187,8 @@ class MessageStore(Protocol):
     async def rename_session(self, user_id: str, session_id: int, title: str) -> StoredSession: ...
 
     async def delete_session(self, user_id: str, session_id: int) -> None:
-        """With its messages and their idempotency keys; a reply that still grows in it is kept no more."""
+        """With its messages and their idempotency keys, but not what they used; a reply that still grows in
+        it is kept no more."""
         ...
 
     async def session_named(self, user_id: str, name: str) -> StoredSession:

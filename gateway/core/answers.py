@@ -205,6 +205,7 @@ class Answer:
             model=self._model,
             usage=reply.usage,
             ttft_ms=reply.ttft_ms,
+            response_ms=reply.elapsed_ms,
             error=None if outcome.error is None else StoredError(outcome.error.code, str(outcome.error)),
             over="streaming" if self._kept is None else "complete",
         )

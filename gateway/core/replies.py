@@ -73,6 +73,11 @@ class Reply:
         return None if self.first_at is None else round((self.first_at - self.asked_at) * 1000, 1)
 
     @property
+    def elapsed_ms(self) -> float:
+        """Since the question."""
+        return round((self._clock() - self.asked_at) * 1000, 1)
+
+    @property
     def tokens_per_s(self) -> float | None:
         """As the model server measured it, else as it looked from here; None if nobody counted tokens."""
         if self.usage is None or self.first_at is None:

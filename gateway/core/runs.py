@@ -180,6 +180,10 @@ class Runs:
         """The runs of a session that are in the making."""
         return [run for run in self._running.values() if run.exchange.session_id == session_id]
 
+    def count_sessions(self) -> int:
+        """In how many sessions a reply is in the making; a rehearsal is in none."""
+        return len({run.exchange.session_id for run in self._running.values()} - {0})
+
     @contextmanager
     def following(self, run: Run, after: int = 0) -> Iterator[Follower]:
         """Be one of its readers, and wait for what it says."""

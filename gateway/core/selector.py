@@ -68,8 +68,8 @@ class Selector:
     async def health(self) -> Health:
         """Whether the current mode can serve: in mode auto one of its transports, of which all are told."""
         if self.mode != AUTO:
-            return await self._health_of(self.mode)
-        found = await asyncio.gather(*map(self._health_of, self._breakers))
+            return await self.health_of(self.mode)
+        found = await asyncio.gather(*map(self.health_of, self._breakers))
         able = False
         told: list[str] = []
         for (name, breaker), health in zip(self._breakers.items(), found, strict=True):
@@ -125,8 +125,11 @@ class Selector:
         listing = self._listing.get(name)
         return () if listing is None else listing.models()
 
-    async def _health_of(self, name: str) -> Health:
-        transport = self._transports[name]
+    async def health_of(self, name: str) -> Health:
+        """Of one mode's transport, whichever is the current one."""
+        transport = self._transports.get(name)
+        if transport is None:
+            return Health(False, "not set up")
         if isinstance(transport, ReportsHealth):
             return await transport.health()
         return Health(True, "always there")

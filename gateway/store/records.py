@@ -12,7 +12,7 @@ from gateway.store.columns import storable
 FINAL_COLUMNS = (
     *("status", "reason", "content", "reasoning", "tool_calls", "delivery", "mode", "model"),
     *("prompt_tokens", "completion_tokens", "total_tokens", "tokens_per_s", "ttft_ms"),
-    *("error_code", "error_message", "tool_call_seqs", "last_seq"),
+    *("error_code", "error_message", "tool_call_seqs", "last_seq", "response_ms"),
 )
 
 
@@ -46,6 +46,7 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         reason=row.reason,
         usage=usage,
         ttft_ms=row.ttft_ms,
+        response_ms=row.response_ms,
         delivery=row.delivery,
         mode=row.mode,
         model=row.model,
@@ -79,6 +80,7 @@ def final_values(reply: FinalReply) -> dict[str, Any]:
         "error_message": error and error.message,
         "tool_call_seqs": list(reply.tool_call_seqs) or None,
         "last_seq": reply.last_seq,
+        "response_ms": reply.response_ms,
     }
 
 

@@ -1,6 +1,7 @@
 """How a reply goes on and ends: all changes that wait at once, in statements compiled once."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -8,11 +9,12 @@ from sqlalchemy import Connection, bindparam, select, update
 from gateway.contract.store import Checkpoint, FinalReply
 from gateway.store.records import FINAL_COLUMNS, final_values
 from gateway.store.tables import STREAMING, messages
+from gateway.store.usage import count_ended
 from gateway.store.writer import Write
 
 # Locked in the order of ids, so that two processes never wait for each other.
 _SELECT_STATUS = (
-    select(messages.c.id, messages.c.status)
+    select(messages.c.id, messages.c.status, messages.c.user_id)
     .where(messages.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(messages.c.id)
     .with_for_update()
@@ -46,13 +48,16 @@ def _checkpoint(connection: Connection, handed: Sequence[Sequence[Checkpoint]]) 
     return [None] * len(handed)
 
 
-def _finish(connection: Connection, replies: Sequence[FinalReply]) -> list[bool]:
+def _finish(connection: Connection, finished: Sequence[tuple[FinalReply, datetime]]) -> list[bool]:
     # Many updates in one call do not tell which of them found its row: lock the rows and look first.
-    ids = {reply.assistant_message_id for reply in replies}
-    status = {row.id: row.status for row in connection.execute(_SELECT_STATUS, {"ids": list(ids)})}
+    ids = {reply.assistant_message_id for reply, _ in finished}
+    begun = connection.execute(_SELECT_STATUS, {"ids": list(ids)}).all()
+    status: dict[int, str] = {id: status for id, status, _ in begun}
+    users: dict[int, str] = {id: user_id for id, _, user_id in begun}
     rows: list[dict[str, Any]] = []
     outcomes: list[bool] = []
-    for reply in replies:
+    ended: list[tuple[str, date, FinalReply]] = []
+    for reply, now in finished:
         message_id = reply.assistant_message_id
         before = status.get(message_id)
         allowed = before in ("streaming", reply.over)
@@ -62,8 +67,11 @@ def _finish(connection: Connection, replies: Sequence[FinalReply]) -> list[bool]
             row: dict[str, Any] = {"message_id": message_id, "before": before}
             row.update((f"new_{column}", value) for column, value in final_values(reply).items())
             rows.append(row)
+            if before == "streaming":  # else it is counted already, and only its text becomes shorter
+                ended.append((users[message_id], now.date(), reply))
     if rows:
         connection.execute(_FINISH, rows)
+        count_ended(connection, ended)
     return outcomes
 
 
@@ -74,5 +82,6 @@ def _sweep(connection: Connection, asked: Sequence[None]) -> list[int]:
 
 # After `begin`, and each reply's checkpoints before its end.
 CHECKPOINT = Write[Sequence[Checkpoint], None](_checkpoint, rank=2)
-FINISH = Write[FinalReply, bool](_finish, rank=3)
+# And now.
+FINISH = Write[tuple[FinalReply, datetime], bool](_finish, rank=3)
 SWEEP = Write[None, int](_sweep, rank=4)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from gateway.contract.errors import NotFound
 from gateway.contract.store import StoredSession
 from gateway.store.records import stored_session
-from gateway.store.tables import sessions
+from gateway.store.tables import messages, sessions
+from gateway.store.usage import count_deleted
 from gateway.store.writer import Write
 
 # The name of a bound value must differ from every column's.
@@ -21,6 +22,7 @@ _RENAME = (
     )
     .returning(*sessions.c)
 )
+_COUNT_MESSAGES = select(func.count()).where(messages.c.session_id == bindparam("session_id"))
 # The messages and their idempotency keys go with it: ON DELETE CASCADE.
 _DELETE = delete(sessions).where(_THIS)
 
@@ -43,12 +45,15 @@ def _rename_one(
 
 
 def _delete(connection: Connection, wanted: Sequence[tuple[str, int]]) -> list[NotFound | None]:
-    return [
-        None
-        if connection.execute(_DELETE, {"owner": user_id, "session_id": session_id}).rowcount
-        else NotFound("No such session.")
-        for user_id, session_id in wanted
-    ]
+    return [_delete_one(connection, *session) for session in wanted]
+
+
+def _delete_one(connection: Connection, user_id: str, session_id: int) -> NotFound | None:
+    held = connection.scalar(_COUNT_MESSAGES, {"session_id": session_id})
+    if not connection.execute(_DELETE, {"owner": user_id, "session_id": session_id}).rowcount:
+        return NotFound("No such session.")
+    count_deleted(connection, messages=held or 0, sessions=1)
+    return None
 
 
 # User id, session id, and the new title.

@@ -30,6 +30,7 @@ from gateway.store.records import stored_message, stored_session
 from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions
 from gateway.store.templates import SqlTemplates
+from gateway.store.usage import SqlUsage
 from gateway.store.writer import Writer
 
 READ_DEADLINE_S = 5.0
@@ -59,6 +60,7 @@ class SqlStore:
         self._exchanges = Exchanges(clock, draw_key)
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock)
+        self.usage = SqlUsage(self._reading, clock)
 
     @asynccontextmanager
     async def running(self, *, alone: bool = True) -> AsyncIterator[None]:
@@ -214,7 +216,7 @@ class SqlStore:
         await self._writer.do(replies.CHECKPOINT, checkpoints)
 
     async def finish(self, reply: FinalReply) -> bool:
-        return await self._writer.do(replies.FINISH, reply)
+        return await self._writer.do(replies.FINISH, (reply, self._clock()))
 
     def _prepare(self, connection: Connection) -> None:
         migrations.upgrade(connection)

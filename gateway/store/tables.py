@@ -4,7 +4,7 @@ Ids are never used twice. Large columns stand last, so that SQLite reads the oth
 migration added comes after them.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
@@ -99,6 +99,7 @@ class MessageRow(Kept, table=True):
         default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
     )
     last_seq: int | None = Field(default=None, sa_type=BigInteger)
+    response_ms: float | None = None
 
 
 class IdempotencyKeyRow(Kept, table=True):
@@ -116,7 +117,7 @@ class IdempotencyKeyRow(Kept, table=True):
 
 
 class SecretRow(Kept, table=True):
-    """What all processes on this database share. The one table without a user_id: it holds nobody's words."""
+    """What all processes on this database share; it holds nobody's words, and so has no user_id."""
 
     __tablename__ = "secrets"
 
@@ -175,6 +176,35 @@ class TemplateRow(Kept, table=True):
     sampling: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
+class TokenUsageRow(Kept, table=True):
+    """What a user's replies by a model (empty: nobody named it) used that ended on one day, in UTC.
+
+    It outlives the messages: deleting a session does not undo what it used.
+    """
+
+    __tablename__ = "token_usage"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    user_id: str = Field(sa_type=StorableText, primary_key=True)
+    day: date = Field(primary_key=True, index=True)
+    model: str = Field(sa_type=StorableText, primary_key=True)
+    replies: int = Field(sa_type=BigInteger)
+    tool_calls: int = Field(sa_type=BigInteger)
+    prompt_tokens: int = Field(sa_type=BigInteger)
+    completion_tokens: int = Field(sa_type=BigInteger)
+    total_tokens: int = Field(sa_type=BigInteger)
+
+
+class DeletedRow(Kept, table=True):
+    """How many rows of a table were deleted. Ids are never used twice, so the last one less this is how many
+    there are; whoever deletes messages or sessions adds it here."""
+
+    __tablename__ = "deleted"
+
+    name: str = Field(sa_type=StorableText, primary_key=True)
+    rows: int = Field(sa_type=BigInteger)
+
+
 metadata = Kept.metadata
 sessions = metadata.tables["sessions"]
 messages = metadata.tables["messages"]
@@ -183,3 +213,5 @@ secrets = metadata.tables["secrets"]
 devices = metadata.tables["devices"]
 api_keys = metadata.tables["api_keys"]
 templates = metadata.tables["templates"]
+token_usage = metadata.tables["token_usage"]
+deleted = metadata.tables["deleted"]

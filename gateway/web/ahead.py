@@ -33,6 +33,7 @@ class Ahead:
             **dict.fromkeys(
                 [("GET", f"{path}/", "") for path in STREAM_PATHS], lambda id: ResumeStream(gateway, id)
             ),
+            **dict.fromkeys([("DELETE", f"{path}/", "") for path in STREAM_PATHS], lambda _: rest),
             ("GET", SESSION_PATH, "/events"): lambda id: SessionEvents(gateway, id),
             ("POST", TEMPLATE_PATH, "/test"): lambda id: TemplateTest(gateway, id),
         }
@@ -46,22 +47,30 @@ class Ahead:
         return [*(("POST", path) for path in self._posts), *by_id]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._rest if scope["type"] != "http" else self._endpoint(scope)
-        if endpoint is None:
-            await refuse(scope, send, MethodNotAllowed("Only POST is answered here."))
+        try:
+            endpoint = self._rest if scope["type"] != "http" else self._endpoint(scope)
+        except MethodNotAllowed as error:
+            await refuse(scope, send, error)
         else:
             await endpoint(scope, receive, send)
 
-    def _endpoint(self, scope: Scope) -> App | None:
-        """Who answers; None where only another method is answered."""
+    def _endpoint(self, scope: Scope) -> App:
+        """Who answers; raises MethodNotAllowed where only other methods are answered."""
         path, method = scope["path"], scope["method"]
+        allowed: list[str] = []
         if path in self._posts:
-            return self._posts[path] if method == "POST" else None
-        if path.startswith(PREFIX):
+            if method == "POST":
+                return self._posts[path]
+            allowed.append("POST")
+        elif path.startswith(PREFIX):
             return self._openai
         for (answered, before, after), endpoint_for in self._by_id.items():
-            if method == answered and path.startswith(before) and path.endswith(after):
+            if path.startswith(before) and path.endswith(after):
                 id = path[len(before) : len(path) - len(after)]
                 if id and "/" not in id:
-                    return endpoint_for(id)
+                    if method == answered:
+                        return endpoint_for(id)
+                    allowed.append(answered)
+        if allowed:
+            raise MethodNotAllowed(f"Only {' or '.join(allowed)} is answered here.", allowed)
         return self._rest

@@ -10,18 +10,21 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from gateway.contract.errors import GatewayError
+from gateway.contract.errors import GatewayError, MethodNotAllowed
 from gateway.web.ahead import Ahead
 from gateway.web.asgi import App, Receive, Scope, Send
 from gateway.web.bodies import rejection
+from gateway.web.description.document import describe, methods_of
 from gateway.web.gateway import Gateway
 from gateway.web.guard import Door
 from gateway.web.health import health_router
-from gateway.web.openapi import describe, docs_router
+from gateway.web.metrics import metrics_router
+from gateway.web.pages import pages_router
 from gateway.web.problems import MEDIA_TYPE, problem, problem_headers
 from gateway.web.session_tickets import session_tickets_router
 from gateway.web.sessions import sessions_router, streams_router
 from gateway.web.templates import templates_router
+from gateway.web.usage import usage_router
 from gateway.web.workers import workers_router
 
 
@@ -33,22 +36,8 @@ def create_app(
     cors_origins: Sequence[str] = (),
 ) -> App:
     """The ASGI application. lifespan: entered before the first request, left after the last."""
-
-    api = FastAPI(title="Sluice", version=gateway.version, docs_url=None, redoc_url=None)
-    api.include_router(health_router(gateway))
-    api.include_router(sessions_router(gateway))
-    api.include_router(streams_router(gateway))
-    api.include_router(session_tickets_router(gateway))
-    api.include_router(templates_router(gateway))
-    api.include_router(workers_router(gateway))
-    api.include_router(docs_router(api))
-    api.openapi = describe(api)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-    api.add_exception_handler(GatewayError, _tell_gateway_error)
-    api.add_exception_handler(RequestValidationError, _tell_validation_error)
-    api.add_exception_handler(HTTPException, _tell_http_error)
-
     app: App = Door(
-        Ahead(gateway, api),
+        Ahead(gateway, api_of(gateway)),
         gateway.keys,
         gateway.rates,
         gateway.tickets,
@@ -73,6 +62,31 @@ def create_app(
             expose_headers=["Sluice-Stream-Id", "Sluice-Resume-Url", "Retry-After"],
         )
     return _Living(app, lifespan)
+
+
+def api_of(gateway: Gateway) -> FastAPI:
+    """Every endpoint that is no stream, and the description of all."""
+    api = FastAPI(
+        title="Sluice",
+        version=gateway.version,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    api.include_router(health_router(gateway))
+    api.include_router(metrics_router(gateway))
+    api.include_router(sessions_router(gateway))
+    api.include_router(streams_router(gateway))
+    api.include_router(session_tickets_router(gateway))
+    api.include_router(templates_router(gateway))
+    api.include_router(usage_router(gateway))
+    api.include_router(workers_router(gateway))
+    api.include_router(pages_router(gateway))
+    api.openapi = describe(api)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    api.add_exception_handler(GatewayError, _tell_gateway_error)
+    api.add_exception_handler(RequestValidationError, _tell_validation_error)
+    api.add_exception_handler(HTTPException, _tell_http_error)
+    return api
 
 
 class _Living:
@@ -115,8 +129,13 @@ async def _tell_validation_error(request: Request, error: Exception) -> JSONResp
     return await _tell_gateway_error(request, rejection(list(error.errors())))
 
 
-async def _tell_http_error(_: Request, error: Exception) -> JSONResponse:
+async def _tell_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # FastAPI names the methods of one of the path's routes only.
+        allowed = methods_of(request.app.openapi(), request.url.path) or ["GET"]
+        refusal = MethodNotAllowed(f"Only {' or '.join(allowed)} is answered here.", allowed)
+        return await _tell_gateway_error(request, refusal)
     code = HTTPStatus(error.status_code).name.lower()
     told = {
         "type": f"urn:sluice:problem:{code}",

@@ -1,9 +1,10 @@
 """The few ASGI words that endpoints below FastAPI need. Source: ASGI 3.0, HTTP connection scope."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from gateway.contract.errors import BadRequest, TooLarge
+from gateway.contract.errors import BadRequest, TooLarge, TooSlow
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -59,12 +60,17 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-async def read_body(receive: Receive, max_bytes: int) -> bytes:
-    """The whole request body; TooLarge as soon as it is, BadRequest if the client leaves in the middle."""
+async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes:
+    """The whole request body; TooLarge as soon as it is, TooSlow when nothing of it comes for `silence_s`,
+    BadRequest if the client leaves in the middle."""
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        try:
+            async with asyncio.timeout(silence_s):
+                message = await receive()
+        except TimeoutError:
+            raise TooSlow(f"Nothing more of the request came for {silence_s:g} s.") from None
         if message["type"] == "http.disconnect":
             raise BadRequest("The connection was closed before the request was whole.")
         chunk = message.get("body", b"")

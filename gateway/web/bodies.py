@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from gateway.contract.errors import BadRequest, Unprocessable
 from gateway.contract.requests import Sampling
@@ -21,8 +29,19 @@ def _says_something(text: str) -> str:
     return text
 
 
-Said = Annotated[str, AfterValidator(_says_something)]
+Said = Annotated[str, AfterValidator(_says_something), Field(json_schema_extra={"pattern": r"\S"})]
 """What somebody asks: more than white space."""
+
+
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+# 1.0 is the same number as 1, in JSON and for those who generate clients from a description.
+_WHOLE = BeforeValidator(_whole)
+RowId = Annotated[int, Field(ge=1, le=MAX_ID), _WHOLE]
+TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), _WHOLE]
 
 
 class SamplingBody(BaseModel):
@@ -33,9 +52,9 @@ class SamplingBody(BaseModel):
     model: Annotated[str | None, Field(max_length=256)] = None
     temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
-    max_tokens: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
+    max_tokens: TokenCount | None = None
     stop: str | list[str] | None = None
-    seed: Annotated[int | None, Field(ge=-(2**63), le=2**63 - 1)] = None
+    seed: Seed | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
@@ -68,11 +87,10 @@ class MessageBody(SamplingBody):
     """A message to answer. Unknown fields are ignored: frontends carry their own."""
 
     content: Annotated[Said, Field(description="1 to MAX_CONTENT_CHARS characters, not only white space.")]
-    session_id: Annotated[int | None, Field(ge=1, le=MAX_ID, description="None starts a new session.")] = None
+    session_id: Annotated[RowId | None, Field(description="None starts a new session.")] = None
     system_prompt: str | None = None
     template_id: Annotated[
-        int | None,
-        Field(ge=1, le=MAX_ID, description="A template to start from; the message's own fields win."),
+        RowId | None, Field(description="A template to start from; the message's own fields win.")
     ] = None
     resumable: Annotated[bool | None, Field(description="The reply goes on when its reader drops.")] = None
     mirror: Annotated[

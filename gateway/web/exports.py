@@ -1,14 +1,23 @@
 """A whole session as a download, a page at a time: a long one is never in memory as a whole."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 
 from gateway.contract.store import MessageStore, StoredMessage, StoredSession
 from gateway.dialects.frame import json_bytes
-from gateway.web.views import message_json, session_json
+from gateway.web.views import Message, Session, message_view, session_view
 
 PAGE = 200
 
 Pages = AsyncIterator[Sequence[StoredMessage]]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A session as JSON, the oldest message first."""
+
+    session: Session
+    messages: Sequence[Message]
 
 
 async def pages_of(store: MessageStore, user_id: str, session_id: int) -> Pages:
@@ -20,11 +29,11 @@ async def pages_of(store: MessageStore, user_id: str, session_id: int) -> Pages:
 
 
 async def as_json(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
-    """`{"session": {...}, "messages": [...]}`."""
-    yield b'{"session":' + json_bytes(session_json(session)) + b',"messages":['
+    """An Export."""
+    yield b'{"session":' + json_bytes(session_view(session)) + b',"messages":['
     separator = b""
     async for page in pages:
-        yield separator + b",".join(json_bytes(message_json(message)) for message in page)
+        yield separator + b",".join(json_bytes(message_view(message)) for message in page)
         separator = b","
     yield b"]}\n"
 

@@ -1,6 +1,7 @@
 """What a POST asks and in which dialect it is answered: one form per kind of request."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from gateway.web.formats import dialect_chosen
 from gateway.web.gateway import Gateway
 
 MAX_KEY_CHARS = 255
+_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ async def accept(gateway: Gateway, form: Form, scope: Scope, receive: Receive) -
     Raises RequestRejected.
     """
     chosen = dialect_chosen(scope)
-    body = await read_body(receive, gateway.max_body_bytes)
+    body = await read_body(receive, gateway.max_body_bytes, gateway.body_timeout_s)
     caller = caller_of(scope)
     asked = await form(gateway, Post(scope, body, caller.user_id))
     dialect = chosen or asked.dialect
@@ -59,9 +61,16 @@ async def accept(gateway: Gateway, form: Form, scope: Scope, receive: Receive) -
         pace=gateway.word_pace if dialect.paced_by == "word" else gateway.pace,
         idempotency=claim,
         allowance=caller.allowance,
+        trace=trace_of(scope),
         resumable=asked.question.resumable or claim is not None or header(scope, b"sluice-resumable") == "1",
     )
     return replace(asked, question=question, dialect=dialect)
+
+
+def trace_of(scope: Scope) -> str | None:
+    """The request's `traceparent`, None if it is none. Source: W3C Trace Context, 3.2."""
+    trace = header(scope, b"traceparent")
+    return trace if trace is not None and _TRACEPARENT.fullmatch(trace) else None
 
 
 def claim_of(scope: Scope, body: bytes) -> IdempotencyClaim | None:

@@ -8,6 +8,7 @@ from gateway.contract.journal import Journal
 from gateway.contract.store import MessageStore
 from gateway.contract.templates import TemplateStore
 from gateway.contract.transport import Health, WorkerInfo
+from gateway.contract.usage import UsageStore
 from gateway.core.allowances import RequestRates, StreamPlaces
 from gateway.core.conversations import Conversations
 from gateway.core.keys import KeyRing
@@ -30,16 +31,19 @@ class Modes(Protocol):
 
     async def health(self) -> Health: ...
 
+    async def health_of(self, name: str) -> Health: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """pace, word_pace: of whole replies, by their dialect. max_body_bytes: of any request. workers: all that
-    all transports know."""
+    """pace, word_pace: of whole replies, by their dialect. max_body_bytes: of any request. body_timeout_s:
+    how long nothing of it may come. workers: all that all transports know."""
 
     conversations: Conversations
     runs: Runs
     store: MessageStore
     templates: TemplateStore
+    usage: UsageStore
     modes: Modes
     pulse: Pulse
     tickets: Tickets
@@ -53,5 +57,6 @@ class Gateway:
     word_pace: Pace
     max_content_chars: int
     max_body_bytes: int
+    body_timeout_s: float
     version: str
     workers: Callable[[], Sequence[WorkerInfo]] = list

@@ -13,6 +13,8 @@ from gateway.web.open_mode import check_local
 from gateway.web.paths import is_public, is_stop, permissions_for, ticket_subject
 from gateway.web.refusals import refuse
 
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
 
 class Door:
     """In open mode everybody on this machine is the local user; in keyed mode each is who their key says.
@@ -58,8 +60,8 @@ class Door:
             caller = scope[CALLER] = self._caller(scope)
             if caller.allowance is not None and not is_stop(scope):
                 await self._rates.spend(caller.allowance.requests)
-        if scope["method"] == "POST" and not _is_json_or_empty(scope):
-            raise UnsupportedMedia("A POST needs the header Content-Type: application/json.")
+        if scope["method"] in _WITH_BODY and not _is_json_or_empty(scope):
+            raise UnsupportedMedia("A body needs the header Content-Type: application/json.")
 
     def _caller(self, scope: Scope) -> Caller:
         subject = ticket_subject(scope)

@@ -1,23 +1,13 @@
-"""Whether the process lives, whether it can serve, and a plain page that says so to people."""
+"""Whether the process lives, and whether it can serve."""
 
-import asyncio
-import time
-from html import escape
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from gateway.contract.errors import StorageFailed
 from gateway.web.gateway import Gateway
-
-_PAGE = (Path(__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-PAGE_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
 
 
 async def readiness(gateway: Gateway) -> tuple[list[str], str]:
@@ -35,16 +25,39 @@ async def readiness(gateway: Gateway) -> tuple[list[str], str]:
     return problems, health.detail
 
 
+@dataclass(frozen=True, slots=True)
+class Alive:
+    status: Literal["ok"]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """detail: how the current mode can serve."""
+
+    status: Literal["ready"]
+    mode: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """missing: a sentence for each thing."""
+
+    status: Literal["unavailable"]
+    mode: str
+    missing: list[str]
+
+
 def health_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["health"])
-    started_at = time.monotonic()
 
     @router.get("/health")
-    async def health() -> dict[str, str]:
+    async def health() -> Alive:
         """200 while the process lives."""
-        return {"status": "ok", "version": gateway.version}
+        return Alive("ok", gateway.version)
 
-    @router.get("/ready")
+    @router.get("/ready", response_model=Ready, responses={503: {"model": Unavailable}})
     async def ready() -> JSONResponse:
         """200 when the database answers and the current mode can serve; else 503 with what is missing."""
         problems, detail = await readiness(gateway)
@@ -55,35 +68,5 @@ def health_router(gateway: Gateway) -> APIRouter:
                 headers={"retry-after": "2"},
             )
         return JSONResponse({"status": "ready", "mode": gateway.modes.mode, "detail": detail})
-
-    @router.get("/api/metrics")
-    async def metrics() -> dict[str, Any]:
-        """What the gateway holds right now, for a panel that polls."""
-        return {
-            "gateway": {
-                "status": "up",
-                "uptime": round(time.monotonic() - started_at, 1),
-                "runs": len(gateway.runs),
-                "streams": len(gateway.pulse),
-                "listeners": len(gateway.news),
-                "journalBytes": gateway.journal.bytes,
-                "tasks": len(asyncio.all_tasks()),
-            },
-            "mode": gateway.modes.mode,
-            "breakers": gateway.modes.breakers(),
-        }
-
-    @router.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        problems, _ = await readiness(gateway)
-        state = "ready" if not problems else "; ".join(problems)
-        models = ", ".join(gateway.modes.models()) or "not known yet"
-        html = (
-            _PAGE.replace("{{mode}}", escape(gateway.modes.mode))
-            .replace("{{state}}", escape(state))
-            .replace("{{models}}", escape(models))
-            .replace("{{version}}", escape(gateway.version))
-        )
-        return HTMLResponse(html, headers=PAGE_HEADERS)
 
     return router

@@ -1,7 +1,6 @@
 """Messages: ask and read the reply as a stream, ask and wait for the whole of it, stop it."""
 
 from dataclasses import replace
-from typing import Any
 
 from gateway.contract.errors import GatewayError, NotFound, error_of
 from gateway.core.conversations import Question
@@ -12,7 +11,7 @@ from gateway.web.problems import send_json, send_problem
 from gateway.web.refusals import refuse
 from gateway.web.streams import follow
 from gateway.web.unified_form import unified_form
-from gateway.web.views import message_json
+from gateway.web.views import Message, StreamState, message_view
 from gateway.web.whole_replies import until_ended
 
 
@@ -61,8 +60,8 @@ class WholeMessage:
             if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
                 return  # The client is gone: nobody would hear the answer.
             reply = await gateway.store.reply(user_id, stream_id)
-            question_json = await self._question(stream_id, user_id)
-            told = {"user_message": question_json, "assistant_message": message_json(reply)}
+            asked_message = await self._question(stream_id, user_id)
+            told = {"user_message": asked_message, "assistant_message": message_view(reply)}
         except GatewayError as error:
             await send_problem(send, error)
             return
@@ -71,12 +70,12 @@ class WholeMessage:
         else:
             await send_json(send, 200, told)
 
-    async def _question(self, stream_id: str, user_id: str) -> dict[str, Any]:
+    async def _question(self, stream_id: str, user_id: str) -> Message:
         store = self._gateway.store
         exchange = await store.exchange(user_id, stream_id)
         before = exchange.user_message_id - 1
         (question,) = await store.messages(user_id, exchange.session_id, after=before, limit=1)
-        return message_json(question)
+        return message_view(question)
 
 
 async def ask(gateway: Gateway, question: Question, mirror: str | None) -> str:
@@ -92,11 +91,11 @@ async def ask(gateway: Gateway, question: Question, mirror: str | None) -> str:
     return stream_id
 
 
-async def stop(gateway: Gateway, stream_id: str, user_id: str) -> dict[str, Any]:
+async def stop(gateway: Gateway, stream_id: str, user_id: str) -> StreamState:
     """End a reply, or tell how it ended; NotFound if there never was one."""
     try:
         outcome = await gateway.runs.stop(stream_id, user_id)
     except NotFound:
         reply = await gateway.store.reply(user_id, stream_id)
-        return {"stream_id": stream_id, "status": reply.status, "reason": reply.reason}
-    return {"stream_id": stream_id, "status": outcome.status, "reason": outcome.reason}
+        return StreamState(stream_id, reply.status, reply.reason)
+    return StreamState(stream_id, outcome.status, outcome.reason)

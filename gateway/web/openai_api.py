@@ -12,6 +12,7 @@ from gateway.web.problems import send_json
 
 PREFIX = "/v1/"
 _MODELS = "/v1/models"
+_COMPLETIONS = "/v1/chat/completions"
 
 
 class OpenAIApi:
@@ -23,14 +24,14 @@ class OpenAIApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         is_model = path == _MODELS or path.startswith(f"{_MODELS}/")
-        if path == "/v1/chat/completions" and method == "POST":
-            await self._completions(scope, receive, send)
-        elif is_model and method == "GET":
-            await self._tell_models(send, path.removeprefix(_MODELS).removeprefix("/"))
-        elif is_model or path == "/v1/chat/completions":
-            await send_openai_error(send, MethodNotAllowed(f"{method} is not answered here."))
-        else:
+        if not is_model and path != _COMPLETIONS:
             await send_openai_error(send, NotFound(f"There is no {path} here."))
+        elif method != (answered := "GET" if is_model else "POST"):
+            await send_openai_error(send, MethodNotAllowed(f"Only {answered} is answered here.", [answered]))
+        elif is_model:
+            await self._tell_models(send, path.removeprefix(_MODELS).removeprefix("/"))
+        else:
+            await self._completions(scope, receive, send)
 
     async def _tell_models(self, send: Send, name: str) -> None:
         """All models, or the one of that name, which may contain slashes."""

@@ -1,5 +1,7 @@
 """Errors as OpenAI's API tells them, so that its official clients raise what their users expect."""
 
+from typing import Any
+
 from gateway.contract.errors import (
     GatewayError,
     LimitExceeded,
@@ -21,10 +23,13 @@ class ModelNotFound(NotFound):
 
 
 async def send_openai_error(send: Send, error: GatewayError) -> None:
-    """Answer a request that has no answer yet with this error.
+    """Answer a request that has no answer yet with this error."""
+    status, told = openai_error(error)
+    await send_json(send, status, told, problem_headers(error))
 
-    What does not fit in a request is 400 here and names its first field as `param`.
-    """
+
+def openai_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
+    """Status and body. What does not fit in a request is 400 here and names its first field as `param`."""
     status, kind, code, param = error.status, INVALID, error.code, None
     match error:
         case Unprocessable():
@@ -41,5 +46,4 @@ async def send_openai_error(send: Send, error: GatewayError) -> None:
             pass
         case _:
             kind = "server_error"
-    told = error_object(str(error), kind, code, param)
-    await send_json(send, status, told, problem_headers(error))
+    return status, error_object(str(error), kind, code, param)

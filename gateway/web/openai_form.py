@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from gateway.contract.errors import NotFound, Unprocessable
 from gateway.contract.requests import Sampling, Turn
 from gateway.core.conversations import Question
 from gateway.dialects.openai import DEFAULT_MODEL, OpenAI
 from gateway.web.asgi import header
-from gateway.web.bodies import MAX_ID, MAX_OPTIONS_BYTES, check_length, parse
+from gateway.web.bodies import MAX_ID, MAX_OPTIONS_BYTES, Seed, TokenCount, check_length, parse
 from gateway.web.forms import Asked, Post
 from gateway.web.gateway import Gateway
 
@@ -20,20 +21,36 @@ _REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_opt
 model server's."""
 
 
+_PARTS = ("text", "refusal")
+_CONTENT_UNLESS_ASSISTANT: JsonDict = {
+    "if": {"properties": {"role": {"const": "assistant"}}},
+    "else": {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
+}
+
+
+def _only(value: object) -> dict[str, Any]:
+    """The one value that is supported, as the description tells it."""
+    return {"anyOf": [{"const": value}, {"type": "null"}]}
+
+
 class MessagePart(BaseModel):
     """type: only `text` is understood, and `refusal` where an assistant's is given back."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    type: str
+    type: Annotated[str, Field(json_schema_extra={"enum": list(_PARTS)})]
     text: str | None = None
     refusal: str | None = None
+
+
+def _refused_properties(schema: dict[str, Any]) -> None:
+    schema["properties"].update({name: {"type": "null"} for name in _REFUSED})
 
 
 class ChatMessage(BaseModel):
     """One turn. Its other fields (`id`, `timestamp`, ...) are ignored."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_CONTENT_UNLESS_ASSISTANT)
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[MessagePart] | None = None
@@ -51,24 +68,24 @@ class StreamOptions(BaseModel):
 class CompletionBody(BaseModel):
     """Fields that are not listed go to the model server as they are, as `extra_body` expects."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, json_schema_extra=_refused_properties)
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     model: Annotated[str | None, Field(max_length=256)] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: int | None = None
+    n: Annotated[TokenCount | None, Field(json_schema_extra=_only(1))] = None
     temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
-    max_tokens: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
-    max_completion_tokens: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
+    max_tokens: TokenCount | None = None
+    max_completion_tokens: TokenCount | None = None
     stop: str | list[str] | None = None
-    seed: Annotated[int | None, Field(ge=-(2**63), le=2**63 - 1)] = None
+    seed: Seed | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
-    modalities: list[str] | None = None
-    logprobs: bool | None = None
+    modalities: Annotated[list[str] | None, Field(json_schema_extra=_only(["text"]))] = None
+    logprobs: Annotated[bool | None, Field(json_schema_extra=_only(False))] = None
 
     @model_validator(mode="after")
     def _is_supported(self) -> "CompletionBody":
@@ -149,7 +166,7 @@ def _text(at: int, content: str | Sequence[MessagePart] | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     for number, part in enumerate(content):
-        if part.type not in ("text", "refusal"):
+        if part.type not in _PARTS:
             raise _unsupported(f"messages.{at}.content.{number}.type", f"{part.type!r} is not supported here")
     return "".join(part.text or part.refusal or "" for part in content)
 

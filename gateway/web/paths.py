@@ -12,6 +12,7 @@ _CHAT: frozenset[Permission] = frozenset({"chat"})
 _PERMISSIONS: dict[str, frozenset[Permission]] = {
     "/api/metrics": frozenset({"metrics", "admin"}),
     "/metrics": frozenset({"metrics", "admin"}),
+    "/api/chatbot/usage": frozenset({"chat", "admin"}),
 }
 _ADMIN: frozenset[Permission] = frozenset({"admin"})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from gateway.contract.errors import GatewayError, Unauthorized, Unprocessable
+from gateway.contract.errors import GatewayError, MethodNotAllowed, TooSlow, Unauthorized, Unprocessable
 from gateway.dialects.frame import json_bytes
 from gateway.web.asgi import Send
 
@@ -36,12 +36,26 @@ def problem_headers(error: GatewayError) -> dict[str, str]:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = ", ".join(error.allowed)
+    if isinstance(error, TooSlow):
+        headers["connection"] = "close"  # else the rest of the request would be waited for
     return headers
 
 
 async def send_problem(send: Send, error: GatewayError, /, **more: Any) -> None:
     """Answer a request that has no answer yet with this error."""
     await send_json(send, error.status, problem(error, **more), problem_headers(error), MEDIA_TYPE)
+
+
+def raw_problem(error: GatewayError) -> bytes:
+    """The whole HTTP/1.1 answer, to be written where no request has come to its endpoint."""
+    body = json_bytes(problem(error))
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 async def send_json(

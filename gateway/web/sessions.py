@@ -1,6 +1,6 @@
 """Sessions and their messages, under /api/chatbot."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -8,10 +8,12 @@ from fastapi.responses import StreamingResponse
 from gateway.web.asgi import read_body
 from gateway.web.bodies import MAX_ID, RenameBody, SessionBody, parse
 from gateway.web.callers import caller_of
-from gateway.web.exports import as_json, as_markdown, pages_of
+from gateway.web.description.schemas import body_of
+from gateway.web.exports import Export, as_json, as_markdown, pages_of
 from gateway.web.gateway import Gateway
 from gateway.web.messages import stop
-from gateway.web.views import message_json, session_json
+from gateway.web.paths import STREAM_PATHS
+from gateway.web.views import Message, Session, StreamState, message_view, session_view
 
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 
@@ -22,15 +24,13 @@ def sessions_router(gateway: Gateway) -> APIRouter:
     @router.post(
         "/sessions",
         status_code=201,
-        openapi_extra={
-            "requestBody": {"content": {"application/json": {"schema": SessionBody.model_json_schema()}}}
-        },
+        openapi_extra=body_of(SessionBody, required=False),
     )
-    async def create_session(request: Request) -> dict[str, Any]:
+    async def create_session(request: Request) -> Session:
         """Start an empty session; its title is made from the first message when none is given."""
-        raw = await read_body(request.receive, gateway.max_body_bytes)
+        raw = await read_body(request.receive, gateway.max_body_bytes, gateway.body_timeout_s)
         body = parse(raw, SessionBody) if raw else SessionBody()
-        return session_json(
+        return session_view(
             await gateway.store.create_session(caller_of(request.scope).user_id, body.title or "")
         )
 
@@ -42,28 +42,28 @@ def sessions_router(gateway: Gateway) -> APIRouter:
             int | None, Query(ge=1, le=MAX_ID, description="Only what stands after it.")
         ] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Session]:
         """The latest first."""
         sessions = await gateway.store.sessions(
             caller_of(request.scope).user_id, query=q, before=before, limit=limit
         )
-        return [session_json(session) for session in sessions]
+        return [session_view(session) for session in sessions]
 
     @router.get("/sessions/{session_id}")
-    async def get_session(request: Request, session_id: Id) -> dict[str, Any]:
-        return session_json(await gateway.store.session(caller_of(request.scope).user_id, session_id))
+    async def get_session(request: Request, session_id: Id) -> Session:
+        return session_view(await gateway.store.session(caller_of(request.scope).user_id, session_id))
 
     @router.patch(
         "/sessions/{session_id}",
-        openapi_extra={
-            "requestBody": {"content": {"application/json": {"schema": RenameBody.model_json_schema()}}}
-        },
+        openapi_extra=body_of(RenameBody),
     )
-    async def rename_session(request: Request, session_id: Id) -> dict[str, Any]:
+    async def rename_session(request: Request, session_id: Id) -> Session:
         """Give it another title."""
-        body = parse(await read_body(request.receive, gateway.max_body_bytes), RenameBody)
+        body = parse(
+            await read_body(request.receive, gateway.max_body_bytes, gateway.body_timeout_s), RenameBody
+        )
         user_id = caller_of(request.scope).user_id
-        return session_json(await gateway.store.rename_session(user_id, session_id, body.title))
+        return session_view(await gateway.store.rename_session(user_id, session_id, body.title))
 
     @router.delete("/sessions/{session_id}", status_code=204)
     async def delete_session(request: Request, session_id: Id) -> Response:
@@ -75,7 +75,13 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         await gateway.store.delete_session(user_id, session_id)
         return Response(status_code=204)
 
-    @router.get("/sessions/{session_id}/export")
+    @router.get(
+        "/sessions/{session_id}/export",
+        response_class=StreamingResponse,
+        responses={
+            200: {"model": Export, "content": {"text/markdown": {"schema": {"type": "string"}}}},
+        },
+    )
     async def export_session(
         request: Request,
         session_id: Id,
@@ -88,7 +94,10 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         return StreamingResponse(
             export(session, pages_of(gateway.store, user_id, session_id)),
             media_type="application/json" if format == "json" else "text/markdown; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="session-{session_id}.{format}"'},
+            headers={
+                "Content-Disposition": f'attachment; filename="session-{session_id}.{format}"',
+                "X-Content-Type-Options": "nosniff",
+            },
         )
 
     @router.get("/sessions/{session_id}/messages")
@@ -97,12 +106,12 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         session_id: Id,
         after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    ) -> list[dict[str, Any]]:
+    ) -> list[Message]:
         """The oldest first."""
         messages = await gateway.store.messages(
             caller_of(request.scope).user_id, session_id, after=after, limit=limit
         )
-        return [message_json(message) for message in messages]
+        return [message_view(message) for message in messages]
 
     return router
 
@@ -111,12 +120,12 @@ def streams_router(gateway: Gateway) -> APIRouter:
     """What can be done with a stream that runs, under both of its addresses."""
     router = APIRouter(tags=["streams"])
 
-    async def stop_stream(request: Request, stream_id: str) -> dict[str, Any]:
+    async def stop_stream(request: Request, stream_id: str) -> StreamState:
         """Stop the reply; what it said so far is kept. Again: the same answer."""
         return await stop(gateway, stream_id, caller_of(request.scope).user_id)
 
-    for prefix in ("", "/api/chatbot"):
-        path = f"{prefix}/messages/stream/{{stream_id}}"
-        router.add_api_route(f"{path}/stop", stop_stream, methods=["POST"])
-        router.add_api_route(path, stop_stream, methods=["DELETE"])
+    for path, name in zip(STREAM_PATHS, ("stream", "chatbot_stream"), strict=True):
+        one = f"{path}/{{stream_id}}"
+        router.add_api_route(f"{one}/stop", stop_stream, methods=["POST"], operation_id=f"stop_{name}")
+        router.add_api_route(one, stop_stream, methods=["DELETE"], operation_id=f"delete_{name}")
     return router

@@ -1,23 +1,24 @@
 """Templates, under /api/chatbot: kept, changed, and tried out without keeping what comes of it."""
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
 from gateway.contract.errors import GatewayError
-from gateway.contract.templates import StoredTemplate, Template
+from gateway.contract.templates import Template
 from gateway.dialects.registry import LAM
+from gateway.web import views
 from gateway.web.asgi import Receive, Scope, Send, read_body
 from gateway.web.bodies import MAX_ID, MessageBody, TemplateBody, check_length, parse
 from gateway.web.callers import caller_of
+from gateway.web.description.schemas import body_of
 from gateway.web.forms import Asked, Post, accept
 from gateway.web.gateway import Gateway
 from gateway.web.refusals import refuse
 from gateway.web.streams import follow
 from gateway.web.unified_form import question_of
 
-_BODY = {"requestBody": {"content": {"application/json": {"schema": TemplateBody.model_json_schema()}}}}
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
@@ -25,32 +26,35 @@ def templates_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(prefix="/api/chatbot", tags=["templates"])
 
     async def template_in(request: Request) -> Template:
-        body = parse(await read_body(request.receive, gateway.max_body_bytes), TemplateBody)
+        body = parse(
+            await read_body(request.receive, gateway.max_body_bytes, gateway.body_timeout_s), TemplateBody
+        )
         check_length(body.system_prompt or "", gateway.max_content_chars, "system_prompt")
         return Template(body.name, body.system_prompt, body.model, body.sampling())
 
-    @router.post("/templates", status_code=201, openapi_extra=_BODY)
-    async def create_template(request: Request) -> dict[str, Any]:
+    @router.post("/templates", status_code=201, openapi_extra=body_of(TemplateBody))
+    async def create_template(request: Request) -> views.Template:
         user_id = caller_of(request.scope).user_id
-        return template_json(await gateway.templates.create(user_id, await template_in(request)))
+        return views.template_view(await gateway.templates.create(user_id, await template_in(request)))
 
     @router.get("/templates")
-    async def list_templates(request: Request) -> list[dict[str, Any]]:
+    async def list_templates(request: Request) -> list[views.Template]:
         """The oldest first."""
         return [
-            template_json(stored) for stored in await gateway.templates.all(caller_of(request.scope).user_id)
+            views.template_view(stored)
+            for stored in await gateway.templates.all(caller_of(request.scope).user_id)
         ]
 
     @router.get("/templates/{template_id}")
-    async def get_template(request: Request, template_id: Id) -> dict[str, Any]:
-        return template_json(await gateway.templates.one(caller_of(request.scope).user_id, template_id))
+    async def get_template(request: Request, template_id: Id) -> views.Template:
+        return views.template_view(await gateway.templates.one(caller_of(request.scope).user_id, template_id))
 
-    @router.put("/templates/{template_id}", openapi_extra=_BODY)
-    async def replace_template(request: Request, template_id: Id) -> dict[str, Any]:
+    @router.put("/templates/{template_id}", openapi_extra=body_of(TemplateBody))
+    async def replace_template(request: Request, template_id: Id) -> views.Template:
         """The whole of it: what is absent is left open from now on."""
         user_id = caller_of(request.scope).user_id
         template = await template_in(request)
-        return template_json(await gateway.templates.replace(user_id, template_id, template))
+        return views.template_view(await gateway.templates.replace(user_id, template_id, template))
 
     @router.delete("/templates/{template_id}", status_code=204)
     async def delete_template(request: Request, template_id: Id) -> Response:
@@ -84,25 +88,3 @@ class TemplateTest:
         check_length(body.content, gateway.max_content_chars, "content")
         question = question_of(body, post.user_id, stored.template)
         return Asked(replace(question, session_id=None, resumable=False), LAM)
-
-
-def template_json(stored: StoredTemplate) -> dict[str, Any]:
-    """As it was given, with its id; settings that are left open are null."""
-    template = stored.template
-    return {
-        "id": stored.id,
-        "name": template.name,
-        "system_prompt": template.system_prompt,
-        "model": template.model,
-        "temperature": template.sampling.temperature,
-        "top_p": template.sampling.top_p,
-        "max_tokens": template.sampling.max_tokens,
-        "stop": template.sampling.stop,
-        "seed": template.sampling.seed,
-        "tools": template.sampling.tools,
-        "tool_choice": template.sampling.tool_choice,
-        "response_format": template.sampling.response_format,
-        "options": dict(template.sampling.options) or None,
-        "created_at": stored.created_at.isoformat(),
-        "updated_at": stored.updated_at.isoformat(),
-    }

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports.llama",
         "transports.mqtt",
     },
-    "gateway.connection": {"gateway.web"},
+    "gateway.connection": {"gateway.contract", "gateway.web"},
     "gateway.serve": {"gateway.connection", "gateway.assembly", "gateway.server", "gateway.settings"},
     "gateway.worker": {
         "gateway.broker_link",

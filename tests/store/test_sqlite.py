@@ -219,5 +219,6 @@ async def test_keys_that_are_too_old_are_gone_after_a_start(rig: SqliteRig) -> N
         assert connection.execute("SELECT count(*) FROM idempotency_keys").fetchone() == (0,)
 
 
-def test_every_table_but_the_secrets_says_whose_its_rows_are() -> None:
-    assert [name for name, table in metadata.tables.items() if "user_id" not in table.c] == ["secrets"]
+def test_every_table_but_what_is_nobodys_says_whose_its_rows_are() -> None:
+    nobodys = [name for name, table in metadata.tables.items() if "user_id" not in table.c]
+    assert nobodys == ["secrets", "deleted"]

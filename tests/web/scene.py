@@ -190,6 +190,7 @@ class Scene:
             journal=self.journal,
             store=self.store,
             templates=self.store.templates,
+            usage=self.store.usage,
             modes=modes,
             pulse=Pulse(ping_s=15, send_timeout_s=20),
             mirrors=Mirrors(self.runs, owners, None),
@@ -202,6 +203,7 @@ class Scene:
             word_pace=Pace("word"),
             max_content_chars=100,
             max_body_bytes=1000,
+            body_timeout_s=30,
             version="1",
         )
 

@@ -95,6 +95,26 @@ async def test_wrong_addresses_are_problems_too(gateway: Served, method: str, pa
     assert response.json()["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", STREAM, "POST"),
+        ("DELETE", "/api/chatbot/messages", "POST"),
+        ("GET", "/api/chat/stream", "POST"),
+        ("GET", "/api/v1/inference/stream", "POST"),
+        ("PUT", f"{STREAM}/abc", "GET, DELETE"),
+        ("POST", "/api/chatbot/sessions/1/events", "GET"),
+        ("GET", "/api/chatbot/templates/1/test", "POST"),
+        ("GET", "/v1/chat/completions", "POST"),
+        ("POST", "/v1/models", "GET"),
+        ("DELETE", "/v1/models/tiny", "GET"),
+    ],
+)
+async def test_a_405_says_what_is_allowed(gateway: Served, method: str, path: str, allowed: str) -> None:
+    response = await gateway.http.request(method, path)
+    assert (response.status_code, response.headers.get("allow")) == (405, allowed)
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"title": 5}', b'{"title": "' + b"x" * 200 + b'"}'])
 async def test_a_session_with_a_wrong_title_is_refused(gateway: Served, body: bytes) -> None:
     response = await gateway.http.post("/api/chatbot/sessions", content=body, headers=JSON)

@@ -43,3 +43,26 @@ async def test_a_client_that_never_takes_its_answer_is_not_waited_for(untaken_by
     connection.transport = socket
     connection.timeout_keep_alive_handler()
     assert socket.ended == [end]
+
+
+async def test_an_answer_in_the_making_outlives_what_its_client_sends_too_early() -> None:
+    answering = asyncio.Event()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        answering.set()
+        await asyncio.Event().wait()
+
+    state = ServerState()
+    connection = ClientConnection(uvicorn.Config(answer, log_config=None, lifespan="off"), state, {})
+    socket = Socket(0)
+    connection.connection_made(socket)
+    connection.data_received(b"GET / HTTP/1.1\r\n\r\n")
+    await answering.wait()
+    connection.data_received(b"\r\nGET /he")
+    assert connection._deadline is not None
+    connection._miss_deadline()
+    assert socket.ended == []
+    connection.connection_lost(None)
+    for task in state.tasks:
+        task.cancel()
+    await asyncio.wait(state.tasks)

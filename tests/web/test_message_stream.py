@@ -281,3 +281,12 @@ async def test_a_frame_is_never_cut_by_a_write(tmp_path: Path) -> None:
     assert all(b"\r" not in frame and b"\n" not in frame for frame in frames)
     told = [json.loads(frame[6:]) for frame in frames]
     assert "".join(event["content"] for event in told if event["type"] == "chunk") == text * 50
+
+
+async def test_a_traceparent_goes_on_to_whoever_answers_and_rubbish_does_not(tmp_path: Path) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        for said in (trace, "rubbish", trace.upper()):
+            await gateway.http.post(STREAM, json={"content": "Hi"}, headers={"traceparent": said})
+        traces = [request.trace for request in gateway.transport.seen_requests]
+    assert traces == [trace, None, None]

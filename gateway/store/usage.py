@@ -1,0 +1,160 @@
+"""What is counted as it happens, in the transaction in which it happens; and the UsageStore."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Insert, Row, Table, bindparam, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.contract.store import FinalReply
+from gateway.contract.usage import Figures, UsedTokens
+from gateway.store.columns import storable
+from gateway.store.tables import deleted, messages, token_usage
+
+LATEST = 100
+"""Replies over which means are taken."""
+
+_LOOKED_AT = 10 * LATEST
+"""Rows in which they are looked for: the whole table is not read where most replies fail."""
+
+_COUNTS = ("replies", "tool_calls", "prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _adding(table: Table, *counts: str) -> dict[str, Insert]:
+    """Insert a row, or add its counts to those of the row that is there; by the database's name."""
+
+    def statement(new: sqlite.Insert | postgresql.Insert) -> Insert:
+        sums = {count: table.c[count] + new.excluded[count] for count in counts}
+        return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
+
+    return {"sqlite": statement(sqlite.insert(table)), "postgresql": statement(postgresql.insert(table))}
+
+
+_ADD_USED = _adding(token_usage, *_COUNTS)
+_ADD_DELETED = _adding(deleted, "rows")
+
+
+def count_ended(connection: Connection, ended: Iterable[tuple[str, date, FinalReply]]) -> None:
+    """Add what these replies used, each with its user and the day."""
+    used: dict[tuple[str, date, str], list[int]] = {}
+    for user_id, day, reply in ended:
+        counts = used.setdefault((user_id, day, storable(reply.model or "")), [0] * len(_COUNTS))
+        counts[0] += 1
+        counts[1] += len(reply.tool_calls)
+        if (usage := reply.usage) is not None:
+            counts[2] += usage.prompt_tokens
+            counts[3] += usage.completion_tokens
+            counts[4] += usage.total_tokens
+    # In one order everywhere, so that two processes never wait for each other.
+    rows = [
+        {"user_id": user_id, "day": day, "model": model, **dict(zip(_COUNTS, counts, strict=True))}
+        for (user_id, day, model), counts in sorted(used.items())
+    ]
+    if rows:
+        connection.execute(_ADD_USED[connection.dialect.name], rows)
+
+
+def count_deleted(connection: Connection, **rows: int) -> None:
+    """Add how many rows were deleted, by the name of their table."""
+    added = [{"name": name, "rows": count} for name, count in sorted(rows.items())]
+    connection.execute(_ADD_DELETED[connection.dialect.name], added)
+
+
+_BETWEEN = (
+    select(token_usage)
+    .where(token_usage.c.day.between(bindparam("first"), bindparam("last")))
+    .order_by(token_usage.c.day, token_usage.c.user_id, token_usage.c.model)
+)
+_ONE_USERS = _BETWEEN.where(token_usage.c.user_id == bindparam("whose"))
+_TODAY = select(
+    func.coalesce(func.sum(token_usage.c.replies), 0), func.coalesce(func.sum(token_usage.c.tool_calls), 0)
+).where(token_usage.c.day == bindparam("today"))
+_latest = (
+    select(messages.c.response_ms, messages.c.ttft_ms, messages.c.tokens_per_s)
+    .where(
+        messages.c.id > select(func.max(messages.c.id)).scalar_subquery() - _LOOKED_AT,
+        messages.c.role == "assistant",
+        messages.c.status == "complete",
+    )
+    .order_by(messages.c.id.desc())
+    .limit(LATEST)
+    .subquery()
+)
+_MEANS = select(
+    func.coalesce(func.avg(_latest.c.response_ms), 0.0),
+    func.coalesce(func.avg(_latest.c.ttft_ms), 0.0),
+    func.coalesce(func.avg(_latest.c.tokens_per_s), 0.0),
+)
+_DELETED = select(deleted.c.name, deleted.c.rows)
+# The ids given out. PostgreSQL's are ahead by what was rolled back.
+_MADE = {
+    "sqlite": text("SELECT name, seq FROM sqlite_sequence WHERE name IN ('messages', 'sessions')"),
+    "postgresql": text(
+        "SELECT 'messages', CASE WHEN is_called THEN last_value ELSE 0 END FROM messages_id_seq "
+        "UNION ALL SELECT 'sessions', CASE WHEN is_called THEN last_value ELSE 0 END FROM sessions_id_seq"
+    ),
+}
+_SIZE = {
+    "sqlite": text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"),
+    "postgresql": text("SELECT pg_database_size(current_database())"),
+}
+
+
+class SqlUsage:
+    """reading: a connection to read with. clock: now, aware."""
+
+    def __init__(
+        self,
+        reading: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._reading = reading
+        self._clock = clock
+
+    async def between(self, first: date, last: date, user_id: str | None) -> Sequence[UsedTokens]:
+        wanted: dict[str, object] = {"first": first, "last": last}
+        statement = _BETWEEN
+        if user_id is not None:
+            statement = _ONE_USERS
+            wanted["whose"] = user_id
+        async with self._reading() as connection:
+            return [_used(row) for row in await connection.execute(statement, wanted)]
+
+    async def figures(self) -> Figures:
+        async with self._reading() as connection:
+            database = connection.dialect.name
+            made = await _counts(connection, _MADE[database])
+            gone = await _counts(connection, _DELETED)
+            replies, calls = (await connection.execute(_TODAY, {"today": self._clock().date()})).one()
+            response_ms, ttft_ms, tokens_per_s = (await connection.execute(_MEANS)).one()
+            size = await connection.scalar(_SIZE[database])
+        return Figures(
+            messages=made.get("messages", 0) - gone.get("messages", 0),
+            sessions=made.get("sessions", 0) - gone.get("sessions", 0),
+            replies_today=int(replies),
+            tool_calls_today=int(calls),
+            database_bytes=int(size or 0),
+            response_ms=response_ms,
+            ttft_ms=ttft_ms,
+            tokens_per_s=tokens_per_s,
+        )
+
+
+async def _counts(connection: AsyncConnection, statement: Executable) -> dict[str, int]:
+    rows = (await connection.execute(statement)).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def _used(row: Row[Any]) -> UsedTokens:
+    return UsedTokens(
+        day=row.day,
+        user_id=row.user_id,
+        model=row.model or None,
+        replies=row.replies,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        total_tokens=row.total_tokens,
+    )

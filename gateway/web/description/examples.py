@@ -1,0 +1,34 @@
+"""Examples of streams, told by the dialects themselves."""
+
+from gateway.contract.dialect import Dialect
+from gateway.contract.events import Delta, Ending, Finished, ReaderEvent, Started, Usage
+from gateway.core.session_news import News, QuestionAsked, ReplyEnded, ReplyStarted
+from gateway.dialects.frame import data_frame, json_bytes
+from gateway.web.session_events import as_json
+
+STREAM_ID = "00112233445566778899aabbccddeeff"
+UUID = "0b6f4d6e-3f0e-4f4e-9a59-6f1f4c1f7a10"
+
+_REPLY: list[ReaderEvent] = [
+    Started(STREAM_ID, 1, "local-1f3a9c", 1, 2, "sse", "token", session_uuid=UUID, opens_session=True),
+    Delta("Hello"),
+    Finished(
+        "stop",
+        Ending(2, "Hello", "sse", "token", "tiny", Usage(12, 1, 13), 12.5, 98.7, UUID.replace("0", "5")),
+    ),
+]
+_NEWS: list[News] = [
+    QuestionAsked(1, "Hi"),
+    ReplyStarted(STREAM_ID, 2),
+    ReplyEnded(STREAM_ID, 2, "complete", "stop"),
+]
+
+
+def stream_example(dialect: Dialect) -> str:
+    """A short reply."""
+    encoder = dialect.encoder(STREAM_ID)
+    return b"".join(frame for event in _REPLY for frame in encoder.frames(event)).decode()
+
+
+def session_events_example() -> str:
+    return b"".join(data_frame(json_bytes(as_json(news))) for news in _NEWS).decode()

@@ -1,0 +1,90 @@
+"""Errors in the description: RFC 9457 problems, and OpenAI's own shape where its clients ask."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from gateway.contract import errors
+from gateway.web.description.openai_objects import OpenAIError
+from gateway.web.description.schemas import reference, sometimes
+from gateway.web.openai_errors import openai_error
+from gateway.web.problems import MEDIA_TYPE, problem
+from gateway.web.views import Message
+
+
+class FieldProblem(BaseModel):
+    field: Annotated[str, Field(description="Its path in the request.")]
+    message: str
+
+
+class Problem(BaseModel):
+    """errors: of a 422. error: `detail` again, at the endpoints of older frontends."""
+
+    type: Annotated[str, Field(examples=["urn:sluice:problem:no_worker"])]
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="One sentence for people.")]
+    code: Annotated[str, Field(description="A stable word for programs.")]
+    errors: Annotated[list[FieldProblem], sometimes()]
+    error: Annotated[str, sometimes()]
+
+
+class FailedReply(Problem):
+    """A reply that failed, with both messages as they were kept; without them where it could not begin."""
+
+    user_message: Annotated[Message, sometimes()]
+    assistant_message: Annotated[Message, sometimes()]
+
+
+_SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
+    400: ("Not JSON, or what nobody could mean", errors.BadRequest("The body is not JSON.")),
+    401: ("A key is needed", errors.Unauthorized("No such key, or no longer.")),
+    403: ("Not from here, or not with this key", errors.Forbidden("This key lacks the scope chat.")),
+    404: ("Unknown, or somebody else's", errors.NotFound("No such session.")),
+    405: ("Another method is answered", errors.MethodNotAllowed("Only POST is answered here.", ["POST"])),
+    408: ("The body stayed away", errors.TooSlow("Nothing more of the request came for 30 s.")),
+    409: ("The Idempotency-Key was used otherwise", errors.Conflict("This Idempotency-Key was used before.")),
+    413: ("Too large", errors.TooLarge("The request body is larger than 1048576 bytes.")),
+    415: (
+        "Not `application/json`",
+        errors.UnsupportedMedia("A body needs the header Content-Type: application/json."),
+    ),
+    422: (
+        "Well-formed, with fields that do not fit",
+        errors.Unprocessable("The request does not fit: limit: too much.", {"limit": "too much"}),
+    ),
+    429: ("More than this user may", errors.LimitExceeded("More than 120 requests in a minute.")),
+    431: ("The head is too large", errors.HeadTooLarge("The request's head is larger than 65536 bytes.")),
+    502: ("The model server failed", errors.UpstreamFailed("The model server broke off.")),
+    503: ("Nobody can answer now", errors.NoWorker("No worker is ready.")),
+    504: ("The model took too long", errors.TimedOut("The model server was silent for 60 s.")),
+}
+_RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}}
+_HEADERS = {401: _CHALLENGE, 429: _RETRY}
+
+OPENAI = "OpenAI"
+FAILED_REPLY = FailedReply.__name__
+
+
+def error_responses() -> dict[str, Any]:
+    """The description's `components.responses`: every status as a problem, in OpenAI's shape, and with what
+    was kept of a reply."""
+    told: dict[str, Any] = {}
+    for status, (description, error) in _SITUATIONS.items():
+        for name, media_type, schema, example in (
+            (Problem.__name__, MEDIA_TYPE, Problem, problem(error)),
+            (FAILED_REPLY, MEDIA_TYPE, FailedReply, problem(error)),
+            (OPENAI, "application/json", OpenAIError, openai_error(error)[1]),
+        ):
+            told[f"{name}{status}"] = {
+                "description": description,
+                "headers": _HEADERS.get(status, {}),
+                "content": {media_type: {"schema": reference(schema), "example": example}},
+            }
+    return told
+
+
+def refusals(*statuses: int, shape: str = Problem.__name__) -> dict[str, Any]:
+    """An operation's `responses` for these errors, in this shape."""
+    return {str(status): {"$ref": f"#/components/responses/{shape}{status}"} for status in sorted(statuses)}

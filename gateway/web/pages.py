@@ -1,0 +1,76 @@
+"""The pages for people: what runs, and the API's description to try out. They load nothing from elsewhere."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, HTMLResponse
+
+from gateway.web.gateway import Gateway
+from gateway.web.health import readiness
+
+_STATIC = Path(__file__).parent / "static"
+_PAGE = (_STATIC / "index.html").read_text(encoding="utf-8")
+_DOCS = (_STATIC / "docs.html").read_text(encoding="utf-8")
+_ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "start.js": "text/javascript",
+}
+
+
+def _headers(content_security_policy: str) -> dict[str, str]:
+    return {
+        "content-security-policy": f"default-src 'none'; {content_security_policy}; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+    }
+
+
+def _style_hash(page: str) -> str:
+    """Which lets in the page's own style element and no other."""
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+
+_PAGE_HEADERS = _headers(f"style-src 'sha256-{_style_hash(_PAGE)}'")
+_DOCS_HEADERS = _headers("script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'")
+
+
+def pages_router(gateway: Gateway) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def page() -> HTMLResponse:
+        problems, _ = await readiness(gateway)
+        told = {
+            "mode": gateway.modes.mode,
+            "state": "; ".join(problems) or "ready",
+            "models": ", ".join(gateway.modes.models()) or "not known yet",
+            "version": gateway.version,
+        }
+        html = re.sub(r"{{(\w+)}}", lambda name: escape(told[name[1]]), _PAGE)
+        return HTMLResponse(html, headers=_PAGE_HEADERS)
+
+    @router.get("/docs")
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(_DOCS, headers=_DOCS_HEADERS)
+
+    for name, media_type in _ASSETS.items():
+        router.add_api_route(f"/docs/{name}", _serve(_STATIC / "swagger-ui" / name, media_type))
+    return router
+
+
+def _serve(path: Path, media_type: str) -> Callable[[], FileResponse]:
+    headers = {"cache-control": "max-age=86400", "x-content-type-options": "nosniff"}
+
+    def asset() -> FileResponse:
+        return FileResponse(path, media_type=media_type, headers=headers)
+
+    return asset

@@ -1,0 +1,80 @@
+"""`GET /api/chatbot/usage`: tokens by day and model, one's own or, for administrators, anybody's."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, BeforeValidator, Field
+
+from gateway.contract.errors import Forbidden
+from gateway.contract.usage import UsedTokens
+from gateway.web.callers import caller_of
+from gateway.web.gateway import Gateway
+
+_DEFAULT = timedelta(days=29)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _spelt_out(value: object) -> object:
+    # Else seconds since 1970 and half of ISO 8601 would do too.
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("must be a day such as 2026-01-31")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_spelt_out)]
+
+
+class Usage(BaseModel):
+    """model: null where nobody named it. user: there if a user was asked for. Tokens are as the model server
+    counted them; replies that it did not count have none."""
+
+    day: date
+    user: Annotated[str | None, Field(json_schema_extra={"type": "string"})] = None
+    model: str | None
+    replies: Annotated[int, Field(description="That ended on this day, in UTC.")]
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+def usage_router(gateway: Gateway) -> APIRouter:
+    router = APIRouter(prefix="/api/chatbot", tags=["usage"])
+
+    @router.get("/usage", response_model_exclude_unset=True)
+    async def used_tokens(
+        request: Request,
+        first: Annotated[
+            Day | None, Query(alias="from", description="The first day; 30 days up to `to` without it.")
+        ] = None,
+        last: Annotated[Day | None, Query(alias="to", description="The last day; today without it.")] = None,
+        user: Annotated[
+            str | None, Query(description="A user's name, or `*` for all; administrators only.")
+        ] = None,
+    ) -> list[Usage]:
+        """Tokens by day (UTC, the oldest first), model and, where one was asked for, user."""
+        caller = caller_of(request.scope)
+        if user is not None and "admin" not in caller.permissions:
+            raise Forbidden("Only administrators may ask for other users' usage.")
+        last = last or datetime.now(UTC).date()
+        first = first or max(last, date.min + _DEFAULT) - _DEFAULT
+        wanted = caller.user_id if user is None else None if user == "*" else user
+        used = await gateway.usage.between(first, last, wanted)
+        return [_told(row, with_user=user is not None) for row in used]
+
+    return router
+
+
+def _told(used: UsedTokens, *, with_user: bool) -> Usage:
+    told = Usage(
+        day=used.day,
+        model=used.model,
+        replies=used.replies,
+        prompt_tokens=used.prompt_tokens,
+        completion_tokens=used.completion_tokens,
+        total_tokens=used.total_tokens,
+    )
+    if with_user:
+        told.user = used.user_id
+    return told
