@@ -64,7 +64,8 @@ async def test_a_database_from_before_is_counted_once(rig: SqliteRig) -> None:
     with migrating(rig) as (connection, config):
         command.upgrade(config, "0005")
         connection.exec_driver_sql(
-            "INSERT INTO sessions VALUES (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
+            "INSERT INTO sessions VALUES"
+            " (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
         )
         for row in [*rows, rows[0]]:
             connection.exec_driver_sql(reply.replace("'', ?, 1", "hex(randomblob(8)), ?, 7"), row)
