@@ -1,7 +1,7 @@
 """How a reply goes on and ends: all changes that wait at once, in statements compiled once."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -56,7 +56,7 @@ def _finish(connection: Connection, finished: Sequence[tuple[FinalReply, datetim
     users: dict[int, str] = {id: user_id for id, _, user_id in begun}
     rows: list[dict[str, Any]] = []
     outcomes: list[bool] = []
-    ended: list[tuple[str, date, FinalReply]] = []
+    ended: list[tuple[str, str, FinalReply]] = []
     for reply, now in finished:
         message_id = reply.assistant_message_id
         before = status.get(message_id)
@@ -68,7 +68,7 @@ def _finish(connection: Connection, finished: Sequence[tuple[FinalReply, datetim
             row.update((f"new_{column}", value) for column, value in final_values(reply).items())
             rows.append(row)
             if before == "streaming":  # else it is counted already, and only its text becomes shorter
-                ended.append((users[message_id], now.date(), reply))
+                ended.append((users[message_id], now.date().isoformat(), reply))
     if rows:
         connection.execute(_FINISH, rows)
         count_ended(connection, ended)

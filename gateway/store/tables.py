@@ -4,7 +4,7 @@ Ids are never used twice. Large columns stand last, so that SQLite reads the oth
 migration added comes after them.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
@@ -177,7 +177,8 @@ class TemplateRow(Kept, table=True):
 
 
 class TokenUsageRow(Kept, table=True):
-    """What a user's replies by a model (empty: nobody named it) used that ended on one day, in UTC.
+    """What a user's replies by a model (empty: nobody named it) used that ended on one day, in UTC, spelt
+    `2026-01-31`.
 
     It outlives the messages: deleting a session does not undo what it used.
     """
@@ -186,7 +187,7 @@ class TokenUsageRow(Kept, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     user_id: str = Field(sa_type=StorableText, primary_key=True)
-    day: date = Field(primary_key=True, index=True)
+    day: str = Field(sa_type=StorableText, primary_key=True, index=True)
     model: str = Field(sa_type=StorableText, primary_key=True)
     replies: int = Field(sa_type=BigInteger)
     tool_calls: int = Field(sa_type=BigInteger)

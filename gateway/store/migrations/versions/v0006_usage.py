@@ -17,7 +17,7 @@ WHERE role = 'assistant' AND status <> 'streaming' AND coalesce(reason, '') <> '
 GROUP BY user_id, {day}, coalesce(model, '')
 """
 _DELETED = "INSERT INTO deleted (name, rows) SELECT '{table}', ({made}) - (SELECT count(*) FROM {table})"
-_DAY = {"sqlite": "date(created_at)", "postgresql": "CAST(created_at AT TIME ZONE 'UTC' AS date)"}
+_DAY = {"sqlite": "date(created_at)", "postgresql": "to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"}
 _MADE = {
     "sqlite": "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = '{table}'",
     "postgresql": "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {table}_id_seq",
@@ -29,7 +29,7 @@ def upgrade() -> None:
     op.create_table(
         "token_usage",
         sa.Column("user_id", sa.Text(), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("replies", sa.BigInteger(), nullable=False),
         sa.Column("tool_calls", sa.BigInteger(), nullable=False),
