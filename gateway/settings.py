@@ -1,6 +1,7 @@
 """Settings from the environment and `.env`; read by assembly and the command line only."""
 
 import socket
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+PATH_PREFIX = r"^(/[A-Za-z0-9._~-]+)*/?$"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -54,6 +56,8 @@ class Settings(BaseSettings):
     allow_open: bool = False
     ticket_secret: str = ""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    root_path: Annotated[str, Field(pattern=PATH_PREFIX)] = ""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
@@ -78,7 +82,7 @@ class Settings(BaseSettings):
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20
     queue_max: Annotated[int, Field(ge=0, le=100_000)] = 200
 
-    @field_validator("cors_origins", "llm_mode_order", mode="before")
+    @field_validator("cors_origins", "llm_mode_order", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -90,6 +94,23 @@ class Settings(BaseSettings):
     def _names_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or len(set(value)) < len(value):
             raise ValueError("it names sse, mqtt or both, each once, separated by a comma")
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _without_last_slash(cls, value: str) -> str:
+        return value.removesuffix("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(
+                    "it holds addresses or networks such as 10.0.0.7 or 10.0.0.0/8, separated by commas"
+                ) from None
         return value
 
     @field_validator("log_level", mode="before")
