@@ -1,19 +1,24 @@
-"""A real llama.cpp server as a program of its own, out of the xllamacpp wheel.
+"""A real llama.cpp server as a program of its own, out of the xllamacpp wheel: for the demo and for tests.
 
-usage: python -m transports.llama.server MODEL PORT [--parallel N] [--ctx-per-slot N] ...
+usage: python -m transports.llama.server MODEL PORT [--parallel N] [--ctx-per-slot N] [--tokens-per-s N] ...
 
 Prints `READY http://HOST:PORT` when the model is loaded; ends on SIGTERM and SIGINT, and with
 --with-parent when its standard input ends, which is when its parent is gone, however it went.
 """
 
 import argparse
+import http.client
+import http.server
 import os
+import re
 import signal
 import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 LOADING_POLL_S = 0.01
 
@@ -32,6 +37,8 @@ def main() -> None:
     url = server.listening_address
     while not ended.is_set() and not _is_loaded(url):
         time.sleep(LOADING_POLL_S)
+    if options.tokens_per_s:
+        url = _slow_down(url, options)
     sys.stdout.write(f"READY {url}\n")
     sys.stdout.flush()
     ended.wait()
@@ -51,6 +58,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--alias", default="tiny", help="the model's name in the API")
     parser.add_argument("--api-key", default="")
     parser.add_argument("--ping-s", type=int, default=30, help="between comments while silent; -1: none")
+    parser.add_argument(
+        "--tokens-per-s",
+        type=float,
+        default=0,
+        help="stream no faster, so that a person can watch; 0: no limit",
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     return parser.parse_args()
 
@@ -62,8 +75,9 @@ def _start(options: argparse.Namespace) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = options.model
     params.model_alias = {options.alias}
-    params.hostnames = [options.host]
-    params.port = options.port
+    # A slowed server listens itself, in front of the wheel's.
+    params.hostnames = ["127.0.0.1" if options.tokens_per_s else options.host]
+    params.port = 0 if options.tokens_per_s else options.port
     params.n_parallel = options.parallel
     params.n_ctx = options.ctx_per_slot * options.parallel
     params.n_batch = params.n_ubatch = 512
@@ -89,6 +103,64 @@ def _is_loaded(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:  # a 503 is one too
         return False
+
+
+def _slow_down(model_url: str, options: argparse.Namespace) -> str:
+    """Listen where the options say, pass everything on to the server at `model_url`, and return our URL."""
+    rate, address = options.tokens_per_s, urlsplit(model_url).netloc
+
+    class SlowedRequest(http.server.BaseHTTPRequestHandler):
+        """One request and its answer: the same, but with the lines of an event stream slowed down."""
+
+        def pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            model = http.client.HTTPConnection(address)
+            try:
+                model.request(self.command, self.path, body, dict(self.headers))
+                answer = model.getresponse()
+                self.send_response_only(answer.status, answer.reason)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("transfer-encoding", "keep-alive", "connection"):
+                        self.send_header(name, value)
+                self.end_headers()  # the end of the body is the end of the connection: HTTP/1.0
+                is_stream = answer.headers.get_content_type() == "text/event-stream"
+                for line in slowed(answer, rate) if is_stream else answer:
+                    self.wfile.write(line)
+            except (OSError, http.client.HTTPException):  # the client has gone, or the model server has
+                self.close_connection = True
+            finally:
+                model.close()
+
+        do_GET = do_POST = do_DELETE = do_OPTIONS = pass_on  # noqa: N815 - http.server's own names
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the gateway's log says what was asked."""
+
+    listener = http.server.ThreadingHTTPServer((options.host, options.port), SlowedRequest)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    return f"http://{options.host}:{listener.server_port}"
+
+
+_OWN_RATE = re.compile(rb'(?<="predicted_per_second":)[0-9.eE+-]+')
+
+
+def slowed(
+    lines: Iterable[bytes],
+    events_per_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[bytes]:
+    """The lines of an event stream, its events at most `events_per_s`; llama.cpp puts one token in each.
+
+    The rate that llama.cpp measured is replaced by this one: readers would take it for what they see.
+    """
+    due = clock()
+    for line in lines:
+        yield _OWN_RATE.sub(b"%g" % events_per_s, line)
+        if not line.strip():
+            due = max(due + 1 / events_per_s, clock())
+            sleep(max(0.0, due - clock()))
 
 
 def _wait_for_end_of_input() -> None:
