@@ -8,14 +8,22 @@ nobody there minds how long a request's head becomes, or how long it takes.
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, TooSlow
 from gateway.web.asgi import CONNECTION, ConnectionWatcher
 from gateway.web.problems import raw_problem
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request's first line and headers."""
+"""Of a request's first line, headers and trailers together, and of what comes in a row without being body,
+such as one endless line."""
+
+MAX_PIPELINED = 16
+"""Requests that may wait behind the one being answered; what follows them is not read."""
+
+
+_HEADER_FRAMING_BYTES = len(": \r\n")
 
 
 class ClientConnection(HttpToolsProtocol):
@@ -29,6 +37,10 @@ class ClientConnection(HttpToolsProtocol):
     _watcher: ConnectionWatcher | None = None
     _in_head = False
     _head_bytes = 0
+    _bytes_without_progress = 0
+    _progressed = False
+    _deaf = False
+    _running: RequestResponseCycle | None = None
     _refusal: GatewayError | None = None
     _deadline: asyncio.TimerHandle | None = None
 
@@ -48,36 +60,58 @@ class ClientConnection(HttpToolsProtocol):
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
-        went_on = self._in_head
-        super().data_received(data)
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
-        if self._in_head and went_on:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(_head_too_large())
-                return
+        self._progressed = False
+        super().data_received(data)
+        if self._deaf or self.transport.is_closing():
+            return
+        # The parser joins a line that comes in many reads and tells only of whole ones: count the reads.
+        self._bytes_without_progress = 0 if self._progressed else self._bytes_without_progress + len(data)
+        if self._bytes_without_progress > MAX_HEAD_BYTES:
+            self._refuse(_head_too_large())
+            return
         if self._deadline is None and (self._in_head or not self._is_answering):
             self._set_deadline()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._deaf = True
+            self.cycle.keep_alive = False
+            raise BadRequest(f"More than {MAX_PIPELINED} requests wait for their answers.")
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {CONNECTION: self}
 
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value) + _HEADER_FRAMING_BYTES)
+        if self._in_head:  # else it is a trailer, and nobody here reads those
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._refusal = _head_too_large()  # which came in few reads, else it had ended sooner
-            raise self._refusal
+        self._progressed = True
         self._lift_deadline()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._progressed = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._progressed = True
+        super().on_message_complete()
+
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when its parser stumbles, also over what we raise in a callback."""
-        self._refuse(self._refusal or BadRequest(msg))
+        if not self._deaf:
+            self._refuse(self._refusal or BadRequest(msg))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lift_deadline()
@@ -116,17 +150,43 @@ class ClientConnection(HttpToolsProtocol):
 
     def _miss_deadline(self) -> None:
         self._deadline = None
-        if self._is_answering:
+        if self._deaf or self._is_answering:
             return  # What came too early waits behind the answer, and keep-alive's own deadline behind that.
         if self._in_head:
             self._refuse(TooSlow(f"The request's head took longer than {self.timeout_keep_alive:g} s."))
         else:
             self.timeout_keep_alive_handler()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _count_head(self, more_bytes: int) -> None:
+        self._head_bytes += more_bytes
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refusal = _head_too_large()
+            raise self._refusal
+
     def _refuse(self, error: GatewayError) -> None:
-        """Answer what is no request, and close."""
-        self.transport.write(raw_problem(error))
-        self.transport.close()
+        """End the connection and parse no more of it.
+
+        The client gets the error, unless it would stand inside or behind another answer: one that has begun
+        goes on to its end, and what waits behind it is dropped.
+        """
+        self._deaf = True
+        running = self._running
+        if running is None or running.response_complete:
+            if self._in_head or running is None:
+                self.transport.write(raw_problem(error))
+            self.transport.close()
+        elif self.cycle is running and not self._in_head and not running.response_started:
+            self.transport.write(raw_problem(error))
+            self.transport.close()
+        else:
+            running.keep_alive = False
+            self.pipeline.clear()
+            self.cycle = running
+            self.flow.pause_reading()
 
 
 def _head_too_large() -> HeadTooLarge:
