@@ -1,5 +1,6 @@
 """What requests carry, validated once at the door."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -118,12 +119,31 @@ class RenameBody(BaseModel):
     title: Annotated[str, Field(min_length=1, max_length=120)]
 
 
+# pydantic reads 1e999 as infinity and accepts NaN. Bodies in which this occurs are parsed strictly first.
+_PERHAPS_ENDLESS = re.compile(rb"NaN|Infinity|[0-9]{200}|[eE]\+?[0-9]{3}")
+
+
 def parse(body: bytes, model: type[Body]) -> Body:
-    """The body as `model`; BadRequest if it is not JSON, Unprocessable with the fields if it does not fit."""
+    """The body as `model`.
+
+    BadRequest if it is not JSON or has a number that no double can hold; Unprocessable with the fields if it
+    does not fit.
+    """
+    if _PERHAPS_ENDLESS.search(body):
+        _check_numbers(body)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise rejection(error.errors(include_url=False)) from error
+
+
+def _check_numbers(body: bytes) -> None:
+    try:
+        msgspec.json.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest("The body has a number that is too large for a double, such as 1e999.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not JSON: {error}. NaN and Infinity are no JSON numbers.") from error
 
 
 def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
