@@ -26,13 +26,14 @@ def conversation_of(scope: Scope) -> CookieConversation:
     """The conversation that the request's cookie names, or a new one."""
     found = _VALUE.search(header(scope, b"cookie") or "")
     value = secrets.token_urlsafe(16) if found is None else found[1]
-    secure = "; Secure" if _is_https(scope) else ""
+    secure = "; Secure" if is_https(scope) else ""
     cookie = f"{NAME}={value}; Max-Age={LIFE_S}; Path=/; HttpOnly; SameSite=Lax{secure}"
     # Hashed, so that the database does not hold what a browser could be made to send.
     thread = f"lunar:{hashlib.sha256(value.encode()).hexdigest()}"
     return CookieConversation(thread, (b"set-cookie", cookie.encode()))
 
 
-def _is_https(scope: Scope) -> bool:
+def is_https(scope: Scope) -> bool:
+    """Return whether the client reached us, or the proxy in front of us, over TLS."""
     # Who claims it falsely only makes its own cookie rarer.
     return scope["scheme"] == "https" or header(scope, b"x-forwarded-proto") == "https"

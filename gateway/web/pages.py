@@ -7,9 +7,11 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
+from gateway.web.asgi import Scope, header
+from gateway.web.conversation_cookie import is_https
 from gateway.web.gateway import Gateway
 from gateway.web.health import readiness
 
@@ -47,13 +49,15 @@ def pages_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
-    async def page() -> HTMLResponse:
+    async def page(request: Request) -> HTMLResponse:
         problems, _ = await readiness(gateway)
         told = {
             "mode": gateway.modes.mode,
             "state": "; ".join(problems) or "ready",
             "models": ", ".join(gateway.modes.models()) or "not known yet",
             "version": gateway.version,
+            "address": address_of(request.scope),
+            "key": "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" if gateway.keys.closed else "",
         }
         html = re.sub(r"{{(\w+)}}", lambda name: escape(told[name[1]]), _PAGE)
         return HTMLResponse(html, headers=_PAGE_HEADERS)
@@ -65,6 +69,21 @@ def pages_router(gateway: Gateway) -> APIRouter:
     for name, media_type in _ASSETS.items():
         router.add_api_route(f"/docs/{name}", _serve(_STATIC / "swagger-ui" / name, media_type))
     return router
+
+
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+
+
+def address_of(scope: Scope) -> str:
+    """Return the URL under which the client reached us, safe to paste into a shell, without a final slash.
+
+    The Host header says it; a client that sends none, or one that no shell should see, gets our own address.
+    """
+    host = header(scope, b"host") or ""
+    if not _HOST.fullmatch(host):
+        address, port = scope["server"]
+        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{'https' if is_https(scope) else 'http'}://{host}{scope.get('root_path', '')}"
 
 
 def _serve(path: Path, media_type: str) -> Callable[[], FileResponse]:

@@ -1,14 +1,19 @@
 """Health, readiness, sessions, the page and the API's description."""
 
+import asyncio
 import base64
 import hashlib
+import html
 import re
+from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 import pytest
 
 from gateway.contract.transport import Health
+from gateway.web.pages import address_of
 from tests.web.gateway_server import served
+from tests.web.key_holders import make_key
 from transports.scripted import tokens
 
 
@@ -91,3 +96,49 @@ async def test_pages_run_nothing_but_their_own_files(tmp_path: Path) -> None:
     for style in re.findall(r"<style>(.*?)</style>", pages[0].text, re.DOTALL):
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         assert f"'sha256-{digest}'" in pages[0].headers["content-security-policy"]
+
+
+def command_on(page: str) -> str:
+    """The command that the page shows, as a browser copies it."""
+    (shown,) = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)
+    return html.unescape(shown)
+
+
+async def test_the_command_on_the_page_works_when_it_is_pasted(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("It ", "flows.")) as gateway:
+        command = command_on((await gateway.http.get("/")).text)
+        curl = await asyncio.create_subprocess_exec("sh", "-c", command, stdout=PIPE, stderr=DEVNULL)
+        said, _ = await curl.communicate()
+    assert f"curl -N {gateway.url}/messages/stream" in command
+    assert '"full_content":"It flows."' in said.decode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"host": "localhost:9000"}, "http://localhost:9000"),
+        ({"host": "[::1]:9000"}, "http://[::1]:9000"),
+        ({"host": "chat.example", "x-forwarded-proto": "https"}, "https://chat.example"),
+        ({}, "http://127.0.0.1:8000"),
+        ({"host": "$(reboot)"}, "http://127.0.0.1:8000"),
+        ({"host": "x'; reboot; '"}, "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_page_shows_the_address_that_its_visitor_used(headers: dict[str, str], address: str) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"scheme": "http", "server": ("127.0.0.1", 8000), "headers": raw}
+    assert address_of(scope) == address
+    assert address_of({**scope, "root_path": "/sluice"}) == f"{address}/sluice"
+
+
+def test_a_listener_of_ipv6_is_shown_as_a_url() -> None:
+    assert address_of({"scheme": "http", "server": ("::1", 8000), "headers": []}) == "http://[::1]:8000"
+
+
+async def test_where_a_key_is_needed_the_command_says_so(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        before = command_on((await gateway.http.get("/")).text)
+        await make_key(gateway, "anna")
+        after = command_on((await gateway.http.get("/")).text)
+    assert "Authorization" not in before
+    assert "-H 'Authorization: Bearer YOUR_API_KEY' \\\n" in after
