@@ -40,3 +40,21 @@ def test_it_comes_back_unless_its_settings_are_wrong(unit: str) -> None:
 def test_no_secret_stands_in_the_unit(unit: str) -> None:
     assert not re.search(r"^Environment=.*(PASSWORD|KEY|SECRET)=", unit, re.MULTILINE)
     assert "LoadCredential=mqtt_password:" in unit
+
+
+def test_both_units_confine_their_program_alike() -> None:
+    gateway, worker = (
+        re.findall(
+            r"^(?:DynamicUser|UMask|Capability|No|Lock|Memory.*W|Private|Proc|Protect|Remove|Restrict|System).*",
+            path.read_text(),
+            re.MULTILINE,
+        )
+        for path in UNITS
+    )
+    assert [line for line in gateway if not line.startswith(("Restart=", "RestartSec="))]
+    assert gateway == worker
+
+
+def test_a_program_that_grows_without_end_is_stopped(unit: str) -> None:
+    assert re.fullmatch(r"\d+[MG]", setting(unit, "MemoryMax"))
+    assert int(setting(unit, "TasksMax")) > 0
