@@ -8,6 +8,8 @@ sluice_user=10001 # as in deploy/Dockerfile
 
 sh /deploy/mosquitto/make_passwords.sh "$config" gateway worker-1 health
 [ -s "$config/acl" ] || install -m 600 -o mosquitto -g mosquitto /deploy/mosquitto/acl "$config/acl"
+# The broker's container runs as mosquitto, and so does its health check.
+chown mosquitto "$config/health.password"
 for client in gateway worker-1; do
   install -m 400 -o "$sluice_user" "$config/$client.password" "/clients/$client/mqtt_password"
 done

@@ -195,6 +195,16 @@ def test_only_this_machine_reaches_the_gateway_and_nobody_else_has_a_port(stack:
     assert not any(published.values())
 
 
+@pytest.mark.parametrize("service", ["gateway", "worker", "llama", "mosquitto"])
+def test_a_container_runs_without_privileges_and_within_limits(stack: Stack, service: str) -> None:
+    host = json.loads(stack.inspect(service, "{{json .HostConfig}}"))
+    assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert host["ReadonlyRootfs"]
+    assert host["Memory"] > 0
+    assert host["PidsLimit"] > 0
+    assert stack.compose("exec", "-T", service, "id", "-u").strip() != "0"
+
+
 def test_the_broker_lets_nobody_in_without_a_password(stack: Stack) -> None:
     with pytest.raises(AssertionError, match=r"(?i)not authori[sz]ed|refused"):
         stack.compose(
