@@ -7,7 +7,7 @@ from typing import Self, cast
 import httptools
 import httpx
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024  # and of whatever else comes in a row without being body
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is left unread, so that the server feels it
 
 
@@ -140,6 +140,7 @@ class Exchange(asyncio.Protocol, httpx.AsyncByteStream):
             await self._news()
         parts = self._parts
         self._parts = []
+        self._head_bytes = 0
         if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
             self._transport.resume_reading()
         self._unread_bytes = 0
@@ -173,7 +174,7 @@ class Exchange(asyncio.Protocol, httpx.AsyncByteStream):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._end(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {exc}"))
             return
-        if not self._head_complete:
+        if not self._parts:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._end(httpx.RemoteProtocolError(f"the answer's head exceeds {MAX_HEAD_BYTES} bytes"))
@@ -212,6 +213,8 @@ class Exchange(asyncio.Protocol, httpx.AsyncByteStream):
     # What the parser calls.
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_complete:
+            return  # a trailer
         self._headers.append((name, value))
         name = name.lower()
         if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):

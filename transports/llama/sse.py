@@ -15,7 +15,7 @@ class SseFramer:
     __slots__ = ("_after_cr", "_rest")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._after_cr = False
 
     def feed(self, received: bytes) -> list[bytes]:
@@ -31,8 +31,16 @@ class SseFramer:
         if b"\r" in received:
             self._after_cr = received.endswith(b"\r")
             received = received.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        blocks = (self._rest + received).split(b"\n\n")
-        self._rest = blocks.pop()
+        rest = self._rest
+        if rest:
+            if b"\n\n" not in received and not (rest[-1:] == b"\n" == received[:1]):
+                rest += received  # joined once the event is whole, not with every part of it
+                return []
+            received = bytes(rest + received)
+            rest.clear()
+        blocks = received.split(b"\n\n")
+        if last := blocks.pop():
+            rest += last
         frames = []
         for block in blocks:
             if block.startswith(b"data: ") and b"\n" not in block:
@@ -43,7 +51,7 @@ class SseFramer:
 
     def unfinished(self) -> bytes | None:
         """Data of the event that the stream's end cut off, which SSE says to drop."""
-        return _event_data(self._rest)
+        return _event_data(bytes(self._rest))
 
 
 def _event_data(block: bytes) -> bytes | None:

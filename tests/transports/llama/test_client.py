@@ -325,3 +325,35 @@ async def test_https_is_spoken_with_servers_that_are_trusted_only(certificate: P
         assert b"".join(await items(response)) == b"hello, world"
         with pytest.raises(httpx.ConnectError):
             await answer(server)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "line"),
+    [
+        pytest.param(b"HTTP/1.1 200 ", b"a", id="one status line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: ", b"b", id="one header line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", id="header lines"),
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="interim answers"),
+        pytest.param(HEAD + b"2\r\nhi\r\n0\r\n", b"a: b\r\n", id="trailer lines"),
+        pytest.param(HEAD + b"0\r\nA: ", b"b", id="one trailer line"),
+        pytest.param(HEAD + b"2;a=", b"b", id="one chunk extension"),
+    ],
+)
+async def test_an_answer_without_an_end_is_given_up_at_64_kib(
+    server: RawServer, begin: bytes, line: bytes
+) -> None:
+    piece = line * (4096 // len(line))
+    server.answer = [begin, *[piece] * 64] if begin else [piece] * 64
+    async with asyncio.timeout(5):
+        with pytest.raises(httpx.RemoteProtocolError, match="65536 bytes"):
+            await items(await answer(server))
+        await (await server.peer()).gone.wait()
+
+
+async def test_long_streams_in_small_chunks_are_not_taken_for_an_endless_head(server: RawServer) -> None:
+    server.answer = [HEAD, *[b"1;" + b"e" * 1000 + b"\r\n", b"x\r\n"] * 200, b"0\r\n\r\n"]
+    async with asyncio.timeout(5):
+        assert b"".join(await items(await answer(server))) == b"x" * 200

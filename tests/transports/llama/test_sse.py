@@ -87,3 +87,14 @@ def test_what_the_end_cut_off_can_be_looked_at() -> None:
     framer.feed(b"data: a\n\ndata: b\n")
     assert framer.unfinished() == b"b"
     assert SseFramer().unfinished() is None
+
+
+def test_an_event_in_many_parts_is_not_joined_again_for_each() -> None:
+    framer = SseFramer()
+    framer.feed(b"data: ")
+    rest = framer._rest
+    for _ in range(1000):
+        assert framer.feed(b"x" * 100) == []
+        assert framer._rest is rest
+    assert framer.feed(b"\n") == []
+    assert framer.feed(b"\ndata: b\n\n") == [b"x" * 100_000, b"b"]
