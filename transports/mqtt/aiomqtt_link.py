@@ -109,6 +109,7 @@ class _Connection(aiomqtt.Client):
             self._loop,
             client,
             mqtt_5=self.mqtt_5,
+            max_payload=self._link.max_payload,
             on_message=self._link.subscriptions.dispatch,
             on_taken=self._taken,
             on_lost=self._lost,

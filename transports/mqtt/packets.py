@@ -3,6 +3,9 @@
 from gateway.contract.errors import ProtocolViolation
 
 ACK_BYTES = 4
+LONGEST_PACKET = 268_435_455
+_ROOM_BESIDE_PAYLOAD = 128 * 1024
+"""More than what stands before a payload takes: a topic has at most 65,535 bytes."""
 
 _PUBACK = b"\x40\x02"
 _CUT_OFF = "a PUBLISH ends in the middle of a field"
@@ -13,14 +16,28 @@ acknowledge QoS 1 with, none for QoS 0."""
 
 
 class PacketSplitter:
-    """Cuts what one connection receives into packets; one that has not all arrived waits for its rest."""
+    """Cuts what one connection receives into packets; one that has not all arrived waits for its rest.
 
-    def __init__(self) -> None:
+    max_payload: a PUBLISH of more is not kept. It comes out with its topic and packet id, and one zero byte
+    for its payload, which no handler takes for a message: so it is acknowledged, and not sent again.
+    """
+
+    def __init__(self, max_payload: int = LONGEST_PACKET) -> None:
+        self._max_bytes = max_payload + _ROOM_BESIDE_PAYLOAD
         self._rest = bytearray()
         self._expected = 0
+        self._unwanted = 0
 
     def feed(self, received: bytes) -> list[bytes]:
-        """Every packet that is whole now; raises ProtocolViolation for a length that MQTT cannot write."""
+        """Every packet that is whole now.
+
+        Raises ProtocolViolation for a length that MQTT cannot write, and for a packet that is too long and no
+        PUBLISH of QoS 0 or 1.
+        """
+        if self._unwanted:
+            unwanted = min(self._unwanted, len(received))
+            self._unwanted -= unwanted
+            received = received[unwanted:]
         if self._rest:
             self._rest += received
             if len(self._rest) < self._expected:
@@ -32,9 +49,27 @@ class PacketSplitter:
         while (end := _packet_end(received, start)) <= len(received):
             packets.append(received[start:end])
             start = end
+        length = end - start
+        if length > self._max_bytes and len(received) - start >= _ROOM_BESIDE_PAYLOAD:
+            packets.append(_without_payload(received[start:]))
+            self._unwanted = end - len(received)
+            return packets
         self._rest += received[start:]
-        self._expected = end - start
+        self._expected = length if length <= self._max_bytes else _ROOM_BESIDE_PAYLOAD
         return packets
+
+
+def _without_payload(packet: bytes) -> bytes:
+    """The beginning of a long PUBLISH as a short one; both versions read a zero byte as its payload."""
+    if not is_quick(packet):
+        raise ProtocolViolation("the broker sent a packet that is too long")
+    at = 2
+    while packet[at - 1] >= 0x80:
+        at += 1
+    at += 2 + (packet[at] << 8 | packet[at + 1])
+    if packet[0] & 0x02:
+        at += 2
+    return packet[:at] + b"\0\0"
 
 
 def is_quick(packet: bytes) -> bool:

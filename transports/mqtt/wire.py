@@ -11,6 +11,7 @@ from gateway.contract.errors import ProtocolViolation
 from transports.mqtt.link import MessageHandler
 from transports.mqtt.packets import (
     ACK_BYTES,
+    LONGEST_PACKET,
     PacketSplitter,
     decode_puback,
     decode_publish,
@@ -60,6 +61,7 @@ class PacketLibrary(Protocol):
 class Wire:
     """Messages of QoS 0 and 1 go straight to their handler; what else comes is left to the library.
 
+    max_payload: see PacketSplitter.
     on_taken: told the packet id of each of our messages that the broker acknowledged without a reason.
     on_lost: told why the connection cannot go on, and has the library close it.
 
@@ -74,6 +76,7 @@ class Wire:
         library: PacketLibrary,
         *,
         mqtt_5: bool,
+        max_payload: int = LONGEST_PACKET,
         on_message: MessageHandler,
         on_taken: Callable[[int], None],
         on_lost: Callable[[Exception], None],
@@ -85,7 +88,7 @@ class Wire:
         self._on_message = on_message
         self._on_taken = on_taken
         self._on_lost = on_lost
-        self._splitter = PacketSplitter()
+        self._splitter = PacketSplitter(max_payload)
         self._for_library = b""
         self._unsent = bytearray()
         self._unsent_acks = 0

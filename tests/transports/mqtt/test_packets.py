@@ -51,6 +51,30 @@ def test_a_packet_is_out_as_soon_as_its_last_byte_is_in(after: bytes) -> None:
     assert splitter.feed(b"\x07" + after) == [b"\x40\x02\x00\x07", *([after] if after else [])]
 
 
+@pytest.mark.parametrize("mqtt_5", [False, True])
+@pytest.mark.parametrize("read_bytes", [1000, 16_384])
+def test_a_message_that_is_too_long_is_heard_without_its_payload_and_not_kept(
+    mqtt_5: bool, read_bytes: int
+) -> None:
+    properties = b"" if mqtt_5 else None
+    long = wire.publish("a/b", b"x" * 400_000, packet_id=7, properties=properties)
+    sent = long + wire.publish("a/c", b"y", properties=properties)
+    splitter = PacketSplitter(max_payload=1024)
+    received: list[bytes] = []
+    for start in range(0, len(sent), read_bytes):
+        received += splitter.feed(sent[start : start + read_bytes])
+        assert len(splitter._rest) <= 1024 + 128 * 1024 + 16_384
+    heard = [decode_publish(packet, mqtt_5)[:2] for packet in received]
+    assert heard == [("a/b", b"\0" if mqtt_5 else b"\0\0"), ("a/c", b"y")]
+    assert decode_publish(received[0], mqtt_5)[3] == b"\0\7"
+
+
+def test_a_packet_that_is_too_long_and_no_message_ends_the_connection() -> None:
+    splitter = PacketSplitter(max_payload=1024)
+    with pytest.raises(ProtocolViolation):
+        splitter.feed(b"\x90\xff\xff\xff\x7f" + b"x" * 200_000)
+
+
 def test_the_longest_packet_is_waited_for() -> None:
     splitter = PacketSplitter()
     assert splitter.feed(b"\x30\xff\xff\xff\x7f") == []
