@@ -33,6 +33,8 @@ from gateway.web.asgi import App
 from gateway.web.callers import LOCAL
 from gateway.web.event_stream import Pulse
 from gateway.web.gateway import Gateway
+from gateway.web.open_mode import OpenMode
+from gateway.web.proxies import TrustedProxies
 from gateway.web.streams import resume_url
 from transports.llama.transport import LlamaTransport
 from transports.mqtt.link import Link
@@ -166,7 +168,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 stack.callback(background.create_task(work).cancel)
             yield
 
-    app = create_app(gateway, lifespan, allow_open=settings.allow_open, cors_origins=settings.cors_origins)
+    origins = settings.cors_origins
+    open_mode = OpenMode(settings.allowed_hosts, origins, TrustedProxies(settings.trusted_proxies))
+    app = create_app(gateway, lifespan, open_mode=open_mode, cors_origins=origins)
 
     async def drain(hurry: asyncio.Event) -> None:
         for transport in transports.values():
@@ -190,7 +194,7 @@ async def check_door(settings: Settings) -> None:
         return
     wrong = (
         "would let other machines in without a key: make one with `sluice keys create`, use a loopback "
-        "address, or set ALLOW_OPEN=1 if something else guards the door"
+        "address, or set ALLOW_OPEN=1 if something else guards the door, and ALLOWED_HOSTS to its hosts"
     )
     store = store_of(settings)
     try:

@@ -6,6 +6,7 @@ nobody there minds how long a request's head becomes, or how long it takes.
 """
 
 import asyncio
+import re
 from typing import Any
 
 from uvicorn._types import ASGI3Application
@@ -24,6 +25,8 @@ MAX_PIPELINED = 16
 
 
 _HEADER_FRAMING_BYTES = len(": \r\n")
+
+_ABSOLUTE_TARGET = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 
 
 class ClientConnection(HttpToolsProtocol):
@@ -98,6 +101,8 @@ class ClientConnection(HttpToolsProtocol):
         self._in_head = False
         self._progressed = True
         self._lift_deadline()
+        if not self.url.startswith(b"/"):
+            self._take_absolute_target()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -135,6 +140,18 @@ class ClientConnection(HttpToolsProtocol):
         self.writable = True
         if self._watcher is not None:
             self._watcher.connection_writable()
+
+    def _take_absolute_target(self) -> None:
+        """The host of an absolute target counts, not the Host header's. Source: RFC 9112, 3.2.2."""
+        absolute = _ABSOLUTE_TARGET.fullmatch(self.url)
+        if absolute is not None:
+            self.headers[:] = [
+                (name, absolute["host"] if name == b"host" else value) for name, value in self.headers
+            ]
+            self.url = b"/" + absolute["rest"].removeprefix(b"/")
+        elif self.url != b"*":
+            self._refusal = BadRequest("The request's target must be a path or an http URL.")
+            raise self._refusal
 
     @property
     def _is_answering(self) -> bool:

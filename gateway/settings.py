@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.contract.origins import host_in, origin_in
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -54,6 +56,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Port = 8000
     allow_open: bool = False
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ("localhost", "127.0.0.1", "[::1]")
     ticket_secret: str = ""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     root_path: Annotated[str, Field(pattern=PATH_PREFIX)] = ""
@@ -82,7 +85,7 @@ class Settings(BaseSettings):
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20
     queue_max: Annotated[int, Field(ge=0, le=100_000)] = 200
 
-    @field_validator("cors_origins", "llm_mode_order", "trusted_proxies", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "llm_mode_order", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -100,6 +103,32 @@ class Settings(BaseSettings):
     @classmethod
     def _without_last_slash(cls, value: str) -> str:
         return value.removesuffix("/")
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # With a port behind it, so that a name that has one itself is refused.
+        hosts = [
+            host_in((f"[{name}]" if name.count(":") > 1 > name.count("[") else name) + ":80")
+            for name in value
+        ]
+        if not hosts or None in hosts:
+            raise ValueError(
+                "it holds host names or addresses without a port, such as chat.example or [::1], separated "
+                "by commas, and no wildcards"
+            )
+        return tuple(filter(None, hosts))
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        origins = ["*" if text == "*" else origin_in(text) for text in value]
+        if None in origins:
+            raise ValueError(
+                "it holds origins such as https://chat.example or http://localhost:3000, separated by "
+                "commas; or *, for all"
+            )
+        return tuple(filter(None, origins))
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -19,6 +19,7 @@ from gateway.web.gateway import Gateway
 from gateway.web.guard import Door
 from gateway.web.health import health_router
 from gateway.web.metrics import metrics_router
+from gateway.web.open_mode import OpenMode
 from gateway.web.pages import pages_router
 from gateway.web.problems import MEDIA_TYPE, problem, problem_headers
 from gateway.web.session_tickets import session_tickets_router
@@ -32,7 +33,7 @@ def create_app(
     gateway: Gateway,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     *,
-    allow_open: bool,
+    open_mode: OpenMode,
     cors_origins: Sequence[str] = (),
 ) -> App:
     """The ASGI application. lifespan: entered before the first request, left after the last."""
@@ -41,8 +42,7 @@ def create_app(
         gateway.keys,
         gateway.rates,
         gateway.tickets,
-        allow_open=allow_open,
-        origins=cors_origins,
+        open_mode,
     )
     if cors_origins:
         app = CORSMiddleware(

@@ -1,6 +1,5 @@
 """The door: who may come in, what they may ask for, and how often."""
 
-from collections.abc import Collection
 from urllib.parse import parse_qs
 
 from gateway.contract.errors import Forbidden, GatewayError, Unauthorized, UnsupportedMedia
@@ -9,7 +8,7 @@ from gateway.core.keys import Caller, KeyRing
 from gateway.core.tickets import BadTicket, Tickets
 from gateway.web.asgi import App, Receive, Scope, Send, header
 from gateway.web.callers import CALLER, LOCAL
-from gateway.web.open_mode import check_local
+from gateway.web.open_mode import OpenMode, host_of
 from gateway.web.paths import is_public, is_stop, permissions_for, ticket_subject
 from gateway.web.refusals import refuse
 
@@ -17,11 +16,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Door:
-    """In open mode everybody on this machine is the local user; in keyed mode each is who their key says.
-
-    allow_open: ALLOW_OPEN=1, the operator's word that something else guards the open door. origins: those
-    whose pages may ask in open mode.
-    """
+    """In open mode everybody who may come in is the local user; in keyed mode each is who their key says."""
 
     def __init__(
         self,
@@ -29,16 +24,13 @@ class Door:
         keys: KeyRing,
         rates: RequestRates,
         tickets: Tickets,
-        *,
-        allow_open: bool,
-        origins: Collection[str],
+        open_mode: OpenMode,
     ) -> None:
         self._app = app
         self._keys = keys
         self._rates = rates
         self._tickets = tickets
-        self._allow_open = allow_open
-        self._origins = frozenset(origins)
+        self._open_mode = open_mode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -51,11 +43,12 @@ class Door:
 
     async def _admit(self, scope: Scope) -> None:
         """Put the caller into the scope. Raises what keeps them out."""
+        host = host_of(scope)
         public = is_public(scope["path"])
         if not public:
             await self._keys.be_fresh()
-        if not self._keys.closed and not self._allow_open:
-            check_local(scope, self._origins)
+        if not self._keys.closed:
+            self._open_mode.check(scope, host)
         if not public:
             caller = scope[CALLER] = self._caller(scope)
             if caller.allowance is not None and not is_stop(scope):

@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.journals": {"gateway.contract"},
     "gateway.store": {"gateway.contract"},
     "gateway.web": {"gateway.contract", "gateway.core", "gateway.dialects"},
-    "gateway.settings": set(),
+    "gateway.settings": {"gateway.contract"},
     "gateway.logs": set(),
     "gateway.event_loop": set(),
     "gateway.health_page": set(),

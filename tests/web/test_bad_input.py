@@ -157,13 +157,6 @@ async def test_in_open_mode_this_machine_comes_in(gateway: Served, headers: dict
     assert response.status_code == 200
 
 
-async def test_allow_open_leaves_the_door_to_others(tmp_path: Path) -> None:
-    headers = {**JSON, "host": "gateway.example", "x-forwarded-for": "10.0.0.1"}
-    async with served(tmp_path, lambda _: tokens("x"), allow_open=True) as gateway:
-        response = await gateway.http.post(STREAM, content=b'{"content":"x"}', headers=headers)
-    assert response.status_code == 200
-
-
 async def test_a_named_origin_may_ask_and_read_our_headers(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"cors_origins": ("https://app.example",)}
     headers = {**JSON, "origin": "https://app.example"}

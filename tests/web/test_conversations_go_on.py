@@ -95,7 +95,7 @@ async def test_the_cookie_is_found_among_others(tmp_path: Path) -> None:
 
 
 async def test_behind_https_the_cookie_is_secure(tmp_path: Path) -> None:
-    async with served(tmp_path, counts, allow_open=True) as gateway:
+    async with served(tmp_path, counts, trusted_proxies=("127.0.0.1",)) as gateway:
         response = await gateway.http.post(
             CHAT, json={"message": "Hi"}, headers={"x-forwarded-proto": "https"}
         )
