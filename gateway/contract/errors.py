@@ -155,9 +155,13 @@ class ContextExceeded(ModelRefused):
 
 
 class TransportError(GatewayError):
+    """broke_off: how many servers took the request whole before they broke off or fell silent, which makes
+    the request a suspect: see `suspects.ask_again`."""
+
     code = "upstream_error"
     status = 502
     retryable = True
+    broke_off: int = 0
 
 
 class Unreachable(TransportError):

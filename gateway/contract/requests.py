@@ -87,7 +87,8 @@ class ChatRequest:
 
     id: 32 hex digits, unguessable; the stream's id. model: None or a name no transport lists means the
     default model. deadline_s: seconds the whole reply may take. session: the session's key, for a
-    worker's log and cache, never a credential. trace: a W3C `traceparent`.
+    worker's log and cache, never a credential. trace: a W3C `traceparent`. broke_off: how many servers
+    took this request and then broke off; see `suspects.ask_again`.
     """
 
     id: str
@@ -97,3 +98,4 @@ class ChatRequest:
     deadline_s: float = 120.0
     session: str | None = None
     trace: str | None = None
+    broke_off: int = 0

@@ -68,7 +68,9 @@ class Transport(Protocol):
         The stream yields batches: all events of one network read as one sequence, never empty, the last
         one ending with Done, after which it stops. Trouble is raised as TransportError, or as
         RequestRejected (ModelRefused, TooLarge, ...) when the request itself is at fault, on entering or
-        while iterating. Leaving the block IS the stop:
+        while iterating. A TransportError says in `broke_off` how many servers took the request whole before
+        they broke off or fell silent; a transport that can ask several by itself obeys `ask_again`.
+        Leaving the block IS the stop:
         whatever the other side holds for this reply is freed, also when the task is cancelled. No transport
         ever sleeps to look alive.
         """

@@ -58,6 +58,11 @@ class Breaker:
         """Watch over one request."""
         return Trial(self)
 
+    def blame(self, error: TransportError) -> None:
+        """Count a failure that its trial left open: see Trial."""
+        if self.state != "open":
+            self._count(error)
+
     def _begin(self, trial: "Trial") -> None:
         self.check()
         if self._state == "open":
@@ -78,9 +83,12 @@ class Breaker:
             self._state = "closed"
             self._failures = 0
             return
+        self._count(failure)
+
+    def _count(self, failure: TransportError) -> None:
         self._failures += 1
         self._last_failure = str(failure)
-        if self._state == "half-open" or self._failures >= self._max_failures:
+        if self._state != "closed" or self._failures >= self._max_failures:
             self._state = "open"
             self._open_until = self._clock() + self._open_s
             log.warning(
@@ -101,6 +109,8 @@ class Trial:
 
     Entering raises Unavailable if the breaker lets nobody through. A TransportError that leaves the block
     before `answered` is a failure; a stop, a refusal of the request itself, or "not now" is no verdict.
+    Neither is a connection that broke after the request was taken: the request may be the cause, and one
+    request must not open every breaker. `Breaker.blame` counts it if another transport then answers.
     """
 
     __slots__ = ("_breaker", "_judged")
@@ -118,13 +128,17 @@ class Trial:
     ) -> None:
         if error is None:
             self.answered()
-        elif self._judged or not isinstance(error, TransportError) or isinstance(error, NOT_NOW):
-            self._breaker._leave(self)
-        else:
+        elif not self._judged and isinstance(error, TransportError) and _is_fault(error):
             self._breaker._end(self, error)
+        else:
+            self._breaker._leave(self)
 
     def answered(self) -> None:
         """Something of the reply can be seen: the transport works, whatever becomes of this reply."""
         if not self._judged:
             self._judged = True
             self._breaker._end(self, None)
+
+
+def _is_fault(error: TransportError) -> bool:
+    return not isinstance(error, NOT_NOW) and not error.broke_off

@@ -5,11 +5,13 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway.contract.errors import TimedOut, TransportError
 from gateway.contract.events import ReaderEvent
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
+from gateway.contract.suspects import ask_again
 from gateway.contract.transport import Transport, TransportInfo
 from gateway.core.replies import Reply, generate
 
@@ -26,13 +28,15 @@ class Route:
     """A transport to ask for one reply, and what to expect of it.
 
     trial: entered around the asking; what it gives is called at the first thing there is to see. onward: to
-    whoever could be asked now if this one failed, None for nobody.
+    whoever could be asked now if this one failed, None for nobody. blame: called with this one's error if it
+    broke off over a request that the next one then answered.
     """
 
     transport: Transport
     info: TransportInfo
     trial: Callable[[], AbstractContextManager[OnFirst | None]] = nullcontext
     onward: Callable[[], "Route | None"] = lambda: None
+    blame: Callable[[TransportError], None] = lambda _: None
 
 
 async def first_answer(
@@ -40,16 +44,19 @@ async def first_answer(
 ) -> Sequence[ReaderEvent]:
     """`generate` on this route, and onward on the next while transports fail and nothing was seen.
 
-    One deadline is for all of it. Raises what the transport that was asked last raised.
+    One deadline is for all of it. Raises what the transport that was asked last raised, or what
+    `ask_again` makes of it.
     """
     clock = asyncio.get_running_loop()
     ends_at = clock.time() + request.deadline_s
     asked = request
+    blame: OnFirst | None = None
     while True:
         deadline = asyncio.timeout_at(ends_at)
         reply.begin(route.info)
         try:
-            with route.trial() as reply.on_first:
+            with route.trial() as answered:
+                reply.on_first = _both(answered, blame)
                 try:
                     async with deadline:
                         return await generate(route.transport, asked, reply, journal)
@@ -60,14 +67,29 @@ async def first_answer(
         except TransportError as error:
             left_s = ends_at - clock.time()
             over = reply.first_at is not None or left_s < LEAST_SHARE * request.deadline_s or _is_cancelled()
+            if not over:
+                asked = ask_again(asked, error)
             onward = None if over else route.onward()
             if onward is None:
                 raise
+            blame = partial(route.blame, error) if error.broke_off else None
             log.warning(
                 "stream %s: %s instead of %s: %s", request.id, onward.info.name, route.info.name, error
             )
         route = onward
-        asked = replace(request, deadline_s=left_s)
+        asked = replace(asked, deadline_s=left_s)
+
+
+def _both(answered: OnFirst | None, blame: OnFirst | None) -> OnFirst | None:
+    if blame is None:
+        return answered
+
+    def on_first() -> None:
+        if answered is not None:
+            answered()
+        blame()
+
+    return on_first
 
 
 def _is_cancelled() -> bool:

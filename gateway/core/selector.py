@@ -99,7 +99,8 @@ class Selector:
                 refusals.append(refusal)
                 continue
             others = [other for other in names if other != name]
-            return Route(self._transports[name], info, breaker.trial, partial(self._onward, model, others))
+            onward = partial(self._onward, model, others)
+            return Route(self._transports[name], info, breaker.trial, onward, breaker.blame)
         soonest = min(refusals, key=_retry_after_s)
         raise type(soonest)("; ".join(map(str, refusals)), retry_after_s=soonest.retry_after_s)
 

@@ -53,6 +53,11 @@ class LlamaRig:
             while await self._server.busy_slots():
                 pass
 
+    async def break_off(self) -> None:
+        while not await self._server.busy_slots():
+            pass
+        await self._server.kill()
+
 
 class LlamaServersRig(LlamaRig):
     """The second server is never there."""

@@ -1,12 +1,12 @@
 """MqttTransport with a real Mosquitto and a worker: one that streams, and one that answers whole."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
-from tests.contract.rigs import ENDLESS, chat_request, echo
+from tests.contract.rigs import ENDLESS, broke_off, chat_request, echo
 from tests.live.brokers import Mosquitto, running_mosquitto
 from transports.mqtt.aiomqtt_link import AiomqttLink
 from transports.mqtt.frames import Request, Status, Whole, decode_inbox, encode
@@ -14,7 +14,7 @@ from transports.mqtt.link import BrokerAddress
 from transports.mqtt.topics import inbox_topic, worker_status_topic
 from transports.mqtt.transport import MqttTransport
 from transports.mqtt.worker import Worker
-from transports.scripted import ScriptedTransport
+from transports.scripted import ScriptedTransport, Step
 
 ROOT = "sluice/v1"
 
@@ -63,9 +63,14 @@ class MqttStreamingRig(_MqttRig):
 
     name = "mqtt-streaming"
 
+    def _script(self, request: ChatRequest) -> Iterable[Step]:
+        steps = echo(request)
+        return [*steps, self._broken.wait, broke_off()] if request.turns[-1].content == ENDLESS else steps
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Transport]:
-        self._scripted = ScriptedTransport(echo)
+        self._broken = asyncio.Event()
+        self._scripted = ScriptedTransport(self._script)
         async with self._serving() as address:
             self._worker = Worker(self._scripted, AiomqttLink(address, client_id="worker-1"), root=ROOT)
             async with self._worker.running():
@@ -78,6 +83,9 @@ class MqttStreamingRig(_MqttRig):
             await self._worker.idle()
             await self._scripted.idle()
 
+    async def break_off(self) -> None:
+        self._broken.set()
+
 
 class MqttWholeRig(_MqttRig):
     """The smallest worker of the protocol, in Python: a status, and one `reply` for each request."""
@@ -87,6 +95,7 @@ class MqttWholeRig(_MqttRig):
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Transport]:
         self._unanswered: set[str] = set()
+        self._taken = asyncio.Event()
         async with self._serving() as address:
             self._link = AiomqttLink(address, client_id="worker-1")
             self._link.subscribe(inbox_topic(ROOT, "worker-1"), self._answer)
@@ -106,6 +115,7 @@ class MqttWholeRig(_MqttRig):
             self._unanswered.discard(frame.id)
         elif frame.messages[-1].content == ENDLESS:
             self._unanswered.add(frame.id)
+            self._taken.set()
         else:
             self._link.publish(frame.reply_to, encode(Whole(frame.id, frame.messages[-1].content)))
 
@@ -113,3 +123,8 @@ class MqttWholeRig(_MqttRig):
         async with asyncio.timeout(2):
             await self._all_arrived()
         assert not self._unanswered
+
+    async def break_off(self) -> None:
+        await self._taken.wait()
+        status = encode(Status("lost"))
+        self._link.publish(worker_status_topic(ROOT, "worker-1"), status, retain=True)

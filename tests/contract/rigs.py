@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 from uuid import uuid4
 
-from gateway.contract.errors import Unreachable
+from gateway.contract.errors import TransportError, Unreachable, UpstreamFailed
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Transport
@@ -42,6 +42,10 @@ class TransportRig(Protocol):
         """Return when the other side holds nothing for us any more; fail after 2 s."""
         ...
 
+    async def break_off(self) -> None:
+        """Wait until a server has taken the one open request whole, and kill that server."""
+        ...
+
 
 def chat_request(content: str) -> ChatRequest:
     return ChatRequest(id=uuid4().hex, turns=[Turn("user", content)], deadline_s=20)
@@ -58,15 +62,27 @@ def echo(request: ChatRequest) -> Iterable[Step]:
     return [*([Delta(text[at : at + 3])] for at in range(0, len(text), 3)), [Done("stop")]]
 
 
+def broke_off() -> TransportError:
+    """What a transport raises when its server broke off after it took the request."""
+    error = UpstreamFailed("the connection broke")
+    error.broke_off = 1
+    return error
+
+
 class ScriptedRig:
     name = "scripted"
 
     def __init__(self) -> None:
         self._there = True
+        self._broken = asyncio.Event()
         self._transport = ScriptedTransport(self._script)
 
     def _script(self, request: ChatRequest) -> Iterable[Step]:
-        return echo(request) if self._there else [Unreachable("the script was taken away")]
+        if not self._there:
+            return [Unreachable("the script was taken away")]
+        if request.turns[-1].content == ENDLESS:
+            return [*echo(request), self._broken.wait, broke_off()]
+        return echo(request)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Transport]:
@@ -88,3 +104,6 @@ class ScriptedRig:
     async def idle(self) -> None:
         async with asyncio.timeout(2):
             await self._transport.idle()
+
+    async def break_off(self) -> None:
+        self._broken.set()

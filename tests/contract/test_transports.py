@@ -1,6 +1,7 @@
 """What every transport promises, whoever stands behind it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -115,3 +116,13 @@ async def test_a_lost_peer_is_a_transport_error_and_its_return_needs_no_restart(
         assert lost.value.retryable
         await rig.restore_peer()
         assert text_of(await events_of(transport, rig.request("after"))) == "after"
+
+
+async def test_a_server_that_dies_with_a_request_is_told_as_one_that_broke_off(rig: TransportRig) -> None:
+    """broke_off=1: whoever would ask another server by itself must not."""
+    async with asyncio.timeout(30), rig.serving() as transport:
+        reply = asyncio.ensure_future(events_of(transport, replace(rig.endless(), broke_off=1)))
+        await rig.break_off()
+        with pytest.raises(TransportError) as broken:
+            await reply
+        assert broken.value.broke_off >= 1

@@ -13,6 +13,7 @@ from gateway.contract.errors import (
     Overloaded,
     Unavailable,
     Unreachable,
+    UpstreamFailed,
     WorkerLost,
 )
 from gateway.core.breaker import Breaker
@@ -202,3 +203,31 @@ def test_each_change_is_one_line_of_the_log(
         "sse is tried by one request",
         "sse answers again",
     ]
+
+
+def broke_off() -> UpstreamFailed:
+    error = UpstreamFailed("the connection broke")
+    error.broke_off = 1
+    return error
+
+
+def test_a_connection_that_broke_over_a_request_is_no_verdict(breaker: Breaker) -> None:
+    for _ in range(9):
+        fail(breaker, broke_off())
+    assert state(breaker) == "closed"
+
+
+def test_it_is_one_when_another_transport_answered_the_same_request(breaker: Breaker) -> None:
+    for _ in range(3):
+        fail(breaker, broke_off())
+        breaker.blame(broke_off())
+    assert state(breaker) == "open"
+
+
+def test_blame_opens_a_half_open_breaker_again(breaker: Breaker, clock: Clock) -> None:
+    opened(breaker)
+    clock.now = 15
+    fail(breaker, broke_off())
+    assert state(breaker) == "half-open"
+    breaker.blame(broke_off())
+    assert state(breaker) == "open"

@@ -75,6 +75,13 @@ class LlamaServer:
         self._process.kill()
         await self._process.gone()
 
+    async def is_alive(self) -> bool:
+        """Whether it answers."""
+        try:
+            return (await self.get("/health")).status_code == 200
+        except httpx.TransportError:
+            return False
+
     async def get(self, path: str) -> httpx.Response:
         async with httpx.AsyncClient(transport=AsyncioTransport()) as client:
             return await client.get(self.url + path)

@@ -16,8 +16,9 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
 
     Obeys `connect`, `read` and `write` of the request's `timeout` extension, in seconds (absent or None:
     for ever). Request bodies are sent in one piece; proxies and HTTP/2 are not spoken. Raises
-    ConnectError, ConnectTimeout, WriteTimeout, ReadTimeout, ReadError when the connection ends before
-    the answer does, and RemoteProtocolError for an answer that is not HTTP.
+    ConnectError, ConnectTimeout, WriteTimeout, WriteError when the connection ends before the request is
+    sent whole, ReadTimeout, ReadError when it ends before the answer does, and RemoteProtocolError for an
+    answer that is not HTTP.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -192,7 +193,9 @@ class Exchange(asyncio.Protocol, httpx.AsyncByteStream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if exc is not None:
+        if self._writable is not None and not self._writable.done():
+            self._end(httpx.WriteError("the connection broke before the request was sent whole"))
+        elif exc is not None:
             self._end(httpx.ReadError(f"the connection broke: {exc}"))
         elif not self._head_complete:
             self._end(httpx.ReadError("the connection was closed before the answer"))

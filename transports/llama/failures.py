@@ -23,7 +23,10 @@ MAX_MESSAGE_CHARS = 500
 
 
 class ForeignErrors:
-    """A context in which every error of httpx's becomes one of ours; what caused it stays in `__cause__`."""
+    """A context in which every error of httpx's becomes one of ours; what caused it stays in `__cause__`.
+
+    A connection that broke or fell silent once it stood counts as `broke_off`: it had the request.
+    """
 
     __slots__ = ("_answered",)
 
@@ -50,18 +53,28 @@ class ForeignErrors:
                 return Unreachable("the model server cannot be reached")
             case httpx.PoolTimeout():
                 return Overloaded("no connection to the model server became free")
+            case httpx.WriteTimeout():
+                return TimedOut("the model server did not take the request in time")
+            case httpx.WriteError() if not self._answered:
+                return Unreachable("the model server hung up before it had the whole request")
             case httpx.TimeoutException():
-                return TimedOut("the model server was silent for too long")
+                return broke_off(TimedOut("the model server was silent for too long"))
+            case httpx.NetworkError() if self._answered:
+                return broke_off(
+                    UpstreamFailed("the connection to the model server broke in the middle of the reply")
+                )
             case httpx.NetworkError():
-                if self._answered:
-                    return UpstreamFailed(
-                        "the connection to the model server broke in the middle of the reply"
-                    )
-                return Unreachable("the model server hung up before it answered")
+                return broke_off(UpstreamFailed("the model server hung up before it answered"))
             case httpx.ProtocolError() | httpx.DecodingError() | httpx.TooManyRedirects():
                 return ProtocolViolation("the model server's answer is not the HTTP that was expected")
             case _:
                 return None
+
+
+def broke_off(error: TransportError) -> TransportError:
+    """The same error, marked: the server had taken the request whole."""
+    error.broke_off = 1
+    return error
 
 
 before_answer = ForeignErrors(answered=False)
@@ -78,8 +91,12 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
     retry_after_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
     if status in (401, 403):
         return UpstreamFailed("the model server does not accept the gateway's API key")
-    if status in (408, 504):
+    if status == 408:
         return TimedOut(said or "the model server gave the request up as too slow")
+    if status == 504:  # of a proxy: the server behind it fell silent
+        return broke_off(TimedOut(said or "the model server gave the request up as too slow"))
+    if status == 502:  # of a proxy: the server behind it broke off
+        return broke_off(UpstreamFailed(said or f"the model server answered with status {status}"))
     if status == 429:
         return Overloaded(said or "the model server takes no more requests", retry_after_s=retry_after_s)
     if status == 503 and _kind(error) == "unavailable_error":  # llama.cpp's, until its model is loaded

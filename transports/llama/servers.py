@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
-from gateway.contract.errors import Loading, Overloaded, Unreachable
+from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.requests import ChatRequest
+from gateway.contract.suspects import ask_again
 from gateway.contract.transport import (
     EventStream,
     Health,
@@ -72,8 +73,9 @@ class LlamaServers:
     """A Transport over `servers`, by their URLs; the first one's first model is the default.
 
     A request for a model goes to the server with the most free slots among those that are well and list it;
-    who refuses before its answer begins is passed over. changed: called when `models` or `slots` say
-    something new. check_s: between two looks at a server that is well; one that is away is asked sooner.
+    one that refuses or hangs up before its answer begins is passed over. changed: called when `models` or
+    `slots` say something new. check_s: between two looks at a server that is well; one that is away is asked
+    sooner.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class LlamaServers:
     @asynccontextmanager
     async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
         model = self._meant(request.model)
+        asked = replace(request, model=model)
         refused: list[KnownServer] = []
         while True:
             known = self._choose(model, refused)
@@ -139,13 +142,16 @@ class LlamaServers:
             try:
                 async with AsyncExitStack() as stack:
                     try:
-                        answer = known.server.open(replace(request, model=model))
-                        stream = await stack.enter_async_context(answer)
-                    except (Unreachable, Loading, Overloaded) as error:
-                        if not isinstance(error, Overloaded):
+                        stream = await stack.enter_async_context(known.server.open(asked))
+                    except TransportError as error:
+                        if error.broke_off or isinstance(error, Unreachable | Loading):
                             known.doubted.set()
+                        elif not isinstance(error, Overloaded):
+                            raise
+                        asked = ask_again(asked, error)
                         refused.append(known)
                         if self._choose(model, refused) is None:
+                            error.broke_off = asked.broke_off - request.broke_off
                             raise
                         continue
                     yield stream

@@ -16,7 +16,7 @@ from gateway.contract.events import (
     Usage,
     finish_reason,
 )
-from transports.llama.failures import error_message
+from transports.llama.failures import broke_off, error_message
 from transports.llama.sse import SseFramer
 
 
@@ -120,7 +120,7 @@ class ChunkParser:
             raise self.failure
         events: list[TransportEvent] = []
         if self._finish_reason is None and self._framer.unfinished() != b"[DONE]":
-            raise UpstreamFailed("the model server broke off in the middle of the reply")
+            raise broke_off(UpstreamFailed("the model server broke off in the middle of the reply"))
         self._close(events)
         return events
 

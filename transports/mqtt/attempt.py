@@ -75,6 +75,11 @@ class Attempt:
         self._size = 0
         self._early: dict[int, Numbered] = {}
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether the worker has the request: it said so, or is one of those that never do."""
+        return self.heard_at is not None or self.worker.status.accept_s is None
+
     def take(self, frame: Numbered | Whole, size: int, now: float) -> None:
         """Take one frame of `size` bytes.
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.contract.errors import ProtocolViolation, Unprocessable
+from transports.mqtt.error_frames import LONGEST_MESSAGE
 from transports.mqtt.frames import (
-    LONGEST_MESSAGE,
     VERSION,
     Accept,
     Cancel,

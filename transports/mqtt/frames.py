@@ -4,27 +4,12 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from gateway.contract.errors import (
-    ContextExceeded,
-    FrameGap,
-    GatewayError,
-    Loading,
-    ModelRefused,
-    NoWorker,
-    Overloaded,
-    ProtocolViolation,
-    TimedOut,
-    Unprocessable,
-    Unreachable,
-    UpstreamFailed,
-    WorkerLost,
-)
+from gateway.contract.errors import ProtocolViolation, Unprocessable
 from gateway.contract.events import Usage
 from gateway.contract.requests import ChatRequest, Sampling, Turn
 
 VERSION: Literal[1] = 1
 DEFAULT_MAX_PAYLOAD = 262_144
-LONGEST_MESSAGE = 500
 
 MAX_MODELS = 256
 LARGEST = 2**53 - 1
@@ -70,6 +55,7 @@ class Request(Frame, tag="request"):
     params: Sampling = Sampling()
     session: str | None = None
     trace: str | None = None
+    broke_off: Count = 0
 
     def as_chat_request(self) -> ChatRequest:
         return ChatRequest(
@@ -80,6 +66,7 @@ class Request(Frame, tag="request"):
             deadline_s=self.deadline_s,
             session=self.session,
             trace=self.trace,
+            broke_off=self.broke_off,
         )
 
 
@@ -169,10 +156,13 @@ class Whole(Frame, tag="reply"):
 
 
 class ErrorFrame(Frame, tag="error"):
+    """broke_off: how many servers took the request and then broke off."""
+
     id: Id
     code: str = "upstream_error"
     message: str = ""
     retryable: bool = False
+    broke_off: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 Numbered = Accept | Chunk | ReasoningChunk | ToolCallFrame | ProgressFrame | Alive | End
@@ -255,38 +245,9 @@ def encode_request(
         "session": request.session,
         "trace": request.trace,
     }
+    if request.broke_off:
+        payload["broke_off"] = request.broke_off
     try:
         return _encoder.encode(payload)
     except UnicodeEncodeError as exc:
         raise Unprocessable("the messages hold half a character (a lone surrogate)") from exc
-
-
-_ERRORS: dict[str, type[GatewayError]] = {
-    error.code: error
-    for error in (
-        ContextExceeded,
-        ModelRefused,
-        Unreachable,
-        Loading,
-        NoWorker,
-        Overloaded,
-        TimedOut,
-        UpstreamFailed,
-        ProtocolViolation,
-        WorkerLost,
-        FrameGap,
-    )
-}
-
-
-def error_said(frame: ErrorFrame) -> GatewayError:
-    """The worker's error as one of ours; its code decides, an unknown one is UpstreamFailed."""
-    kind = _ERRORS.get(frame.code, UpstreamFailed)
-    error = kind(frame.message[:LONGEST_MESSAGE] or "the worker could not answer")
-    error.retryable = frame.retryable
-    return error
-
-
-def error_frame(id: str, error: GatewayError) -> ErrorFrame:
-    """What a worker says of `error`."""
-    return ErrorFrame(id, error.code, str(error)[:LONGEST_MESSAGE], error.retryable)

@@ -21,7 +21,8 @@ from gateway.contract.ingress import Ask, DeviceChat, LiveReply
 from transports.mqtt.device_chat import OpenChat, Writing
 from transports.mqtt.device_frames import Chat, decode_cancel, decode_chat
 from transports.mqtt.down_writer import DownWriter, Rhythm, envelope_for
-from transports.mqtt.frames import ErrorFrame, decode_status, encode, error_frame
+from transports.mqtt.error_frames import error_frame
+from transports.mqtt.frames import ErrorFrame, decode_status, encode
 from transports.mqtt.known_devices import Device, KnownDevices
 from transports.mqtt.link import Link
 from transports.mqtt.topics import (

@@ -1,41 +1,32 @@
 """One reply from the queue to its last frame: attempt after attempt until something can be seen."""
 
 import asyncio
-import logging
 from asyncio import Future, TimerHandle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
-from uuid import uuid4
 
-from gateway.contract.errors import FrameGap, GatewayError, Overloaded, TimedOut, UpstreamFailed, WorkerLost
+from gateway.contract.errors import (
+    FrameGap,
+    GatewayError,
+    Overloaded,
+    TimedOut,
+    TransportError,
+    UpstreamFailed,
+    WorkerLost,
+)
 from gateway.contract.events import Progress, TransportEvent
 from gateway.contract.requests import ChatRequest
+from gateway.contract.suspects import ask_again
 from transports.mqtt.attempt import Attempt
 from transports.mqtt.clock import Clock
-from transports.mqtt.dispatch import Dispatch
-from transports.mqtt.frames import Cancel, ErrorFrame, ReplyFrame, encode, encode_request, error_said
-from transports.mqtt.link import Envelope, Link, Receipt
+from transports.mqtt.desk import Desk
+from transports.mqtt.error_frames import error_said
+from transports.mqtt.frames import ErrorFrame, ReplyFrame
+from transports.mqtt.link import Receipt
 from transports.mqtt.presence import KnownWorker
-from transports.mqtt.topics import inbox_topic, reply_topic
-
-log = logging.getLogger(__name__)
 
 HOLE_S = 2.0
-CANCEL_EXPIRY_S = 60.0
 MIN_DEADLINE_S = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What all replies of one transport share. open: those that wait for frames, by attempt id."""
-
-    link: Link
-    dispatch: Dispatch
-    root: str
-    idle_s: float
-    open: dict[str, "Reply"] = field(default_factory=dict)
-    new_id: Callable[[], str] = lambda: uuid4().hex
 
 
 class Reply:
@@ -49,6 +40,7 @@ class Reply:
         self.asked_at = clock.time()
         self.tried: set[KnownWorker] = set()
         self._request = request
+        self._broke_off_before = request.broke_off
         self._desk = desk
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -105,7 +97,8 @@ class Reply:
     def assigned(self, worker: KnownWorker) -> None:
         attempt_id, now = self._desk.new_id(), self._clock.time()
         try:
-            receipt = self._send_request(worker, attempt_id, max(MIN_DEADLINE_S, self._deadline_at - now))
+            left_s = max(MIN_DEADLINE_S, self._deadline_at - now)
+            receipt = self._desk.send_request(self._request, worker, attempt_id, left_s)
         except GatewayError as error:
             self._fail(error)
             self._desk.dispatch.release(worker)
@@ -115,15 +108,6 @@ class Reply:
         self._desk.open[attempt_id] = self
         receipt.add_done_callback(partial(self._published, attempt))
         self._arm()
-
-    def _send_request(self, worker: KnownWorker, attempt_id: str, deadline_s: float) -> Future[Receipt]:
-        desk, request = self._desk, self._request
-        reply_to = reply_topic(desk.root, desk.link.client_id, worker.name)
-        payload = encode_request(
-            request, attempt_id=attempt_id, reply_to=reply_to, deadline_s=deadline_s, idle_s=desk.idle_s
-        )
-        envelope = Envelope(deadline_s, reply_to, attempt_id, request.trace)
-        return desk.link.publish(inbox_topic(desk.root, worker.name), payload, envelope=envelope)
 
     def waits_at(self, position: int) -> None:
         if self._events and isinstance(self._events[-1], Progress):
@@ -158,11 +142,15 @@ class Reply:
         return True
 
     def worker_lost(self, why: str) -> None:
-        """Nothing more will come from the worker of this attempt."""
-        if self._visible:
-            self._fail(WorkerLost(why))
-        else:
-            self._retry()
+        """The worker of this attempt went away: it may have died of the request, if it had taken it."""
+        error = WorkerLost(why)
+        if self._attempt is not None and self._attempt.is_taken:
+            error.broke_off = 1
+        self._retry_after(error)
+
+    def broker_lost(self, why: str) -> None:
+        """Nothing more will come from the worker of this attempt, through no fault of the request."""
+        self._retry_after(WorkerLost(why))
 
     def _published(self, attempt: Attempt, receipt: Future[Receipt]) -> None:
         if attempt is not self._attempt:
@@ -176,9 +164,9 @@ class Reply:
 
     def _refused(self, worker: KnownWorker, error: GatewayError) -> None:
         """The worker said `error`. Before anything was seen somebody else may do better."""
-        if self._visible or not error.retryable:
-            self._fail(error)
-        elif isinstance(error, Overloaded) and worker.status.heartbeat_s is not None:
+        if self._is_over_after(error):
+            return
+        if isinstance(error, Overloaded) and worker.status.heartbeat_s is not None:
             worker.full = True
             self._retry()
         elif isinstance(error, WorkerLost):
@@ -191,12 +179,30 @@ class Reply:
             else:
                 self._fail(error)
 
+    def _retry_after(self, error: TransportError) -> None:
+        if not self._is_over_after(error):
+            self._retry()
+
+    def _is_over_after(self, error: GatewayError) -> bool:
+        """Fail the reply if no other worker may be asked after `error`."""
+        if self._visible or not error.retryable or not isinstance(error, TransportError):
+            self._fail(error)
+            return True
+        try:
+            self._request = ask_again(self._request, error)
+        except TransportError as last:
+            self._fail(last)
+            return True
+        return False
+
     def _retry(self) -> None:
         self._end_attempt()
         self._desk.dispatch.enter(self, again=True)
         self._arm()
 
     def _fail(self, error: GatewayError) -> None:
+        if isinstance(error, TransportError):
+            error.broke_off = max(error.broke_off, self._request.broke_off - self._broke_off_before)
         self._failure = error
         self._close()
         self._wake()
@@ -216,14 +222,7 @@ class Reply:
         worker = attempt.worker
         if not attempt.ended:
             # Also if the worker is lost: it may only have been out of hearing, or somebody else said so.
-            try:
-                self._desk.link.publish(
-                    inbox_topic(self._desk.root, worker.name),
-                    encode(Cancel(attempt.id)),
-                    envelope=Envelope(CANCEL_EXPIRY_S),
-                )
-            except GatewayError as error:
-                log.warning("worker %s was not told to stop: %s", worker.name, error)
+            self._desk.send_cancel(worker, attempt.id)
         self._desk.dispatch.release(worker)
 
     def _wake(self) -> None:
@@ -266,4 +265,6 @@ class Reply:
         elif attempt.hole_since is not None and now >= attempt.hole_since + HOLE_S:
             self._fail(FrameGap("a frame of the reply is missing"))
         else:
-            self._fail(TimedOut(f"the worker was silent for {self._desk.idle_s:g} s"))
+            silence = TimedOut(f"the worker was silent for {self._desk.idle_s:g} s")
+            silence.broke_off = 1
+            self._fail(silence)

@@ -17,6 +17,7 @@ from gateway.contract.events import (
     Usage,
 )
 from transports.mqtt.clock import Clock
+from transports.mqtt.error_frames import error_frame
 from transports.mqtt.frames import (
     Accept,
     Alive,
@@ -30,7 +31,6 @@ from transports.mqtt.frames import (
     ToolCallFrame,
     Whole,
     encode,
-    error_frame,
 )
 from transports.mqtt.link import Envelope, Link, Receipt
 

@@ -13,12 +13,13 @@ from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, 
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import EventStream, Health, TransportInfo, WorkerInfo
 from transports.mqtt.announcer import Announcer
+from transports.mqtt.desk import Desk
 from transports.mqtt.dispatch import Dispatch
 from transports.mqtt.frames import Status, decode_reply, decode_status, encode
 from transports.mqtt.link import Link, Will
 from transports.mqtt.namesake import OwnTopic, namesake_lives
 from transports.mqtt.presence import MISSED_HEARTBEATS, KnownWorker, Presence
-from transports.mqtt.reply import Desk, Reply
+from transports.mqtt.reply import Reply
 from transports.mqtt.topics import (
     checked_root,
     every_reply_to,
@@ -182,7 +183,8 @@ class MqttTransport:
             self._announcer.now()
         else:
             gone = self._presence.forget_all()
-            self._end_replies_of(gone, "the MQTT broker went away in the middle of the reply")
+            for reply in self._replies_of(gone):
+                reply.broker_lost("the MQTT broker went away in the middle of the reply")
         self._tell_watchers()
 
     def _hear_status(self, topic: str, payload: bytes, retained: bool) -> None:
@@ -233,8 +235,11 @@ class MqttTransport:
             log.error(self._rival)
 
     def _end_replies_of(self, workers: Sequence[KnownWorker], why: str) -> None:
-        for reply in [reply for reply in self._desk.open.values() if reply.worker in workers]:
+        for reply in self._replies_of(workers):
             reply.worker_lost(why)
+
+    def _replies_of(self, workers: Sequence[KnownWorker]) -> list[Reply]:
+        return [reply for reply in self._desk.open.values() if reply.worker in workers]
 
     def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
         """Count what cannot be used, and log it once for each sender: rubbish may come in floods."""

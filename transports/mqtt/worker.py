@@ -21,6 +21,7 @@ from gateway.contract.errors import (
 )
 from gateway.contract.transport import ListsModels, TellsQueue, Transport
 from transports.mqtt.announcer import Announcer
+from transports.mqtt.error_frames import error_frame
 from transports.mqtt.frames import (
     Cancel,
     ErrorFrame,
@@ -30,7 +31,6 @@ from transports.mqtt.frames import (
     decode_inbox,
     decode_status,
     encode,
-    error_frame,
 )
 from transports.mqtt.gateways import GatewayWatch
 from transports.mqtt.link import Link, Will

@@ -261,11 +261,11 @@ async def test_a_server_may_answer_before_it_has_read_everything(server: RawServ
         assert await items(response) == [b"no"]
 
 
-async def test_hanging_up_on_half_a_request_is_a_read_error(server: RawServer) -> None:
+async def test_hanging_up_on_half_a_request_is_a_write_error(server: RawServer) -> None:
     async with asyncio.timeout(5):
         task = asyncio.ensure_future(answer(server, bytes(32_000_000)))
         (await server.peer()).say([], "reset")
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(httpx.WriteError):
             await task
 
 

@@ -41,7 +41,8 @@ def test_every_error_of_httpx_becomes_ours(foreign: type[httpx.RequestError], an
     [
         (httpx.ConnectError, Unreachable, Unreachable),
         (httpx.ConnectTimeout, Unreachable, Unreachable),
-        (httpx.ReadError, Unreachable, UpstreamFailed),
+        (httpx.ReadError, UpstreamFailed, UpstreamFailed),
+        (httpx.WriteError, Unreachable, UpstreamFailed),
         (httpx.ReadTimeout, TimedOut, TimedOut),
         (httpx.WriteTimeout, TimedOut, TimedOut),
         (httpx.RemoteProtocolError, ProtocolViolation, ProtocolViolation),
@@ -54,6 +55,32 @@ def test_the_same_trouble_may_mean_another_thing_once_an_answer_has_begun(
         raise foreign("")
     with pytest.raises(within), ForeignErrors(answered=True):
         raise foreign("")
+
+
+@pytest.mark.parametrize(
+    ("foreign", "broke_off"),
+    [
+        (httpx.ConnectError, 0),
+        (httpx.ConnectTimeout, 0),
+        (httpx.WriteError, 0),
+        (httpx.WriteTimeout, 0),
+        (httpx.ReadError, 1),
+        (httpx.ReadTimeout, 1),
+    ],
+)
+def test_a_server_broke_off_only_if_it_had_the_whole_request(
+    foreign: type[httpx.RequestError], broke_off: int
+) -> None:
+    with pytest.raises(TransportError) as raised, ForeignErrors(answered=False):
+        raise foreign("")
+    assert raised.value.broke_off == broke_off
+
+
+@pytest.mark.parametrize(("status", "broke_off"), [(429, 0), (500, 0), (502, 1), (503, 0), (504, 1)])
+def test_a_proxy_says_by_its_status_that_the_server_behind_it_broke_off(status: int, broke_off: int) -> None:
+    error = refusal(status, None, b"")
+    assert isinstance(error, TransportError)
+    assert error.broke_off == broke_off
 
 
 def test_what_is_not_of_httpx_passes_as_it_is() -> None:

@@ -200,3 +200,63 @@ async def test_a_servers_going_and_coming_is_one_line_each(caplog: pytest.LogCap
         "http://0 is away: as told",
         "http://0 is ready; slots: 1; models: a",
     ]
+
+
+def broke_off() -> UpstreamFailed:
+    error = UpstreamFailed("the model server hung up before it answered")
+    error.broke_off = 1
+    return error
+
+
+class Killed(Server):
+    """Takes every request whole, and dies of it."""
+
+    @asynccontextmanager
+    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+        async with super().open(request):
+            raise broke_off()
+            yield
+
+
+async def test_a_request_that_two_servers_broke_off_over_is_asked_of_no_third() -> None:
+    servers = [Killed("a") for _ in range(4)]
+    async with House(*servers).running() as house:
+        with pytest.raises(UpstreamFailed, match="2 model servers broke off") as failed:
+            await house.ask()
+    assert [len(server.seen_requests) for server in servers] == [1, 1, 0, 0]
+    assert not failed.value.retryable
+
+
+async def test_a_request_over_which_a_server_broke_off_elsewhere_is_asked_of_one_more() -> None:
+    servers = [Killed("a") for _ in range(4)]
+    async with House(*servers).running() as house:
+        with pytest.raises(UpstreamFailed, match="2 model servers broke off"):
+            async with house.all.open(ChatRequest(uuid4().hex, [Turn("user", "hi")], broke_off=1)):
+                pass
+    assert [len(server.seen_requests) for server in servers] == [1, 0, 0, 0]
+
+
+async def test_the_second_server_may_answer_a_suspect() -> None:
+    killed, well = Killed("a"), Server("a")
+    async with House(killed, well).running() as house:
+        await house.ask()
+    assert [request.broke_off for request in well.seen_requests] == [1]
+
+
+async def test_servers_that_are_away_loading_or_full_are_passed_over_however_many_they_are() -> None:
+    servers = [Server("a") for _ in range(6)]
+    kinds = [Unreachable, Loading, Overloaded, Loading, Unreachable]
+    for server, kind in zip(servers[:-1], kinds, strict=True):
+        server.refusal = kind("not now")
+    async with House(*servers).running() as house:
+        await house.ask()
+    assert servers[-1].asked_for == ["a"]
+
+
+async def test_what_broke_off_is_counted_also_if_the_last_one_only_refuses() -> None:
+    killed, full = Killed("a"), Server("a")
+    full.refusal = Overloaded("full")
+    async with House(killed, full).running() as house:
+        with pytest.raises(Overloaded) as refused:
+            await house.ask()
+    assert refused.value.broke_off == 1

@@ -235,11 +235,12 @@ async def test_a_server_that_is_not_there_is_unreachable() -> None:
             await reply(LlamaTransport(server.url))
 
 
-async def test_a_server_that_hangs_up_before_it_answers_is_unreachable(raw: RawServer) -> None:
+async def test_a_server_that_hangs_up_before_it_answers_broke_off(raw: RawServer) -> None:
     raw.ending = "close"
     async with asyncio.timeout(5):
-        with pytest.raises(Unreachable):
+        with pytest.raises(UpstreamFailed) as failed:
             await reply(LlamaTransport(raw.url))
+    assert failed.value.broke_off == 1
 
 
 @pytest.mark.parametrize("said", [[], [STREAM_HEAD + ONE_TOKEN]], ids=["before the head", "in the middle"])
@@ -257,8 +258,9 @@ async def test_a_reply_that_breaks_off_has_failed_after_what_was_heard(raw: RawS
     async with asyncio.timeout(5), LlamaTransport(raw.url).open(chat()) as batches:
         assert await anext(batches) == [Delta("a")]
         raw.peers[0].say([], ending)
-        with pytest.raises(UpstreamFailed):
+        with pytest.raises(UpstreamFailed) as failed:
             await anext(batches)
+    assert failed.value.broke_off == 1
 
 
 async def test_an_error_in_the_stream_is_raised_without_waiting_for_more(raw: RawServer) -> None:

@@ -145,40 +145,6 @@ def test_text_that_is_no_unicode_is_refused_before_it_is_sent() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        errors.ModelRefused("too long"),
-        errors.Unreachable("gone"),
-        errors.Loading("soon"),
-        errors.NoWorker("none"),
-        errors.Overloaded("full"),
-        errors.TimedOut("slow"),
-        errors.UpstreamFailed("broke"),
-        errors.ProtocolViolation("what"),
-        errors.WorkerLost("lost"),
-        errors.FrameGap("gap"),
-    ],
-    ids=lambda error: error.code,
-)
-def test_an_error_keeps_its_meaning_over_the_wire(error: errors.GatewayError) -> None:
-    decoded = frames.decode_reply(frames.encode(frames.error_frame("a", error)))
-    assert isinstance(decoded, frames.ErrorFrame)
-    said = frames.error_said(decoded)
-    assert (type(said), str(said), said.retryable) == (type(error), str(error), error.retryable)
-
-
-def test_an_unknown_error_code_is_a_failure_of_the_worker() -> None:
-    said = frames.error_said(frames.ErrorFrame("a", "on_fire", "", False))
-    assert type(said) is errors.UpstreamFailed
-    assert not said.retryable
-
-
-def test_a_model_server_may_write_a_novel_as_its_error() -> None:
-    frame = frames.error_frame("a", errors.UpstreamFailed("x" * 10_000))
-    assert len(frame.message) == frames.LONGEST_MESSAGE
-
-
 def test_usage_is_never_invented() -> None:
     assert frames.Tokens().as_usage() is None
     assert frames.Tokens(prompt_tokens=1).as_usage() is None

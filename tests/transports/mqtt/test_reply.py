@@ -18,6 +18,7 @@ from gateway.contract.errors import (
 from gateway.contract.events import Delta, Done, Progress, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.memory_link import HandClock, MemoryBroker
+from transports.mqtt.desk import Desk
 from transports.mqtt.dispatch import Dispatch
 from transports.mqtt.frames import (
     Accept,
@@ -33,7 +34,7 @@ from transports.mqtt.frames import (
     decode_inbox,
 )
 from transports.mqtt.presence import Presence
-from transports.mqtt.reply import Desk, Reply
+from transports.mqtt.reply import Reply
 
 
 class Gateway:

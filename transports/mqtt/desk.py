@@ -1,0 +1,54 @@
+"""What all replies of one MQTT transport share: the list of open ones, and the sending of requests."""
+
+import logging
+from asyncio import Future
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from gateway.contract.errors import GatewayError
+from gateway.contract.requests import ChatRequest
+from transports.mqtt.dispatch import Dispatch
+from transports.mqtt.frames import Cancel, encode, encode_request
+from transports.mqtt.link import Envelope, Link, Receipt
+from transports.mqtt.presence import KnownWorker
+from transports.mqtt.topics import inbox_topic, reply_topic
+
+if TYPE_CHECKING:
+    from transports.mqtt.reply import Reply
+
+log = logging.getLogger(__name__)
+
+CANCEL_EXPIRY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """open: the replies that wait for frames, by attempt id. idle_s: how long a worker may be silent."""
+
+    link: Link
+    dispatch: Dispatch
+    root: str
+    idle_s: float
+    open: dict[str, "Reply"] = field(default_factory=dict)
+    new_id: Callable[[], str] = lambda: uuid4().hex
+
+    def send_request(
+        self, request: ChatRequest, worker: KnownWorker, attempt_id: str, deadline_s: float
+    ) -> Future[Receipt]:
+        """Raises TooLarge, Unprocessable or Overloaded when it cannot be sent."""
+        reply_to = reply_topic(self.root, self.link.client_id, worker.name)
+        payload = encode_request(
+            request, attempt_id=attempt_id, reply_to=reply_to, deadline_s=deadline_s, idle_s=self.idle_s
+        )
+        envelope = Envelope(deadline_s, reply_to, attempt_id, request.trace)
+        return self.link.publish(inbox_topic(self.root, worker.name), payload, envelope=envelope)
+
+    def send_cancel(self, worker: KnownWorker, attempt_id: str) -> None:
+        """A link that takes nothing more is logged."""
+        topic, envelope = inbox_topic(self.root, worker.name), Envelope(CANCEL_EXPIRY_S)
+        try:
+            self.link.publish(topic, encode(Cancel(attempt_id)), envelope=envelope)
+        except GatewayError as error:
+            log.warning("worker %s was not told to stop: %s", worker.name, error)
