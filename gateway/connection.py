@@ -9,10 +9,13 @@ import asyncio
 import re
 from typing import Any
 
+import uvicorn
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
-from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, TooSlow
+from gateway.arrivals import Arrivals
+from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, Overloaded, TooSlow
 from gateway.web.asgi import CONNECTION, ConnectionWatcher
 from gateway.web.problems import raw_problem
 
@@ -33,7 +36,8 @@ class ClientConnection(HttpToolsProtocol):
     """Implements gateway.web.asgi.Connection and puts itself into the scope of each request.
 
     A client has uvicorn's `timeout_keep_alive` for the whole head of a request, and for what it still sends
-    when it was answered. How long a body may take is its reader's business.
+    when it was answered. How long a body may take is its reader's business. arrivals: decides whether a new
+    connection stays; None lets all stay.
     """
 
     writable = True
@@ -46,6 +50,18 @@ class ClientConnection(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
     _refusal: GatewayError | None = None
     _deadline: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        arrivals: Arrivals | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._arrivals = arrivals
 
     def write_chunk(self, body: bytes) -> None:
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
@@ -60,6 +76,14 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        if self._arrivals is not None and self.client is not None:
+            try:
+                descriptor = transport.get_extra_info("socket").fileno()
+                self._arrivals.arrive(self, descriptor, self.client[0])
+            except Overloaded as error:
+                self._arrivals = None
+                self._refuse(error)
+                return
         self._set_deadline()
 
     def data_received(self, data: bytes) -> None:
@@ -111,6 +135,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._progressed = True
+        self._leave_arrivals()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -120,6 +145,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lift_deadline()
+        self._leave_arrivals()
         super().connection_lost(exc)
         if self._watcher is not None:
             self._watcher.connection_lost()
@@ -177,6 +203,11 @@ class ClientConnection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _leave_arrivals(self) -> None:
+        if self._arrivals is not None and self.client is not None:
+            self._arrivals.forget(self, self.client[0])
+            self._arrivals = None
 
     def _count_head(self, more_bytes: int) -> None:
         self._head_bytes += more_bytes

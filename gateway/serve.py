@@ -3,12 +3,16 @@
 import gc
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvicorn
 
+from gateway.arrivals import Arrivals
 from gateway.assembly import Assembled, assemble, check_door
 from gateway.connection import ClientConnection
+from gateway.descriptors import descriptor_limit, raise_descriptor_limit
 from gateway.server import Server
 from gateway.settings import Settings, SettingsError
 
@@ -49,6 +53,7 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
 
     SettingsError, before anybody is let in, if HOST lets in more than may come.
     """
+    raise_descriptor_limit()
     await check_door(settings)
     server = server_of(assemble(settings), when_listening)
     # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
@@ -60,9 +65,10 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
 
 def server_of(assembled: Assembled, when_listening: WhenListening) -> Server:
     """The server for an assembled gateway."""
+    arrivals = Arrivals(descriptor_limit(), time.monotonic)
     config = uvicorn.Config(
         assembled.app,
-        http=ClientConnection,
+        http=partial(ClientConnection, arrivals=arrivals),  # type: ignore[arg-type]  # it is only called
         ws="none",
         lifespan="on",
         log_config=None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.broker_link import broker_link
 from gateway.contract.errors import RequestRejected
+from gateway.descriptors import raise_descriptor_limit
 from gateway.health_page import health_page
 from gateway.settings import Settings, SettingsError
 from transports.llama.servers import LlamaServers
@@ -67,6 +68,7 @@ async def run_worker(
     settings: Settings, name: str, max_concurrent: int, llm_urls: Sequence[str], health_port: int | None
 ) -> None:
     """Serve until a signal; the first lets what runs end, a second stops at once."""
+    raise_descriptor_limit()
     asked, hurry = asyncio.Event(), asyncio.Event()
 
     def heed() -> None:

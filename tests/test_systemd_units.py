@@ -58,3 +58,7 @@ def test_both_units_confine_their_program_alike() -> None:
 def test_a_program_that_grows_without_end_is_stopped(unit: str) -> None:
     assert re.fullmatch(r"\d+[MG]", setting(unit, "MemoryMax"))
     assert int(setting(unit, "TasksMax")) > 0
+
+
+def test_it_may_open_more_files_than_a_login_may(unit: str) -> None:
+    assert int(setting(unit, "LimitNOFILE")) >= 65536

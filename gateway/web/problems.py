@@ -51,11 +51,15 @@ async def send_problem(send: Send, error: GatewayError, /, **more: Any) -> None:
 def raw_problem(error: GatewayError) -> bytes:
     """The whole HTTP/1.1 answer, to be written where no request has come to its endpoint."""
     body = json_bytes(problem(error))
-    head = (
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    headers = {
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+        **problem_headers(error),
+        "connection": "close",
+    }
+    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 async def send_json(

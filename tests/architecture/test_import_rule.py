@@ -40,11 +40,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports.llama",
         "transports.mqtt",
     },
-    "gateway.connection": {"gateway.contract", "gateway.web"},
-    "gateway.serve": {"gateway.connection", "gateway.assembly", "gateway.server", "gateway.settings"},
+    "gateway.arrivals": {"gateway.contract"},
+    "gateway.descriptors": set(),
+    "gateway.connection": {"gateway.arrivals", "gateway.contract", "gateway.web"},
+    "gateway.serve": {
+        "gateway.arrivals",
+        "gateway.assembly",
+        "gateway.connection",
+        "gateway.descriptors",
+        "gateway.server",
+        "gateway.settings",
+    },
     "gateway.worker": {
         "gateway.broker_link",
         "gateway.contract",
+        "gateway.descriptors",
         "gateway.health_page",
         "gateway.settings",
         "transports.llama",
@@ -78,7 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "gateway.__main__": {"gateway.cli"},
     "transports": {"gateway.contract"},
-    "transports.llama": {"gateway.contract"},
+    "transports.llama": {"gateway.contract", "gateway.descriptors"},
     "transports.mqtt": {"gateway.contract"},
 }
 

@@ -1,14 +1,20 @@
 """HTTP/1.1 to a model server: one connection per request, nothing between a network read and its reader."""
 
 import asyncio
+import os
 import ssl
 from typing import Self, cast
 
 import httptools
 import httpx
 
+from gateway.descriptors import descriptor_limit
+
 MAX_HEAD_BYTES = 64 * 1024  # and of whatever else comes in a row without being body
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is left unread, so that the server feels it
+
+KEPT_DESCRIPTORS = 16
+"""The last free ones are left to the database, which opens files while it writes."""
 
 
 class AsyncioTransport(httpx.AsyncBaseTransport):
@@ -17,8 +23,8 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
     Obeys `connect`, `read` and `write` of the request's `timeout` extension, in seconds (absent or None:
     for ever). Request bodies are sent in one piece; proxies and HTTP/2 are not spoken. Raises
     ConnectError, ConnectTimeout, WriteTimeout, WriteError when the connection ends before the request is
-    sent whole, ReadTimeout, ReadError when it ends before the answer does, and RemoteProtocolError for an
-    answer that is not HTTP.
+    sent whole, ReadTimeout, ReadError when it ends before the answer does, RemoteProtocolError for an
+    answer that is not HTTP, and PoolTimeout when this process has too many files open to connect.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -39,13 +45,13 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         if url.scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"'{url.scheme}' is not a scheme of HTTP")
         secure = url.scheme == "https"
-        if secure and self._ssl_context is None:
-            self._ssl_context = httpx.create_ssl_context()
         loop = asyncio.get_running_loop()
         try:
+            if secure and self._ssl_context is None:
+                self._ssl_context = httpx.create_ssl_context()
             async with asyncio.timeout(connect_s):
                 # TCP_NODELAY is set by asyncio and uvloop themselves
-                _, exchange = await loop.create_connection(
+                transport, exchange = await loop.create_connection(
                     lambda: Exchange(loop, read_s),
                     url.host,
                     url.port or (443 if secure else 80),
@@ -54,8 +60,22 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
         except TimeoutError as exc:
             raise httpx.ConnectTimeout(f"no connection to {url.host} within {connect_s} s") from exc
         except OSError as exc:
+            if _no_descriptor_free():
+                raise httpx.PoolTimeout("too many open files") from exc
             raise httpx.ConnectError(f"no connection to {url.host}: {exc}") from exc
+        if transport.get_extra_info("socket").fileno() >= descriptor_limit() - KEPT_DESCRIPTORS:
+            await exchange.aclose()
+            raise httpx.PoolTimeout("too many open files")
         return exchange
+
+
+def _no_descriptor_free() -> bool:
+    """Asked after a failure, because a resolver's error does not say that it was this."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return True
+    return False
 
 
 def _head(request: httpx.Request) -> bytes:

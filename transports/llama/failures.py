@@ -52,7 +52,10 @@ class ForeignErrors:
             ):
                 return Unreachable("the model server cannot be reached")
             case httpx.PoolTimeout():
-                return Overloaded("no connection to the model server became free")
+                return Overloaded(
+                    "this process has too many files open for one more connection to the model server; raise "
+                    "its limit (LimitNOFILE= or ulimit -n)"
+                )
             case httpx.WriteTimeout():
                 return TimedOut("the model server did not take the request in time")
             case httpx.WriteError() if not self._answered:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import resource
 import socket
 import ssl
 import subprocess
@@ -11,9 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.contract.errors import Overloaded
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import Ending, RawServer, raw_server
 from transports.llama.client import MAX_HEAD_BYTES, AsyncioTransport
+from transports.llama.failures import before_answer
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -357,3 +361,22 @@ async def test_long_streams_in_small_chunks_are_not_taken_for_an_endless_head(se
     server.answer = [HEAD, *[b"1;" + b"e" * 1000 + b"\r\n", b"x\r\n"] * 200, b"0\r\n\r\n"]
     async with asyncio.timeout(5):
         assert b"".join(await items(await answer(server))) == b"x" * 200
+
+
+@pytest.mark.parametrize("free", [0, 8], ids=["none free", "only the last ones free"])
+async def test_too_many_open_files_are_no_fault_of_the_server(server: RawServer, free: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.open(os.devnull, os.O_RDONLY)
+    os.close(probe)
+    # The lowest number that is free is the next one's. Loops keep a few files open of their own.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (probe + free, hard))
+    try:
+        with pytest.raises(httpx.PoolTimeout):
+            await answer(server)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_no_free_descriptor_is_told_as_overloaded() -> None:
+    with pytest.raises(Overloaded, match="too many files open"), before_answer:
+        raise httpx.PoolTimeout("")

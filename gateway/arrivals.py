@@ -1,0 +1,102 @@
+"""Which new connections stay, so that clients never use up the files that the process may have open."""
+
+import logging
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import Protocol
+
+from gateway.contract.errors import Overloaded
+
+log = logging.getLogger("sluice.server")
+
+LEAST_RESERVE = 32
+RESERVED_SHARE = 4
+"""One in so many descriptors, and at least LEAST_RESERVE, is kept for model servers, broker and database."""
+
+MAX_SILENT = 256
+"""Connections of one address that have not sent a whole request yet."""
+SILENT_S = 1.0
+"""Younger ones are not closed for being too many: all clients of a proxy may connect at the same moment."""
+
+RETRY_S = 5.0
+LOG_EVERY_S = 60.0
+
+
+class Silent(Protocol):
+    """A connection that has not sent a whole request."""
+
+    def abort(self) -> None: ...
+
+
+class Arrivals:
+    """descriptor_limit: how many files the process may have open. clock: seconds, monotonic."""
+
+    def __init__(self, descriptor_limit: int, clock: Callable[[], float]) -> None:
+        self._limit = descriptor_limit
+        self._highest = descriptor_limit - max(LEAST_RESERVE, descriptor_limit // RESERVED_SHARE)
+        self._clock = clock
+        # By address; the oldest first, each with the time of its arrival.
+        self._silent: dict[str, dict[Silent, float]] = {}
+        self._refused = Complaint(clock)
+        self._closed = Complaint(clock)
+
+    def arrive(self, connection: Silent, descriptor: int, host: str) -> None:
+        """Take a new connection in. Raises Overloaded if its descriptor is one of those that are kept back.
+
+        A process gets the lowest number that is free, so this one tells how many are in use. An address that
+        has too many silent connections loses its oldest.
+        """
+        if descriptor >= self._highest:
+            self._refused.count(
+                "%d connections were refused: this process may have %d files open, and keeps the last "
+                "of them for model servers and the database. Raise the limit (LimitNOFILE= or ulimit -n).",
+                self._limit,
+            )
+            raise Overloaded("Too many connections are open. Try again later.", retry_after_s=RETRY_S)
+        address = _network(host)
+        silent = self._silent.setdefault(address, {})
+        silent[connection] = now = self._clock()
+        if len(silent) > MAX_SILENT:
+            oldest = next(iter(silent))
+            if now - silent[oldest] >= SILENT_S:
+                self.forget(oldest, host)
+                oldest.abort()
+                self._closed.count(
+                    "%d connections were closed: %s has more than %d that have not sent a whole request.",
+                    address,
+                    MAX_SILENT,
+                )
+
+    def forget(self, connection: Silent, host: str) -> None:
+        """It has sent a whole request, or is gone."""
+        address = _network(host)
+        silent = self._silent.get(address)
+        if silent is not None and silent.pop(connection, None) is not None and not silent:
+            del self._silent[address]
+
+
+class Complaint:
+    """Counts what goes wrong and logs it at once, but not more often than once a minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._quiet_until = 0.0
+        self._count = 0
+
+    def count(self, message: str, *details: object) -> None:
+        """message: begins with `%d`, for how many there were since the last line."""
+        self._count += 1
+        if self._clock() >= self._quiet_until:
+            log.warning(message, self._count, *details)
+            self._count = 0
+            self._quiet_until = self._clock() + LOG_EVERY_S
+
+
+def _network(host: str) -> str:
+    """What one client can choose among: an IPv4 address, or 64 bits of an IPv6 one."""
+    if ":" not in host:
+        return host
+    address = IPv6Address(host.partition("%")[0])
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> 64 << 64))
