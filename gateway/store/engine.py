@@ -1,9 +1,10 @@
 """The way into the database: one connection that writes, a few that only read."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -12,7 +13,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.contract.errors import StorageFailed
-from gateway.store.lock import sole_owner
+from gateway.store.lock import Identity, identity_of, sole_owner
+from gateway.store.privacy import make_private
 
 Synchronous = Literal["NORMAL", "FULL"]
 R = TypeVar("R")
@@ -21,6 +23,10 @@ READERS = 4
 POOL_WAIT_S = 5
 # Below the 5 s for which the end of a reply is tried again, so that there is a second try.
 BUSY_S = 2
+
+
+class FileMoved(OSError):
+    """The database's files are no longer where they were opened: what is written there would be lost."""
 
 
 class Database(Protocol):
@@ -36,7 +42,8 @@ class Database(Protocol):
         ...
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
-        """Do `work` in one transaction: committed when this returns, rolled back where it raises."""
+        """Do `work` in one transaction: committed when this returns, rolled back where it raises, also when
+        it is cancelled."""
         ...
 
 
@@ -97,15 +104,20 @@ class SqliteFile:
     def __init__(self, url: URL, synchronous: Synchronous) -> None:
         if not url.database or url.database.startswith((":memory:", "file:")):
             raise ValueError("SQLite must be a plain file: readers and the writer meet there")
-        self._file = Path(url.database)
+        self._file = Path(url.database).absolute()
+        self._in_place: dict[Path, Identity] = {}
+        # The file is made before anything connects, and never by a connection.
+        url = url.set(database=self._file.as_uri(), query={**url.query, "mode": "rw", "uri": "true"})
         # The driver would begin transactions by itself, late and without the write lock: it is told not to.
         connect_args = {"timeout": BUSY_S, "isolation_level": None}
         self.reading = create_async_engine(
             url, connect_args=connect_args, skip_autocommit_rollback=True, **_pool(READERS)
         )
-        _on_connect(self.reading.sync_engine, "query_only = ON")
+        self._on_connect(self.reading.sync_engine, "query_only = ON")
         self._writing = create_engine(url.set(drivername="sqlite"), connect_args=connect_args, **_pool(1))
-        _on_connect(self._writing, "journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON")
+        self._on_connect(
+            self._writing, "journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"
+        )
 
         @event.listens_for(self._writing, "begin")
         def begin(connection: Connection) -> None:
@@ -114,11 +126,12 @@ class SqliteFile:
     @asynccontextmanager
     async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
         """StorageFailed when another process is in already, and we want to be alone."""
-        file = self._file.resolve()  # one lock for one file, whatever link leads to it
+        make_private(self._file.resolve())
         with (
-            sole_owner(file.with_name(f"{file.name}.lock")) if alone else nullcontext(),
+            sole_owner(self._file) if alone else nullcontext(),
             ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer") as self._thread,
         ):
+            self._in_place = {self._file: identity_of(self._file)}
             try:
                 yield
             finally:
@@ -126,14 +139,59 @@ class SqliteFile:
                 await self._in_thread(self._writing.dispose)
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
-        def whole() -> R:
-            with self._writing.begin() as connection:
-                return work(connection)
+        given_up = threading.Event()
 
-        return await self._in_thread(whole)
+        def whole() -> R:
+            self._check_in_place()
+            with self._writing.begin() as connection:
+                done = work(connection)
+                if given_up.is_set():
+                    raise TimeoutError("the transaction was given up")
+            if len(self._in_place) == 1:
+                self._note_files_beside()
+            return done
+
+        visit = asyncio.ensure_future(self._in_thread(whole))
+        try:
+            return await asyncio.shield(visit)
+        except asyncio.CancelledError:
+            given_up.set()
+            await asyncio.wait({visit})  # nobody else could use the thread meanwhile
+            if visit.exception() is None:
+                return visit.result()
+            raise
 
     async def _in_thread(self, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _note_files_beside(self) -> None:
+        """Remember which other files SQLite has open, now that it has made them."""
+        file = self._file.resolve()
+        for beside in (file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm")):
+            with suppress(FileNotFoundError):
+                self._in_place[beside] = identity_of(beside)
+
+    def _check_in_place(self) -> None:
+        """FileMoved if another start would not find what is written now."""
+        for file, identity in self._in_place.items():
+            try:
+                found = identity_of(file) == identity
+            except FileNotFoundError:
+                found = False
+            if not found:
+                raise FileMoved(
+                    f"{file.name} was removed, renamed or replaced while the gateway uses it; put it back or "
+                    "restart the gateway"
+                )
+
+    def _on_connect(self, engine: Engine, *pragmas: str) -> None:
+        @event.listens_for(engine, "connect")
+        def connect(connection: Any, _record: object) -> None:
+            self._check_in_place()
+            cursor = connection.cursor()
+            for pragma in pragmas:
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
 
 
 def _pool(connections: int) -> dict[str, Any]:
@@ -143,12 +201,3 @@ def _pool(connections: int) -> dict[str, Any]:
         "pool_timeout": POOL_WAIT_S,
         "hide_parameters": True,  # what people wrote has no place in a log
     }
-
-
-def _on_connect(engine: Engine, *pragmas: str) -> None:
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()

@@ -1,0 +1,64 @@
+"""The database's files are for the gateway's own user alone: they hold what people wrote."""
+
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.contract.errors import StorageFailed
+
+log = logging.getLogger("sluice.store")
+
+PRIVATE = 0o600
+
+
+def make_private(database: Path) -> None:
+    """Let nobody but the owner read or write the database's files, and make the file if there is none.
+
+    SQLite gives the files that it makes itself the mode of the database. StorageFailed if the file cannot be
+    made; a mode that cannot be changed is an error in the log.
+    """
+    try:
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+    except FileExistsError:
+        pass
+    except OSError as exc:
+        raise StorageFailed(f"{database} cannot be made: {exc.strerror}.") from exc
+    for file in files_of(database):
+        try:
+            _make_private(file)
+        except FileNotFoundError:
+            continue
+
+
+def files_of(database: Path) -> Iterator[Path]:
+    """The database and what SQLite and sluice put beside it."""
+    yield database
+    for ending in ("-wal", "-shm", "-journal", ".lock"):
+        yield database.with_name(f"{database.name}{ending}")
+
+
+def _make_private(file: Path) -> None:
+    # By name: to close a descriptor of the file would drop the locks of a connection that is open already.
+    before = stat.S_IMODE(file.stat().st_mode)
+    if not before & 0o077:
+        return
+    reason = "the file system does not keep it"
+    try:
+        file.chmod(PRIVATE)
+    except PermissionError as exc:
+        reason = exc.strerror or str(exc)
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        log.error(
+            "%s can be used by other users of this machine (mode %04o), and that cannot be changed: %s. "
+            "Run: chmod 600 %s",
+            file,
+            before,
+            reason,
+            file,
+        )
+    else:
+        log.warning(
+            "%s could be used by other users of this machine (mode %04o); now it has mode 0600", file, before
+        )
