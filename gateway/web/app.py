@@ -6,7 +6,6 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -14,6 +13,7 @@ from gateway.contract.errors import GatewayError, MethodNotAllowed
 from gateway.web.ahead import Ahead
 from gateway.web.asgi import App, Receive, Scope, Send
 from gateway.web.bodies import rejection
+from gateway.web.cors import Cors
 from gateway.web.description.document import describe, methods_of
 from gateway.web.gateway import Gateway
 from gateway.web.guard import Door
@@ -37,31 +37,14 @@ def create_app(
     cors_origins: Sequence[str] = (),
 ) -> App:
     """The ASGI application. lifespan: entered before the first request, left after the last."""
-    app: App = Door(
+    app = Door(
         Ahead(gateway, api_of(gateway)),
         gateway.keys,
         gateway.rates,
         gateway.tickets,
         open_mode,
     )
-    if cors_origins:
-        app = CORSMiddleware(
-            app,
-            allow_origins=cors_origins,
-            allow_credentials="*" not in cors_origins,  # for those that are named
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "X-API-Key",
-                "Content-Type",
-                "Last-Event-ID",
-                "Idempotency-Key",
-                "Sluice-Resumable",
-                "Sluice-Session",
-            ],
-            expose_headers=["Sluice-Stream-Id", "Sluice-Resume-Url", "Retry-After"],
-        )
-    return _Living(app, lifespan)
+    return _Living(Cors(app, cors_origins), lifespan)
 
 
 def api_of(gateway: Gateway) -> FastAPI:
