@@ -25,14 +25,9 @@ class Claims:
         Whoever comes while another is beginning waits for that one, and hears its error if it fails. Conflict
         if the key was used with something else.
         """
+        if (begun := await self._being_begun(user_id, claim)) is not None:
+            return begun
         place = (user_id, claim.key)
-        while (pending := self._pending.get(place)) is not None:
-            _check(pending.fingerprint, claim)
-            try:
-                return await asyncio.shield(pending.stream_id)
-            except asyncio.CancelledError:
-                if not pending.stream_id.cancelled():
-                    raise  # We were cancelled, not the one who was beginning.
         mine = _Pending(claim.fingerprint, asyncio.get_running_loop().create_future())
         self._pending[place] = mine
         try:
@@ -47,6 +42,24 @@ class Claims:
         finally:
             mine.stream_id.cancel()
             del self._pending[place]
+
+    async def existing(self, user_id: str, claim: IdempotencyClaim) -> str | None:
+        """The stream of this key, also one that is just beginning; None if the key was not used.
+
+        Conflict if the key was used with something else.
+        """
+        return await self._being_begun(user_id, claim) or await self._find(user_id, claim)
+
+    async def _being_begun(self, user_id: str, claim: IdempotencyClaim) -> str | None:
+        """Wait for the caller that is beginning with this key, if there is one."""
+        while (pending := self._pending.get((user_id, claim.key))) is not None:
+            _check(pending.fingerprint, claim)
+            try:
+                return await asyncio.shield(pending.stream_id)
+            except asyncio.CancelledError:
+                if not pending.stream_id.cancelled():
+                    raise  # We were cancelled, not the one who was beginning.
+        return None
 
     async def _find(self, user_id: str, claim: IdempotencyClaim) -> str | None:
         claimed = await self._store.claimed(user_id, claim.key)

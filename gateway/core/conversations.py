@@ -104,6 +104,13 @@ class Conversations:
             return await self._begin(question)
         return await self._claims.once(question.user_id, claim, lambda: self._begin(question))
 
+    async def asked_before(self, user_id: str, claim: IdempotencyClaim) -> str | None:
+        """The stream that this idempotency claim was used for, None if it was not used; starts nothing.
+
+        Conflict if its key was used with another body.
+        """
+        return await self._claims.existing(user_id, claim)
+
     async def rehearse(self, question: Question) -> str:
         """Start a reply that is kept nowhere, question and all; the stream's id, to be followed before the
         next await."""

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from gateway.contract.errors import GatewayError, NotFound, error_of
-from gateway.core.conversations import Question
 from gateway.web.asgi import Receive, Scope, Send, connection_of
-from gateway.web.forms import Form, accept
+from gateway.web.forms import Form, accept, begin
 from gateway.web.gateway import Gateway
 from gateway.web.problems import send_json, send_problem
 from gateway.web.refusals import refuse
@@ -28,7 +27,7 @@ class MessageStream:
         try:
             asked = await accept(gateway, self._form, scope, receive)
             question = asked.question
-            stream_id = await ask(gateway, question, asked.mirror)
+            stream_id = await begin(gateway, asked)
             await follow(
                 gateway,
                 scope,
@@ -36,6 +35,7 @@ class MessageStream:
                 asked.dialect,
                 stream_id,
                 question.user_id,
+                asked.after,
                 with_ids=question.resumable,
                 headers=asked.headers,
             )
@@ -56,7 +56,7 @@ class WholeMessage:
             resumable = asked.question.idempotency is not None
             question = replace(asked.question, pace=None, resumable=resumable)
             user_id = question.user_id
-            stream_id = await ask(gateway, question, asked.mirror)
+            stream_id = await begin(gateway, replace(asked, question=question))
             if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
                 return  # The client is gone: nobody would hear the answer.
             reply = await gateway.store.reply(user_id, stream_id)
@@ -76,19 +76,6 @@ class WholeMessage:
         before = exchange.user_message_id - 1
         (question,) = await store.messages(user_id, exchange.session_id, after=before, limit=1)
         return message_view(question)
-
-
-async def ask(gateway: Gateway, question: Question, mirror: str | None) -> str:
-    """Save the question and start its reply; the stream's id, to be followed before the next await.
-
-    mirror: a device that hears the reply too; NotFound if it is unknown or somebody else's.
-    """
-    if mirror is None:
-        return await gateway.conversations.ask(question)
-    await gateway.mirrors.check(question.user_id, mirror)
-    stream_id = await gateway.conversations.ask(question)
-    gateway.mirrors.show(mirror, stream_id, question.user_id)
-    return stream_id
 
 
 async def stop(gateway: Gateway, stream_id: str, user_id: str) -> StreamState:

@@ -6,8 +6,10 @@ from typing import Any
 
 from gateway.contract.errors import GatewayError, NotFound, error_of
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, Reasoning, ToolCall
+from gateway.contract.journal import START
 from gateway.contract.store import StoredMessage
 from gateway.core.followers import Follower
+from gateway.core.runs import Run
 from gateway.dialects.openai import (
     DEFAULT_MODEL,
     completion_id,
@@ -16,7 +18,7 @@ from gateway.dialects.openai import (
     usage_json,
 )
 from gateway.web.asgi import Connection, Receive, Scope, Send, connection_of
-from gateway.web.forms import Asked, accept
+from gateway.web.forms import Asked, accept, begin
 from gateway.web.gateway import Gateway
 from gateway.web.openai_errors import send_openai_error
 from gateway.web.openai_form import CompletionForm
@@ -39,7 +41,7 @@ class ChatCompletions:
         form = CompletionForm(streams=self._always_streams)
         try:
             asked = await accept(gateway, form.read, scope, receive)
-            stream_id = await gateway.conversations.ask(asked.question)
+            stream_id = await begin(gateway, asked)
             if form.streams:
                 await self._stream(scope, send, asked, stream_id)
             else:
@@ -50,11 +52,8 @@ class ChatCompletions:
     async def _stream(self, scope: Scope, send: Send, asked: Asked, stream_id: str) -> None:
         gateway, question = self._gateway, asked.question
         with ExitStack() as held:
-            try:
-                run = gateway.runs.find(stream_id, question.user_id)
-            except NotFound:
-                pass  # Asked with an Idempotency-Key that was used long ago: the store tells all of it.
-            else:
+            run = self._first_heard(asked, stream_id)
+            if run is not None:
                 follower = held.enter_context(gateway.runs.following(run))
                 if not await self._speaks(follower, connection_of(scope)):
                     return
@@ -65,10 +64,23 @@ class ChatCompletions:
                 asked.dialect,
                 stream_id,
                 question.user_id,
+                asked.after,
                 with_ids=question.resumable,
                 headers=asked.headers,
                 joined=held.close,
             )
+
+    def _first_heard(self, asked: Asked, stream_id: str) -> Run | None:
+        """The reply whose first word the head waits for.
+
+        None for a client that goes on, since it had its 200, and for a reply that only the store knows.
+        """
+        if asked.after != START:
+            return None
+        try:
+            return self._gateway.runs.find(stream_id, asked.question.user_id)
+        except NotFound:
+            return None
 
     async def _speaks(self, follower: Follower, connection: Connection) -> bool:
         """Wait until the reply has something to tell, but not longer than a heartbeat may take; False if the
