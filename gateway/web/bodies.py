@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from gateway.contract.errors import BadRequest, Unprocessable
+from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling
 
 MAX_OPTIONS_BYTES = 64 * 1024
@@ -71,7 +72,8 @@ class SamplingBody(BaseModel):
         return options
 
     def sampling(self) -> Sampling:
-        return Sampling(
+        """Unprocessable for settings that no model server should get."""
+        sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
@@ -82,6 +84,8 @@ class SamplingBody(BaseModel):
             response_format=self.response_format,
             options=self.options or {},
         )
+        check_sampling(sampling)
+        return sampling
 
 
 class MessageBody(SamplingBody):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from gateway.contract.errors import NotFound, Unprocessable
+from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.core.conversations import Question
 from gateway.dialects.openai import DEFAULT_MODEL, OpenAI
@@ -107,7 +108,8 @@ class CompletionBody(BaseModel):
         return {name: value for name, value in (self.model_extra or {}).items() if value is not None}
 
     def sampling(self) -> Sampling:
-        return Sampling(
+        """Unprocessable for settings that no model server should get."""
+        sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_completion_tokens or self.max_tokens,
@@ -118,6 +120,8 @@ class CompletionBody(BaseModel):
             response_format=self.response_format,
             options=self.options,
         )
+        check_sampling(sampling, options="")
+        return sampling
 
 
 class CompletionForm:

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
-from gateway.contract.errors import UpstreamFailed
+from gateway.contract.errors import ModelRefused, UpstreamFailed
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, asking, requires_llama, running_llama
+from transports.llama import transport
 from transports.llama.embedded import tiny_model_path
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
@@ -19,6 +21,12 @@ from transports.mqtt.transport import MqttTransport
 from transports.mqtt.worker import Worker
 
 pytestmark = [pytest.mark.live, requires_llama()]
+
+
+@pytest.fixture
+def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send what nobody has thought of refusing yet."""
+    monkeypatch.setattr(transport, "check_request", lambda _: None)
 
 
 def deadly() -> ChatRequest:
@@ -36,8 +44,8 @@ def pool_of(servers: Sequence[LlamaServer]) -> LlamaServers:
     return LlamaServers([(server.url, LlamaTransport(server.url)) for server in servers])
 
 
-async def ask(transport: Transport, request: ChatRequest) -> None:
-    async with transport.open(request) as stream:
+async def ask(whom: Transport, request: ChatRequest) -> None:
+    async with whom.open(request) as stream:
         async for _ in stream:
             pass
 
@@ -46,6 +54,7 @@ async def alive(servers: Sequence[LlamaServer]) -> int:
     return sum([await server.is_alive() for server in servers])
 
 
+@pytest.mark.usefixtures("no_limits")
 async def test_two_of_three_servers_of_a_pool_die_and_the_third_goes_on() -> None:
     async with asyncio.timeout(60), running_servers(3) as servers:
         pool = pool_of(servers)
@@ -57,6 +66,7 @@ async def test_two_of_three_servers_of_a_pool_die_and_the_third_goes_on() -> Non
             await ask(pool, asking("hi", max_tokens=4))
 
 
+@pytest.mark.usefixtures("no_limits")
 @requires_mosquitto()
 @pytest.mark.parametrize("behind_each", [1, 2])
 async def test_two_servers_die_however_many_workers_and_servers_there_are(behind_each: int) -> None:
@@ -79,3 +89,32 @@ async def test_two_servers_die_however_many_workers_and_servers_there_are(behind
         assert not failed.value.retryable
         assert await alive(servers) == len(servers) - 2
         await ask(gateway, asking("hi", max_tokens=4))
+
+
+STALLING: list[dict[str, Any]] = [
+    {"options": {"grammar": "root ::= " + '"a"? ' * 3_000}},
+    {"options": {"json_schema": {"type": "string", "minLength": 50, "maxLength": 3}}},
+    {"options": {"json_schema": {"type": "string", "pattern": "^a{2,1}$"}}},
+    {"options": {"dry_multiplier": 1.0, "dry_penalty_last_n": 2**31 - 1}},
+]
+
+
+async def test_what_is_known_to_kill_or_stall_a_server_never_reaches_it() -> None:
+    async with asyncio.timeout(60), running_servers(1) as servers:
+        alone = LlamaTransport(servers[0].url)
+        for request in [deadly(), *(asking("hi", **settings) for settings in STALLING)]:
+            with pytest.raises(ModelRefused, match="does not fit"):
+                await ask(alone, request)
+        await ask(alone, asking("hi", max_tokens=4))
+
+
+@requires_mosquitto()
+async def test_a_worker_refuses_it_too_whoever_asks() -> None:
+    async with asyncio.timeout(60), running_servers(1) as servers, running_mosquitto() as broker:
+        gateway = MqttTransport(AiomqttLink(broker.address, client_id="gateway"))
+        worker = Worker(pool_of(servers), AiomqttLink(broker.address, client_id="worker-0"))
+        async with gateway.running(), worker.running():
+            await gateway.until_ready()
+            with pytest.raises(ModelRefused, match="does not fit"):
+                await ask(gateway, deadly())
+            await ask(gateway, asking("hi", max_tokens=4))

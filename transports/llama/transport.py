@@ -9,8 +9,15 @@ from typing import Any, Self, cast
 import httpx
 import msgspec
 
-from gateway.contract.errors import GatewayError, ModelRefused, ProtocolViolation, TransportError
+from gateway.contract.errors import (
+    GatewayError,
+    ModelRefused,
+    ProtocolViolation,
+    TransportError,
+    Unprocessable,
+)
 from gateway.contract.events import TransportEvent
+from gateway.contract.model_limits import check_request
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import EventStream, Health, TransportInfo
 from transports.llama.client import AsyncioTransport
@@ -124,6 +131,10 @@ class LlamaTransport:
             return None
 
     def _chat_request(self, request: ChatRequest) -> httpx.Request:
+        try:
+            check_request(request)  # also here: a worker's requests came through no door of ours
+        except Unprocessable as error:
+            raise ModelRefused(str(error)) from error
         sampling = request.sampling.as_json()
         body: dict[str, Any] = sampling.pop("options", {})
         if self._is_llama_cpp:  # others may refuse fields they do not know

@@ -1,0 +1,134 @@
+"""Bounds on what a request may make a model server parse: one of these requests could stall or crash it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+from gateway.contract.errors import Unprocessable
+from gateway.contract.grammars import MAX_REPEAT, grammar_problem, pattern_problem
+from gateway.contract.requests import ChatRequest, Sampling
+
+MAX_JSON_DEPTH = 64
+MAX_JSON_VALUES = 20_000
+MAX_PROPERTIES = 500
+MAX_STOPS = 64
+MAX_STOP_CHARS = 1_000
+MAX_LIST = 256
+MAX_BIASES = 5_000
+MAX_LOOK_BACK = 1_000_000
+
+_MOST = {
+    "n": 1,
+    "n_cmpl": 1,
+    "best_of": 1,
+    "n_probs": 100,
+    "top_logprobs": 100,
+    "min_keep": 100_000,
+    "repeat_last_n": MAX_LOOK_BACK,
+    "dry_penalty_last_n": MAX_LOOK_BACK,
+    "dry_allowed_length": MAX_LOOK_BACK,
+}
+_GRAMMARS = frozenset({"grammar", "guided_grammar"})
+_PATTERNS = frozenset({"pattern", "regex", "guided_regex"})
+_RANGES = (
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
+    ("minContains", "maxContains"),
+)
+
+
+def check_request(request: ChatRequest) -> None:
+    """As check_sampling, for the whole of a request."""
+    check_sampling(request.sampling)
+    for at, turn in enumerate(request.turns):
+        if turn.tool_calls and (problem := _json_problem("tool_calls", turn.tool_calls)):
+            _refuse(f"messages.{at}.tool_calls", problem)
+
+
+def check_sampling(sampling: Sampling, options: str = "options.") -> None:
+    """Raise Unprocessable, with the field, for settings that no model server should get.
+
+    options: what stands before the name of an option in the request's own terms.
+    """
+    for field, problem in _problems(sampling, options):
+        _refuse(field, problem)
+
+
+def _refuse(field: str, problem: str) -> NoReturn:
+    raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})
+
+
+def _problems(sampling: Sampling, options: str) -> Iterator[tuple[str, str]]:
+    stops = [sampling.stop] if isinstance(sampling.stop, str) else sampling.stop or ()
+    if len(stops) > MAX_STOPS or max(map(len, stops), default=0) > MAX_STOP_CHARS:
+        yield "stop", f"must be at most {MAX_STOPS} texts of at most {MAX_STOP_CHARS} characters"
+    for name in ("tools", "tool_choice", "response_format"):
+        if problem := _json_problem(name, getattr(sampling, name)):
+            yield name, problem
+    for name, value in sampling.options.items():
+        if problem := _option_problem(name, value):
+            yield options + name, problem
+
+
+def _option_problem(name: str, value: Any) -> str | None:
+    most = _MOST.get(name)
+    if most is not None and isinstance(value, int | float) and value > most:
+        return f"must be at most {most}"
+    longest = MAX_BIASES if name == "logit_bias" else MAX_LIST
+    if isinstance(value, list) and len(value) > longest:
+        return f"must have at most {longest} items"
+    if name == "logit_bias" and isinstance(value, dict) and len(value) > longest:
+        return f"must have at most {longest} items"
+    if name == "stop":
+        return None if isinstance(value, str) else _json_problem(name, value)
+    return _json_problem(name, value)
+
+
+def _json_problem(name: str, value: Any) -> str | None:
+    """name: of the field that holds it; what its schemas, patterns and grammars may not be."""
+    if isinstance(value, str):
+        return _text_problem(name, value)
+    level: list[Any] = [value]
+    count = 0
+    for _ in range(MAX_JSON_DEPTH):
+        deeper: list[Any] = []
+        for one in level:
+            if isinstance(one, Mapping):
+                if problem := _object_problem(one):
+                    return problem
+                deeper += one.values()
+            elif isinstance(one, list | tuple):
+                deeper += one
+        if not deeper:
+            return None
+        count += len(deeper)
+        if count > MAX_JSON_VALUES:
+            return f"must have at most {MAX_JSON_VALUES} values"
+        level = deeper
+    return f"must not be nested deeper than {MAX_JSON_DEPTH} levels"
+
+
+def _object_problem(value: Mapping[str, Any]) -> str | None:
+    properties = value.get("properties")
+    if isinstance(properties, Mapping) and len(properties) > MAX_PROPERTIES:
+        return f"must have at most {MAX_PROPERTIES} properties in one object"
+    for least_name, most_name in _RANGES:
+        least, most = value.get(least_name), value.get(most_name)
+        if not isinstance(least, int | float):
+            continue
+        if least > MAX_REPEAT:
+            return f"{least_name} must be at most {MAX_REPEAT}"
+        if isinstance(most, int | float) and least > most:
+            return f"{least_name} must not be greater than {most_name}"
+    for name in (_GRAMMARS | _PATTERNS) & value.keys():
+        if isinstance(value[name], str) and (problem := _text_problem(name, value[name])):
+            return problem
+    return None
+
+
+def _text_problem(name: str, text: str) -> str | None:
+    if name in _GRAMMARS and (problem := grammar_problem(text)):
+        return f"the grammar {problem}"
+    if name in _PATTERNS and (problem := pattern_problem(text)):
+        return f"the pattern {problem}"
+    return None

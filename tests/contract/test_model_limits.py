@@ -1,0 +1,90 @@
+"""Settings that no model server should get, by the field that is wrong."""
+
+from typing import Any
+
+import pytest
+
+from gateway.contract.errors import Unprocessable
+from gateway.contract.model_limits import check_request, check_sampling
+from gateway.contract.requests import ChatRequest, Sampling, Turn
+
+MANY = {f"p{number}": {"type": "string"} for number in range(501)}
+DEADLY = {"type": "string", "minLength": 50, "maxLength": 3}
+NESTED_GRAMMAR = "root ::= " + "(" * 30_000 + '"a"' + ")" * 30_000
+
+
+def in_schemas(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+def tool(parameters: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "f", "parameters": parameters}}
+
+
+@pytest.mark.parametrize(
+    ("field", "settings"),
+    [
+        ("options.grammar", {"options": {"grammar": NESTED_GRAMMAR}}),
+        ("options.guided_grammar", {"options": {"guided_grammar": NESTED_GRAMMAR}}),
+        ("options.structured_outputs", {"options": {"structured_outputs": {"grammar": NESTED_GRAMMAR}}}),
+        ("options.json_schema", {"options": {"json_schema": in_schemas(70)}}),
+        ("options.json_schema", {"options": {"json_schema": {"anyOf": [DEADLY]}}}),
+        ("options.json_schema", {"options": {"json_schema": {"pattern": "^?a"}}}),
+        ("options.json_schema", {"options": {"json_schema": {"minItems": 100_000}}}),
+        ("options.json_schema", {"options": {"json_schema": {"properties": MANY}}}),
+        ("options.chat_template_kwargs", {"options": {"chat_template_kwargs": in_schemas(70)}}),
+        ("options.whatever", {"options": {"whatever": [list(range(200))] * 101}}),
+        ("response_format", {"response_format": {"type": "json_schema", "json_schema": {"schema": DEADLY}}}),
+        ("response_format", {"response_format": {"type": "json_object", "schema": in_schemas(70)}}),
+        ("tools", {"tools": [tool(in_schemas(70))]}),
+        ("tools", {"tools": [tool({"properties": {"a": DEADLY}})]}),
+        ("tool_choice", {"tool_choice": in_schemas(70)}),
+        ("stop", {"stop": ["x"] * 65}),
+        ("stop", {"stop": "x" * 1_001}),
+        ("options.logit_bias", {"options": {"logit_bias": {str(token): 1 for token in range(5_001)}}}),
+        ("options.logit_bias", {"options": {"logit_bias": [[token, 1] for token in range(5_001)]}}),
+        ("options.samplers", {"options": {"samplers": ["top_k"] * 257}}),
+        ("options.n", {"options": {"n": 2}}),
+        ("options.n_cmpl", {"options": {"n_cmpl": 1e5}}),
+        ("options.n_probs", {"options": {"n_probs": 10**9}}),
+        ("options.dry_penalty_last_n", {"options": {"dry_penalty_last_n": 2**31 - 1}}),
+    ],
+)  # fmt: skip
+def test_the_field_that_is_wrong_is_named(field: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        check_sampling(Sampling(**settings))
+    assert list(refused.value.fields) == [field]
+    assert len(str(refused.value)) < 200
+
+
+def test_a_dialect_that_has_no_options_names_the_field_alone() -> None:
+    with pytest.raises(Unprocessable) as refused:
+        check_sampling(Sampling(options={"grammar": NESTED_GRAMMAR}), options="")
+    assert list(refused.value.fields) == ["grammar"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"stop": ["\n"], "tools": [tool(in_schemas(20))] * 100, "tool_choice": "auto"},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": in_schemas(25)}}},
+        {"options": {"json_schema": {"minLength": 3, "maxLength": 100_000, "pattern": "^a+$"}}},
+        {"options": {"json_schema": {"properties": {"pattern": {"type": "string"}, "minLength": {}}}}},
+        {"options": {"json_schema": {"enum": [f"word {number}" for number in range(5_000)]}}},
+        {"options": {"logit_bias": [[token, -100] for token in range(300)], "top_k": 40, "n": 1}},
+        {"options": {"repeat_last_n": -1, "n_probs": 10, "ignore_eos": True, "lora": [{"id": 1}]}},
+    ],
+)  # fmt: skip
+def test_what_people_use_is_let_through(settings: dict[str, Any]) -> None:
+    check_sampling(Sampling(**settings))
+
+
+def test_tool_calls_of_earlier_turns_are_looked_at_too() -> None:
+    turns = [Turn("user", "hi"), Turn("assistant", "", tool_calls=[in_schemas(70)])]
+    with pytest.raises(Unprocessable) as refused:
+        check_request(ChatRequest("f" * 32, turns))
+    assert list(refused.value.fields) == ["messages.1.tool_calls"]
