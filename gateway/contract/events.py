@@ -5,29 +5,45 @@ Done; trouble is raised, never said. A reader hears Started, then the same witho
 then exactly one of Finished, Cancelled and Failed.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.contract.errors import ErrorReason
+from gateway.contract.errors import ErrorReason, UpstreamFailed
 
 Granularity = Literal["token", "message"]
 Delivery = Literal["token", "chunked"]
-FinishReason = Literal["stop", "length", "tool_calls"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 CancelReason = Literal["user_stop", "abandoned"]
 Reason = FinishReason | CancelReason | ErrorReason
 Status = Literal["streaming", "complete", "cancelled", "failed", "interrupted"]
 
-FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls"})
+FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls", "content_filter"})
+
+BROKEN_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource"})
+"""Finish reasons of a reply that its server gave up; the last one is DeepSeek's."""
+
+MAX_TOKENS = 10**9
+"""A larger count is an error of its server and is dropped: sums of such counts overflow a database."""
 
 
-def finish_reason(said: object) -> FinishReason:
-    """The model's own finish reason if it is one of ours, else `stop`."""
-    return said if isinstance(said, str) and said in FINISH_REASONS else "stop"  # type: ignore[return-value]
+def finish_reason(said: object, *, called: bool = False) -> FinishReason:
+    """The model server's finish reason as one of ours; a word that is not listed is `stop`.
+
+    called: the reply holds tool calls, after which `stop` means `tool_calls`. Raises UpstreamFailed for
+    BROKEN_REASONS.
+    """
+    word = said.lower() if isinstance(said, str) else ""
+    if word in BROKEN_REASONS:
+        raise UpstreamFailed(f"the model server ended the reply with finish reason '{word}'")
+    if word not in FINISH_REASONS or word == "stop":
+        return "tool_calls" if called else "stop"
+    return word  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More of the reply's text; never empty."""
+    """More of the reply's text; never empty, and never half of a surrogate pair."""
 
     text: str
 
@@ -41,7 +57,11 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One whole tool call. arguments: JSON text as the model wrote it, which may be broken JSON."""
+    """One whole tool call.
+
+    id: unlike that of every other call of the reply. arguments: JSON text as the model wrote it, which may be
+    broken JSON; `{}` where it wrote none.
+    """
 
     id: str
     name: str
@@ -66,6 +86,32 @@ class Usage:
     completion_tokens: int
     total_tokens: int
     tokens_per_s: float | None = None
+
+
+def token_count(said: object) -> int | None:
+    """A whole number from 0 to MAX_TOKENS, also as a float without a fraction; None for anything else."""
+    if isinstance(said, float) and said.is_integer():
+        said = int(said)
+    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MAX_TOKENS:
+        return said
+    return None
+
+
+def usage_of(
+    prompt_tokens: object, completion_tokens: object, total_tokens: object = None, tokens_per_s: object = None
+) -> Usage | None:
+    """Usage from what a server or a worker claims; None unless it tells both prompt and completion.
+
+    A total that is not usable, or less than its parts, is their sum. A rate that is not usable is left out.
+    """
+    prompt, completion = token_count(prompt_tokens), token_count(completion_tokens)
+    if prompt is None or completion is None:
+        return None
+    total = max(token_count(total_tokens) or 0, prompt + completion)
+    rate = tokens_per_s if isinstance(tokens_per_s, int | float) and tokens_per_s is not True else None
+    if rate is not None and not (math.isfinite(rate) and 0 <= rate <= MAX_TOKENS):
+        rate = None
+    return Usage(prompt, completion, total, rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.contract.dialect import PacedBy
 from gateway.contract.events import (
+    FINISH_REASONS,
     Cancelled,
     Delta,
     Ending,
@@ -109,7 +110,7 @@ def completion_id(stream_id: str) -> str:
 
 def finish_reason_of(reason: str | None) -> FinishReason:
     """A stopped reply says `stop`, since OpenAI has no word for that."""
-    return reason if reason in ("length", "tool_calls") else "stop"  # type: ignore[return-value]
+    return reason if reason in FINISH_REASONS else "stop"  # type: ignore[return-value]
 
 
 def tool_call_json(call: ToolCall) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_an_error_is_its_end_before_and_after_the_first_token(
     assert (told.text, told.error, told.ends) == (said, 'It "is"\naway.', ("error",))
 
 
-@pytest.mark.parametrize("reason", ["stop", "length", "tool_calls"])
+@pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter"])
 def test_a_reply_that_is_whole_ends_as_the_dialect_says(rig: DialectRig, reason: str) -> None:
     told = heard(rig, [STARTED, Delta("Hello"), Finished(reason, ending("Hello"))])  # type: ignore[arg-type]
     assert told == Heard("Hello", ends=() if rig.complete is None else (rig.complete,))

@@ -140,6 +140,21 @@ async def test_usage_is_a_chunk_of_its_own_where_it_is_asked_for_and_known(tmp_p
     assert (counted[-1]["choices"], counted[-1]["usage"]["total_tokens"]) == ([], 4)
 
 
+async def test_a_filtered_reply_says_so_and_is_kept_complete(tmp_path: Path) -> None:
+    script: list[Step] = [[Delta("a"), Done("content_filter")]]
+    async with served(tmp_path, lambda _: script) as gateway:
+        streamed = chunks_of(
+            (await gateway.http.post(COMPLETIONS, json={"messages": ASKED, "stream": True})).text
+        )
+        whole = (await gateway.http.post(COMPLETIONS, json={"messages": ASKED})).json()
+        *_, done = await gateway.events({"content": "Hi"})
+        kept = (await gateway.messages())[-1]
+    assert streamed[-1]["choices"][0]["finish_reason"] == "content_filter"
+    assert whole["choices"][0]["finish_reason"] == "content_filter"
+    assert (done["type"], done["reason"]) == ("done", "content_filter")
+    assert (kept["status"], kept["reason"]) == ("complete", "content_filter")
+
+
 async def test_an_unknown_usage_is_null_and_never_invented(gateway: Served) -> None:
     whole = (await gateway.http.post(COMPLETIONS, json={"messages": ASKED})).json()
     body = {"messages": ASKED, "stream": True, "stream_options": {"include_usage": True}}

@@ -4,7 +4,6 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-import msgspec
 
 from gateway.contract.errors import (
     ContextExceeded,
@@ -18,8 +17,8 @@ from gateway.contract.errors import (
     Unreachable,
     UpstreamFailed,
 )
-
-MAX_MESSAGE_CHARS = 500
+from transports.error_words import error_message, says_context_overflow
+from transports.loose_json import decode_loosely
 
 
 class ForeignErrors:
@@ -87,8 +86,8 @@ in_answer = ForeignErrors(answered=True)
 def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
     """What an HTTP answer other than 200 means. retry_after: the header of that name; body: maybe cut off."""
     try:
-        error = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        error = decode_loosely(body)
+    except ValueError:
         error = None
     said = error_message(error)
     retry_after_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
@@ -106,22 +105,11 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
         return Loading(said or "the model is still being loaded", retry_after_s=retry_after_s)
     if status == 503:
         return Overloaded(said or "the model server is not available", retry_after_s=retry_after_s)
-    if 400 <= status < 500 and _kind(error) == "exceed_context_size_error":  # llama.cpp's
+    if says_context_overflow(error):
         return ContextExceeded(said or "the conversation is too long for the model")
     if 400 <= status < 500:
         return ModelRefused(said or f"the model server refused the request with status {status}")
     return UpstreamFailed(said or f"the model server answered with status {status}")
-
-
-def error_message(error: Any) -> str | None:
-    """What an error object of any shape says: text, `{"message"}`, `{"error": {...}}`, `{"detail"}`."""
-    if isinstance(error, str):
-        return error[:MAX_MESSAGE_CHARS] or None
-    if isinstance(error, dict):
-        for key in ("message", "error", "detail"):
-            if message := error_message(error.get(key)):
-                return message
-    return None
 
 
 def _kind(error: Any) -> Any:

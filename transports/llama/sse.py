@@ -5,11 +5,16 @@ from gateway.contract.errors import ProtocolViolation
 MAX_FRAME_BYTES = 1024 * 1024
 
 
+class ErrorData(bytes):
+    """Data that is an error by its place: of an event named `error`, or in a field `error`."""
+
+
 class SseFramer:
     """Cuts a byte stream into the data of its events, wherever the network cut it.
 
-    Lines end with LF, CRLF or CR and nothing else: U+2028 and its like stay inside their JSON.
-    Comments, `event`, `id` and `retry` are skipped. Source: WHATWG HTML, 9.2.6.
+    Lines end with LF, CRLF or CR and nothing else: U+2028 and its like stay inside their JSON. Comments, `id`
+    and `retry` are skipped. Source: WHATWG HTML, 9.2.6. Beyond it, because servers tell errors so: a field
+    `error` (llama.cpp until 2025) and JSON without a field name (Ollama) are data too.
     """
 
     __slots__ = ("_after_cr", "_rest")
@@ -45,19 +50,35 @@ class SseFramer:
         for block in blocks:
             if block.startswith(b"data: ") and b"\n" not in block:
                 frames.append(block[6:])
-            elif (frame := _event_data(block)) is not None:
-                frames.append(frame)
+            else:
+                frames += _event_data(block)
         return frames
 
-    def unfinished(self) -> bytes | None:
-        """Data of the event that the stream's end cut off, which SSE says to drop."""
+    def unfinished(self) -> list[bytes]:
+        """Data of the event that the stream's end cut off, which SSE says to drop; it may be incomplete."""
         return _event_data(bytes(self._rest))
 
 
-def _event_data(block: bytes) -> bytes | None:
-    values = []
+def _event_data(block: bytes) -> list[bytes]:
+    values: list[bytes] = []
+    errors: list[bytes] = []
+    bare: list[bytes] = []
+    is_error = False
     for line in block.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         name, _, value = line.partition(b":")
         if name == b"data":
             values.append(value.removeprefix(b" "))
-    return b"\n".join(values) if values else None
+        elif name == b"event":
+            is_error = value.strip() == b"error"
+        elif name == b"error":
+            errors.append(value.removeprefix(b" "))
+        elif bare or line.lstrip()[:1] in (b"{", b"["):
+            bare.append(line)
+    data = [b"\n".join(values)] if values or is_error else []
+    if is_error:
+        data = [ErrorData(data[0])]
+    return [
+        *([b"\n".join(bare)] if bare else []),
+        *([ErrorData(b"\n".join(errors))] if errors else []),
+        *data,
+    ]

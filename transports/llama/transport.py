@@ -29,6 +29,8 @@ MAX_REFUSAL_BYTES = 64 * 1024
 PROBE_S = 2.0
 MODELS_FRESH_S = 60.0
 MODELS_RETRY_S = 1.0
+LINGER_S = 1.0
+STREAM_TYPES = ("text/event-stream", "text/plain", "application/x-ndjson", "application/octet-stream")
 
 
 class LlamaTransport:
@@ -36,7 +38,9 @@ class LlamaTransport:
 
     connect_s: until a connection stands. idle_s: how long the server may be silent before the head of
     its answer, which a queued request gets only when a slot frees, and between two reads of its body,
-    where llama.cpp's pings count as life. http: how requests travel; closed by whoever made it.
+    where llama.cpp's pings count as life. linger_s: how long to wait for more behind a finish reason; a
+    server that neither says `[DONE]` nor closes would keep the reply open until idle_s. http: how requests
+    travel; closed by whoever made it.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class LlamaTransport:
         api_key: str | None = None,
         idle_s: float = 60.0,
         connect_s: float = 3.0,
+        linger_s: float = LINGER_S,
         http: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -61,6 +66,7 @@ class LlamaTransport:
         self._extensions = {"timeout": timeout}
         self._http = http if http is not None else AsyncioTransport()
         self._sleep = sleep
+        self._linger_s = linger_s
         self._models: tuple[str, ...] = ()
         self._is_llama_cpp = False
 
@@ -86,8 +92,8 @@ class LlamaTransport:
             if response.status_code != 200:
                 raise await _refusal(response)
             content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if content_type == "text/event-stream":
-                yield _StreamedReply(response)
+            if content_type in STREAM_TYPES:
+                yield _StreamedReply(response, self._linger_s)
             elif content_type == "application/json":
                 yield _WholeReply(response)
             else:
@@ -207,11 +213,13 @@ class _Props(msgspec.Struct):
 class _StreamedReply:
     """The events of an answer that is a stream, one batch for one network read."""
 
-    __slots__ = ("_next_read", "_parser")
+    __slots__ = ("_linger_s", "_linger_until", "_next_read", "_parser")
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, linger_s: float) -> None:
         self._next_read = aiter(cast(httpx.AsyncByteStream, response.stream)).__anext__
         self._parser = ChunkParser()
+        self._linger_s = linger_s
+        self._linger_until: float | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -223,31 +231,46 @@ class _StreamedReply:
                 raise parser.failure
             with in_answer:
                 try:
-                    received = await self._next_read()
+                    received = await (self._last_read() if parser.finished else self._next_read())
                 except StopAsyncIteration:
                     return parser.eof()
             if events := parser.feed(received):
+                self._linger_until = None
                 return events
         raise StopAsyncIteration
+
+    async def _last_read(self) -> bytes:
+        """The next bytes behind a finish reason; StopAsyncIteration if none come in time."""
+        now = asyncio.get_running_loop().time()
+        if self._linger_until is None:
+            self._linger_until = now + self._linger_s
+        try:
+            async with asyncio.timeout_at(self._linger_until):
+                return await self._next_read()
+        except TimeoutError:
+            raise StopAsyncIteration from None
 
 
 class _WholeReply:
     """The events of an answer that is one JSON object, as servers give that cannot stream."""
 
-    __slots__ = ("_response",)
+    __slots__ = ("_parser", "_response")
 
     def __init__(self, response: httpx.Response) -> None:
         self._response: httpx.Response | None = response
+        self._parser = ChunkParser()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Sequence[TransportEvent]:
+        if self._parser.failure is not None:
+            raise self._parser.failure
         if self._response is None:
             raise StopAsyncIteration
         response, self._response = self._response, None
         with in_answer:
-            return ChunkParser().whole(await _body(response, MAX_ANSWER_BYTES))
+            return self._parser.whole(await _body(response, MAX_ANSWER_BYTES))
 
 
 async def _body(response: httpx.Response, max_bytes: int) -> bytes:

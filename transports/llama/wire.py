@@ -1,117 +1,115 @@
-"""What a model server says: OpenAI chat completion chunks, and llama.cpp's additions to them."""
+"""A reply of a model server: OpenAI chat completion chunks, and llama.cpp's additions to them, as events."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from gateway.contract.errors import ProtocolViolation, TransportError, UpstreamFailed
+from gateway.contract.errors import GatewayError, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import (
+    BROKEN_REASONS,
     Delta,
     Done,
     Granularity,
     Progress,
     Reasoning,
-    ToolCall,
     TransportEvent,
-    Usage,
     finish_reason,
+    token_count,
 )
-from transports.llama.failures import broke_off, error_message
-from transports.llama.sse import SseFramer
+from transports.error_words import error_message, upstream_error
+from transports.llama.chunks import (
+    Choice,
+    Chunk,
+    Message,
+    PromptProgress,
+    decode_strictly,
+    error_in,
+    rare_message,
+    read_loosely,
+)
+from transports.llama.failures import broke_off
+from transports.llama.measurements import Measurements
+from transports.llama.sse import ErrorData, SseFramer
+from transports.llama.tool_calls import ToolCalls
+from transports.loose_json import WholeCharacters, decode_loosely
 
-
-class _Function(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _CallPart(msgspec.Struct, gc=False):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Message(msgspec.Struct, gc=False):
-    content: str | None = None
-    reasoning_content: str | None = None  # llama.cpp, DeepSeek
-    reasoning: str | None = None  # vLLM, OpenRouter
-    tool_calls: list[_CallPart] | None = None
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    delta: _Message | None = None
-    message: _Message | None = None
-    finish_reason: str | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Timings(msgspec.Struct, gc=False):
-    cache_n: int = 0
-    prompt_n: int = 0
-    predicted_n: int = 0
-    predicted_per_second: float | None = None
-
-
-class _PromptProgress(msgspec.Struct, gc=False):
-    processed: int = 0
-    total: int = 0
-
-
-class _Chunk(msgspec.Struct, gc=False):
-    choices: list[_Choice] | None = None
-    model: str | None = None
-    usage: _Usage | None = None
-    timings: _Timings | None = None
-    prompt_progress: _PromptProgress | None = None
-    error: Any = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
+_END = b"[DONE]"
+_UNFINISHED = ("null", "none")
+"""Finish reasons that mean that there is none yet: some servers write null as text."""
 
 
 class ChunkParser:
     """Turns the bytes of one streamed chat completion into transport events, in order and unmerged.
 
-    `ended`: Done has been given. `failure`: what went wrong after the events that were given last;
-    feed raises it, and a caller that has handed those on should not wait for more bytes first.
+    `ended`: Done has been given. `finished`: the server has given a finish reason; its usage may follow.
+    `failure`: what went wrong after the events that were given last; feed raises it, and a caller that has
+    handed those on should not wait for more bytes first.
+
+    Every frame is decoded strictly first. One that is refused is read loosely: only the text, the tool calls
+    and errors decide how a reply ends, and no other field.
     """
 
-    __slots__ = ("_call", "_finish_reason", "_framer", "_model", "_timings", "_usage", "ended", "failure")
+    __slots__ = (
+        "_broken",
+        "_calls",
+        "_cut",
+        "_finish_reason",
+        "_loose",
+        "_measurements",
+        "_model",
+        "_spoke",
+        "_text",
+        "_thinking",
+        "_unfinished",
+        "ended",
+        "failure",
+    )
 
     def __init__(self) -> None:
         self.ended = False
-        self.failure: TransportError | None = None
-        self._framer = SseFramer()
-        self._call: _Call | None = None
+        self.failure: GatewayError | None = None
+        framer = SseFramer()
+        self._cut = framer.feed
+        self._unfinished = framer.unfinished
+        self._calls = ToolCalls()
         self._finish_reason: str | None = None
+        self._broken: GatewayError | None = None
         self._model: str | None = None
-        self._usage: _Usage | None = None
-        self._timings: _Timings | None = None
+        self._spoke = False
+        self._measurements = Measurements()
+        # Halves of characters can only be in frames that strict decoding refuses.
+        self._loose = False
+        self._text = WholeCharacters()
+        self._thinking = WholeCharacters()
+
+    @property
+    def finished(self) -> bool:
+        return self._finish_reason is not None
 
     def feed(self, received: bytes) -> list[TransportEvent]:
         """Events that `received` completes, often none.
 
-        Raises UpstreamFailed for an error that the server reports, ProtocolViolation for what is no chat
-        completion; where events came before it in the same bytes, `failure` is set instead.
+        Raises UpstreamFailed or ContextExceeded for an error that the server reports, ProtocolViolation for
+        what is no chat completion; where events came before it in the same bytes, `failure` is set instead.
         """
         if self.failure is not None:
             raise self.failure
         events: list[TransportEvent] = []
         try:
-            for frame in self._framer.feed(received):
-                if frame == b"[DONE]":
+            for frame in self._cut(received):
+                if frame == _END:
                     self._close(events)
                     break
                 self._read(frame, events)
-        except TransportError as failure:
+        except _StreamEnd:
+            pass
+        except GatewayError as failure:
             if not events:
                 raise
             self.failure = failure
+        if not self._spoke and events:
+            self._spoke = _is_visible(events)
         return events
 
     def eof(self) -> list[TransportEvent]:
@@ -119,105 +117,195 @@ class ChunkParser:
         if self.failure is not None:
             raise self.failure
         events: list[TransportEvent] = []
-        if self._finish_reason is None and self._framer.unfinished() != b"[DONE]":
-            raise broke_off(UpstreamFailed("the model server broke off in the middle of the reply"))
-        self._close(events)
+        try:
+            self._read_unfinished(events)
+            if not self.ended:
+                if self._finish_reason is None:
+                    raise broke_off(UpstreamFailed("the model server broke off in the middle of the reply"))
+                self._close(events)
+        except GatewayError as failure:
+            if not events:
+                raise
+            self.failure = failure
         return events
 
     def whole(self, body: bytes) -> list[TransportEvent]:
-        """Events of a completion that came unstreamed, as one JSON object."""
-        events: list[TransportEvent] = []
-        self._read(body, events)
-        if self._finish_reason is None and not events:
+        """Events of a completion that came unstreamed, as one JSON object; see feed for errors."""
+        if body.lstrip()[:5] in (b"data:", b"event", b"error"):  # a stream under the wrong content type
+            return self._whole_stream(body)
+        parts: list[TransportEvent] = []
+        try:
+            self._read(body, parts)
+        except _StreamEnd:
+            return parts
+        if self._finish_reason is None and not parts and not self._calls:
             raise ProtocolViolation("the model server answered with JSON that is no chat completion")
-        self._close(events, "message")
+        self._close(parts, "message")
+        return _in_one_piece(parts)
+
+    def _whole_stream(self, body: bytes) -> list[TransportEvent]:
+        events = self.feed(body)
+        if not self.ended and self.failure is None:
+            try:
+                events += self.eof()
+            except GatewayError as failure:
+                if not events:
+                    raise
+                self.failure = failure
         return events
 
     def _read(self, frame: bytes, events: list[TransportEvent]) -> None:
         try:
-            chunk = _decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            raise ProtocolViolation(f"the model server sent what is no chat completion: {exc}") from exc
-        if chunk.error is not None:
-            raise UpstreamFailed(error_message(chunk.error) or "the model server failed without saying why")
+            chunk = decode_strictly(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            reread = self._reread(frame, events)
+            if reread is None:
+                return
+            chunk = reread
+        else:
+            if not chunk.choices or chunk.error:
+                self._raise_error(msgspec.json.decode(frame), frame)
         if chunk.choices:
             for choice in chunk.choices:
                 if choice.index == 0:
-                    self._read_choice(choice, events)
+                    self._take(choice, frame, events)
         if chunk.prompt_progress is not None:
-            progress = chunk.prompt_progress
-            events.append(Progress("prompt", processed=progress.processed, total=progress.total))
+            self._take_progress(chunk.prompt_progress, events)
         if chunk.model:
             self._model = chunk.model
         if chunk.usage is not None:
-            self._usage = chunk.usage
+            self._measurements.take_usage(chunk.usage)
         if chunk.timings is not None:
-            self._timings = chunk.timings
+            self._measurements.take_timings(chunk.timings)
 
-    def _read_choice(self, choice: _Choice, events: list[TransportEvent]) -> None:
-        message = choice.delta or choice.message
+    def _reread(self, frame: bytes, events: list[TransportEvent]) -> Chunk | None:
+        """The chunk in a frame that strict decoding refuses; None if there is nothing to take from it."""
+        text = frame.strip()
+        if text.strip(b'"') == _END:
+            self._close(events)
+            raise _StreamEnd
+        if not text and not isinstance(frame, ErrorData):
+            return None
+        if text.startswith(b"data:"):  # some proxies write the field's name twice
+            self._read(text[5:], events)
+            return None
+        try:
+            said = decode_loosely(text)
+        except ValueError as exc:
+            if isinstance(frame, ErrorData):
+                raise upstream_error(text.decode(errors="replace")) from None
+            if b"\n" not in text:
+                raise ProtocolViolation(f"the model server sent what is no chat completion: {exc}") from exc
+            for line in text.split(b"\n"):  # events that no blank line parts
+                self._read(line, events)
+            return None
+        self._raise_error(said, frame)
+        if said is None:
+            return None
+        self._loose = True
+        return read_loosely(said)
+
+    def _raise_error(self, said: Any, frame: bytes) -> None:
+        if isinstance(frame, ErrorData):
+            raise upstream_error(said)
+        if (error := error_in(said)) is not None:
+            raise upstream_error(error)
+
+    def _read_unfinished(self, events: list[TransportEvent]) -> None:
+        for frame in self._unfinished():
+            try:
+                self._read(frame, events)
+            except _StreamEnd:
+                return
+            except ProtocolViolation:  # cut off in the middle
+                return
+
+    def _take(self, choice: Choice, frame: bytes, events: list[TransportEvent]) -> None:
+        message = choice.delta or self._whole_message(choice, events)
+        if message is None or not (message.content or _says_something(message)):
+            message = rare_message(frame)
         if message is not None:
+            if self._loose:
+                self._mend(message)
             if thought := message.reasoning_content or message.reasoning:
                 events.append(Reasoning(thought))
             if message.content:
                 events.append(Delta(message.content))
             if message.tool_calls:
-                for part in message.tool_calls:
-                    self._read_call(part, events)
-        if choice.finish_reason:
+                self._calls.add(message.tool_calls)
+        if choice.finish_reason and choice.finish_reason.lower() not in _UNFINISHED:
             self._finish_reason = choice.finish_reason
-            self._say_call(events)
+            if choice.finish_reason.lower() in BROKEN_REASONS:
+                self._broken = _why_broken(frame)
+            self._end_text(events)
 
-    def _read_call(self, part: _CallPart, events: list[TransportEvent]) -> None:
-        function = part.function or _Function()
-        call = self._call
-        # Some servers number nothing and send each call whole: there a name begins the next one.
-        index = part.index
-        if index is None:
-            index = call.index + bool(function.name) if call is not None else 0
-        if call is None or call.index != index:
-            self._say_call(events)
-            self._call = call = _Call(index)
-        call.id = call.id or part.id
-        call.name = call.name or function.name
-        if function.arguments:
-            call.arguments.append(function.arguments)
+    def _whole_message(self, choice: Choice, events: list[TransportEvent]) -> Message | None:
+        """What stands where a delta should; a whole message after deltas only repeats them."""
+        repeats = self._spoke or self._calls or _is_visible(events)
+        return None if repeats else choice.message
 
-    def _say_call(self, events: list[TransportEvent]) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            if call.name is None:
-                raise ProtocolViolation("the model server sent a tool call without a name")
-            call_id = call.id or f"call_{call.index}"
-            events.append(ToolCall(call_id, call.name, "".join(call.arguments)))
+    def _mend(self, message: Message) -> None:
+        message.content = self._text.add(message.content or "")
+        message.reasoning_content = self._thinking.add(message.reasoning_content or message.reasoning or "")
+        message.reasoning = None
+
+    def _end_text(self, events: list[TransportEvent]) -> None:
+        if thought := self._thinking.rest():
+            events.append(Reasoning(thought))
+        if text := self._text.rest():
+            events.append(Delta(text))
+
+    def _take_progress(self, progress: PromptProgress, events: list[TransportEvent]) -> None:
+        processed, total = token_count(progress.processed), token_count(progress.total)
+        if processed is not None and total is not None:
+            events.append(Progress("prompt", processed=processed, total=total))
 
     def _close(self, events: list[TransportEvent], granularity: Granularity = "token") -> None:
-        self._say_call(events)
-        if (usage := self._measured()) is not None:
+        """Say what is held back until the end: tool calls, usage, Done."""
+        if self._broken is not None:
+            raise self._broken
+        self._end_text(events)
+        if self._finish_reason is None and not (self._spoke or self._calls or _is_visible(events)):
+            raise UpstreamFailed("the model server ended the reply before it had begun")
+        calls = self._calls.whole()
+        events += calls
+        if (usage := self._measurements.usage()) is not None:
             events.append(usage)
-        events.append(Done(finish_reason(self._finish_reason), self._model, granularity))
+        reason = finish_reason(self._finish_reason, called=bool(calls))
+        events.append(Done(reason, self._model, granularity))
         self.ended = True
 
-    def _measured(self) -> Usage | None:
-        """What the server counted; llama.cpp's timings stand in where it was not asked for usage."""
-        timings, usage = self._timings, self._usage
-        tokens_per_s = timings.predicted_per_second if timings is not None else None
-        if usage is not None:
-            read, made = usage.prompt_tokens, usage.completion_tokens
-        elif timings is not None:
-            read, made = timings.cache_n + timings.prompt_n, timings.predicted_n
-        else:
-            return None
-        return Usage(read, made, read + made, tokens_per_s)
+
+class _StreamEnd(Exception):
+    """The end of the stream in another spelling than `[DONE]`; Done has been said."""
 
 
-class _Call:
-    """A tool call that is still being written."""
+def _why_broken(frame: bytes) -> GatewayError:
+    """The error of a frame whose finish reason is one of BROKEN_REASONS, in the server's words if any."""
+    said = decode_loosely(frame)
+    for choice in said["choices"]:
+        if isinstance(choice, dict):
+            for key in ("error", "finish_reason", "message"):
+                if isinstance(choice.get(key), dict) and error_message(choice[key]) is not None:
+                    return upstream_error(choice[key])
+    try:
+        finish_reason(said["choices"][0]["finish_reason"])
+    except UpstreamFailed as error:
+        return error
+    return UpstreamFailed("the model server gave the reply up")
 
-    __slots__ = ("arguments", "id", "index", "name")
 
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.id: str | None = None
-        self.name: str | None = None
-        self.arguments: list[str] = []
+def _says_something(message: Message) -> bool:
+    return bool(message.reasoning_content or message.reasoning or message.tool_calls)
+
+
+def _is_visible(events: Iterable[TransportEvent]) -> bool:
+    return any(not isinstance(event, Progress) for event in events)
+
+
+def _in_one_piece(events: list[TransportEvent]) -> list[TransportEvent]:
+    """The same events with one Reasoning and one Delta at most."""
+    thought = "".join(event.text for event in events if isinstance(event, Reasoning))
+    text = "".join(event.text for event in events if isinstance(event, Delta))
+    rest = [event for event in events if not isinstance(event, Reasoning | Delta)]
+    return [*([Reasoning(thought)] if thought else []), *([Delta(text)] if text else []), *rest]

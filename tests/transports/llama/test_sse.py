@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.contract.errors import ProtocolViolation
-from transports.llama.sse import MAX_FRAME_BYTES, SseFramer
+from transports.llama.sse import MAX_FRAME_BYTES, ErrorData, SseFramer
 
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
 
@@ -85,8 +85,29 @@ def test_an_event_without_an_end_is_refused_when_it_is_too_long() -> None:
 def test_what_the_end_cut_off_can_be_looked_at() -> None:
     framer = SseFramer()
     framer.feed(b"data: a\n\ndata: b\n")
-    assert framer.unfinished() == b"b"
-    assert SseFramer().unfinished() is None
+    assert framer.unfinished() == [b"b"]
+    assert SseFramer().unfinished() == []
+
+
+@pytest.mark.parametrize(
+    ("block", "frames", "errors"),
+    [
+        (b"error: a", [b"a"], 1),
+        (b"event: error\ndata: a", [b"a"], 1),
+        (b"data: a\nevent: error", [b"a"], 1),
+        (b"event: error", [b""], 1),
+        (b"error: a\ndata: b", [b"a", b"b"], 1),
+        (b"event: errors\ndata: a", [b"a"], 0),
+        (b'{"a": 1}', [b'{"a": 1}'], 0),
+        (b'{\n"a": 1\n}', [b'{\n"a": 1\n}'], 0),
+        (b" [1]\ndata: b", [b" [1]", b"b"], 0),
+        (b"<html>\nhi", [], 0),
+    ],
+)
+def test_errors_are_heard_where_no_data_stands(block: bytes, frames: list[bytes], errors: int) -> None:
+    heard = frames_of(block + b"\n\n")
+    assert heard == frames
+    assert sum(isinstance(frame, ErrorData) for frame in heard) == errors
 
 
 def test_an_event_in_many_parts_is_not_joined_again_for_each() -> None:

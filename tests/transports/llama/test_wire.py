@@ -87,19 +87,22 @@ def test_of_several_choices_only_the_first_is_heard() -> None:
     assert text_of(events_of([captures.body("chat_stream_n2")])) == "white spell now"
 
 
-def test_a_call_is_said_when_the_next_begins_and_the_last_when_the_reply_finishes() -> None:
+def test_calls_are_said_when_the_reply_has_ended_since_their_fragments_may_interleave() -> None:
     parser = ChunkParser()
     assert parser.feed(said(tool_calls=[call(0, "a", name="one", arguments="{")])) == []
-    assert parser.feed(said(tool_calls=[call(0, arguments="}")])) == []
-    assert parser.feed(said(tool_calls=[call(1, "b", name="two", arguments="1")])) == [
-        ToolCall("a", "one", "{}")
-    ]
-    assert parser.feed(said("tool_calls")) == [ToolCall("b", "two", "1")]
+    assert parser.feed(said(tool_calls=[call(1, "b", name="two", arguments="1")])) == []
+    assert parser.feed(said("tool_calls", tool_calls=[call(0, arguments="}")])) == []
+    assert parser.feed(DONE)[:-1] == [ToolCall("a", "one", "{}"), ToolCall("b", "two", "1")]
 
 
 def test_calls_that_are_not_numbered_are_told_apart_by_their_names() -> None:
     events = events_of([said("tool_calls", tool_calls=[call(name="one"), call(name="two")]), DONE])
-    assert events[:-1] == [ToolCall("call_0", "one", ""), ToolCall("call_1", "two", "")]
+    assert events[:-1] == [ToolCall("call_0", "one", "{}"), ToolCall("call_1", "two", "{}")]
+
+
+def test_calls_of_one_reply_never_share_an_id() -> None:
+    events = events_of([said(tool_calls=[call(0, "a", name="one"), call(1, "a", name="two")]), DONE])
+    assert len({event.id for event in events if isinstance(event, ToolCall)}) == 2
 
 
 def test_a_call_without_a_name_is_a_violation() -> None:
@@ -138,11 +141,11 @@ def test_usage_that_is_repeated_is_said_once() -> None:
 
 def test_timings_stand_in_for_usage() -> None:
     timings = {"cache_n": 2, "prompt_n": 3, "predicted_n": 4, "predicted_per_second": 9.5}
-    assert events_of([frame(timings=timings), DONE]) == [Usage(5, 4, 9, 9.5), Done("stop")]
+    assert events_of([said("stop"), frame(timings=timings), DONE]) == [Usage(5, 4, 9, 9.5), Done("stop")]
 
 
 def test_an_unknown_finish_reason_is_a_stop() -> None:
-    assert events_of([said("content_filter"), DONE]) == [Done("stop")]
+    assert events_of([said("eos"), DONE]) == [Done("stop")]
 
 
 def test_other_names_for_reasoning_are_understood() -> None:
@@ -216,7 +219,6 @@ def test_what_came_before_trouble_in_the_same_read_is_given_first(
         pytest.param(b'{"choices": 1}', id="choices of another type"),
         pytest.param(b'{"choices":[{"delta":{"content":"\xff"}}]}', id="not UTF-8"),
         pytest.param(b'{"error": ' + b"[" * 100_000, id="nested without end"),
-        pytest.param(b"", id="empty"),
     ],
 )
 def test_data_that_is_no_chunk_is_a_violation(data: bytes) -> None:

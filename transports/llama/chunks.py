@@ -1,0 +1,220 @@
+"""One frame of a model server: a chat completion chunk, read strictly, or loosely where it is malformed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.contract.errors import ProtocolViolation
+from gateway.contract.events import token_count
+from transports.error_words import error_message, upstream_error
+from transports.loose_json import arguments_text, decode_loosely, mended
+
+
+class Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallPart(msgspec.Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+
+
+class Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None  # llama.cpp, DeepSeek
+    reasoning: str | None = None  # vLLM, OpenRouter
+    tool_calls: list[CallPart] | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    index: int = 0
+    delta: Message | None = None
+    message: Message | None = None
+    finish_reason: str | None = None
+
+
+class TokenUsage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Timings(msgspec.Struct, gc=False):
+    cache_n: int | None = 0
+    prompt_n: int | None = None
+    predicted_n: int | None = None
+    predicted_per_second: float | None = None
+
+
+class PromptProgress(msgspec.Struct, gc=False):
+    processed: int | None = None
+    total: int | None = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    choices: list[Choice] | None = None
+    model: str | None = None
+    usage: TokenUsage | None = None
+    timings: Timings | None = None
+    prompt_progress: PromptProgress | None = None
+    error: Any = None
+
+
+decode_strictly = msgspec.json.Decoder(Chunk).decode
+
+
+def error_in(said: Any) -> Any:
+    """The error that a frame tells instead of being a chunk; None if it tells none."""
+    if isinstance(said, list):  # Gemini
+        return next((error for item in said if (error := error_in(item)) is not None), None)
+    if not isinstance(said, dict):
+        return None
+    has_choices = bool(said.get("choices"))
+    for key in ("error", "errors"):
+        error = said.get(key)
+        if error or (isinstance(error, dict | list) and not has_choices):
+            return said
+    if has_choices:
+        return None
+    if said.get("object") == "error" or said.get("type") == "error":
+        return said
+    if "usage" in said or str(said.get("object")).startswith("chat.completion"):
+        return None
+    # Without these names, since `{"status": ..., "reason": ...}` may be a heartbeat.
+    return said if error_message({key: said.get(key) for key in _ERROR_KEYS}) is not None else None
+
+
+_ERROR_KEYS = ("message", "detail", "msg", "error_message", "error_msg")
+
+
+def read_loosely(said: Any) -> Chunk:
+    """A chunk from what `decode_strictly` refuses: fields that cannot be used count as absent.
+
+    Texts may hold halves of surrogate pairs. Raises ProtocolViolation for what is no chunk.
+    """
+    if not isinstance(said, dict):
+        raise ProtocolViolation("the model server sent JSON that is no chat completion")
+    choices = said.get("choices")
+    if isinstance(choices, dict):
+        choices = [choices]
+    if not isinstance(choices, list | None):
+        raise ProtocolViolation("the model server sent JSON that is no chat completion: `choices` is no list")
+    usage, timings, progress = (_mapping(said.get(key)) for key in ("usage", "timings", "prompt_progress"))
+    return Chunk(
+        choices=[_choice(choice) for choice in choices or () if isinstance(choice, dict)],
+        model=_name(said.get("model")),
+        usage=TokenUsage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens")),
+        timings=Timings(
+            _count(timings, "cache_n") if "cache_n" in timings else 0,
+            _count(timings, "prompt_n"),
+            _count(timings, "predicted_n"),
+            _rate(timings.get("predicted_per_second")),
+        ),
+        prompt_progress=PromptProgress(_count(progress, "processed"), _count(progress, "total")),
+        error=said.get("error"),
+    )
+
+
+_RARE_FIELDS = (b'"refusal"', b'"function_call"', b'"text"', b'"error"')
+
+
+def rare_message(frame: bytes) -> Message | None:
+    """What a choice without content says in fields of its own; raises the error that it holds.
+
+    `refusal` is OpenAI's and `function_call` was, `text` is the completions API's, `error` OpenRouter's.
+    """
+    if not any(field in frame for field in _RARE_FIELDS):
+        return None
+    for choice in _mapping(decode_loosely(frame)).get("choices") or ():
+        if isinstance(choice, dict) and not _index(choice.get("index")):
+            if error := choice.get("error"):
+                raise upstream_error(error)
+            message = _mapping(choice.get("delta") or choice.get("message"))
+            function = _function(message.get("function_call"))
+            return Message(
+                content=_texts(message.get("refusal") or choice.get("text"))[0] or None,
+                tool_calls=None if function is None else [CallPart(0, None, function)],
+            )
+    return None
+
+
+def _mapping(said: Any) -> Mapping[str, Any]:
+    return said if isinstance(said, dict) else {}
+
+
+def _count(said: Mapping[str, Any], key: str) -> int | None:
+    return token_count(said.get(key))
+
+
+def _rate(said: Any) -> float | None:
+    return float(said) if isinstance(said, float) or token_count(said) is not None else None
+
+
+def _name(said: Any) -> str | None:
+    if isinstance(said, int) and not isinstance(said, bool):
+        return str(said)
+    return mended(said) if isinstance(said, str) else None
+
+
+def _index(said: Any) -> int | None:
+    if isinstance(said, str) and said.isascii() and said.isdecimal() and len(said) < 10:
+        return int(said)
+    return token_count(said)
+
+
+def _choice(said: Mapping[str, Any]) -> Choice:
+    reason = said.get("finish_reason")
+    if isinstance(reason, dict):  # SGLang's own form
+        reason = reason.get("type")
+    return Choice(
+        index=_index(said.get("index")) or 0,
+        delta=_message(said.get("delta")),
+        message=_message(said.get("message")),
+        finish_reason=reason if isinstance(reason, str | None) else "stop" if reason else None,
+    )
+
+
+def _message(said: Any) -> Message | None:
+    if isinstance(said, str | list):
+        said = {"content": said}
+    if not isinstance(said, dict):
+        return None
+    content, thinking = _texts(said.get("content"))
+    parts = said.get("tool_calls")
+    if isinstance(parts, dict):
+        parts = [parts]
+    return Message(
+        content=content or None,
+        reasoning_content="".join(_texts(said.get("reasoning_content"))) or thinking or None,
+        reasoning="".join(_texts(said.get("reasoning"))) or None,
+        tool_calls=[_call_part(part) for part in parts if isinstance(part, dict)]
+        if isinstance(parts, list)
+        else None,
+    )
+
+
+def _texts(said: Any) -> tuple[str, str]:
+    """Text and thinking of a content: a string, a part, or a list of them (Mistral)."""
+    if isinstance(said, str):
+        return said, ""
+    if isinstance(said, list):
+        texts, thinking = zip(*(_texts(part) for part in said), strict=True) if said else ((), ())
+        return "".join(texts), "".join(thinking)
+    if not isinstance(said, dict):
+        return "", ""
+    for key in ("thinking", "reasoning", "summary"):
+        if key in said:
+            return "", "".join(_texts(said[key]))
+    return _texts(said.get("text") or said.get("content") or said.get("refusal"))
+
+
+def _call_part(said: Mapping[str, Any]) -> CallPart:
+    return CallPart(_index(said.get("index")), _name(said.get("id")), _function(said.get("function")))
+
+
+def _function(said: Any) -> Function | None:
+    if not isinstance(said, dict):
+        return None
+    return Function(_name(said.get("name")), arguments_text(said.get("arguments")))

@@ -1,0 +1,109 @@
+"""Tool calls put together from their fragments, however their server numbers and names them."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.contract.errors import ProtocolViolation
+from gateway.contract.events import ToolCall
+from transports.llama.chunks import CallPart
+from transports.loose_json import whole_arguments
+
+
+class ToolCalls:
+    """The calls of one reply.
+
+    OpenAI numbers each call and gives id and name with its first fragment only. Ollama and Gemini number all
+    calls 0; others number none, or repeat id and name in every fragment, or give every fragment an id of its
+    own (vLLM).
+    """
+
+    __slots__ = ("_by_index", "_calls", "_latest")
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_index: dict[int, _Call] = {}
+        self._latest: _Call | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def add(self, parts: Sequence[CallPart]) -> None:
+        """Take the fragments of one chunk."""
+        for position, part in enumerate(parts):
+            function = part.function
+            name = function.name if function is not None else None
+            arguments = function.arguments if function is not None else None
+            if not (part.id or name or arguments):
+                continue
+            index = part.index
+            if index is None and len(parts) > 1:
+                index = position
+            call = self._call_at(index, part.id)
+            if call is None or call.is_followed_by(part.id, name, arguments):
+                call = _Call()
+                self._calls.append(call)
+            elif call.is_repeated_by(part.id, arguments):
+                continue
+            if index is not None:
+                self._by_index[index] = call
+            self._latest = call
+            call.id = call.id or part.id
+            call.name = call.name or name
+            if arguments:
+                call.arguments.append(arguments)
+
+    def whole(self) -> list[ToolCall]:
+        """All calls, in the order in which they began; ProtocolViolation for one without a name."""
+        told: list[ToolCall] = []
+        ids: set[str] = set()
+        for position, call in enumerate(self._calls):
+            if not call.name:
+                raise ProtocolViolation("the model server sent a tool call without a name")
+            call_id = call.id or f"call_{position}"
+            if call_id in ids:
+                call_id = f"{call_id}_{position}"
+            ids.add(call_id)
+            told.append(ToolCall(call_id, call.name, whole_arguments("".join(call.arguments))))
+        return told
+
+    def _call_at(self, index: int | None, call_id: str | None) -> "_Call | None":
+        if index is not None:
+            return self._by_index.get(index)
+        if call_id:
+            known = (call for call in reversed(self._calls) if call.id == call_id)
+            return next(known, self._latest)
+        return self._latest
+
+
+class _Call:
+    __slots__ = ("arguments", "id", "name")
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.name: str | None = None
+        self.arguments: list[str] = []
+
+    def is_followed_by(self, call_id: str | None, name: str | None, arguments: str | None) -> bool:
+        """Whether a fragment at this call's place begins another call."""
+        if name and self.name and name != self.name:
+            return True
+        if call_id and self.id and call_id != self.id:
+            # A fresh id without a name is vLLM's, as long as the arguments are unfinished.
+            return bool(name) or self._is_whole()
+        if not (name and arguments and self._is_whole()):
+            return False
+        return not self.is_repeated_by(call_id, arguments)
+
+    def is_repeated_by(self, call_id: str | None, arguments: str | None) -> bool:
+        """Whether a fragment says again what this call holds already."""
+        return (
+            bool(call_id) and call_id == self.id and arguments == "".join(self.arguments) and self._is_whole()
+        )
+
+    def _is_whole(self) -> bool:
+        try:
+            msgspec.json.decode("".join(self.arguments))
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return False
+        return True
