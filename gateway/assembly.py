@@ -52,12 +52,14 @@ class Assembled:
     """The ASGI application, and what the server that runs it has to know.
 
     drain: ends what runs, in order, and returns when all of it is kept; sooner when its event is set.
+    send_timeout_s: how long a client may take nothing of its answer.
     """
 
     app: App
     modes: Selector
     gateway: Gateway
     drain: Callable[[asyncio.Event], Awaitable[None]]
+    send_timeout_s: float
 
 
 def assemble(settings: Settings, transports: Mapping[str, Transport] | None = None) -> Assembled:
@@ -120,7 +122,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         anothers_s=0 if settings.database_url.startswith("sqlite") else ANOTHERS_S,
     )
     ingress = None if link is None else ingress_of(settings, link, chats)
-    pulse = Pulse(settings.sse_ping_s, settings.send_timeout_s)
+    pulse = Pulse(settings.sse_ping_s)
     gateway = Gateway(
         conversations=conversations,
         runs=runs,
@@ -178,7 +180,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 transport.drain()
         await runs.drain(settings.drain_s, hurry)
 
-    return Assembled(app, selector, gateway, drain)
+    return Assembled(app, selector, gateway, drain, settings.send_timeout_s)
 
 
 def store_of(settings: Settings) -> SqlStore:

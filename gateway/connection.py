@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from gateway.arrivals import Arrivals
 from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, Overloaded, TooSlow
+from gateway.slow_clients import SendDeadline
 from gateway.web.asgi import CONNECTION, ConnectionWatcher
 from gateway.web.problems import raw_problem
 
@@ -36,8 +37,8 @@ class ClientConnection(HttpToolsProtocol):
     """Implements gateway.web.asgi.Connection and puts itself into the scope of each request.
 
     A client has uvicorn's `timeout_keep_alive` for the whole head of a request, and for what it still sends
-    when it was answered. How long a body may take is its reader's business. arrivals: decides whether a new
-    connection stays; None lets all stay.
+    when it was answered. How long a body may take is its reader's business. send_timeout_s: how long a client
+    may take nothing of an answer. arrivals: decides whether a new connection stays; None lets all stay.
     """
 
     writable = True
@@ -58,9 +59,11 @@ class ClientConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
+        send_timeout_s: float = 20,
         arrivals: Arrivals | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._send_timeout_s = send_timeout_s
         self._arrivals = arrivals
 
     def write_chunk(self, body: bytes) -> None:
@@ -76,6 +79,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self._send_deadline = SendDeadline(transport, self.loop, self._send_timeout_s)
         if self._arrivals is not None and self.client is not None:
             try:
                 descriptor = transport.get_extra_info("socket").fileno()
@@ -157,13 +161,21 @@ class ClientConnection(HttpToolsProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._send_deadline.begin()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self.writable = False
+        self._send_deadline.begin()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self.writable = True
+        if not self.transport.is_closing():
+            self._send_deadline.end()
         if self._watcher is not None:
             self._watcher.connection_writable()
 

@@ -68,7 +68,9 @@ def server_of(assembled: Assembled, when_listening: WhenListening) -> Server:
     arrivals = Arrivals(descriptor_limit(), time.monotonic)
     config = uvicorn.Config(
         assembled.app,
-        http=partial(ClientConnection, arrivals=arrivals),  # type: ignore[arg-type]  # it is only called
+        http=partial(  # type: ignore[arg-type]  # it is only called
+            ClientConnection, send_timeout_s=assembled.send_timeout_s, arrivals=arrivals
+        ),
         ws="none",
         lifespan="on",
         log_config=None,

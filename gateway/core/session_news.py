@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from gateway.contract.events import Reason, Status
 
 MAX_WAITING = 256
+MAX_WAITING_CHARS = 1024 * 1024
+"""Of the questions that wait for one tab, unless a single one is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Listener:
 
     def __init__(self) -> None:
         self._waiting: deque[News] = deque()
+        self._waiting_chars = 0
         self._news = asyncio.Event()
         self.closed = False
 
@@ -47,11 +50,19 @@ class Listener:
         while not self._waiting and not self.closed:
             self._news.clear()
             await self._news.wait()
-        return None if self.closed else self._waiting.popleft()
+        if self.closed:
+            return None
+        news = self._waiting.popleft()
+        self._waiting_chars -= _chars(news)
+        return news
 
     def hear(self, news: News) -> None:
+        if self.closed:
+            return
         self._waiting.append(news)
-        if len(self._waiting) > MAX_WAITING:
+        self._waiting_chars += _chars(news)
+        waiting = len(self._waiting)
+        if waiting > MAX_WAITING or (waiting > 1 and self._waiting_chars > MAX_WAITING_CHARS):
             self.close()
         self._news.set()
 
@@ -59,6 +70,10 @@ class Listener:
         self.closed = True
         self._waiting.clear()
         self._news.set()
+
+
+def _chars(news: News) -> int:
+    return len(news.content) if isinstance(news, QuestionAsked) else 0
 
 
 class SessionNews:

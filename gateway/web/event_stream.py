@@ -35,14 +35,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Pulse:
-    """Looks at every open stream once a second: silent ones get a heartbeat, blocked ones are cut off.
+    """Sends a heartbeat on every open stream on which nothing was written for `ping_s` seconds."""
 
-    ping_s: silence before a heartbeat. send_timeout_s: how long a client may take nothing.
-    """
-
-    def __init__(self, ping_s: float, send_timeout_s: float) -> None:
+    def __init__(self, ping_s: float) -> None:
         self.ping_s = ping_s
-        self._send_timeout_s = send_timeout_s
         self._streams: set[EventStream] = set()
 
     def __len__(self) -> int:
@@ -54,9 +50,9 @@ class Pulse:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(1.0, self.ping_s / 4))
-            now = loop.time()
+            silent_since = loop.time() - self.ping_s
             for stream in list(self._streams):
-                stream.beat(silent_since=now - self.ping_s, blocked_since=now - self._send_timeout_s)
+                stream.beat(silent_since)
 
     def watch(self, stream: "EventStream") -> None:
         self._streams.add(stream)
@@ -152,12 +148,9 @@ class EventStream:
             log.exception("a stream could not be written")
             self._connection.abort()
 
-    def beat(self, *, silent_since: float, blocked_since: float) -> None:
-        """See Pulse. Nothing was written for so long: there was nothing, or the client took nothing."""
-        if not self._connection.writable:
-            if self._written_at <= blocked_since:
-                self._connection.abort()
-        elif self._written_at <= silent_since:
+    def beat(self, silent_since: float) -> None:
+        """See Pulse. A client that is behind gets no heartbeat: it has something to read."""
+        if self._connection.writable and self._written_at <= silent_since:
             self._connection.write_chunk(PING)
             self._written_at = self._time()
 
@@ -180,7 +173,7 @@ class EventStream:
             self._pulse.leave(self)
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        """Write outside of `hear`; waits for a client that is behind, which the pulse cuts off in the end."""
+        """Write outside of `hear`; waits for a client that is behind."""
         await send({"type": "http.response.body", "body": body, "more_body": more})
         self._written_at = self._time()
 

@@ -42,7 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "gateway.arrivals": {"gateway.contract"},
     "gateway.descriptors": set(),
-    "gateway.connection": {"gateway.arrivals", "gateway.contract", "gateway.web"},
+    "gateway.slow_clients": set(),
+    "gateway.connection": {"gateway.arrivals", "gateway.contract", "gateway.slow_clients", "gateway.web"},
     "gateway.serve": {
         "gateway.arrivals",
         "gateway.assembly",

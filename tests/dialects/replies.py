@@ -98,7 +98,7 @@ async def transcript(dialect: Dialect, events: Sequence[ReaderEvent], *, resumab
         chars += len(event.text) if isinstance(event, Delta) else 0
         placed.append((event, Position(seq, chars)))
     pipe = Pipe()
-    stream = EventStream(pipe, dialect.encoder(STREAM), Pulse(15, 20), with_ids=resumable)
+    stream = EventStream(pipe, dialect.encoder(STREAM), Pulse(15), with_ids=resumable)
     await stream.serve_replay(pipe.send, [], placed)
     return pipe.received
 

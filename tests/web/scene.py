@@ -192,7 +192,7 @@ class Scene:
             templates=self.store.templates,
             usage=self.store.usage,
             modes=modes,
-            pulse=Pulse(ping_s=15, send_timeout_s=20),
+            pulse=Pulse(ping_s=15),
             mirrors=Mirrors(self.runs, owners, None),
             tickets=Tickets(b"secret", 600, time.time),
             keys=KeyRing(self.store.keys, rate_per_minute=1, streams=1, clock=time.monotonic),
