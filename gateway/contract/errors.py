@@ -39,15 +39,26 @@ Each class carries what HTTP, SSE, MQTT and the log need of it: `code` (a stable
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import ClassVar, Literal
 
 ErrorReason = Literal[
     "upstream_error", "worker_lost", "timeout", "gap", "storage_failed", "shutdown", "interrupted"
 ]
 
+# Together, with every character written as an escape of six bytes, less than 16 KiB.
+MAX_MESSAGE_CHARS = 800
+MAX_TOLD_FIELDS = 10
+MAX_FIELD_CHARS = 80
+MAX_PROBLEM_CHARS = 100
+
 
 class GatewayError(Exception):
-    """Root of the tree. `str(error)` is one sentence that may be shown to the caller."""
+    """Root of the tree.
+
+    `str(error)` is one sentence that may be shown to the caller. A long one is cut: it may repeat what
+    the caller sent.
+    """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
@@ -55,7 +66,7 @@ class GatewayError(Exception):
     retryable: bool = False
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(_cut(message, MAX_MESSAGE_CHARS))
         self.retry_after_s = retry_after_s
 
 
@@ -116,14 +127,17 @@ class UnsupportedMedia(RequestRejected):
 
 
 class Unprocessable(RequestRejected):
-    """`fields` says what is wrong with which field, by its JSON path."""
+    """`fields` says what is wrong with which field, by its JSON path; of many the first MAX_TOLD_FIELDS."""
 
     code = "invalid"
     status = 422
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.fields = dict(fields or {})
+        self.fields = {
+            _cut(field, MAX_FIELD_CHARS): _cut(problem, MAX_PROBLEM_CHARS)
+            for field, problem in islice((fields or {}).items(), MAX_TOLD_FIELDS)
+        }
 
 
 class HeadTooLarge(RequestRejected):
@@ -237,6 +251,10 @@ class Interrupted(GatewayError):
     status = 503
     reason = "interrupted"
     retryable = True
+
+
+def _cut(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
 def error_of(code: str, message: str) -> GatewayError:

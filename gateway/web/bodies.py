@@ -15,9 +15,10 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.contract.errors import BadRequest, Unprocessable
+from gateway.contract.errors import MAX_TOLD_FIELDS, BadRequest, Unprocessable
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling
+from gateway.web.json_shape import check_digits, check_values
 
 MAX_OPTIONS_BYTES = 64 * 1024
 MAX_ID = 2**63 - 1
@@ -46,6 +47,12 @@ TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE]
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), _WHOLE]
 
 
+Item = TypeVar("Item")
+AtMost512 = Annotated[list[Item], Field(max_length=512, fail_fast=True)]
+AtMost2048 = Annotated[list[Item], Field(max_length=2048, fail_fast=True)]
+"""Of a list that is wrong only the first problem is told: to look for all of them would take seconds."""
+
+
 class SamplingBody(BaseModel):
     """How the model is to choose; what is absent is left open."""
 
@@ -55,9 +62,9 @@ class SamplingBody(BaseModel):
     temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     max_tokens: TokenCount | None = None
-    stop: str | list[str] | None = None
+    stop: str | AtMost512[str] | None = None
     seed: Seed | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: AtMost512[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     options: Annotated[
@@ -131,17 +138,20 @@ def parse(body: bytes, model: type[Body]) -> Body:
     """The body as `model`.
 
     BadRequest if it is not JSON or has a number that no double can hold; Unprocessable with the fields if it
-    does not fit.
+    does not fit, or has too many values to be looked at.
     """
+    check_values(body)
     if _PERHAPS_ENDLESS.search(body):
         _check_numbers(body)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise rejection(error.errors(include_url=False)) from error
+        told = error.errors(include_url=False, include_context=False, include_input=False)
+        raise rejection(told) from error
 
 
 def _check_numbers(body: bytes) -> None:
+    check_digits(body)
     try:
         msgspec.json.decode(body)
     except msgspec.ValidationError as error:
@@ -155,7 +165,10 @@ def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
     first: Mapping[str, Any] = errors[0]
     if first["type"] == "json_invalid":
         return BadRequest(f"The body is not JSON: {first['msg']}.")
-    fields = {_path(error["loc"]): str(error["msg"]).removeprefix("Value error, ") for error in errors}
+    fields = {
+        _path(error["loc"]): str(error["msg"]).removeprefix("Value error, ")
+        for error in errors[:MAX_TOLD_FIELDS]
+    }
     described = "; ".join(f"{field}: {message}" for field, message in fields.items())
     return Unprocessable(f"The request does not fit: {described}.", fields)
 

@@ -13,7 +13,16 @@ from gateway.contract.requests import Sampling, Turn
 from gateway.core.conversations import Question
 from gateway.dialects.openai import DEFAULT_MODEL, OpenAI
 from gateway.web.asgi import header
-from gateway.web.bodies import MAX_ID, MAX_OPTIONS_BYTES, Seed, TokenCount, check_length, parse
+from gateway.web.bodies import (
+    MAX_ID,
+    MAX_OPTIONS_BYTES,
+    AtMost512,
+    AtMost2048,
+    Seed,
+    TokenCount,
+    check_length,
+    parse,
+)
 from gateway.web.forms import Asked, Post
 from gateway.web.gateway import Gateway
 
@@ -54,9 +63,9 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_CONTENT_UNLESS_ASSISTANT)
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[MessagePart] | None = None
+    content: str | AtMost512[MessagePart] | None = None
     name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: AtMost512[dict[str, Any]] | None = None
     tool_call_id: str | None = None
 
 
@@ -71,7 +80,7 @@ class CompletionBody(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, json_schema_extra=_refused_properties)
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    messages: Annotated[AtMost2048[ChatMessage], Field(min_length=1)]
     model: Annotated[str | None, Field(max_length=256)] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -80,12 +89,12 @@ class CompletionBody(BaseModel):
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
-    stop: str | list[str] | None = None
+    stop: str | AtMost512[str] | None = None
     seed: Seed | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: AtMost512[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
-    modalities: Annotated[list[str] | None, Field(json_schema_extra=_only(["text"]))] = None
+    modalities: Annotated[AtMost512[str] | None, Field(json_schema_extra=_only(["text"]))] = None
     logprobs: Annotated[bool | None, Field(json_schema_extra=_only(False))] = None
 
     @model_validator(mode="after")

@@ -145,7 +145,9 @@ async def test_an_empty_event_id_reads_from_the_beginning(tmp_path: Path, path: 
         first = await post(gateway, path, "")
         again = await post(gateway, path, "")
         assert len(gateway.transport.seen_requests) == 1
-    assert [frame.id for frame in frames_of(first.content)] == [frame.id for frame in frames_of(again.content)]
+    assert [frame.id for frame in frames_of(first.content)] == [
+        frame.id for frame in frames_of(again.content)
+    ]
 
 
 def code_of(response: httpx.Response) -> str:
