@@ -58,7 +58,10 @@ def says_context_overflow(error: Any) -> bool:
 
     Servers share no code for it, so their words decide. A limit of tokens per minute is something else.
     """
-    said = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
+    try:
+        said = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
+    except RecursionError:
+        return False
     said = said[:MAX_SEARCHED_CHARS].lower()
     if _OVERFLOW_CODE.search(said):
         return True

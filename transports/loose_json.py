@@ -34,6 +34,8 @@ class WholeCharacters:
 
     def add(self, piece: str) -> str:
         """The piece without half a character at its end, which waits for the next piece; maybe empty."""
+        if not self._half and piece.isascii():
+            return piece
         text = self._half + piece
         self._half = ""
         if text and "\ud800" <= text[-1] <= "\udbff":

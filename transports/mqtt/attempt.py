@@ -4,14 +4,17 @@ from gateway.contract.errors import FrameGap, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import (
     Delta,
     Done,
+    Granularity,
     Progress,
     Reasoning,
     ToolCall,
     TransportEvent,
     finish_reason,
 )
+from transports.loose_json import WholeCharacters, mended, whole_arguments
 from transports.mqtt.frames import (
     Accept,
+    Call,
     Chunk,
     End,
     Numbered,
@@ -37,12 +40,15 @@ class Attempt:
     """
 
     __slots__ = (
+        "_call_ids",
         "_early",
         "_events",
         "_length",
         "_model",
         "_next",
         "_size",
+        "_text",
+        "_thinking",
         "ended",
         "heard_at",
         "hole_since",
@@ -74,6 +80,9 @@ class Attempt:
         self._length = 0
         self._size = 0
         self._early: dict[int, Numbered] = {}
+        self._text = WholeCharacters()
+        self._thinking = WholeCharacters()
+        self._call_ids: set[str] = set()
 
     @property
     def is_taken(self) -> bool:
@@ -85,7 +94,7 @@ class Attempt:
 
         A repeated frame is dropped, an early one waits for those before it. Raises FrameGap when text is
         missing for good, ProtocolViolation for a frame that cannot come here, UpstreamFailed when the frames
-        together pass MAX_REPLY_BYTES.
+        together pass MAX_REPLY_BYTES, or when the model gave the reply up.
         """
         self.heard_at = now
         self._size += size
@@ -116,17 +125,14 @@ class Attempt:
     def _say(self, frame: Numbered) -> None:
         """What is not named here (Alive) says nothing by itself."""
         if isinstance(frame, Chunk):
-            if frame.text:
-                self.visible = True
-                self._length += len(frame.text)
-                self._events.append(Delta(frame.text))
+            if text := self._text.add(frame.text):
+                self._say_text(text)
         elif isinstance(frame, ReasoningChunk):
-            if frame.text:
+            if text := self._thinking.add(frame.text):
                 self.visible = True
-                self._events.append(Reasoning(frame.text))
+                self._events.append(Reasoning(text))
         elif isinstance(frame, ToolCallFrame):
-            self.visible = True
-            self._events.append(ToolCall(frame.call.id, frame.call.name, frame.call.arguments))
+            self._say_call(frame.call)
         elif isinstance(frame, ProgressFrame):
             self._events.append(Progress(frame.phase, frame.position, frame.processed, frame.total))
         elif isinstance(frame, Accept):
@@ -135,22 +141,38 @@ class Attempt:
         elif isinstance(frame, End):
             self._say_end(frame)
 
+    def _say_text(self, text: str) -> None:
+        self.visible = True
+        self._length += len(text)
+        self._events.append(Delta(text))
+
+    def _say_call(self, call: Call) -> None:
+        self.visible = True
+        call_id = call.id or f"call_{len(self._call_ids)}"
+        if call_id in self._call_ids:
+            call_id = f"{call_id}_{len(self._call_ids)}"
+        self._call_ids.add(call_id)
+        self._events.append(ToolCall(call_id, call.name, whole_arguments(call.arguments)))
+
     def _say_end(self, frame: End) -> None:
+        if text := self._text.rest():
+            self._say_text(text)
         if frame.length is not None and frame.length != self._length:
             raise FrameGap(f"the reply has {self._length} of {frame.length} characters")
-        self._finish(frame.usage, Done(finish_reason(frame.reason), self._model))
+        self._finish(frame.usage, frame.reason, "token")
 
     def _say_whole(self, frame: Whole) -> None:
         if self.visible:
             raise ProtocolViolation("the worker sent a whole reply after parts of one")
         if frame.text:
-            self._events.append(Delta(frame.text))
-        self._finish(frame.usage, Done(finish_reason(frame.reason), self._model, "message"))
+            self._events.append(Delta(mended(frame.text)))
+        self._finish(frame.usage, frame.reason, "message")
 
-    def _finish(self, tokens: Tokens | None, done: Done) -> None:
+    def _finish(self, tokens: Tokens | None, reason: str, granularity: Granularity) -> None:
+        self._early.clear()
+        self.ended = True
+        done = Done(finish_reason(reason, called=bool(self._call_ids)), self._model, granularity)
         usage = tokens.as_usage() if tokens is not None else None
         if usage is not None:
             self._events.append(usage)
         self._events.append(done)
-        self._early.clear()
-        self.ended = True

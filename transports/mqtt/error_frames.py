@@ -17,6 +17,7 @@ from gateway.contract.errors import (
     UpstreamFailed,
     WorkerLost,
 )
+from transports.error_words import says_context_overflow
 from transports.mqtt.frames import ErrorFrame
 
 LONGEST_MESSAGE = 500
@@ -42,10 +43,15 @@ _ERRORS: dict[str, type[GatewayError]] = {
 def error_said(frame: ErrorFrame) -> GatewayError:
     """The worker's error as one of ours; its code decides, an unknown one is UpstreamFailed.
 
+    A worker that has no code for a conversation that is too long is understood by its server's words.
     A worker that failed without saying that it was only away or full had the request: that counts as one
     server that broke off.
     """
     kind = _ERRORS.get(frame.code, UpstreamFailed)
+    if kind in (UpstreamFailed, ModelRefused) and (
+        says_context_overflow(frame.message) or says_context_overflow(frame.code)
+    ):
+        kind = ContextExceeded
     error = kind(frame.message[:LONGEST_MESSAGE] or "the worker could not answer")
     error.retryable = frame.retryable
     if isinstance(error, TransportError):

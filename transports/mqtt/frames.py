@@ -5,8 +5,9 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 
 from gateway.contract.errors import ProtocolViolation, Unprocessable
-from gateway.contract.events import Usage
+from gateway.contract.events import Usage, usage_of
 from gateway.contract.requests import ChatRequest, Sampling, Turn
+from transports.mqtt.loose_frames import loosened
 
 VERSION: Literal[1] = 1
 DEFAULT_MAX_PAYLOAD = 262_144
@@ -128,12 +129,8 @@ class Tokens(msgspec.Struct, gc=False, omit_defaults=True):
     tokens_per_s: float | None = None
 
     def as_usage(self) -> Usage | None:
-        if self.prompt_tokens is None or self.completion_tokens is None:
-            return None
-        total = self.total_tokens
-        if total is None:
-            total = self.prompt_tokens + self.completion_tokens
-        return Usage(self.prompt_tokens, self.completion_tokens, total, self.tokens_per_s)
+        """None unless prompt and completion are told, and could be true."""
+        return usage_of(self.prompt_tokens, self.completion_tokens, self.total_tokens, self.tokens_per_s)
 
 
 class End(Frame, tag="end"):
@@ -199,8 +196,19 @@ def _decoded(decoder: msgspec.json.Decoder[_Decoded], payload: bytes) -> _Decode
 
 
 def decode_reply(payload: bytes) -> ReplyFrame:
-    """A worker's frame to a gateway; raises ProtocolViolation for everything that is none."""
-    return _decoded(_reply_decoder, payload)
+    """A worker's frame to a gateway; raises ProtocolViolation for everything that is none.
+
+    Fields that decide nothing never make a frame unusable: see loose_frames.
+    """
+    try:
+        return _reply_decoder.decode(payload)
+    except (ValueError, RecursionError) as exc:
+        strictly = exc
+    try:
+        frame: ReplyFrame = msgspec.convert(loosened(payload), ReplyFrame)
+        return frame
+    except (ValueError, RecursionError):
+        raise ProtocolViolation(f"not a frame we know: {strictly}"[:200]) from None
 
 
 def decode_inbox(payload: bytes) -> InboxFrame:

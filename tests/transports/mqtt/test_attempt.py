@@ -155,7 +155,7 @@ def test_every_kind_of_frame_has_its_event() -> None:
         Reasoning("hm"),
         ToolCall("1", "add", "{"),
         Usage(1, 2, 3, 4.5),
-        Done("stop", "tiny"),
+        Done("tool_calls", "tiny"),
     ]
 
 
