@@ -24,8 +24,12 @@ def data_frame(data: bytes) -> bytes:
 
 
 def with_id(frame: bytes, event_id: str) -> bytes:
-    """The same frame, remembered by its reader as `event_id`."""
-    return b"id: " + event_id.encode() + b"\n" + frame
+    """The same frame, remembered by its reader as `event_id`.
+
+    The id stands last: fetch-event-source remembers it before the frame is whole, and where the connection
+    breaks in between it never asks for that frame again.
+    """
+    return frame[:-1] + b"id: " + event_id.encode() + b"\n\n"
 
 
 def id_frame(event_id: str) -> bytes:

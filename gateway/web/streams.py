@@ -6,7 +6,8 @@ from urllib.parse import parse_qs
 
 from gateway.contract.dialect import Dialect
 from gateway.contract.errors import GatewayError, NotFound
-from gateway.contract.journal import START, Position
+from gateway.contract.events import ReaderEvent
+from gateway.contract.journal import START, JournalReader, Position
 from gateway.core.replays import Placed, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.dialects.registry import LAM
@@ -69,14 +70,41 @@ async def follow(
             joined()
         except NotFound:
             told = await _stored(gateway, stream_id, user_id, after)
+            if after != START and _are_silent(dialect, stream_id, [event for event, _ in told]):
+                told = []
             await (stream.serve_replay(send, sent, told) if told else _send_nothing_left(send))
             return
-        if after.seq and reader.at_end:
+        if after != START and _has_ended_for(gateway, run, dialect, after, reader):
             await _send_nothing_left(send)
             return
         if run.resume_url is not None:
             sent.append((b"sluice-resume-url", _told_in(dialect, run.resume_url).encode()))
         await stream.serve(reader, send, sent, await _dropped(gateway, run, after, reader.begins_at))
+
+
+def _has_ended_for(
+    gateway: Gateway, run: Run, dialect: Dialect, after: Position, reader: JournalReader
+) -> bool:
+    """Return whether the run has ended and its journal holds nothing that this dialect tells."""
+    if reader.at_end:
+        return True
+    if not run.ended.is_set() or reader.begins_at is not None:
+        return False
+    look = gateway.journal.follow(run.stream_id, lambda: None, after.seq)
+    try:
+        return _are_silent(dialect, run.stream_id, look.take())
+    finally:
+        look.leave()
+
+
+def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent]) -> bool:
+    """Return whether the dialect has no frames for these events.
+
+    Then they are not worth a 200: clients such as eventsource-client ignore a frame that is only an id, and
+    would come back behind the same event for ever.
+    """
+    frames = dialect.encoder(stream_id).frames
+    return not any(frames(event) for event in events)
 
 
 async def _stored(gateway: Gateway, stream_id: str, user_id: str, after: Position) -> Sequence[Placed]:

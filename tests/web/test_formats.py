@@ -84,8 +84,8 @@ async def test_a_stream_is_resumed_in_lam_unless_it_says_otherwise(tmp_path: Pat
         text = await gateway.http.get(f"{path}?format=text")
         from_the_middle = await gateway.http.get(f"{path}?format=words&last_event_id=2-3")
     assert b'"type":"metadata"' in plain.content
-    assert text.content.startswith(b'id: 2-3\ndata: {"text":"Hel"}\n\n')
-    assert from_the_middle.content == b'id: 3-5\ndata: "lo"\n\nid: 4-5\n\n'
+    assert text.content.startswith(b'data: {"text":"Hel"}\nid: 2-3\n\n')
+    assert from_the_middle.content == b'data: "lo"\nid: 3-5\n\nid: 4-5\n\n'
 
 
 @pytest.mark.parametrize("name", ["words", "text"])

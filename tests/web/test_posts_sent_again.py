@@ -88,7 +88,7 @@ async def test_it_reads_on_after_a_restart(tmp_path: Path, path: str) -> None:
         rest = await post(gateway, path, "2-3", "?format=words")
         end = await post(gateway, path, frames_of(first.content)[-1].id)
         assert gateway.transport.seen_requests == []
-    assert rest.text.startswith('id: 2-5\ndata: "lo"\n\n')
+    assert rest.text.startswith('data: "lo"\nid: 2-5\n\n')
     assert end.status_code == 204
 
 
@@ -145,12 +145,21 @@ async def test_an_empty_event_id_reads_from_the_beginning(tmp_path: Path, path: 
         first = await post(gateway, path, "")
         again = await post(gateway, path, "")
         assert len(gateway.transport.seen_requests) == 1
-    assert [frame.id for frame in frames_of(first.content)] == [
-        frame.id for frame in frames_of(again.content)
-    ]
+    ids = [[frame.id for frame in frames_of(answer.content)] for answer in (first, again)]
+    assert ids[0] == ids[1]
 
 
 def code_of(response: httpx.Response) -> str:
     told = response.json()
     code: str = told["error"]["code"] if isinstance(told.get("error"), dict) else told["code"]
     return code
+
+
+@pytest.mark.parametrize("journal_ttl_s", [600, 0], ids=["from the journal", "from the database"])
+async def test_what_a_dialect_has_no_word_for_is_nothing_left(tmp_path: Path, journal_ttl_s: int) -> None:
+    """eventsource-client forgets a frame that is only an id, and would come back to it for ever."""
+    async with served(tmp_path, lambda _: tokens("Hel", "lo"), journal_ttl_s=journal_ttl_s) as gateway:
+        first = await post(gateway, "/api/v1/chat/unified/stream")
+        last_text = frames_of(first.content)[-2].id
+        end = await post(gateway, "/api/v1/chat/unified/stream", last_text)
+    assert (end.status_code, end.content) == (204, b"")
