@@ -1,45 +1,61 @@
 """`sluice demo`: the whole house on one machine, with a real broker, a real llama.cpp and one worker."""
 
 import asyncio
+import os
 import socket
 from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from gateway.assembly import Assembled
+from gateway.contract.store import MessageStore
 from gateway.core.selector import Selector
 from gateway.serve import listen, serve, url_of
 from gateway.settings import Settings, SettingsError
+from gateway.web.callers import LOCAL
 from gateway.worker import serving
 from transports.llama.embedded import llama_available, llama_server, tiny_model_path
-from transports.mqtt.embedded import EmbeddedBroker, embedded_broker
+from transports.llama.transport import LlamaTransport
+from transports.mqtt.embedded import EmbeddedBroker, broker_available, embedded_broker
 
 BROKER_PORT = 1883
 LLAMA_PORT = 8080
 SLOTS = 4
+TOKENS_PER_S = 40
+"""The toy model makes thousands, too fast for anybody to see a stream."""
 WORKER_NAME = "demo-worker"
 READY_S = 15.0
 QUESTION = "Tell me about the river."
+INSTALL = "pip install 'sluice-gateway[demo]'"
 
 
 async def run_demo(settings: Settings) -> None:
     """Start everything, say how to use it, and end all of it at the first signal."""
     out = Console(highlight=False, soft_wrap=True)
     notes: list[str] = []
+    is_toy = "llm_server_url" not in settings.model_fields_set
+    if not broker_available():
+        raise SettingsError(f"sluice demo needs an MQTT broker: {INSTALL}, or install mosquitto.")
+    if is_toy and not llama_available():
+        raise SettingsError(
+            f"sluice demo needs llama.cpp: {INSTALL}, or start a model server and set LLM_SERVER_URL to it."
+        )
+    if not is_toy:
+        await _check_model_server(settings)
     listener = _listen(settings, notes)
+    url = url_of(listener)
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(embedded_broker(_port(BROKER_PORT, "MQTT", notes)))
-        if "llm_server_url" in settings.model_fields_set:
-            model_url = settings.llm_server_url
-        elif llama_available():
-            model_url = await stack.enter_async_context(
-                llama_server(tiny_model_path(), port=_port(LLAMA_PORT, "llama.cpp", notes), parallel=SLOTS)
+        model_url = settings.llm_server_url
+        if is_toy:
+            model = llama_server(
+                tiny_model_path(),
+                port=_port(LLAMA_PORT, "llama.cpp", notes),
+                parallel=SLOTS,
+                tokens_per_s=TOKENS_PER_S,
             )
-        else:
-            raise SettingsError(
-                "There is no llama.cpp wheel (xllamacpp) for this platform: start a llama.cpp server and "
-                "set LLM_SERVER_URL to it."
-            )
+            model_url = await stack.enter_async_context(model)
         changed = settings.model_copy(
             update={
                 "llm_server_url": model_url,
@@ -51,9 +67,28 @@ async def run_demo(settings: Settings) -> None:
 
         async def say_ready(assembled: Assembled) -> None:
             await _until_ready(assembled.modes)
-            _say(out, url_of(listener), changed, broker, notes)
+            _say_what_runs(out, url, changed, broker, is_toy, notes)
+            gateway = assembled.gateway
+            session_id = None if gateway.keys.closed else await _session_to_ask_in(gateway.store)
+            _say_what_to_type(out, url, session_id, settings.llm_comm_mode, is_toy)
 
         await serve(changed, listener, say_ready)
+
+
+async def _check_model_server(settings: Settings) -> None:
+    """Raise SettingsError if the user's own model server cannot serve now."""
+    server = LlamaTransport(settings.llm_server_url, api_key=settings.llm_api_key or None)
+    health = await server.health()
+    if not health.ok:
+        raise SettingsError(
+            f"LLM_SERVER_URL={_without_password(settings.llm_server_url)}: {health.detail}. "
+            "Start it first, or leave LLM_SERVER_URL out: sluice demo then starts a toy model."
+        )
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _listen(settings: Settings, notes: list[str]) -> socket.socket:
@@ -78,24 +113,60 @@ def _port(wanted: int, whose: str, notes: list[str]) -> int:
 
 async def _until_ready(modes: Selector) -> None:
     """Return when the current mode can serve: the worker's first status may come a moment after us."""
-    async with asyncio.timeout(READY_S):
-        while not (await modes.health()).ok:  # noqa: ASYNC110 - health is asked for, not told
-            await asyncio.sleep(0.02)
+    health = await modes.health()
+    try:
+        async with asyncio.timeout(READY_S):
+            while not health.ok:
+                await asyncio.sleep(0.02)
+                health = await modes.health()
+    except TimeoutError:
+        raise SettingsError(f"mode {modes.mode} is not ready after {READY_S:g} s: {health.detail}") from None
 
 
-def _say(out: Console, url: str, settings: Settings, broker: EmbeddedBroker, notes: list[str]) -> None:
-    mode = settings.llm_comm_mode
-    other = "mqtt" if mode == "sse" else "sse"
-    out.print(f"Sluice is ready at {url} (mode {mode})")
+async def _session_to_ask_in(store: MessageStore) -> int:
+    """Return a session for the commands we print: the latest if nothing was asked in it, else a new one."""
+    for session in await store.sessions(LOCAL.user_id, limit=1):
+        if not session.title and not await store.messages(LOCAL.user_id, session.id, limit=1):
+            return session.id
+    return (await store.create_session(LOCAL.user_id, "")).id
+
+
+def _say_what_runs(
+    out: Console, url: str, settings: Settings, broker: EmbeddedBroker, is_toy: bool, notes: list[str]
+) -> None:
+    out.print(f"Sluice is ready at {url} (mode {settings.llm_comm_mode})")
     for note in notes:
         out.print(f"  ({note})")
-    out.print(f"  llama.cpp  {settings.llm_server_url}")
+    if is_toy:
+        out.print(f"  llama.cpp  {settings.llm_server_url} with a toy model of 1 MB, which writes nonsense;")
+        out.print(f"             it is slowed to {TOKENS_PER_S} tokens/s, so that you can see it stream")
+    else:
+        out.print(f"  model      {_without_password(settings.llm_server_url)} (LLM_SERVER_URL)")
     out.print(f"  broker     {broker.kind} at mqtt://{broker.address.host}:{broker.address.port}")
-    out.print(f"  worker     {WORKER_NAME}, in front of the same llama.cpp")
+    out.print(f"  worker     {WORKER_NAME}, in front of the same model")
     out.print(f"  database   {settings.database_url}")
-    ask = f"curl -N {url}/messages/stream -H 'Content-Type: application/json' -d"
-    out.print("\nAsk it something, and what was said in that session before:")
-    out.print(f"""  {ask} '{{"content": "{QUESTION}"}}'""")
-    out.print(f"  curl {url}/api/chatbot/sessions/1/messages")
-    out.print(f"\nThe other way: LLM_COMM_MODE={other} make demo. Ctrl-C ends all of it.")
+
+
+def _say_what_to_type(out: Console, url: str, session_id: int | None, mode: str, is_toy: bool) -> None:
+    """session_id: None where the database has API keys, and so no user without one."""
+    in_make = "MAKELEVEL" in os.environ
+    demo, sluice = ("make demo", ".venv/bin/sluice") if in_make else ("sluice demo", "sluice")
+    json = "-H 'Content-Type: application/json'"
+    if session_id is None:
+        key = "-H 'Authorization: Bearer YOUR_API_KEY'"
+        out.print("\nThis database has API keys. Ask with one, and list what was asked:")
+        out.print(f"""  curl -N {url}/messages/stream {key} {json} -d '{{"content": "{QUESTION}"}}'""")
+        out.print(f"  curl {url}/api/chatbot/sessions {key}")
+    else:
+        body = f'{{"content": "{QUESTION}", "session_id": {session_id}}}'
+        out.print("\nAsk something, and read what was said in that session:")
+        out.print(f"  curl -N {url}/messages/stream {json} -d '{body}'")
+        out.print(f"  curl {url}/api/chatbot/sessions/{session_id}/messages")
+    out.print(f"or talk to it: {sluice} chat --url {url}")
+    if is_toy:
+        out.print("\nYour own model instead of the toy: start one of these, then the demo with its address:")
+        out.print(f"  llama-server -m model.gguf --port 8081    LLM_SERVER_URL=http://127.0.0.1:8081 {demo}")
+        out.print(f"  ollama serve                              LLM_SERVER_URL=http://127.0.0.1:11434 {demo}")
+    other = "sse" if mode == "mqtt" else "mqtt"
+    out.print(f"\nThe other way to the model: LLM_COMM_MODE={other} {demo}. Ctrl-C ends all of it.")
     out.file.flush()

@@ -1,12 +1,10 @@
-"""The README's commands, as a stranger types them: everything they start is real."""
+"""The README's commands for the demo, as a stranger types them: everything they start is real."""
 
 import asyncio
 import json
 import os
 import re
-import shlex
 import signal
-from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +13,11 @@ import pytest
 from tests.live.brokers import requires_mosquitto
 from tests.live.llama_server import requires_llama
 from tests.live.programs import ROOT, Program, running_program
+from tests.live.readme import events_of, the_command, typed
 
 pytestmark = [pytest.mark.live, requires_llama()]
 
 READY = r"Sluice is ready at (http://127\.0\.0\.1:\d+) \(mode (\w+)\)"
-
-
-def shell_commands() -> list[str]:
-    """Every line of the README's `sh` blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
-
-
-def the_command(start: str, holding: str = "") -> str:
-    return next(command for command in shell_commands() if command.startswith(start) and holding in command)
-
-
-async def typed(command: str, url: str) -> str:
-    """What a command of the README prints, asked of the gateway at `url`."""
-    process = await asyncio.create_subprocess_exec(
-        *shlex.split(command.replace("http://127.0.0.1:8000", url)), stdout=PIPE, stderr=PIPE
-    )
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    return out.decode()
-
-
-def events_of(stream: str) -> list[dict[str, Any]]:
-    return [json.loads(frame[6:]) for frame in stream.split("\n\n") if frame.startswith("data: ")]
 
 
 async def ready(demo: Program) -> str:
@@ -58,7 +33,7 @@ async def test_make_demo_answers_and_keeps_what_was_said(tmp_path: Path, mode: s
         running_program("make", "demo", cwd=ROOT, DATABASE_URL=database, LLM_COMM_MODE=mode) as demo,
     ):
         url = await ready(demo)
-        metadata, *_, done = events_of(await typed(the_command("curl -N"), url))
+        metadata, *_, done = events_of(await typed(the_command("curl -N", "session_id"), url))
         kept = json.loads(await typed(the_command("curl http"), url))
         os.killpg(demo.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
         async with asyncio.timeout(5):
@@ -162,13 +137,8 @@ async def test_sluice_chat_streams_an_answer(tmp_path: Path) -> None:
             program, "chat", "--url", url, "Tell", "me", "about", "the", "boat."
         ) as chat:
             said = await chat.ended()
-        kept = json.loads(await typed(the_command("curl http"), url))
+        (latest, *_) = json.loads(await typed("curl http://127.0.0.1:8000/api/chatbot/sessions", url))
+        path = f"/api/chatbot/sessions/{latest['id']}/messages"
+        kept = json.loads(await typed(f"curl http://127.0.0.1:8000{path}", url))
     assert said == 0
     assert kept[1]["content"] in chat.said.replace("\n", " ")
-
-
-def test_every_command_of_the_readme_is_known() -> None:
-    """A new command in the README needs a test here, or in .ci/run."""
-    known = {"make demo", "LLM_COMM_MODE=mqtt make demo", "make test", "deploy/examples/smallest_worker.sh"}
-    rest = [command for command in shell_commands() if command not in known]
-    assert [command.split(" http")[0] for command in rest] == ["curl -N", "curl", "curl -N"]

@@ -41,8 +41,11 @@ async def llama_server(
     ctx_per_slot: int = 2048,
     alias: str = "tiny",
     api_key: str = "",
+    tokens_per_s: float = 0,
 ) -> AsyncIterator[str]:
     """Serve `model` on 127.0.0.1 and give the server's URL; port 0 means any free one.
+
+    tokens_per_s: how fast a reply streams at most; 0 means as fast as the model is.
 
     Raises RuntimeError with the server's own last words when it is not ready within READY_S. The server
     ends with the block, and with this process however that ends.
@@ -50,6 +53,8 @@ async def llama_server(
     arguments = ["--parallel", str(parallel), "--ctx-per-slot", str(ctx_per_slot), "--alias", alias]
     if api_key:
         arguments += ["--api-key", api_key]
+    if tokens_per_s:
+        arguments += ["--tokens-per-s", str(tokens_per_s)]
     async with llama_process(model, port, *arguments) as process:
         yield process.url
 

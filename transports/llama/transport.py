@@ -105,11 +105,11 @@ class LlamaTransport:
         return self._models
 
     async def health(self) -> Health:
-        """Asks `/health`, and `/v1/models` where a server has no such page."""
+        """Asks `/health`, and `/v1/models` where a server has no such page, as Ollama has none."""
         try:
             async with asyncio.timeout(PROBE_S):
                 status, _ = await self._get("/health")
-                if status == 404:
+                if 200 < status < 500:
                     status = await self._learn_models()
                 elif status == 200:
                     with contextlib.suppress(ProtocolViolation):
@@ -189,7 +189,7 @@ class LlamaTransport:
         status, body = await self._get("/v1/models")
         if status == 200:
             try:
-                listed = msgspec.json.decode(body, type=_ModelList).data
+                listed = msgspec.json.decode(body, type=_ModelList).data or ()
             except (msgspec.DecodeError, UnicodeDecodeError) as exc:
                 raise ProtocolViolation("the model server's list of models was not understood") from exc
             self._models = tuple(model.id for model in listed)
@@ -203,7 +203,7 @@ class _Model(msgspec.Struct):
 
 
 class _ModelList(msgspec.Struct):
-    data: list[_Model]
+    data: list[_Model] | None
 
 
 class _Props(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import importlib.util
 import logging
 import os
 import shutil
@@ -45,6 +46,11 @@ class EmbeddedBroker:
 def mosquitto_binary() -> str | None:
     """The path of the mosquitto broker; Debian keeps it where only root's PATH leads."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def broker_available() -> bool:
+    """Whether mosquitto is installed, or amqtt, as the extra `demo` does."""
+    return mosquitto_binary() is not None or importlib.util.find_spec("amqtt") is not None
 
 
 @asynccontextmanager
