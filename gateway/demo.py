@@ -3,7 +3,9 @@
 import asyncio
 import os
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -18,6 +20,8 @@ from gateway.worker import serving
 from transports.llama.embedded import llama_available, llama_server, tiny_model_path
 from transports.llama.transport import LlamaTransport
 from transports.mqtt.embedded import EmbeddedBroker, broker_available, embedded_broker
+
+T = TypeVar("T")
 
 BROKER_PORT = 1883
 LLAMA_PORT = 8080
@@ -46,16 +50,10 @@ async def run_demo(settings: Settings) -> None:
     listener = _listen(settings, notes)
     url = url_of(listener)
     async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(embedded_broker(_port(BROKER_PORT, "MQTT", notes)))
+        broker = await _on_usual_port(stack, "the broker", BROKER_PORT, embedded_broker, notes)
         model_url = settings.llm_server_url
         if is_toy:
-            model = llama_server(
-                tiny_model_path(),
-                port=_port(LLAMA_PORT, "llama.cpp", notes),
-                parallel=SLOTS,
-                tokens_per_s=TOKENS_PER_S,
-            )
-            model_url = await stack.enter_async_context(model)
+            model_url = await _on_usual_port(stack, "llama.cpp", LLAMA_PORT, _toy_model, notes)
         changed = settings.model_copy(
             update={
                 "llm_server_url": model_url,
@@ -99,16 +97,24 @@ def _listen(settings: Settings, notes: list[str]) -> socket.socket:
         return listen(settings.model_copy(update={"port": 0}))
 
 
-def _port(wanted: int, whose: str, notes: list[str]) -> int:
-    """The wanted port if it is free, else 0 and a note."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            notes.append(f"port {wanted} is taken, so {whose} has another")
-            return 0
-    return wanted
+def _toy_model(port: int) -> AbstractAsyncContextManager[str]:
+    return llama_server(tiny_model_path(), port=port, parallel=SLOTS, tokens_per_s=TOKENS_PER_S)
+
+
+async def _on_usual_port(
+    stack: AsyncExitStack,
+    name: str,
+    port: int,
+    start: Callable[[int], AbstractAsyncContextManager[T]],
+    notes: list[str],
+) -> T:
+    """Start a part on this port, or on any free one where that fails."""
+    try:
+        return await stack.enter_async_context(start(port))
+    except RuntimeError:
+        started = await stack.enter_async_context(start(0))
+        notes.append(f"port {port} is taken, so {name} has another")
+        return started
 
 
 async def _until_ready(modes: Selector) -> None:

@@ -130,3 +130,15 @@ async def test_a_missing_part_names_the_extra_that_brings_it(
     monkeypatch.setattr(demo, missing, lambda: False)
     with pytest.raises(SettingsError, match=r"pip install 'sluice-gateway\[demo\]'"):
         await demo.run_demo(Settings(_env_file=None))
+
+
+@requires_llama()
+async def test_two_that_start_at_the_same_moment_share_nothing(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    async with asyncio.timeout(60), demo_on(folders[0]) as one, demo_on(folders[1]) as two:
+        texts = [await whole_text(one), await whole_text(two)]
+        parts = [re.findall(r"(?:llama\.cpp|broker) .*127\.0\.0\.1:(\d+)", text) for text in texts]
+    assert [len(ports) for ports in parts] == [2, 2]
+    assert not set(parts[0]) & set(parts[1])

@@ -31,14 +31,15 @@ def main() -> None:
     if options.with_parent:
         threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
     try:
+        slowed_server = SlowedServer(options) if options.tokens_per_s else None
         server = _start(options)
-    except RuntimeError as exc:  # the wheel has logged what was wrong
+    except (OSError, RuntimeError) as exc:  # the wheel has logged what was wrong
         raise SystemExit(str(exc)) from exc
     url = server.listening_address
     while not ended.is_set() and not _is_loaded(url):
         time.sleep(LOADING_POLL_S)
-    if options.tokens_per_s:
-        url = _slow_down(url, options)
+    if slowed_server is not None:
+        url = slowed_server.pass_on_to(url)
     sys.stdout.write(f"READY {url}\n")
     sys.stdout.flush()
     ended.wait()
@@ -105,40 +106,50 @@ def _is_loaded(url: str) -> bool:
         return False
 
 
-def _slow_down(model_url: str, options: argparse.Namespace) -> str:
-    """Listen where the options say, pass everything on to the server at `model_url`, and return our URL."""
-    rate, address = options.tokens_per_s, urlsplit(model_url).netloc
+class SlowedServer(http.server.ThreadingHTTPServer):
+    """Passes every request on to llama.cpp, and slows down the event streams that come back."""
 
-    class SlowedRequest(http.server.BaseHTTPRequestHandler):
-        """One request and its answer: the same, but with the lines of an event stream slowed down."""
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Bind host and port of `options`; OSError if they are taken."""
+        super().__init__((options.host, options.port), SlowedRequest)
+        self.tokens_per_s: float = options.tokens_per_s
+        self.model = ""
 
-        def pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            model = http.client.HTTPConnection(address)
-            try:
-                model.request(self.command, self.path, body, dict(self.headers))
-                answer = model.getresponse()
-                self.send_response_only(answer.status, answer.reason)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("transfer-encoding", "keep-alive", "connection"):
-                        self.send_header(name, value)
-                self.end_headers()  # the end of the body is the end of the connection: HTTP/1.0
-                is_stream = answer.headers.get_content_type() == "text/event-stream"
-                for line in slowed(answer, rate) if is_stream else answer:
-                    self.wfile.write(line)
-            except (OSError, http.client.HTTPException):  # the client has gone, or the model server has
-                self.close_connection = True
-            finally:
-                model.close()
+    def pass_on_to(self, model_url: str) -> str:
+        """Serve in a thread from now on, and return our own URL."""
+        self.model = urlsplit(model_url).netloc
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return f"http://{self.server_address[0]!s}:{self.server_port}"
 
-        do_GET = do_POST = do_DELETE = do_OPTIONS = pass_on  # noqa: N815 - http.server's own names
 
-        def log_message(self, *_: object) -> None:
-            """Nothing: the gateway's log says what was asked."""
+class SlowedRequest(http.server.BaseHTTPRequestHandler):
+    """One request. Its answer ends with the connection, as in HTTP/1.0."""
 
-    listener = http.server.ThreadingHTTPServer((options.host, options.port), SlowedRequest)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    return f"http://{options.host}:{listener.server_port}"
+    server: SlowedServer
+
+    def pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        model = http.client.HTTPConnection(self.server.model)
+        try:
+            model.request(self.command, self.path, body, dict(self.headers))
+            answer = model.getresponse()
+            self.send_response_only(answer.status, answer.reason)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "keep-alive", "connection"):
+                    self.send_header(name, value)
+            self.end_headers()
+            is_stream = answer.headers.get_content_type() == "text/event-stream"
+            for line in slowed(answer, self.server.tokens_per_s) if is_stream else answer:
+                self.wfile.write(line)
+        except (OSError, http.client.HTTPException):  # the client has gone, or the model server has
+            self.close_connection = True
+        finally:
+            model.close()
+
+    do_GET = do_POST = do_DELETE = do_OPTIONS = pass_on  # noqa: N815 - http.server's own names
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the gateway's log says what was asked."""
 
 
 _OWN_RATE = re.compile(rb'(?<="predicted_per_second":)[0-9.eE+-]+')

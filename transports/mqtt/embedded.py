@@ -34,6 +34,7 @@ max_inflight_messages 200
 max_queued_messages 20000
 log_dest stderr
 log_type error
+log_type information
 """
 
 
@@ -76,7 +77,7 @@ async def _mosquitto(binary: str, address: BrokerAddress) -> AsyncIterator[None]
     with tempfile.TemporaryDirectory(prefix="sluice-mosquitto-") as folder:
         child = await _start(binary, address, Path(folder))
         try:
-            await _until_listening(address, child, Path(folder, "log"))
+            await _until_listening(child, Path(folder, "log"))
             yield
         finally:
             with suppress(ProcessLookupError):
@@ -101,25 +102,24 @@ async def _start(binary: str, address: BrokerAddress, folder: Path) -> Process:
         )
 
 
-async def _until_listening(address: BrokerAddress, child: Process, said: Path) -> None:
+async def _until_listening(child: Process, said: Path) -> None:
+    """Return when it says that it runs. A connection proves nothing: another program may have the port."""
     with suppress(TimeoutError):
         async with asyncio.timeout(START_S):
-            while child.returncode is None:
-                try:
-                    _, writer = await asyncio.open_connection(address.host, address.port)
-                except OSError:
-                    await asyncio.sleep(0.01)
-                else:
-                    writer.close()
+            while child.returncode is None:  # noqa: ASYNC110 - a file tells nobody that it grew
+                if b" running\n" in await asyncio.to_thread(said.read_bytes):
                     return
-    reason = await asyncio.to_thread(said.read_text, errors="replace")
-    raise RuntimeError(f"mosquitto does not listen: {reason[-500:]}")
+                await asyncio.sleep(0.01)
+    if child.returncode is not None:
+        reason = await asyncio.to_thread(said.read_text, errors="replace")
+        raise RuntimeError(f"mosquitto does not start: {reason[-500:]}")
 
 
 @asynccontextmanager
 async def _amqtt(address: BrokerAddress) -> AsyncIterator[None]:
     try:
         from amqtt.broker import Broker
+        from amqtt.errors import BrokerError
     except ImportError as exc:
         raise RuntimeError("no MQTT broker: install mosquitto, or amqtt from PyPI") from exc
     for name in ("amqtt", "transitions", "websockets"):
@@ -130,7 +130,10 @@ async def _amqtt(address: BrokerAddress) -> AsyncIterator[None]:
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
-    await broker.start()
+    try:
+        await broker.start()
+    except BrokerError as exc:
+        raise RuntimeError(f"amqtt does not start: {exc}") from exc
     try:
         yield
     finally:
