@@ -233,6 +233,9 @@ class StorageFailed(GatewayError):
     reason = "storage_failed"
     retryable = True
 
+    def __init__(self, message: str, *, retry_after_s: float | None = 2) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+
 
 class Draining(GatewayError):
     code = "draining"

@@ -131,8 +131,9 @@ class Checkpoint:
 class FinalReply:
     """A reply's last state.
 
-    over: which rows this may be written over: `streaming` ones only, or also `complete` ones, because a stop
-    while a whole reply is paced rewrites what was complete to `cancelled` with the text that was shown.
+    over: which rows this may be written over: `streaming` ones only; also `complete` ones, because a stop
+    while a whole reply is paced rewrites what was complete to `cancelled` with the text that was shown; or
+    `ended` ones of any status, because readers have been given this end already.
     """
 
     assistant_message_id: int
@@ -150,7 +151,7 @@ class FinalReply:
     tool_call_seqs: Sequence[int] = ()
     last_seq: int | None = None
     error: StoredError | None = None
-    over: Literal["streaming", "complete"] = "streaming"
+    over: Literal["streaming", "complete", "ended"] = "streaming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class MessageStore(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Return when the database answers."""
+        """Return if a change would be kept now. At most one try a second, however many ask."""
         ...
 
     async def sweep(self) -> int:
@@ -229,6 +230,7 @@ class MessageStore(Protocol):
 
     async def begin(self, exchange: NewExchange) -> Exchange:
         """Save the question and the reply's row in one commit. NotFound if the session is not the user's.
+        Where this raises, or is cancelled, nothing of it stays.
 
         The session counts as active now; one without a title takes the exchange's. With an idempotency claim
         whose key the user has used in the last 24 hours: Conflict, and nothing is saved.
@@ -255,5 +257,14 @@ class MessageStore(Protocol):
         """Keep a reply's last state; False, with nothing changed, if its row may not be written `over`.
 
         Applied after every checkpoint of that reply that was handed over before it.
+        """
+        ...
+
+    def finish_later(self, reply: FinalReply) -> None:
+        """Keep the last state of a reply whose readers were given it although `finish` had failed.
+
+        `reply` and `messages` give it from now on. It is written over whatever ended its row, as soon as the
+        database takes it; a row that was deleted stays away. Held in memory until then, bounded in number and
+        bytes: what is beyond is dropped, the oldest first, and its row is swept at the next start.
         """
         ...

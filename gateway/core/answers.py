@@ -54,8 +54,10 @@ class Answer:
         self._clock = clock
         self._sleep = sleep
         self._reply = Reply(clock)
-        # While a whole reply is paced: its outcome, which is kept already, and how much of what is told was.
-        self._kept: Outcome | None = None
+        # Of a whole reply that is paced: how it ended, whether the store has it, its events, and how many of
+        # them were shown.
+        self._whole: Outcome | None = None
+        self._whole_kept = False
         self._told: Sequence[ReaderEvent] = ()
         self._shown = 0
         self._journal: JournalWriter | None = None
@@ -69,12 +71,17 @@ class Answer:
         assert self._reply.done is not None  # noqa: S101 - first_answer's promise
         outcome = Outcome("complete", self._reply.done.reason)
         if whole and pace is not None and pace.delay_s > 0:
-            self._told = list(_paced(whole, pace))
-            last_seq = run.journal.last_seq + len(self._told)
-            self._reply.number_tool_calls(self._told, last_seq)
+            told = list(_paced(whole, pace))
+            last_seq = run.journal.last_seq + len(told)
+            self._reply.number_tool_calls(told, last_seq)
             final = self._final(outcome, last_seq + 1)
-            self._kept = outcome
-            await self._write(final)
+            self._told, self._whole = told, outcome
+            try:
+                await self._write(final)
+            except StorageFailed:
+                await self._show_rest(run.journal)
+                raise
+            self._whole_kept = True
             await self._show(run, pace)
         elif whole:
             await run.journal.append(whole)
@@ -85,46 +92,53 @@ class Answer:
         """Keep what came of the run, tell its readers, and give the outcome that was true in the end."""
         assert run.outcome is not None  # noqa: S101 - Runs concludes settled runs only
         outcome = run.outcome
-        if self._kept is not None and outcome.reason != "user_stop":
+        if self._whole is not None and outcome.reason not in ("user_stop", "storage_failed"):
             # Paced to the end, or left alone while it was paced: the row is complete and stays so.
-            outcome = self._kept
-            rest = self._told[self._shown :]
-            if rest:
-                await run.journal.append(rest)
-            self._shown = len(self._told)
-        else:
-            try:
-                await self.keep(outcome)
-            except StorageFailed as error:
-                outcome = Outcome("failed", "storage_failed", error)
+            outcome = self._whole
+            await self._show_rest(run.journal)
+        if not (self._whole_kept and outcome is self._whole):
+            outcome = await self.keep(outcome)
         await run.journal.append([self._terminal(outcome)])
         self._log_line(outcome)
         return outcome
 
-    async def keep(self, outcome: Outcome) -> None:
-        """Write the reply's last state, trying for 5 s while the database refuses; then StorageFailed."""
+    async def keep(self, outcome: Outcome) -> Outcome:
+        """Write the reply's last state and give the outcome that its readers are to be given.
+
+        That is `storage_failed` if the database refuses for 5 s, or the row is gone; the store then writes
+        that one when it can.
+        """
         last_seq = None if self._journal is None else self._journal.last_seq + 1
-        await self._write(self._final(outcome, last_seq))
+        if outcome.reason != "storage_failed":
+            try:
+                await self._write(self._final(outcome, last_seq))
+                return outcome
+            except StorageFailed as error:
+                outcome = Outcome("failed", "storage_failed", error)
+        self._store.finish_later(self._final(outcome, last_seq))
+        return outcome
 
     async def _write(self, final: FinalReply) -> None:
+        """StorageFailed if the database refuses for 5 s, or no row was there to be changed."""
         give_up_at = self._clock() + STORAGE_RETRY_S
         pause_s = 0.05
         while True:
             try:
-                if not await self._store.finish(final):
-                    log.warning("stream %s: its row was ended or deleted by somebody else", self._stream_id)
-                return
+                changed = await self._store.finish(final)
+                break
             except StorageFailed:
                 if self._clock() >= give_up_at:
                     raise
             await self._sleep(pause_s)
             pause_s = min(2 * pause_s, 1.0)
+        if not changed:
+            raise StorageFailed("The reply's message was deleted or ended from elsewhere while it was made.")
 
     def checkpoint(self) -> tuple[Checkpoint, int] | None:
         """What is to be kept of the reply by now, and up to which event that is; None if nothing is new."""
         if (
             self._journal is None
-            or self._kept is not None
+            or self._whole is not None
             or self._journal.last_seq == self._checkpointed_seq
         ):
             return None
@@ -147,15 +161,21 @@ class Answer:
             self._shown += 1
             await run.journal.append([event])
 
+    async def _show_rest(self, journal: JournalWriter) -> None:
+        rest = self._told[self._shown :]
+        self._shown = len(self._told)
+        if rest:
+            await journal.append(rest)
+
     @property
     def _text(self) -> str:
-        if self._kept is None:
+        if self._whole is None:
             return self._reply.text
         return "".join(event.text for event in self._told[: self._shown] if isinstance(event, Delta))
 
     @property
     def _tool_calls(self) -> Sequence[ToolCall]:
-        if self._kept is None:
+        if self._whole is None:
             return self._reply.tool_calls
         return [event for event in self._told[: self._shown] if isinstance(event, ToolCall)]
 
@@ -207,7 +227,7 @@ class Answer:
             ttft_ms=reply.ttft_ms,
             response_ms=reply.elapsed_ms,
             error=None if outcome.error is None else StoredError(outcome.error.code, str(outcome.error)),
-            over="streaming" if self._kept is None else "complete",
+            over="streaming" if self._whole is None else "complete",
         )
 
     def _terminal(self, outcome: Outcome) -> Terminal:

@@ -186,7 +186,7 @@ class Conversations:
                 resume_url=resume_url,
             )
         except Draining:
-            await answer.keep(SHUTDOWN)
+            await answer.keep(SHUTDOWN)  # or leave it to the store, if that takes it later only
             raise
         self._tell_begin(question, exchange, stream_id)
         return stream_id

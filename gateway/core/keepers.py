@@ -12,6 +12,8 @@ class Keeper(Protocol):
 
     async def finish(self, reply: FinalReply) -> bool: ...
 
+    def finish_later(self, reply: FinalReply) -> None: ...
+
 
 class Nowhere:
     """Keeps nothing: ids are 0, and session and message have no names."""
@@ -21,3 +23,6 @@ class Nowhere:
 
     async def finish(self, reply: FinalReply) -> bool:
         return True
+
+    def finish_later(self, reply: FinalReply) -> None:
+        pass

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, case, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
 
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.store import Exchange, NewExchange, StoredSession
@@ -13,6 +13,7 @@ from gateway.store import claims, threads
 from gateway.store.columns import storable
 from gateway.store.records import stored_session
 from gateway.store.tables import messages, sessions
+from gateway.store.usage import count_deleted
 from gateway.store.writer import Write
 
 MAX_TITLE_CHARS = 120
@@ -54,6 +55,12 @@ _TOUCH_SESSION = (
     )
 )
 
+_DELETE_MESSAGES = delete(messages).where(messages.c.id.in_(bindparam("ids", expanding=True)))
+_DELETE_EMPTY = delete(sessions).where(
+    sessions.c.id == bindparam("session_id"),
+    ~select(messages.c.id).where(messages.c.session_id == sessions.c.id).exists(),
+)
+
 
 class Exchanges:
     """The changes `create` (a session) and `begin`.
@@ -67,7 +74,7 @@ class Exchanges:
         self._clock = clock
         self._draw_key = draw_key
         self.create = Write[NewSession, StoredSession](self._create, rank=0)
-        self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True)
+        self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True, undo=_TAKE_BACK)
 
     def _create(self, connection: Connection, wanted: Sequence[NewSession]) -> list[StoredSession]:
         return self._insert_sessions(connection, wanted, self._clock())
@@ -163,6 +170,22 @@ class Exchanges:
             else:
                 places.append(owned[exchange.session_id][1])
         return places
+
+
+def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
+    """Delete these exchanges, their idempotency keys, and the sessions that were made for them."""
+    for exchange in begun:
+        ids = [exchange.user_message_id, exchange.assistant_message_id]
+        gone = connection.execute(_DELETE_MESSAGES, {"ids": ids}).rowcount
+        sessions_gone = 0
+        if exchange.opens_session:
+            sessions_gone = connection.execute(_DELETE_EMPTY, {"session_id": exchange.session_id}).rowcount
+        count_deleted(connection, messages=gone, sessions=sessions_gone)
+    return [None] * len(begun)
+
+
+# Before anything else: whoever asks again must not find the key used.
+_TAKE_BACK = Write[Exchange, None](_take_back, rank=-1)
 
 
 def _conversation(exchange: NewExchange) -> tuple[str, str]:

@@ -60,7 +60,7 @@ def _finish(connection: Connection, finished: Sequence[tuple[FinalReply, datetim
     for reply, now in finished:
         message_id = reply.assistant_message_id
         before = status.get(message_id)
-        allowed = before in ("streaming", reply.over)
+        allowed = before in ("streaming", reply.over) or (reply.over == "ended" and before is not None)
         outcomes.append(allowed)
         if allowed:
             status[message_id] = reply.status
@@ -81,7 +81,7 @@ def _sweep(connection: Connection, asked: Sequence[None]) -> list[int]:
 
 
 # After `begin`, and each reply's checkpoints before its end.
-CHECKPOINT = Write[Sequence[Checkpoint], None](_checkpoint, rank=2)
-# And now.
-FINISH = Write[tuple[FinalReply, datetime], bool](_finish, rank=3)
+CHECKPOINT = Write[Sequence[Checkpoint], None](_checkpoint, rank=2, needs_caller=True)
+# And now. A caller that gives up tells its readers that it failed: what it wrote before must not follow.
+FINISH = Write[tuple[FinalReply, datetime], bool](_finish, rank=3, needs_caller=True)
 SWEEP = Write[None, int](_sweep, rank=4)

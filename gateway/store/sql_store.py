@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, text, tuple_
+from sqlalchemy import Connection, Row, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import NotFound, StorageFailed
@@ -26,10 +26,12 @@ from gateway.store.columns import MAX_ID
 from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.keys import SqlKeys
+from gateway.store.probe import Probe
 from gateway.store.records import stored_message, stored_session
 from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions
 from gateway.store.templates import SqlTemplates
+from gateway.store.unwritten_ends import UnwrittenEnds, as_told
 from gateway.store.usage import SqlUsage
 from gateway.store.writer import Writer
 
@@ -56,6 +58,8 @@ class SqlStore:
     ) -> None:
         self._database = open_database(database_url, synchronous)
         self._writer = Writer(self._database.transact)
+        self._probe = Probe(self._writer)
+        self._unwritten = UnwrittenEnds(self._writer, clock)
         self._clock = clock
         self._exchanges = Exchanges(clock, draw_key)
         self.keys = SqlKeys(self._reading, self._writer, clock)
@@ -72,8 +76,7 @@ class SqlStore:
                 yield
 
     async def ping(self) -> None:
-        async with self._reading() as connection:
-            await connection.execute(text("SELECT 1"))
+        await self._probe.check()
 
     async def sweep(self) -> int:
         return await self._writer.do(replies.SWEEP, None)
@@ -123,6 +126,7 @@ class SqlStore:
     async def messages(
         self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
     ) -> Sequence[StoredMessage]:
+        unwritten = self._unwritten.held()
         async with self._reading() as connection:
             session = await _session(connection, user_id, session_id)
             rows = await connection.execute(
@@ -131,7 +135,7 @@ class SqlStore:
                 .order_by(messages.c.id)
                 .limit(limit)
             )
-            return [stored_message(row) for row in rows]
+            return [as_told(stored_message(row), unwritten) for row in rows]
 
     async def history(
         self, user_id: str, session_id: int, *, max_chars: int
@@ -142,6 +146,7 @@ class SqlStore:
         return stored_session(session), [stored_message(row) for row in reversed(latest)]
 
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
+        unwritten = self._unwritten.held()
         async with self._reading() as connection:
             row = (
                 await connection.execute(
@@ -150,7 +155,7 @@ class SqlStore:
             ).first()
         if row is None:
             raise NotFound("No such stream.")
-        return stored_message(row)
+        return as_told(stored_message(row), unwritten)
 
     async def exchange(self, user_id: str, stream_id: str) -> Exchange:
         question = messages.alias()
@@ -217,6 +222,9 @@ class SqlStore:
 
     async def finish(self, reply: FinalReply) -> bool:
         return await self._writer.do(replies.FINISH, (reply, self._clock()))
+
+    def finish_later(self, reply: FinalReply) -> None:
+        self._unwritten.add(reply)
 
     def _prepare(self, connection: Connection) -> None:
         migrations.upgrade(connection)

@@ -2,18 +2,19 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, delete, event, func, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.store import IdempotencyClaim
-from gateway.store.engine import Synchronous, open_database
+from gateway.store.engine import SqliteFile, Synchronous, open_database
 from gateway.store.sql_store import SqlStore
 from gateway.store.tables import idempotency_keys, messages, metadata, sessions
 from tests.store.exchanges import ask, question
@@ -66,6 +67,59 @@ async def test_a_transaction_has_the_write_lock_before_it_looks_at_anything(
     database = open_database(rig.url, "NORMAL")
     async with asyncio.timeout(5), database.opened():
         await database.transact(try_to_begin)
+
+
+class Gate:
+    """Where a transaction waits until it is let go, in the writer's thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._go = threading.Event()
+        self.reached = asyncio.Event()
+
+    def wait(self, connection: Connection) -> str:
+        self._loop.call_soon_threadsafe(self.reached.set)
+        self._go.wait(5)
+        return "waited"
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+async def test_a_transaction_that_is_given_up_leaves_when_it_is_rolled_back(rig: SqliteRig) -> None:
+    def create(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE t (x)"))
+        gate.wait(connection)
+
+    database = open_database(rig.url, "NORMAL")
+    async with asyncio.timeout(5), database.opened():
+        gate = Gate()
+        transaction = asyncio.ensure_future(database.transact(create))
+        await gate.reached.wait()
+        transaction.cancel()
+        await asyncio.sleep(0)
+        assert not transaction.done()
+        gate.let_go()
+        await asyncio.wait([transaction])
+        assert transaction.cancelled()
+        assert not await database.transact(lambda connection: inspect(connection).has_table("t"))
+
+
+async def test_a_transaction_that_is_given_up_too_late_counts(rig: SqliteRig) -> None:
+    database = open_database(rig.url, "NORMAL")
+    assert isinstance(database, SqliteFile)
+    async with asyncio.timeout(5), database.opened():
+        gate = Gate()
+        event.listen(database._writing, "commit", gate.wait)
+        transaction = asyncio.ensure_future(
+            database.transact(lambda connection: connection.execute(text("CREATE TABLE t (x)")).rowcount)
+        )
+        await gate.reached.wait()
+        transaction.cancel()
+        await asyncio.sleep(0)
+        gate.let_go()
+        await transaction
+        assert await database.transact(lambda connection: inspect(connection).has_table("t"))
 
 
 async def test_a_message_needs_its_session_and_goes_with_it(rig: SqliteRig) -> None:

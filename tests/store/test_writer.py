@@ -2,52 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from gateway.contract.errors import Conflict, NotFound, StorageFailed
 from gateway.store.writer import MAX_GROUP, MAX_WAITING, Write, Writer
-
-AWAY = OperationalError("UPDATE", {}, Exception("database is locked"))
-
-
-R = TypeVar("R")
-
-
-class Ledger:
-    """A database of numbers: what is noted in a transaction is kept when it commits."""
-
-    def __init__(self) -> None:
-        self.kept: list[list[int]] = []
-        self.commits = asyncio.Event()
-        self.commits.set()
-        self.begun = asyncio.Event()
-        self._noted: list[int] = []
-
-    async def transact(self, work: Callable[[Connection], R]) -> R:
-        self._noted = []
-        self.begun.set()
-        done = work(cast(Connection, self))
-        await self.commits.wait()
-        self.kept.append(self._noted)
-        return done
-
-    def note(self, _: Connection, numbers: Sequence[int]) -> list[int]:
-        self._noted += numbers
-        return [2 * number for number in numbers]
-
-
-def failing(on: Callable[[int], bool], error: Exception, ledger: Ledger) -> Write[int, int]:
-    def apply(connection: Connection, numbers: Sequence[int]) -> list[int]:
-        if any(map(on, numbers)):
-            raise error
-        return ledger.note(connection, numbers)
-
-    return Write(apply, rank=0)
+from tests.store.ledger import AWAY, Ledger, failing
 
 
 @pytest.fixture
@@ -245,3 +209,16 @@ async def test_a_closed_writer_refuses(ledger: Ledger) -> None:
 
     with pytest.raises(StorageFailed, match="closed"):
         await writer.do(Write(ledger.note, rank=0), 1)
+
+
+async def test_the_latest_transaction_is_known(ledger: Ledger, writer: Writer) -> None:
+    def away(_: Connection, numbers: Sequence[int]) -> list[int]:
+        raise AWAY
+
+    assert writer.latest is None
+    await writer.do(Write(ledger.note, rank=0), 1)
+    assert writer.latest is not None
+    assert writer.latest.failure is None
+    with pytest.raises(StorageFailed, match="database is locked"):
+        await writer.do(Write[int, int](away, rank=0), 1)
+    assert writer.latest.failure is AWAY

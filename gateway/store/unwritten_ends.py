@@ -1,0 +1,113 @@
+"""Ends of replies that their readers were given and that the database has not taken yet."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from functools import partial
+
+from gateway.contract.store import FinalReply, StoredMessage
+from gateway.store.replies import FINISH
+from gateway.store.writer import Writer
+
+log = logging.getLogger("sluice.store")
+
+MAX_ENDS = 1000
+MAX_BYTES = 64 * 1024 * 1024
+
+_OF_THE_MESSAGE = tuple(
+    field.name for field in fields(FinalReply) if field.name not in ("assistant_message_id", "over")
+)
+
+
+class UnwrittenEnds:
+    """Gives them to readers, and to the writer until they are written. clock: now, aware.
+
+    max_ends, max_bytes: of what is held. The oldest are dropped beyond that.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        clock: Callable[[], datetime],
+        *,
+        max_ends: int = MAX_ENDS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._max_ends = max_ends
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._ends: dict[int, FinalReply] = {}
+        self._writing: dict[int, asyncio.Future[bool]] = {}
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def add(self, reply: FinalReply) -> None:
+        """Write this end over whatever stands in its row, as soon as that works."""
+        id = reply.assistant_message_id
+        self._drop(id)
+        reply = replace(reply, over="ended")
+        written = self._writer.owe(FINISH, (reply, self._clock()))
+        self._ends[id], self._writing[id] = reply, written
+        self._bytes += _size(reply)
+        written.add_done_callback(partial(self._written, reply))
+        while len(self._ends) > self._max_ends or self._bytes > self._max_bytes:
+            oldest = next(iter(self._ends))
+            log.error("too many ends of replies are unwritten: that of message %d is lost", oldest)
+            self._drop(oldest)
+
+    def held(self) -> Mapping[int, FinalReply]:
+        """By message, for `as_told`: taken before the row is read, since the end may be written meanwhile."""
+        return dict(self._ends)
+
+    def _drop(self, id: int) -> None:
+        reply = self._ends.pop(id, None)
+        if reply is not None:
+            self._bytes -= _size(reply)
+            self._writing.pop(id).cancel()
+
+    def _written(self, reply: FinalReply, written: asyncio.Future[bool]) -> None:
+        id = reply.assistant_message_id
+        if written.cancelled():
+            return
+        failure = written.exception()
+        self._drop(id)
+        if failure is None:
+            result = "is written now" if written.result() else "has no row: its session was deleted"
+            log.info("the end of message %d, which the database had refused, %s", id, result)
+        elif self._writer.open and reply != (bare := _bare(reply)):
+            self.add(bare)
+        else:
+            log.error("the end of message %d is lost: %s", id, failure)
+
+
+def as_told(message: StoredMessage, held: Mapping[int, FinalReply]) -> StoredMessage:
+    """The message as its readers know it."""
+    reply = held.get(message.id)
+    if reply is None:
+        return message
+    return replace(message, **{name: getattr(reply, name) for name in _OF_THE_MESSAGE})
+
+
+def _bare(reply: FinalReply) -> FinalReply:
+    """The same end and text, without anything else that the database may be unable to hold."""
+    return FinalReply(
+        assistant_message_id=reply.assistant_message_id,
+        status=reply.status,
+        reason=reply.reason,
+        content=reply.content,
+        delivery=reply.delivery,
+        mode=reply.mode,
+        error=reply.error,
+        over=reply.over,
+    )
+
+
+def _size(reply: FinalReply) -> int:
+    """About how many bytes it takes in memory."""
+    calls = sum(len(call.arguments) for call in reply.tool_calls)
+    return 1024 + 4 * (len(reply.content) + len(reply.reasoning or "") + calls)

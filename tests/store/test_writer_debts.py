@@ -1,0 +1,142 @@
+"""What the writer does without a caller: it takes back what nobody waited for, and tries what it owes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+from sqlalchemy import Connection
+
+from gateway.contract.errors import StorageFailed
+from gateway.store.writer import Write, Writer
+from tests.store.ledger import AWAY, Ledger, failing
+
+
+@pytest.fixture
+async def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+async def writer(ledger: Ledger) -> AsyncIterator[Writer]:
+    async with asyncio.timeout(5), (writer := Writer(ledger.transact)).running():
+        yield writer
+
+
+class Undoable:
+    """A kind of change whose undoing is noted in the ledger as the negative number."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.write = Write[int, int](
+            ledger.note, rank=1, needs_caller=True, undo=Write[int, None](self._undo, rank=-1)
+        )
+
+    def _undo(self, connection: Connection, outcomes: Sequence[int]) -> list[None]:
+        self._ledger.note(connection, [-outcome // 2 for outcome in outcomes])
+        return [None] * len(outcomes)
+
+
+async def test_what_is_made_after_its_caller_has_gone_is_taken_back_before_anything_else(
+    ledger: Ledger, writer: Writer
+) -> None:
+    change = Undoable(ledger).write
+    ledger.commits.clear()
+    caller = asyncio.ensure_future(writer.do(change, 1))
+    await ledger.begun.wait()
+    caller.cancel()
+    await asyncio.wait([caller])
+    after = asyncio.ensure_future(writer.do(change, 2))
+    await asyncio.sleep(0)  # it is handed over
+    ledger.commits.set()
+
+    assert await after == 4
+    assert ledger.kept == [[1], [-1, 2]]
+
+
+async def test_a_caller_who_is_cancelled_with_the_answer_in_hand_has_it_taken_back(
+    ledger: Ledger, writer: Writer
+) -> None:
+    change = Undoable(ledger).write
+    ledger.commits.clear()
+    caller = asyncio.ensure_future(writer.do(change, 1))
+    await ledger.begun.wait()
+
+    def cancel_too_late(kept: list[int]) -> None:
+        list.append(ledger.kept, kept)
+        asyncio.get_running_loop().call_soon(caller.cancel)
+
+    ledger.kept = Noting(cancel_too_late)
+    ledger.commits.set()
+    await asyncio.wait([caller])
+    ledger.kept = Noting(lambda kept: list.append(ledger.kept, kept), ledger.kept)
+    await writer.do(Write(ledger.note, rank=2), 9)
+
+    assert caller.cancelled()
+    assert [number for kept in ledger.kept for number in kept] == [1, -1, 9]
+
+
+class Noting(list[list[int]]):
+    """A list that has somebody else append."""
+
+    def __init__(self, append: Callable[[list[int]], None], before: Sequence[list[int]] = ()) -> None:
+        super().__init__(before)
+        self.append = append  # type: ignore[method-assign]
+
+
+async def test_what_is_owed_is_tried_until_the_database_takes_it(ledger: Ledger) -> None:
+    away = [AWAY] * 3
+
+    def apply(connection: Connection, numbers: Sequence[int]) -> list[int]:
+        if away:
+            raise away.pop()
+        return ledger.note(connection, numbers)
+
+    async with asyncio.timeout(5), (writer := Writer(ledger.transact, retry_s=0.001)).running():
+        assert await writer.owe(Write[int, int](apply, rank=0), 1) == 2
+    assert ledger.kept == [[1]]
+
+
+async def test_what_is_owed_goes_with_the_next_change_that_is_made(ledger: Ledger) -> None:
+    away = [AWAY]
+
+    def apply(connection: Connection, numbers: Sequence[int]) -> list[int]:
+        if away:
+            raise away.pop()
+        return ledger.note(connection, numbers)
+
+    write = Write[int, int](apply, rank=0)
+    async with asyncio.timeout(5), (writer := Writer(ledger.transact, retry_s=60)).running():
+        owed = writer.owe(write, 1)
+        with pytest.raises(StorageFailed):
+            await writer.do(write, 2)
+        await writer.do(write, 3)
+        assert await owed == 2
+    assert ledger.kept == [[1, 3]]
+
+
+async def test_what_is_owed_and_cannot_be_made_fails_alone(
+    ledger: Ledger, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    write = failing(lambda number: number == 1, OverflowError("too large"), ledger)
+    owed = writer.owe(write, 1)
+    assert await writer.do(write, 2) == 4
+    with pytest.raises(StorageFailed):
+        await owed
+
+
+async def test_what_is_owed_is_tried_once_more_at_the_end(ledger: Ledger) -> None:
+    tried: list[int] = []
+
+    def apply(_: Connection, numbers: Sequence[int]) -> list[int]:
+        tried.extend(numbers)
+        raise AWAY
+
+    async with asyncio.timeout(5), (writer := Writer(ledger.transact, retry_s=60)).running():
+        owed = writer.owe(Write[int, int](apply, rank=0), 1)
+        with pytest.raises(StorageFailed):
+            await writer.do(Write[int, int](apply, rank=1), 2)
+    with pytest.raises(StorageFailed):
+        await owed
+    with pytest.raises(StorageFailed):
+        await writer.owe(Write[int, int](apply, rank=0), 3)
+    assert tried == [1, 1]
