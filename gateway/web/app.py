@@ -17,7 +17,7 @@ from gateway.web.cors import Cors
 from gateway.web.description.document import describe, methods_of
 from gateway.web.gateway import Gateway
 from gateway.web.guard import Door
-from gateway.web.health import health_router
+from gateway.web.health import LastHealth, Readiness, health_router
 from gateway.web.metrics import metrics_router
 from gateway.web.open_mode import OpenMode
 from gateway.web.pages import pages_router
@@ -56,15 +56,17 @@ def api_of(gateway: Gateway) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    api.include_router(health_router(gateway))
-    api.include_router(metrics_router(gateway))
+    health = LastHealth(gateway.modes.health)
+    readiness = Readiness(gateway, health)
+    api.include_router(health_router(gateway, readiness))
+    api.include_router(metrics_router(gateway, health))
     api.include_router(sessions_router(gateway))
     api.include_router(streams_router(gateway))
     api.include_router(session_tickets_router(gateway))
     api.include_router(templates_router(gateway))
     api.include_router(usage_router(gateway))
     api.include_router(workers_router(gateway))
-    api.include_router(pages_router(gateway))
+    api.include_router(pages_router(gateway, readiness))
     api.openapi = describe(api)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     api.add_exception_handler(GatewayError, _tell_gateway_error)
     api.add_exception_handler(RequestValidationError, _tell_validation_error)

@@ -2,19 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from gateway.contract.transport import Health, WorkerInfo
+from gateway.contract.transport import WorkerInfo
 from gateway.web.gateway import Gateway
+from gateway.web.health import LastHealth
 
-HEALTH_AGE_S = 2.0
 HEALTH_WAIT_S = 1.0
-"""A model server or broker that takes longer to say how it is counts as down."""
 
 State = Literal["up", "down"]
 
@@ -81,41 +80,25 @@ class Metrics(_Figures):
     breakers: Annotated[dict[str, str], Field(description="In mode auto, of each transport.")]
 
 
-class LastHealth:
-    """Somebody's health as last told, asked for again when that is old. clock: seconds, monotonic."""
-
-    def __init__(
-        self, ask: Callable[[], Awaitable[Health]], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._ask = ask
-        self._clock = clock
-        self._asking = asyncio.Lock()
-        self._told = Health(False, "not asked yet")
-        self._told_at = float("-inf")
-
-    async def state(self) -> State:
-        async with self._asking:
-            if self._clock() - self._told_at > HEALTH_AGE_S:
-                try:
-                    async with asyncio.timeout(HEALTH_WAIT_S):
-                        self._told = await self._ask()
-                except TimeoutError:
-                    self._told = Health(False, "does not answer")
-                self._told_at = self._clock()
-            return "up" if self._told.ok else "down"
+async def _state(health: LastHealth) -> State:
+    """A model server or broker that takes longer than HEALTH_WAIT_S to say how it is counts as down."""
+    try:
+        async with asyncio.timeout(HEALTH_WAIT_S):
+            return "up" if (await health.ask()).ok else "down"
+    except TimeoutError:
+        return "down"
 
 
-def metrics_router(gateway: Gateway) -> APIRouter:
+def metrics_router(gateway: Gateway, current_mode: LastHealth) -> APIRouter:
     router = APIRouter(tags=["health"])
     started_at = time.monotonic()
-    current_mode = LastHealth(gateway.modes.health)
     mqtt = LastHealth(lambda: gateway.modes.health_of("mqtt"))
 
     @router.get("/api/metrics")
     async def metrics() -> Metrics:
         """The whole gateway's figures, for a panel that asks every few seconds."""
         kept = await gateway.usage.figures()
-        llm_state, mqtt_state = await asyncio.gather(current_mode.state(), mqtt.state())
+        llm_state, mqtt_state = await asyncio.gather(_state(current_mode), _state(mqtt))
         llm = ModelFigures(status=llm_state, models=gateway.modes.models())
         return Metrics(
             gateway=GatewayFigures(

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from gateway.web.asgi import Scope, header
 from gateway.web.conversation_cookie import is_https
 from gateway.web.gateway import Gateway
-from gateway.web.health import readiness
+from gateway.web.health import Readiness
 
 _STATIC = Path(__file__).parent / "static"
 _PAGE = (_STATIC / "index.html").read_text(encoding="utf-8")
@@ -45,12 +45,12 @@ _PAGE_HEADERS = _headers(f"style-src 'sha256-{_style_hash(_PAGE)}'")
 _DOCS_HEADERS = _headers("script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'")
 
 
-def pages_router(gateway: Gateway) -> APIRouter:
+def pages_router(gateway: Gateway, readiness: Readiness) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
     async def page(request: Request) -> HTMLResponse:
-        problems, _ = await readiness(gateway)
+        problems, _ = await readiness.check()
         told = {
             "mode": gateway.modes.mode,
             "state": "; ".join(problems) or "ready",

@@ -73,6 +73,8 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         for run in gateway.runs.of_session(session_id):
             await gateway.runs.stop(run.stream_id, user_id)
         await gateway.store.delete_session(user_id, session_id)
+        for run in gateway.runs.of_session(session_id):  # begun meanwhile: nobody could read them
+            await gateway.runs.stop(run.stream_id, user_id)
         return Response(status_code=204)
 
     @router.get(

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.contract.events import Delta, Done, ToolCall, Usage
 from gateway.contract.transport import Health
-from gateway.web.metrics import HEALTH_AGE_S, LastHealth
+from gateway.web.health import HEALTH_AGE_S, LastHealth
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from transports.scripted import Step, tokens
 
@@ -110,18 +110,48 @@ class Patient:
 async def test_health_is_asked_for_once_by_many_and_again_when_it_is_old() -> None:
     patient, now = Patient(), 0.0
     last = LastHealth(patient.health, clock=lambda: now)
-    assert await asyncio.gather(*(last.state() for _ in range(5))) == ["up"] * 5
+    assert [health.ok for health in await asyncio.gather(*(last.ask() for _ in range(5)))] == [True] * 5
     patient.ok = False
-    assert (await last.state(), patient.asked) == ("up", 1)
+    assert ((await last.ask()).ok, patient.asked) == (True, 1)
     now = HEALTH_AGE_S + 0.1
-    assert (await last.state(), patient.asked) == ("down", 2)
+    assert ((await last.ask()).ok, patient.asked) == (False, 2)
 
 
-async def test_silence_is_down_and_is_not_waited_for_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_took_longer_than_it_holds_serves_all_who_waited_for_it() -> None:
+    patient, now = Patient(), 0.0
+
+    async def slow() -> Health:
+        nonlocal now
+        now += 5 * HEALTH_AGE_S
+        await asyncio.sleep(0)
+        return await patient.health()
+
+    last = LastHealth(slow, clock=lambda: now)
+    await asyncio.gather(*(last.ask() for _ in range(5)))
+    assert patient.asked == 1
+
+
+async def test_silence_is_down_and_is_not_waited_for_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateway.web.metrics.HEALTH_WAIT_S", 0)
     patient = Patient()
     patient.silent = True
-    last = LastHealth(patient.health, clock=lambda: 0.0)
-    async with asyncio.timeout(5):
-        assert [await last.state() for _ in range(3)] == ["down"] * 3
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        monkeypatch.setattr(gateway.transport, "health", patient.health)
+        told = [(await metrics_of(gateway))["llm"]["status"] for _ in range(3)]
+    assert told == ["down"] * 3
+    assert patient.asked == 1
+
+
+async def test_however_many_pages_are_asked_for_the_model_server_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.health.HEALTH_AGE_S", 60)
+    patient = Patient()
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        monkeypatch.setattr(gateway.transport, "health", patient.health)
+        pages = [gateway.http.get(path) for path in ("/ready", "/", "/api/metrics") for _ in range(10)]
+        answers = await asyncio.gather(*pages)
+    assert {answer.status_code for answer in answers} == {200}
     assert patient.asked == 1
