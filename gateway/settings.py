@@ -142,6 +142,13 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_sqlite(cls, value: str) -> str:
+        if not value.startswith("sqlite+aiosqlite:"):
+            raise ValueError("only SQLite is supported so far, as in sqlite+aiosqlite:///sluice.db")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
