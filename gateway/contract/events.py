@@ -41,6 +41,12 @@ def finish_reason(said: object, *, called: bool = False) -> FinishReason:
     return word  # type: ignore[return-value]
 
 
+MAX_REPLY_CHARS = 2_000_000
+"""Of a reply's text, reasoning and tool calls together; a longer one fails as `upstream_error`."""
+TOOL_CALL_CHARS = 100
+"""What a tool call counts beside its texts, so that empty ones are bounded too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """More of the reply's text; never empty, and never half of a surrogate pair."""

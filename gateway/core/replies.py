@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
-from gateway.contract.errors import ProtocolViolation
+from gateway.contract.errors import ProtocolViolation, UpstreamFailed
 from gateway.contract.events import (
+    MAX_REPLY_CHARS,
+    TOOL_CALL_CHARS,
     Delta,
     Done,
     Progress,
@@ -28,6 +30,7 @@ class Reply:
     __slots__ = (
         "_clock",
         "_reasoning",
+        "_room_chars",
         "_texts",
         "asked",
         "asked_at",
@@ -41,6 +44,7 @@ class Reply:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._room_chars = MAX_REPLY_CHARS
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self.tool_calls: list[ToolCall] = []
@@ -90,10 +94,16 @@ class Reply:
     def take(self, batch: Sequence[TransportEvent]) -> list[ReaderEvent]:
         """Note what was said and give what a reader shall hear of it.
 
-        Deltas that came together become one, but the reply's very first stays alone.
+        Deltas that came together become one, but the reply's very first stays alone. Raises UpstreamFailed
+        when there is more than a reply may have.
         """
         was_silent = self.first_at is None
         heard = [event for event in batch if self._note(event)]
+        if self._room_chars < 0:
+            raise UpstreamFailed(
+                f"The reply was stopped: it has more than {MAX_REPLY_CHARS} characters of text, reasoning "
+                "and tool calls."
+            )
         if len(heard) < 2:
             return heard
         if not was_silent:
@@ -111,6 +121,7 @@ class Reply:
         """Keep what the event says; whether it is for a reader's ears."""
         if isinstance(event, Delta):
             self._texts.append(event.text)
+            self._room_chars -= len(event.text)
         elif isinstance(event, Done):
             self.done = event
             return False
@@ -121,8 +132,10 @@ class Reply:
             return True
         elif isinstance(event, Reasoning):
             self._reasoning.append(event.text)
+            self._room_chars -= len(event.text)
         else:
             self.tool_calls.append(event)
+            self._room_chars -= TOOL_CALL_CHARS + len(event.id) + len(event.name) + len(event.arguments)
         if self.first_at is None:
             self.first_at = self._clock()
             if self.on_first is not None:

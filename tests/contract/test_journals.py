@@ -1,9 +1,20 @@
 """What every journal promises to the run that writes it and to the readers that follow."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.contract.errors import NotFound
-from gateway.contract.events import Delta, Ending, Finished, Reasoning
+from gateway.contract.events import (
+    Cancelled,
+    Delta,
+    Ending,
+    Failed,
+    Finished,
+    ReaderEvent,
+    Reasoning,
+    ToolCall,
+)
 from gateway.contract.journal import BadPosition, FellBehind, Journal, Position
 from gateway.journals.memory import MemoryJournal
 from tests.contract.registry import JOURNAL_RIGS, JournalFactory
@@ -186,3 +197,42 @@ def test_a_malformed_position_is_refused(text: str) -> None:
 
 def test_a_position_reads_what_it_writes() -> None:
     assert Position.parse(str(Position(12, 345))) == Position(12, 345)
+
+
+ENDING = replace(END.ending, full_content=KIB)
+
+
+@pytest.mark.parametrize(
+    ("event", "least_bytes"),
+    [
+        pytest.param(ToolCall("1", "f", KIB), 1024, id="a tool call's arguments"),
+        pytest.param(ToolCall(KIB, "f", ""), 1024, id="a tool call's id"),
+        pytest.param(ToolCall("1", KIB, ""), 1024, id="a tool call's name"),
+        pytest.param(Reasoning(KIB), 1024, id="reasoning"),
+        pytest.param(Delta("😀" * 1024), 4096, id="characters of four bytes"),
+        pytest.param(Finished("stop", ENDING), 1024, id="the text of an end"),
+        pytest.param(Cancelled("user_stop", ENDING), 1024, id="the text of a stop"),
+        pytest.param(Failed("gap", "gap", KIB, True, ENDING), 2048, id="an error"),
+    ],
+)
+async def test_every_text_of_an_event_is_counted(
+    journal: Journal, event: ReaderEvent, least_bytes: int
+) -> None:
+    before = journal.bytes
+    await journal.open("a").append([event])
+    assert journal.bytes - before >= least_bytes
+    journal.forget("a")
+    assert journal.bytes == before
+
+
+async def test_ended_logs_make_room_for_what_tool_calls_and_ends_take(make_journal: JournalFactory) -> None:
+    journal = make_journal(max_bytes=64 * 1024, total_bytes=64 * 1024)
+    for number in range(100):
+        await journal.open(str(number)).append([ToolCall("1", "f", KIB * 4), Finished("stop", ENDING)])
+        journal.forget(str(number), after_s=60)
+    assert journal.bytes <= 64 * 1024
+    assert len(journal.follow("99", unheard).take()) == 2
+    with pytest.raises(NotFound):
+        journal.follow("0", unheard)
+    for number in range(100):
+        journal.forget(str(number))

@@ -6,8 +6,17 @@ from itertools import count
 
 import pytest
 
-from gateway.contract.errors import ProtocolViolation
-from gateway.contract.events import Delta, Done, Progress, ReaderEvent, Reasoning, ToolCall, Usage
+from gateway.contract.errors import ProtocolViolation, UpstreamFailed
+from gateway.contract.events import (
+    MAX_REPLY_CHARS,
+    Delta,
+    Done,
+    Progress,
+    ReaderEvent,
+    Reasoning,
+    ToolCall,
+    Usage,
+)
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import EventStream
 from gateway.core.replies import Reply, generate, merge_deltas
@@ -109,3 +118,24 @@ async def test_a_reply_that_stops_without_an_end_broke_off() -> None:
 
     with pytest.raises(ProtocolViolation, match="without an end"):
         await generate(Forgetful(lambda _: []), request(), ticking_reply(), MemoryJournal().open("0" * 32))
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        pytest.param(Delta("x" * 1000), id="text"),
+        pytest.param(Reasoning("x" * 1000), id="reasoning"),
+        pytest.param(ToolCall("1", "f", "x" * 1000), id="tool calls"),
+        pytest.param(ToolCall("", "", ""), id="empty tool calls"),
+    ],
+)
+def test_a_reply_without_an_end_is_stopped(endless: Delta | Reasoning | ToolCall) -> None:
+    reply = ticking_reply()
+
+    def go_on() -> None:
+        for _ in range(MAX_REPLY_CHARS // 100 + 1):
+            reply.take([endless])
+
+    with pytest.raises(UpstreamFailed, match="2000000 characters"):
+        go_on()
+    assert len(reply.text) <= MAX_REPLY_CHARS + 1000

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.contract.errors import ProtocolViolation
-from gateway.contract.events import ToolCall
+from gateway.contract.errors import ProtocolViolation, UpstreamFailed
+from gateway.contract.events import MAX_REPLY_CHARS, TOOL_CALL_CHARS, ToolCall
 from transports.llama.chunks import CallPart
 from transports.loose_json import whole_arguments
 
@@ -18,9 +18,10 @@ class ToolCalls:
     own (vLLM).
     """
 
-    __slots__ = ("_by_index", "_calls", "_latest")
+    __slots__ = ("_by_index", "_calls", "_latest", "_room_chars")
 
     def __init__(self) -> None:
+        self._room_chars = MAX_REPLY_CHARS
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
         self._latest: _Call | None = None
@@ -29,7 +30,7 @@ class ToolCalls:
         return bool(self._calls)
 
     def add(self, parts: Sequence[CallPart]) -> None:
-        """Take the fragments of one chunk."""
+        """Take the fragments of one chunk; UpstreamFailed when there is more than a reply may have."""
         for position, part in enumerate(parts):
             function = part.function
             name = function.name if function is not None else None
@@ -43,6 +44,7 @@ class ToolCalls:
             if call is None or call.is_followed_by(part.id, name, arguments):
                 call = _Call()
                 self._calls.append(call)
+                self._room_chars -= TOOL_CALL_CHARS + len(part.id or "") + len(name or "")
             elif call.is_repeated_by(part.id, arguments):
                 continue
             if index is not None:
@@ -52,6 +54,10 @@ class ToolCalls:
             call.name = call.name or name
             if arguments:
                 call.arguments.append(arguments)
+                call.chars += len(arguments)
+                self._room_chars -= len(arguments)
+            if self._room_chars < 0:
+                raise UpstreamFailed(f"the model server sent tool calls of over {MAX_REPLY_CHARS} characters")
 
     def whole(self) -> list[ToolCall]:
         """All calls, in the order in which they began; ProtocolViolation for one without a name."""
@@ -77,12 +83,13 @@ class ToolCalls:
 
 
 class _Call:
-    __slots__ = ("arguments", "id", "name")
+    __slots__ = ("arguments", "chars", "id", "name")
 
     def __init__(self) -> None:
         self.id: str | None = None
         self.name: str | None = None
         self.arguments: list[str] = []
+        self.chars = 0
 
     def is_followed_by(self, call_id: str | None, name: str | None, arguments: str | None) -> bool:
         """Whether a fragment at this call's place begins another call."""
@@ -97,9 +104,10 @@ class _Call:
 
     def is_repeated_by(self, call_id: str | None, arguments: str | None) -> bool:
         """Whether a fragment says again what this call holds already."""
-        return (
-            bool(call_id) and call_id == self.id and arguments == "".join(self.arguments) and self._is_whole()
-        )
+        # Its length is compared first, or every fragment would cost as much as all before it.
+        if not call_id or call_id != self.id or len(arguments or "") != self.chars:
+            return False
+        return arguments == "".join(self.arguments) and self._is_whole()
 
     def _is_whole(self) -> bool:
         try:
