@@ -106,7 +106,7 @@ async def _until_listening(child: Process, said: Path) -> None:
     """Return when it says that it runs. A connection proves nothing: another program may have the port."""
     with suppress(TimeoutError):
         async with asyncio.timeout(START_S):
-            while child.returncode is None:  # noqa: ASYNC110 - a file tells nobody that it grew
+            while child.returncode is None:
                 if b" running\n" in await asyncio.to_thread(said.read_bytes):
                     return
                 await asyncio.sleep(0.01)
