@@ -267,6 +267,7 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
             api_key=settings.llm_api_key or None,
             idle_s=settings.llm_idle_s,
             connect_s=settings.llm_connect_s,
+            setting=None if settings.llm_comm_mode == "mqtt" else "LLM_SERVER_URL",
         )
     }
     if link is not None:

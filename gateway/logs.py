@@ -47,3 +47,7 @@ def configure_logs(level: str, log_format: str) -> None:
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("sluice").setLevel(level.upper())
+    # Its line before this one has said why.
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: record.msg != "Application startup failed. Exiting."
+    )

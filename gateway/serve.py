@@ -1,5 +1,6 @@
 """One gateway process from its settings to its last log line."""
 
+import errno
 import gc
 import logging
 import socket
@@ -33,9 +34,11 @@ def listen(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        raise SettingsError(
-            f"HOST={settings.host} PORT={settings.port} cannot be used: {error.strerror}; choose another PORT"
-        ) from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            wrong = f"HOST={settings.host} is no address of this machine"
+        else:
+            wrong = f"HOST={settings.host} PORT={settings.port} cannot be used"
+        raise SettingsError(f"{wrong}: {error.strerror}; choose another") from error
     listener.setblocking(False)
     return listener
 

@@ -1,19 +1,24 @@
 """Settings from the environment and `.env`; read by assembly and the command line only."""
 
+import re
 import socket
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.origins import host_in, origin_in
+from gateway.contract.server_urls import model_server_root
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 PATH_PREFIX = r"^(/[A-Za-z0-9._~-]+)*/?$"
+VISIBLE = r"^[!-~]*$"
+"""What may stand in an HTTP header: ASCII without spaces."""
+BROKER_HOST = r"^([A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?)?$"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -31,13 +36,13 @@ class Settings(BaseSettings):
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
     breaker_open_s: Seconds = 15
 
-    llm_server_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = "http://127.0.0.1:8080"
-    llm_api_key: str = ""
+    llm_server_url: Annotated[str, AfterValidator(model_server_root)] = "http://127.0.0.1:8080"
+    llm_api_key: Annotated[str, Field(pattern=VISIBLE)] = ""
     llm_idle_s: Seconds = 60
     llm_connect_s: Seconds = 3
     unknown_model: Literal["default", "refuse"] = "default"
 
-    mqtt_broker_host: str = ""
+    mqtt_broker_host: Annotated[str, Field(pattern=BROKER_HOST)] = ""
     mqtt_broker_port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     mqtt_username: str = ""
     mqtt_password: str = ""
@@ -157,7 +162,11 @@ class Settings(BaseSettings):
     @field_validator("gateway_name")
     @classmethod
     def _is_a_name(cls, value: str) -> str:
-        return value or "".join(c if c.isalnum() or c in "_.-" else "-" for c in socket.gethostname())[:64]
+        if not value:
+            return re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "gateway"
+        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
+            raise ValueError("it is 1 to 64 of A-Z a-z 0-9 _ . -")
+        return value
 
     @model_validator(mode="after")
     def _read_password(self) -> "Settings":
@@ -165,7 +174,10 @@ class Settings(BaseSettings):
             try:
                 self.mqtt_password = Path(self.mqtt_password_file).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"MQTT_PASSWORD_FILE={self.mqtt_password_file}: {error}") from None
+                reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
+                raise ValueError(
+                    f"MQTT_PASSWORD_FILE={self.mqtt_password_file} cannot be read: {reason}"
+                ) from None
         return self
 
     @model_validator(mode="after")
@@ -174,6 +186,24 @@ class Settings(BaseSettings):
             raise ValueError("LLM_COMM_MODE=mqtt needs MQTT_BROKER_HOST, which is empty")
         if self.llm_comm_mode == "auto" and self.llm_mode_order == ("mqtt",) and not self.mqtt_broker_host:
             raise ValueError("LLM_MODE_ORDER=mqtt needs MQTT_BROKER_HOST, which is empty")
+        if self.journal_total_bytes < self.journal_max_bytes:
+            raise ValueError("JOURNAL_TOTAL_BYTES must not be less than JOURNAL_MAX_BYTES")
+        return self
+
+    @model_validator(mode="after")
+    def _can_speak_tls(self) -> "Settings":
+        for name in ("mqtt_ca_file", "mqtt_cert_file", "mqtt_key_file"):
+            path, setting = getattr(self, name), name.upper()
+            if not path:
+                continue
+            if not self.mqtt_tls:
+                raise ValueError(f"{setting} needs MQTT_TLS=1, without which it would not be used")
+            try:
+                Path(path).read_bytes()
+            except OSError as error:
+                raise ValueError(f"{setting}={path} cannot be read: {error.strerror}") from None
+        if self.mqtt_key_file and not self.mqtt_cert_file:
+            raise ValueError("MQTT_KEY_FILE needs MQTT_CERT_FILE, the certificate of that key")
         return self
 
 
@@ -183,6 +213,8 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The file .env cannot be read: {error}") from None
 
 
 def _explain(error: ValidationError) -> str:
@@ -192,4 +224,21 @@ def _explain(error: ValidationError) -> str:
         return message
     name = str(first["loc"][0]).upper()
     secret = any(word in name for word in ("PASSWORD", "KEY", "SECRET", "DATABASE_URL"))
-    return f"{name}={'…' if secret else first['input']} is not allowed: {message}"
+    if first["type"] == "string_pattern_mismatch":
+        message = _PATTERNS.get(name, message)
+    return f"{name}={'…' if secret else shown(first['input'])} is not allowed: {message}"
+
+
+def shown(value: object) -> str:
+    """A value on one line, without a password that stands in an address."""
+    text = re.sub(r"//[^@/]*@", "//…@", str(value))
+    text = "".join(character if character.isprintable() else "�" for character in text)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+_PATTERNS = {
+    "LLM_API_KEY": "it holds characters that no HTTP header may have: only visible ASCII, without spaces",
+    "MQTT_BROKER_HOST": "it is a host name or an address alone; the port is MQTT_BROKER_PORT",
+    "MQTT_TOPIC_ROOT": "it is made of levels of A-Z a-z 0-9 _ . - with a / between them, such as sluice/v1",
+    "ROOT_PATH": "it is a path that begins with a /, such as /chat",
+}

@@ -11,7 +11,7 @@ from gateway.broker_link import broker_link
 from gateway.contract.errors import RequestRejected
 from gateway.descriptors import raise_descriptor_limit
 from gateway.health_page import health_page
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings, SettingsError, shown
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
 from transports.mqtt.link import Link
@@ -105,7 +105,7 @@ def _llama(settings: Settings, url: str) -> LlamaTransport:
             connect_s=settings.llm_connect_s,
         )
     except ValueError as error:
-        raise SettingsError(f"--llm-url: {error}") from error
+        raise SettingsError(f"--llm-url {shown(url)}: {error}") from error
 
 
 def _report(worker: Worker, link: Link, servers: LlamaServers) -> tuple[bool, Mapping[str, Any]]:

@@ -19,12 +19,14 @@ def make_private(database: Path) -> None:
     SQLite gives the files that it makes itself the mode of the database. StorageFailed if the file cannot be
     made; a mode that cannot be changed is an error in the log.
     """
+    if database.is_dir():
+        raise StorageFailed(f"DATABASE_URL: {database} is a folder; name a file in it.")
     try:
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
     except FileExistsError:
         pass
     except OSError as exc:
-        raise StorageFailed(f"{database} cannot be made: {exc.strerror}.") from exc
+        raise StorageFailed(f"DATABASE_URL: {database} cannot be made: {exc.strerror}.") from None
     for file in files_of(database):
         try:
             _make_private(file)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from typing import Self, cast
 
@@ -58,11 +59,13 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
                     ssl=self._ssl_context if secure else None,
                 )
         except TimeoutError as exc:
-            raise httpx.ConnectTimeout(f"no connection to {url.host} within {connect_s} s") from exc
+            raise httpx.ConnectTimeout(
+                f"no connection to {url.netloc.decode()} within {connect_s:g} s"
+            ) from exc
         except OSError as exc:
             if _no_descriptor_free():
                 raise httpx.PoolTimeout("too many open files") from exc
-            raise httpx.ConnectError(f"no connection to {url.host}: {exc}") from exc
+            raise httpx.ConnectError(f"no connection to {url.netloc.decode()}: {_reason(exc)}") from exc
         if transport.get_extra_info("socket").fileno() >= descriptor_limit() - KEPT_DESCRIPTORS:
             await exchange.aclose()
             raise httpx.PoolTimeout("too many open files")
@@ -76,6 +79,13 @@ def _no_descriptor_free() -> bool:
     except OSError:
         return True
     return False
+
+
+def _reason(error: OSError) -> str:
+    """In plain words; asyncio's own text repeats the address."""
+    if isinstance(error, socket.gaierror) or not error.errno or error.errno < 0:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _head(request: httpx.Request) -> bytes:

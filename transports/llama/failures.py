@@ -115,3 +115,18 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
 def _kind(error: Any) -> Any:
     inner = error.get("error") if isinstance(error, dict) else None
     return inner.get("type") if isinstance(inner, dict) else None
+
+
+def health_problem(status: int) -> str | None:
+    """What the status of a health check means; None for 200."""
+    match status:
+        case 200:
+            return None
+        case 401 | 403:
+            return "the model server does not accept the gateway's API key: correct LLM_API_KEY"
+        case 404:
+            return "no model server is at this address: it answers 404 to /health and to /v1/models"
+        case 503:
+            return "the model server is still loading its model"
+        case _:
+            return f"the model server answered its health check with status {status}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Self, cast
@@ -15,14 +16,19 @@ from gateway.contract.errors import (
     ProtocolViolation,
     TransportError,
     Unprocessable,
+    Unreachable,
 )
 from gateway.contract.events import TransportEvent
 from gateway.contract.model_limits import check_request
 from gateway.contract.requests import ChatRequest
+from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import EventStream, Health, TransportInfo
 from transports.llama.client import AsyncioTransport
-from transports.llama.failures import before_answer, in_answer, refusal
+from transports.llama.failures import before_answer, health_problem, in_answer, refusal
+from transports.llama.offers import models_told, slots_told
 from transports.llama.wire import ChunkParser
+
+log = logging.getLogger("sluice.servers")
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
@@ -39,8 +45,9 @@ class LlamaTransport:
     connect_s: until a connection stands. idle_s: how long the server may be silent before the head of
     its answer, which a queued request gets only when a slot frees, and between two reads of its body,
     where llama.cpp's pings count as life. linger_s: how long to wait for more behind a finish reason; a
-    server that neither says `[DONE]` nor closes would keep the reply open until idle_s. http: how requests
-    travel; closed by whoever made it.
+    server that neither says `[DONE]` nor closes would keep the reply open until idle_s. setting: the setting
+    that holds `url`: health names both, and the log says when the server goes away and comes back. http: how
+    requests travel; closed by whoever made it. ValueError if `url` is no address of a server.
     """
 
     def __init__(
@@ -51,13 +58,13 @@ class LlamaTransport:
         idle_s: float = 60.0,
         connect_s: float = 3.0,
         linger_s: float = LINGER_S,
+        setting: str | None = None,
         http: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        root = url.rstrip("/").removesuffix("/v1").rstrip("/")
-        if not httpx.URL(root).host or httpx.URL(root).scheme not in ("http", "https"):
-            raise ValueError(f"{url!r} is not the URL of a model server")
-        self._root = root
+        self._root = root = model_server_root(url)
+        self._setting = setting
+        self._health: Health | None = None
         self._chat_url = httpx.URL(f"{root}/v1/chat/completions")
         self._headers = {"User-Agent": "sluice", "Content-Type": "application/json"}
         if api_key is not None:
@@ -106,6 +113,12 @@ class LlamaTransport:
 
     async def health(self) -> Health:
         """Asks `/health`, and `/v1/models` where a server has no such page, as Ollama has none."""
+        problem = await self._problem()
+        if problem is None:
+            return Health(True, "the model server is ready")
+        return Health(False, problem if self._setting is None else f"{self._setting}={self._root}: {problem}")
+
+    async def _problem(self) -> str | None:
         try:
             async with asyncio.timeout(PROBE_S):
                 status, _ = await self._get("/health")
@@ -113,16 +126,15 @@ class LlamaTransport:
                     status = await self._learn_models()
                 elif status == 200:
                     with contextlib.suppress(ProtocolViolation):
-                        await self._learn_models()
+                        if await self._learn_models() in (401, 403):
+                            status = 401
         except TimeoutError:
-            return Health(False, f"the model server did not answer within {PROBE_S:g} s")
+            return f"the model server did not answer within {PROBE_S:g} s"
+        except Unreachable as exc:
+            return str(exc.__cause__ or exc)
         except TransportError as exc:
-            return Health(False, str(exc))
-        if status == 200:
-            return Health(True, "the model server is ready")
-        if status == 503:
-            return Health(False, "the model server is still loading its model")
-        return Health(False, f"the model server answered its health check with status {status}")
+            return str(exc)
+        return health_problem(status)
 
     async def total_slots(self) -> int | None:
         """How many replies llama.cpp makes at a time, by its `/props`; None where a server does not tell."""
@@ -131,10 +143,7 @@ class LlamaTransport:
                 status, body = await self._get("/props")
         except (TimeoutError, TransportError):
             return None
-        try:
-            return msgspec.json.decode(body, type=_Props).total_slots if status == 200 else None
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+        return slots_told(body) if status == 200 else None
 
     def _chat_request(self, request: ChatRequest) -> httpx.Request:
         try:
@@ -174,40 +183,33 @@ class LlamaTransport:
     async def _watch_models(self) -> None:
         retry_s = MODELS_RETRY_S
         while True:
-            status = 0
-            with contextlib.suppress(TimeoutError, TransportError):
-                async with asyncio.timeout(PROBE_S):
-                    status = await self._learn_models()
-            if status == 200:
+            health = await self.health()
+            self._tell(health)
+            if health.ok:
                 pause_s, retry_s = MODELS_FRESH_S, MODELS_RETRY_S
             else:
                 pause_s, retry_s = retry_s, min(2 * retry_s, MODELS_FRESH_S)
             await self._sleep(pause_s * random.uniform(0.8, 1.2))
 
+    def _tell(self, health: Health) -> None:
+        was, self._health = self._health, health
+        if self._setting is None:
+            return
+        if not health.ok and (was is None or was.ok):
+            log.warning(
+                "%s. Replies fail until a model server is there: start it, or correct %s",
+                health.detail,
+                self._setting,
+            )
+        elif health.ok and was is not None and not was.ok:
+            log.info("%s=%s: the model server is ready", self._setting, self._root)
+
     async def _learn_models(self) -> int:
         """Ask which models there are; gives the HTTP status."""
         status, body = await self._get("/v1/models")
         if status == 200:
-            try:
-                listed = msgspec.json.decode(body, type=_ModelList).data or ()
-            except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-                raise ProtocolViolation("the model server's list of models was not understood") from exc
-            self._models = tuple(model.id for model in listed)
-            self._is_llama_cpp = any(model.owned_by == "llamacpp" for model in listed)
+            self._models, self._is_llama_cpp = models_told(body)
         return status
-
-
-class _Model(msgspec.Struct):
-    id: str
-    owned_by: str | None = None
-
-
-class _ModelList(msgspec.Struct):
-    data: list[_Model] | None
-
-
-class _Props(msgspec.Struct):
-    total_slots: int | None = None
 
 
 class _StreamedReply:

@@ -17,7 +17,7 @@ from gateway.contract.errors import (
 )
 from gateway.contract.events import Delta, Done, TransportEvent, Usage
 from gateway.contract.requests import ChatRequest, Sampling, Turn
-from gateway.contract.transport import ListsModels, ReportsHealth
+from gateway.contract.transport import Health, ListsModels, ReportsHealth
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import RawServer, raw_server
 from transports.llama import transport as transport_module
@@ -80,10 +80,9 @@ async def test_it_has_the_abilities_it_is_asked_for() -> None:
     assert (transport.info.name, transport.info.granularity) == ("sse", "token")
 
 
-@pytest.mark.parametrize("url", ["", "llama:8080", "ftp://llama", "http://"])
-def test_what_is_no_url_of_a_server_is_refused_at_once(url: str) -> None:
-    with pytest.raises(ValueError, match="is not the URL of a model server"):
-        LlamaTransport(url)
+def test_what_is_no_url_of_a_server_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="must begin with http"):
+        LlamaTransport("llama:8080")
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
@@ -303,13 +302,18 @@ async def test_being_cancelled_while_queued_hangs_up(raw: RawServer) -> None:
         ({"/health": httpx.Response(200), "/v1/models": httpx.Response(200, json=[])}, True, "ready"),
         ({"/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
         ({"/v1/models": httpx.Response(404)}, False, "404"),
-        ({"/health": httpx.Response(401), "/v1/models": httpx.Response(401)}, False, "401"),
+        ({"/health": httpx.Response(401), "/v1/models": httpx.Response(401)}, False, "LLM_API_KEY"),
         ({"/health": httpx.Response(401), "/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
         ({"/health": httpx.Response(405), "/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
         ({"/health": httpx.Response(307), "/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
         ({"/health": httpx.Response(500), "/v1/models": httpx.Response(200, json=MODELS)}, False, "500"),
         ({"/v1/models": httpx.Response(200, json={"object": "list", "data": None})}, True, "ready"),
-        ({"/health": httpx.ConnectError("refused")}, False, "cannot be reached"),
+        ({"/health": httpx.Response(200), "/v1/models": httpx.Response(403)}, False, "LLM_API_KEY"),
+        (
+            {"/health": httpx.ConnectError("no connection to a:1: refused")},
+            False,
+            "no connection to a:1: refused",
+        ),
         ({"/v1/models": httpx.Response(200, content=b"<html>")}, False, "list of models"),
     ],
 )
@@ -365,3 +369,44 @@ async def test_models_are_learned_in_the_background_as_soon_as_the_server_is_the
         await known.wait()
         assert list(transport.models()) == ["big", "small"]
     assert pauses_s[0] < pauses_s[1] < pauses_s[2] < pauses_s[3]
+
+
+async def test_a_server_that_is_away_is_named_with_its_setting(server: Server) -> None:
+    server.answers = {"/health": httpx.ConnectError("no connection to llama:8080: Connection refused")}
+    health = await transport_to(server, setting="LLM_SERVER_URL").health()
+    said = "LLM_SERVER_URL=http://llama:8080: no connection to llama:8080: Connection refused"
+    assert health == Health(False, said)
+
+
+async def test_its_going_and_coming_is_one_line_each(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    away: dict[str, httpx.Response | Exception] = {
+        "/health": httpx.ConnectError("no connection to llama:8080: Connection refused")
+    }
+    there: dict[str, httpx.Response | Exception] = {
+        "/health": httpx.Response(200),
+        "/v1/models": httpx.Response(200, json=MODELS),
+    }
+    states = iter([away, away, there, there, away])
+    seen_all = asyncio.Event()
+
+    async def next_state(_: float) -> None:
+        state = next(states, None)
+        if state is None:
+            seen_all.set()
+            await asyncio.Event().wait()
+        else:
+            server.answers = state
+
+    caplog.set_level("INFO", "sluice")
+    server.answers = away
+    transport = transport_to(server, setting="LLM_SERVER_URL", sleep=next_state)
+    async with asyncio.timeout(5), transport.running():
+        await seen_all.wait()
+    lines = [record.getMessage() for record in caplog.records if record.name == "sluice.servers"]
+    lost = (
+        "LLM_SERVER_URL=http://llama:8080: no connection to llama:8080: Connection refused. Replies fail "
+        "until a model server is there: start it, or correct LLM_SERVER_URL"
+    )
+    assert lines == [lost, "LLM_SERVER_URL=http://llama:8080: the model server is ready", lost]

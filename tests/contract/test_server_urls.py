@@ -1,0 +1,58 @@
+"""Which addresses of a model server can work, and what is said of the others."""
+
+import pytest
+
+from gateway.contract.server_urls import model_server_root
+
+
+@pytest.mark.parametrize(
+    ("text", "root"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        (" http://llama:8080/ ", "http://llama:8080"),
+        ("http://llama:8080/v1", "http://llama:8080"),
+        ("http://llama:8080/v1//", "http://llama:8080"),
+        ("HTTP://llama", "http://llama"),
+        ("https://[::1]:8080/v1", "https://[::1]:8080"),
+        ("https://host/prefix", "https://host/prefix"),
+        ("https://host/api/v1/", "https://host/api"),
+        ("https://host/models/small/v1", "https://host/models/small"),
+    ],
+)
+def test_v1_and_slashes_at_the_end_are_left_out_and_a_prefix_stays(text: str, root: str) -> None:
+    assert model_server_root(text) == root
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "must begin with http"),
+        ("llama:8080", "must begin with http"),
+        ("ftp://llama", "must begin with http"),
+        ("http://", "names no host"),
+        ("http://:8080", "names no host"),
+        ("http://a,http://b", "names no host|not an address"),
+        ("http://[::1", "not an address"),
+        ("http://llama:99999", "not an address"),
+        ("http://llama:abc", "not an address"),
+        ("http://llama:0", "a port that is none"),
+        ("http://a b", "a character that no address has"),
+        ("http://llama\nX-Evil: 1", "a character that no address has"),
+        ("http://büro", "a character that no address has"),
+        ("http://user:secret@llama", "LLM_API_KEY"),
+        ("http://llama:8080/?x=1", "query"),
+        ("http://llama:8080?", "query"),
+        ("http://llama:8080/#part", "fragment"),
+        ("http://llama:8080/v1/chat/completions", "endpoint; .* such as http://llama:8080$"),
+        ("http://llama:8080/v1/models", "endpoint"),
+        ("http://llama:8080/completion", "endpoint"),
+        ("http://llama:8080/health/", "endpoint"),
+        ("http://ollama:11434/api/chat", "endpoint"),
+        ("http://ollama:11434/api/generate", "endpoint"),
+    ],
+)
+def test_an_address_that_cannot_work_is_refused_with_the_reason(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as refused:
+        model_server_root(text)
+    assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
