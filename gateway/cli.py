@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,6 @@ from gateway.settings import Settings, SettingsError, load_settings
 
 app = typer.Typer(
     name="sluice",
-    help="One chat endpoint in front of language models that answer over HTTP or over MQTT.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +30,21 @@ def main() -> None:
         app()
     except SettingsError as error:
         _fail(str(error))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sluice {version('sluice-gateway')}")
+        raise typer.Exit
+
+
+@app.callback(help="One chat endpoint in front of language models that answer over HTTP or over MQTT.")
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
 
 
 @app.command()
@@ -92,11 +107,13 @@ def chat(
     url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8000",
     session: Annotated[int | None, typer.Option(help="Go on with this session.")] = None,
     key: Annotated[str, typer.Option(envvar="SLUICE_API_KEY", help="An API key, where one is needed.")] = "",
+    model: Annotated[str, typer.Option(help="The model to ask; else the gateway's default.")] = "",
 ) -> None:
-    """Talk to a gateway. Ctrl-C stops the reply; Ctrl-C again leaves."""
+    """Talk to a gateway. Ctrl-C stops the reply; Ctrl-C at the prompt leaves."""
     from gateway.terminal_chat import TerminalChat
 
-    talk = TerminalChat(url, session, key)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it ends us, whereas Ctrl-C only stops a reply
+    talk = TerminalChat(url, session, key, model)
     raise typer.Exit(talk.ask(" ".join(question)) if question else talk.run())
 
 

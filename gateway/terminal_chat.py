@@ -9,27 +9,38 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 TIMEOUT_S = 60  # The gateway sends a heartbeat every 15 s.
+STOP_S = 5
 
 
 class TerminalChat:
-    """url: the gateway's. session_id None starts a session with the first question. key: "" for none."""
+    """One conversation.
 
-    def __init__(self, url: str, session_id: int | None, key: str = "") -> None:
+    url: the gateway's. session_id: None starts a session with the first question. key: "" for none.
+    model: "" for the gateway's default.
+    """
+
+    def __init__(self, url: str, session_id: int | None, key: str = "", model: str = "") -> None:
         parts = urlsplit(url)
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._host, self._port = parts.hostname or "", parts.port
         self._path = f"{parts.path.rstrip('/')}/messages/stream"
         self._url = url
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._session_id = session_id
+        self._shown_session_id: int | None = None
+        self._stream_id: str | None = None
+        self._model = model
         self._out = Console(highlight=False, soft_wrap=True)
         self._notes = Console(stderr=True, highlight=False, style="dim")
 
     def run(self) -> int:
         """Ask until the input ends or Ctrl-C at the prompt; the exit code."""
-        self._notes.print(f"{self._url} · Ctrl-C stops a reply, Ctrl-C or Ctrl-D at the prompt leaves")
+        session = "a new session" if self._session_id is None else f"session {self._session_id}"
+        self._notes.print(
+            f"{self._url} · {session} · Ctrl-C stops a reply, Ctrl-C or Ctrl-D at the prompt leaves"
+        )
         while True:
             try:
                 question = self._out.input("[bold]> [/bold]").strip()
@@ -42,12 +53,13 @@ class TerminalChat:
     def ask(self, question: str) -> int:
         """Ask one question and print the reply as it comes; 0 if it came to its end, 1 if not."""
         connection = self._kind(self._host, self._port, timeout=TIMEOUT_S)
+        self._stream_id = None
         try:
             return self._print_reply(connection, question)
         except KeyboardInterrupt:
-            # Closing the connection is the stop; the gateway keeps what was said.
             self._out.print()
-            self._notes.print("stopped")
+            self._notes.print(self._stop())
+            self._show_session()
             return 1
         except (OSError, http.client.HTTPException) as error:
             self._notes.print(f"{self._url} does not answer: {error}")
@@ -55,9 +67,31 @@ class TerminalChat:
         finally:
             connection.close()
 
+    def _stop(self) -> str:
+        """Stop the reply that runs and keep what was said of it."""
+        if self._stream_id is None:
+            return "stopped before the reply began"
+        connection = self._kind(self._host, self._port, timeout=STOP_S)
+        try:
+            connection.request("POST", f"{self._path}/{self._stream_id}/stop", b"{}", self._headers)
+            response = connection.getresponse()
+            told = response.read()
+            return "stopped" if response.status == http.client.OK else f"not stopped: {_problem(told)}"
+        except (OSError, http.client.HTTPException, KeyboardInterrupt):
+            return "stopped: the connection was closed"
+        finally:
+            connection.close()
+
+    def _show_session(self) -> None:
+        if self._session_id != self._shown_session_id:
+            self._shown_session_id = self._session_id
+            self._notes.print(f"session {self._session_id} (later: sluice chat --session {self._session_id})")
+
     def _print_reply(self, connection: http.client.HTTPConnection, question: str) -> int:
-        body = json.dumps({"content": question, "session_id": self._session_id})
-        connection.request("POST", self._path, body.encode(), self._headers)
+        asked = {"content": question, "session_id": self._session_id}
+        if self._model:
+            asked["model"] = self._model
+        connection.request("POST", self._path, json.dumps(asked).encode(), self._headers)
         response = connection.getresponse()
         if response.status != http.client.OK:
             self._notes.print(_problem(response.read()))
@@ -66,6 +100,7 @@ class TerminalChat:
             match event["type"]:
                 case "metadata":
                     self._session_id = event["session_id"]
+                    self._stream_id = event["stream_id"]
                 case "chunk":
                     self._write(event["content"])
                 case "reasoning":
@@ -75,10 +110,12 @@ class TerminalChat:
                 case "done":
                     self._out.print()
                     self._notes.print(_summary(event))
+                    self._show_session()
                     return 0
                 case "error":
                     self._out.print()
                     self._notes.print(f"{event['code']}: {event['message']}")
+                    self._show_session()
                     return 1
         self._notes.print("The stream broke off.")
         return 1

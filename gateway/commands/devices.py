@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.visits import in_store
+from gateway.commands.visits import database_shown, in_store
 
 devices = typer.Typer(help="The devices that chat over MQTT, and whose they are.", no_args_is_help=True)
 
@@ -21,6 +21,7 @@ def add(
 
     in_store(lambda store: store.add_device(checked_name(name), user))
     typer.echo(f"{name} belongs to {user}.")
+    typer.echo(f"It is registered in {database_shown()}, which is DATABASE_URL.", err=True)
 
 
 @devices.command("list")
@@ -34,6 +35,6 @@ def list_devices() -> None:
 def remove(name: Annotated[str, typer.Argument(show_default=False)]) -> None:
     """Forget a device; what was said with it stays."""
     if not in_store(lambda store: store.remove_device(name)):
-        typer.echo(f"sluice: no device is called {name}", err=True)
+        typer.echo(f"sluice: no device is called {name} in {database_shown()}", err=True)
         raise typer.Exit(1)
     typer.echo(f"{name} is no longer registered.")

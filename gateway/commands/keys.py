@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.visits import in_store
+from gateway.commands.visits import database_shown, in_store
 from gateway.contract.keys import PERMISSIONS, NewKey, Permission, StoredKey
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def create(
     made = in_store(lambda store: store.keys.create(new))
     typer.echo(key)
     typer.echo(f"Key {made.id} of {user}. It is kept nowhere: copy it now.", err=True)
+    typer.echo(f"Its digest is in {database_shown()}, which is DATABASE_URL.", err=True)
 
 
 @keys.command("list")
@@ -67,7 +68,8 @@ def revoke(
     found = in_store(find_and_revoke)
     if len(found) != 1:
         which = ", ".join(str(stored.id) for stored in found)
-        typer.echo(f"sluice: {f'more than one: {which}' if found else 'no such key'}", err=True)
+        problem = f"more than one: {which}" if found else f"no such key in {database_shown()}"
+        typer.echo(f"sluice: {problem}", err=True)
         raise typer.Exit(1)
     typer.echo(f"Key {found[0].id} of {found[0].key.user_id} is revoked.")
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from gateway.contract.errors import GatewayError
-from gateway.settings import SettingsError, load_settings
+from gateway.settings import SettingsError, load_settings, shown
 
 if TYPE_CHECKING:  # the database is not loaded for the sake of other commands
     from gateway.store.sql_store import SqlStore
 
 R = TypeVar("R")
+
+
+def database_shown() -> str:
+    """The database of the settings: the path of its file, or its URL without a password."""
+    url = load_settings().database_url
+    if url.startswith("sqlite"):
+        path = url.partition("///")[2].partition("?")[0]
+        return str(Path(path).resolve()) if path else "memory"
+    return shown(url)
 
 
 def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:

@@ -1,5 +1,6 @@
 """`sluice devices`, as an operator types it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def sluice(tmp_path: Path) -> Sluice:
 def test_a_device_is_added_listed_and_removed(sluice: Sluice) -> None:
     assert sluice("list").output == ""
     added = sluice("add", "robot-1", "--user", "anna")
-    assert (added.exit_code, added.output) == (0, "robot-1 belongs to anna.\n")
+    assert (added.exit_code, added.stdout) == (0, "robot-1 belongs to anna.\n")
+    assert re.search(r"registered in /.*/sluice\.db, which is DATABASE_URL", added.stderr)
     assert sluice("list").output.startswith("robot-1\tanna\t")
     assert sluice("remove", "robot-1").exit_code == 0
     assert sluice("list").output == ""

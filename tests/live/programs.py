@@ -30,11 +30,12 @@ class Program:
         self.process = process
         self.said = ""
 
-    async def until_said(self, pattern: str) -> re.Match[str]:
-        """Read on until `pattern` was said."""
-        assert self.process.stdout is not None
+    async def until_said(self, pattern: str, *, by_line: bool = True) -> re.Match[str]:
+        """Read on until `pattern` was said; by_line False: also if its line has not ended yet."""
+        stdout = self.process.stdout
+        assert stdout is not None
         while (found := re.search(pattern, self.said)) is None:
-            line = await self.process.stdout.readline()
+            line = await (stdout.readline() if by_line else stdout.read(4096))
             assert line, f"it ended without saying {pattern!r}:\n{self.said}"
             self.said += line.decode()
         return found
@@ -58,6 +59,7 @@ async def running_program(*command: str, cwd: Path | None = None, **settings: st
         *command,
         env=clean_environment(**settings),
         cwd=cwd,
+        stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,
         start_new_session=True,

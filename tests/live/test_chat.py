@@ -5,10 +5,11 @@ import signal
 from pathlib import Path
 
 from gateway.contract.events import Delta
+from gateway.contract.requests import ChatRequest
 from tests.live.programs import running_program, sluice
 from tests.web.gateway_server import served
 from tests.web.key_holders import make_key
-from transports.scripted import tokens
+from transports.scripted import Step, tokens
 
 
 async def test_it_prints_the_reply_as_it_comes(tmp_path: Path) -> None:
@@ -35,7 +36,57 @@ async def test_ctrl_c_stops_the_reply_and_keeps_what_was_said(tmp_path: Path) ->
         reply = (await gateway.messages())[1]
     assert code == 1
     assert "stopped" in chat.said
-    assert (reply["content"], reply["status"]) == ("on and on ", "cancelled")
+    assert (reply["content"], reply["status"], reply["reason"]) == ("on and on ", "cancelled", "user_stop")
+
+
+async def test_after_ctrl_c_the_next_question_goes_on_in_the_session_and_a_second_one_leaves(
+    tmp_path: Path,
+) -> None:
+    def script(request: ChatRequest) -> list[Step]:
+        return [[Delta("on and on ")]] if request.turns[-1].content == "one" else tokens("the end")
+
+    async with asyncio.timeout(20), served(tmp_path, script) as gateway:
+        async with running_program(*sluice("chat", "--url", gateway.url)) as chat:
+            assert chat.process.stdin is not None
+            chat.process.stdin.write(b"one\n")
+            await chat.until_said("on and on ", by_line=False)
+            chat.process.send_signal(signal.SIGINT)
+            await chat.until_said(r"stopped\n")
+            await chat.until_said(r"sluice chat --session 1\)")
+            chat.process.stdin.write(b"two\n")
+            await chat.until_said("the end")
+            code = await chat.end(signal.SIGINT)
+        messages = await gateway.messages()
+    assert code == 0
+    assert "Traceback" not in chat.said
+    assert [message["content"] for message in messages] == ["one", "on and on ", "two", "the end"]
+    assert [message["reason"] for message in messages if message["role"] == "assistant"] == [
+        "user_stop",
+        "stop",
+    ]
+
+
+async def test_a_session_goes_on_and_another_model_can_be_asked(tmp_path: Path) -> None:
+    async with asyncio.timeout(20), served(tmp_path, lambda _: tokens("Hello")) as gateway:
+        chat = sluice("chat", "--url", gateway.url)
+        async with running_program(*chat, "one") as first:
+            assert await first.ended() == 0
+        async with running_program(*chat, "--session", "1", "--model", "small", "two") as second:
+            assert await second.ended() == 0
+        messages = await gateway.messages()
+    assert "session 1 (later: sluice chat --session 1)" in first.said
+    assert [message["content"] for message in messages] == ["one", "Hello", "two", "Hello"]
+    assert [request.model for request in gateway.transport.seen_requests] == [None, "small"]
+
+
+async def test_a_refusal_is_one_line(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(20),
+        served(tmp_path, lambda _: tokens("Hello")) as gateway,
+        running_program(*sluice("chat", "--url", gateway.url, "--session", "99", "Hi")) as chat,
+    ):
+        assert await chat.ended() == 1
+    assert chat.said.startswith("not_found: ")
 
 
 async def test_it_comes_in_with_a_key(tmp_path: Path) -> None:
