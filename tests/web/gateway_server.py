@@ -59,14 +59,18 @@ async def served(
     within_s: float = 15,
     kind: type[ScriptedTransport] = ScriptedTransport,
     mqtt: Transport | None = None,
+    sse: Transport | None = None,
     **settings: Any,
 ) -> AsyncIterator[Served]:
-    """A gateway in mode sse whose transport, of this kind, follows `script`; mqtt: another one it has."""
+    """A gateway in mode sse whose transport, of this kind, follows `script`; mqtt: another one it has.
+
+    sse: the transport to ask instead of one with a script.
+    """
     settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}")
     settings.setdefault("llm_comm_mode", "sse")
     chosen = Settings(_env_file=None, host="127.0.0.1", port=0, **settings)
     transport = kind(script, name="sse")
-    transports: dict[str, Transport] = {"sse": transport} | ({} if mqtt is None else {"mqtt": mqtt})
+    transports: dict[str, Transport] = {"sse": sse or transport} | ({} if mqtt is None else {"mqtt": mqtt})
     assembled = assemble(chosen, transports)
     listening = asyncio.Event()
 
