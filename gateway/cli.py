@@ -1,6 +1,7 @@
 """The command `sluice`."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Coroutine
@@ -11,8 +12,10 @@ import typer
 
 from gateway.commands.devices import devices
 from gateway.commands.keys import keys
-from gateway.logs import configure_logs
+from gateway.logs import configure_logs, flush_logs, keep_standard_descriptors
 from gateway.settings import Settings, SettingsError, load_settings
+
+log = logging.getLogger("sluice")
 
 app = typer.Typer(
     name="sluice",
@@ -25,6 +28,7 @@ app.add_typer(keys, name="keys")
 
 
 def main() -> None:
+    keep_standard_descriptors()
     _take_signals()
     try:
         app()
@@ -50,6 +54,7 @@ def options(
 @app.command()
 def serve() -> None:
     """Run the gateway with the settings of the environment and `.env`."""
+    _survive_hangup()
     settings = _settings()
     from gateway import serve as serving
 
@@ -64,6 +69,7 @@ def serve() -> None:
 @app.command()
 def demo() -> None:
     """Run everything embedded: gateway, MQTT broker, a real llama.cpp with a small model, and one worker."""
+    _survive_hangup()
     settings = _settings(mqtt_broker_host="127.0.0.1")
     from gateway.demo import run_demo
 
@@ -87,6 +93,7 @@ def worker(
     ] = None,
 ) -> None:
     """Serve llama.cpp servers to gateways over MQTT. A request's model picks the server."""
+    _survive_hangup()
     overrides: dict[str, object] = {}
     if broker:
         host, _, port = broker.partition(":")
@@ -139,7 +146,18 @@ def _take_signals() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def _survive_hangup() -> None:
+    """Let SIGHUP, by which services are asked to reopen their logs, end nothing. nohup's ignoring stays."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _hear_hangup)
+
+
+def _hear_hangup(_: int, __: object) -> None:
+    log.info("SIGHUP: logs go to standard error and need no reopening; settings are read at the start only")
+
+
 def _fail(message: str) -> None:
+    flush_logs()
     typer.echo(f"sluice: {message}", err=True)
     sys.exit(2)
 

@@ -6,11 +6,11 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from gateway.assembly import Assembled
+from gateway.contract.secrets import without_secrets
 from gateway.contract.store import MessageStore
 from gateway.core.selector import Selector
 from gateway.serve import listen, serve, url_of
@@ -79,14 +79,9 @@ async def _check_model_server(settings: Settings) -> None:
     health = await server.health()
     if not health.ok:
         raise SettingsError(
-            f"LLM_SERVER_URL={_without_password(settings.llm_server_url)}: {health.detail}. "
+            f"LLM_SERVER_URL={without_secrets(settings.llm_server_url)}: {health.detail}. "
             "Start it first, or leave LLM_SERVER_URL out: sluice demo then starts a toy model."
         )
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _listen(settings: Settings, notes: list[str]) -> socket.socket:
@@ -147,10 +142,10 @@ def _say_what_runs(
         out.print(f"  llama.cpp  {settings.llm_server_url} with a toy model of 1 MB, which writes nonsense;")
         out.print(f"             it is slowed to {TOKENS_PER_S} tokens/s, so that you can see it stream")
     else:
-        out.print(f"  model      {_without_password(settings.llm_server_url)} (LLM_SERVER_URL)")
+        out.print(f"  model      {without_secrets(settings.llm_server_url)} (LLM_SERVER_URL)")
     out.print(f"  broker     {broker.kind} at mqtt://{broker.address.host}:{broker.address.port}")
     out.print(f"  worker     {WORKER_NAME}, in front of the same model")
-    out.print(f"  database   {settings.database_url}")
+    out.print(f"  database   {without_secrets(settings.database_url)}")
 
 
 def _say_what_to_type(out: Console, url: str, session_id: int | None, mode: str, is_toy: bool) -> None:

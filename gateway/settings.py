@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.origins import host_in, origin_in
+from gateway.contract.secrets import remember_secrets, secrets_of_url, without_secrets
 from gateway.contract.server_urls import model_server_root
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -19,11 +20,15 @@ PATH_PREFIX = r"^(/[A-Za-z0-9._~-]+)*/?$"
 VISIBLE = r"^[!-~]*$"
 """What may stand in an HTTP header: ASCII without spaces."""
 BROKER_HOST = r"^([A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?)?$"
+MIN_SECRET_CHARS = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class SettingsError(Exception):
     """One line that names the setting, its value and what is allowed; never a secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 class Settings(BaseSettings):
@@ -159,6 +164,16 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("ticket_secret")
+    @classmethod
+    def _is_long(cls, value: str) -> str:
+        if value and len(value) < MIN_SECRET_CHARS:
+            raise ValueError(
+                f"it must have at least {MIN_SECRET_CHARS} characters, such as `openssl rand -hex 32`; "
+                "if it is empty, the gateway makes one itself"
+            )
+        return value
+
     @field_validator("gateway_name")
     @classmethod
     def _is_a_name(cls, value: str) -> str:
@@ -178,6 +193,13 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"MQTT_PASSWORD_FILE={self.mqtt_password_file} cannot be read: {reason}"
                 ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _keep_secrets(self) -> "Settings":
+        urls = (self.database_url, self.llm_server_url, self.mqtt_broker_host)
+        remember_secrets([self.llm_api_key, self.mqtt_password, self.ticket_secret])
+        remember_secrets(secret for url in urls for secret in secrets_of_url(url))
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.broker_link import broker_link
 from gateway.contract.errors import RequestRejected
+from gateway.contract.secrets import without_secrets
 from gateway.descriptors import raise_descriptor_limit
 from gateway.health_page import health_page
 from gateway.settings import Settings, SettingsError, shown
@@ -114,7 +115,7 @@ def _report(worker: Worker, link: Link, servers: LlamaServers) -> tuple[bool, Ma
         "broker": "connected" if link.connected else "away",
         "servers": [
             {
-                "url": known.url,
+                "url": without_secrets(known.url),
                 "ok": known.well,
                 "detail": known.health.detail if known.health else "not asked yet",
                 "models": list(known.models),

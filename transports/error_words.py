@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.contract.errors import ContextExceeded, GatewayError, UpstreamFailed
+from gateway.contract.secrets import without_secrets
 from transports.loose_json import mended
 
 MAX_MESSAGE_CHARS = 500
@@ -23,7 +24,7 @@ def error_message(error: Any) -> str | None:
 
 def _messages(error: Any, depth: int) -> Iterator[str]:
     if isinstance(error, str) and error.strip():
-        yield mended(error[:MAX_MESSAGE_CHARS])
+        yield mended(without_secrets(error)[:MAX_MESSAGE_CHARS])
     elif depth and isinstance(error, dict):
         for key in _MESSAGES:
             yield from _messages(error.get(key), depth - 1)

@@ -42,12 +42,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import ClassVar, Literal
 
+from gateway.contract.secrets import without_secrets
+
 ErrorReason = Literal[
     "upstream_error", "worker_lost", "timeout", "gap", "storage_failed", "shutdown", "interrupted"
 ]
 
 # Together, with every character written as an escape of six bytes, less than 16 KiB.
 MAX_MESSAGE_CHARS = 800
+MAX_SEARCHED_CHARS = 16_384
 MAX_TOLD_FIELDS = 10
 MAX_FIELD_CHARS = 80
 MAX_PROBLEM_CHARS = 100
@@ -56,8 +59,8 @@ MAX_PROBLEM_CHARS = 100
 class GatewayError(Exception):
     """Root of the tree.
 
-    `str(error)` is one sentence that may be shown to the caller. A long one is cut: it may repeat what
-    the caller sent.
+    `str(error)` is one sentence that may be shown to the caller, without secrets. A long one is cut: it may
+    repeat what the caller sent.
     """
 
     code: ClassVar[str] = "internal"
@@ -66,7 +69,7 @@ class GatewayError(Exception):
     retryable: bool = False
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(_cut(message, MAX_MESSAGE_CHARS))
+        super().__init__(_cut(without_secrets(message[:MAX_SEARCHED_CHARS]), MAX_MESSAGE_CHARS))
         self.retry_after_s = retry_after_s
 
 

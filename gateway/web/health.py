@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from gateway.contract.errors import StorageFailed
+from gateway.contract.secrets import without_secrets
 from gateway.contract.transport import Health
 from gateway.web.gateway import Gateway
 
@@ -63,7 +64,7 @@ class Readiness:
         health = await self._health.ask()
         if not health.ok:
             problems.append(f"mode {gateway.modes.mode}: {health.detail}")
-        return problems, health.detail
+        return [without_secrets(problem) for problem in problems], without_secrets(health.detail)
 
 
 @dataclass(frozen=True, slots=True)

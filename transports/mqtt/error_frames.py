@@ -17,6 +17,7 @@ from gateway.contract.errors import (
     UpstreamFailed,
     WorkerLost,
 )
+from gateway.contract.secrets import without_secrets
 from transports.error_words import says_context_overflow
 from transports.mqtt.frames import ErrorFrame
 
@@ -52,7 +53,7 @@ def error_said(frame: ErrorFrame) -> GatewayError:
         says_context_overflow(frame.message) or says_context_overflow(frame.code)
     ):
         kind = ContextExceeded
-    error = kind(frame.message[:LONGEST_MESSAGE] or "the worker could not answer")
+    error = kind(without_secrets(frame.message)[:LONGEST_MESSAGE] or "the worker could not answer")
     error.retryable = frame.retryable
     if isinstance(error, TransportError):
         told = 0 if frame.broke_off is msgspec.UNSET else frame.broke_off

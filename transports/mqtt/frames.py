@@ -139,7 +139,7 @@ class End(Frame, tag="end"):
     id: Id
     seq: Count
     reason: str = "stop"
-    usage: Tokens | msgspec.UnsetType | None = msgspec.UNSET
+    usage: Tokens | None = None
     length: Count | None = None
 
 
@@ -149,7 +149,7 @@ class Whole(Frame, tag="reply"):
     id: Id
     text: str
     reason: str = "stop"
-    usage: Tokens | msgspec.UnsetType | None = msgspec.UNSET
+    usage: Tokens | None = None
 
 
 class ErrorFrame(Frame, tag="error"):

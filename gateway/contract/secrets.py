@@ -1,0 +1,61 @@
+"""Secrets are taken out of every text before it is shown, logged or kept."""
+
+import base64
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus, unquote
+
+HIDDEN = "…"
+
+MIN_CHARS = 4
+SHORT_CHARS = 8
+"""Secrets shorter than this are taken out only as whole words: inside other words they would garble them."""
+
+# What looks like a secret, whoever sent it.
+_PATTERNS = re.compile(
+    r"\bsk-[\w-]{16,}"
+    r"|(?<=://)[^\s/@:'\"]{0,256}(?::[^\s/'\"]{0,256})?@"
+    r"|(?<=\bbearer )[\w.~+/-]{16,}=*|(?<=\bbasic )[\w+/]{16,}=*"
+    r"|(?:(?<=\bticket=)|(?<=\btoken=)|(?<=\bpassword=)|(?<=\bsecret=)|(?<=\bapi_key=))[^\s&'\"]+",
+    re.IGNORECASE,
+)
+
+_known: set[str] = set()
+_known_pattern: re.Pattern[str] | None = None
+
+
+def remember_secrets(secrets: Iterable[str]) -> None:
+    """Take these out of every text from now on, also where they are quoted as in a URL.
+
+    For the whole process, as logging is. Secrets of fewer than MIN_CHARS characters are not remembered.
+    """
+    global _known_pattern
+    for secret in secrets:
+        spellings = {secret, unquote(secret)}
+        spellings |= {quoted(text, safe="") for text in tuple(spellings) for quoted in (quote, quote_plus)}
+        _known.update(text for text in spellings if len(text) >= MIN_CHARS)
+    if _known:
+        longest_first = sorted(_known, key=len, reverse=True)
+        _known_pattern = re.compile("|".join(map(_alternative, longest_first)))
+
+
+def secrets_of_url(url: str) -> list[str]:
+    """The password in a URL, and the credentials as basic authentication sends them; none without an `@`."""
+    userinfo, at, _ = (url.partition("://")[2] or url).rpartition("@")
+    if not at:
+        return []
+    user, _, password = userinfo.partition(":")
+    sent = f"{unquote(user)}:{unquote(password)}".encode()
+    return [password or user, base64.b64encode(sent).decode()]
+
+
+def without_secrets(text: str) -> str:
+    """The text with HIDDEN for every secret that is known or looks like one."""
+    if _known_pattern is not None:
+        text = _known_pattern.sub(HIDDEN, text)
+    return _PATTERNS.sub(lambda found: f"{HIDDEN}@" if found[0].endswith("@") else HIDDEN, text)
+
+
+def _alternative(secret: str) -> str:
+    escaped = re.escape(secret)
+    return escaped if len(secret) >= SHORT_CHARS else rf"(?<!\w){escaped}(?!\w)"
