@@ -43,7 +43,7 @@ class Checkpoints:
             try:
                 await self.keep_all()
             except StorageFailed as error:
-                log.warning("no checkpoint: %s", error)
+                log.debug("no checkpoint: %s", error)  # the store has said so, once
 
     async def keep_all(self) -> None:
         """Keep what all of them have said by now."""

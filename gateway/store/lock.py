@@ -69,7 +69,7 @@ def _lock_bytes(file: Path, descriptor: int) -> bool:
         if exc.errno not in (errno.EAGAIN, errno.EACCES):
             raise
         _, _, _, holder, _ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, get_lock, wanted))
-        raise _held_by(file, holder) from exc
+        raise _held_by(file, holder) from None
     return True
 
 
@@ -80,8 +80,8 @@ def _lock_beside(file: Path, stack: ExitStack) -> None:
     stack.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        raise _held_by(file, os.read(descriptor, 20).decode(errors="replace").strip()) from exc
+    except BlockingIOError:
+        raise _held_by(file, os.read(descriptor, 20).decode(errors="replace").strip()) from None
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from gateway.contract.errors import RequestRejected, StorageFailed
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("sluice.store")
 
 MAX_GROUP = 200
 MAX_WAITING = 10_000
@@ -186,8 +186,7 @@ class Writer:
         try:
             outcomes = await self._commit(jobs)
         except _AWAY as exc:
-            log.warning("The database did not take %d changes: %s", len(jobs), exc)
-            self.latest = Transaction(self._clock(), exc)
+            self._note(exc)
             self._put_off(jobs, exc)
         except Exception as exc:
             if not again:
@@ -198,9 +197,7 @@ class Writer:
                 log.exception("The database refused a change")
                 _fail(jobs, exc, "The database did not take the change.")
         else:
-            if self.latest is not None and self.latest.failure is not None:
-                log.info("The database takes changes again")
-            self.latest = Transaction(self._clock(), None)
+            self._note(None)
             for job, outcome in outcomes:
                 self._settle(job, outcome)
 
@@ -221,6 +218,16 @@ class Writer:
                 return await self._transact(apply)
         except TimeoutError as exc:
             raise TimeoutError(f"a transaction took longer than {self._deadline_s:g} s") from exc
+
+    def _note(self, failure: Exception | None) -> None:
+        """Remember how a transaction ended, and log it if that is news: failing ones come every second."""
+        before = None if self.latest is None else self.latest.failure
+        self.latest = Transaction(self._clock(), failure)
+        if failure is None:
+            if before is not None:
+                log.warning("the database takes changes again")
+        elif before is None or reason_of(before) != reason_of(failure):
+            log.error("the database takes no changes: %s", reason_of(failure))
 
     def _put_off(self, jobs: list[_Job], cause: Exception) -> None:
         """Keep what is owed for the next time, and tell everybody else."""

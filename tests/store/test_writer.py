@@ -222,3 +222,19 @@ async def test_the_latest_transaction_is_known(ledger: Ledger, writer: Writer) -
     with pytest.raises(StorageFailed, match="database is locked"):
         await writer.do(Write[int, int](away, rank=0), 1)
     assert writer.latest.failure is AWAY
+
+
+async def test_a_database_that_stays_away_is_logged_once_and_so_is_its_return(
+    ledger: Ledger, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    write = failing(lambda number: number < 3, AWAY, ledger)
+    for number in range(3):
+        with pytest.raises(StorageFailed):
+            await writer.do(write, number)
+    await writer.do(write, 3)
+    await writer.do(write, 4)
+    assert caplog.messages == [
+        "the database takes no changes: database is locked",
+        "the database takes changes again",
+    ]
