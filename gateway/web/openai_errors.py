@@ -25,7 +25,10 @@ class ModelNotFound(NotFound):
 async def send_openai_error(send: Send, error: GatewayError) -> None:
     """Answer a request that has no answer yet with this error."""
     status, told = openai_error(error)
-    await send_json(send, status, told, problem_headers(error))
+    headers = problem_headers(error)
+    if status >= 500 and not error.retryable:
+        headers["x-should-retry"] = "false"  # OpenAI's clients would send it again, twice
+    await send_json(send, status, told, headers)
 
 
 def openai_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
