@@ -185,7 +185,11 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
 
 def store_of(settings: Settings) -> SqlStore:
     try:
-        return SqlStore(settings.database_url)
+        return SqlStore(
+            settings.database_url,
+            sessions_per_user=settings.sessions_per_user,
+            templates_per_user=settings.templates_per_user,
+        )
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
 

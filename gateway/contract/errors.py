@@ -119,6 +119,12 @@ class Conflict(RequestRejected):
     status = 409
 
 
+class QuotaReached(Conflict):
+    """The user keeps as many as a user may; the message says what to delete."""
+
+    code = "quota_reached"
+
+
 class TooLarge(RequestRejected):
     code = "too_large"
     status = 413

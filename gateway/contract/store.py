@@ -12,6 +12,9 @@ from typing import Literal, Protocol
 
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 
+MAX_PAGE_CHARS = 4 * 1024 * 1024
+"""Of what is given at once: the row that makes a page longer is its last, however many were asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
@@ -181,7 +184,9 @@ class MessageStore(Protocol):
         """Mark every reply that is still `streaming` as `interrupted`; how many there were."""
         ...
 
-    async def create_session(self, user_id: str, title: str) -> StoredSession: ...
+    async def create_session(self, user_id: str, title: str) -> StoredSession:
+        """QuotaReached if the user has as many as a user may."""
+        ...
 
     async def session(self, user_id: str, session_id: int) -> StoredSession: ...
 
@@ -210,7 +215,8 @@ class MessageStore(Protocol):
     async def messages(
         self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
     ) -> Sequence[StoredMessage]:
-        """Oldest first, ids greater than `after`."""
+        """Oldest first, ids greater than `after`. Fewer than `limit` where they would be longer than
+        MAX_PAGE_CHARS, but at least one if there is any."""
         ...
 
     async def history(
@@ -229,7 +235,8 @@ class MessageStore(Protocol):
         ...
 
     async def begin(self, exchange: NewExchange) -> Exchange:
-        """Save the question and the reply's row in one commit. NotFound if the session is not the user's.
+        """Save the question and the reply's row in one commit. NotFound if the session is not the user's;
+        QuotaReached if it needs a new session and the user has as many as a user may.
         Where this raises, or is cancelled, nothing of it stays.
 
         The session counts as active now; one without a title takes the exchange's. With an idempotency claim

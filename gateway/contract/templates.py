@@ -32,10 +32,13 @@ class TemplateStore(Protocol):
     Raises StorageFailed when the database does not answer or refuses; whatever returned is committed.
     """
 
-    async def create(self, user_id: str, template: Template) -> StoredTemplate: ...
+    async def create(self, user_id: str, template: Template) -> StoredTemplate:
+        """QuotaReached if the user has as many as a user may."""
+        ...
 
-    async def all(self, user_id: str) -> Sequence[StoredTemplate]:
-        """The oldest first."""
+    async def all(self, user_id: str, *, after: int = 0, limit: int = 200) -> Sequence[StoredTemplate]:
+        """The oldest first, ids greater than `after`. Fewer than `limit` where they would be longer than
+        MAX_PAGE_CHARS (store.py), but at least one if there is any."""
         ...
 
     async def one(self, user_id: str, template_id: int) -> StoredTemplate: ...

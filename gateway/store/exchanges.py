@@ -12,6 +12,7 @@ from gateway.contract.store import Exchange, NewExchange, StoredSession
 from gateway.store import claims, threads
 from gateway.store.columns import storable
 from gateway.store.records import stored_session
+from gateway.store.session_quota import SessionQuota
 from gateway.store.tables import messages, sessions
 from gateway.store.usage import count_deleted
 from gateway.store.writer import Write
@@ -70,14 +71,22 @@ class Exchanges:
     clock: now, aware. draw_key: a session key for a user id; asked again when it is taken.
     """
 
-    def __init__(self, clock: Callable[[], datetime], draw_key: Callable[[str], str]) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime], draw_key: Callable[[str], str], quota: SessionQuota
+    ) -> None:
+        self._quota = quota
         self._clock = clock
         self._draw_key = draw_key
         self.create = Write[NewSession, StoredSession](self._create, rank=0)
         self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True, undo=_TAKE_BACK)
 
-    def _create(self, connection: Connection, wanted: Sequence[NewSession]) -> list[StoredSession]:
-        return self._insert_sessions(connection, wanted, self._clock())
+    def _create(
+        self, connection: Connection, wanted: Sequence[NewSession]
+    ) -> list[StoredSession | RequestRejected]:
+        refusals = self._quota.refusals(connection, [user_id for user_id, _, _ in wanted])
+        allowed = [new for new, refusal in zip(wanted, refusals, strict=True) if refusal is None]
+        made = iter(self._insert_sessions(connection, allowed, self._clock()) if allowed else ())
+        return [refusal or next(made) for refusal in refusals]
 
     def _insert_sessions(
         self, connection: Connection, wanted: Sequence[NewSession], now: datetime
@@ -118,6 +127,14 @@ class Exchanges:
         owned = _owned(connection, wanted)
         used = claims.used(connection, wanted, now)
         refusals = [_refusal(exchange, owned, used) for exchange in wanted]
+        no_room = self._quota.refusals(
+            connection,
+            [
+                exchange.user_id if exchange.session_id is None and refusal is None else None
+                for exchange, refusal in zip(wanted, refusals, strict=True)
+            ],
+        )
+        refusals = [refusal or full for refusal, full in zip(refusals, no_room, strict=True)]
         accepted = [exchange for exchange, refusal in zip(wanted, refusals, strict=True) if refusal is None]
         begun = iter(self._save(connection, accepted, owned, now) if accepted else ())
         return [refusal or next(begun) for refusal in refusals]

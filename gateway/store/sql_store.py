@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.store import (
+    MAX_PAGE_CHARS,
     Checkpoint,
     ClaimedStream,
     Exchange,
@@ -26,8 +27,10 @@ from gateway.store.columns import MAX_ID
 from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.keys import SqlKeys
+from gateway.store.pages import length_of, page_of
 from gateway.store.probe import Probe
 from gateway.store.records import stored_message, stored_session
+from gateway.store.session_quota import SessionQuota
 from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions
 from gateway.store.templates import SqlTemplates
@@ -37,6 +40,9 @@ from gateway.store.writer import Writer
 
 READ_DEADLINE_S = 5.0
 HISTORY_PAGE = 100
+
+_CONTENT_LENGTH = length_of(messages.c.content)
+_MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c.tool_calls)
 
 
 def draw_session_key(user_id: str) -> str:
@@ -55,15 +61,17 @@ class SqlStore:
         synchronous: Synchronous = "NORMAL",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw_key: Callable[[str], str] = draw_session_key,
+        sessions_per_user: int = 1_000_000,
+        templates_per_user: int = 200,
     ) -> None:
         self._database = open_database(database_url, synchronous)
         self._writer = Writer(self._database.transact)
         self._probe = Probe(self._writer)
         self._unwritten = UnwrittenEnds(self._writer, clock)
         self._clock = clock
-        self._exchanges = Exchanges(clock, draw_key)
+        self._exchanges = Exchanges(clock, draw_key, SessionQuota(sessions_per_user))
         self.keys = SqlKeys(self._reading, self._writer, clock)
-        self.templates = SqlTemplates(self._reading, self._writer, clock)
+        self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.usage = SqlUsage(self._reading, clock)
 
     @asynccontextmanager
@@ -129,12 +137,13 @@ class SqlStore:
         unwritten = self._unwritten.held()
         async with self._reading() as connection:
             session = await _session(connection, user_id, session_id)
-            rows = await connection.execute(
-                select(messages)
+            wanted = (
+                select(messages.c.id)
                 .where(messages.c.session_id == session.id, messages.c.id > min(after, MAX_ID))
                 .order_by(messages.c.id)
                 .limit(limit)
             )
+            rows = await connection.execute(page_of(messages, wanted, _MESSAGE_LENGTH, MAX_PAGE_CHARS))
             return [as_told(stored_message(row), unwritten) for row in rows]
 
     async def history(
@@ -260,7 +269,7 @@ async def _session(connection: AsyncConnection, user_id: str, session_id: int) -
 async def _latest_finished(connection: AsyncConnection, session_id: int, max_chars: int) -> list[Row[Any]]:
     """Latest first, a page at a time: a long session is not read for its last few messages."""
     finished = (
-        select(messages)
+        select(messages.c.id)
         .where(
             messages.c.session_id == session_id, messages.c.status != "streaming", messages.c.content != ""
         )
@@ -269,7 +278,9 @@ async def _latest_finished(connection: AsyncConnection, session_id: int, max_cha
     )
     latest: list[Row[Any]] = []
     page = finished
-    while rows := (await connection.execute(page)).all():
+    while rows := (
+        await connection.execute(page_of(messages, page, _CONTENT_LENGTH, max_chars, descending=True))
+    ).all():
         for row in rows:
             max_chars -= len(row.content)
             if max_chars < 0:

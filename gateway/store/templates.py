@@ -5,36 +5,36 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.contract.errors import NotFound
+from gateway.contract.errors import NotFound, QuotaReached
 from gateway.contract.requests import Sampling
+from gateway.contract.store import MAX_PAGE_CHARS
 from gateway.contract.templates import StoredTemplate, Template
 from gateway.store.columns import MAX_ID
+from gateway.store.pages import length_of, page_of
 from gateway.store.tables import templates
 from gateway.store.writer import Write, Writer
 
 # The name of a bound value must differ from every column's.
 _THIS = (templates.c.id == bindparam("template_id")) & (templates.c.user_id == bindparam("owner"))
-_SELECT_ALL = select(templates).where(templates.c.user_id == bindparam("owner")).order_by(templates.c.id)
+_COUNT = select(func.count()).select_from(templates).where(templates.c.user_id == bindparam("owner"))
+_SELECT_PAGE = page_of(
+    templates,
+    select(templates.c.id)
+    .where(templates.c.user_id == bindparam("owner"), templates.c.id > bindparam("after"))
+    .order_by(templates.c.id)
+    .limit(bindparam("most")),
+    length_of(templates.c.system_prompt, templates.c.sampling),
+    MAX_PAGE_CHARS,
+)
 _SELECT_ONE = select(templates).where(_THIS)
 _INSERT = insert(templates).returning(*templates.c)
 _UPDATE = update(templates).where(_THIS).returning(*templates.c)
 _DELETE = delete(templates).where(_THIS)
 
 _Change = tuple[str, int, Template, datetime]
-
-
-def _create(connection: Connection, wanted: Sequence[tuple[str, Template, datetime]]) -> list[StoredTemplate]:
-    return [
-        _stored(
-            connection.execute(
-                _INSERT, {**_values(template, now), "user_id": user_id, "created_at": now}
-            ).one()
-        )
-        for user_id, template, now in wanted
-    ]
 
 
 def _replace(connection: Connection, wanted: Sequence[_Change]) -> list[StoredTemplate | NotFound]:
@@ -58,30 +58,33 @@ def _delete(connection: Connection, wanted: Sequence[tuple[str, int]]) -> list[N
     ]
 
 
-_CREATE_TEMPLATE = Write[tuple[str, Template, datetime], StoredTemplate](_create, rank=0)
 _REPLACE_TEMPLATE = Write[_Change, StoredTemplate](_replace, rank=0)
 _DELETE_TEMPLATE = Write[tuple[str, int], None](_delete, rank=0)
 
 
 class SqlTemplates:
-    """reading: a connection to read with. clock: now, aware."""
+    """reading: a connection to read with. clock: now, aware. most: templates of a user."""
 
     def __init__(
         self,
         reading: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
         writer: Writer,
         clock: Callable[[], datetime],
+        most: int,
     ) -> None:
         self._reading = reading
         self._writer = writer
         self._clock = clock
+        self._most = most
+        self._create = Write[tuple[str, Template, datetime], StoredTemplate](self._insert, rank=0)
 
     async def create(self, user_id: str, template: Template) -> StoredTemplate:
-        return await self._writer.do(_CREATE_TEMPLATE, (user_id, template, self._clock()))
+        return await self._writer.do(self._create, (user_id, template, self._clock()))
 
-    async def all(self, user_id: str) -> Sequence[StoredTemplate]:
+    async def all(self, user_id: str, *, after: int = 0, limit: int = 200) -> Sequence[StoredTemplate]:
+        wanted = {"owner": user_id, "after": min(after, MAX_ID), "most": limit}
         async with self._reading() as connection:
-            return [_stored(row) for row in await connection.execute(_SELECT_ALL, {"owner": user_id})]
+            return [_stored(row) for row in await connection.execute(_SELECT_PAGE, wanted)]
 
     async def one(self, user_id: str, template_id: int) -> StoredTemplate:
         _check_id(template_id)
@@ -100,6 +103,22 @@ class SqlTemplates:
     async def delete(self, user_id: str, template_id: int) -> None:
         _check_id(template_id)
         await self._writer.do(_DELETE_TEMPLATE, (user_id, template_id))
+
+    def _insert(
+        self, connection: Connection, wanted: Sequence[tuple[str, Template, datetime]]
+    ) -> list[StoredTemplate | QuotaReached]:
+        return [self._insert_one(connection, *new) for new in wanted]
+
+    def _insert_one(
+        self, connection: Connection, user_id: str, template: Template, now: datetime
+    ) -> StoredTemplate | QuotaReached:
+        if (connection.scalar(_COUNT, {"owner": user_id}) or 0) >= self._most:
+            return QuotaReached(
+                f"You have {self._most} templates, and no user may have more (TEMPLATES_PER_USER). Delete "
+                "one first: DELETE /api/chatbot/templates/{id}."
+            )
+        row = {**_values(template, now), "user_id": user_id, "created_at": now}
+        return _stored(connection.execute(_INSERT, row).one())
 
 
 def _check_id(template_id: int) -> None:

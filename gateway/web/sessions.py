@@ -109,7 +109,7 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> list[Message]:
-        """The oldest first."""
+        """The oldest first. Large ones come in fewer than `limit`: go on with `after` until none come."""
         messages = await gateway.store.messages(
             caller_of(request.scope).user_id, session_id, after=after, limit=limit
         )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from gateway.contract.errors import GatewayError
 from gateway.contract.templates import Template
@@ -20,6 +20,8 @@ from gateway.web.streams import follow
 from gateway.web.unified_form import question_of
 
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
+After = Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def templates_router(gateway: Gateway) -> APIRouter:
@@ -38,12 +40,11 @@ def templates_router(gateway: Gateway) -> APIRouter:
         return views.template_view(await gateway.templates.create(user_id, await template_in(request)))
 
     @router.get("/templates")
-    async def list_templates(request: Request) -> list[views.Template]:
-        """The oldest first."""
-        return [
-            views.template_view(stored)
-            for stored in await gateway.templates.all(caller_of(request.scope).user_id)
-        ]
+    async def list_templates(request: Request, after: After = 0, limit: Limit = 200) -> list[views.Template]:
+        """The oldest first. Large ones come in fewer than `limit`: go on with `after` until none come."""
+        user_id = caller_of(request.scope).user_id
+        page = await gateway.templates.all(user_id, after=after, limit=limit)
+        return [views.template_view(stored) for stored in page]
 
     @router.get("/templates/{template_id}")
     async def get_template(request: Request, template_id: Id) -> views.Template:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.store.sql_store import SqlStore
 
@@ -14,7 +14,7 @@ class StoreRig(Protocol):
     @property
     def url(self) -> str: ...
 
-    def store(self) -> SqlStore:
+    def store(self, **limits: Any) -> SqlStore:
         """A new store on the same database, as after a restart; each of its changes has a later time."""
         ...
 
@@ -29,8 +29,8 @@ class SqliteRig:
         self.url = f"sqlite+aiosqlite:///{self.file}"
         self._clock = TickingClock()
 
-    def store(self) -> SqlStore:
-        return SqlStore(self.url, clock=self._clock)
+    def store(self, **limits: Any) -> SqlStore:
+        return SqlStore(self.url, clock=self._clock, **limits)
 
     def later(self, by: timedelta) -> None:
         self._clock.now += by

@@ -150,6 +150,22 @@ async def test_messages_come_oldest_first_and_in_pages(store: MessageStore) -> N
     assert await store.messages("local", session, after=10**30) == []
 
 
+async def test_a_page_ends_where_its_messages_are_large(store: MessageStore) -> None:
+    large = "x" * 1_000_000
+    session = (await store.create_session("local", "")).id
+    for _ in range(4):
+        exchange = await store.begin(question(session, content="q"))
+        calls = [ToolCall("1", "f", large)]
+        await store.finish(answer(exchange, large, reasoning=large, tool_calls=calls))
+
+    pages = [await store.messages("local", session, limit=1000)]
+    while pages[-1]:
+        pages.append(await store.messages("local", session, after=pages[-1][-1].id, limit=1000))
+
+    assert [len(page) for page in pages] == [4, 4, 0]
+    assert len(await store.messages("local", session, limit=1)) == 1
+
+
 async def test_history_is_the_latest_finished_text_that_fits(store: MessageStore) -> None:
     session = (await ask(store, "aaaa", "")).session_id
     await ask(store, "🙂🙂", "cc", session)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contract.errors import NotFound
+from gateway.contract.errors import NotFound, QuotaReached
 from gateway.contract.requests import Sampling
 from gateway.contract.templates import Template
 from tests.store.rigs import StoreRig
@@ -48,3 +48,25 @@ async def test_a_deleted_templates_number_is_never_used_again(rig: StoreRig) -> 
         gone = await store.templates.create("anna", FORMAL)
         await store.templates.delete("anna", gone.id)
         assert (await store.templates.create("anna", SHORT)).id > gone.id
+
+
+async def test_a_user_keeps_only_so_many(rig: StoreRig) -> None:
+    async with (store := rig.store(templates_per_user=2)).running():
+        first = await store.templates.create("anna", SHORT)
+        await store.templates.create("anna", SHORT)
+        with pytest.raises(QuotaReached, match="TEMPLATES_PER_USER"):
+            await store.templates.create("anna", SHORT)
+        await store.templates.create("ben", SHORT)
+        await store.templates.delete("anna", first.id)
+        await store.templates.create("anna", SHORT)
+
+
+async def test_a_page_ends_where_its_templates_are_large(rig: StoreRig) -> None:
+    large = Template("large", "x" * 1_000_000, None, Sampling(tools=[{"x": "y" * 1_000_000}]))
+    async with (store := rig.store()).running():
+        kept = [(await store.templates.create("anna", large)).id for _ in range(5)]
+        first = await store.templates.all("anna")
+        rest = await store.templates.all("anna", after=first[-1].id)
+        assert [stored.id for stored in [*first, *rest]] == kept
+        assert len(first) == 3
+        assert len(await store.templates.all("anna", limit=1)) == 1

@@ -1,0 +1,32 @@
+"""Pages that end by size too: the database adds up how long rows are before any of them is read."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Table, Text, cast, func, select
+
+
+def length_of(*columns: ColumnElement[Any]) -> ColumnElement[int]:
+    """How many characters these columns of a row hold."""
+    length: ColumnElement[int] = func.length("")
+    for column in columns:
+        length = length + func.coalesce(func.length(cast(column, Text)), 0)
+    return length
+
+
+def page_of(
+    table: Table, wanted: Select[Any], length: ColumnElement[int], max_chars: int, *, descending: bool = False
+) -> Select[Any]:
+    """The first rows of `wanted` up to the one with which they are longer than `max_chars`; at least one.
+
+    Args:
+        wanted: ids of `table`, limited and ordered by id.
+        length: of a row, in characters.
+        max_chars: of a page; its last row may exceed it.
+        descending: the order of `wanted`.
+    """
+    rows = wanted.add_columns(length.label("length")).subquery()
+    id = rows.c.id.desc() if descending else rows.c.id
+    up_to = func.sum(rows.c.length).over(order_by=id)
+    ids = select(rows.c.id, (up_to - rows.c.length).label("before")).subquery()
+    page = select(table).join(ids, table.c.id == ids.c.id).where(ids.c.before < max_chars)
+    return page.order_by(table.c.id.desc() if descending else table.c.id)
