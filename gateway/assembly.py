@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.ingress import Ask, Ingress
+from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import AnnouncesDraining, ListsWorkers, Transport, WorkerInfo
 from gateway.core.allowances import RequestRates, StreamPlaces
 from gateway.core.breaker import Breaker
@@ -67,6 +68,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
 
     transports: by mode, instead of those the settings describe.
     """
+    remember_secrets(settings.secrets)
     link = None
     if transports is None:
         link = link_of(settings)

@@ -12,6 +12,7 @@ import typer
 
 from gateway.commands.devices import devices
 from gateway.commands.keys import keys
+from gateway.contract.secrets import remember_secrets
 from gateway.logs import configure_logs, flush_logs, keep_standard_descriptors
 from gateway.settings import Settings, SettingsError, load_settings
 
@@ -126,6 +127,7 @@ def chat(
 
 def _settings(**overrides: object) -> Settings:
     settings = load_settings(**overrides)
+    remember_secrets(settings.secrets)
     configure_logs(settings.log_level, settings.log_format)
     return settings
 

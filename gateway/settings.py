@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.origins import host_in, origin_in
-from gateway.contract.secrets import remember_secrets, secrets_of_url, without_secrets
+from gateway.contract.secrets import secrets_of_url, without_secrets
 from gateway.contract.server_urls import model_server_root
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -198,13 +198,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _keep_secrets(self) -> "Settings":
-        urls = (self.database_url, self.llm_server_url, self.mqtt_broker_host)
-        remember_secrets([self.llm_api_key, self.mqtt_password, self.ticket_secret])
-        remember_secrets(secret for url in urls for secret in secrets_of_url(url))
-        return self
-
-    @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
         if self.llm_comm_mode == "mqtt" and not self.mqtt_broker_host:
             raise ValueError("LLM_COMM_MODE=mqtt needs MQTT_BROKER_HOST, which is empty")
@@ -229,6 +222,13 @@ class Settings(BaseSettings):
         if self.mqtt_key_file and not self.mqtt_cert_file:
             raise ValueError("MQTT_KEY_FILE needs MQTT_CERT_FILE, the certificate of that key")
         return self
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown, in no text."""
+        urls = (self.database_url, self.llm_server_url, self.mqtt_broker_host)
+        in_urls = [secret for url in urls for secret in secrets_of_url(url)]
+        return [self.llm_api_key, self.mqtt_password, self.ticket_secret, *in_urls]
 
 
 def load_settings(**overrides: object) -> Settings:

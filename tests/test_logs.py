@@ -8,10 +8,17 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from gateway.contract import secrets
 from gateway.contract.secrets import remember_secrets
 from gateway.core.keys import draw_key
 from gateway.core.tickets import Tickets
 from gateway.logs import JsonLines, QueuedLines, TextLines, configure_logs, flush_logs
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_known", set())
+    monkeypatch.setattr(secrets, "_known_pattern", None)
 
 
 def record(message: str, *args: object) -> logging.LogRecord:

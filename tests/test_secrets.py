@@ -1,12 +1,23 @@
 """What counts as a secret in a text."""
 
 import base64
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.contract import secrets
 from gateway.contract.errors import UpstreamFailed, error_of
 from gateway.contract.secrets import remember_secrets, secrets_of_url, without_secrets
 from gateway.settings import SettingsError, load_settings
+from tests.web.gateway_server import served
+from transports.scripted import Step
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_known", set())
+    monkeypatch.setattr(secrets, "_known_pattern", None)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +48,22 @@ def test_a_short_secret_is_hidden_only_where_it_stands_alone() -> None:
     assert without_secrets("with pw7q: 'pw7q', pw7qs and x") == "with …: '…', pw7qs and x"
 
 
-def test_settings_are_hidden_from_the_moment_they_are_read() -> None:
-    load_settings(
-        _env_file=None,
-        llm_api_key="known-llm-key-1",
-        mqtt_password="known-mqtt-pass-2",
-        ticket_secret="known-ticket-secret-3",
-    )
-    said = "known-llm-key-1, known-mqtt-pass-2 and known-ticket-secret-3"
-    assert without_secrets(said) == "…, … and …"
-    assert str(error_of("upstream_error", said)) == "…, … and …"
+async def test_a_gateways_secrets_are_hidden_in_every_error(tmp_path: Path) -> None:
+    rules = {
+        "llm_api_key": "known-llm-key-1",
+        "mqtt_password": "known-mqtt-2",
+        "ticket_secret": "known-secret-at-3",
+    }
+    said = ", ".join(rules.values())
+
+    def fails(_: object) -> list[Step]:
+        return [UpstreamFailed(said)]
+
+    async with served(tmp_path, fails, **rules) as gateway:
+        events = await gateway.events({"content": "Hi"})
+        *_, kept = await gateway.messages()
+    assert events[-1]["message"] == kept["error"]["message"] == "…, …, …"
+    assert str(error_of("upstream_error", said)) == "…, …, …"
 
 
 def test_the_password_of_a_url_is_known_as_it_is_sent_too() -> None:

@@ -82,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "gateway.cli": {
         "gateway.commands",
+        "gateway.contract",
         "gateway.demo",
         "gateway.event_loop",
         "gateway.logs",
