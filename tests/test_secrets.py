@@ -49,7 +49,7 @@ def test_a_short_secret_is_hidden_only_where_it_stands_alone() -> None:
 
 
 async def test_a_gateways_secrets_are_hidden_in_every_error(tmp_path: Path) -> None:
-    rules = {
+    rules: dict[str, Any] = {
         "llm_api_key": "known-llm-key-1",
         "mqtt_password": "known-mqtt-2",
         "ticket_secret": "known-secret-at-3",
