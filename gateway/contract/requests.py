@@ -13,7 +13,8 @@ class Turn:
 
     tool_calls: what an assistant asked for, as the OpenAI chat API writes it
     (`{"id", "type": "function", "function": {"name", "arguments"}}`); tool_call_id: which of them
-    a `tool` turn answers.
+    a `tool` turn answers. reasoning_content: what the model thought before an earlier answer; thinking models
+    need it between the rounds of a tool call.
     """
 
     role: Role
@@ -21,6 +22,7 @@ class Turn:
     tool_calls: Sequence[Mapping[str, Any]] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    reasoning_content: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The turn as OpenAI's chat API and Sluice's MQTT protocol write it; absent fields are left out."""
@@ -31,6 +33,8 @@ class Turn:
             message["tool_call_id"] = self.tool_call_id
         if self.name is not None:
             message["name"] = self.name
+        if self.reasoning_content is not None:
+            message["reasoning_content"] = self.reasoning_content
         return message
 
 

@@ -58,7 +58,11 @@ def _refused_properties(schema: dict[str, Any]) -> None:
 
 
 class ChatMessage(BaseModel):
-    """One turn. Its other fields (`id`, `timestamp`, ...) are ignored."""
+    """One turn. Its other fields (`id`, `timestamp`, ...) are ignored.
+
+    reasoning_content: what the model thought; vLLM and OpenRouter call it `reasoning`. refusal: what an
+    assistant said instead of content.
+    """
 
     model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_CONTENT_UNLESS_ASSISTANT)
 
@@ -67,6 +71,9 @@ class ChatMessage(BaseModel):
     name: str | None = None
     tool_calls: AtMost512[dict[str, Any]] | None = None
     tool_call_id: str | None = None
+    reasoning_content: str | None = None
+    reasoning: Annotated[Any, Field(json_schema_extra={"type": ["string", "null"]})] = None
+    refusal: str | None = None
 
 
 class StreamOptions(BaseModel):
@@ -168,11 +175,16 @@ def _turn(at: int, message: ChatMessage) -> Turn:
     )
     return Turn(
         role,
-        _text(at, message.content),
+        _text(at, message.content) or message.refusal or "",
         tool_calls=message.tool_calls or (),
         tool_call_id=message.tool_call_id,
         name=message.name,
+        reasoning_content=message.reasoning_content or _string(message.reasoning),
     )
+
+
+def _string(said: object) -> str | None:
+    return said if isinstance(said, str) and said else None
 
 
 def _text(at: int, content: str | Sequence[MessagePart] | None) -> str:

@@ -127,6 +127,34 @@ async def test_the_whole_conversation_reaches_the_transport_as_it_was_sent(tmp_p
     assert question["content"] == "Hi you"
 
 
+@pytest.mark.parametrize(
+    ("said", "content", "reasoning"),
+    [
+        ({"content": "A", "reasoning_content": "hm"}, "A", "hm"),
+        ({"content": "A", "reasoning": "hm"}, "A", "hm"),
+        ({"content": "A", "reasoning": {"effort": "low"}}, "A", None),
+        ({"content": "A", "reasoning_content": ""}, "A", None),
+        ({"content": None, "reasoning_content": "hm"}, "", "hm"),
+        ({"content": None, "refusal": "No."}, "No.", None),
+    ],
+)
+async def test_earlier_turns_keep_what_the_model_thought(
+    tmp_path: Path, said: dict[str, Any], content: str, reasoning: str | None
+) -> None:
+    heard: list[ChatRequest] = []
+
+    def script(request: ChatRequest) -> Any:
+        heard.append(request)
+        return tokens("x")
+
+    messages = [{"role": "assistant", "name": "anna", **said}, {"role": "user", "content": "Go on"}]
+    async with served(tmp_path, script) as gateway:
+        answer = await gateway.http.post(COMPLETIONS, json={"messages": messages})
+    assert answer.status_code == 200, answer.text
+    turn = heard[0].turns[0]
+    assert (turn.content, turn.reasoning_content, turn.name) == (content, reasoning, "anna")
+
+
 async def test_usage_is_a_chunk_of_its_own_where_it_is_asked_for_and_known(tmp_path: Path) -> None:
     script: list[Step] = [[Delta("a"), Usage(3, 1, 4), Done("length", "tiny")]]
     async with served(tmp_path, lambda _: script) as gateway:

@@ -102,6 +102,19 @@ async def test_it_asks_for_a_stream_with_usage(server: Server) -> None:
     }
 
 
+async def test_what_the_model_thought_before_is_sent_back_to_it(server: Server) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [
+        Turn("assistant", "", tool_calls=[call], reasoning_content="hm"),
+        Turn("tool", "4", tool_call_id="c1", name="f"),
+    ]
+    await reply(transport_to(server), ChatRequest("0" * 32, turns))
+    assert server.body()["messages"] == [
+        {"role": "assistant", "content": "", "tool_calls": [call], "reasoning_content": "hm"},
+        {"role": "tool", "content": "4", "tool_call_id": "c1", "name": "f"},
+    ]
+
+
 async def test_sampling_goes_by_its_openai_names(server: Server) -> None:
     await reply(transport_to(server), chat(temperature=0.0, max_tokens=5, stop=["x"], seed=7))
     assert {"temperature": 0.0, "max_tokens": 5, "stop": ["x"], "seed": 7}.items() <= server.body().items()

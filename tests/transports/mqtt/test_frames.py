@@ -114,7 +114,7 @@ def test_a_request_arrives_as_it_was_asked() -> None:
         id="b" * 32,
         turns=[
             Turn("system", "be brief"),
-            Turn("assistant", "", tool_calls=[{"id": "1", "type": "function"}]),
+            Turn("assistant", "", tool_calls=[{"id": "1", "type": "function"}], reasoning_content="hm"),
             Turn("tool", "4", tool_call_id="1", name="add"),
             Turn("user", "\u2028 🙂"),
         ],
