@@ -15,6 +15,7 @@ from gateway.contract.events import (
     ToolCall,
     TransportEvent,
     Usage,
+    usage_of,
 )
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
@@ -126,7 +127,8 @@ class Reply:
             self.done = event
             return False
         elif isinstance(event, Usage):
-            self.usage = event
+            counts = (event.prompt_tokens, event.completion_tokens, event.total_tokens, event.tokens_per_s)
+            self.usage = usage_of(*counts) or self.usage
             return False
         elif isinstance(event, Progress):
             return True

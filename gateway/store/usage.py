@@ -17,6 +17,8 @@ from gateway.store.tables import deleted, messages, token_usage
 LATEST = 100
 """Replies over which means are taken."""
 
+LARGEST_SUM = 2**53 - 1
+
 _LOOKED_AT = 10 * LATEST
 """Rows in which they are looked for: the whole table is not read where most replies fail."""
 
@@ -166,7 +168,12 @@ def _used(row: Row[Any]) -> UsedTokens:
         user_id=row.user_id,
         model=row.model or None,
         replies=row.replies,
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        total_tokens=row.total_tokens,
+        prompt_tokens=_sum(row.prompt_tokens),
+        completion_tokens=_sum(row.completion_tokens),
+        total_tokens=_sum(row.total_tokens),
     )
+
+
+def _sum(tokens: float) -> int:
+    """A whole number that any JSON reader takes, also where SQLite made a float of a sum beyond 64 bits."""
+    return int(min(max(tokens, 0), LARGEST_SUM))

@@ -79,3 +79,43 @@ async def test_a_database_from_before_is_counted_once(rig: SqliteRig) -> None:
         UsedTokens(date(2026, 2, 1), "anna", None, 1, 4, 5, 9),
     ]
     assert (told.messages, told.sessions) == (6, 1)
+
+
+@pytest.mark.parametrize("claimed", [2**53 - 1, 2**63 - 1])
+async def test_a_database_that_believed_absurd_counts_is_mended(rig: SqliteRig, claimed: int) -> None:
+    day = "2026-01-31 12:00:00.000000"
+    reply = (
+        "INSERT INTO messages (uuid, user_id, session_id, role, status, reason, created_at, content, model, "
+        "prompt_tokens, completion_tokens, total_tokens) VALUES (hex(randomblob(8)), 'local', 7, "
+        "'assistant', 'complete', 'stop', ?, '', 'tiny', ?, ?, ?)"
+    )
+    with migrating(rig) as (connection, config):
+        command.upgrade(config, "0006")
+        connection.exec_driver_sql(
+            "INSERT INTO sessions VALUES"
+            " (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
+        )
+        for counts in [(1, 2, 3), (claimed,) * 3, (claimed,) * 3, (4, 5, 9)]:
+            connection.exec_driver_sql(reply, (day, *counts))
+        connection.exec_driver_sql(
+            "INSERT INTO token_usage VALUES ('local', '2026-01-31', 'tiny', 4, 0, 0.0 + ?1 * 2.0, 7, ?1)",
+            (claimed,),
+        )
+        sane = "INSERT INTO token_usage VALUES ('anna', '2026-01-31', '', 1, 0, 4, 5, 9)"
+        connection.exec_driver_sql(sane)
+
+    async with asyncio.timeout(5), (store := rig.store()).running():
+        assert await store.usage.between(*EVER, None) == [
+            UsedTokens(date(2026, 1, 31), "anna", None, 1, 4, 5, 9),
+            UsedTokens(date(2026, 1, 31), "local", "tiny", 4, 5, 7, 12),
+        ]
+        usages = [message.usage for message in await store.messages("local", 7)]
+    assert [usage and usage.total_tokens for usage in usages] == [3, None, None, 9]
+
+
+async def test_a_sum_beyond_64_bits_is_still_a_whole_number(rig: SqliteRig) -> None:
+    async with asyncio.timeout(5), (store := rig.store()).running():
+        with closing(sqlite3.connect(rig.file)) as connection, connection:
+            connection.execute("INSERT INTO token_usage VALUES ('a', '2026-01-31', '', 1, 0, 1e30, -1, 3)")
+        (used,) = await store.usage.between(*EVER, None)
+    assert (used.prompt_tokens, used.completion_tokens, used.total_tokens) == (2**53 - 1, 0, 3)

@@ -100,3 +100,14 @@ async def test_days_that_cannot_be_are_422(gateway: Served, query: str, field: s
     refused = await gateway.http.get(f"{USAGE}?{query}")
     assert refused.status_code == 422
     assert [error["field"] for error in refused.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("claimed", [2**53 - 1, 10**9 + 1, -1])
+async def test_a_claim_that_cannot_be_true_is_not_counted(tmp_path: Path, claimed: int) -> None:
+    script: list[Step] = [[Delta("Hi"), Usage(claimed, claimed, claimed), Done("stop", "tiny")]]
+    async with served(tmp_path, lambda _: script) as gateway:
+        for _ in range(3):
+            *_, done = await gateway.events({"content": "Hi"})
+        (told,) = await used(gateway)
+    assert "usage" not in done
+    assert (told["replies"], told["prompt_tokens"], told["total_tokens"]) == (3, 0, 0)
