@@ -142,7 +142,7 @@ def _event(kind: Kind, name: str) -> TransportEvent:
 
 
 def _usage(name: str) -> Usage:
-    return Usage(NAMES.index(name), 1, 2)
+    return Usage(NAMES.index(name), 1, NAMES.index(name) + 1)
 
 
 def _seen(part: Part) -> bool:
