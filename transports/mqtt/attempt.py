@@ -1,5 +1,7 @@
 """One attempt at one worker: its frames put in order and turned into events."""
 
+from msgspec import UnsetType
+
 from gateway.contract.errors import FrameGap, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import (
     Delta,
@@ -168,11 +170,11 @@ class Attempt:
             self._events.append(Delta(mended(frame.text)))
         self._finish(frame.usage, frame.reason, "message")
 
-    def _finish(self, tokens: Tokens | None, reason: str, granularity: Granularity) -> None:
+    def _finish(self, tokens: Tokens | UnsetType | None, reason: str, granularity: Granularity) -> None:
         self._early.clear()
         self.ended = True
         done = Done(finish_reason(reason, called=bool(self._call_ids)), self._model, granularity)
-        usage = tokens.as_usage() if tokens is not None else None
+        usage = tokens.as_usage() if isinstance(tokens, Tokens) else None
         if usage is not None:
             self._events.append(usage)
         self._events.append(done)

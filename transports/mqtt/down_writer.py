@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from gateway.contract.errors import GatewayError, error_of
+from gateway.contract.errors import FrameGap, GatewayError, error_of
 from gateway.contract.events import (
     Cancelled,
     Delta,
@@ -24,9 +24,10 @@ from gateway.contract.journal import FellBehind
 from transports.mqtt.device_frames import DeviceAccept, encode_for_device
 from transports.mqtt.frames import Frame, encode
 from transports.mqtt.link import Envelope, Link
-from transports.mqtt.reply_writer import ReplyWriter
+from transports.mqtt.reply_writer import UNANSWERED_MAX, ReplyWriter
 
 EXPIRY_S = 60.0
+TOO_LONG_TO_REPEAT = "Frames were lost, and the text is too long for one message; ask again with this id."
 
 _TERMINAL = (Finished, Cancelled, Failed)
 
@@ -46,19 +47,33 @@ class Rhythm:
 
 
 class DownWriter:
-    """whole: one `reply` or `error` when the reply has ended, and nothing before. mirror: say that the device
-    did not ask. taken: how many of the reply's events were written.
+    """Writes frames that a device hears, the last word included, which is written once.
+
+    whole: one `reply` or `error` when the reply has ended, and nothing before. anew: the device may have
+    heard frames of this answer; so a `reply` that does not fit into one message becomes an `error`, since
+    chunks would have numbers that were used before. mirror: say that the device did not ask.
+
+    session: the key of the session, once known. taken: how many of the reply's events were written.
     """
 
     def __init__(
-        self, link: Link, topic: str, id: str, rhythm: Rhythm, *, whole: bool, mirror: bool = False
+        self,
+        link: Link,
+        topic: str,
+        id: str,
+        rhythm: Rhythm,
+        *,
+        whole: bool,
+        anew: bool = False,
+        mirror: bool = False,
     ) -> None:
         self._link = link
         self._topic = topic
         self._id = id
-        self._whole = whole
+        self.whole = whole
+        self._anew = anew
         self._mirror = mirror
-        self._session = ""
+        self.session = ""
         self._writer = ReplyWriter(
             link,
             topic,
@@ -72,26 +87,32 @@ class DownWriter:
             envelope=envelope_for(id),
         )
         self.taken = 0
+        self._closed = False
 
     @property
     def next_event(self) -> int:
         """Behind which event to read on. A whole reply needs the last one only, which may have been read."""
-        return 0 if self._whole else self.taken
+        return 0 if self.whole else self.taken
 
     async def follow(self, hearing: Hearing) -> bool:
-        """Write what is heard; False if it was told to stop, or the connection was lost, before the end.
+        """Write what is heard; True when the last word was written.
+
+        False before that, when a frame may not have reached the device: the connection was lost, nobody
+        listened, or this writer was closed. The last word is written when the broker has all the others.
 
         Raises FellBehind when text is missing, and what `say` of ReplyWriter does.
         """
-        if hearing.missed and not self._whole:
+        if hearing.missed and not self.whole:
             raise FellBehind("Some of the reply is no longer held.")
         while (events := await hearing.read()) is not None:
             self.taken += len(events)
+            last = events[-1]
+            if isinstance(last, _TERMINAL):
+                self._write(events[:-1])
+                return await self._write_last(last)
             self._write(events)
-            if isinstance(events[-1], _TERMINAL):
-                return True
-            if not await self._writer.written():
-                break
+            if not await self._arrives():
+                return False
         return False
 
     def tell_end(self, end: Terminal) -> None:
@@ -103,7 +124,10 @@ class DownWriter:
             self._writer.fail(error)
             return
         last: list[TransportEvent] = []
-        if self._whole and ending.full_content:
+        if self.whole and ending.full_content:
+            if self._anew and not self._writer.fits(ending.full_content):
+                self._writer.fail(FrameGap(TOO_LONG_TO_REPEAT))
+                return
             last.append(Delta(ending.full_content))
         if ending.usage is not None:
             last.append(ending.usage)
@@ -114,9 +138,9 @@ class DownWriter:
         self._writer.fail(error)
 
     def accept_again(self) -> None:
-        """Repeat the `accept`, if there was one."""
-        if self._session:
-            accept = encode(DeviceAccept(self._id, 0, self._session))
+        """Repeat the `accept`, if there was one and the last word was not written."""
+        if self.session and not self.ended:
+            accept = encode(DeviceAccept(self._id, 0, self.session))
             with suppress(GatewayError):  # a link that takes nothing more cannot be told, and it asks again
                 self._link.publish(self._topic, accept, envelope=envelope_for(self._id))
 
@@ -125,28 +149,44 @@ class DownWriter:
         return await self._writer.written(at_most=0)
 
     @property
+    def ended(self) -> bool:
+        """The last word was written."""
+        return self._writer.ended
+
+    @property
     def unheard(self) -> bool:
         """The broker said that nobody listens."""
         return self._writer.unheard
 
     def close(self) -> None:
-        """No timer writes any more."""
+        """Nothing is written any more but by `fail` and `tell_end`."""
+        self._closed = True
         self._writer.close()
 
+    async def _arrives(self, at_most: int = UNANSWERED_MAX) -> bool:
+        return await self._writer.written(at_most) and not self._writer.unheard and not self._closed
+
+    async def _write_last(self, end: Terminal) -> bool:
+        if not self.whole:
+            self._writer.flush()
+            if not await self._arrives(at_most=0):
+                return False
+        if self._closed:
+            return False
+        self.tell_end(end)
+        return True
+
     def _write(self, events: Sequence[ReaderEvent]) -> None:
+        if self.whole:
+            return
         said: list[TransportEvent] = []
         for event in events:
             if isinstance(event, Started):
-                if not self._whole:
-                    self._session = event.session_key
-                    self._writer.accept()
-            elif isinstance(event, _TERMINAL):
-                self._writer.say(said)
-                self.tell_end(event)
-                return
-            elif not self._whole:
-                said.append(event)
+                self.session = event.session_key
+                self._writer.accept()
+            else:
+                said.append(cast(TransportEvent, event))
         self._writer.say(said)
 
     def _encode(self, frame: Frame) -> bytes:
-        return encode_for_device(frame, session=self._session, mirror=self._mirror)
+        return encode_for_device(frame, session=self.session, mirror=self._mirror)

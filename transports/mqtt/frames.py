@@ -139,7 +139,7 @@ class End(Frame, tag="end"):
     id: Id
     seq: Count
     reason: str = "stop"
-    usage: Tokens | None = None
+    usage: Tokens | msgspec.UnsetType | None = msgspec.UNSET
     length: Count | None = None
 
 
@@ -149,7 +149,7 @@ class Whole(Frame, tag="reply"):
     id: Id
     text: str
     reason: str = "stop"
-    usage: Tokens | None = None
+    usage: Tokens | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ErrorFrame(Frame, tag="error"):

@@ -7,24 +7,29 @@ from asyncio import Task
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from gateway.contract.errors import (
     Conflict,
     Draining,
+    FrameGap,
     GatewayError,
+    NotFound,
     Overloaded,
     ProtocolViolation,
     UpstreamFailed,
 )
 from gateway.contract.ingress import Ask, DeviceChat, LiveReply
-from transports.mqtt.device_chat import OpenChat, Writing
+from transports.mqtt.device_chat import OpenChat
 from transports.mqtt.device_frames import Chat, decode_cancel, decode_chat
 from transports.mqtt.down_writer import DownWriter, Rhythm, envelope_for
 from transports.mqtt.error_frames import error_frame
 from transports.mqtt.frames import ErrorFrame, decode_status, encode
 from transports.mqtt.known_devices import Device, KnownDevices
 from transports.mqtt.link import Link
+from transports.mqtt.telling import Telling
 from transports.mqtt.topics import (
     checked_root,
     down_topic,
@@ -42,6 +47,16 @@ MAX_CHATS = 2_000
 REMEMBERED_ANSWERS = 1_000
 MAX_SENDERS_LOGGED = 1_000
 GOODBYE_S = 1.0
+CROSSING_S = 5.0
+"""A device that was away may have asked again just before it heard the answer; later it has not heard it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A chat whose last word was sent. until: before then the same chat again gets no answer."""
+
+    digest: bytes
+    until: float
 
 
 class MqttIngress:
@@ -49,7 +64,7 @@ class MqttIngress:
 
     link: somebody else runs it. idle_s: a third of it is the longest silence towards a device that waits for
     its answer. grace_s: how long an answer waits for a device, or the broker, that has gone. coalesce_s and
-    coalesce_bytes: see ReplyWriter. retry_s: see OpenChat.
+    coalesce_bytes: see ReplyWriter. retry_s: see Telling.
     """
 
     def __init__(
@@ -71,8 +86,7 @@ class MqttIngress:
         self._grace_s = grace_s
         self._retry_s = retry_s
         self._devices = KnownDevices()
-        self._mirrored: set[tuple[str, str]] = set()
-        self._answered: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._answered: OrderedDict[tuple[str, str], _Answered] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
         self._working: set[Task[None]] = set()
         self._told: set[str] = set()
@@ -104,10 +118,11 @@ class MqttIngress:
         return device in self._devices
 
     def mirror(self, device: str, reply: LiveReply) -> None:
-        mirrored = (device, reply.stream_id)
-        if mirrored not in self._mirrored and self._tasks is not None:
-            self._mirrored.add(mirrored)
-            self._start(self._tasks, self._show(device, reply))
+        known = self._devices.hear(device)
+        if reply.stream_id not in known.mirrors and self._tasks is not None:
+            telling = self._telling(device, reply.stream_id, mirror=True)
+            known.mirrors[reply.stream_id] = telling
+            self._start(self._tasks, self._show(known, reply, telling))
 
     def _hear_chat(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
@@ -131,12 +146,12 @@ class MqttIngress:
         known = device.chats.get(frame.id)
         answered = self._answered.get((device.name, frame.id))
         if (known is not None and known.question.text != frame.text) or (
-            answered is not None and answered != _digest(frame.text)
+            answered is not None and answered.digest != _digest(frame.text)
         ):
             self._refuse(device, frame.id, Conflict("This id was used before, with another text."))
         elif known is not None:
             known.ask_again()
-        elif answered is not None:
+        elif answered is not None and asyncio.get_running_loop().time() < answered.until:
             self.dropped["repeated chat"] += 1
         elif self._tasks is None:
             self._refuse(
@@ -145,13 +160,8 @@ class MqttIngress:
         elif len(device.chats) >= CHATS_PER_DEVICE or len(self._working) >= MAX_CHATS:
             self._refuse(device, frame.id, Overloaded("Too many chats are open; ask again later."))
         else:
-            chat = OpenChat(
-                device.name,
-                frame,
-                self._writers(device, frame.id),
-                grace_s=self._grace_s,
-                retry_s=self._retry_s,
-            )
+            telling = self._telling(device.name, frame.id, whole=not frame.stream)
+            chat = OpenChat(device.name, frame, telling)
             device.chats[frame.id] = chat
             self._start(self._tasks, self._answer(device, chat))
 
@@ -180,8 +190,9 @@ class MqttIngress:
     async def _answer(self, device: Device, chat: OpenChat) -> None:
         question = chat.question
         try:
-            if await chat.answer(self._ask):
-                self._remember(question)
+            certain = await chat.answer(self._ask)
+            if chat.telling.delivered:
+                self._remember(question, certain=certain)
         except GatewayError as error:
             chat.fail(error)
         except Exception:  # here a task ends; the other chats go on
@@ -190,31 +201,36 @@ class MqttIngress:
         finally:
             del device.chats[question.id]
 
-    async def _show(self, device: str, reply: LiveReply) -> None:
-        topic = down_topic(self._root, device)
-        writer = DownWriter(self._link, topic, reply.stream_id, self._rhythm, whole=False, mirror=True)
+    async def _show(self, device: Device, reply: LiveReply, telling: Telling) -> None:
         try:
-            with reply.overhearing() as hearing:
-                await writer.follow(hearing)
+            await telling.tell(lambda _: reply.overhearing())
+        except NotFound:
+            telling.fail(FrameGap("Frames of this reply were lost on their way to this device."))
         except GatewayError as error:
-            writer.fail(error)
+            telling.fail(error)
         except Exception:  # here a task ends; the other replies go on
-            log.exception("the reply %s could not be mirrored to %s", reply.stream_id, device)
+            log.exception("the reply %s could not be mirrored to %s", reply.stream_id, device.name)
+            telling.fail(UpstreamFailed("The gateway failed on this mirror; its log says why."))
         finally:
-            writer.close()
-            self._mirrored.discard((device, reply.stream_id))
+            telling.close()
+            del device.mirrors[reply.stream_id]
 
-    def _writers(self, device: Device, id: str) -> Writing:
-        topic = down_topic(self._root, device.name)
-        return lambda whole: DownWriter(self._link, topic, id, self._rhythm, whole=whole)
+    def _telling(self, device: str, id: str, *, whole: bool = False, mirror: bool = False) -> Telling:
+        topic = down_topic(self._root, device)
+
+        def new_writer(whole: bool, anew: bool) -> DownWriter:
+            return DownWriter(self._link, topic, id, self._rhythm, whole=whole, anew=anew, mirror=mirror)
+
+        return Telling(new_writer, whole=whole, grace_s=self._grace_s, retry_s=self._retry_s)
 
     def _start(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         task = tasks.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
 
-    def _remember(self, chat: DeviceChat) -> None:
-        self._answered[chat.device, chat.id] = _digest(chat.text)
+    def _remember(self, chat: DeviceChat, *, certain: bool) -> None:
+        until = inf if certain else asyncio.get_running_loop().time() + CROSSING_S
+        self._answered[chat.device, chat.id] = _Answered(_digest(chat.text), until)
         if len(self._answered) > REMEMBERED_ANSWERS:
             self._answered.popitem(last=False)
 

@@ -1,28 +1,38 @@
 """Which devices have been heard, which of them are away, and what they wait for."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from transports.mqtt.device_chat import OpenChat
 from transports.mqtt.frames import Status
+from transports.mqtt.telling import Telling
 
 MAX_KNOWN = 10_000
 
 
 @dataclass(eq=False, slots=True)
 class Device:
-    """away: its last word, or its will, was `lost`. chats: that are not answered yet, by the device's ids."""
+    """away: its last word, or its will, was `lost`. chats: that are not answered yet, by the device's ids.
+    mirrors: replies that it is shown, by their stream's ids."""
 
     name: str
     incarnation: int = 0
     away: bool = False
     chats: dict[str, OpenChat] = field(default_factory=dict)
+    mirrors: dict[str, Telling] = field(default_factory=dict)
+
+    @property
+    def tellings(self) -> Iterator[Telling]:
+        """All that it is told."""
+        return chain((chat.telling for chat in self.chats.values()), self.mirrors.values())
 
 
 class KnownDevices:
     """All that were heard, except the longest silent of too many. A device that tells no status is there.
 
-    There must never be MAX_KNOWN open chats.
+    A device that is told something is never forgotten.
     """
 
     def __init__(self) -> None:
@@ -36,7 +46,9 @@ class KnownDevices:
         device = self._devices.setdefault(name, Device(name))
         self._devices.move_to_end(name)
         if len(self._devices) > MAX_KNOWN:
-            del self._devices[next(name for name, silent in self._devices.items() if not silent.chats)]
+            idle = (name for name, known in self._devices.items() if not (known.chats or known.mirrors))
+            if (forgotten := next(idle, None)) is not None:
+                del self._devices[forgotten]
         return device
 
     def chat(self, name: str, id: str) -> OpenChat | None:
@@ -51,21 +63,21 @@ class KnownDevices:
             self.came_back(device)
         elif not 0 < status.incarnation < device.incarnation:
             device.away = True
-            for chat in device.chats.values():
-                chat.leave()
+            for telling in device.tellings:
+                telling.leave()
 
     def came_back(self, device: Device) -> None:
         if device.away:
             device.away = False
-            for chat in device.chats.values():
-                chat.come_back()
+            for telling in device.tellings:
+                telling.come_back()
 
     def connection_changed(self, connected: bool) -> None:
         """Without a broker nobody can be reached, and what we knew of who is away is worth nothing."""
         for device in self._devices.values():
             device.away = False
-            for chat in device.chats.values():
+            for telling in device.tellings:
                 if connected:
-                    chat.come_back()
+                    telling.come_back()
                 else:
-                    chat.leave()
+                    telling.leave()

@@ -60,6 +60,11 @@ class Receipt(Enum):
     REFUSED = "the broker does not let us publish there"
     LOST = "no connection, or it broke before the broker answered"
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the broker has it."""
+        return self in (Receipt.TAKEN, Receipt.NOBODY)
+
 
 class Link(Protocol):
     @property
@@ -74,7 +79,11 @@ class Link(Protocol):
 
     @property
     def max_payload(self) -> int:
-        """Bytes that a payload may have, in both directions."""
+        """Bytes that a payload may have by our own settings, in both directions."""
+        ...
+
+    def room(self, topic: str) -> int:
+        """Bytes that a payload on `topic` may have now: `max_payload`, or what the broker takes."""
         ...
 
     def subscribe(self, topic_filter: str, handler: MessageHandler, *, group: str | None = None) -> None:
@@ -100,7 +109,7 @@ class Link(Protocol):
         """Hand over one QoS 1 message at once, in the order of the calls.
 
         The future may be ignored and never holds an exception; it is done when the broker has answered or
-        the connection is lost. Raises TooLarge for a payload over `max_payload`, which most brokers would
+        the connection is lost. Raises TooLarge for a payload over `room(topic)`, which most brokers would
         answer by closing the connection, and Overloaded when too many messages wait for the broker.
         """
         ...

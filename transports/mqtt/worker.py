@@ -53,12 +53,16 @@ TOLD_SENDERS = 1_000
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """One request at work. stopped: what the gateway is told once the task has ended by our hand."""
+    """One request at work.
+
+    stopped: what the gateway is told once the task has ended by our hand. answered: its last word was sent.
+    """
 
     request: Request
     gateway: str
     task: Task[None] | None = None
     stopped: ErrorFrame | None = None
+    answered: bool = False
 
 
 class Worker:
@@ -284,7 +288,7 @@ class Worker:
         self._busy_changed(at_once=was_full)
         if not self._jobs:
             self._idle.set()
-        if job.stopped is not None:
+        if job.stopped is not None and not job.answered:
             self._say(job.request.reply_to, job.stopped)
 
     def _busy_changed(self, *, at_once: bool) -> None:
@@ -323,6 +327,7 @@ class Worker:
             writer.fail(UpstreamFailed("the worker failed"))
         finally:
             writer.close()
+            job.answered = writer.ended
 
     def _say(self, topic: str, frame: Frame) -> None:
         try:

@@ -88,6 +88,9 @@ class MemoryLink:
     def max_payload(self) -> int:
         return self._max_payload
 
+    def room(self, topic: str) -> int:
+        return self._max_payload
+
     def subscribe(self, topic_filter: str, handler: MessageHandler, *, group: str | None = None) -> None:
         prefix, _, suffix = topic_filter.partition("+")
         self._routes.append((prefix, suffix, handler))

@@ -13,7 +13,9 @@ import pytest
 from paho.mqtt.client import Client as PahoClient
 
 from tests.transports.mqtt import packets
-from transports.mqtt.aiomqtt_link import AiomqttLink, _Connection
+from transports.mqtt.aiomqtt_connection import Connection
+from transports.mqtt.aiomqtt_link import AiomqttLink
+from transports.mqtt.broker_limits import BrokerLimits
 from transports.mqtt.link import BrokerAddress, Receipt
 from transports.mqtt.packets import PacketSplitter
 from transports.mqtt.wire import Wire
@@ -215,9 +217,21 @@ async def test_a_broker_gets_no_more_messages_than_it_takes_at_once() -> None:
     assert at_once == [2] * 10
 
 
+def unconnected() -> Connection:
+    return Connection(
+        BrokerAddress("nowhere.invalid"),
+        "one",
+        tls=None,
+        mqtt_5=True,
+        will=None,
+        limits=BrokerLimits(1_000, lambda: 0.0),
+        on_message=lambda *_: None,
+        on_up=lambda _: None,
+    )
+
+
 async def test_a_connection_made_after_it_was_given_up_is_closed() -> None:
-    link = AiomqttLink(BrokerAddress("nowhere.invalid"), client_id="one")
-    connection = _Connection(link, None, True, None)
+    connection = unconnected()
     connection.abandon()
     ours, theirs = socket.socketpair()
     with theirs:
@@ -236,20 +250,19 @@ async def test_paho_reads_and_writes_through_our_wire() -> None:
         connection = client.link._connection
         assert connection is not None
         assert isinstance(connection._client.socket(), Wire), (
-            "aiomqtt or paho no longer go by the hooks of _Connection"
+            "aiomqtt or paho no longer go by the hooks of Connection"
         )
 
 
-@pytest.mark.parametrize("hook", [name for name in vars(_Connection) if name.startswith("_on_")])
+@pytest.mark.parametrize("hook", [name for name in vars(Connection) if name.startswith("_on_")])
 def test_aiomqtt_still_has_the_hook(hook: str) -> None:
-    ours = inspect.signature(getattr(_Connection, hook))
+    ours = inspect.signature(getattr(Connection, hook))
     theirs = inspect.signature(getattr(aiomqtt.Client, hook))
     assert list(ours.parameters) == list(theirs.parameters)
 
 
 async def test_aiomqtt_and_paho_still_have_the_private_parts_in_use() -> None:
-    link = AiomqttLink(BrokerAddress("nowhere.invalid"), client_id="one")
-    connection = _Connection(link, None, True, None)
+    connection = unconnected()
     assert {"_client", "_loop", "_connected", "_disconnected"} <= vars(connection).keys()
     assert {"_sock", "_max_inflight_messages"} <= vars(connection._client).keys()
     assert {"loop_read", "loop_write", "want_write", "_sock_close"} <= vars(PahoClient).keys()

@@ -99,7 +99,7 @@ async def test_stream_false_is_answered_by_one_reply_and_nothing_else(tmp_path: 
         await at.device.until("reply")
         await at.settled()
     assert at.device.heard == [
-        {"type": "reply", "id": "c1", "text": "ab", "reason": "stop", "usage": None},
+        {"type": "reply", "id": "c1", "text": "ab", "reason": "stop"},
     ]
 
 

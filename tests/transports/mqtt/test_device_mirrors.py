@@ -69,7 +69,7 @@ async def test_a_mirror_keeps_no_reply_alive(tmp_path: Path) -> None:
 
 
 async def test_a_mirror_that_takes_nothing_slows_no_reply(tmp_path: Path) -> None:
-    async with scene(tmp_path, lambda _: tokens(*"a long answer" * 100)) as at:
+    async with scene(tmp_path, lambda _: tokens(*"a long answer" * 100), grace_s=0.01) as at:
         await heard_of(at)
         at.link.stuck = True
         run = at.home.runs.find(await ask(at), USER)

@@ -133,7 +133,7 @@ async def test_no_more_answers_are_remembered_than_it_says() -> None:
 
     ingress = MqttIngress(MemoryBroker().link("gateway"), nobody)
     for number in range(REMEMBERED_ANSWERS + 5):
-        ingress._remember(DeviceChat("robot-1", str(number), "Hi"))
+        ingress._remember(DeviceChat("robot-1", str(number), "Hi"), certain=True)
     assert len(ingress._answered) == REMEMBERED_ANSWERS
     assert next(iter(ingress._answered)) == ("robot-1", "5")
 

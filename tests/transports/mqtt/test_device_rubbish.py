@@ -17,6 +17,7 @@ from transports.mqtt.down_writer import DownWriter, Rhythm
 from transports.mqtt.frames import Status
 from transports.mqtt.ingress import MqttIngress
 from transports.mqtt.known_devices import MAX_KNOWN, KnownDevices
+from transports.mqtt.telling import Telling
 from transports.scripted import tokens
 
 UP = f"{DEVICES}/robot-1/up"
@@ -150,13 +151,11 @@ async def test_good_chats_are_answered_in_the_midst_of_rubbish(tmp_path: Path) -
 def open_chat(name: str) -> OpenChat:
     link = MemoryBroker().link("gateway")
     rhythm = Rhythm(0.05, 512, 10)
-    return OpenChat(
-        name,
-        Chat("c1", "Hi"),
-        lambda whole: DownWriter(link, f"{DEVICES}/{name}/down", "c1", rhythm, whole=whole),
-        grace_s=1,
-        retry_s=0,
-    )
+
+    def new_writer(whole: bool, anew: bool) -> DownWriter:
+        return DownWriter(link, f"{DEVICES}/{name}/down", "c1", rhythm, whole=whole, anew=anew)
+
+    return OpenChat(name, Chat("c1", "Hi"), Telling(new_writer, whole=False, grace_s=1, retry_s=0))
 
 
 async def test_no_more_devices_are_known_than_it_says_and_none_with_an_open_chat_is_forgotten() -> None:
