@@ -87,6 +87,15 @@ class AdmitsRequests(Protocol):
 
 
 @runtime_checkable
+class ChecksRequests(Protocol):
+    """A transport that cannot carry every request."""
+
+    def check(self, request: ChatRequest) -> None:
+        """Raises TooLarge or Unprocessable for what cannot be sent; the request's session may be missing."""
+        ...
+
+
+@runtime_checkable
 class ReportsHealth(Protocol):
     async def health(self) -> Health:
         """Ask the other side; never raises, answers within a few seconds."""

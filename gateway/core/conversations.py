@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gateway.contract.errors import Draining
@@ -12,7 +12,7 @@ from gateway.core.allowances import Allowance, StreamPlace, StreamPlaces
 from gateway.core.answers import Answer
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.claims import Claims
-from gateway.core.failover import Route
+from gateway.core.failover import Route, fitting
 from gateway.core.keepers import Keeper, Nowhere
 from gateway.core.pacing import Pace
 from gateway.core.runs import SHUTDOWN, Outcome, Run, Runs
@@ -129,8 +129,16 @@ class Conversations:
 
     async def _start(self, question: Question, place: StreamPlace | None, store: Keeper) -> str:
         route = self._routes.route(question.model)
-        turns = await self._turns(question)
         stream_id = self._new_id()
+        request = ChatRequest(
+            id=stream_id,
+            turns=await self._turns(question),
+            sampling=question.sampling,
+            model=question.model,
+            deadline_s=self._limits.deadline_s,
+            trace=question.trace,
+        )
+        route = fitting(route, request)
         exchange = await store.begin(
             NewExchange(
                 user_id=question.user_id,
@@ -144,15 +152,7 @@ class Conversations:
                 thread=question.thread,
             )
         )
-        request = ChatRequest(
-            id=stream_id,
-            turns=turns,
-            sampling=question.sampling,
-            model=question.model,
-            deadline_s=self._limits.deadline_s,
-            session=exchange.session_key,
-            trace=question.trace,
-        )
+        request = replace(request, session=exchange.session_key)
         resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
         answer = Answer(
             stream_id,

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gateway.contract.errors import TimedOut, TransportError
+from gateway.contract.errors import RequestRejected, TimedOut, TransportError
 from gateway.contract.events import ReaderEvent
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
@@ -29,7 +29,8 @@ class Route:
 
     trial: entered around the asking; what it gives is called at the first thing there is to see. onward: to
     whoever could be asked now if this one failed, None for nobody. blame: called with this one's error if it
-    broke off over a request that the next one then answered.
+    broke off over a request that the next one then answered. check: raises RequestRejected for a request that
+    the transport cannot carry.
     """
 
     transport: Transport
@@ -37,6 +38,27 @@ class Route:
     trial: Callable[[], AbstractContextManager[OnFirst | None]] = nullcontext
     onward: Callable[[], "Route | None"] = lambda: None
     blame: Callable[[TransportError], None] = lambda _: None
+    check: Callable[[ChatRequest], None] = lambda _: None
+
+
+def fitting(route: Route, request: ChatRequest) -> Route:
+    """The first route from this one on that can carry `request`; RequestRejected if none can."""
+    try:
+        route.check(request)
+    except RequestRejected:
+        onward = route.onward()
+        if onward is None:
+            raise
+        return fitting(onward, request)
+    return route
+
+
+def _onward(route: Route, request: ChatRequest) -> Route | None:
+    onward = route.onward()
+    try:
+        return None if onward is None else fitting(onward, request)
+    except RequestRejected:
+        return None
 
 
 async def first_answer(
@@ -69,7 +91,7 @@ async def first_answer(
             over = reply.first_at is not None or left_s < LEAST_SHARE * request.deadline_s or _is_cancelled()
             if not over:
                 asked = ask_again(asked, error)
-            onward = None if over else route.onward()
+            onward = None if over else _onward(route, asked)
             if onward is None:
                 raise
             blame = partial(route.blame, error) if error.broke_off else None

@@ -1,12 +1,14 @@
 """Which transport answers: the mode that operators chose, and in mode auto whoever is healthy."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gateway.contract.errors import TransportError, Unprocessable
+from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import (
     AdmitsRequests,
+    ChecksRequests,
     Health,
     ListsModels,
     ReportsHealth,
@@ -41,6 +43,11 @@ class Selector:
         self._listing = {
             name: transport for name, transport in transports.items() if isinstance(transport, ListsModels)
         }
+        self._checking = {
+            name: transport.check
+            for name, transport in transports.items()
+            if isinstance(transport, ChecksRequests)
+        }
         self._refuse_unknown_models = refuse_unknown_models
         self.mode = mode
 
@@ -49,7 +56,9 @@ class Selector:
         if self._refuse_unknown_models and model is not None and model not in self.models():
             raise Unprocessable(f"No model is called {model!r} here.", {"model": "unknown"})
         if self.mode != AUTO:
-            return Route(self._transports[self.mode], self._admit(self.mode, model))
+            return Route(
+                self._transports[self.mode], self._admit(self.mode, model), check=self._check_of(self.mode)
+            )
         return self._healthiest(model, self._in_order(model))
 
     def models(self) -> tuple[str, ...]:
@@ -100,7 +109,8 @@ class Selector:
                 continue
             others = [other for other in names if other != name]
             onward = partial(self._onward, model, others)
-            return Route(self._transports[name], info, breaker.trial, onward, breaker.blame)
+            check = self._check_of(name)
+            return Route(self._transports[name], info, breaker.trial, onward, breaker.blame, check)
         soonest = min(refusals, key=_retry_after_s)
         raise type(soonest)("; ".join(map(str, refusals)), retry_after_s=soonest.retry_after_s)
 
@@ -122,6 +132,9 @@ class Selector:
         admitting = self._admitting.get(name)
         return self._transports[name].info if admitting is None else admitting.admit(model)
 
+    def _check_of(self, name: str) -> Callable[[ChatRequest], None]:
+        return self._checking.get(name, _carries_all)
+
     def _models_of(self, name: str) -> Sequence[str]:
         listing = self._listing.get(name)
         return () if listing is None else listing.models()
@@ -134,6 +147,10 @@ class Selector:
         if isinstance(transport, ReportsHealth):
             return await transport.health()
         return Health(True, "always there")
+
+
+def _carries_all(_: ChatRequest) -> None:
+    """For a transport that can carry every request."""
 
 
 def _retry_after_s(refusal: TransportError) -> float:

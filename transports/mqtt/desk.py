@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from gateway.contract.errors import GatewayError
+from gateway.contract.errors import GatewayError, TooLarge
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.dispatch import Dispatch
 from transports.mqtt.frames import Cancel, encode, encode_request
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CANCEL_EXPIRY_S = 60.0
+SESSION_BYTES = 256
+"""More than a session's key takes."""
+
+_LONGEST_NAME = "w" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,21 @@ class Desk:
         )
         envelope = Envelope(deadline_s, reply_to, attempt_id, request.trace)
         return self.link.publish(inbox_topic(self.root, worker.name), payload, envelope=envelope)
+
+    def check(self, request: ChatRequest) -> None:
+        """Raises TooLarge for a request that no message to a worker can carry, Unprocessable for half a
+        character. Its session may be missing still."""
+        topic = inbox_topic(self.root, _LONGEST_NAME)
+        reply_to = reply_topic(self.root, self.link.client_id, _LONGEST_NAME)
+        payload = encode_request(
+            request, attempt_id=_LONGEST_NAME, reply_to=reply_to, deadline_s=1 / 3, idle_s=self.idle_s
+        )
+        size, room = len(payload) + SESSION_BYTES, self.link.room(topic)
+        if size > room:
+            raise TooLarge(
+                f"The conversation takes {size} bytes as an MQTT message, and at most {room} can be sent: "
+                "send a shorter message, or start a new session."
+            )
 
     def send_cancel(self, worker: KnownWorker, attempt_id: str) -> None:
         """A link that takes nothing more is logged."""

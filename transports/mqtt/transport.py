@@ -119,6 +119,9 @@ class MqttTransport:
         worker = self._dispatch.expected(model)
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
+    def check(self, request: ChatRequest) -> None:
+        self._desk.check(request)
+
     def list_workers(self) -> Sequence[WorkerInfo]:
         now = asyncio.get_running_loop().time()
         return [worker.info(now) for worker in sorted(self.workers, key=lambda worker: worker.name)]
