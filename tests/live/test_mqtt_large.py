@@ -54,7 +54,7 @@ async def test_a_devices_long_answer_is_cut_into_what_the_broker_takes(tmp_path:
     async with (
         running_mosquitto(SMALL) as broker,
         model_server() as model,
-        house_of(tmp_path, model, broker) as house,
+        house_of(tmp_path, model, broker),
         device_at(broker.address) as robot,
     ):
         model.open_with("x" * 40_000, end=True)
