@@ -45,8 +45,22 @@ class Figures:
 class UsageStore(Protocol):
     """Raises StorageFailed when the database does not answer or refuses."""
 
-    async def between(self, first: date, last: date, user_id: str | None) -> Sequence[UsedTokens]:
-        """By day, user and model, both days included. user_id None: everybody."""
+    async def between(
+        self,
+        first: date,
+        last: date,
+        user_id: str | None,
+        *,
+        after: UsedTokens | None = None,
+        limit: int = 1000,
+    ) -> Sequence[UsedTokens]:
+        """By day, user and model, both days included.
+
+        Args:
+            user_id: None for everybody.
+            after: the last one of the page before; None for the first page.
+            limit: of a page.
+        """
         ...
 
     async def figures(self) -> Figures:

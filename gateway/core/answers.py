@@ -30,6 +30,8 @@ from gateway.core.runs import Outcome, Run
 log = logging.getLogger("sluice.replies")
 
 STORAGE_RETRY_S = 5.0
+MAX_MODEL_CHARS = 256
+"""Of a model's name as its server tells it; it is kept with every reply and in the usage."""
 
 
 class Answer:
@@ -192,7 +194,8 @@ class Answer:
 
     @property
     def _model(self) -> str | None:
-        return None if self._reply.done is None else self._reply.done.model
+        model = None if self._reply.done is None else self._reply.done.model
+        return None if model is None else model[:MAX_MODEL_CHARS]
 
     def _started(self) -> Started:
         return Started(

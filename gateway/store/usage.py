@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Insert, Row, Table, bindparam, func, select, text
+from sqlalchemy import Connection, Executable, Insert, Row, Table, bindparam, func, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -75,10 +75,15 @@ def count_deleted(connection: Connection, **rows: int) -> None:
     _add_deleted(connection, sorted(rows.items()))
 
 
+_ORDER = (token_usage.c.day, token_usage.c.user_id, token_usage.c.model)
 _BETWEEN = (
     select(token_usage)
-    .where(token_usage.c.day.between(bindparam("first"), bindparam("last")))
-    .order_by(token_usage.c.day, token_usage.c.user_id, token_usage.c.model)
+    .where(
+        token_usage.c.day.between(bindparam("first"), bindparam("last")),
+        tuple_(*_ORDER) > tuple_(*map(bindparam, ("after_day", "after_user", "after_model"))),
+    )
+    .order_by(*_ORDER)
+    .limit(bindparam("most"))
 )
 _ONE_USERS = _BETWEEN.where(token_usage.c.user_id == bindparam("whose"))
 _TODAY = select(
@@ -126,8 +131,23 @@ class SqlUsage:
         self._reading = reading
         self._clock = clock
 
-    async def between(self, first: date, last: date, user_id: str | None) -> Sequence[UsedTokens]:
-        wanted = {"first": first.isoformat(), "last": last.isoformat()}
+    async def between(
+        self,
+        first: date,
+        last: date,
+        user_id: str | None,
+        *,
+        after: UsedTokens | None = None,
+        limit: int = 1000,
+    ) -> Sequence[UsedTokens]:
+        wanted: dict[str, str | int] = {
+            "first": first.isoformat(),
+            "last": last.isoformat(),
+            "after_day": "" if after is None else after.day.isoformat(),
+            "after_user": "" if after is None else storable(after.user_id),
+            "after_model": "" if after is None else storable(after.model or ""),
+            "most": limit,
+        }
         statement = _BETWEEN
         if user_id is not None:
             statement = _ONE_USERS

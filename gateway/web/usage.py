@@ -1,16 +1,20 @@
 """`GET /api/chatbot/usage`: tokens by day and model, one's own or, for administrators, anybody's."""
 
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.contract.errors import Forbidden
 from gateway.contract.usage import UsedTokens
 from gateway.web.callers import caller_of
 from gateway.web.gateway import Gateway
+
+PAGE = 1000
 
 _DEFAULT = timedelta(days=29)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -42,7 +46,7 @@ class Usage(BaseModel):
 def usage_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(prefix="/api/chatbot", tags=["usage"])
 
-    @router.get("/usage", response_model_exclude_unset=True)
+    @router.get("/usage", response_model=list[Usage])
     async def used_tokens(
         request: Request,
         first: Annotated[
@@ -52,7 +56,7 @@ def usage_router(gateway: Gateway) -> APIRouter:
         user: Annotated[
             str | None, Query(description="A user's name, or `*` for all; administrators only.")
         ] = None,
-    ) -> list[Usage]:
+    ) -> StreamingResponse:
         """Tokens by day (UTC, the oldest first), model and, where one was asked for, user."""
         caller = caller_of(request.scope)
         if user is not None and "admin" not in caller.permissions:
@@ -60,10 +64,31 @@ def usage_router(gateway: Gateway) -> APIRouter:
         last = last or datetime.now(UTC).date()
         first = first or max(last, date.min + _DEFAULT) - _DEFAULT
         wanted = caller.user_id if user is None else None if user == "*" else user
-        used = await gateway.usage.between(first, last, wanted)
-        return [_told(row, with_user=user is not None) for row in used]
+
+        async def next_page(after: UsedTokens | None) -> Sequence[UsedTokens]:
+            return await gateway.usage.between(first, last, wanted, after=after, limit=PAGE)
+
+        # The first page is read before the answer begins, so that a database that fails is told as an error.
+        rows = _as_json(await next_page(None), next_page, with_user=user is not None)
+        return StreamingResponse(rows, media_type="application/json")
 
     return router
+
+
+async def _as_json(
+    page: Sequence[UsedTokens],
+    next_page: Callable[[UsedTokens], Awaitable[Sequence[UsedTokens]]],
+    *,
+    with_user: bool,
+) -> AsyncIterator[bytes]:
+    """A list of all rows, a page at a time."""
+    separator = b"["
+    while page:
+        told = (_told(row, with_user=with_user).model_dump_json(exclude_unset=True) for row in page)
+        yield separator + ",".join(told).encode()
+        separator = b","
+        page = await next_page(page[-1]) if len(page) == PAGE else ()
+    yield b"[]" if separator == b"[" else b"]"
 
 
 def _told(used: UsedTokens, *, with_user: bool) -> Usage:

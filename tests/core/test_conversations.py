@@ -339,3 +339,10 @@ async def test_draining_ends_what_does_not_end_by_itself(tmp_path: Path) -> None
 )
 def test_a_title_is_the_first_words_on_one_line(content: str, title: str) -> None:
     assert title_of(content) == title
+
+
+async def test_a_models_name_is_kept_up_to_256_characters(tmp_path: Path) -> None:
+    async with house(tmp_path, says([Delta("a")], [Done("stop", model="m" * 1000)])) as home:
+        told = await home.answer("hi")
+    assert isinstance(told[-1], Finished)
+    assert told[-1].ending.model == "m" * 256

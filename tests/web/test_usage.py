@@ -1,14 +1,17 @@
 """Usage over HTTP: whose, of which days, and what a wrong question is told."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.contract.events import Delta, Done, Usage
 from gateway.contract.keys import Permission
+from gateway.store.sql_store import SqlStore
+from gateway.store.tables import token_usage
 from tests.web.gateway_server import STREAM, Served, served
 from tests.web.key_holders import bearer, make_key
 from transports.scripted import Step
@@ -111,3 +114,21 @@ async def test_a_claim_that_cannot_be_true_is_not_counted(tmp_path: Path, claime
         (told,) = await used(gateway)
     assert "usage" not in done
     assert (told["replies"], told["prompt_tokens"], told["total_tokens"]) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1000, 1001, 2500])
+async def test_a_long_answer_is_told_whole_and_a_page_at_a_time(tmp_path: Path, rows: int) -> None:
+    async with served(tmp_path, lambda _: COUNTED) as gateway:
+        store = gateway.assembled.gateway.store
+        assert isinstance(store, SqlStore)
+
+        def fill(connection: Connection) -> None:
+            row = {column.name: 1 for column in token_usage.c} | {"user_id": "local", "model": "tiny"}
+            days = (date(2000, 1, 1) + timedelta(days=number) for number in range(rows))
+            if rows:
+                connection.execute(token_usage.insert(), [{**row, "day": str(day)} for day in days])
+
+        await store._database.transact(fill)
+        told = await used(gateway, {"from": "2000-01-01", "to": "2100-01-01"})
+    assert len(told) == rows
+    assert [row["day"] for row in told] == sorted({row["day"] for row in told})

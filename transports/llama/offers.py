@@ -1,8 +1,14 @@
 """What a model server says that it offers: its models, and its slots where it is llama.cpp's."""
 
+from itertools import islice
+
 import msgspec
 
 from gateway.contract.errors import ProtocolViolation
+
+MAX_MODELS = 1_000
+MAX_NAME_CHARS = 256
+"""A request may name no longer one."""
 
 
 class _Model(msgspec.Struct):
@@ -19,12 +25,16 @@ class _Props(msgspec.Struct):
 
 
 def models_told(body: bytes) -> tuple[tuple[str, ...], bool]:
-    """The names that `/v1/models` lists, and whether it is llama.cpp; ProtocolViolation for rubbish."""
+    """The names that `/v1/models` lists, and whether it is llama.cpp; ProtocolViolation for rubbish.
+
+    Names that are too long are left out, and what follows the first MAX_MODELS.
+    """
     try:
         listed = msgspec.json.decode(body, type=_ModelList).data or ()
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise ProtocolViolation("the model server's list of models was not understood") from exc
-    return tuple(model.id for model in listed), any(model.owned_by == "llamacpp" for model in listed)
+    names = (model.id for model in listed if len(model.id) <= MAX_NAME_CHARS)
+    return tuple(islice(names, MAX_MODELS)), any(model.owned_by == "llamacpp" for model in listed)
 
 
 def slots_told(body: bytes) -> int | None:

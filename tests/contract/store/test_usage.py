@@ -40,6 +40,21 @@ async def test_usage_is_told_by_day_user_and_model(rig: StoreRig) -> None:
     assert everybodys == [*annas[:2], UsedTokens(FIRST, "ben", "tiny", 1, 10, 5, 15), annas[2]]
 
 
+async def test_usage_is_told_in_pages(rig: StoreRig) -> None:
+    async with (store := rig.store()).running():
+        for user_id, model in (("ben", "tiny"), ("anna", None), ("anna", "tiny"), ("anna", "big")):
+            await replied(store, user_id, model=model)
+        rig.later(timedelta(days=1))
+        await replied(store, model=None)
+        for whose in ("anna", None):
+            everything = await store.usage.between(*ALWAYS, whose)
+            pages = [await store.usage.between(*ALWAYS, whose, limit=2)]
+            while pages[-1]:
+                pages.append(await store.usage.between(*ALWAYS, whose, after=pages[-1][-1], limit=2))
+            assert [used for page in pages for used in page] == everything
+            assert max(map(len, pages)) == 2
+
+
 async def test_both_days_of_a_time_are_in_it(rig: StoreRig) -> None:
     async with (store := rig.store()).running():
         for _ in range(4):

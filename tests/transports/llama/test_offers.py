@@ -1,0 +1,17 @@
+"""What a model server offers is bounded: `/v1/models` repeats it to everybody."""
+
+import json
+
+from transports.llama.offers import MAX_MODELS, MAX_NAME_CHARS, models_told
+
+
+def test_only_so_many_models_are_known() -> None:
+    names = [f"model-{number}" for number in range(MAX_MODELS + 1)]
+    told, _ = models_told(json.dumps({"data": [{"id": name} for name in names]}).encode())
+    assert list(told) == names[:MAX_MODELS]
+
+
+def test_a_name_that_no_request_may_hold_is_left_out() -> None:
+    names = ["x" * (MAX_NAME_CHARS + 1), "y" * MAX_NAME_CHARS]
+    told, _ = models_told(json.dumps({"data": [{"id": name} for name in names]}).encode())
+    assert list(told) == names[1:]
