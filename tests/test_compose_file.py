@@ -48,3 +48,9 @@ def test_our_images_do_not_run_as_root() -> None:
     assert targets == {"gateway", "llama"}
     for target in targets:
         assert "\nUSER sluice\n" in built[target]
+
+
+def test_the_gateway_is_asked_under_names_of_this_machine_only() -> None:
+    gateway = SERVICES["gateway"]
+    assert gateway["environment"]["ALLOWED_HOSTS"] == "${ALLOWED_HOSTS:-localhost,127.0.0.1,[::1]}"
+    assert [port.split(":")[0] for port in gateway["ports"]] == ["127.0.0.1"]

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -203,6 +204,17 @@ def test_a_container_runs_without_privileges_and_within_limits(stack: Stack, ser
     assert host["Memory"] > 0
     assert host["PidsLimit"] > 0
     assert stack.compose("exec", "-T", service, "id", "-u").strip() != "0"
+
+
+def test_a_page_that_names_another_host_is_refused(stack: Stack) -> None:
+    stack.serve("sse")
+    stack.answer()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{stack.port}/api/chatbot/sessions", headers={"Host": "evil.example"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=5)  # noqa: S310 - our own http URL
+    assert refused.value.code == 403
 
 
 def test_the_broker_lets_nobody_in_without_a_password(stack: Stack) -> None:
