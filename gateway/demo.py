@@ -79,7 +79,7 @@ async def _check_model_server(settings: Settings) -> None:
     health = await server.health()
     if not health.ok:
         raise SettingsError(
-            f"LLM_SERVER_URL={without_secrets(settings.llm_server_url)}: {health.detail}. "
+            f"LLM_SERVER_URL={settings.llm_server_url}: {health.detail}. "
             "Start it first, or leave LLM_SERVER_URL out: sluice demo then starts a toy model."
         )
 

@@ -214,6 +214,7 @@ def test_a_page_that_names_another_host_is_refused(stack: Stack) -> None:
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=5)  # noqa: S310 - our own http URL
+    refused.value.close()
     assert refused.value.code == 403
 
 

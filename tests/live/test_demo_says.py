@@ -112,15 +112,14 @@ async def test_a_model_server_of_ones_own_needs_openais_api_and_no_more(tmp_path
 
 
 async def test_a_model_server_that_is_not_there_is_one_line_at_once(tmp_path: Path) -> None:
-    url = f"http://user:secret@127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     async with (
         asyncio.timeout(30),
         running_program(*sluice("demo"), cwd=tmp_path, LLM_SERVER_URL=url) as program,
     ):
         assert await program.ended() == 2
-    assert program.said.startswith("sluice: LLM_SERVER_URL=http://127.0.0.1:")
+    assert program.said.startswith(f"sluice: LLM_SERVER_URL={url}: ")
     assert program.said.count("\n") == 1
-    assert "secret" not in program.said
 
 
 @pytest.mark.parametrize("missing", ["llama_available", "broker_available"])
