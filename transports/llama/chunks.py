@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract.errors import ProtocolViolation
-from gateway.contract.events import token_count
+from gateway.contract.errors import GatewayError, ProtocolViolation, UpstreamFailed
+from gateway.contract.events import finish_reason, token_count
 from transports.error_words import error_message, upstream_error
 from transports.loose_json import arguments_text, decode_loosely, mended
 
@@ -115,6 +115,21 @@ def read_loosely(said: Any) -> Chunk:
         prompt_progress=PromptProgress(_count(progress, "processed"), _count(progress, "total")),
         error=said.get("error"),
     )
+
+
+def why_broken(frame: bytes) -> GatewayError:
+    """The error of a frame whose finish reason is one of BROKEN_REASONS, in the server's words if any."""
+    said = decode_loosely(frame)
+    for choice in said["choices"]:
+        if isinstance(choice, dict):
+            for key in ("error", "finish_reason", "message"):
+                if isinstance(choice.get(key), dict) and error_message(choice[key]) is not None:
+                    return upstream_error(choice[key])
+    try:
+        finish_reason(said["choices"][0]["finish_reason"])
+    except UpstreamFailed as error:
+        return error
+    return UpstreamFailed("the model server gave the reply up")
 
 
 _RARE_FIELDS = (b'"refusal"', b'"function_call"', b'"text"', b'"error"')

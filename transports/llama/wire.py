@@ -17,7 +17,7 @@ from gateway.contract.events import (
     finish_reason,
     token_count,
 )
-from transports.error_words import error_message, upstream_error
+from transports.error_words import upstream_error
 from transports.llama.chunks import (
     Choice,
     Chunk,
@@ -27,6 +27,7 @@ from transports.llama.chunks import (
     error_in,
     rare_message,
     read_loosely,
+    why_broken,
 )
 from transports.llama.failures import broke_off
 from transports.llama.measurements import Measurements
@@ -53,15 +54,14 @@ class ChunkParser:
     __slots__ = (
         "_broken",
         "_calls",
-        "_cut",
         "_finish_reason",
+        "_framer",
         "_loose",
         "_measurements",
         "_model",
         "_spoke",
         "_text",
         "_thinking",
-        "_unfinished",
         "ended",
         "failure",
     )
@@ -69,9 +69,7 @@ class ChunkParser:
     def __init__(self) -> None:
         self.ended = False
         self.failure: GatewayError | None = None
-        framer = SseFramer()
-        self._cut = framer.feed
-        self._unfinished = framer.unfinished
+        self._framer = SseFramer()
         self._calls = ToolCalls()
         self._finish_reason: str | None = None
         self._broken: GatewayError | None = None
@@ -97,7 +95,7 @@ class ChunkParser:
             raise self.failure
         events: list[TransportEvent] = []
         try:
-            for frame in self._cut(received):
+            for frame in self._framer.feed(received):
                 if frame == _END:
                     self._close(events)
                     break
@@ -212,7 +210,7 @@ class ChunkParser:
             raise upstream_error(error)
 
     def _read_unfinished(self, events: list[TransportEvent]) -> None:
-        for frame in self._unfinished():
+        for frame in self._framer.unfinished():
             try:
                 self._read(frame, events)
             except _StreamEnd:
@@ -221,33 +219,44 @@ class ChunkParser:
                 return
 
     def _take(self, choice: Choice, frame: bytes, events: list[TransportEvent]) -> None:
-        message = choice.delta or self._whole_message(choice, events)
-        if message is None or not (message.content or _says_something(message)):
-            message = rare_message(frame)
+        message = choice.delta
+        if message is None or self._loose or not message.content:
+            message = self._message(choice, frame, events)
         if message is not None:
-            if self._loose:
-                self._mend(message)
             if thought := message.reasoning_content or message.reasoning:
                 events.append(Reasoning(thought))
-            if message.content:
-                events.append(Delta(message.content))
+            if content := message.content:
+                events.append(Delta(content))
             if message.tool_calls:
                 self._calls.add(message.tool_calls)
-        if choice.finish_reason and choice.finish_reason.lower() not in _UNFINISHED:
-            self._finish_reason = choice.finish_reason
-            if choice.finish_reason.lower() in BROKEN_REASONS:
-                self._broken = _why_broken(frame)
-            self._end_text(events)
+        if choice.finish_reason:
+            self._finish(choice.finish_reason, frame, events)
+
+    def _message(self, choice: Choice, frame: bytes, events: list[TransportEvent]) -> Message | None:
+        """What a choice says that is not as most are: without a delta, without text, or read loosely."""
+        message = choice.delta or self._whole_message(choice, events)
+        if message is None or not _says_something(message):
+            message = rare_message(frame)
+        if message is not None and self._loose:
+            message.content = self._text.add(message.content or "")
+            message.reasoning_content = self._thinking.add(
+                message.reasoning_content or message.reasoning or ""
+            )
+            message.reasoning = None
+        return message
+
+    def _finish(self, reason: str, frame: bytes, events: list[TransportEvent]) -> None:
+        if reason.lower() in _UNFINISHED:
+            return
+        self._finish_reason = reason
+        if reason.lower() in BROKEN_REASONS:
+            self._broken = why_broken(frame)
+        self._end_text(events)
 
     def _whole_message(self, choice: Choice, events: list[TransportEvent]) -> Message | None:
         """What stands where a delta should; a whole message after deltas only repeats them."""
         repeats = self._spoke or self._calls or _is_visible(events)
         return None if repeats else choice.message
-
-    def _mend(self, message: Message) -> None:
-        message.content = self._text.add(message.content or "")
-        message.reasoning_content = self._thinking.add(message.reasoning_content or message.reasoning or "")
-        message.reasoning = None
 
     def _end_text(self, events: list[TransportEvent]) -> None:
         if thought := self._thinking.rest():
@@ -280,23 +289,8 @@ class _StreamEnd(Exception):
     """The end of the stream in another spelling than `[DONE]`; Done has been said."""
 
 
-def _why_broken(frame: bytes) -> GatewayError:
-    """The error of a frame whose finish reason is one of BROKEN_REASONS, in the server's words if any."""
-    said = decode_loosely(frame)
-    for choice in said["choices"]:
-        if isinstance(choice, dict):
-            for key in ("error", "finish_reason", "message"):
-                if isinstance(choice.get(key), dict) and error_message(choice[key]) is not None:
-                    return upstream_error(choice[key])
-    try:
-        finish_reason(said["choices"][0]["finish_reason"])
-    except UpstreamFailed as error:
-        return error
-    return UpstreamFailed("the model server gave the reply up")
-
-
 def _says_something(message: Message) -> bool:
-    return bool(message.reasoning_content or message.reasoning or message.tool_calls)
+    return bool(message.content or message.reasoning_content or message.reasoning or message.tool_calls)
 
 
 def _is_visible(events: Iterable[TransportEvent]) -> bool:
