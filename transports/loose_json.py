@@ -15,6 +15,14 @@ def decode_loosely(data: bytes) -> Any:
         raise ValueError("JSON nested too deep") from exc
 
 
+def peek(data: bytes) -> Any:
+    """The JSON, with what is no UTF-8 as U+FFFD; None if it is no JSON."""
+    try:
+        return json.loads(data.decode(errors="replace").removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return None
+
+
 def mended(text: str) -> str:
     """The text with halves of a surrogate pair that meet joined, and each lone half as U+FFFD."""
     try:

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract.errors import GatewayError, ProtocolViolation, UpstreamFailed
-from gateway.contract.events import finish_reason, token_count
+from gateway.contract.errors import GatewayError, ProtocolViolation
+from gateway.contract.events import token_count
 from transports.error_words import error_message, upstream_error
-from transports.loose_json import arguments_text, decode_loosely, mended
+from transports.loose_json import arguments_text, mended, peek
 
 
 class Function(msgspec.Struct, gc=False):
@@ -27,6 +27,10 @@ class Message(msgspec.Struct, gc=False):
     reasoning_content: str | None = None  # llama.cpp, DeepSeek
     reasoning: str | None = None  # vLLM, OpenRouter
     tool_calls: list[CallPart] | None = None
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.content or self.reasoning_content or self.reasoning or self.tool_calls)
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -117,19 +121,20 @@ def read_loosely(said: Any) -> Chunk:
     )
 
 
-def why_broken(frame: bytes) -> GatewayError:
-    """The error of a frame whose finish reason is one of BROKEN_REASONS, in the server's words if any."""
-    said = decode_loosely(frame)
-    for choice in said["choices"]:
-        if isinstance(choice, dict):
-            for key in ("error", "finish_reason", "message"):
-                if isinstance(choice.get(key), dict) and error_message(choice[key]) is not None:
-                    return upstream_error(choice[key])
-    try:
-        finish_reason(said["choices"][0]["finish_reason"])
-    except UpstreamFailed as error:
-        return error
-    return UpstreamFailed("the model server gave the reply up")
+def why_broken(frame: bytes) -> GatewayError | None:
+    """The error that a frame tells beside a finish reason of BROKEN_REASONS; None if it says no more."""
+    for choice in _choices_in(frame):
+        for key in ("error", "finish_reason", "message"):
+            if isinstance(choice.get(key), dict) and error_message(choice[key]) is not None:
+                return upstream_error(choice[key])
+    return None
+
+
+def _choices_in(frame: bytes) -> list[Mapping[str, Any]]:
+    choices = _mapping(peek(frame)).get("choices")
+    if isinstance(choices, dict):
+        choices = [choices]
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
 _RARE_FIELDS = (b'"refusal"', b'"function_call"', b'"text"', b'"error"')
@@ -142,8 +147,8 @@ def rare_message(frame: bytes) -> Message | None:
     """
     if not any(field in frame for field in _RARE_FIELDS):
         return None
-    for choice in _mapping(decode_loosely(frame)).get("choices") or ():
-        if isinstance(choice, dict) and not _index(choice.get("index")):
+    for choice in _choices_in(frame):
+        if not _index(choice.get("index")):
             if error := choice.get("error"):
                 raise upstream_error(error)
             message = _mapping(choice.get("delta") or choice.get("message"))

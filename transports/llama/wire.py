@@ -33,7 +33,7 @@ from transports.llama.failures import broke_off
 from transports.llama.measurements import Measurements
 from transports.llama.sse import ErrorData, SseFramer
 from transports.llama.tool_calls import ToolCalls
-from transports.loose_json import WholeCharacters, decode_loosely
+from transports.loose_json import WholeCharacters, decode_loosely, peek
 
 _END = b"[DONE]"
 _UNFINISHED = ("null", "none")
@@ -162,7 +162,7 @@ class ChunkParser:
             chunk = reread
         else:
             if not chunk.choices or chunk.error:
-                self._raise_error(msgspec.json.decode(frame), frame)
+                self._raise_error(peek(frame), frame)
         if chunk.choices:
             for choice in chunk.choices:
                 if choice.index == 0:
@@ -192,6 +192,7 @@ class ChunkParser:
         except ValueError as exc:
             if isinstance(frame, ErrorData):
                 raise upstream_error(text.decode(errors="replace")) from None
+            self._raise_error(peek(text), frame)
             if b"\n" not in text:
                 raise ProtocolViolation(f"the model server sent what is no chat completion: {exc}") from exc
             for line in text.split(b"\n"):  # events that no blank line parts
@@ -235,7 +236,7 @@ class ChunkParser:
     def _message(self, choice: Choice, frame: bytes, events: list[TransportEvent]) -> Message | None:
         """What a choice says that is not as most are: without a delta, without text, or read loosely."""
         message = choice.delta or self._whole_message(choice, events)
-        if message is None or not _says_something(message):
+        if message is None or not message.says_something:
             message = rare_message(frame)
         if message is not None and self._loose:
             message.content = self._text.add(message.content or "")
@@ -273,24 +274,20 @@ class ChunkParser:
         """Say what is held back until the end: tool calls, usage, Done."""
         if self._broken is not None:
             raise self._broken
-        self._end_text(events)
-        if self._finish_reason is None and not (self._spoke or self._calls or _is_visible(events)):
-            raise UpstreamFailed("the model server ended the reply before it had begun")
         calls = self._calls.whole()
+        reason = finish_reason(self._finish_reason, called=bool(calls))
+        self._end_text(events)
+        if self._finish_reason is None and not (calls or self._spoke or _is_visible(events)):
+            raise UpstreamFailed("the model server ended the reply before it had begun")
         events += calls
         if (usage := self._measurements.usage()) is not None:
             events.append(usage)
-        reason = finish_reason(self._finish_reason, called=bool(calls))
         events.append(Done(reason, self._model, granularity))
         self.ended = True
 
 
 class _StreamEnd(Exception):
     """The end of the stream in another spelling than `[DONE]`; Done has been said."""
-
-
-def _says_something(message: Message) -> bool:
-    return bool(message.content or message.reasoning_content or message.reasoning or message.tool_calls)
 
 
 def _is_visible(events: Iterable[TransportEvent]) -> bool:

@@ -226,6 +226,34 @@ def test_data_that_is_no_chunk_is_a_violation(data: bytes) -> None:
         events_of([b"data: " + data + b"\n\n"])
 
 
+@pytest.mark.parametrize(
+    "frame_data",
+    [
+        pytest.param(b'{"x":"\xff","choices":[{"delta":{"content":"a"}}]}', id="not UTF-8"),
+        pytest.param(
+            b'{"x":"\xff","choices":[{"delta":{"role":"text"},"text":"a"}]}', id="not UTF-8, completions"
+        ),
+        pytest.param(b'{"x":%s,"choices":[{"delta":{"content":"a"}}]}' % (b"9" * 5000), id="a huge number"),
+        pytest.param(b'{"x":1e999,"choices":[{"delta":{"content":"a"}}]}', id="beyond a float"),
+    ],
+)
+def test_rubbish_in_ignored_fields_is_ignored(frame_data: bytes) -> None:
+    ignored = b'data: {"x":"\xff"}\n\ndata: {"x":' + b"9" * 5000 + b"}\n\n"
+    stream = [ignored, b"data: " + frame_data + b"\n\n", said("stop"), DONE]
+    assert events_of(stream) == [Delta("a"), Done("stop")]
+
+
+@pytest.mark.parametrize("choices", [b'{"finish_reason":"error"}', b'[null,{"finish_reason":"error"}]'])
+def test_a_reply_that_is_given_up_fails_whatever_else_the_frame_holds(choices: bytes) -> None:
+    with pytest.raises(UpstreamFailed, match="'error'"):
+        events_of([b'data: {"x":NaN,"choices":' + choices + b"}\n\n", DONE])
+
+
+def test_an_error_in_another_encoding_keeps_what_can_be_read_of_it() -> None:
+    with pytest.raises(UpstreamFailed, match="caf\ufffd is closed"):
+        events_of([b'data: {"error":{"message":"caf\xe9 is closed"}}\n\n'])
+
+
 def test_separators_that_are_no_line_ends_survive_in_the_text() -> None:
     text = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg"
     stream = said(content=text) + said("stop") + DONE
