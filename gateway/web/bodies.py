@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from gateway.contract.errors import MAX_TOLD_FIELDS, BadRequest, Unprocessable
-from gateway.contract.model_limits import check_sampling
+from gateway.contract.model_limits import MAX_STOP_CHARS, MAX_STOPS, check_sampling
 from gateway.contract.requests import Sampling
 from gateway.web.json_shape import check_digits, check_values
 
@@ -53,6 +53,15 @@ AtMost2048 = Annotated[list[Item], Field(max_length=2048, fail_fast=True)]
 """Of a list that is wrong only the first problem is told: to look for all of them would take seconds."""
 
 
+def _stop_schema(schema: dict[str, Any]) -> None:
+    text = {"type": "string", "maxLength": MAX_STOP_CHARS}
+    schema["anyOf"] = [text, {"type": "array", "items": text, "maxItems": MAX_STOPS}, {"type": "null"}]
+
+
+Stop = Annotated[str | AtMost512[str] | None, Field(json_schema_extra=_stop_schema)]
+"""Its bounds are checked by check_sampling."""
+
+
 class SamplingBody(BaseModel):
     """How the model is to choose; what is absent is left open."""
 
@@ -62,7 +71,7 @@ class SamplingBody(BaseModel):
     temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     max_tokens: TokenCount | None = None
-    stop: str | AtMost512[str] | None = None
+    stop: Stop = None
     seed: Seed | None = None
     tools: AtMost512[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None

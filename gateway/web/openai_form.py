@@ -19,6 +19,7 @@ from gateway.web.bodies import (
     AtMost512,
     AtMost2048,
     Seed,
+    Stop,
     TokenCount,
     check_length,
     parse,
@@ -96,7 +97,7 @@ class CompletionBody(BaseModel):
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     max_tokens: TokenCount | None = None
     max_completion_tokens: TokenCount | None = None
-    stop: str | AtMost512[str] | None = None
+    stop: Stop = None
     seed: Seed | None = None
     tools: AtMost512[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
