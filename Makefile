@@ -13,16 +13,16 @@ demo: .venv/installed ## Start everything on this machine: gateway, broker, llam
 	@exec $(BIN)/sluice demo
 
 test: .venv/installed ## Run the tests, with real servers where the machine has them
-	@$(BIN)/pytest -rs
+	@$(BIN)/pytest -n auto --dist worksteal -rs
 
 live: .venv/installed ## Run the tests that talk to real servers; a missing server is a failure
-	@REQUIRE_LIVE=1 $(BIN)/pytest -m live
+	@REQUIRE_LIVE=1 $(BIN)/pytest -n auto --dist worksteal -m live
 
 check: .venv/installed ## Formatting, lint, types and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -rs
+	$(BIN)/pytest -n auto --dist worksteal -rs
 
 fmt: .venv/installed ## Format and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """Frontends' own client libraries in Node, kept in tests/clients with a lock of their own."""
 
 import asyncio
+import fcntl
 import functools
 import json
 import os
@@ -25,8 +26,12 @@ def requires_node() -> pytest.MarkDecorator:
 
 @functools.cache
 def _installed() -> None:
-    if not (CLIENTS / "node_modules").exists():
-        subprocess.run(["npm", "ci"], cwd=CLIENTS, check=True, capture_output=True, timeout=120)
+    """Install once, however many test processes ask: npm writes its own copy of the lock file last."""
+    locked, installed = CLIENTS / "package-lock.json", CLIENTS / "node_modules" / ".package-lock.json"
+    with locked.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
+            subprocess.run(["npm", "ci"], cwd=CLIENTS, check=True, capture_output=True, timeout=120)
 
 
 async def run_node(script: str, *arguments: str) -> Any:
