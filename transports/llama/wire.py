@@ -110,11 +110,14 @@ class ChunkParser:
             self._spoke = _is_visible(events)
         return events
 
-    def eof(self) -> list[TransportEvent]:
-        """The last events, when the stream has ended; raises UpstreamFailed if that was too early."""
+    def eof(self, said: Iterable[TransportEvent] = ()) -> list[TransportEvent]:
+        """What was said in the same bytes and the last events, when the stream has ended.
+
+        Raises UpstreamFailed if that was too early; where there are events, `failure` is set instead.
+        """
         if self.failure is not None:
             raise self.failure
-        events: list[TransportEvent] = []
+        events = list(said)
         try:
             self._read_unfinished(events)
             if not self.ended:
@@ -130,7 +133,8 @@ class ChunkParser:
     def whole(self, body: bytes) -> list[TransportEvent]:
         """Events of a completion that came unstreamed, as one JSON object; see feed for errors."""
         if body.lstrip()[:5] in (b"data:", b"event", b"error"):  # a stream under the wrong content type
-            return self._whole_stream(body)
+            events = self.feed(body)
+            return events if self.ended or self.failure is not None else self.eof(events)
         parts: list[TransportEvent] = []
         try:
             self._read(body, parts)
@@ -140,17 +144,6 @@ class ChunkParser:
             raise ProtocolViolation("the model server answered with JSON that is no chat completion")
         self._close(parts, "message")
         return _in_one_piece(parts)
-
-    def _whole_stream(self, body: bytes) -> list[TransportEvent]:
-        events = self.feed(body)
-        if not self.ended and self.failure is None:
-            try:
-                events += self.eof()
-            except GatewayError as failure:
-                if not events:
-                    raise
-                self.failure = failure
-        return events
 
     def _read(self, frame: bytes, events: list[TransportEvent]) -> None:
         try:
