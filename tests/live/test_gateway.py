@@ -40,8 +40,15 @@ class Gateway:
         return dict(message)
 
     async def until_ready(self) -> None:
+        await self._until_ready_says(200)
+
+    async def until_not_ready(self) -> None:
+        """`/ready` may be a second old: it must have noticed a loss before a return can be waited for."""
+        await self._until_ready_says(503)
+
+    async def _until_ready_says(self, status: int) -> None:
         async with asyncio.timeout(15):
-            while (await self.http.get("/ready")).status_code != 200:
+            while (await self.http.get("/ready")).status_code != status:
                 pass
 
 
@@ -153,9 +160,11 @@ async def test_broker_and_worker_may_die_and_come_back_between_two_questions(tmp
             await broker.kill()
             await gateway.program.until_said("[Bb]roker")
             no_broker = await gateway.http.post(STREAM, json={"content": "Hi"})
+            await gateway.until_not_ready()
             await broker.start()
             await gateway.until_ready()
             second = await gateway.ask("Tell me about the boat.", session_id=1)
+        await gateway.until_not_ready()
         async with running_worker(broker, llama, "another"):
             await gateway.until_ready()
             third = await gateway.ask("Tell me about the lamp.", session_id=1)
