@@ -286,5 +286,6 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
             root=settings.mqtt_topic_root,
             idle_s=settings.idle_s,
             queue_max=settings.queue_max,
+            worker_max=settings.worker_max,
         )
     return transports

@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     sessions_per_user: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
     templates_per_user: Annotated[int, Field(ge=1, le=10_000)] = 200
     queue_max: Annotated[int, Field(ge=0, le=100_000)] = 200
+    worker_max: Annotated[int, Field(ge=1, le=100_000)] = 64
 
     @field_validator("allowed_hosts", "cors_origins", "llm_mode_order", "trusted_proxies", mode="before")
     @classmethod

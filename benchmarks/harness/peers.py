@@ -96,6 +96,8 @@ def over_mqtt(sluice_executable: Path | None, broker_port: int) -> dict[str, Pee
                 "MQTT_BROKER_PORT": port,
                 "GATEWAY_NAME": "bench-gateway",
                 "CHUNK_DELAY_S": "0",
+                # All the load goes to one worker.
+                "WORKER_MAX": "4000",
             },
         ),
     ]

@@ -37,7 +37,8 @@ class WorkerInfo:
     stream: answers token by token. max, busy: requests it takes at once and has, by its own word. open: ours
     among them. incarnation: grows with each of its starts, 0 if it does not tell. heartbeat_s: how often it
     promised to be heard, None for never. last_heard_s: how long ago that was. set_aside: it let a request
-    lie, and gets none until it says something new. full: it refused one, likewise.
+    lie or answered rubbish, and gets none for a while. full: it refused one, and gets none until it says
+    something new.
     """
 
     name: str

@@ -47,7 +47,7 @@ async def test_rubbish_in_floods_is_forgotten(tmp_path: Path) -> None:
         await stranger.flood((reply_topic(name), b"[" * 10_000) for name in invented)
         await stranger.announce_as("greedy", *[encode(greedy)] * 500)
         for _ in range(20):
-            await stranger.answer_as("honest", b"x" * MIB)
+            await stranger.answer_as("stranger", b"x" * MIB)
         await serves(house, honest)
         assert len((await house.http.get("/api/chatbot/workers")).json()) == MAX_WORKERS
         assert held_bytes(house) - before < 24 * MIB

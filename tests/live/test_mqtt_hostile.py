@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.contract.errors import FrameGap
+from gateway.contract.errors import FrameGap, ProtocolViolation
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import EventStream
@@ -161,22 +161,24 @@ async def test_rubbish_is_counted_logged_once_and_nothing_else(
     payload: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with mid_reply() as scene:
-        open_id = scene.request.id.encode()
-        payload = payload.replace(b'"id":"x"', b'"id":"%s"' % open_id)
-        await scene.stranger.answer_as("honest", payload, payload, payload)
-        await scene.stranger.announce_as("bogus", payload or b"\x00", payload or b"\x00")
-        await scene.finish()
+        async with scene.transport.open(chat("whose rubbish it is cannot be told")):
+            await scene.worker.asked()
+            await scene.stranger.answer_as("honest", payload, payload, payload)
+            await scene.stranger.announce_as("bogus", payload or b"\x00", payload or b"\x00")
+            await scene.finish()
         assert scene.transport.dropped == {"reply": 3, "status": 2}
         assert len(caplog.records) == 2, "one line for each sender"
         assert [worker.name for worker in scene.transport.workers] == ["honest"]
 
 
 @pytest.mark.parametrize("fields", [{"seq": "2"}, {"seq": -2}, {"seq": 2.5}, {"text": None}, {"id": ""}])
-async def test_a_frame_with_a_wrong_field_is_dropped(fields: dict[str, object]) -> None:
+async def test_a_frame_with_a_wrong_field_ends_its_reply(fields: dict[str, object]) -> None:
     async with mid_reply() as scene:
-        await scene.stranger.answer_as("honest", scene.frame(**fields))
-        await scene.finish()
+        await scene.worker.answer_as("honest", scene.frame(**fields))
+        with pytest.raises(ProtocolViolation):
+            await anext(scene.stream)
         assert scene.transport.dropped == {"reply": 1}
+        assert (await scene.worker.cancelled()).id == scene.request.id
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ü", "x" * 65, "$share", "a'\"<b>"])

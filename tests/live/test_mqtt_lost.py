@@ -57,12 +57,13 @@ async def test_a_worker_that_hangs_in_mid_reply_is_a_timeout_and_serves_when_it_
         reader = await house.begin(**ENDLESS)
         only.process.send_signal(signal.SIGSTOP)
         assert await ending(house, reader) == ("error", "timeout", "timeout")
-        waiting = await house.client.ask("Anybody?", **ENDLESS)
-        while not (await known(house, "only"))["set_aside"]:
-            pass
+        assert (await known(house, "only"))["set_aside"]
+        refused = await house.http.post("/messages/stream", json={"content": "Anybody?"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "no_worker")
         only.process.send_signal(signal.SIGCONT)
+        await ready(house)
+        waiting = await house.client.ask("Anybody?", **ENDLESS)
         await waiting.begin()
-        assert next(waiting.source.of_type("progress"))["phase"] == "queued"
         await house.http.post(f"/messages/stream/{waiting.stream_id}/stop")
         assert await ending(house, waiting) == ("done", "user_stop", "")
 
@@ -125,9 +126,10 @@ async def test_a_broker_that_hangs_in_mid_reply_is_a_timeout_and_all_is_well_whe
         await begun.begin()
         broker.freeze()
         assert await ending(house, begun) == ("error", "timeout", "timeout")
-        waiting = await house.client.ask("Anybody?")
         broker.thaw()
         assert (await honest.cancelled()).id == request.id
+        await ready(house)  # a silent worker is set aside for a while
+        waiting = await house.client.ask("Anybody?")
         await honest.say(Chunk(request.id, 2, "late"), End(request.id, 3))
         await honest.say(Whole((await honest.asked()).id, "I am."))
         assert await ending(house, waiting) == ("done", "stop", "")

@@ -92,6 +92,7 @@ class OurGateway:
             root=root,
             idle_s=float(settings.get("IDLE_S", 30)),
             queue_max=int(settings.get("QUEUE_MAX", 200)),
+            worker_max=int(settings.get("WORKER_MAX", 64)),
         )
         self._tasks: asyncio.TaskGroup
         self._readings: list[Task[None]] = []

@@ -1,6 +1,7 @@
 """What all replies of one MQTT transport share: the list of open ones, and the sending of requests."""
 
 import logging
+import re
 from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ CANCEL_EXPIRY_S = 60.0
 SESSION_BYTES = 256
 """More than a session's key takes."""
 
+SEARCHED_BYTES = 65_536
+_ANY_ID = re.compile(rb"[0-9a-f]{32}")
 _LONGEST_NAME = "w" * 64
 
 
@@ -63,6 +66,19 @@ class Desk:
                 f"The conversation takes {size} bytes as an MQTT message, and at most {room} can be sent: "
                 "send a shorter message, or start a new session."
             )
+
+    def owner_of(self, sender: KnownWorker, payload: bytes) -> "Reply | None":
+        """The open reply that a frame of `sender` belongs to, although it cannot be decoded.
+
+        It is the one whose id stands in the frame, or the only one that this worker works on.
+        """
+        for found in _ANY_ID.findall(payload[:SEARCHED_BYTES]):
+            reply = self.open.get(found.decode())
+            if reply is not None and reply.worker is sender:
+                return reply
+        if sender.open != 1:
+            return None
+        return next((reply for reply in self.open.values() if reply.worker is sender), None)
 
     def send_cancel(self, worker: KnownWorker, attempt_id: str) -> None:
         """A link that takes nothing more is logged."""

@@ -30,8 +30,11 @@ class Candidate(Protocol):
 
 
 class Dispatch:
-    def __init__(self, presence: Presence, *, queue_max: int) -> None:
+    """worker_max: requests that one worker may have of us at once, whatever it says itself."""
+
+    def __init__(self, presence: Presence, *, queue_max: int, worker_max: int = 64) -> None:
         self._presence = presence
+        self._worker_max = worker_max
         self._queue_max = queue_max
         self._queue: list[Candidate] = []
         self._turn = 0
@@ -72,6 +75,10 @@ class Dispatch:
             at = self._queue.index(candidate)
             del self._queue[at]
             self._tell_positions(at)
+
+    def failed(self, worker: KnownWorker, now: float) -> None:
+        """It let a request lie, or answered with rubbish."""
+        self._presence.failed(worker, now)
 
     def release(self, worker: KnownWorker) -> None:
         """One of our requests there is over."""
@@ -115,10 +122,22 @@ class Dispatch:
         candidate.assigned(worker)
 
     def _choose(self, model: str | None, tried: set[KnownWorker]) -> KnownWorker | None:
-        """The ready worker with the most room that has the model; of equals the one least recently used."""
+        """The ready worker with the most room that has the model; of equals the one least recently used.
+
+        A worker whose last request failed is chosen only if nobody else has room.
+        """
         serving = self._presence.serving(model)
-        free = [worker for worker in serving if worker.ready and worker.room > 0 and worker not in tried]
-        return max(free, key=lambda worker: (worker.room, -worker.used), default=None)
+        proven = sum(worker.standing.proven for worker in serving)
+        chosen, best = None, (False, 0, 0)
+        for worker in serving:
+            if not worker.ready or worker in tried:
+                continue
+            standing = worker.standing
+            room = worker.room(self._worker_max, held_back=proven > standing.proven)
+            rank = (not standing.failures, room, -worker.used)
+            if room > 0 and (chosen is None or rank > best):
+                chosen, best = worker, rank
+        return chosen
 
     def _tell_positions(self, first: int) -> None:
         for at in range(first, len(self._queue)):

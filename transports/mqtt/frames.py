@@ -1,6 +1,6 @@
 """The payloads of Sluice over MQTT, version 1: JSON in, JSON out, no error but our own."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -181,6 +181,11 @@ def strict_decoder(kind: type[_Decoded]) -> msgspec.json.Decoder[_Decoded]:
     return msgspec.json.Decoder(kind | _NoFrame)
 
 
+class _AnyFrame(msgspec.Struct, gc=False):
+    type: str
+
+
+_REPLY_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ReplyFrame))
 _encoder = msgspec.json.Encoder()
 _reply_decoder: msgspec.json.Decoder[ReplyFrame] = msgspec.json.Decoder(ReplyFrame)
 _inbox_decoder: msgspec.json.Decoder[InboxFrame] = msgspec.json.Decoder(InboxFrame)
@@ -209,6 +214,15 @@ def decode_reply(payload: bytes) -> ReplyFrame:
         return frame
     except (ValueError, RecursionError):
         raise ProtocolViolation(f"not a frame we know: {strictly}"[:200]) from None
+
+
+def is_unlisted(payload: bytes) -> bool:
+    """Whether a frame that cannot be decoded is one of a type that this version does not know."""
+    try:
+        said = msgspec.json.decode(payload, type=_AnyFrame)
+    except (ValueError, RecursionError):
+        return False
+    return said.type not in _REPLY_TYPES
 
 
 def decode_inbox(payload: bytes) -> InboxFrame:

@@ -1,16 +1,17 @@
 """Who is there: what the gateway knows of each worker, from nothing but status frames and their arrival."""
 
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 from gateway.contract.transport import WorkerInfo
 from transports.mqtt.frames import Status
+from transports.mqtt.standing import Standing, Standings
 
 log = logging.getLogger(__name__)
 
 MISSED_HEARTBEATS = 3
-SECOND_CHANCE_S = 5.0
 MAX_WORKERS = 1_000
 """Whoever may publish may invent names."""
 
@@ -19,8 +20,8 @@ MAX_WORKERS = 1_000
 class KnownWorker:
     """One life of one worker: a restart is another object.
 
-    open: our own requests there. used: the turn at which it was last chosen, 0 for never. set_aside_at: when
-    it let a request lie; it gets none until it says something new. full: it said so itself, likewise.
+    open: our own requests there. used: the turn at which it was last chosen, 0 for never. full: it refused a
+    request, and gets none until its next status. standing: what came of its requests, in earlier lives too.
     """
 
     name: str
@@ -28,17 +29,26 @@ class KnownWorker:
     heard_at: float
     open: int = 0
     used: int = 0
-    set_aside_at: float | None = None
     full: bool = False
     lost: bool = False
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def ready(self) -> bool:
-        return self.status.state == "ready" and self.set_aside_at is None
+        return self.status.state == "ready" and self.standing.aside_until is None
 
-    @property
-    def room(self) -> int:
-        return 0 if self.full else self.status.max - max(self.status.busy, self.open)
+    def room(self, worker_max: int, *, held_back: bool) -> int:
+        """How many more requests it may get.
+
+        worker_max: of ours, whatever it says. held_back: a proven worker is there beside it, so it gets its
+        share only. A worker that failed gets one at a time until it answers.
+        """
+        if self.full:
+            return 0
+        room = min(self.status.max - max(self.status.busy, self.open), worker_max - self.open)
+        if self.standing.failures:
+            return min(room, 1 - self.open)
+        return min(room, self.standing.share - self.open) if held_back else room
 
     @property
     def believed_until(self) -> float:
@@ -64,16 +74,20 @@ class KnownWorker:
             incarnation=said.incarnation,
             heartbeat_s=said.heartbeat_s,
             last_heard_s=round(now - self.heard_at, 3),
-            set_aside=self.set_aside_at is not None,
+            set_aside=self.standing.aside_until is not None,
             full=self.full,
         )
 
 
 class Presence:
-    """All living workers by name, at most MAX_WORKERS. Times are seconds of the caller's monotonic clock."""
+    """All living workers by name, at most MAX_WORKERS.
 
-    def __init__(self) -> None:
+    Times are seconds of the caller's monotonic clock. random: numbers from 0 to 1.
+    """
+
+    def __init__(self, random: Callable[[], float] = random.random) -> None:
         self._workers: dict[str, KnownWorker] = {}
+        self._standings = Standings(random)
         self.turned_away = 0
 
     @property
@@ -83,6 +97,13 @@ class Presence:
     @property
     def ready(self) -> list[KnownWorker]:
         return [worker for worker in self._workers.values() if worker.ready]
+
+    def find(self, name: str) -> KnownWorker | None:
+        return self._workers.get(name)
+
+    def failed(self, worker: KnownWorker, now: float) -> None:
+        """It let a request lie, or answered with rubbish: it is set aside for a while."""
+        worker.standing.failed(now, self._standings.jitter())
 
     def models(self) -> Sequence[str]:
         """What the ready workers offer, each name once, the first worker's default first."""
@@ -98,8 +119,8 @@ class Presence:
         """Learn one status; returns the life that ended by it, whose requests nobody answers any more.
 
         A `lost` of an earlier life is ignored: an old connection's will may come after the new status. A
-        `lost` that names no incarnation speaks of any. A retained status may be old, so it brings nobody back
-        who was set aside.
+        `lost` that names no incarnation speaks of any. No status brings a worker back that was set aside; a
+        retained one may be old, and does not end what a worker said of being full either.
         """
         known = self._workers.get(name)
         if status.state == "lost":
@@ -108,25 +129,24 @@ class Presence:
             return self._end(known)
         if known is None:
             if self._has_room():
-                self._workers[name] = KnownWorker(name, status, now)
+                self._begin(name, status, now)
             return None
         if known.status.incarnation != status.incarnation:
             self._end(known)
-            self._workers[name] = KnownWorker(name, status, now)
+            self._begin(name, status, now)
             return known
         known.status = status
         known.heard_at = now
         if not retained:
-            known.set_aside_at = None
             known.full = False
         return None
 
     def expire(self, now: float) -> list[KnownWorker]:
-        """Forget who missed its heartbeats; returns them. Who promised none gets another chance instead."""
+        """Forget the workers that missed their heartbeats, and return them; end the pauses that are over."""
         for worker in self.workers:
-            aside = worker.set_aside_at
-            if aside is not None and worker.status.heartbeat_s is None and now - aside >= SECOND_CHANCE_S:
-                worker.set_aside_at = None
+            until = worker.standing.aside_until
+            if until is not None and until <= now:
+                worker.standing.aside_until = None
         return [self._end(worker) for worker in list(self.workers) if worker.believed_until <= now]
 
     def forget_all(self) -> list[KnownWorker]:
@@ -146,7 +166,12 @@ class Presence:
             log.warning("%d MQTT workers are known; the status of others is ignored", MAX_WORKERS)
         return False
 
+    def _begin(self, name: str, status: Status, now: float) -> None:
+        standing = self._standings.returns(name)
+        self._workers[name] = KnownWorker(name, status, now, standing=standing)
+
     def _end(self, worker: KnownWorker) -> KnownWorker:
         del self._workers[worker.name]
         worker.lost = True
+        self._standings.leaves(worker.name, worker.standing)
         return worker

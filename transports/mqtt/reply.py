@@ -9,6 +9,7 @@ from gateway.contract.errors import (
     FrameGap,
     GatewayError,
     Overloaded,
+    ProtocolViolation,
     TimedOut,
     TransportError,
     UpstreamFailed,
@@ -128,11 +129,12 @@ class Reply:
         try:
             attempt.take(frame, size, self._clock.time())
         except GatewayError as error:
-            self._fail(error)
+            self.reject(error)
             return True
         if attempt.visible:
             self._visible = True
         if attempt.ended:
+            attempt.worker.standing.answered(attempt.worker.open)
             self._over = True
             self._close()
         elif first or attempt.hole_since is not None:
@@ -140,6 +142,12 @@ class Reply:
         if self._events:
             self._wake()
         return True
+
+    def reject(self, error: GatewayError) -> None:
+        """The worker of this attempt sent what cannot be used: the reply ends here."""
+        if self._attempt is not None and isinstance(error, ProtocolViolation):
+            self._blame(self._attempt)
+        self._fail(error)
 
     def worker_lost(self, why: str) -> None:
         """The worker of this attempt went away: it may have died of the request, if it had taken it."""
@@ -156,7 +164,7 @@ class Reply:
         if attempt is not self._attempt:
             return
         if receipt.result() is Receipt.NOBODY:
-            attempt.worker.set_aside_at = self._clock.time()
+            self._blame(attempt)
             self._retry()
         elif receipt.result() is Receipt.REFUSED:
             forbidden = f"the MQTT broker lets no request through to {attempt.worker.name}"
@@ -166,11 +174,8 @@ class Reply:
         """The worker said `error`. Before anything was seen somebody else may do better."""
         if self._is_over_after(error):
             return
-        if isinstance(error, Overloaded) and worker.status.heartbeat_s is not None:
+        if isinstance(error, Overloaded | WorkerLost) and worker.status.heartbeat_s is not None:
             worker.full = True
-            self._retry()
-        elif isinstance(error, WorkerLost):
-            worker.set_aside_at = self._clock.time()
             self._retry()
         else:
             self.tried.add(worker)
@@ -178,6 +183,9 @@ class Reply:
                 self._retry()
             else:
                 self._fail(error)
+
+    def _blame(self, attempt: Attempt) -> None:
+        self._desk.dispatch.failed(attempt.worker, self._clock.time())
 
     def _retry_after(self, error: TransportError) -> None:
         if not self._is_over_after(error):
@@ -258,13 +266,16 @@ class Reply:
         if now < self._due():
             self._arm()
         elif attempt is None or now >= self._deadline_at:
+            if attempt is not None and not attempt.visible:
+                self._blame(attempt)
             self._fail(TimedOut(f"no whole reply within {self._request.deadline_s:g} s"))
         elif attempt.heard_at is None:
-            attempt.worker.set_aside_at = self._clock.time()
+            self._blame(attempt)
             self._retry()
         elif attempt.hole_since is not None and now >= attempt.hole_since + HOLE_S:
             self._fail(FrameGap("a frame of the reply is missing"))
         else:
             silence = TimedOut(f"the worker was silent for {self._desk.idle_s:g} s")
             silence.broke_off = 1
+            self._blame(attempt)
             self._fail(silence)

@@ -15,7 +15,7 @@ from gateway.contract.transport import EventStream, Health, TransportInfo, Worke
 from transports.mqtt.announcer import Announcer
 from transports.mqtt.desk import Desk
 from transports.mqtt.dispatch import Dispatch
-from transports.mqtt.frames import Status, decode_reply, decode_status, encode
+from transports.mqtt.frames import Status, decode_reply, decode_status, encode, is_unlisted
 from transports.mqtt.link import Link, Will
 from transports.mqtt.namesake import OwnTopic, namesake_lives
 from transports.mqtt.presence import MISSED_HEARTBEATS, KnownWorker, Presence
@@ -42,6 +42,7 @@ class MqttTransport:
     link: ours alone to run; its client id is this gateway's name. lookout: another one under another client
     id, to look for a living gateway of our name before we come; without it nobody looks. idle_s: seconds of
     silence after a reply's first frame. queue_max: requests that may wait while all workers are busy.
+    worker_max: requests that one worker may have of us at once, whatever it says itself.
     incarnation: must grow with every start; by default the wall clock's milliseconds.
     """
 
@@ -53,6 +54,7 @@ class MqttTransport:
         root: str = "sluice/v1",
         idle_s: float = 30.0,
         queue_max: int = 200,
+        worker_max: int = 64,
         heartbeat_s: float = 10.0,
         incarnation: int | None = None,
     ) -> None:
@@ -65,7 +67,7 @@ class MqttTransport:
         self._announcer = Announcer(link, self._status_topic, heartbeat_s, lambda: self._status(self._state))
         self._own_topic = OwnTopic(self._incarnation)
         self._presence = Presence()
-        self._dispatch = Dispatch(self._presence, queue_max=queue_max)
+        self._dispatch = Dispatch(self._presence, queue_max=queue_max, worker_max=worker_max)
         self._desk = Desk(link, self._dispatch, root, idle_s)
         self._watchers: list[Future[None]] = []
         self._told: set[str] = set()
@@ -216,12 +218,23 @@ class MqttTransport:
             frame = decode_reply(payload)
         except ProtocolViolation as violation:
             self._drop("reply", topic, violation)
+            if payload and not retained:
+                self._reject(reply_sender(topic), payload, violation)
             return
         reply = self._desk.open.get(frame.id)
         if reply is None:
             self.dropped["unknown id"] += 1  # late frames of a stopped reply are no news
         elif not reply.take(reply_sender(topic), frame, size):
             self._drop("reply", topic, ProtocolViolation("the reply is somebody else's"))
+
+    def _reject(self, sender: str, payload: bytes, violation: ProtocolViolation) -> None:
+        """End the reply that a frame which cannot be decoded belongs to, if that can be told."""
+        worker = self._presence.find(sender)
+        if worker is None or not worker.open or is_unlisted(payload):
+            return
+        reply = self._desk.owner_of(worker, payload)
+        if reply is not None:
+            reply.reject(ProtocolViolation(f"worker {sender} sent a frame that cannot be read: {violation}"))
 
     def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
         try:

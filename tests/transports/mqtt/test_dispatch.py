@@ -73,11 +73,11 @@ def test_a_model_that_nobody_lists_means_the_default_model() -> None:
 def test_a_model_whose_worker_is_set_aside_is_waited_for() -> None:
     house = House(a=Status("ready", models=["big"]), b=Status("ready", models=["small"]))
     (a, _) = house.presence.workers
-    a.set_aside_at = 1.0
+    house.presence.failed(a, 1.0)
     waiting = house.enter(Asker("big"))
     assert waiting.got is None, "another model's answer is not what was asked for"
     assert house.dispatch.expected("big") is a
-    house.presence.take("a", Status("ready", models=["big"]), retained=False, now=2.0)
+    house.presence.expire(1e6)
     house.dispatch.serve()
     assert waiting.got == "a"
 

@@ -1,7 +1,7 @@
 import pytest
 
 from transports.mqtt.frames import Status
-from transports.mqtt.presence import MAX_WORKERS, SECOND_CHANCE_S, KnownWorker, Presence
+from transports.mqtt.presence import MAX_WORKERS, KnownWorker, Presence
 
 
 def known(presence: Presence, name: str) -> KnownWorker:
@@ -73,24 +73,6 @@ def test_who_promised_no_heartbeat_is_believed_until_lost() -> None:
     assert not presence.expire(1e9)
 
 
-def test_a_worker_set_aside_comes_back_with_its_next_live_status_only() -> None:
-    presence = heard(Status("ready", heartbeat_s=10))
-    known(presence, "w").set_aside_at = 1.0
-    presence.take("w", Status("ready", heartbeat_s=10), retained=True, now=2.0)
-    assert not presence.ready
-    presence.take("w", Status("ready", heartbeat_s=10), retained=False, now=3.0)
-    assert presence.ready
-
-
-def test_who_promised_no_heartbeat_gets_a_second_chance() -> None:
-    presence = heard(Status("ready"))
-    known(presence, "w").set_aside_at = 1.0
-    presence.expire(1.0 + SECOND_CHANCE_S - 0.1)
-    assert not presence.ready
-    presence.expire(1.0 + SECOND_CHANCE_S)
-    assert presence.ready
-
-
 def test_without_the_broker_nobody_is_known() -> None:
     presence = heard(Status("ready"))
     assert [worker.lost for worker in presence.forget_all()] == [True]
@@ -99,9 +81,9 @@ def test_without_the_broker_nobody_is_known() -> None:
 
 def test_room_counts_what_the_worker_says_and_what_we_sent() -> None:
     worker = KnownWorker("w", Status("ready", max=4, busy=3), 0.0, open=1)
-    assert worker.room == 1
+    assert worker.room(64, held_back=False) == 1
     worker.open = 4
-    assert worker.room == 0
+    assert worker.room(64, held_back=False) == 0
 
 
 def test_models_are_listed_once_with_the_default_first() -> None:
@@ -138,7 +120,7 @@ def test_in_a_crowd_a_newcomer_takes_the_place_of_one_who_takes_no_requests(stat
         if state == "draining":
             worker.status = Status("draining")
         else:
-            worker.set_aside_at = 1.0
+            worker.standing.failed(1.0, 1.0)
     busy.open = 1
     presence.take("good", Status("ready"), retained=False, now=1.0)
     assert known(presence, "good").ready

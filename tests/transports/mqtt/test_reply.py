@@ -56,9 +56,12 @@ class Gateway:
         for name, status in zip("abc", statuses, strict=False):
             self.presence.take(name, status, retained=False, now=self.clock.time())
 
+    @staticmethod
+    def request(text: str = "hi", deadline_s: float = 120.0) -> ChatRequest:
+        return ChatRequest("f" * 32, [Turn("user", text)], deadline_s=deadline_s)
+
     def ask(self, text: str = "hi", deadline_s: float = 120.0) -> Reply:
-        request = ChatRequest("f" * 32, [Turn("user", text)], deadline_s=deadline_s)
-        reply = Reply(request, self.desk, self.clock)
+        reply = Reply(self.request(text, deadline_s), self.desk, self.clock)
         reply.start()
         return reply
 
@@ -138,9 +141,13 @@ async def test_with_nobody_else_a_retry_waits_for_a_worker_until_the_deadline() 
     assert await anext(reply) == (Progress("queued", position=1),)
     gateway.presence.take("a", WITH_ACCEPT, retained=False, now=gateway.clock.time())
     gateway.dispatch.serve()
+    assert gateway.sent == [("a", "Request"), ("a", "Cancel")], "a status is no answer"
+    gateway.clock.advance(5.0)
+    gateway.presence.expire(gateway.clock.time())
+    gateway.dispatch.serve()
     assert gateway.sent == [("a", "Request"), ("a", "Cancel"), ("a", "Request")]
     gateway.clock.advance(2.0)
-    gateway.clock.advance(56.0)
+    gateway.clock.advance(51.0)
     assert type(await failure_of(reply)) is TimedOut
 
 
