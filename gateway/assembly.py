@@ -277,7 +277,7 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
         )
     }
     if link is not None:
-        from gateway.broker_link import broker_link
+        from gateway.broker_link import broker_link, forbidden_name
         from transports.mqtt.transport import MqttTransport
 
         transports["mqtt"] = MqttTransport(
@@ -287,5 +287,6 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
             idle_s=settings.idle_s,
             queue_max=settings.queue_max,
             worker_max=settings.worker_max,
+            forbidden_name=forbidden_name(settings, "GATEWAY_NAME", settings.gateway_name),
         )
     return transports

@@ -24,3 +24,11 @@ def broker_link(settings: Settings, client_id: str, *, quiet: bool = False) -> L
         raise SettingsError(
             f"MQTT_CA_FILE, MQTT_CERT_FILE and MQTT_KEY_FILE cannot be used: {error}"
         ) from error
+
+
+def forbidden_name(settings: Settings, setting: str, name: str) -> str:
+    """What to tell when the broker does not let us publish under our name."""
+    return (
+        f"the MQTT broker does not let MQTT_USERNAME={settings.mqtt_username or '(none)'} publish as "
+        f"{setting}={name}: give both the same name, and let the broker's ACL allow it"
+    )

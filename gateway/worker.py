@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from gateway.broker_link import broker_link
+from gateway.broker_link import broker_link, forbidden_name
 from gateway.contract.errors import RequestRejected
 from gateway.contract.secrets import without_secrets
 from gateway.descriptors import raise_descriptor_limit
@@ -50,9 +50,10 @@ async def serving(
             max_concurrent=max_concurrent,
             coalesce_s=settings.mqtt_coalesce_s,
             coalesce_bytes=settings.mqtt_coalesce_bytes,
+            forbidden_name=forbidden_name(settings, "--name", name),
         )
     except RequestRejected as error:
-        raise SettingsError(str(error)) from error
+        raise SettingsError(f"--name {shown(name)} is not allowed: {error}") from error
     async with AsyncExitStack() as stack:
         if health_port is not None:
             page = health_page(health_port, lambda: _report(worker, link, servers))
@@ -110,8 +111,10 @@ def _llama(settings: Settings, url: str) -> LlamaTransport:
 
 
 def _report(worker: Worker, link: Link, servers: LlamaServers) -> tuple[bool, Mapping[str, Any]]:
-    return worker.state == "ready" and link.connected, {
+    problem = {} if worker.problem is None else {"problem": worker.problem}
+    return worker.state == "ready" and link.connected and not problem, {
         "state": worker.state,
+        **problem,
         "broker": "connected" if link.connected else "away",
         "servers": [
             {

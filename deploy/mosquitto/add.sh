@@ -21,20 +21,42 @@ read $root/devices/+/cancel
 read $root/devices/+/status
 write $root/devices/+/down" ;;
 worker) rights="read $root/workers/$name/inbox
-read $root/gateways/+/status
-write $root/gateways/+/replies/$name" ;;
+read $root/gateways/+/status" ;;
 device) rights="write $root/devices/$name/up
 write $root/devices/$name/cancel
 read $root/devices/$name/down" ;;
 *) fail "'$role' is no role: gateway, worker or device" ;;
 esac
 
-own="topic readwrite $root/${role}s/$name/status"
+access=readwrite
+[ "$role" != device ] || access=write
+own="topic $access $root/${role}s/$name/status"
+
+# Each worker answers each gateway by a line of its own, in the place of a + in older files, where a device could
+# also read its own status.
+bring_up_to_date() {
+  [ -s "$folder/acl" ] || return 0
+  updated=$(awk -v own="$root/" '
+    $1 == "user" { worker = "" }
+    { split("", level); if (index($3, own) == 1) split(substr($3, length(own) + 1), level, "/") }
+    NR == FNR { if (level[1] == "gateways" && level[3] == "status" && $2 == "readwrite") gateways[level[2]]; next }
+    level[1] == "devices" && level[3] == "status" && $2 == "readwrite" { sub("readwrite", "write") }
+    level[3] == "replies" && $2 == "write" && worker != "" && level[4] == worker { next }
+    { print }
+    level[1] == "workers" && level[3] == "status" && $2 == "readwrite" {
+      worker = level[2]
+      for (gateway in gateways) print "topic write " own "gateways/" gateway "/replies/" worker
+    }' "$folder/acl" "$folder/acl")
+  [ "$updated" = "$(cat "$folder/acl")" ] || printf '%s\n' "$updated" >"$folder/acl"
+}
+
+bring_up_to_date
 if grep -qxF "user $name" "$folder/acl" 2>/dev/null; then
   grep -qxF "$own" "$folder/acl" || fail "$name is in $folder/acl already, as something else"
 else
   { printf '\nuser %s\n%s\n' "$name" "$own" && echo "$rights" | sed 's/^/topic /'; } >>"$folder/acl"
 fi
+bring_up_to_date
 sh "$(dirname "$0")/make_passwords.sh" "$folder" "$name"
 echo "$role $name: its password is in $folder/$name.password"
 echo "Mosquitto reads its files again on SIGHUP: docker compose kill -s HUP mosquitto, or systemctl reload mosquitto"

@@ -32,12 +32,18 @@ def own_status(name: str) -> str:
     return f"sluice/v1/{name.split('-')[0]}s/{name}/status"
 
 
+def own_topic(name: str) -> str:
+    """A topic that this client may read."""
+    return "sluice/v1/devices/device-1/down" if name == "device-1" else own_status(name)
+
+
 FORBIDDEN_WRITES = [
     ("worker-1", "sluice/v1/workers/worker-2/status"),
     ("worker-1", "sluice/v1/workers/worker-2/inbox"),
     ("worker-1", "sluice/v1/workers/worker-1/inbox"),
     ("worker-1", "sluice/v1/gateways/gateway/replies/worker-2"),
     ("worker-1", "sluice/v1/gateways/gateway/status"),
+    ("worker-1", "sluice/v1/gateways/invented/replies/worker-1"),
     ("worker-1", "sluice/v1/devices/device-1/down"),
     ("device-1", "sluice/v1/devices/device-2/up"),
     ("device-1", "sluice/v1/devices/device-1/down"),
@@ -112,6 +118,7 @@ FORBIDDEN_READS = [
     ("worker-1", "sluice/v1/gateways/gateway/replies/worker-2"),
     ("worker-1", "sluice/v1/devices/device-1/up"),
     ("device-1", "sluice/v1/devices/device-2/down"),
+    ("device-1", "sluice/v1/devices/device-1/status"),
     ("device-1", "sluice/v1/workers/worker-1/inbox"),
     ("device-1", "sluice/v1/gateways/gateway/replies/worker-1"),
     ("gateway", "sluice/v1/workers/worker-1/inbox"),
@@ -137,10 +144,10 @@ async def test_everybody_reads_what_they_may_and_nothing_else(tmp_path: Path) ->
     ):
         for name in ("gateway", "worker-1", "device-1"):
             tried = [topic for reader, topic in FORBIDDEN_READS + ALLOWED_READS if reader == name]
-            async with listening(guarded.link(name), [*tried, own_status(name)]) as reader:
+            async with listening(guarded.link(name), [*tried, own_topic(name)]) as reader:
                 for topic in tried:
                     await probe.link.publish(topic, b"x")
-                await probe.link.publish(own_status(name), b"last")
+                await probe.link.publish(own_topic(name), b"last")
                 allowed = {(topic, "x") for reader_name, topic in ALLOWED_READS if reader_name == name}
                 assert await reader.hear_all() == allowed
 
@@ -151,12 +158,12 @@ async def test_nobody_reads_more_by_a_wildcard(tmp_path: Path, reader: str) -> N
     wildcards = ["sluice/v1/devices/+/down", "sluice/v1/workers/+/inbox"]
     async with (
         guarded_broker(tmp_path, *CLIENTS) as (guarded, _),
-        listening(guarded.link(reader), [*wildcards, own_status(reader)]) as ear,
+        listening(guarded.link(reader), [*wildcards, own_topic(reader)]) as ear,
         listening(guarded.link("probe"), ["nothing"]) as probe,
     ):
         for topic in others:
             await probe.link.publish(topic, b"x")
-        await probe.link.publish(own_status(reader), b"last")
+        await probe.link.publish(own_topic(reader), b"last")
         assert await ear.hear_all() == set()
 
 
@@ -187,6 +194,34 @@ def rights_in(acl: Path) -> set[tuple[str, str]]:
         elif line.startswith("topic "):
             rights.add((client, line))
     return rights
+
+
+async def test_add_gives_each_worker_a_line_for_each_gateway_whoever_came_first(tmp_path: Path) -> None:
+    for role, name in (("worker", "w-1"), ("gateway", "a"), ("gateway", "b"), ("worker", "w-2")):
+        assert (await run_script("add.sh", tmp_path, role, name))[0] == 0
+    rights = rights_in(tmp_path / "acl")
+    for worker in ("w-1", "w-2"):
+        written = {line for client, line in rights if client == f"user {worker}" and "replies" in line}
+        assert written == {f"topic write sluice/v1/gateways/{name}/replies/{worker}" for name in ("a", "b")}
+
+
+async def test_add_takes_too_wide_rights_from_an_older_file_and_leaves_the_rest(tmp_path: Path) -> None:
+    status, replies = "sluice/v1/workers/w-1/status", "sluice/v1/gateways/+/replies/w-1"
+    kept = ["user shell-1", f"topic write {status}", f"topic write {replies}"]
+    older = ["user d-1", "topic readwrite sluice/v1/devices/d-1/status"]
+    older += ["user w-1", f"topic readwrite {status}", f"topic write {replies}", *kept]
+    (tmp_path / "acl").write_text("\n".join(older) + "\n")
+    assert (await run_script("add.sh", tmp_path, "gateway", "gw"))[0] == 0
+    assert (await run_script("add.sh", tmp_path, "device", "d-1"))[0] == 0
+    rights = rights_in(tmp_path / "acl")
+    assert {line for client, line in rights if client == "user d-1"} == {
+        "topic write sluice/v1/devices/d-1/status"
+    }
+    assert {line for client, line in rights if client == "user w-1"} == {
+        "topic readwrite sluice/v1/workers/w-1/status",
+        "topic write sluice/v1/gateways/gw/replies/w-1",
+    }
+    assert {line for client, line in rights if client == kept[0]} == set(kept[1:])
 
 
 async def test_add_changes_nothing_the_second_time(tmp_path: Path) -> None:

@@ -60,6 +60,10 @@ class AiomqttLink:
         return self._connection is not None
 
     @property
+    def tells_refusals(self) -> bool:
+        return self._connection is not None and self._connection.mqtt_5
+
+    @property
     def max_payload(self) -> int:
         return self._max_payload
 

@@ -19,11 +19,20 @@ SOON_S = 1.0
 class Announcer:
     """Says what `status` gives, on `topic`, for as long as `run` goes on.
 
-    link: what it does not take, such as a list of models that is too long, is logged once and not said.
+    link: what it does not take, such as a list of models that is too long, is logged once and not said. said:
+    called with the receipt of each.
     """
 
-    def __init__(self, link: Link, topic: str, heartbeat_s: float, status: Callable[[], Status]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        topic: str,
+        heartbeat_s: float,
+        status: Callable[[], Status],
+        said: Callable[[Future[Receipt]], None] = lambda _: None,
+    ) -> None:
         self._link = link
+        self._said = said
         self._topic = topic
         self._heartbeat_s = heartbeat_s
         self._status = status
@@ -46,7 +55,7 @@ class Announcer:
         status = self._status()
         envelope = None if status.state == "lost" else Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
         try:
-            return self._link.publish(self._topic, encode(status), retain=True, envelope=envelope)
+            receipt = self._link.publish(self._topic, encode(status), retain=True, envelope=envelope)
         except GatewayError as error:
             if not self._refused:
                 log.error("the status on %s cannot be told: %s", self._topic, error)
@@ -54,6 +63,8 @@ class Announcer:
             unsaid: Future[Receipt] = asyncio.get_running_loop().create_future()
             unsaid.set_result(Receipt.LOST)
             return unsaid
+        self._said(receipt)
+        return receipt
 
     async def run(self) -> None:
         try:

@@ -78,6 +78,11 @@ class Link(Protocol):
         ...
 
     @property
+    def tells_refusals(self) -> bool:
+        """Whether a forbidden message is REFUSED; else it is TAKEN like any other."""
+        ...
+
+    @property
     def max_payload(self) -> int:
         """Bytes that a payload may have by our own settings, in both directions."""
         ...

@@ -17,6 +17,7 @@ from transports.mqtt.desk import Desk
 from transports.mqtt.dispatch import Dispatch
 from transports.mqtt.frames import Status, decode_reply, decode_status, encode, is_unlisted
 from transports.mqtt.link import Link, Will
+from transports.mqtt.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.namesake import OwnTopic, namesake_lives
 from transports.mqtt.presence import MISSED_HEARTBEATS, KnownWorker, Presence
 from transports.mqtt.reply import Reply
@@ -42,7 +43,8 @@ class MqttTransport:
     link: ours alone to run; its client id is this gateway's name. lookout: another one under another client
     id, to look for a living gateway of our name before we come; without it nobody looks. idle_s: seconds of
     silence after a reply's first frame. queue_max: requests that may wait while all workers are busy.
-    worker_max: requests that one worker may have of us at once, whatever it says itself.
+    worker_max: requests that one worker may have of us at once, whatever it says itself. forbidden_name: see
+    NameCheck.
     incarnation: must grow with every start; by default the wall clock's milliseconds.
     """
 
@@ -55,6 +57,7 @@ class MqttTransport:
         idle_s: float = 30.0,
         queue_max: int = 200,
         worker_max: int = 64,
+        forbidden_name: str = FORBIDDEN_NAME,
         heartbeat_s: float = 10.0,
         incarnation: int | None = None,
     ) -> None:
@@ -64,7 +67,10 @@ class MqttTransport:
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
         self._state: Literal["ready", "draining", "lost"] = "ready"
         self._status_topic = gateway_status_topic(checked_root(root), link.client_id)
-        self._announcer = Announcer(link, self._status_topic, heartbeat_s, lambda: self._status(self._state))
+        self._name_check = NameCheck(link, forbidden_name)
+        self._announcer = Announcer(
+            link, self._status_topic, heartbeat_s, lambda: self._status(self._state), self._name_check.said
+        )
         self._own_topic = OwnTopic(self._incarnation)
         self._presence = Presence()
         self._dispatch = Dispatch(self._presence, queue_max=queue_max, worker_max=worker_max)
@@ -133,6 +139,8 @@ class MqttTransport:
         believed_s = MISSED_HEARTBEATS * self._heartbeat_s
         if seen_at is not None and asyncio.get_running_loop().time() - seen_at < believed_s:
             return Health(False, self._rival)
+        if self._name_check.problem is not None:
+            return Health(False, self._name_check.problem)
         try:
             self.admit(None)
         except GatewayError as error:
@@ -242,6 +250,8 @@ class MqttTransport:
         except ProtocolViolation as violation:
             self._drop("status", topic, violation)
             return
+        if status.incarnation == self._incarnation and status.state != "lost":
+            self._name_check.came_back()
         first_seen = self._own_topic.namesake_at is None
         now = asyncio.get_running_loop().time()
         contradict = self._own_topic.take(status, retained=retained, now=now)

@@ -34,6 +34,7 @@ from transports.mqtt.frames import (
 )
 from transports.mqtt.gateways import GatewayWatch
 from transports.mqtt.link import Link, Will
+from transports.mqtt.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.reply_writer import ReplyWriter
 from transports.mqtt.topics import (
     checked_root,
@@ -73,6 +74,7 @@ class Worker:
     the transport lists. accept_s: within it every request is accepted or refused. coalesce_s and
     coalesce_bytes: see ReplyWriter. gateway_grace_s: how long a gateway may be gone before its replies are
     stopped. incarnation: must grow with every start; by default the wall clock's milliseconds.
+    forbidden_name: see NameCheck.
 
     dropped: what could not be used, or not be said, by kind. What is remembered of others is bounded.
     """
@@ -91,6 +93,7 @@ class Worker:
         coalesce_bytes: int = 512,
         gateway_grace_s: float = 5.0,
         incarnation: int | None = None,
+        forbidden_name: str = FORBIDDEN_NAME,
     ) -> None:
         self._transport = transport
         self._link = link
@@ -105,7 +108,10 @@ class Worker:
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
         self._leaving: Literal["draining", "lost"] | None = None
         self._status_topic = worker_status_topic(root, self._name)
-        self._announcer = Announcer(link, self._status_topic, heartbeat_s, self._status)
+        self._name_check = NameCheck(link, forbidden_name)
+        self._announcer = Announcer(
+            link, self._status_topic, heartbeat_s, self._status, self._name_check.said
+        )
         self._jobs: dict[str, _Job] = {}
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._gateways = GatewayWatch(gateway_grace_s, self._gateway_gone)
@@ -133,6 +139,11 @@ class Worker:
     def state(self) -> Literal["ready", "draining", "lost"]:
         """As the gateways are told: `draining` also while there is nothing to serve requests with."""
         return self._leaving or ("ready" if self._max_concurrent else "draining")
+
+    @property
+    def problem(self) -> str | None:
+        """Why gateways cannot hear this worker although it is connected; None if they can."""
+        return self._name_check.problem
 
     def offer(self, models: Sequence[str], max_concurrent: int) -> None:
         """What there is from now on; `max_concurrent` 0: nothing, so that gateways choose other workers."""
@@ -204,11 +215,13 @@ class Worker:
         """Our own `lost` is an old connection's will, or somebody's mistake: we are here."""
         try:
             self._check_size(payload)
-            said = decode_status(payload).state
+            status = decode_status(payload)
         except ProtocolViolation:
-            said = "lost"
-        if said == "lost":
+            status = Status("lost")
+        if status.state == "lost":
             self._announcer.now()
+        elif status.incarnation == self._incarnation:
+            self._name_check.came_back()
 
     def _hear_gateway(self, topic: str, payload: bytes, retained: bool) -> None:
         try:

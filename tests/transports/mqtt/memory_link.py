@@ -71,6 +71,8 @@ class MemoryLink:
         self.sent: list[tuple[str, bytes]] = []
         self.forbidden: set[str] = set()
         """Topics on which the broker refuses what is published."""
+        self.silent = False
+        """As a 3.1.1 broker does, which acknowledges what it forbids."""
         self.stuck = False
         """As before a broker that has stopped: nothing arrives, and nothing is acknowledged."""
         self._unacknowledged: list[Future[Receipt]] = []
@@ -83,6 +85,10 @@ class MemoryLink:
     @property
     def connected(self) -> bool:
         return self._connected
+
+    @property
+    def tells_refusals(self) -> bool:
+        return not self.silent
 
     @property
     def max_payload(self) -> int:
@@ -154,7 +160,7 @@ class MemoryLink:
             self._unacknowledged.append(receipt)
             return receipt
         if topic in self.forbidden:
-            receipt.set_result(Receipt.REFUSED)
+            receipt.set_result(Receipt.TAKEN if self.silent else Receipt.REFUSED)
             return receipt
         heard = self._broker.publish(topic, payload, retain)
         receipt.set_result(Receipt.TAKEN if heard else Receipt.NOBODY)
