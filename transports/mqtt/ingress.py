@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from asyncio import Task
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from gateway.contract.ingress import Ask, DeviceChat, LiveReply
 from transports.mqtt.device_chat import OpenChat
 from transports.mqtt.device_frames import Chat, decode_cancel, decode_chat
 from transports.mqtt.down_writer import DownWriter, Rhythm, envelope_for
+from transports.mqtt.dropped import Dropped
 from transports.mqtt.error_frames import error_frame
 from transports.mqtt.frames import ErrorFrame, decode_status, encode
 from transports.mqtt.known_devices import Device, KnownDevices
@@ -45,7 +46,6 @@ GROUP = "gateways"
 CHATS_PER_DEVICE = 4
 MAX_CHATS = 2_000
 REMEMBERED_ANSWERS = 1_000
-MAX_SENDERS_LOGGED = 1_000
 GOODBYE_S = 1.0
 CROSSING_S = 5.0
 """A device that was away may have asked again just before it heard the answer; later it has not heard it."""
@@ -89,8 +89,7 @@ class MqttIngress:
         self._answered: OrderedDict[tuple[str, str], _Answered] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
         self._working: set[Task[None]] = set()
-        self._told: set[str] = set()
-        self.dropped: Counter[str] = Counter()
+        self.dropped = Dropped()
         link.subscribe(every_chat(root), self._hear_chat, group=GROUP)
         link.subscribe(every_chat_cancel(root), self._hear_cancel)
         link.subscribe(every_device_status(root), self._hear_status)
@@ -131,12 +130,12 @@ class MqttIngress:
                 raise ProtocolViolation("a chat must not be retained")
             frame = decode_chat(payload)
         except ProtocolViolation as violation:
-            self._drop("chat", topic, violation)
+            self.dropped.drop("chat", topic, violation)
             return
         device = self._devices.hear(name)
         self._devices.came_back(device)
         if isinstance(frame, ErrorFrame):
-            self._drop("chat", topic, ProtocolViolation(frame.message))
+            self.dropped.drop("chat", topic, ProtocolViolation(frame.message))
             self._say(device, frame)
         else:
             self._take(device, frame)
@@ -172,7 +171,7 @@ class MqttIngress:
                 raise ProtocolViolation("a cancel must not be retained")
             cancel = decode_cancel(payload)
         except ProtocolViolation as violation:
-            self._drop("cancel", topic, violation)
+            self.dropped.drop("cancel", topic, violation)
             return
         chat = self._devices.chat(name, cancel.id)
         if chat is not None:
@@ -183,7 +182,7 @@ class MqttIngress:
             name = self._sender(topic, payload)
             status = decode_status(payload)
         except ProtocolViolation as violation:
-            self._drop("status", topic, violation)
+            self.dropped.drop("status", topic, violation)
             return
         self._devices.take(name, status)
 
@@ -247,13 +246,6 @@ class MqttIngress:
         if len(payload) > self._link.max_payload:
             raise ProtocolViolation("the payload is too large")
         return status_sender(topic)
-
-    def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
-        """Count what cannot be used, and log it once for each sender: rubbish may come in floods."""
-        self.dropped[kind] += 1
-        if topic not in self._told and len(self._told) < MAX_SENDERS_LOGGED:
-            self._told.add(topic)
-            log.warning("dropped a message on %s: %s", topic, violation)
 
 
 def _digest(text: str) -> bytes:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from asyncio import Future
-from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
@@ -15,6 +14,7 @@ from gateway.contract.transport import EventStream, Health, TransportInfo, Worke
 from transports.mqtt.announcer import Announcer
 from transports.mqtt.desk import Desk
 from transports.mqtt.dispatch import Dispatch
+from transports.mqtt.dropped import Dropped
 from transports.mqtt.frames import Status, decode_reply, decode_status, encode, is_unlisted
 from transports.mqtt.link import Link, Will
 from transports.mqtt.name_check import FORBIDDEN_NAME, NameCheck
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 GOODBYE_S = 1.0
-MAX_SENDERS_LOGGED = 1_000
 
 
 class MqttTransport:
@@ -76,8 +75,7 @@ class MqttTransport:
         self._dispatch = Dispatch(self._presence, queue_max=queue_max, worker_max=worker_max)
         self._desk = Desk(link, self._dispatch, root, idle_s)
         self._watchers: list[Future[None]] = []
-        self._told: set[str] = set()
-        self.dropped: Counter[str] = Counter()
+        self.dropped = Dropped()
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
         link.subscribe(every_worker_status(root), self._hear_status)
         link.subscribe(self._status_topic, self._hear_own_status)
@@ -207,7 +205,7 @@ class MqttTransport:
                 raise ProtocolViolation("the payload is too large")
             status = decode_status(payload)
         except ProtocolViolation as violation:
-            self._drop("status", topic, violation)
+            self.dropped.drop("status", topic, violation)
             return
         now = asyncio.get_running_loop().time()
         ended = self._presence.take(name, status, retained=retained, now=now)
@@ -225,7 +223,7 @@ class MqttTransport:
                 raise ProtocolViolation("the payload is too large")
             frame = decode_reply(payload)
         except ProtocolViolation as violation:
-            self._drop("reply", topic, violation)
+            self.dropped.drop("reply", topic, violation)
             if payload and not retained:
                 self._reject(reply_sender(topic), payload, violation)
             return
@@ -233,7 +231,7 @@ class MqttTransport:
         if reply is None:
             self.dropped["unknown id"] += 1  # late frames of a stopped reply are no news
         elif not reply.take(reply_sender(topic), frame, size):
-            self._drop("reply", topic, ProtocolViolation("the reply is somebody else's"))
+            self.dropped.drop("reply", topic, ProtocolViolation("the reply is somebody else's"))
 
     def _reject(self, sender: str, payload: bytes, violation: ProtocolViolation) -> None:
         """End the reply that a frame which cannot be decoded belongs to, if that can be told."""
@@ -248,7 +246,7 @@ class MqttTransport:
         try:
             status = decode_status(payload)
         except ProtocolViolation as violation:
-            self._drop("status", topic, violation)
+            self.dropped.drop("status", topic, violation)
             return
         if status.incarnation == self._incarnation and status.state != "lost":
             self._name_check.came_back()
@@ -266,13 +264,6 @@ class MqttTransport:
 
     def _replies_of(self, workers: Sequence[KnownWorker]) -> list[Reply]:
         return [reply for reply in self._desk.open.values() if reply.worker in workers]
-
-    def _drop(self, kind: str, topic: str, violation: ProtocolViolation) -> None:
-        """Count what cannot be used, and log it once for each sender: rubbish may come in floods."""
-        self.dropped[kind] += 1
-        if topic not in self._told and len(self._told) < MAX_SENDERS_LOGGED:
-            self._told.add(topic)
-            log.warning("dropped a message on %s: %s", topic, violation)
 
     def _tell_watchers(self) -> None:
         waiters, self._watchers = self._watchers, []

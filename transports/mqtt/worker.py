@@ -3,24 +3,22 @@
 import asyncio
 import logging
 import time
-from asyncio import Task
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from gateway.contract.errors import (
     GatewayError,
     Overloaded,
     ProtocolViolation,
-    TimedOut,
     Unreachable,
-    UpstreamFailed,
     WorkerLost,
 )
 from gateway.contract.transport import ListsModels, TellsQueue, Transport
 from transports.mqtt.announcer import Announcer
+from transports.mqtt.dropped import Dropped
 from transports.mqtt.error_frames import error_frame
 from transports.mqtt.frames import (
     Cancel,
@@ -33,6 +31,7 @@ from transports.mqtt.frames import (
     encode,
 )
 from transports.mqtt.gateways import GatewayWatch
+from transports.mqtt.job import Job
 from transports.mqtt.link import Link, Will
 from transports.mqtt.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.reply_writer import ReplyWriter
@@ -49,21 +48,6 @@ log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
 REMEMBERED_IDS = 1_000
-TOLD_SENDERS = 1_000
-
-
-@dataclass(eq=False, slots=True)
-class _Job:
-    """One request at work.
-
-    stopped: what the gateway is told once the task has ended by our hand. answered: its last word was sent.
-    """
-
-    request: Request
-    gateway: str
-    task: Task[None] | None = None
-    stopped: ErrorFrame | None = None
-    answered: bool = False
 
 
 class Worker:
@@ -103,8 +87,7 @@ class Worker:
         self._models = models
         self._accept_s = accept_s
         self._heartbeat_s = heartbeat_s
-        self._coalesce_s = coalesce_s
-        self._coalesce_bytes = coalesce_bytes
+        self._new_writer = partial(ReplyWriter, link, coalesce_s=coalesce_s, coalesce_bytes=coalesce_bytes)
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
         self._leaving: Literal["draining", "lost"] | None = None
         self._status_topic = worker_status_topic(root, self._name)
@@ -112,14 +95,13 @@ class Worker:
         self._announcer = Announcer(
             link, self._status_topic, heartbeat_s, self._status, self._name_check.said
         )
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._gateways = GatewayWatch(gateway_grace_s, self._gateway_gone)
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: asyncio.TaskGroup | None = None
-        self._told: set[str] = set()
-        self.dropped: Counter[str] = Counter()
+        self.dropped = Dropped()
         link.subscribe(inbox_topic(root, self._name), self._hear_inbox)
         link.subscribe(self._status_topic, self._hear_own_status)
         link.subscribe(every_gateway_status(root), self._hear_gateway)
@@ -164,7 +146,7 @@ class Worker:
                 announcing.cancel()
                 self._gateways.close()
                 for job in list(self._jobs.values()):
-                    self._stop(job, WorkerLost("the worker is going away"))
+                    job.fail(WorkerLost("the worker is going away"))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
                         await self._idle.wait()
@@ -181,7 +163,7 @@ class Worker:
             async with asyncio.timeout(within_s):
                 await self._idle.wait()
         for job in list(self._jobs.values()):
-            self._stop(job, WorkerLost("the worker is going away"))
+            job.fail(WorkerLost("the worker is going away"))
 
     async def idle(self) -> None:
         """Return when no request is at work."""
@@ -209,7 +191,7 @@ class Worker:
             return
         # Every gateway has given these replies up: our will told them, or they lost the broker too.
         for job in list(self._jobs.values()):
-            self._stop(job, WorkerLost("the worker lost the broker"))
+            job.fail(WorkerLost("the worker lost the broker"))
 
     def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
         """Our own `lost` is an old connection's will, or somebody's mistake: we are here."""
@@ -228,13 +210,13 @@ class Worker:
             self._check_size(payload)
             name, status = status_sender(topic), decode_status(payload)
         except ProtocolViolation as violation:
-            self._drop("status", topic, violation)
+            self.dropped.drop("status", topic, violation)
             return
         self._gateways.take(name, status)
 
     def _gateway_gone(self, name: str) -> None:
         for job in [job for job in self._jobs.values() if job.gateway == name]:
-            self._stop(job, WorkerLost("the gateway went away"))
+            job.fail(WorkerLost("the gateway went away"))
 
     def _hear_inbox(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
@@ -247,7 +229,7 @@ class Worker:
             else:
                 self._take(frame, gateway_to_answer(self._root, frame.reply_to, self._name))
         except ProtocolViolation as violation:
-            self._drop("inbox", topic, violation)
+            self.dropped.drop("inbox", topic, violation)
 
     def _take(self, request: Request, gateway: str) -> None:
         """Start one request, once: QoS 1 may bring it again, even after its cancel."""
@@ -265,11 +247,11 @@ class Worker:
             queue = 0
             if isinstance(self._transport, TellsQueue):
                 queue = self._transport.place_in_queue(request.model)
-            job = _Job(request, gateway)
+            job = Job(request, gateway)
             self._jobs[request.id] = job
             self._idle.clear()
             self._busy_changed(at_once=self.busy == self._max_concurrent)
-            job.task = self._tasks.create_task(self._work(job, queue))
+            job.task = self._tasks.create_task(job.work(self._transport, self._new_writer, queue))
             job.task.add_done_callback(lambda _: self._ended(job))
 
     def _refuse(self, request: Request, error: GatewayError) -> None:
@@ -284,18 +266,10 @@ class Worker:
         job = self._jobs.get(cancel.id)
         if job is None:
             self._remember(cancel.id)
-        elif job.stopped is None:
-            self._stop_with(job, ErrorFrame(cancel.id, "cancelled", "stopped as asked"))
+        else:
+            job.stop(ErrorFrame(cancel.id, "cancelled", "stopped as asked"))
 
-    def _stop(self, job: _Job, error: GatewayError) -> None:
-        self._stop_with(job, error_frame(job.request.id, error))
-
-    def _stop_with(self, job: _Job, said: ErrorFrame) -> None:
-        if job.stopped is None and job.task is not None:
-            job.stopped = said
-            job.task.cancel()
-
-    def _ended(self, job: _Job) -> None:
+    def _ended(self, job: Job) -> None:
         was_full = self.busy >= self._max_concurrent
         del self._jobs[job.request.id]
         self._busy_changed(at_once=was_full)
@@ -311,50 +285,12 @@ class Worker:
         else:
             self._announcer.soon()
 
-    async def _work(self, job: _Job, queue: int) -> None:
-        request = job.request
-        writer = ReplyWriter(
-            self._link,
-            request.reply_to,
-            request.id,
-            whole=not request.stream,
-            coalesce_s=self._coalesce_s,
-            coalesce_bytes=self._coalesce_bytes,
-            alive_s=request.idle_s / 3,
-            clock=asyncio.get_running_loop(),
-        )
-        try:
-            writer.accept(queue)
-            async with asyncio.timeout(request.deadline_s):
-                async with self._transport.open(request.as_chat_request()) as stream:
-                    async for batch in stream:
-                        writer.say(batch)
-                        if not await writer.written():
-                            return
-        except TimeoutError:
-            writer.fail(TimedOut(f"no whole reply within {request.deadline_s:g} s"))
-        except GatewayError as error:
-            writer.fail(error)
-        except Exception:  # here a task ends; the other requests go on
-            log.exception("request %s failed", request.id)
-            writer.fail(UpstreamFailed("the worker failed"))
-        finally:
-            writer.close()
-            job.answered = writer.ended
-
     def _say(self, topic: str, frame: Frame) -> None:
         try:
             self._link.publish(topic, encode(frame))
         except GatewayError as error:  # too many messages wait for the broker
-            self._drop("unsaid", topic, error)
+            self.dropped.drop("unsaid", topic, error)
 
     def _check_size(self, payload: bytes) -> None:
         if len(payload) > self._link.max_payload:
             raise ProtocolViolation("the payload is too large")
-
-    def _drop(self, kind: str, topic: str, error: GatewayError) -> None:
-        """Count a message that cannot be used, and log it once for each topic: rubbish may come in floods."""
-        self.dropped[kind] += 1
-        if topic not in self._told and len(self._told) < TOLD_SENDERS:
-            self._told.add(topic)
-            log.warning("dropped a message on %s: %s", topic, error)

@@ -221,7 +221,7 @@ async def test_a_million_gateways_are_not_remembered(caplog: pytest.LogCaptureFi
             scene.hear_gateway("rubbish", 1, f"rubbish-{number}")
         watch = scene.worker._gateways
         assert (len(watch._lives), len(watch._leaving)) == (KNOWN_GATEWAYS, KNOWN_GATEWAYS)
-        assert len(caplog.records) == len(scene.worker._told) == 1_000
+        assert len(caplog.records) == len(scene.worker.dropped._logged) == 1_000
         assert scene.worker.dropped["status"] == 3 * KNOWN_GATEWAYS
 
 
