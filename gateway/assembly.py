@@ -173,8 +173,16 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             yield
 
     origins = settings.cors_origins
-    open_mode = OpenMode(settings.allowed_hosts, origins, TrustedProxies(settings.trusted_proxies))
-    app = create_app(gateway, lifespan, open_mode=open_mode, cors_origins=origins)
+    proxies = TrustedProxies(settings.trusted_proxies)
+    open_mode = OpenMode(settings.allowed_hosts, origins, proxies)
+    app = create_app(
+        gateway,
+        lifespan,
+        open_mode=open_mode,
+        proxies=proxies,
+        cors_origins=origins,
+        root_path=settings.root_path,
+    )
 
     async def drain(hurry: asyncio.Event) -> None:
         for transport in transports.values():

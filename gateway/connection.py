@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from gateway.arrivals import Arrivals
 from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, Overloaded, TooSlow
+from gateway.http_1_0 import end_with_connection
 from gateway.slow_clients import SendDeadline
 from gateway.web.asgi import CONNECTION, ConnectionWatcher
 from gateway.web.problems import raw_problem
@@ -68,6 +69,9 @@ class ClientConnection(HttpToolsProtocol):
 
     def write_chunk(self, body: bytes) -> None:
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+
+    def _write_unframed(self, body: bytes) -> None:
+        self.transport.write(body)
 
     def abort(self) -> None:
         self.transport.abort()
@@ -214,6 +218,9 @@ class ClientConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        if cycle.scope["http_version"] == "1.0":
+            end_with_connection(cycle)
+            self.write_chunk = self._write_unframed  # type: ignore[method-assign]
         super()._start_asgi_task(cycle, app)
 
     def _leave_arrivals(self) -> None:

@@ -10,6 +10,8 @@ MAX_REQUEST_BYTES = 8 * 1024
 ANSWER_S = 5.0
 MAX_CONNECTIONS = 32
 
+_MORE_HEADERS = {405: b"Allow: GET, HEAD\r\n", 503: b"Retry-After: 2\r\n"}
+
 Report = Callable[[], tuple[bool, Mapping[str, Any]]]
 """Whether requests could be served now, and what `/ready` tells of it."""
 
@@ -63,7 +65,7 @@ class _Connection(asyncio.Protocol):
 
     def _page(self) -> tuple[int, Mapping[str, Any]]:
         match self._received.partition(b"\r\n")[0].split(b" "):
-            case [b"GET", path, b"HTTP/1.1" | b"HTTP/1.0"]:
+            case [b"GET" | b"HEAD", path, b"HTTP/1.1" | b"HTTP/1.0"]:
                 if path == b"/health":
                     return 200, {"status": "ok"}
                 if path == b"/ready":
@@ -71,13 +73,14 @@ class _Connection(asyncio.Protocol):
                     return 200 if ready else 503, told
                 return 404, {"error": "there are /health and /ready"}
             case [_, _, b"HTTP/1.1" | b"HTTP/1.0"]:
-                return 405, {"error": "only GET is answered"}
+                return 405, {"error": "only GET and HEAD are answered"}
         return 400, {"error": "that is no HTTP request"}
 
     def _answer(self, status: int, told: Mapping[str, Any]) -> None:
         body = json.dumps(told).encode()
-        self._transport.write(
-            b"HTTP/1.1 %d \r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-            b"Connection: close\r\n\r\n%b" % (status, len(body), body)
-        )
+        head = (
+            b"HTTP/1.1 %d \r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b"
+            b"X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+        ) % (status, len(body), _MORE_HEADERS.get(status, b""))
+        self._transport.write(head if self._received.startswith(b"HEAD ") else head + body)
         self._transport.close()

@@ -80,6 +80,7 @@ def server_of(assembled: Assembled, when_listening: WhenListening) -> Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=[("x-content-type-options", "nosniff")],  # browsers must not guess what an answer is
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=5,

@@ -116,3 +116,18 @@ async def test_a_taken_port_is_told() -> None:
         with pytest.raises(OSError, match="in use"):
             async with health_page(asked.port, READY):
                 pass
+
+
+async def test_head_has_the_same_head_and_no_body() -> None:
+    for path in (b"/health", b"/ready"):
+        async with page(lambda: (False, {"status": "unavailable"})) as probe:
+            got = await probe.ask(b"GET " + path + b" HTTP/1.1\r\n\r\n")
+            headed = await probe.ask(b"HEAD " + path + b" HTTP/1.1\r\n\r\n")
+        assert headed == got.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        assert b"\r\nX-Content-Type-Options: nosniff\r\n" in headed
+        assert (b"\r\nRetry-After: 2\r\n" in headed) == (path == b"/ready")
+
+
+async def test_another_method_is_told_which_are_answered() -> None:
+    async with page() as probe:
+        assert b"\r\nAllow: GET, HEAD\r\n" in await probe.ask(b"POST /ready HTTP/1.1\r\n\r\n")

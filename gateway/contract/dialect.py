@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from gateway.contract.errors import GatewayError
 from gateway.contract.events import ReaderEvent
 
 PacedBy = Literal["characters", "word"]
@@ -28,4 +29,8 @@ class Dialect(Protocol):
 
     def encoder(self, stream_id: str) -> Encoder:
         """For one reader of that stream, from its beginning or from further on."""
+        ...
+
+    def refusal(self, error: GatewayError) -> bytes:
+        """The whole body that tells a client that reads no statuses why there is no reply, with the code."""
         ...

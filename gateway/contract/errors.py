@@ -11,6 +11,7 @@
     │   ├── Conflict             409
     │   ├── TooLarge             413
     │   ├── UnsupportedMedia     415
+    │   │   └── UnsupportedEncoding
     │   ├── Unprocessable        422  well-formed, with fields that cannot be used
     │   ├── HeadTooLarge         431
     │   ├── LimitExceeded        429  too many requests in a minute
@@ -98,14 +99,14 @@ class NotFound(RequestRejected):
 
 
 class MethodNotAllowed(RequestRejected):
-    """`allowed` are the methods that are answered."""
+    """`allowed` are the methods that are answered; HEAD is wherever GET is."""
 
     code = "method_not_allowed"
     status = 405
 
     def __init__(self, message: str, allowed: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.allowed = tuple(allowed)
+        self.allowed = (*allowed, "HEAD") if "GET" in allowed else tuple(allowed)
 
 
 class TooSlow(RequestRejected):
@@ -133,6 +134,12 @@ class TooLarge(RequestRejected):
 class UnsupportedMedia(RequestRejected):
     code = "unsupported_media_type"
     status = 415
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    """A Content-Encoding that is not read here."""
+
+    code = "unsupported_encoding"
 
 
 class Unprocessable(RequestRejected):

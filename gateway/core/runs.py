@@ -209,6 +209,15 @@ class Runs:
                 self._deserted(run)
 
     @contextmanager
+    def looking(self, run: Run, after: int) -> Iterator[JournalReader]:
+        """Look at its log as it is now, without being one of its readers."""
+        reader = self._journal.follow(run.stream_id, lambda: None, after)
+        try:
+            yield reader
+        finally:
+            reader.leave()
+
+    @contextmanager
     def overhearing(self, run: Run) -> Iterator[Follower]:
         """Hear what it says without being one of its readers."""
         follower = Follower()

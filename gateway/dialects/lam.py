@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
 from gateway.contract.events import (
     Cancelled,
     Delta,
@@ -26,6 +27,16 @@ class Lam:
 
     def encoder(self, stream_id: str) -> "Lam":
         return self
+
+    def refusal(self, error: GatewayError) -> bytes:
+        told = {
+            "type": "error",
+            "message": str(error),
+            "code": error.code,
+            "status": error.status,
+            "retryable": error.retryable,
+        }
+        return data_frame(json_bytes(told))
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
         if isinstance(event, Delta):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, ToolCall
 from gateway.dialects.frame import data_frame, json_bytes
 from gateway.dialects.tool_arguments import readable
@@ -16,6 +17,10 @@ class Lunar:
 
     def encoder(self, stream_id: str) -> "Lunar":
         return self
+
+    def refusal(self, error: GatewayError) -> bytes:
+        told = {"type": "error", "message": str(error), "code": error.code}
+        return data_frame(json_bytes(told)) + _DONE
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
         if isinstance(event, Delta):

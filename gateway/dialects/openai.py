@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError, RequestRejected
 from gateway.contract.events import (
     FINISH_REASONS,
     Cancelled,
@@ -50,6 +51,10 @@ class OpenAI:
         self._model = model
         self._include_usage = include_usage
         self._clock = clock
+
+    def refusal(self, error: GatewayError) -> bytes:
+        kind = "invalid_request_error" if isinstance(error, RequestRejected) else "server_error"
+        return data_frame(json_bytes(error_object(str(error), kind, error.code)))
 
     def encoder(self, stream_id: str) -> "OpenAIEncoder":
         head = {

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, Started
 from gateway.dialects.frame import json_bytes
 
@@ -13,6 +14,9 @@ class Printer:
 
     def encoder(self, stream_id: str) -> "Printer":
         return self
+
+    def refusal(self, error: GatewayError) -> bytes:
+        return _named(b"error", {"error": str(error), "code": error.code})
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
         if isinstance(event, Delta):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Failed, ReaderEvent
 from gateway.dialects.frame import data_frame, json_bytes
 
@@ -13,6 +14,9 @@ class Words:
 
     def encoder(self, stream_id: str) -> "Words":
         return self
+
+    def refusal(self, error: GatewayError) -> bytes:
+        return data_frame(json_bytes(f"Error: {error} ({error.code})"))
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
         if isinstance(event, Delta):

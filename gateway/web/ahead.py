@@ -1,15 +1,17 @@
 """The endpoints that stand ahead of FastAPI, which would wrap each of their sends twice."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from gateway.contract.errors import MethodNotAllowed
-from gateway.web.asgi import App, Receive, Scope, Send
+from gateway.web.asgi import App, Message, Receive, Scope, Send
 from gateway.web.chat_forms import chat_form, words_form
 from gateway.web.gateway import Gateway
 from gateway.web.messages import MessageStream, WholeMessage
 from gateway.web.openai_api import PREFIX, OpenAIApi
 from gateway.web.openai_completions import ChatCompletions
 from gateway.web.paths import SESSION_PATH, STREAM_PATHS, TEMPLATE_PATH
+from gateway.web.proxies import root_path_of
 from gateway.web.refusals import refuse
 from gateway.web.session_events import SessionEvents
 from gateway.web.streams import ResumeStream
@@ -21,6 +23,7 @@ class Ahead:
     """rest: who answers everything else."""
 
     def __init__(self, gateway: Gateway, rest: App) -> None:
+        self._rest = _FastAPI(rest)
         self._posts: dict[str, App] = {
             **dict.fromkeys(STREAM_PATHS, MessageStream(gateway, unified_form)),
             "/api/chat/stream": MessageStream(gateway, chat_form),
@@ -33,12 +36,11 @@ class Ahead:
             **dict.fromkeys(
                 [("GET", f"{path}/", "") for path in STREAM_PATHS], lambda id: ResumeStream(gateway, id)
             ),
-            **dict.fromkeys([("DELETE", f"{path}/", "") for path in STREAM_PATHS], lambda _: rest),
+            **dict.fromkeys([("DELETE", f"{path}/", "") for path in STREAM_PATHS], lambda _: self._rest),
             ("GET", SESSION_PATH, "/events"): lambda id: SessionEvents(gateway, id),
             ("POST", TEMPLATE_PATH, "/test"): lambda id: TemplateTest(gateway, id),
         }
         self._openai = OpenAIApi(gateway)
-        self._rest = rest
 
     @property
     def routes(self) -> list[tuple[str, str]]:
@@ -56,7 +58,8 @@ class Ahead:
 
     def _endpoint(self, scope: Scope) -> App:
         """Who answers; raises MethodNotAllowed where only other methods are answered."""
-        path, method = scope["path"], scope["method"]
+        path = scope["path"]
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
         allowed: list[str] = []
         if path in self._posts:
             if method == "POST":
@@ -74,3 +77,32 @@ class Ahead:
         if allowed:
             raise MethodNotAllowed(f"Only {' or '.join(allowed)} is answered here.", allowed)
         return self._rest
+
+
+class _HeadSent(Exception):
+    """Ends an endpoint that would go on to make a body."""
+
+
+class _FastAPI:
+    """FastAPI with what it lacks: it knows no HEAD, and wants the root path in the path."""
+
+    def __init__(self, api: App) -> None:
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._api(scope, receive, send)
+            return
+        scope = {**scope, "path": root_path_of(scope) + scope["path"]}
+        if scope["method"] != "HEAD":
+            await self._api(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await send({"type": "http.response.body", "body": b""})
+                raise _HeadSent
+            await send(message)
+
+        with suppress(_HeadSent):
+            await self._api({**scope, "method": "GET"}, receive, send_head)

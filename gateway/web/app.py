@@ -14,6 +14,7 @@ from gateway.web.ahead import Ahead
 from gateway.web.asgi import App, Receive, Scope, Send
 from gateway.web.bodies import rejection
 from gateway.web.cors import Cors
+from gateway.web.decoded_bodies import DecodedBodies
 from gateway.web.description.document import describe, methods_of
 from gateway.web.gateway import Gateway
 from gateway.web.guard import Door
@@ -22,6 +23,7 @@ from gateway.web.metrics import metrics_router
 from gateway.web.open_mode import OpenMode
 from gateway.web.pages import pages_router
 from gateway.web.problems import MEDIA_TYPE, problem, problem_headers
+from gateway.web.proxies import PathPrefix, TrustedProxies, root_path_of
 from gateway.web.session_tickets import session_tickets_router
 from gateway.web.sessions import sessions_router, streams_router
 from gateway.web.templates import templates_router
@@ -34,17 +36,19 @@ def create_app(
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     *,
     open_mode: OpenMode,
+    proxies: TrustedProxies,
     cors_origins: Sequence[str] = (),
+    root_path: str = "",
 ) -> App:
     """The ASGI application. lifespan: entered before the first request, left after the last."""
     app = Door(
-        Ahead(gateway, api_of(gateway)),
+        DecodedBodies(Ahead(gateway, api_of(gateway)), gateway.max_body_bytes),
         gateway.keys,
         gateway.rates,
         gateway.tickets,
         open_mode,
     )
-    return _Living(Cors(app, cors_origins), lifespan)
+    return _Living(PathPrefix(Cors(app, cors_origins), root_path, proxies), lifespan)
 
 
 def api_of(gateway: Gateway) -> FastAPI:
@@ -54,6 +58,7 @@ def api_of(gateway: Gateway) -> FastAPI:
         version=gateway.version,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # pages.py tells it, with the prefix under which we are reached
         generate_unique_id_function=lambda route: route.name,
     )
     health = LastHealth(gateway.modes.health)
@@ -118,7 +123,8 @@ async def _tell_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         # FastAPI names the methods of one of the path's routes only.
-        allowed = methods_of(request.app.openapi(), request.url.path) or ["GET"]
+        path = request.scope["path"].removeprefix(root_path_of(request.scope))
+        allowed = methods_of(request.app.openapi(), path) or ["GET"]
         refusal = MethodNotAllowed(f"Only {' or '.join(allowed)} is answered here.", allowed)
         return await _tell_gateway_error(request, refusal)
     code = HTTPStatus(error.status_code).name.lower()

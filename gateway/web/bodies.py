@@ -108,7 +108,10 @@ class MessageBody(SamplingBody):
     """A message to answer. Unknown fields are ignored: frontends carry their own."""
 
     content: Annotated[Said, Field(description="1 to MAX_CONTENT_CHARS characters, not only white space.")]
-    session_id: Annotated[RowId | None, Field(description="None starts a new session.")] = None
+    session_id: Annotated[
+        RowId | Annotated[str, Field(min_length=1, max_length=300)] | None,
+        Field(description="Its id, uuid or key. None starts a new session."),
+    ] = None
     system_prompt: str | None = None
     template_id: Annotated[
         RowId | None, Field(description="A template to start from; the message's own fields win.")

@@ -1,7 +1,6 @@
 """The requests of the lunar, printer and words frontends: a message; most else they carry is ignored."""
 
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +11,7 @@ from gateway.web.bodies import Said, check_length, parse
 from gateway.web.conversation_cookie import conversation_of
 from gateway.web.forms import Asked, Post
 from gateway.web.gateway import Gateway
+from gateway.web.session_names import session_of
 
 MAX_USER_ID_CHARS = 256
 
@@ -72,13 +72,8 @@ async def _printer(gateway: Gateway, post: Post, message: str, conversation_id: 
     check_length(message, gateway.max_content_chars, "user_message")
     session_id = None
     if conversation_id not in (None, ""):
-        session = await gateway.store.session_named(post.user_id, _uuid(conversation_id))
-        session_id = session.id
+        try:
+            session_id = (await session_of(gateway.store, post.user_id, str(conversation_id))).id
+        except NotFound:
+            raise NotFound("No such conversation.") from None
     return Asked(Question(post.user_id, message, session_id=session_id), PRINTER)
-
-
-def _uuid(conversation_id: object) -> str:
-    try:
-        return str(UUID(str(conversation_id)))
-    except ValueError:
-        raise NotFound("No such conversation.") from None

@@ -34,6 +34,12 @@ HEADERS = [
 Headers = Sequence[tuple[bytes, bytes]]
 
 
+async def send_head(send: Send, headers: Headers = ()) -> None:
+    """Answer a HEAD as a stream's GET would begin."""
+    await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+    await send({"type": "http.response.body", "body": b""})
+
+
 class Pulse:
     """Sends a heartbeat on every open stream on which nothing was written for `ping_s` seconds."""
 

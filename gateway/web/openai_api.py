@@ -22,7 +22,8 @@ class OpenAIApi:
         self._created = int(time.time())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
+        path = scope["path"]
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
         is_model = path == _MODELS or path.startswith(f"{_MODELS}/")
         if not is_model and path != _COMPLETIONS:
             await send_openai_error(send, NotFound(f"There is no {path} here."))

@@ -7,14 +7,13 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from gateway.contract.errors import NotFound, Unprocessable
+from gateway.contract.errors import Unprocessable
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.core.conversations import Question
 from gateway.dialects.openai import DEFAULT_MODEL, OpenAI
 from gateway.web.asgi import header
 from gateway.web.bodies import (
-    MAX_ID,
     MAX_OPTIONS_BYTES,
     AtMost512,
     AtMost2048,
@@ -26,6 +25,7 @@ from gateway.web.bodies import (
 )
 from gateway.web.forms import Asked, Post
 from gateway.web.gateway import Gateway
+from gateway.web.session_names import session_id_of
 
 _REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_options", "top_logprobs")
 """Fields that would change the answer's shape into one that is not told here; what else is unknown is the
@@ -208,11 +208,7 @@ async def _session_id(gateway: Gateway, post: Post) -> int | None:
     named = header(post.scope, b"sluice-session")
     if named is None:
         return None
-    if named.isascii() and named.isdecimal():
-        if len(named) > len(str(MAX_ID)):
-            raise NotFound("No such session.")
-        return (await gateway.store.session(post.user_id, int(named))).id
-    return (await gateway.store.session_named(post.user_id, named)).id
+    return await session_id_of(gateway.store, post.user_id, named)
 
 
 def _model_told(gateway: Gateway, wanted: str | None) -> str:

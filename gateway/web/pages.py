@@ -8,12 +8,13 @@ from html import escape
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from gateway.web.asgi import Scope, header
 from gateway.web.conversation_cookie import is_https
 from gateway.web.gateway import Gateway
 from gateway.web.health import Readiness
+from gateway.web.proxies import root_path_of
 
 _STATIC = Path(__file__).parent / "static"
 _PAGE = (_STATIC / "index.html").read_text(encoding="utf-8")
@@ -29,7 +30,6 @@ def _headers(content_security_policy: str) -> dict[str, str]:
     return {
         "content-security-policy": f"default-src 'none'; {content_security_policy}; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'",
-        "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "referrer-policy": "no-referrer",
     }
@@ -57,6 +57,7 @@ def pages_router(gateway: Gateway, readiness: Readiness) -> APIRouter:
             "models": ", ".join(gateway.modes.models()) or "not known yet",
             "version": gateway.version,
             "address": address_of(request.scope),
+            "root": root_path_of(request.scope),
             "key": "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" if gateway.keys.closed else "",
         }
         html = re.sub(r"{{(\w+)}}", lambda name: escape(told[name[1]]), _PAGE)
@@ -65,6 +66,12 @@ def pages_router(gateway: Gateway, readiness: Readiness) -> APIRouter:
     @router.get("/docs")
     async def docs() -> HTMLResponse:
         return HTMLResponse(_DOCS, headers=_DOCS_HEADERS)
+
+    @router.get("/openapi.json")
+    async def description(request: Request) -> JSONResponse:
+        root_path = root_path_of(request.scope)
+        servers = {"servers": [{"url": root_path}]} if root_path else {}
+        return JSONResponse({**request.app.openapi(), **servers})
 
     for name, media_type in _ASSETS.items():
         router.add_api_route(f"/docs/{name}", _serve(_STATIC / "swagger-ui" / name, media_type))
@@ -83,11 +90,11 @@ def address_of(scope: Scope) -> str:
     if not _HOST.fullmatch(host):
         address, port = scope["server"]
         host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    return f"{'https' if is_https(scope) else 'http'}://{host}{scope.get('root_path', '')}"
+    return f"{'https' if is_https(scope) else 'http'}://{host}{root_path_of(scope)}"
 
 
 def _serve(path: Path, media_type: str) -> Callable[[], FileResponse]:
-    headers = {"cache-control": "max-age=86400", "x-content-type-options": "nosniff"}
+    headers = {"cache-control": "max-age=86400"}
 
     def asset() -> FileResponse:
         return FileResponse(path, media_type=media_type, headers=headers)

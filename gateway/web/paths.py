@@ -29,7 +29,7 @@ def permissions_for(path: str) -> frozenset[Permission]:
 
 def ticket_subject(scope: Scope) -> str | None:
     """What a ticket must be for to open this request; None where none does: they only read events."""
-    if scope["method"] != "GET":
+    if scope["method"] not in {"GET", "HEAD"}:
         return None
     folder, _, name = scope["path"].rpartition("/")
     if folder in STREAM_PATHS:
@@ -42,6 +42,11 @@ def ticket_subject(scope: Scope) -> str | None:
 def session_subject(session_id: int | str) -> str:
     """As ticket_subject gives it for a session's events; no stream's id holds a slash."""
     return f"session/{session_id}"
+
+
+def is_template_test(path: str) -> bool:
+    """Whether this is a template's test, which is answered like a message."""
+    return path.startswith(TEMPLATE_PATH) and path.endswith("/test")
 
 
 def is_stop(scope: Scope) -> bool:

@@ -6,13 +6,22 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from gateway.contract.errors import GatewayError, MethodNotAllowed, TooSlow, Unauthorized, Unprocessable
+from gateway.contract.errors import (
+    GatewayError,
+    MethodNotAllowed,
+    TooSlow,
+    Unauthorized,
+    Unprocessable,
+    UnsupportedEncoding,
+)
 from gateway.dialects.frame import json_bytes
 from gateway.web.asgi import Send
 
 log = logging.getLogger("sluice.web")
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+"""When to come back after a 503 that does not say it."""
 
 
 def problem(error: GatewayError, /, **more: Any) -> dict[str, Any]:
@@ -32,12 +41,14 @@ def problem(error: GatewayError, /, **more: Any) -> dict[str, Any]:
 
 def problem_headers(error: GatewayError) -> dict[str, str]:
     headers: dict[str, str] = {}
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
+    if error.retry_after_s is not None or error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or RETRY_AFTER_S)))
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(error.allowed)
+    if isinstance(error, UnsupportedEncoding):
+        headers["accept-encoding"] = "gzip"
     if isinstance(error, TooSlow):
         headers["connection"] = "close"  # else the rest of the request would be waited for
     return headers
@@ -55,6 +66,7 @@ def raw_problem(error: GatewayError) -> bytes:
         "content-type": MEDIA_TYPE,
         "content-length": str(len(body)),
         **problem_headers(error),
+        "x-content-type-options": "nosniff",
         "connection": "close",
     }
     lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]

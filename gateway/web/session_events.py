@@ -3,15 +3,16 @@
 import asyncio
 from typing import Any
 
-from gateway.contract.errors import GatewayError, NotFound
+from gateway.contract.errors import GatewayError
 from gateway.core.keys import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.frame import PING, data_frame, json_bytes
 from gateway.web.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.callers import caller_of
-from gateway.web.event_stream import HEADERS
+from gateway.web.event_stream import HEADERS, send_head
 from gateway.web.gateway import Gateway
 from gateway.web.problems import send_problem
+from gateway.web.session_names import session_of
 
 
 class SessionEvents:
@@ -24,10 +25,11 @@ class SessionEvents:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         try:
-            if not (self._session.isascii() and self._session.isdecimal() and len(self._session) < 19):
-                raise NotFound("No such session.")
             caller = caller_of(scope)
-            session = await gateway.store.session(caller.user_id, int(self._session))
+            session = await session_of(gateway.store, caller.user_id, self._session)
+            if scope["method"] == "HEAD":
+                await send_head(send)
+                return
             allowance = caller.allowance
             place = None if allowance is None else gateway.listeners.take(allowance.streams)
         except GatewayError as error:

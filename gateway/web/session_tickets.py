@@ -1,14 +1,16 @@
 """`POST /api/chatbot/sessions/{id}/ticket`: a session's events for an EventSource, which has no headers."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
-from gateway.web.bodies import MAX_ID
 from gateway.web.callers import caller_of
 from gateway.web.gateway import Gateway
 from gateway.web.paths import SESSION_PATH, session_subject
+from gateway.web.proxies import root_path_of
+from gateway.web.session_names import SessionName, session_of
 
 
 class SessionTicket(BaseModel):
@@ -21,17 +23,16 @@ def session_tickets_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(prefix="/api/chatbot", tags=["sessions"])
 
     @router.post("/sessions/{session_id}/ticket")
-    async def issue_ticket(
-        request: Request, session_id: Annotated[int, Path(ge=1, le=MAX_ID)]
-    ) -> SessionTicket:
-        """A ticket to listen to a session without headers. It opens nothing else."""
+    async def issue_ticket(request: Request, session_id: Annotated[SessionName, Path()]) -> SessionTicket:
+        """A ticket to listen to a session without headers. It opens `url` and nothing else."""
         user_id = caller_of(request.scope).user_id
-        await gateway.store.session(user_id, session_id)
+        await session_of(gateway.store, user_id, session_id)
         ticket = gateway.tickets.issue(session_subject(session_id), user_id)
+        path = f"{root_path_of(request.scope)}{SESSION_PATH}{quote(session_id, safe='')}/events"
         return SessionTicket(
             ticket=ticket,
             expires_in_s=int(gateway.tickets.lifetime_s),
-            url=f"{SESSION_PATH}{session_id}/events?ticket={ticket}",
+            url=f"{path}?ticket={ticket}",
         )
 
     return router

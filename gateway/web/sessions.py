@@ -13,9 +13,10 @@ from gateway.web.exports import Export, as_json, as_markdown, pages_of
 from gateway.web.gateway import Gateway
 from gateway.web.messages import stop
 from gateway.web.paths import STREAM_PATHS
+from gateway.web.session_names import SessionName, session_id_of, session_of
 from gateway.web.views import Message, Session, StreamState, message_view, session_view
 
-Id = Annotated[int, Path(ge=1, le=MAX_ID)]
+Name = Annotated[SessionName, Path()]
 
 
 def sessions_router(gateway: Gateway) -> APIRouter:
@@ -39,41 +40,43 @@ def sessions_router(gateway: Gateway) -> APIRouter:
         request: Request,
         q: Annotated[str | None, Query(max_length=200, description="Part of the title.")] = None,
         before: Annotated[
-            int | None, Query(ge=1, le=MAX_ID, description="Only what stands after it.")
+            SessionName | None, Query(description="A session's id, uuid or key: only what stands after it.")
         ] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> list[Session]:
         """The latest first."""
-        sessions = await gateway.store.sessions(
-            caller_of(request.scope).user_id, query=q, before=before, limit=limit
-        )
+        user_id = caller_of(request.scope).user_id
+        last = None if before is None else await session_id_of(gateway.store, user_id, before)
+        sessions = await gateway.store.sessions(user_id, query=q, before=last, limit=limit)
         return [session_view(session) for session in sessions]
 
     @router.get("/sessions/{session_id}")
-    async def get_session(request: Request, session_id: Id) -> Session:
-        return session_view(await gateway.store.session(caller_of(request.scope).user_id, session_id))
+    async def get_session(request: Request, session_id: Name) -> Session:
+        user_id = caller_of(request.scope).user_id
+        return session_view(await session_of(gateway.store, user_id, session_id))
 
     @router.patch(
         "/sessions/{session_id}",
         openapi_extra=body_of(RenameBody),
     )
-    async def rename_session(request: Request, session_id: Id) -> Session:
+    async def rename_session(request: Request, session_id: Name) -> Session:
         """Give it another title."""
         body = parse(
             await read_body(request.receive, gateway.max_body_bytes, gateway.body_timeout_s), RenameBody
         )
         user_id = caller_of(request.scope).user_id
-        return session_view(await gateway.store.rename_session(user_id, session_id, body.title))
+        id = await session_id_of(gateway.store, user_id, session_id)
+        return session_view(await gateway.store.rename_session(user_id, id, body.title))
 
     @router.delete("/sessions/{session_id}", status_code=204)
-    async def delete_session(request: Request, session_id: Id) -> Response:
+    async def delete_session(request: Request, session_id: Name) -> Response:
         """With all its messages. Replies that are being made are stopped first."""
         user_id = caller_of(request.scope).user_id
-        await gateway.store.session(user_id, session_id)
-        for run in gateway.runs.of_session(session_id):
+        session = await session_of(gateway.store, user_id, session_id)
+        for run in gateway.runs.of_session(session.id):
             await gateway.runs.stop(run.stream_id, user_id)
-        await gateway.store.delete_session(user_id, session_id)
-        for run in gateway.runs.of_session(session_id):  # begun meanwhile: nobody could read them
+        await gateway.store.delete_session(user_id, session.id)
+        for run in gateway.runs.of_session(session.id):  # begun meanwhile: nobody could read them
             await gateway.runs.stop(run.stream_id, user_id)
         return Response(status_code=204)
 
@@ -86,33 +89,30 @@ def sessions_router(gateway: Gateway) -> APIRouter:
     )
     async def export_session(
         request: Request,
-        session_id: Id,
+        session_id: Name,
         format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",
     ) -> StreamingResponse:
         """All of it, as a download."""
         user_id = caller_of(request.scope).user_id
-        session = await gateway.store.session(user_id, session_id)
+        session = await session_of(gateway.store, user_id, session_id)
         export = as_json if format == "json" else as_markdown
         return StreamingResponse(
-            export(session, pages_of(gateway.store, user_id, session_id)),
+            export(session, pages_of(gateway.store, user_id, session.id)),
             media_type="application/json" if format == "json" else "text/markdown; charset=utf-8",
-            headers={
-                "Content-Disposition": f'attachment; filename="session-{session_id}.{format}"',
-                "X-Content-Type-Options": "nosniff",
-            },
+            headers={"Content-Disposition": f'attachment; filename="session-{session.id}.{format}"'},
         )
 
     @router.get("/sessions/{session_id}/messages")
     async def list_messages(
         request: Request,
-        session_id: Id,
+        session_id: Name,
         after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> list[Message]:
         """The oldest first. Large ones come in fewer than `limit`: go on with `after` until none come."""
-        messages = await gateway.store.messages(
-            caller_of(request.scope).user_id, session_id, after=after, limit=limit
-        )
+        user_id = caller_of(request.scope).user_id
+        id = await session_id_of(gateway.store, user_id, session_id)
+        messages = await gateway.store.messages(user_id, id, after=after, limit=limit)
         return [message_view(message) for message in messages]
 
     return router

@@ -2,21 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from urllib.parse import parse_qs
 
-from gateway.contract.dialect import Dialect
+from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.errors import GatewayError, NotFound
-from gateway.contract.events import ReaderEvent
+from gateway.contract.events import ReaderEvent, Started
 from gateway.contract.journal import START, JournalReader, Position
 from gateway.core.replays import Placed, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.dialects.registry import LAM
 from gateway.web.asgi import Receive, Scope, Send, connection_of, header
 from gateway.web.callers import caller_of
-from gateway.web.event_stream import EventStream, Headers
+from gateway.web.event_stream import EventStream, Headers, send_head
 from gateway.web.formats import dialect_chosen
 from gateway.web.gateway import Gateway
-from gateway.web.problems import send_problem
+from gateway.web.proxies import root_path_of
+from gateway.web.refusals import refuse
 
 
 class ResumeStream:
@@ -37,7 +39,7 @@ class ResumeStream:
             after = Position.parse(event_id) if event_id else START
             await follow(self._gateway, scope, send, dialect, self._stream_id, user_id, after)
         except GatewayError as error:
-            await send_problem(send, error)
+            await refuse(scope, send, error)
 
 
 async def follow(
@@ -53,48 +55,72 @@ async def follow(
     headers: Headers = (),
     joined: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer with the stream's events behind a position; 204 if its end had been read.
+    """Answer with the stream's events behind a position; 204 if its end had been read. HEAD gets no events.
 
     headers: of the answer, besides every stream's own. joined: called once we read along, for those who kept
     the reply alive until then.
     Raises NotFound and BadPosition, and then nothing was answered yet.
     """
-    stream = EventStream(
-        connection_of(scope), dialect.encoder(stream_id), gateway.pulse, with_ids=with_ids, after=after
-    )
+    root_path = root_path_of(scope)
+    is_head = scope["method"] == "HEAD"
+    encoder = _encoder(dialect, stream_id, root_path)
+    stream = EventStream(connection_of(scope), encoder, gateway.pulse, with_ids=with_ids, after=after)
     sent = [(b"sluice-stream-id", stream_id.encode()), *headers]
     with ExitStack() as stack:
         try:
             run = gateway.runs.find(stream_id, user_id)
-            reader = stack.enter_context(gateway.runs.reading(run, stream.hear, after.seq))
+            with gateway.runs.looking(run, after.seq) as look:
+                ended = after != START and _tells_nothing_more(run, dialect, look)
+            if not (ended or is_head):
+                reader = stack.enter_context(gateway.runs.reading(run, stream.hear, after.seq))
             joined()
         except NotFound:
             told = await _stored(gateway, stream_id, user_id, after)
             if after != START and _are_silent(dialect, stream_id, [event for event, _ in told]):
                 told = []
-            await (stream.serve_replay(send, sent, told) if told else _send_nothing_left(send))
+            if not told:
+                await _send_nothing_left(send)
+            elif is_head:
+                await send_head(send, sent)
+            else:
+                await stream.serve_replay(send, sent, told)
             return
-        if after != START and _has_ended_for(gateway, run, dialect, after, reader):
+        if ended:
             await _send_nothing_left(send)
             return
         if run.resume_url is not None:
-            sent.append((b"sluice-resume-url", _told_in(dialect, run.resume_url).encode()))
+            sent.append((b"sluice-resume-url", _told_in(dialect, root_path + run.resume_url).encode()))
+        if is_head:
+            await send_head(send, sent)
+            return
         await stream.serve(reader, send, sent, await _dropped(gateway, run, after, reader.begins_at))
 
 
-def _has_ended_for(
-    gateway: Gateway, run: Run, dialect: Dialect, after: Position, reader: JournalReader
-) -> bool:
-    """Return whether the run has ended and its journal holds nothing that this dialect tells."""
-    if reader.at_end:
+class _PrefixedLinks:
+    """An encoder for a reader who reaches us under a path prefix."""
+
+    def __init__(self, encoder: Encoder, root_path: str) -> None:
+        self._encoder = encoder
+        self._root_path = root_path
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Started) and event.resume_url is not None:
+            event = replace(event, resume_url=self._root_path + event.resume_url)
+        return self._encoder.frames(event)
+
+
+def _encoder(dialect: Dialect, stream_id: str, root_path: str) -> Encoder:
+    encoder = dialect.encoder(stream_id)
+    return _PrefixedLinks(encoder, root_path) if root_path else encoder
+
+
+def _tells_nothing_more(run: Run, dialect: Dialect, look: JournalReader) -> bool:
+    """Return whether the run has ended and its journal holds nothing more that this dialect tells."""
+    if look.at_end:
         return True
-    if not run.ended.is_set() or reader.begins_at is not None:
+    if not run.ended.is_set() or look.begins_at is not None:
         return False
-    look = gateway.journal.follow(run.stream_id, lambda: None, after.seq)
-    try:
-        return _are_silent(dialect, run.stream_id, look.take())
-    finally:
-        look.leave()
+    return _are_silent(dialect, run.stream_id, look.take())
 
 
 def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent]) -> bool:

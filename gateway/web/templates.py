@@ -88,4 +88,4 @@ class TemplateTest:
         body = parse(post.body, MessageBody)
         check_length(body.content, gateway.max_content_chars, "content")
         question = question_of(body, post.user_id, stored.template)
-        return Asked(replace(question, session_id=None, resumable=False), LAM)
+        return Asked(replace(question, resumable=False), LAM)

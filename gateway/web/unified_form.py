@@ -1,11 +1,14 @@
 """The unified endpoint's request, `MessageBody`: answered in lam unless `?format=` says otherwise."""
 
+from dataclasses import replace
+
 from gateway.contract.templates import Template
 from gateway.core.conversations import Question
 from gateway.dialects.registry import LAM
 from gateway.web.bodies import MessageBody, check_length, parse
 from gateway.web.forms import Asked, Post
 from gateway.web.gateway import Gateway
+from gateway.web.session_names import session_id_of
 
 
 async def unified_form(gateway: Gateway, post: Post) -> Asked:
@@ -16,11 +19,15 @@ async def unified_form(gateway: Gateway, post: Post) -> Asked:
     template = None
     if body.template_id is not None:
         template = (await gateway.templates.one(post.user_id, body.template_id)).template
-    return Asked(question_of(body, post.user_id, template), LAM, mirror=body.mirror)
+    question = question_of(body, post.user_id, template)
+    if body.session_id is not None:
+        session_id = await session_id_of(gateway.store, post.user_id, body.session_id)
+        question = replace(question, session_id=session_id)
+    return Asked(question, LAM, mirror=body.mirror)
 
 
 def question_of(body: MessageBody, user_id: str, template: Template | None) -> Question:
-    """What the body asks, with what it leaves open as its template has it."""
+    """What the body asks, with what it leaves open as its template has it; in no session yet."""
     sampling, system_prompt, model = body.sampling(), body.system_prompt, body.model
     if template is not None:
         sampling = sampling.over(template.sampling)
@@ -29,7 +36,6 @@ def question_of(body: MessageBody, user_id: str, template: Template | None) -> Q
     return Question(
         user_id=user_id,
         content=body.content,
-        session_id=body.session_id,
         system_prompt=system_prompt,
         model=model,
         sampling=sampling,

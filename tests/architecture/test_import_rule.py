@@ -44,7 +44,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.arrivals": {"gateway.contract"},
     "gateway.descriptors": set(),
     "gateway.slow_clients": set(),
-    "gateway.connection": {"gateway.arrivals", "gateway.contract", "gateway.slow_clients", "gateway.web"},
+    "gateway.http_1_0": set(),
+    "gateway.connection": {
+        "gateway.arrivals",
+        "gateway.contract",
+        "gateway.http_1_0",
+        "gateway.slow_clients",
+        "gateway.web",
+    },
     "gateway.serve": {
         "gateway.arrivals",
         "gateway.assembly",

@@ -20,6 +20,7 @@ from transports.llama.embedded import LlamaProcess, llama_process, tiny_model_pa
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
 BUSY = {"ignore_eos": True}
+JSON = {"accept": "application/json"}  # else a refusal on a stream's endpoint is a frame
 
 
 @dataclass
@@ -58,7 +59,7 @@ async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gate
     settings = {"PORT": "0", "DATABASE_URL": database, **settings}
     async with running_program(*sluice("serve"), cwd=None, **settings) as program:
         listening = await program.until_said(r"listening on (http://\S+)")
-        async with httpx.AsyncClient(base_url=listening[1], timeout=10) as client:
+        async with httpx.AsyncClient(base_url=listening[1], timeout=10, headers=JSON) as client:
             yield Gateway(program, client)
 
 

@@ -83,7 +83,9 @@ async def served(
         serving = group.create_task(server.serve([listener]))
         await listening.wait()
         try:
-            async with httpx.AsyncClient(base_url=url_of(listener), timeout=5) as client:
+            # Else a refusal on a stream's endpoint is a frame of its dialect.
+            headers = {"accept": "application/json"}
+            async with httpx.AsyncClient(base_url=url_of(listener), timeout=5, headers=headers) as client:
                 yield Served(url_of(listener), client, transport, assembled)
         finally:
             server.should_exit = True

@@ -12,6 +12,8 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from gateway.assembly import assemble
+from gateway.contract.errors import NoWorker
+from gateway.dialects.registry import LAM
 from gateway.settings import Settings
 from gateway.web.ahead import Ahead
 from gateway.web.app import api_of
@@ -89,8 +91,10 @@ def test_every_error_is_a_problem_or_in_openais_shape(described: dict[str, Any])
             name = response["$ref"].rpartition("/")[2]
             is_openai = path.startswith(("/v1/", "/api/v1/inference/"))
             assert name.startswith("OpenAI") == is_openai, (method, path, status)
-            (media_type,) = described["components"]["responses"][name]["content"]
-            assert media_type == ("application/json" if is_openai else "application/problem+json")
+            content = set(described["components"]["responses"][name]["content"])
+            if name.startswith("Stream"):
+                content.remove("text/event-stream")
+            assert content == {"application/json" if is_openai else "application/problem+json"}
 
 
 def test_whoever_needs_a_key_is_told_so(described: dict[str, Any]) -> None:
@@ -100,7 +104,9 @@ def test_whoever_needs_a_key_is_told_so(described: dict[str, Any]) -> None:
 
 def test_examples_fit_their_schemas(described: dict[str, Any]) -> None:
     for response in described["components"]["responses"].values():
-        for content in response["content"].values():
+        for media_type, content in response["content"].items():
+            if media_type == "text/event-stream":
+                continue
             validator_of(described, content["schema"]).validate(content["example"])
 
 
@@ -111,6 +117,12 @@ def test_what_every_dialect_tells_is_as_described(described: dict[str, Any], dia
     for transcript in sorted((FOLDER / dialect).iterdir()):
         for told in data_of(transcript.read_text(encoding="utf-8")):
             (errors if dialect == "openai" and "error" in told else validator).validate(told)
+
+
+def test_what_lam_refuses_is_as_described(described: dict[str, Any]) -> None:
+    validator = validator_of(described, {"$ref": "#/components/schemas/LamRefusal"})
+    for told in data_of(LAM.refusal(NoWorker("No worker is ready.")).decode()):
+        validator.validate(told)
 
 
 def test_what_a_sessions_events_tell_is_as_described(described: dict[str, Any]) -> None:

@@ -36,7 +36,9 @@ def two_streams(tmp_path: Path) -> AbstractAsyncContextManager[Served]:
 
 
 def user(gateway: Served, key: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=gateway.url, headers=bearer(key), timeout=5)
+    return httpx.AsyncClient(
+        base_url=gateway.url, headers={**bearer(key), "accept": "application/json"}, timeout=5
+    )
 
 
 async def test_open_mode_knows_no_limits(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ async def test_the_page_says_what_runs_and_loads_nothing_from_elsewhere(tmp_path
             for path in re.findall(r'(?:src|href)="(docs/[^"]+)"', docs.text)
         ]
     assert "Sluice" in page.text
-    assert 'href="docs"' in page.text
+    assert 'href="/docs"' in page.text
     assert "{{" not in page.text
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page.text + docs.text)
     assert [asset.status_code for asset in assets] == [200] * 3

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from gateway.web.bodies import MessageBody, RenameBody, SessionBody, TemplateBody
 from gateway.web.chat_forms import WordsBody
 from gateway.web.description.bodies import LunarBody, PrinterBody, WholeExchange
-from gateway.web.description.events import SessionEvent
+from gateway.web.description.events import LamRefusal, SessionEvent
 from gateway.web.description.openai_objects import ChatCompletion, Model, ModelList, OpenAIError
 from gateway.web.description.operations import ahead_of_fastapi
 from gateway.web.description.problems import FailedReply, Problem, error_responses, refusals
@@ -36,6 +36,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     *EVENTS.values(),
     ChatCompletion,
     FailedReply,
+    LamRefusal,
     Model,
     ModelList,
     OpenAIError,

@@ -79,6 +79,16 @@ class ErrorEvent(_End):
     retryable: bool
 
 
+class LamRefusal(BaseModel):
+    """Instead of a reply that could not begin, where Accept does not name JSON."""
+
+    type: Literal["error"]
+    message: str
+    code: Annotated[str, Field(description="As a problem has it.")]
+    status: Annotated[int, Field(description="The answer's status.")]
+    retryable: bool
+
+
 class LamEvent(
     RootModel[
         Annotated[

@@ -22,6 +22,7 @@ _CALLER = (401, 403, 429)
 _NOBODY = (502, 503, 504)
 
 _STRING = {"type": "string"}
+_SESSION_NAME = {"type": "string", "minLength": 1, "maxLength": 300, "description": "Its id, uuid or key."}
 _TICKET = {
     "name": "ticket",
     "in": "query",
@@ -54,10 +55,17 @@ _SLUICE_SESSION = {
 }
 _LAST_EVENT_ID: Operation = {
     "description": "The last event that was read; from the beginning without it.",
-    "schema": {"type": "string", "pattern": r"^[0-9]{1,18}-[0-9]{1,18}$"},
+    "schema": {"type": "string", "pattern": r"^([0-9]{1,18}-[0-9]{1,18})?$"},
     "example": "7-42",
 }
-_ASKING = [_FORMAT, _IDEMPOTENCY_KEY, _RESUMABLE]
+_SENT_AGAIN = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    **_LAST_EVENT_ID,
+    "description": "With the Idempotency-Key of a request that is sent again: goes on behind that event.",
+}
+_ASKING = [_FORMAT, _IDEMPOTENCY_KEY, _SENT_AGAIN, _RESUMABLE]
+_NOTHING_MORE = {"204": {"description": "There is nothing more; an EventSource stops coming back."}}
 
 
 def ahead_of_fastapi() -> dict[str, dict[str, Operation]]:
@@ -87,7 +95,11 @@ def _message_stream(operation_id: str) -> Operation:
         "happen, and exactly one of `done` and `error` last. A comment line `: ping` breaks a silence.",
         body_of(MessageBody),
         _ASKING,
-        {"200": stream_of(LAM), **refusals(*_BODY, *_CALLER, 404, 409, 422, *_NOBODY)},
+        {
+            "200": stream_of(LAM),
+            **_NOTHING_MORE,
+            **refusals(*_BODY, *_CALLER, 404, 409, 422, *_NOBODY, shape=problems.STREAM),
+        },
     )
 
 
@@ -106,8 +118,8 @@ def _resume(operation_id: str) -> Operation:
         ],
         {
             "200": stream_of(LAM),
-            "204": {"description": "There is nothing more; an EventSource stops coming back."},
-            **refusals(*_CALLER, 400, 404, 422, 503),
+            **_NOTHING_MORE,
+            **refusals(*_CALLER, 400, 404, 422, 503, shape=problems.STREAM),
         },
         tag="streams",
     )
@@ -139,6 +151,7 @@ def _chat() -> Operation:
         _ASKING,
         {
             "200": stream_of(LUNAR, PRINTER),
+            **_NOTHING_MORE,
             **refusals(*_BODY, *_CALLER, 404, 409, 422, *_NOBODY),
         },
         tag="frontends",
@@ -153,7 +166,11 @@ def _words() -> Operation:
         "own, goes on for 12 hours.",
         body_of(WordsBody),
         _ASKING,
-        {"200": stream_of(WORDS), **refusals(*_BODY, *_CALLER, 409, 422, *_NOBODY)},
+        {
+            "200": stream_of(WORDS),
+            **_NOTHING_MORE,
+            **refusals(*_BODY, *_CALLER, 409, 422, *_NOBODY, shape=problems.STREAM),
+        },
         tag="frontends",
     )
 
@@ -167,7 +184,11 @@ def _completions() -> Operation:
         "A stream with `stream: true`, else one object. Fields that are not listed go to the model server.",
         body_of(CompletionBody),
         [*_ASKING, _SLUICE_SESSION],
-        {"200": answer, **refusals(*_BODY, *_CALLER, 404, 409, *_NOBODY, shape=problems.OPENAI)},
+        {
+            "200": answer,
+            **_NOTHING_MORE,
+            **refusals(*_BODY, *_CALLER, 404, 409, *_NOBODY, shape=problems.OPENAI),
+        },
         tag="openai",
     )
 
@@ -179,7 +200,11 @@ def _inference() -> Operation:
         "The body of `/v1/chat/completions`, whatever it says of `stream`.",
         body_of(CompletionBody),
         [*_ASKING, _SLUICE_SESSION],
-        {"200": stream_of(OPENAI), **refusals(*_BODY, *_CALLER, 404, 409, *_NOBODY, shape=problems.OPENAI)},
+        {
+            "200": stream_of(OPENAI),
+            **_NOTHING_MORE,
+            **refusals(*_BODY, *_CALLER, 404, 409, *_NOBODY, shape=problems.OPENAI),
+        },
         tag="openai",
     )
 
@@ -220,7 +245,7 @@ def _session_events() -> Operation:
         "What happens in a session, for its other tabs",
         "Server-Sent Events without an end: questions, replies that begin, replies that end.",
         {},
-        [_path_id("session_id", {"type": "integer", "minimum": 1}), _TICKET],
+        [_path_id("session_id", _SESSION_NAME), _TICKET],
         {
             "200": session_events(),
             **refusals(*_CALLER, 404, 503),
@@ -236,7 +261,10 @@ def _template_test() -> Operation:
         "Answered like a message.",
         body_of(MessageBody),
         [_path_id("template_id", {"type": "integer", "minimum": 1}), _FORMAT],
-        {"200": stream_of(LAM), **refusals(*_BODY, *_CALLER, 404, 422, *_NOBODY)},
+        {
+            "200": stream_of(LAM),
+            **refusals(*_BODY, *_CALLER, 404, 422, *_NOBODY, shape=problems.STREAM),
+        },
         tag="templates",
     )
 

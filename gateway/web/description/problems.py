@@ -5,8 +5,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from gateway.contract import errors
+from gateway.web.description.events import LamRefusal
 from gateway.web.description.openai_objects import OpenAIError
 from gateway.web.description.schemas import reference, sometimes
+from gateway.web.description.streams import EVENTS, event_content, json_of
 from gateway.web.openai_errors import openai_error
 from gateway.web.problems import MEDIA_TYPE, problem
 from gateway.web.views import Message
@@ -61,15 +63,19 @@ _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
 }
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}}
-_HEADERS = {401: _CHALLENGE, 429: _RETRY}
+_HEADERS = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
 
 OPENAI = "OpenAI"
 FAILED_REPLY = FailedReply.__name__
+STREAM = "Stream"
+
+_FRAMES: tuple[type[BaseModel], ...] = (LamRefusal, OpenAIError, *EVENTS.values())
+"""What a refusal's frame may hold: it is in the dialect that was asked for."""
 
 
 def error_responses() -> dict[str, Any]:
-    """The description's `components.responses`: every status as a problem, in OpenAI's shape, and with what
-    was kept of a reply."""
+    """The description's `components.responses`: every status as a problem, in OpenAI's shape, with what was
+    kept of a reply, and as a frame where frontends never look at the status."""
     told: dict[str, Any] = {}
     for status, (description, error) in _SITUATIONS.items():
         for name, media_type, schema, example in (
@@ -82,6 +88,9 @@ def error_responses() -> dict[str, Any]:
                 "headers": _HEADERS.get(status, {}),
                 "content": {media_type: {"schema": reference(schema), "example": example}},
             }
+        as_problem = told[f"{Problem.__name__}{status}"]
+        content = {**as_problem["content"], **event_content([*map(json_of, _FRAMES), {"const": "[DONE]"}])}
+        told[f"{STREAM}{status}"] = {**as_problem, "content": content}
     return told
 
 

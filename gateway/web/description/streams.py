@@ -38,12 +38,12 @@ STREAM_HEADERS = {
 def stream_of(*dialects: Dialect) -> dict[str, Any]:
     """The response that is a reply in one of these dialects, or in the one that `?format=` names."""
     others = [dialect for dialect in DIALECTS.values() if dialect not in dialects]
-    data = [_json_of(EVENTS[dialect.name]) for dialect in (*dialects, *others)]
+    data = [json_of(EVENTS[dialect.name]) for dialect in (*dialects, *others)]
     examples = [f"{dialect.name}:\n{_code(stream_example(dialect))}" for dialect in (*dialects, *others)]
     return {
         "description": "\n".join(["Server-Sent Events.", *examples]),
         "headers": STREAM_HEADERS,
-        "content": _content([*data, {"const": "[DONE]"}]),
+        "content": event_content([*data, {"const": "[DONE]"}]),
     }
 
 
@@ -51,11 +51,11 @@ def session_events() -> dict[str, Any]:
     """The response that tells what happens in a session."""
     return {
         "description": f"Server-Sent Events.\n{_code(session_events_example())}",
-        "content": _content([_json_of(events.SessionEvent)]),
+        "content": event_content([json_of(events.SessionEvent)]),
     }
 
 
-def _content(data: list[dict[str, Any]]) -> dict[str, Any]:
+def event_content(data: list[dict[str, Any]]) -> dict[str, Any]:
     """What each event holds, as OpenAPI 3.2 describes sequences; 3.1 has no words for them."""
     properties = {
         "data": {"type": "string", "anyOf": data},
@@ -66,7 +66,7 @@ def _content(data: list[dict[str, Any]]) -> dict[str, Any]:
     return {MEDIA_TYPE: {"schema": {"type": "object", "properties": properties}}}
 
 
-def _json_of(model: type[BaseModel]) -> dict[str, Any]:
+def json_of(model: type[BaseModel]) -> dict[str, Any]:
     return {"contentMediaType": "application/json", "contentSchema": reference(model)}
 
 
