@@ -122,19 +122,21 @@ class Dispatch:
         candidate.assigned(worker)
 
     def _choose(self, model: str | None, tried: set[KnownWorker]) -> KnownWorker | None:
-        """The ready worker with the most room that has the model; of equals the one least recently used.
+        """The ready worker with the most room within its share that has the model; of equals the one least
+        recently used.
 
-        A worker whose last request failed is chosen only if nobody else has room.
+        What a worker says of its room cannot win it more than its answers have. A worker whose last request
+        failed is chosen only if nobody else has room.
         """
         serving = self._presence.serving(model)
-        proven = sum(worker.standing.proven for worker in serving)
+        is_one_proven = any(worker.standing.proven for worker in serving)
         chosen, best = None, (False, 0, 0)
         for worker in serving:
             if not worker.ready or worker in tried:
                 continue
             standing = worker.standing
-            room = worker.room(self._worker_max, held_back=proven > standing.proven)
-            rank = (not standing.failures, room, -worker.used)
+            room = worker.room(self._worker_max, held_back=is_one_proven and not standing.proven)
+            rank = (not standing.failures, min(room, standing.share - worker.open), -worker.used)
             if room > 0 and (chosen is None or rank > best):
                 chosen, best = worker, rank
         return chosen

@@ -40,8 +40,8 @@ class KnownWorker:
     def room(self, worker_max: int, *, held_back: bool) -> int:
         """How many more requests it may get.
 
-        worker_max: of ours, whatever it says. held_back: a proven worker is there beside it, so it gets its
-        share only. A worker that failed gets one at a time until it answers.
+        worker_max: of ours, whatever it says. held_back: it gets no more than its share. A worker that failed
+        gets one at a time until it answers.
         """
         if self.full:
             return 0

@@ -134,7 +134,7 @@ class Reply:
         if attempt.visible:
             self._visible = True
         if attempt.ended:
-            attempt.worker.standing.answered(attempt.worker.open)
+            attempt.worker.standing.answered()
             self._over = True
             self._close()
         elif first or attempt.hole_since is not None:

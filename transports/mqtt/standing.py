@@ -13,9 +13,10 @@ MAX_REMEMBERED = 1_000
 class Standing:
     """One worker's record. No status changes it: only answers do.
 
-    proven: it has answered, and has not failed since. share: how many requests it may have at once beside a
-    proven worker; each answer doubles it. failures: requests that it let lie or answered with rubbish, since
-    its last answer. aside_until: it gets no request before then; None when it is not set aside.
+    proven: it has answered, and has not failed since. share: how many requests it is preferred for; each
+    answer adds one. Before it is proven it gets no more than that beside a proven worker. failures: requests
+    that it let lie or answered with rubbish, since its last answer. aside_until: it gets no request before
+    then; None when it is not set aside.
     """
 
     proven: bool = False
@@ -23,10 +24,10 @@ class Standing:
     failures: int = 0
     aside_until: float | None = None
 
-    def answered(self, open: int) -> None:
-        """It gave a whole reply. open: how many of our requests it had at that time."""
+    def answered(self) -> None:
+        """It gave a whole reply."""
         self.proven = True
-        self.share = 2 * max(self.share, open)
+        self.share += 1
         self.failures = 0
         self.aside_until = None
 

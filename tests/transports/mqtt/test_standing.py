@@ -24,7 +24,7 @@ def known(house: House, name: str) -> KnownWorker:
 def answer(house: House, *askers: Asker) -> None:
     for asker in askers:
         assert asker.worker is not None
-        asker.worker.standing.answered(asker.worker.open)
+        asker.worker.standing.answered()
         house.dispatch.release(asker.worker)
 
 
@@ -51,24 +51,48 @@ def test_beside_a_proven_worker_a_new_one_gets_a_few_requests_until_it_answers()
     assert (got.count("king"), got.count("a")) == (FIRST_SHARE, 8)
 
 
-def test_a_new_worker_has_its_full_load_after_a_few_answers() -> None:
+def test_beside_one_that_promises_more_a_worker_gets_its_part_before_anybody_has_answered() -> None:
+    house = house_of(king=Status("ready", max=LARGEST), a=Status("ready", max=4))
+    got = [house.enter().got for _ in range(8)]
+    assert (got.count("king"), got.count("a")) == (4, 4)
+
+
+def test_one_that_lets_requests_lie_gets_none_while_another_that_answers_has_room() -> None:
+    house = house_of(king=Status("ready", max=LARGEST), a=Status("ready", max=4))
+    got = [house.enter() for _ in range(2)]
+    for _ in range(100):
+        answer(house, *(asker for asker in got if asker.got == "a"))
+        got = [house.enter()]
+    assert known(house, "king").open <= FIRST_SHARE
+
+
+def test_one_that_answers_every_tenth_request_is_not_preferred() -> None:
+    house = house_of(a=Status("ready", max=4))
+    answer(house, house.enter())
+    house.presence.take("king", Status("ready", max=LARGEST), retained=False, now=0.0)
+    lying = 0
+    for _ in range(1_000):
+        asker = house.enter()
+        lying += asker.got == "king"
+        if asker.got == "a" or lying % 10 == 1:
+            answer(house, asker)
+    assert known(house, "king").open <= 2 * FIRST_SHARE
+
+
+def test_a_worker_that_answered_is_not_held_back_beside_others() -> None:
+    house = house_of(a=READY, b=READY)
+    answer(house, house.enter(), house.enter())
+    assert sum(house.enter().got is not None for _ in range(128)) == 128
+
+
+def test_a_new_worker_has_its_full_load_after_an_answer() -> None:
     house = house_of(a=Status("ready", max=1))
     answer(house, house.enter())
     house.presence.take("new", READY, retained=False, now=0.0)
-    askers = [house.enter() for _ in range(FIRST_SHARE + 1)]
-    answer(house, *(asker for asker in askers if asker.got == "new"))
-    assert sum(house.enter().got == "new" for _ in range(64)) == 64
-
-
-def test_one_that_answers_with_much_open_keeps_what_it_has() -> None:
-    house = house_of(a=READY, b=READY)
-    askers = [house.enter() for _ in range(100)]
-    answer(house, *(asker for asker in askers if asker.got == "a"))
-    b = known(house, "b")
-    assert b.open == 50
-    assert b.room(64, held_back=True) < 0, "it gets no more before it answers"
-    answer(house, *(asker for asker in askers[:3] if asker.got == "b"))
-    assert b.room(64, held_back=True) > 0
+    asker = house.enter()
+    assert asker.got == "new"
+    answer(house, asker)
+    assert sum(house.enter().got == "new" for _ in range(65)) == 64
 
 
 def test_a_failure_sets_aside_for_longer_each_time_and_a_status_changes_nothing() -> None:
@@ -121,7 +145,7 @@ def test_after_a_pause_it_is_asked_only_if_nobody_else_has_room() -> None:
 def test_an_answer_ends_a_pause() -> None:
     standing = Standing()
     standing.failed(0.0, 1.0)
-    standing.answered(1)
+    standing.answered()
     assert (standing.failures, standing.aside_until, standing.proven) == (0, None, True)
 
 
