@@ -65,10 +65,9 @@ async def run_demo(settings: Settings) -> None:
 
         async def say_ready(assembled: Assembled) -> None:
             await _until_ready(assembled.modes)
-            _say_what_runs(out, url, changed, broker, is_toy, notes)
-            gateway = assembled.gateway
-            session_id = None if gateway.keys.closed else await _session_to_ask_in(gateway.store)
-            _say_what_to_type(out, url, session_id, settings.llm_comm_mode, is_toy)
+            keys, store = assembled.gateway.keys, assembled.gateway.store
+            with_session = None if keys.closed else store
+            await _say_ready(out, url, changed, broker, with_session, is_toy, notes)
 
         await serve(changed, listener, say_ready)
 
@@ -130,6 +129,22 @@ async def _session_to_ask_in(store: MessageStore) -> int:
         if not session.title and not await store.messages(LOCAL.user_id, session.id, limit=1):
             return session.id
     return (await store.create_session(LOCAL.user_id, "")).id
+
+
+async def _say_ready(
+    out: Console,
+    url: str,
+    settings: Settings,
+    broker: EmbeddedBroker,
+    store: MessageStore | None,
+    is_toy: bool,
+    notes: list[str],
+) -> None:
+    """store: None where the database has API keys, and so no user without one."""
+    # Before anything is said: somebody may type at once what a script reads here.
+    session_id = None if store is None else await _session_to_ask_in(store)
+    _say_what_runs(out, url, settings, broker, is_toy, notes)
+    _say_what_to_type(out, url, session_id, settings.llm_comm_mode, is_toy)
 
 
 def _say_what_runs(

@@ -6,11 +6,16 @@ import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import AbstractAsyncContextManager
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from rich.console import Console
 
 from gateway import demo
+from gateway.contract.store import MessageStore, StoredSession
 from gateway.settings import Settings, SettingsError
 from tests.live.brokers import free_port
 from tests.live.llama_server import requires_llama
@@ -18,6 +23,8 @@ from tests.live.ollama_like import MODEL, TEXT, ollama_like
 from tests.live.programs import Program, running_program, sluice
 from tests.live.readme import events_of
 from tests.live.test_demo import whole_text
+from transports.mqtt.embedded import EmbeddedBroker
+from transports.mqtt.link import BrokerAddress
 
 pytestmark = pytest.mark.live
 
@@ -120,6 +127,36 @@ async def test_a_model_server_that_is_not_there_is_one_line_at_once(tmp_path: Pa
         assert await program.ended() == 2
     assert program.said.startswith(f"sluice: LLM_SERVER_URL={url}: ")
     assert program.said.count("\n") == 1
+
+
+class SlowStore:
+    """A store without sessions that makes one when it is let; asked: somebody waits for it."""
+
+    def __init__(self) -> None:
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def sessions(self, *_: object, **__: object) -> list[StoredSession]:
+        return []
+
+    async def create_session(self, *_: object) -> SimpleNamespace:
+        self.asked.set()
+        await self.let.wait()
+        return SimpleNamespace(id=7)
+
+
+async def test_it_says_nothing_before_the_session_is_there_that_it_names() -> None:
+    said, store = StringIO(), SlowStore()
+    broker = EmbeddedBroker("mosquitto", BrokerAddress("127.0.0.1", 1883))
+    asked_for = demo._say_ready(
+        Console(file=said), "http://x", Settings(_env_file=None), broker, cast(MessageStore, store), True, []
+    )
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(asked_for)
+        await store.asked.wait()
+        before = said.getvalue()
+        store.let.set()
+    assert before == ""
+    assert "/api/chatbot/sessions/7/messages" in said.getvalue()
 
 
 @pytest.mark.parametrize("missing", ["llama_available", "broker_available"])
