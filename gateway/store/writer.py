@@ -20,6 +20,8 @@ MAX_GROUP = 200
 MAX_WAITING = 10_000
 DEADLINE_S = 10.0
 RETRY_S = 1.0
+LAST_TRIES_S = 5.0
+"""How long what is owed is tried after the writer was closed: another program's lock may pass."""
 
 # The database is away or locked: no job is to blame, and trying them one by one would only take longer.
 _AWAY = (OperationalError, InterfaceError, OSError)
@@ -95,6 +97,7 @@ class Writer:
         self._owed: list[_Job] = []
         self._wake = asyncio.Event()
         self._open = False
+        self._owed_until = float("inf")
         self.latest: Transaction | None = None
 
     @property
@@ -111,6 +114,7 @@ class Writer:
                 yield
             finally:
                 self._open = False
+                self._owed_until = self._clock() + LAST_TRIES_S
                 self._wake.set()
                 await asyncio.wait({work}, timeout=self._deadline_s)
                 if not work.done():
@@ -231,7 +235,7 @@ class Writer:
 
     def _put_off(self, jobs: list[_Job], cause: Exception) -> None:
         """Keep what is owed for the next time, and tell everybody else."""
-        owed = [job for job in jobs if job.owed] if self._open else []
+        owed = [job for job in jobs if job.owed] if self._clock() < self._owed_until else []
         self._owed += owed
         why = f"The database takes no changes: {reason_of(cause)}."
         _fail([job for job in jobs if job not in owed], cause, why)

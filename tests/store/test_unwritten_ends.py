@@ -114,7 +114,7 @@ class _Slow:
         object.__setattr__(begin, "apply", slowly)
 
 
-async def test_an_end_that_is_still_owed_at_the_end_is_tried_once_more(rig: SqliteRig) -> None:
+async def test_an_end_that_is_still_owed_at_the_end_is_tried_again(rig: SqliteRig) -> None:
     async with asyncio.timeout(5):
         async with (store := rig.store()).running():
             exchange = await store.begin(question())
