@@ -145,7 +145,7 @@ class Reply:
 
     def reject(self, error: GatewayError) -> None:
         """The worker of this attempt sent what cannot be used: the reply ends here."""
-        if self._attempt is not None and isinstance(error, ProtocolViolation):
+        if self._attempt is not None and isinstance(error, ProtocolViolation | FrameGap):
             self._blame(self._attempt)
         self._fail(error)
 
@@ -273,7 +273,7 @@ class Reply:
             self._blame(attempt)
             self._retry()
         elif attempt.hole_since is not None and now >= attempt.hole_since + HOLE_S:
-            self._fail(FrameGap("a frame of the reply is missing"))
+            self.reject(FrameGap("a frame of the reply is missing"))
         else:
             silence = TimedOut(f"the worker was silent for {self._desk.idle_s:g} s")
             silence.broke_off = 1

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.contract.errors import ProtocolViolation, TimedOut
+from gateway.contract.errors import FrameGap, ProtocolViolation, TimedOut
 from tests.transports.mqtt.memory_link import MemoryBroker
 from tests.transports.mqtt.test_reply import WITH_ACCEPT, Gateway, failure_of
 from transports.mqtt.frames import Accept, Alive, Chunk, End, ErrorFrame, Status, Whole
@@ -73,6 +73,25 @@ async def test_a_reply_that_says_things_twice_is_a_failure() -> None:
     gateway.say(Whole(gateway.attempt_id(), "x"))
     assert await anext(reply)
     assert type(await failure_of(reply)) is ProtocolViolation
+    assert not worker_of(gateway).ready
+
+
+async def test_a_length_that_does_not_fit_is_a_failure() -> None:
+    gateway = Gateway(Status("ready"))
+    reply = gateway.ask()
+    gateway.say(Chunk(gateway.attempt_id(), 1, "x"))
+    gateway.say(End(gateway.attempt_id(), 2, length=99))
+    assert await anext(reply)
+    assert type(await failure_of(reply)) is FrameGap
+    assert not worker_of(gateway).ready
+
+
+async def test_a_hole_that_does_not_fill_is_a_failure() -> None:
+    gateway = Gateway(Status("ready"))
+    reply = gateway.ask()
+    gateway.say(Chunk(gateway.attempt_id(), 7, "x"))
+    gateway.clock.advance(2.0)
+    assert type(await failure_of(reply)) is FrameGap
     assert not worker_of(gateway).ready
 
 
