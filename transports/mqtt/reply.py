@@ -27,6 +27,8 @@ from transports.mqtt.link import Receipt
 from transports.mqtt.presence import KnownWorker
 
 HOLE_S = 2.0
+EARLY_S = 0.25
+"""Readers have the same deadline, and their clock began a little earlier."""
 MIN_DEADLINE_S = 0.001
 
 
@@ -93,6 +95,9 @@ class Reply:
 
     def leave(self) -> None:
         """The reader went away: whoever works on it is told to stop. Harmless after the end."""
+        attempt = self._attempt
+        if attempt is not None and not attempt.visible and self._clock.time() >= self._deadline_at - EARLY_S:
+            self._blame(attempt)
         self._close()
 
     def assigned(self, worker: KnownWorker) -> None:

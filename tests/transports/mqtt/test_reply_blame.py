@@ -31,6 +31,14 @@ async def test_accept_and_then_nothing_to_see_until_the_deadline_is_a_failure() 
     assert not worker_of(gateway).ready
 
 
+async def test_a_reader_that_leaves_at_the_deadline_because_nothing_came_is_a_failure_too() -> None:
+    gateway = Gateway(Status("ready"))
+    reply = gateway.ask(deadline_s=60)
+    gateway.clock.advance(59.9)
+    reply.leave()
+    assert not worker_of(gateway).ready
+
+
 async def test_silence_in_mid_reply_is_a_failure() -> None:
     gateway = Gateway(Status("ready"))
     reply = gateway.ask()
