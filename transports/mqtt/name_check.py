@@ -25,15 +25,18 @@ class NameCheck:
         self._forbidden = forbidden
         self._timer: TimerHandle | None = None
         self._logged = False
+        self._is_back = False
         self.problem: str | None = None
         link.watch(self._connection_changed)
 
     def said(self, receipt: Future[Receipt]) -> None:
-        """Our status was published."""
+        """Our status was published. It may come back before the broker acknowledges it."""
+        self._is_back = False
         receipt.add_done_callback(lambda done: self._answered(done.result()))
 
     def came_back(self) -> None:
         """Our own status was heard."""
+        self._is_back = True
         self._forget_timer()
         self.problem = None
         self._logged = False
@@ -43,7 +46,7 @@ class NameCheck:
             self._found()
         elif receipt.arrived and self._link.tells_refusals:
             self.came_back()
-        elif receipt.arrived and self._timer is None and self.problem is None:
+        elif receipt.arrived and not self._is_back and self._timer is None and self.problem is None:
             self._timer = asyncio.get_running_loop().call_later(COMES_BACK_S, self._found)
 
     def _found(self) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt import name_check
+from transports.mqtt.link import Receipt
+from transports.mqtt.name_check import NameCheck
 from transports.mqtt.transport import MqttTransport
 from transports.mqtt.worker import Worker
 from transports.scripted import ScriptedTransport, tokens
@@ -68,6 +70,18 @@ async def test_a_worker_that_may_not_publish_its_status_says_why(silent: bool, s
     async with asyncio.timeout(5), worker.running():
         await said.event.wait()
         assert worker.problem == FORBIDDEN
+
+
+async def test_a_status_that_comes_back_before_it_is_acknowledged_is_well(said: Said) -> None:
+    link = MemoryBroker().link("gw")
+    link.silent = True
+    check = NameCheck(link, FORBIDDEN)
+    receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+    check.said(receipt)
+    check.came_back()
+    receipt.set_result(Receipt.TAKEN)
+    await asyncio.sleep(0)
+    assert check._timer is None, "nothing is waited for"
 
 
 @pytest.mark.parametrize("silent", [False, True])
