@@ -75,7 +75,9 @@ class HttpReader:
         return self._refused or next(iter(self._source.ends), None)
 
     async def read(self, question: dict[str, Any]) -> None:
-        async with self._http.stream("POST", STREAM, json=question) as response:
+        # A refusal is JSON then; the stream is none all the same.
+        wanted = {"accept": "application/json"}
+        async with self._http.stream("POST", STREAM, json=question, headers=wanted) as response:
             if response.status_code != 200:
                 await response.aread()
                 self._refused = {"type": "error", "code": response.json()["code"]}
