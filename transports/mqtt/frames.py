@@ -208,7 +208,7 @@ def decode_reply(payload: bytes) -> ReplyFrame:
     try:
         return _reply_decoder.decode(payload)
     except (ValueError, RecursionError) as exc:
-        strictly = exc
+        strictly = str(exc)  # not the error itself, which would keep this frame and the payload
     try:
         frame: ReplyFrame = msgspec.convert(loosened(payload), ReplyFrame)
         return frame
