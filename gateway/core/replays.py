@@ -15,6 +15,7 @@ from gateway.contract.events import (
     Reasoning,
     Started,
     Terminal,
+    ToolCall,
 )
 from gateway.contract.journal import Position
 from gateway.contract.store import Exchange, StoredMessage
@@ -50,6 +51,12 @@ def replay(message: StoredMessage, exchange: Exchange, after: Position) -> Seque
             told.append((call, Position(call_seq, last.chars)))
     told.append((terminal_of(message), last))
     return told
+
+
+def calls_before(message: StoredMessage, after: Position) -> list[ToolCall]:
+    """The reply's tool calls up to this position."""
+    numbered = zip(message.tool_calls, message.tool_call_seqs, strict=False)
+    return [call for call, seq in numbered if seq <= after.seq]
 
 
 def rest_of(text: str, after: Position) -> Iterator[Placed]:

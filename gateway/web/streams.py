@@ -1,15 +1,15 @@
 """Following a stream, live or long over: what a POST begins and a GET resumes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from urllib.parse import parse_qs
 
 from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.errors import GatewayError, NotFound
-from gateway.contract.events import ReaderEvent, Started
+from gateway.contract.events import ReaderEvent, Started, ToolCall
 from gateway.contract.journal import START, JournalReader, Position
-from gateway.core.replays import Placed, replay, rest_of, started_of
+from gateway.core.replays import Placed, calls_before, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.dialects.registry import LAM
 from gateway.web.asgi import Receive, Scope, Send, connection_of, header
@@ -69,13 +69,16 @@ async def follow(
     with ExitStack() as stack:
         try:
             run = gateway.runs.find(stream_id, user_id)
+            _recall(encoder, _calls_in_journal(gateway, run, after))
             with gateway.runs.looking(run, after.seq) as look:
                 ended = after != START and _tells_nothing_more(run, dialect, look)
             if not (ended or is_head):
                 reader = stack.enter_context(gateway.runs.reading(run, stream.hear, after.seq))
             joined()
         except NotFound:
-            told = await _stored(gateway, stream_id, user_id, after)
+            message = await gateway.store.reply(user_id, stream_id)
+            _recall(encoder, calls_before(message, after))
+            told = replay(message, await gateway.store.exchange(user_id, stream_id), after)
             if after != START and _are_silent(dialect, stream_id, [event for event, _ in told]):
                 told = []
             if not told:
@@ -114,6 +117,24 @@ def _encoder(dialect: Dialect, stream_id: str, root_path: str) -> Encoder:
     return _PrefixedLinks(encoder, root_path) if root_path else encoder
 
 
+def _recall(encoder: Encoder, calls: Iterable[ToolCall]) -> None:
+    """Let an encoder that numbers tool calls know those that its reader has heard before."""
+    for call in calls:
+        encoder.frames(call)
+
+
+def _calls_in_journal(gateway: Gateway, run: Run, after: Position) -> Iterator[ToolCall]:
+    """The tool calls up to this position; a live reply's journal drops none."""
+    if after == START:
+        return
+    with gateway.runs.looking(run, 0) as look:
+        first = START if look.begins_at is None else look.begins_at
+        events = look.take()
+    for event in events[: max(0, after.seq - first.seq)]:
+        if isinstance(event, ToolCall):
+            yield event
+
+
 def _tells_nothing_more(run: Run, dialect: Dialect, look: JournalReader) -> bool:
     """Return whether the run has ended and its journal holds nothing more that this dialect tells."""
     if look.at_end:
@@ -131,12 +152,6 @@ def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent])
     """
     frames = dialect.encoder(stream_id).frames
     return not any(frames(event) for event in events)
-
-
-async def _stored(gateway: Gateway, stream_id: str, user_id: str, after: Position) -> Sequence[Placed]:
-    """The rest of a reply that only the store knows."""
-    message = await gateway.store.reply(user_id, stream_id)
-    return replay(message, await gateway.store.exchange(user_id, stream_id), after)
 
 
 async def _dropped(

@@ -11,6 +11,7 @@ from tests.live.cutting_proxy import cutting_proxy
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
 from tests.live.node import requires_node, run_node
+from tests.web.event_source import EventSource
 from tests.web.gateway_server import STREAM
 
 pytestmark = [pytest.mark.live, requires_node()]
@@ -44,6 +45,9 @@ async def test_what_they_show_is_what_the_database_holds(
             run_node("resending_client.mjs", library, proxy.url + path, dialect, json.dumps(body))
         )
         await proxy.cut_off.wait()
+        (running,) = await house.messages()
+        other = await house.client.come_back(running["stream_id"], EventSource())
+        await other.read(lambda: other.source.chars == len("".join(TEXTS[:200])))
         for text in TEXTS[200:]:
             model.say(text)
         model.end()

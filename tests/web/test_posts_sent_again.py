@@ -1,13 +1,14 @@
 """A POST sent again with Idempotency-Key and Last-Event-ID reads on: on every endpoint, in every dialect."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.contract.events import Delta, Done
+from gateway.contract.events import Delta, Done, ToolCall
 from tests.contract.rig_dialects import DIALECT_RIGS, DialectRig, frames_of
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Step, tokens
@@ -163,3 +164,25 @@ async def test_what_a_dialect_has_no_word_for_is_nothing_left(tmp_path: Path, jo
         last_text = frames_of(first.content)[-2].id
         end = await post(gateway, "/api/v1/chat/unified/stream", last_text)
     assert (end.status_code, end.content) == (204, b"")
+
+
+@pytest.mark.parametrize("journal_ttl_s", [600, 0], ids=["from the journal", "from the database"])
+async def test_tool_calls_keep_their_numbers(tmp_path: Path, journal_ttl_s: int) -> None:
+    steps: list[Step] = [
+        [Delta("x")],
+        [ToolCall("a", "f", "{}")],
+        [ToolCall("b", "g", "{}")],
+        [Done("tool_calls")],
+    ]
+    path = "/v1/chat/completions"
+    async with served(tmp_path, lambda _: steps, journal_ttl_s=journal_ttl_s) as gateway:
+        first = frames_of((await post(gateway, path)).content)
+        rest = frames_of((await post(gateway, path, "3-1")).content)
+        got = await gateway.http.get(
+            f"{STREAM}/{(await post(gateway, path)).headers['sluice-stream-id']}?format=openai",
+            headers={"last-event-id": "3-1"},
+        )
+    indexes = [
+        re.findall(r'"index":(\d+),"id":"b"', str(frames)) for frames in (first, rest, frames_of(got.content))
+    ]
+    assert indexes == [["1"]] * 3
