@@ -7,6 +7,7 @@ as soon as SQLite closes one of its own descriptors.
 
 import errno
 import fcntl
+import logging
 import os
 import struct
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from gateway.contract.errors import StorageFailed
+
+log = logging.getLogger("sluice.store")
 
 Identity = tuple[int, int]
 """Device and inode: the same under every name of a file."""
@@ -50,9 +53,21 @@ def sole_owner(file: Path) -> Iterator[None]:
                 _lock_beside(file, stack)
         except OSError as exc:
             raise StorageFailed(f"{file} cannot be locked: {exc.strerror}.") from exc
+        _warn_of_other_names(file)
         _held.add(identity)
         stack.callback(_held.discard, identity)
         yield
+
+
+def _warn_of_other_names(file: Path) -> None:
+    names = os.stat(file).st_nlink
+    if names > 1:
+        log.warning(
+            "%s has %d names (hard links). Remove all but the one that you use: SQLite keeps its latest "
+            "changes beside the name that it was opened by, and finds them by no other",
+            file,
+            names,
+        )
 
 
 def _lock_bytes(file: Path, descriptor: int) -> bool:

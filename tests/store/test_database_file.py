@@ -91,6 +91,17 @@ async def test_a_second_gateway_is_refused_and_told_who_holds_the_file(
     assert (await store.messages("local", exchange.session_id))[1].status == "streaming"
 
 
+async def test_a_file_with_two_names_is_told_of_at_the_start(
+    rig: SqliteRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with asyncio.timeout(5):
+        async with rig.store().running():
+            assert "names" not in caplog.text
+        by_a_hard_link(rig.file)
+        async with rig.store().running():
+            assert f"{rig.file} has 2 names (hard links)" in caplog.text
+
+
 async def test_a_command_may_work_beside_a_gateway_and_leaves_its_lock(
     rig: SqliteRig, store: SqlStore
 ) -> None:

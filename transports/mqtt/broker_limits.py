@@ -18,7 +18,8 @@ class BrokerLimits:
 
     MQTT 5 brokers say in CONNACK what they take. MQTT 3.1.1 has no word for it: there a message under way,
     larger than all that the broker took before, is suspected when the broker hangs up. After STRIKES such
-    losses nothing of that size is sent for LEARNED_S.
+    losses nothing of that size is sent for LEARNED_S. If it then hangs up on a smaller one as well, the limit
+    goes half the way down to what it took: shorter and shorter messages cost few connections.
 
     clock: seconds, monotonic.
     """
@@ -49,7 +50,9 @@ class BrokerLimits:
             return
         self._suspects.append(largest)
         if len(self._suspects) >= STRIKES:
-            self._learned = min(self._suspects)
+            smallest = min(self._suspects)
+            halfway = (self._largest_taken + smallest + 1) // 2
+            self._learned = smallest if self._still_learned() is None else halfway
             self._learned_at = self._clock()
             self._suspects.clear()
 

@@ -57,6 +57,18 @@ def test_what_the_broker_hung_up_on_twice_is_not_sent_a_third_time_for_a_while()
     assert not refused(known, 60_000)
 
 
+def test_shorter_and_shorter_messages_cost_few_connections() -> None:
+    known, _ = limits()
+    known.took(1_000)
+    losses = 0
+    for size in range(50_000, 2_000, -1):
+        while not refused(known, size):
+            known.hung_up_on([size])
+            losses += 1
+    assert losses <= 2 * 16
+    assert not refused(known, 1_000 - len(TOPIC))
+
+
 def test_a_size_that_the_broker_has_taken_before_is_no_reason_to_hang_up() -> None:
     known, _ = limits()
     known.took(60_000)
