@@ -126,6 +126,28 @@ async def test_a_stop_while_pacing_that_cannot_be_kept_is_no_stop(tmp_path: Path
     assert (reply.status, reply.reason, reply.content) == ("failed", "storage_failed", "all o")
 
 
+async def test_a_whole_reply_that_was_kept_is_done_whatever_the_database_does_while_it_is_paced(
+    tmp_path: Path,
+) -> None:
+    pacing, refusing = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: float) -> None:
+        pacing.set()
+        await refusing.wait()
+
+    async with house(tmp_path, says(*whole("all of it")), sleep=hold, store=Fickle) as home:  # type: ignore[arg-type]
+        answer = asyncio.create_task(home.answer("Hi", pace=PACE))
+        async with asyncio.timeout(5):
+            await pacing.wait()
+            fickle(home).refusing = True
+            refusing.set()
+            *events, end = await answer
+        reply = await kept(home)
+    assert isinstance(end, Finished)
+    assert text_of(events) == end.ending.full_content == reply.content == "all of it"
+    assert (reply.status, reply.reason) == ("complete", "stop")
+
+
 @pytest.mark.parametrize("pace", [None, PACE], ids=["at once", "paced"])
 @pytest.mark.parametrize("script", [tokens("Hello"), whole("Hello")], ids=["tokens", "whole"])
 async def test_a_reply_whose_session_was_deleted_meanwhile_has_failed(
