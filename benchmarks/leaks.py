@@ -21,6 +21,7 @@ RESUMABLE = Endpoint(SLUICE_ENDPOINT.url, '{"content":"Hi @MARKER@","resumable":
 SETTINGS = {
     "LLM_SERVER_URL": f"http://127.0.0.1:{UPSTREAM_PORT}",
     # What is kept of ended replies on purpose must not be mistaken for a leak.
+    "JOURNAL_MAX_BYTES": "1000000",
     "JOURNAL_TOTAL_BYTES": "1000000",
     "LOG_LEVEL": "warning",
 }

@@ -41,7 +41,7 @@ def finish_reason(said: object, *, called: bool = False) -> FinishReason:
     return word  # type: ignore[return-value]
 
 
-MAX_REPLY_CHARS = 2_000_000
+MAX_REPLY_CHARS = 16_000_000
 """Of a reply's text, reasoning and tool calls together; a longer one fails as `upstream_error`."""
 TOOL_CALL_CHARS = 100
 """What a tool call counts beside its texts, so that empty ones are bounded too."""

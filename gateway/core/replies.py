@@ -98,13 +98,13 @@ class Reply:
         Deltas that came together become one, but the reply's very first stays alone. Raises UpstreamFailed
         when there is more than a reply may have.
         """
-        was_silent = self.first_at is None
-        heard = [event for event in batch if self._note(event)]
-        if self._room_chars < 0:
+        if self._room_chars < 0:  # what exceeded it was kept and heard: both must be the same text
             raise UpstreamFailed(
                 f"The reply was stopped: it has more than {MAX_REPLY_CHARS} characters of text, reasoning "
                 "and tool calls."
             )
+        was_silent = self.first_at is None
+        heard = [event for event in batch if self._note(event)]
         if len(heard) < 2:
             return heard
         if not was_silent:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from anyio import CancelScope
 from sqlalchemy import Connection, Row, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -243,7 +244,9 @@ class SqlStore:
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         if not self._writer.open:
             raise StorageFailed("The store is closed.")
-        with storage_failures("answer"):
+        # Cancelling a read costs its connection; cancelling it twice, as the scope of a request does whose
+        # client is gone, also costs a task that never ends. So a read is finished: READ_DEADLINE_S at most.
+        with storage_failures("answer"), CancelScope(shield=True):
             async with asyncio.timeout(READ_DEADLINE_S), self._database.reading.connect() as connection:
                 yield connection
 

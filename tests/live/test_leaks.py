@@ -78,7 +78,10 @@ async def load(tmp_path: Path, **settings: str) -> AsyncIterator[Load]:
 
 async def test_two_thousand_finished_replies_leave_no_memory_socket_or_task(tmp_path: Path) -> None:
     # With a small journal, so that what is kept of ended replies on purpose is not mistaken for a leak.
-    async with asyncio.timeout(120), load(tmp_path, JOURNAL_TOTAL_BYTES="100000") as gateway:
+    async with (
+        asyncio.timeout(120),
+        load(tmp_path, JOURNAL_MAX_BYTES="100000", JOURNAL_TOTAL_BYTES="100000") as gateway,
+    ):
         before = await gateway.held()
         await gateway.ask(WARM_UP)
         await gateway.until_held(before)

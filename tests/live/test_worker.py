@@ -253,7 +253,8 @@ async def test_neither_a_web_server_nor_a_database_is_loaded() -> None:
     )
     async with asyncio.timeout(30), running_mosquitto() as broker, gateway(broker) as hand:
         address = f"127.0.0.1:{broker.address.port}"
-        options = ("worker", "--name", "w", "--broker", address, "--health-port", "0", "--max", "1")
+        nobody = "http://127.0.0.1:1"
+        options = ("worker", "--name", "w", "--broker", address, "--llm-url", nobody, "--health-port", "0")
         async with running_program(sys.executable, "-c", told, *options) as program:
             await hand.status(state="draining")  # no model server is needed for that
             assert await program.end(signal.SIGTERM) == 0

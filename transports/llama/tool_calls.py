@@ -5,9 +5,12 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.contract.errors import ProtocolViolation, UpstreamFailed
-from gateway.contract.events import MAX_REPLY_CHARS, TOOL_CALL_CHARS, ToolCall
+from gateway.contract.events import TOOL_CALL_CHARS, ToolCall
 from transports.llama.chunks import CallPart
 from transports.loose_json import whole_arguments
+
+MAX_CALLS_CHARS = 2_000_000
+"""Of all calls of one reply together; they are held until it ends."""
 
 
 class ToolCalls:
@@ -21,7 +24,7 @@ class ToolCalls:
     __slots__ = ("_by_index", "_calls", "_latest", "_room_chars")
 
     def __init__(self) -> None:
-        self._room_chars = MAX_REPLY_CHARS
+        self._room_chars = MAX_CALLS_CHARS
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
         self._latest: _Call | None = None
@@ -57,7 +60,7 @@ class ToolCalls:
                 call.chars += len(arguments)
                 self._room_chars -= len(arguments)
             if self._room_chars < 0:
-                raise UpstreamFailed(f"the model server sent tool calls of over {MAX_REPLY_CHARS} characters")
+                raise UpstreamFailed(f"the model server sent tool calls of over {MAX_CALLS_CHARS} characters")
 
     def whole(self) -> list[ToolCall]:
         """All calls, in the order in which they began; ProtocolViolation for one without a name."""

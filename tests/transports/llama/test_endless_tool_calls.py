@@ -4,9 +4,8 @@ import msgspec
 import pytest
 
 from gateway.contract.errors import UpstreamFailed
-from gateway.contract.events import MAX_REPLY_CHARS
 from transports.llama.chunks import CallPart
-from transports.llama.tool_calls import ToolCalls
+from transports.llama.tool_calls import MAX_CALLS_CHARS, ToolCalls
 
 
 def part(**given: object) -> CallPart:
@@ -26,7 +25,7 @@ def test_tool_calls_without_an_end_are_stopped(fragment: dict[str, object]) -> N
     calls.add([part(index=0, id="a", function={"name": "f", "arguments": "{"})])
 
     def go_on() -> None:
-        for number in range(MAX_REPLY_CHARS // 1000 + 2):
+        for number in range(MAX_CALLS_CHARS // 1000 + 2):
             calls.add([part(**{"index": number + 1, **fragment})])
 
     with pytest.raises(UpstreamFailed, match="2000000 characters"):
