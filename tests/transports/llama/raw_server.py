@@ -84,6 +84,7 @@ async def raw_server(context: ssl.SSLContext | None = None) -> AsyncIterator[Raw
     finally:
         listener.close()
         for peer in server.peers:
-            peer.transport.abort()
+            if not peer.gone.is_set():
+                peer.transport.abort()
             await peer.gone.wait()
         await listener.wait_closed()
