@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 from gateway.arrivals import Arrivals
 from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, Overloaded, TooSlow
 from gateway.http_1_0 import end_with_connection
+from gateway.request_parser import RequestParser
 from gateway.slow_clients import SendDeadline
 from gateway.web.asgi import CONNECTION, ConnectionWatcher
 from gateway.web.problems import raw_problem
@@ -64,6 +65,7 @@ class ClientConnection(HttpToolsProtocol):
         arrivals: Arrivals | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser: RequestParser = RequestParser(self)  # type: ignore[assignment]  # None when it is closed
         self._send_timeout_s = send_timeout_s
         self._arrivals = arrivals
 
@@ -130,6 +132,12 @@ class ClientConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refusal = BadRequest("This is no proxy: CONNECT is not answered.")
+                raise self._refusal
+            self.parser.begin_again(self.url, self.headers)
+            return
         self._in_head = False
         self._progressed = True
         self._lift_deadline()
@@ -142,6 +150,8 @@ class ClientConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.begins_again:
+            return
         self._progressed = True
         self._leave_arrivals()
         super().on_message_complete()
