@@ -18,7 +18,7 @@ from pydantic import (
 from gateway.contract.errors import MAX_TOLD_FIELDS, BadRequest, Unprocessable
 from gateway.contract.model_limits import MAX_STOP_CHARS, MAX_STOPS, check_sampling
 from gateway.contract.requests import Sampling
-from gateway.web.json_shape import check_digits, check_values
+from gateway.web.json_shape import check_digits, check_values, has_endless_number
 
 MAX_OPTIONS_BYTES = 64 * 1024
 MAX_ID = 2**63 - 1
@@ -164,12 +164,15 @@ def parse(body: bytes, model: type[Body]) -> Body:
 
 def _check_numbers(body: bytes) -> None:
     check_digits(body)
+    too_large = BadRequest("The body has a number that is too large for a double, such as 1e999.")
     try:
         msgspec.json.decode(body)
     except msgspec.ValidationError as error:
-        raise BadRequest("The body has a number that is too large for a double, such as 1e999.") from error
+        raise too_large from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not JSON: {error}. NaN and Infinity are no JSON numbers.") from error
+    if has_endless_number(body):
+        raise too_large
 
 
 def rejection(errors: list[Any]) -> BadRequest | Unprocessable:

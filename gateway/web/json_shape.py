@@ -4,6 +4,7 @@ Parsing holds the event loop. 1 MiB of empty lists takes 400 ms, and a number of
 of their count, so both have a limit that is checked in a few milliseconds.
 """
 
+import math
 import re
 
 from gateway.contract.errors import BadRequest, Unprocessable
@@ -13,6 +14,7 @@ MAX_DIGITS = 400
 """Of one number. A double has at most 309 before its point."""
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_PERHAPS_ENDLESS_NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{309}[0-9.eE+-]*")
 _LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 
 
@@ -30,6 +32,16 @@ def check_digits(body: bytes) -> None:
     """BadRequest if the body has a number of more than MAX_DIGITS digits."""
     if _LONG_NUMBER.search(_without_strings(body)):
         raise BadRequest(f"The body has a number of more than {MAX_DIGITS} digits.")
+
+
+def has_endless_number(body: bytes) -> bool:
+    """Return whether the JSON has a number of so many digits that no double holds it.
+
+    Parsers tell of those with an exponent themselves, and read the others as integers.
+    """
+    return any(
+        math.isinf(float(number[0])) for number in _PERHAPS_ENDLESS_NUMBER.finditer(_without_strings(body))
+    )
 
 
 def _count(body: bytes) -> int:

@@ -11,7 +11,9 @@ UPGRADES = [pytest.param(H2C, id="h2c"), pytest.param(WEBSOCKET, id="websocket")
 NEXT = b"GET /next HTTP/1.1\r\nHost: here\r\n\r\n"
 BODIES = [
     pytest.param(b"Content-Length: %d\r\n\r\n" % len(NEXT) + NEXT, id="length"),
-    pytest.param(b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(NEXT) + NEXT + b"\r\n0\r\n\r\n", id="chunks"),
+    pytest.param(
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(NEXT) + NEXT + b"\r\n0\r\n\r\n", id="chunks"
+    ),
 ]
 
 
