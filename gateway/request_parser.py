@@ -22,7 +22,7 @@ class RequestParser:
         return self._head is not None
 
     def begin_again(self, url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        """Call this in on_headers_complete if should_upgrade(): the request begins anew, without `Upgrade`."""
+        """Call this in on_headers_complete if should_upgrade(): the request begins anew without `Upgrade`."""
         lines = [b"%b: %b\r\n" % (name, value) for name, value in headers if name != b"upgrade"]
         first = b"%b %b HTTP/%b\r\n" % (self.get_method(), url, self.get_http_version().encode())
         self._head = b"".join([first, *lines, b"\r\n"])

@@ -143,7 +143,7 @@ class RenameBody(BaseModel):
 
 
 # pydantic reads 1e999 as infinity and accepts NaN. Bodies in which this occurs are parsed strictly first.
-_PERHAPS_ENDLESS = re.compile(rb"NaN|Infinity|[0-9]{200}|[eE]\+?[0-9]{3}")
+_PERHAPS_ENDLESS = re.compile(rb"NaN|Infinity|(?<![0-9])[0-9]{200}|[eE]\+?[0-9]{3}")
 
 
 def parse(body: bytes, model: type[Body]) -> Body:

@@ -15,7 +15,7 @@ MAX_DIGITS = 400
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _PERHAPS_ENDLESS_NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{309}[0-9.eE+-]*")
-_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
+_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
 
 
 def check_values(body: bytes) -> None:

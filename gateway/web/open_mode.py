@@ -15,9 +15,10 @@ from gateway.web.proxies import TrustedProxies
 
 # Headers by which proxies, CDNs and load balancers say that they hand a request on, and for whom.
 _FORWARDED = re.compile(
-    rb"via|forwarded.*|x-forwarded.*|x-original-.*|cdn-loop|cf-.*|x-envoy-.*|x-azure-.*|x-appengine-.*|x-vercel-.*"
-    rb"|tailscale-.*|x-(http-)?host(-override)?|x-(scheme|proto|nginx-proxy)|front-end-https"
-    rb"|.*(client|connecting|real|remote|user|source|origin|originating|cluster)[-_]?(ip|addr|address)"
+    rb"(.*-)?via|(.*-)?forwarded.*|x-forward-for|x-original-.*|x-rewrite-url|x-real-.*|cdn-loop|cf-.*|fly-.*"
+    rb"|x-envoy-.*|x-azure-.*|x-appengine-.*|x-vercel-.*|x-nf-.*|x-amz-cf-.*|x-varnish|tailscale-.*"
+    rb"|x-(http-)?host(-override)?|x-(url-)?scheme|x-(proto|https|nginx-proxy)|front-end-https"
+    rb"|.*(client|connecting|real|remote|user|source|origin|originating|cluster)-?(ip|addr|address)"
 )
 
 
@@ -62,7 +63,7 @@ class OpenMode:
                     "Without keys only pages of the hosts in ALLOWED_HOSTS may ask. To let in pages of "
                     "another origin, name it in CORS_ORIGINS."
                 )
-            if _FORWARDED.fullmatch(name) and not self._proxies.trusts(scope):
+            if _FORWARDED.fullmatch(name.replace(b"_", b"-")) and not self._proxies.trusts(scope):
                 raise Forbidden(
                     f"Without keys no proxy may hand requests on, and this one has the header "
                     f"{name.decode('latin-1')}. Name the proxy's address in TRUSTED_PROXIES, or make a key: "

@@ -228,6 +228,15 @@ FORWARDED = [
     *("X-Remote-Addr", "X-Remote-IP", "X-Originating-IP", "X-ProxyUser-IP", "WL-Proxy-Client-IP", "CDN-Loop"),
     *("X-Original-Forwarded-For", "X-Original-Host", "X-Original-URL", "X-Envoy-External-Address", "X-Host"),
     *("DO-Connecting-IP", "Ali-CDN-Real-IP", "X-Azure-ClientIP", "X-Azure-SocketIP", "X-AppEngine-User-IP"),
+    *(
+        "X_Forwarded_For",
+        "X-Forward-For",
+        "Fly-Forwarded-Proto",
+        "Fly-Region",
+        "X-Rewrite-URL",
+        "X-Real-Port",
+    ),
+    *("X-Varnish", "X-BlueCoat-Via", "X-Amz-Cf-Id", "X-NF-Request-ID", "X-Url-Scheme", "X-Https"),
     *("X-HTTP-Host-Override", "Front-End-Https", "X-Scheme", "Tailscale-User-Login", "Incap-Client-IP"),
 ]
 
