@@ -58,6 +58,7 @@ def api_of(gateway: Gateway) -> FastAPI:
         version=gateway.version,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead to http://, also where a proxy offers us under https://
         openapi_url=None,  # pages.py tells it, with the prefix under which we are reached
         generate_unique_id_function=lambda route: route.name,
     )

@@ -6,7 +6,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from gateway.web.asgi import App, Receive, Scope, Send
 
-_PREFIX = re.compile(rb"(/[A-Za-z0-9._~-]+)*/?")
+_PREFIX = re.compile(rb"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
+MAX_PREFIX_BYTES = 256
+"""Of what proxies say: it stands in every link, and some hand on what a client wrote."""
 
 
 class TrustedProxies:
@@ -69,4 +71,5 @@ class PathPrefix:
         ]
         if not parts or not all(map(_PREFIX.fullmatch, parts)) or not self._proxies.trusts(scope):
             return None
-        return b"".join(part.removesuffix(b"/") for part in parts).decode()
+        prefix = b"".join(part.removesuffix(b"/") for part in parts)
+        return prefix.decode() if len(prefix) <= MAX_PREFIX_BYTES else None

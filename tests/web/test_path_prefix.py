@@ -88,7 +88,23 @@ async def test_nobody_else_says_a_prefix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["//evil.example", "/a b", "chat", "/<b>", "http://x", "/é", "/a//b", "\\x"]
+    "prefix",
+    [
+        "//evil.example",
+        "/a b",
+        "chat",
+        "/<b>",
+        "http://x",
+        "/é",
+        "/a//b",
+        "\\x",
+        "/..",
+        "/a/./b",
+        "/../..",
+        "/a/..",
+        "/" + "a" * 256,
+        "/a," * 200,
+    ],
 )
 async def test_a_prefix_that_is_no_path_is_ignored(tmp_path: Path, prefix: str) -> None:
     async with served(tmp_path, lambda _: tokens("x"), trusted_proxies=LOCAL) as gateway:
@@ -101,3 +117,12 @@ async def test_prefixes_of_several_proxies_are_joined(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("x"), trusted_proxies=LOCAL) as gateway:
         links = await links_of(gateway, httpx.Headers({"x-forwarded-prefix": "/outer, /inner/"}))
     assert links[0].startswith(f"/outer/inner{STREAM}")
+
+
+async def test_a_slash_at_the_end_is_404_and_no_redirect_to_another_scheme(tmp_path: Path) -> None:
+    """Behind TLS it would lead to http://, and clients send their key along."""
+    async with served(tmp_path, lambda _: tokens("x"), root_path="/chat") as gateway:
+        for path in ("/chat/api/chatbot/sessions/", "/docs/", "/health/", f"{STREAM}/", "/v1/models/"):
+            answer = await gateway.http.get(path)
+            assert answer.status_code in (200, 404), path
+            assert "location" not in answer.headers
