@@ -111,7 +111,7 @@ ONLY_HOME: dict[str, str | tuple[str, ...]] = {
     "sqlalchemy": "gateway.store",
     "alembic": "gateway.store",
     "httpx": "transports.llama",
-    "httptools": "transports.llama",
+    "httptools": ("transports.llama", "gateway.request_parser"),
     "aiomqtt": ("transports.mqtt.aiomqtt_link", "transports.mqtt.aiomqtt_connection"),
     "paho": ("transports.mqtt.aiomqtt_link", "transports.mqtt.aiomqtt_connection"),
     "regex": "gateway.core.pacing",
