@@ -13,7 +13,18 @@ MAX_MESSAGE_CHARS = 500
 MAX_SEARCHED_CHARS = 8_000
 MAX_DEPTH = 8
 
-_MESSAGES = ("message", "error", "errors", "detail", "msg", "error_message", "error_msg", "reason")
+_MESSAGES = (
+    "message",
+    "error",
+    "errors",
+    "detail",
+    "msg",
+    "error_message",
+    "error_msg",
+    "reason",
+    "base_resp",
+    "status_msg",
+)
 _CODES = ("code", "type", "error_code", "status")
 
 
@@ -31,6 +42,15 @@ def _messages(error: Any, depth: int) -> Iterator[str]:
     elif depth and isinstance(error, list):
         for item in error:
             yield from _messages(item, depth - 1)
+
+
+def plain_words(body: bytes) -> str | None:
+    """The words of an error that came as plain text; None for a page, for JSON, and for what is no text."""
+    try:
+        text = body.decode().strip()
+    except UnicodeDecodeError:
+        return None
+    return None if not text or text[0] in '<{["' else text
 
 
 def upstream_error(error: Any) -> GatewayError:
@@ -76,7 +96,7 @@ _OVERFLOW_CODE = re.compile(
     r"context_length_exceeded|exceed_context_size|context_window_exceeded|context_length_error|context_overflow"
 )
 _RATE_LIMIT = re.compile(
-    r"rate.?limit|per.?(second|minute|hour|day)\b|\btp[mds]\b|throttl|quota|too many requests"
+    r"rate.?limit|please wait|per.?(second|minute|hour|day)\b|\btp[mds]\b|throttl|quota|too many requests"
 )
 # A limit of the context by one of its names ...
 _CONTEXT = re.compile(
@@ -93,6 +113,8 @@ _PASSED = re.compile(
 # Complete by themselves.
 _OVERFLOW = re.compile(
     r"(prompt|input|conversation|context|request) (is |was )?too long"  # Anthropic, Bedrock, Ollama, Atlas
+    r"|(prompt|input) \([^)]{0,40}\) (is )?too long|(prompt|input) exceeds (the )?max"
+    r"|tokens in the (prompt|input)[^.]{0,20} exceed|(prompt|input) tokens? limit exceeded"
     r"|(prompt|input)[^.]{0,40}must have less than [\d,]+ tokens"  # TGI
     r"|(prompt|input|token)[^.]{0,20} (length|count)[^.]{0,60}(exceed|longer than|greater than|larger than)"
     r"|length of the (messages|prompt|input|conversation)[^.]{0,40}(exceed|too long)"

@@ -33,7 +33,7 @@ def finish_reason(said: object, *, called: bool = False) -> FinishReason:
     called: the reply holds tool calls, after which `stop` means `tool_calls`. Raises UpstreamFailed for
     BROKEN_REASONS.
     """
-    word = said.lower() if isinstance(said, str) else ""
+    word = said.lower().partition(":")[0] if isinstance(said, str) else ""  # Gemini: `content_filter: WHY`
     if word in BROKEN_REASONS:
         raise UpstreamFailed(f"the model server ended the reply with finish reason '{word}'")
     if word not in FINISH_REASONS or word == "stop":

@@ -16,6 +16,12 @@ OVERFLOWS = [
         "request (8020 tokens) exceeds the available context size (2048 tokens), try increasing it",
         id="llama.cpp 2026",
     ),
+    pytest.param("prompt (9000 tokens) too long; max context is 8192", id="counted prompt"),
+    pytest.param("Prompt exceeds max length", id="Zhipu"),
+    pytest.param("Prompt tokens limit exceeded: 9000 > 8192", id="OpenRouter's prompt limit"),
+    pytest.param(
+        "The total number of tokens in the prompt exceeds the limit: 32768", id="a limit of the prompt"
+    ),
     pytest.param("Context size has been exceeded.", id="llama.cpp while it writes, LM Studio"),
     pytest.param("Requested tokens (5000) exceed context window of 4096", id="llama-cpp-python"),
     pytest.param(
@@ -122,6 +128,7 @@ OVERFLOWS = [
     pytest.param("prompt token count of 70000 exceeds the limit of 64000", id="Copilot"),
 ]
 OTHERS = [
+    "Too many tokens, please wait before trying again.",
     "out of memory",
     "Rate limit reached for model in organization on tokens per min (TPM): Limit 40000, Requested 50000. Please reduce the length of the messages",
     "Too many tokens, please wait before trying again: throttled",

@@ -82,6 +82,8 @@ def error_in(said: Any) -> Any:
             return said
     if has_choices:
         return None
+    if _mapping(said.get("base_resp")).get("status_code"):  # MiniMax
+        return said
     if said.get("object") == "error" or said.get("type") == "error":
         return said
     if "usage" in said or str(said.get("object")).startswith("chat.completion"):
@@ -149,9 +151,9 @@ def rare_message(frame: bytes) -> Message | None:
         return None
     for choice in _choices_in(frame):
         if not _index(choice.get("index")):
-            if error := choice.get("error"):
-                raise upstream_error(error)
             message = _mapping(choice.get("delta") or choice.get("message"))
+            if error := choice.get("error") or message.get("error"):
+                raise upstream_error(error)
             function = _function(message.get("function_call"))
             return Message(
                 content=_texts(message.get("refusal") or choice.get("text"))[0] or None,
@@ -227,7 +229,8 @@ def _texts(said: Any) -> tuple[str, str]:
     for key in ("thinking", "reasoning", "summary"):
         if key in said:
             return "", "".join(_texts(said[key]))
-    return _texts(said.get("text") or said.get("content") or said.get("refusal"))
+    text = _texts(said.get("text") or said.get("content") or said.get("refusal"))
+    return ("", "".join(text)) if said.get("type") in ("thinking", "reasoning") else text
 
 
 def _call_part(said: Mapping[str, Any]) -> CallPart:

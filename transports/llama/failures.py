@@ -17,7 +17,7 @@ from gateway.contract.errors import (
     Unreachable,
     UpstreamFailed,
 )
-from transports.error_words import error_message, says_context_overflow
+from transports.error_words import error_message, plain_words, says_context_overflow
 from transports.loose_json import decode_loosely
 
 
@@ -88,7 +88,7 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
     try:
         error = decode_loosely(body)
     except ValueError:
-        error = None
+        error = plain_words(body)
     said = error_message(error)
     retry_after_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
     if status in (401, 403):

@@ -1,6 +1,7 @@
 """Server-sent events as bytes: where one ends and the next begins."""
 
 from gateway.contract.errors import ProtocolViolation
+from transports.error_words import plain_words
 
 MAX_FRAME_BYTES = 1024 * 1024
 
@@ -57,6 +58,16 @@ class SseFramer:
     def unfinished(self) -> list[bytes]:
         """Data of the event that the stream's end cut off, which SSE says to drop; it may be incomplete."""
         return _event_data(bytes(self._rest))
+
+    def plain_words(self) -> str | None:
+        """What stands at the stream's end instead of an event, if it is plain text."""
+        words = plain_words(bytes(self._rest))
+        if words is None or len(words) < len("event:") or words.startswith(_STARTS):
+            return None
+        return words
+
+
+_STARTS = (":", "data:", "event:", "id:", "retry:", "error:")
 
 
 def _event_data(block: bytes) -> list[bytes]:

@@ -21,12 +21,13 @@ class ToolCalls:
     own (vLLM).
     """
 
-    __slots__ = ("_by_index", "_calls", "_latest", "_room_chars")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_latest", "_room_chars")
 
     def __init__(self) -> None:
         self._room_chars = MAX_CALLS_CHARS
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
         self._latest: _Call | None = None
 
     def __bool__(self) -> bool:
@@ -44,6 +45,10 @@ class ToolCalls:
             if index is None and len(parts) > 1:
                 index = position
             call = self._call_at(index, part.id)
+            if call is not None and index is not None and call.is_named_on(part.id, name):
+                call.name = f"{call.name}{name}"
+                self._room_chars -= len(name or "")
+                name = None
             if call is None or call.is_followed_by(part.id, name, arguments):
                 call = _Call()
                 self._calls.append(call)
@@ -54,6 +59,8 @@ class ToolCalls:
                 self._by_index[index] = call
             self._latest = call
             call.id = call.id or part.id
+            if call.id:
+                self._by_id[call.id] = call
             call.name = call.name or name
             if arguments:
                 call.arguments.append(arguments)
@@ -73,16 +80,14 @@ class ToolCalls:
             if call_id in ids:
                 call_id = f"{call_id}_{position}"
             ids.add(call_id)
-            told.append(ToolCall(call_id, call.name, whole_arguments("".join(call.arguments))))
+            told.append(ToolCall(call_id, call.name, whole_arguments(call.text())))
         return told
 
     def _call_at(self, index: int | None, call_id: str | None) -> "_Call | None":
-        if index is not None:
-            return self._by_index.get(index)
-        if call_id:
-            known = (call for call in reversed(self._calls) if call.id == call_id)
-            return next(known, self._latest)
-        return self._latest
+        there = self._latest if index is None else self._by_index.get(index)
+        if not call_id or there is None or there.id == call_id:
+            return there
+        return self._by_id.get(call_id, there)
 
 
 class _Call:
@@ -93,6 +98,16 @@ class _Call:
         self.name: str | None = None
         self.arguments: list[str] = []
         self.chars = 0
+
+    def text(self) -> str:
+        """The arguments; `{}` in front of others is what proxies of Anthropic's API begin with."""
+        first, rest = "".join(self.arguments[:1]), "".join(self.arguments[1:])
+        return rest if first.strip() == "{}" and rest.strip() else first + rest
+
+    def is_named_on(self, call_id: str | None, name: str | None) -> bool:
+        """Whether a fragment at this call's number holds more of its name."""
+        is_more = name and self.name and name != self.name
+        return bool(is_more and self.id and not call_id and not self.arguments)
 
     def is_followed_by(self, call_id: str | None, name: str | None, arguments: str | None) -> bool:
         """Whether a fragment at this call's place begins another call."""

@@ -99,12 +99,12 @@ class LlamaTransport:
             if response.status_code != 200:
                 raise await _refusal(response)
             content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if content_type in STREAM_TYPES:
+            if not content_type or content_type in STREAM_TYPES:
                 yield _StreamedReply(response, self._linger_s)
-            elif content_type == "application/json":
+            elif content_type == "application/json" or content_type.endswith("+json"):
                 yield _WholeReply(response)
             else:
-                raise ProtocolViolation(f"the model server answered with {content_type or 'no content type'}")
+                raise ProtocolViolation(f"the model server answered with {content_type}")
         finally:
             await response.aclose()
 

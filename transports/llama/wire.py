@@ -1,6 +1,5 @@
 """A reply of a model server: OpenAI chat completion chunks, and llama.cpp's additions to them, as events."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from gateway.contract.events import (
     finish_reason,
     token_count,
 )
-from transports.error_words import upstream_error
+from transports.error_words import plain_words, upstream_error
 from transports.llama.chunks import (
     Choice,
     Chunk,
@@ -29,6 +28,7 @@ from transports.llama.chunks import (
     read_loosely,
     why_broken,
 )
+from transports.llama.event_lists import in_one_piece, is_visible
 from transports.llama.failures import broke_off
 from transports.llama.measurements import Measurements
 from transports.llama.sse import ErrorData, SseFramer
@@ -107,7 +107,7 @@ class ChunkParser:
                 raise
             self.failure = failure
         if not self._spoke and events:
-            self._spoke = _is_visible(events)
+            self._spoke = is_visible(events)
         return events
 
     def eof(self, said: Iterable[TransportEvent] = ()) -> list[TransportEvent]:
@@ -122,6 +122,8 @@ class ChunkParser:
             self._read_unfinished(events)
             if not self.ended:
                 if self._finish_reason is None:
+                    if not self._spoke and (words := self._framer.plain_words()):
+                        raise upstream_error(words)
                     raise broke_off(UpstreamFailed("the model server broke off in the middle of the reply"))
                 self._close(events)
         except GatewayError as failure:
@@ -143,7 +145,7 @@ class ChunkParser:
         if self._finish_reason is None and not parts and not self._calls:
             raise ProtocolViolation("the model server answered with JSON that is no chat completion")
         self._close(parts, "message")
-        return _in_one_piece(parts)
+        return in_one_piece(parts)
 
     def _read(self, frame: bytes, events: list[TransportEvent]) -> None:
         try:
@@ -187,13 +189,17 @@ class ChunkParser:
                 raise upstream_error(text.decode(errors="replace")) from None
             self._raise_error(peek(text), frame)
             if b"\n" not in text:
+                if (words := plain_words(text)) is not None:
+                    raise upstream_error(words) from None
                 raise ProtocolViolation(f"the model server sent what is no chat completion: {exc}") from exc
             for line in text.split(b"\n"):  # events that no blank line parts
                 self._read(line, events)
             return None
         self._raise_error(said, frame)
-        if said is None:
-            return None
+        if isinstance(said, str) and said.strip():
+            raise upstream_error(said)
+        if not isinstance(said, dict) and not (isinstance(said, list) and said):
+            return None  # null, a number, nothing: decides nothing
         self._loose = True
         return read_loosely(said)
 
@@ -228,7 +234,9 @@ class ChunkParser:
 
     def _message(self, choice: Choice, frame: bytes, events: list[TransportEvent]) -> Message | None:
         """What a choice says that is not as most are: without a delta, without text, or read loosely."""
-        message = choice.delta or self._whole_message(choice, events)
+        message = choice.delta
+        if message is None or not message.says_something:
+            message = self._whole_message(choice, events) or message
         if message is None or not message.says_something:
             message = rare_message(frame)
         if message is not None and self._loose:
@@ -249,7 +257,7 @@ class ChunkParser:
 
     def _whole_message(self, choice: Choice, events: list[TransportEvent]) -> Message | None:
         """What stands where a delta should; a whole message after deltas only repeats them."""
-        repeats = self._spoke or self._calls or _is_visible(events)
+        repeats = self._spoke or self._calls or is_visible(events)
         return None if repeats else choice.message
 
     def _end_text(self, events: list[TransportEvent]) -> None:
@@ -270,7 +278,7 @@ class ChunkParser:
         calls = self._calls.whole()
         reason = finish_reason(self._finish_reason, called=bool(calls))
         self._end_text(events)
-        if self._finish_reason is None and not (calls or self._spoke or _is_visible(events)):
+        if self._finish_reason is None and not (calls or self._spoke or is_visible(events)):
             raise UpstreamFailed("the model server ended the reply before it had begun")
         events += calls
         if (usage := self._measurements.usage()) is not None:
@@ -281,15 +289,3 @@ class ChunkParser:
 
 class _StreamEnd(Exception):
     """The end of the stream in another spelling than `[DONE]`; Done has been said."""
-
-
-def _is_visible(events: Iterable[TransportEvent]) -> bool:
-    return any(not isinstance(event, Progress) for event in events)
-
-
-def _in_one_piece(events: list[TransportEvent]) -> list[TransportEvent]:
-    """The same events with one Reasoning and one Delta at most."""
-    thought = "".join(event.text for event in events if isinstance(event, Reasoning))
-    text = "".join(event.text for event in events if isinstance(event, Delta))
-    rest = [event for event in events if not isinstance(event, Reasoning | Delta)]
-    return [*([Reasoning(thought)] if thought else []), *([Delta(text)] if text else []), *rest]

@@ -198,6 +198,31 @@ async def test_a_stream_under_another_content_type_is_read(content_type: str) ->
     assert (said.text, said.ends) == ("AB", "stop")
 
 
+async def test_a_stream_without_a_content_type_is_read() -> None:
+    async with asyncio.timeout(5), raw_server() as server:
+        server.answer, server.ending = [b"HTTP/1.1 200 OK\r\n\r\n" + A + B + END], "close"
+        said = await heard(server)
+    assert (said.text, said.ends) == ("AB", "stop")
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_plain_text_instead_of_a_stream_is_the_servers_word(cut: int) -> None:
+    async with asyncio.timeout(5), raw_server() as server:
+        server.answer, server.ending = [HEAD, *pieces(b"Internal Server Error\n", cut)], "close"
+        said = await heard(server)
+    assert said.error is not None
+    assert str(said.error) == "Internal Server Error"
+
+
+async def test_a_problem_in_json_of_another_name_keeps_its_words() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/problem+json\r\n\r\n"
+    async with asyncio.timeout(5), raw_server() as server:
+        server.answer, server.ending = [head + b'{"title":"Oops","detail":"boom"}'], "close"
+        said = await heard(server)
+    assert said.error is not None
+    assert str(said.error) == "boom"
+
+
 @pytest.mark.parametrize("tail", [frame({"error": "boom"}), b""], ids=["error", "broken off"])
 async def test_a_failed_stream_under_another_content_type_keeps_its_text(tail: bytes) -> None:
     async with asyncio.timeout(5), raw_server() as server:

@@ -203,8 +203,8 @@ async def test_an_answer_of_plain_json_is_one_batch(server: Server) -> None:
     assert heard[0][-1] == Done("stop", "tiny", "message")
 
 
-@pytest.mark.parametrize("headers", [{}, {"content-type": "text/html"}])
-async def test_an_answer_of_another_kind_is_a_violation(server: Server, headers: dict[str, str]) -> None:
+async def test_an_answer_of_another_kind_is_a_violation(server: Server) -> None:
+    headers = {"content-type": "text/html"}
     server.answers["/v1/chat/completions"] = httpx.Response(200, headers=headers, content=b"<html>")
     with pytest.raises(ProtocolViolation):
         await reply(transport_to(server))

@@ -214,8 +214,8 @@ def test_what_came_before_trouble_in_the_same_read_is_given_first(
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b"hello", id="not JSON"),
-        pytest.param(b"[]", id="a list"),
+        pytest.param(b"{hello", id="not JSON"),
+        pytest.param(b"[1]", id="a list"),
         pytest.param(b'{"choices": 1}', id="choices of another type"),
         pytest.param(b'{"choices":[{"delta":{"content":"\xff"}}]}', id="not UTF-8"),
         pytest.param(b'{"error": ' + b"[" * 100_000, id="nested without end"),

@@ -1,0 +1,17 @@
+"""Lists of a reply's events: whether a reader sees anything of them, and the same in one piece."""
+
+from collections.abc import Iterable
+
+from gateway.contract.events import Delta, Progress, Reasoning, TransportEvent
+
+
+def is_visible(events: Iterable[TransportEvent]) -> bool:
+    return any(not isinstance(event, Progress) for event in events)
+
+
+def in_one_piece(events: list[TransportEvent]) -> list[TransportEvent]:
+    """The same events with one Reasoning and one Delta at most."""
+    thought = "".join(event.text for event in events if isinstance(event, Reasoning))
+    text = "".join(event.text for event in events if isinstance(event, Delta))
+    rest = [event for event in events if not isinstance(event, Reasoning | Delta)]
+    return [*([Reasoning(thought)] if thought else []), *([Delta(text)] if text else []), *rest]
