@@ -1,5 +1,6 @@
 """A reply of a model server: OpenAI chat completion chunks, and llama.cpp's additions to them, as events."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -122,7 +123,7 @@ class ChunkParser:
             self._read_unfinished(events)
             if not self.ended:
                 if self._finish_reason is None:
-                    if not self._spoke and (words := self._framer.plain_words()):
+                    if not (events or self._spoke) and (words := self._framer.plain_words()):
                         raise upstream_error(words)
                     raise broke_off(UpstreamFailed("the model server broke off in the middle of the reply"))
                 self._close(events)
