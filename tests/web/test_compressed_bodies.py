@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.web.asgi import Message
+from gateway.web.decoded_bodies import PIECE_BYTES, GzipBody
 from tests.web.gateway_server import STREAM, served
 from transports.scripted import tokens
 
@@ -112,3 +114,14 @@ async def test_an_empty_body_that_calls_itself_gzip_is_an_empty_body(tmp_path: P
     async with served(tmp_path, lambda _: []) as gateway:
         created = await gateway.http.post("/api/chatbot/sessions", content=b"", headers=GZIP)
     assert created.status_code == 201
+
+
+async def test_a_bomb_is_decompressed_a_piece_at_a_time_as_it_is_read() -> None:
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": bomb, "more_body": False}
+
+    body = GzipBody(receive, len(bomb))
+    pieces = [len((await body.receive())["body"]) for _ in range(3)]
+    assert pieces == [PIECE_BYTES] * 3

@@ -61,6 +61,7 @@ async def test_what_has_no_end_is_refused_at_64_kib(begin: bytes, line: bytes) -
         assert client.send_for_ever(line) <= MAX_HEAD_BYTES + PIECE_BYTES
         assert client.socket.closed
         assert client.socket.written.startswith(b"HTTP/1.1 431 ")
+        assert b"\r\nx-content-type-options: nosniff\r\n" in client.socket.written
 
 
 async def test_head_and_trailers_are_counted_together() -> None:
