@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from gateway.contract.errors import Unprocessable
 from gateway.contract.grammars import MAX_REPEAT, grammar_problem, pattern_problem
 from gateway.contract.requests import ChatRequest, Sampling
+from gateway.contract.schemas import schema_problem
 
 MAX_JSON_DEPTH = 64
 MAX_JSON_VALUES = 20_000
@@ -100,7 +101,7 @@ def _json_problem(name: str, value: Any) -> str | None:
             elif isinstance(one, list | tuple):
                 deeper += one
         if not deeper:
-            return None
+            return schema_problem(value)
         count += len(deeper)
         if count > MAX_JSON_VALUES:
             return f"must have at most {MAX_JSON_VALUES} values"

@@ -1,5 +1,7 @@
 """Settings that no model server should get, by the field that is wrong."""
 
+# ruff: noqa: E501  - a case is a line
+
 from typing import Any
 
 import pytest
@@ -20,6 +22,27 @@ def in_schemas(depth: int) -> dict[str, Any]:
     return schema
 
 
+def doubled(definitions: int, keyword: str) -> dict[str, Any]:
+    """Each definition stands for the next one twice."""
+    named: dict[str, Any] = {f"a{definitions}": {"type": "string"}}
+    for number in range(definitions):
+        named[f"a{number}"] = {keyword: [{"$ref": f"#/$defs/a{number + 1}"}] * 2}
+    return {"$defs": named, "$ref": "#/$defs/a0"}
+
+
+def chained(definitions: int) -> dict[str, Any]:
+    named = {f"a{number}": {"$ref": f"#/$defs/a{number + 1}"} for number in range(definitions)}
+    return {"$defs": named, "$ref": "#/$defs/a0"}
+
+
+def circle(keyword: str) -> dict[str, Any]:
+    return {"$defs": {"a": {keyword: [{"type": "string"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}
+
+
+TREE = {"properties": {"left": {"$ref": "#/$defs/n"}, "right": {"anyOf": [{"$ref": "#/$defs/n"}, {}]}}}
+HIDDEN = {"properties": {"parameters": {"$ref": "#/$defs/a0"}}, **doubled(20, "oneOf")}
+
+
 def tool(parameters: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": "f", "parameters": parameters}}
 
@@ -35,6 +58,16 @@ def tool(parameters: Any) -> dict[str, Any]:
         ("options.json_schema", {"options": {"json_schema": {"pattern": "^?a"}}}),
         ("options.json_schema", {"options": {"json_schema": {"minItems": 100_000}}}),
         ("options.json_schema", {"options": {"json_schema": {"properties": MANY}}}),
+        ("options.json_schema", {"options": {"json_schema": doubled(20, "anyOf")}}),
+        ("options.json_schema", {"options": {"json_schema": {"enum": list(range(5_001))}}}),
+        ("options.json_schema", {"options": {"json_schema": {"items": {"type": ["string", "number"] * 2_501}}}}),
+        ("options.json_schema", {"options": {"json_schema": chained(2_000)}}),
+        ("options.json_schema", {"options": {"json_schema": HIDDEN}}),
+        ("options.guided_json", {"options": {"guided_json": doubled(20, "allOf")}}),
+        ("options.structured_outputs", {"options": {"structured_outputs": {"json": doubled(20, "oneOf")}}}),
+        ("response_format", {"response_format": {"type": "json_schema", "json_schema": {"schema": doubled(20, "anyOf")}}}),
+        ("response_format", {"response_format": {"type": "json_object", "schema": doubled(20, "allOf")}}),
+        ("tools", {"tools": [tool(doubled(20, "anyOf"))]}),
         ("options.chat_template_kwargs", {"options": {"chat_template_kwargs": in_schemas(70)}}),
         ("options.whatever", {"options": {"whatever": [list(range(200))] * 101}}),
         ("response_format", {"response_format": {"type": "json_schema", "json_schema": {"schema": DEADLY}}}),
@@ -75,6 +108,12 @@ def test_a_dialect_that_has_no_options_names_the_field_alone() -> None:
         {"options": {"json_schema": {"minLength": 3, "maxLength": 100_000, "pattern": "^a+$"}}},
         {"options": {"json_schema": {"properties": {"pattern": {"type": "string"}, "minLength": {}}}}},
         {"options": {"json_schema": {"enum": [f"word {number}" for number in range(5_000)]}}},
+        {"options": {"json_schema": {"$defs": {"n": TREE}, "$ref": "#/$defs/n"}}},
+        {"options": {"json_schema": circle("anyOf")}},
+        {"options": {"json_schema": circle("allOf")}},
+        {"options": {"json_schema": doubled(8, "anyOf")}},
+        {"options": {"json_schema": {"$ref": "https://example.org/schema.json"}}},
+        {"tools": [tool({"$defs": {"a~/b": {}}, "properties": {"x": {"$ref": "#/$defs/a~0~1b"}}})]},
         {"options": {"logit_bias": [[token, -100] for token in range(300)], "top_k": 40, "n": 1}},
         {"options": {"repeat_last_n": -1, "n_probs": 10, "ignore_eos": True, "lora": [{"id": 1}]}},
     ],
