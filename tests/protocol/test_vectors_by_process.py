@@ -1,7 +1,10 @@
 """The vectors for gateways and devices, played to a gateway process that is asked over HTTP."""
 
 import asyncio
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +14,7 @@ from tests.protocol.brokers import VERSIONS, Brokers
 from tests.protocol.http_gateway import HttpGateway
 from tests.protocol.scene import play
 from tests.protocol.test_vectors import Case, Failures, id_of
-from tests.protocol.vectors import read_vectors
+from tests.protocol.vectors import Vector, read_vectors
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -22,6 +25,15 @@ CASES = [
     for vector in read_vectors(*(["gateway", "device"] if broker == "mosquitto-5" else ["device"]))
     if version in vector.mqtt and not vector.settings and not vector.before
 ]
+
+
+def with_workers_of_its_own(vector: Vector, number: int) -> Vector:
+    """The same with other names of workers: the gateway remembers those of earlier cases."""
+
+    def renamed(part: Any) -> Any:
+        return json.loads(json.dumps(part).replace("w-", f"w{number}-"))
+
+    return replace(vector, steps=renamed(vector.steps), subscribe=renamed(list(vector.subscribe)))
 
 
 async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: Path) -> Failures:
@@ -39,10 +51,11 @@ async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: P
         }
         async with running_program(*sluice("serve"), cwd=None, **settings) as program:
             url = (await program.until_said(r"listening on (http://\S+)"))[1]
-            for case in cases:
+            for number, case in enumerate(cases):
                 try:
                     async with asyncio.timeout(20):
-                        await play(case[1], HttpGateway("gateway", url), address, ROOT)
+                        vector = with_workers_of_its_own(case[1], number)
+                        await play(vector, HttpGateway("gateway", url), address, ROOT)
                 except Exception as failure:  # noqa: BLE001  # it is told where the case is asked for
                     failures[case] = failure
             program.process.terminate()

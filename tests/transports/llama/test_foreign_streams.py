@@ -73,7 +73,7 @@ def _parsed(arguments: str) -> Any:
         return arguments
 
 
-async def heard(server: RawServer, *, linger_s: float = 0.02) -> Heard:
+async def heard(server: RawServer, *, linger_s: float = 0.2) -> Heard:
     heard = Heard()
     transport = LlamaTransport(server.url, linger_s=linger_s)
     try:
