@@ -16,6 +16,19 @@ def service(request: pytest.FixtureRequest) -> dict[str, Any]:
     return SERVICES[request.param]
 
 
+def test_no_key_stands_twice() -> None:
+    """Compose refuses the whole file then; safe_load takes the last one."""
+    nodes = [yaml.compose((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert sorted(set(keys)) == sorted(keys), node.start_mark
+            nodes += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+
+
 def test_no_container_has_privileges(service: dict[str, Any]) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
