@@ -48,6 +48,14 @@ def test_a_short_secret_is_hidden_only_where_it_stands_alone() -> None:
     assert without_secrets("with pw7q: 'pw7q', pw7qs and x") == "with …: '…', pw7qs and x"
 
 
+@pytest.mark.parametrize(
+    "spelt", [r"hunt\"er2\\ü/x", r"hunt\"er2\\\u00fc/x", r'hunt"er2\ü\/x', "hunt%22er2%5C%C3%BC%2Fx"]
+)
+def test_a_secret_is_hidden_as_json_and_urls_spell_it(spelt: str) -> None:
+    remember_secrets(['hunt"er2\\ü/x'])
+    assert without_secrets(f'{{"key":"{spelt}"}}') == '{"key":"…"}'
+
+
 async def test_a_gateways_secrets_are_hidden_in_every_error(tmp_path: Path) -> None:
     rules: dict[str, Any] = {
         "llm_api_key": "known-llm-key-1",

@@ -1,8 +1,10 @@
 """Secrets are taken out of every text before it is shown, logged or kept."""
 
 import base64
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "…"
@@ -20,19 +22,27 @@ _PATTERNS = re.compile(
     re.IGNORECASE,
 )
 
+_SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str,
+    partial(quote, safe=""),
+    partial(quote_plus, safe=""),
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    lambda text: text.replace("/", r"\/"),  # as PHP and some others write JSON
+)
 _known: set[str] = set()
 _known_pattern: re.Pattern[str] | None = None
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
-    """Take these out of every text from now on, also where they are quoted as in a URL.
+    """Take these out of every text from now on, also where they are quoted as in a URL or in JSON.
 
     For the whole process, as logging is. Secrets of fewer than MIN_CHARS characters are not remembered.
     """
     global _known_pattern
     for secret in secrets:
-        spellings = {secret, unquote(secret)}
-        spellings |= {quoted(text, safe="") for text in tuple(spellings) for quoted in (quote, quote_plus)}
+        plain = {secret, unquote(secret)}
+        spellings = {spelt(text) for text in plain for spelt in _SPELLINGS}
         _known.update(text for text in spellings if len(text) >= MIN_CHARS)
     if _known:
         longest_first = sorted(_known, key=len, reverse=True)
