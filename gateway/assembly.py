@@ -14,31 +14,31 @@ from gateway.contract.errors import StorageFailed
 from gateway.contract.ingress import Ask, Ingress
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import AnnouncesDraining, ListsWorkers, Transport, WorkerInfo
-from gateway.core.allowances import RequestRates, StreamPlaces
 from gateway.core.breaker import Breaker
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.devices import DeviceChats, DeviceOwners
 from gateway.core.keys import KeyRing
 from gateway.core.mirrors import Mirrors
+from gateway.core.mode_selector import ModeSelector
 from gateway.core.pacing import Pace
+from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.runs import Runs
-from gateway.core.selector import Selector
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
 from gateway.journals.memory import MemoryJournal
 from gateway.settings import LOOPBACK, Settings, SettingsError
 from gateway.store.sql_store import SqlStore
 from gateway.web.app import create_app
-from gateway.web.asgi import App
-from gateway.web.callers import LOCAL
-from gateway.web.event_stream import Pulse
-from gateway.web.gateway import Gateway
-from gateway.web.open_mode import OpenMode
-from gateway.web.proxies import TrustedProxies
-from gateway.web.streams import resume_url
+from gateway.web.chat.resume import resume_url
+from gateway.web.door.callers import LOCAL
+from gateway.web.door.open_mode import OpenMode
+from gateway.web.door.proxies import TrustedProxies
+from gateway.web.http.asgi import App
+from gateway.web.http.sse_connection import Pulse
+from gateway.web.services import Services
 from transports.llama.transport import LlamaTransport
-from transports.mqtt.link import Link
+from transports.mqtt.link.link import Link
 
 log = logging.getLogger("sluice")
 
@@ -57,8 +57,8 @@ class Assembled:
     """
 
     app: App
-    modes: Selector
-    gateway: Gateway
+    modes: ModeSelector
+    gateway: Services
     drain: Callable[[asyncio.Event], Awaitable[None]]
     send_timeout_s: float
 
@@ -90,7 +90,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         clock=time.monotonic,
     )
     rates = RequestRates()
-    selector = Selector(
+    selector = ModeSelector(
         transports,
         settings.llm_comm_mode,
         breakers=_breakers_of(settings, transports),
@@ -125,7 +125,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     )
     ingress = None if link is None else ingress_of(settings, link, chats)
     pulse = Pulse(settings.sse_ping_s)
-    gateway = Gateway(
+    gateway = Services(
         conversations=conversations,
         runs=runs,
         store=store,
@@ -260,7 +260,7 @@ def link_of(settings: Settings) -> Link | None:
 
 def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
     """Where devices come in, on the connection that the transport runs."""
-    from transports.mqtt.ingress import MqttIngress
+    from transports.mqtt.devices.ingress import MqttIngress
 
     return MqttIngress(
         link,
@@ -286,7 +286,7 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
     }
     if link is not None:
         from gateway.broker_link import broker_link, forbidden_name
-        from transports.mqtt.transport import MqttTransport
+        from transports.mqtt.requests.transport import MqttTransport
 
         transports["mqtt"] = MqttTransport(
             link,

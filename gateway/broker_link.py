@@ -1,8 +1,8 @@
 """The connection to the broker that the settings describe, for the gateway and for a worker."""
 
 from gateway.settings import Settings, SettingsError
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress, Link
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress, Link
 
 
 def broker_link(settings: Settings, client_id: str, *, quiet: bool = False) -> Link:

@@ -13,8 +13,8 @@ import typer
 from gateway.commands.devices import devices
 from gateway.commands.keys import keys
 from gateway.contract.secrets import remember_secrets
-from gateway.logs import configure_logs, flush_logs, keep_standard_descriptors
 from gateway.settings import Settings, SettingsError, load_settings
+from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
 
 log = logging.getLogger("sluice")
 
@@ -57,7 +57,7 @@ def serve() -> None:
     """Run the gateway with the settings of the environment and `.env`."""
     _survive_hangup()
     settings = _settings()
-    from gateway import serve as serving
+    from gateway.process import serve as serving
 
     listener = serving.listen(settings)
 
@@ -72,7 +72,7 @@ def demo() -> None:
     """Run everything embedded: gateway, MQTT broker, a real llama.cpp with a small model, and one worker."""
     _survive_hangup()
     settings = _settings(mqtt_broker_host="127.0.0.1")
-    from gateway.demo import run_demo
+    from gateway.commands.demo import run_demo
 
     _run(run_demo(settings))
 
@@ -102,7 +102,7 @@ def worker(
     settings = _settings(**overrides)
     if not settings.mqtt_broker_host:
         _fail("A worker needs a broker: --broker HOST:PORT, or MQTT_BROKER_HOST.")
-    from gateway.worker import run_worker
+    from gateway.commands.worker import run_worker
 
     _run(run_worker(settings, name, max_concurrent, llm_url or [], health_port))
 
@@ -118,7 +118,7 @@ def chat(
     model: Annotated[str, typer.Option(help="The model to ask; else the gateway's default.")] = "",
 ) -> None:
     """Talk to a gateway. Ctrl-C stops the reply; Ctrl-C at the prompt leaves."""
-    from gateway.terminal_chat import TerminalChat
+    from gateway.commands.chat import TerminalChat
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it ends us, whereas Ctrl-C only stops a reply
     talk = TerminalChat(url, session, key, model)
@@ -133,7 +133,7 @@ def _settings(**overrides: object) -> Settings:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    from gateway.event_loop import event_loop_factory
+    from gateway.process.event_loop import event_loop_factory
 
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
         try:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.visits import database_shown, in_store
+from gateway.commands.database_visit import database_shown, in_store
 
 devices = typer.Typer(help="The devices that chat over MQTT, and whose they are.", no_args_is_help=True)
 
@@ -17,7 +17,7 @@ def add(
     user: Annotated[str, typer.Option(help="Whose it is; `local` while nobody has keys.")],
 ) -> None:
     """Register a device; a gateway that runs knows it at once."""
-    from transports.mqtt.topics import checked_name
+    from transports.mqtt.protocol.topics import checked_name
 
     in_store(lambda store: store.add_device(checked_name(name), user))
     typer.echo(f"{name} belongs to {user}.")

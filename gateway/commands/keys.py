@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.visits import database_shown, in_store
+from gateway.commands.database_visit import database_shown, in_store
 from gateway.contract.keys import PERMISSIONS, NewKey, Permission, StoredKey
 
 if TYPE_CHECKING:

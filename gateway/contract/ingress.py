@@ -42,7 +42,7 @@ class Hearing(Protocol):
         ...
 
 
-class LiveReply(Protocol):
+class ReplyHandle(Protocol):
     """A reply in the making, or one that has just ended."""
 
     @property
@@ -63,7 +63,7 @@ class LiveReply(Protocol):
 
 
 class Ask(Protocol):
-    async def __call__(self, chat: DeviceChat) -> LiveReply | Terminal | None:
+    async def __call__(self, chat: DeviceChat) -> ReplyHandle | Terminal | None:
         """The reply to a chat, to be read before the next await; its end alone, if that was told before and
         only the store knows it; None if another gateway answers.
 
@@ -84,6 +84,6 @@ class Ingress(Protocol):
         """Whether this device has said anything here."""
         ...
 
-    def mirror(self, device: str, reply: LiveReply) -> None:
+    def mirror(self, device: str, reply: ReplyHandle) -> None:
         """Show the device, once, a reply that was asked for over HTTP. It is not slowed nor kept alive."""
         ...

@@ -11,7 +11,7 @@ log = logging.getLogger("sluice.checkpoints")
 
 
 class Growing(Protocol):
-    """A reply in the making: gateway.core.answers, as far as it is needed here."""
+    """A reply in the making: gateway.core.reply_task, as far as it is needed here."""
 
     def checkpoint(self) -> tuple[Checkpoint, int] | None:
         """What it has said, and the number of its latest event; None if that is kept already."""

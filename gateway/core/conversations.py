@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from gateway.contract.errors import Draining
 from gateway.contract.requests import ChatRequest, Sampling, Turn
 from gateway.contract.store import Exchange, IdempotencyClaim, MessageStore, NewExchange
-from gateway.core.allowances import Allowance, StreamPlace, StreamPlaces
-from gateway.core.answers import Answer
 from gateway.core.checkpoints import Checkpoints
-from gateway.core.claims import Claims
 from gateway.core.failover import Route, fitting
-from gateway.core.keepers import Keeper, Nowhere
+from gateway.core.idempotency import Idempotency
 from gateway.core.pacing import Pace
+from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
+from gateway.core.reply_store import DiscardingStore, ReplyStore
+from gateway.core.reply_task import ReplyTask
 from gateway.core.runs import SHUTDOWN, Outcome, Run, Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
 
@@ -53,7 +53,7 @@ class Limits:
 
 
 class Routes(Protocol):
-    """Chooses who answers: gateway.core.selector, as far as it is needed here."""
+    """Chooses who answers: gateway.core.mode_selector, as far as it is needed here."""
 
     def route(self, model: str | None) -> Route: ...
 
@@ -84,7 +84,7 @@ class Conversations:
         self._limits = limits
         self._checkpoints = checkpoints
         self._news = news
-        self._claims = Claims(store)
+        self._claims = Idempotency(store)
         self._places = StreamPlaces()
         self._allowance_of = allowance_of
         self._resume_url = resume_url
@@ -121,13 +121,13 @@ class Conversations:
         allowance = question.allowance or self._allowance_of(question.user_id)
         place = None if allowance is None else self._places.take(allowance.streams)
         try:
-            return await self._start(question, place, self._store if kept else Nowhere())
+            return await self._start(question, place, self._store if kept else DiscardingStore())
         except BaseException:
             if place is not None:
                 place.leave()
             raise
 
-    async def _start(self, question: Question, place: StreamPlace | None, store: Keeper) -> str:
+    async def _start(self, question: Question, place: StreamPlace | None, store: ReplyStore) -> str:
         route = self._routes.route(question.model)
         stream_id = self._new_id()
         request = ChatRequest(
@@ -154,7 +154,7 @@ class Conversations:
         )
         request = replace(request, session=exchange.session_key)
         resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
-        answer = Answer(
+        answer = ReplyTask(
             stream_id,
             exchange,
             route.info,

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.contract.errors import Conflict, Forbidden, NotFound, Unprocessable
 from gateway.contract.events import Terminal
-from gateway.contract.ingress import DeviceChat, LiveReply
+from gateway.contract.ingress import DeviceChat, ReplyHandle
 from gateway.contract.store import IdempotencyClaim, MessageStore
 from gateway.core.conversations import Conversations, Question
-from gateway.core.live_replies import RunningReply, live_reply
 from gateway.core.replays import terminal_of
+from gateway.core.run_handle import RunHandle, live_reply
 from gateway.core.runs import Runs
 
 
@@ -63,7 +63,7 @@ class DeviceChats:
         self._anothers = timedelta(seconds=anothers_s)
         self._now = now
 
-    async def __call__(self, chat: DeviceChat) -> LiveReply | Terminal | None:
+    async def __call__(self, chat: DeviceChat) -> ReplyHandle | Terminal | None:
         user_id = await self._owners.owner_of(chat.device, heard=True)
         if user_id is None:
             raise Forbidden(f"The device {chat.device} is not registered: sluice devices add {chat.device}.")
@@ -76,7 +76,7 @@ class DeviceChats:
             raise Conflict("This id was used before, with another text.")
         return await self._known(user_id, claimed.stream_id)
 
-    async def _begin(self, user_id: str, chat: DeviceChat, claim: IdempotencyClaim) -> LiveReply | None:
+    async def _begin(self, user_id: str, chat: DeviceChat, claim: IdempotencyClaim) -> ReplyHandle | None:
         self._check(chat.text)
         await self._spend(user_id)
         session_id = None
@@ -93,11 +93,11 @@ class DeviceChats:
             )
         )
         try:
-            return RunningReply(self._runs, self._runs.find(stream_id, user_id))
+            return RunHandle(self._runs, self._runs.find(stream_id, user_id))
         except NotFound:
             return None  # Another gateway on the same database was faster.
 
-    async def _known(self, user_id: str, stream_id: str) -> LiveReply | Terminal | None:
+    async def _known(self, user_id: str, stream_id: str) -> ReplyHandle | Terminal | None:
         live = live_reply(self._runs, stream_id, user_id)
         if live is not None:
             return live

@@ -13,7 +13,7 @@ from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
 from gateway.contract.suspects import ask_again
 from gateway.contract.transport import Transport, TransportInfo
-from gateway.core.replies import Reply, generate
+from gateway.core.reply_accumulator import ReplyAccumulator, generate
 
 log = logging.getLogger("sluice.replies")
 
@@ -62,7 +62,7 @@ def _onward(route: Route, request: ChatRequest) -> Route | None:
 
 
 async def first_answer(
-    route: Route, request: ChatRequest, reply: Reply, journal: JournalWriter
+    route: Route, request: ChatRequest, reply: ReplyAccumulator, journal: JournalWriter
 ) -> Sequence[ReaderEvent]:
     """`generate` on this route, and onward on the next while transports fail and nothing was seen.
 

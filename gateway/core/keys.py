@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyStore, Permission, StoredKey
-from gateway.core.allowances import Allowance, Quota
+from gateway.core.rate_limits import Allowance, Quota
 
 log = logging.getLogger("sluice.keys")
 

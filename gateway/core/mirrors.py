@@ -3,7 +3,7 @@
 from gateway.contract.errors import NotFound
 from gateway.contract.ingress import Ingress
 from gateway.core.devices import DeviceOwners
-from gateway.core.live_replies import live_reply
+from gateway.core.run_handle import live_reply
 from gateway.core.runs import Runs
 
 

@@ -11,7 +11,7 @@ from gateway.contract.errors import Draining, GatewayError, NotFound
 from gateway.contract.events import Reason, Status
 from gateway.contract.journal import Journal, JournalReader, JournalWriter, OnNews
 from gateway.contract.store import Exchange
-from gateway.core.followers import Follower
+from gateway.core.follower import Follower
 
 log = logging.getLogger("sluice.runs")
 

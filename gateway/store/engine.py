@@ -67,12 +67,12 @@ def open_database(database_url: str, synchronous: Synchronous) -> Database:
     except ArgumentError:
         raise ValueError("not a database URL, such as sqlite+aiosqlite:///sluice.db") from None
     try:
-        return SqliteFile(url, synchronous) if url.get_backend_name() == "sqlite" else Server(url)
+        return SqliteFile(url, synchronous) if url.get_backend_name() == "sqlite" else SharedDatabase(url)
     except (SQLAlchemyError, ImportError) as exc:
         raise ValueError(f"no asynchronous driver named {url.drivername} is installed") from exc
 
 
-class Server:
+class SharedDatabase:
     """A database that many processes may share."""
 
     def __init__(self, url: URL) -> None:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, bindparam, case, delete, insert, select, upda
 
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.store import Exchange, NewExchange, StoredSession
-from gateway.store import claims, threads
+from gateway.store import idempotency as claims
+from gateway.store import threads
 from gateway.store.columns import storable
-from gateway.store.records import stored_session
+from gateway.store.rows import stored_session
 from gateway.store.session_quota import SessionQuota
 from gateway.store.tables import messages, sessions
 from gateway.store.usage import count_deleted

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.contract.store import Checkpoint, FinalReply
-from gateway.store.records import FINAL_COLUMNS, final_values
+from gateway.store.rows import FINAL_COLUMNS, final_values
 from gateway.store.tables import STREAMING, messages
 from gateway.store.usage import count_ended
 from gateway.store.writer import Write

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from gateway.contract.errors import NotFound
 from gateway.contract.store import StoredSession
-from gateway.store.records import stored_session
+from gateway.store.rows import stored_session
 from gateway.store.tables import messages, sessions
 from gateway.store.usage import count_deleted
 from gateway.store.writer import Write

@@ -23,14 +23,15 @@ from gateway.contract.store import (
     StoredMessage,
     StoredSession,
 )
-from gateway.store import claims, devices, migrations, replies, session_changes, threads
+from gateway.store import devices, migrations, replies, session_changes, threads
+from gateway.store import idempotency as claims
 from gateway.store.columns import MAX_ID
 from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.keys import SqlKeys
 from gateway.store.pages import length_of, page_of
 from gateway.store.probe import Probe
-from gateway.store.records import stored_message, stored_session
+from gateway.store.rows import stored_message, stored_session
 from gateway.store.session_quota import SessionQuota
 from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.store import NewExchange, StoredSession
-from gateway.store.records import stored_session
+from gateway.store.rows import stored_session
 from gateway.store.tables import sessions
 
 THREAD_LIFE = timedelta(hours=12)

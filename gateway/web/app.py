@@ -10,29 +10,29 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from gateway.contract.errors import GatewayError, MethodNotAllowed
-from gateway.web.ahead import Ahead
-from gateway.web.asgi import App, Receive, Scope, Send
-from gateway.web.bodies import rejection
-from gateway.web.cors import Cors
-from gateway.web.decoded_bodies import DecodedBodies
+from gateway.web.api.health import LastHealth, Readiness, health_router
+from gateway.web.api.metrics import metrics_router
+from gateway.web.api.pages import pages_router
+from gateway.web.api.sessions import sessions_router, streams_router
+from gateway.web.api.templates import templates_router
+from gateway.web.api.usage import usage_router
+from gateway.web.api.workers import workers_router
 from gateway.web.description.document import describe, methods_of
-from gateway.web.gateway import Gateway
-from gateway.web.guard import Door
-from gateway.web.health import LastHealth, Readiness, health_router
-from gateway.web.metrics import metrics_router
-from gateway.web.open_mode import OpenMode
-from gateway.web.pages import pages_router
-from gateway.web.problems import MEDIA_TYPE, problem, problem_headers
-from gateway.web.proxies import PathPrefix, TrustedProxies, root_path_of
-from gateway.web.session_tickets import session_tickets_router
-from gateway.web.sessions import sessions_router, streams_router
-from gateway.web.templates import templates_router
-from gateway.web.usage import usage_router
-from gateway.web.workers import workers_router
+from gateway.web.door.auth import Auth
+from gateway.web.door.cors import Cors
+from gateway.web.door.open_mode import OpenMode
+from gateway.web.door.proxies import PathPrefix, TrustedProxies, root_path_of
+from gateway.web.door.session_tickets import session_tickets_router
+from gateway.web.http.asgi import App, Receive, Scope, Send
+from gateway.web.http.bodies import rejection
+from gateway.web.http.decoded_bodies import DecodedBodies
+from gateway.web.http.problems import MEDIA_TYPE, problem, problem_headers
+from gateway.web.http.streaming_routes import Ahead
+from gateway.web.services import Services
 
 
 def create_app(
-    gateway: Gateway,
+    gateway: Services,
     lifespan: Callable[[], AbstractAsyncContextManager[None]],
     *,
     open_mode: OpenMode,
@@ -41,7 +41,7 @@ def create_app(
     root_path: str = "",
 ) -> App:
     """The ASGI application. lifespan: entered before the first request, left after the last."""
-    app = Door(
+    app = Auth(
         DecodedBodies(Ahead(gateway, api_of(gateway)), gateway.max_body_bytes),
         gateway.keys,
         gateway.rates,
@@ -51,7 +51,7 @@ def create_app(
     return _Living(PathPrefix(Cors(app, cors_origins), root_path, proxies), lifespan)
 
 
-def api_of(gateway: Gateway) -> FastAPI:
+def api_of(gateway: Services) -> FastAPI:
     """Every endpoint that is no stream, and the description of all."""
     api = FastAPI(
         title="Sluice",

@@ -8,12 +8,12 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.contract.rigs import ENDLESS, broke_off, chat_request, echo
 from tests.live.brokers import Mosquitto, running_mosquitto
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.frames import Request, Status, Whole, decode_inbox, encode
-from transports.mqtt.link import BrokerAddress
-from transports.mqtt.topics import inbox_topic, worker_status_topic
-from transports.mqtt.transport import MqttTransport
-from transports.mqtt.worker import Worker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
+from transports.mqtt.protocol.frames import RequestFrame, Status, Whole, decode_inbox, encode
+from transports.mqtt.protocol.topics import inbox_topic, worker_status_topic
+from transports.mqtt.requests.transport import MqttTransport
+from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step
 
 ROOT = "sluice/v1"
@@ -111,7 +111,7 @@ class MqttWholeRig(_MqttRig):
 
     def _answer(self, topic: str, payload: bytes, retained: bool) -> None:
         frame = decode_inbox(payload)
-        if not isinstance(frame, Request):
+        if not isinstance(frame, RequestFrame):
             self._unanswered.discard(frame.id)
         elif frame.messages[-1].content == ENDLESS:
             self._unanswered.add(frame.id)

@@ -13,8 +13,8 @@ from gateway.contract.store import MessageStore
 from gateway.contract.transport import Transport
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits, Question
+from gateway.core.mode_selector import ModeSelector
 from gateway.core.runs import Run, Runs
-from gateway.core.selector import Selector
 from gateway.core.session_news import SessionNews
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
@@ -63,7 +63,7 @@ async def house(
     ttl_s: float = 0,
     limits: Limits | None = None,
     sleep: Callable[[float], Awaitable[None]] = no_pause,
-    modes: Selector | None = None,
+    modes: ModeSelector | None = None,
     within_s: float = 10,
 ) -> AsyncIterator[House]:
     transport = ScriptedTransport(script)
@@ -78,7 +78,7 @@ async def house(
     conversations = Conversations(
         kept,
         runs,
-        modes or Selector(transports, "scripted"),
+        modes or ModeSelector(transports, "scripted"),
         limits or Limits(deadline_s=5),
         checkpoints,
         news,

@@ -37,8 +37,8 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import EventStream
 from gateway.core.breaker import Breaker
 from gateway.core.conversations import Limits
+from gateway.core.mode_selector import AUTO, ModeSelector
 from gateway.core.pacing import Pace
-from gateway.core.selector import AUTO, Selector
 from tests.core.house import USER, House, house
 from transports.scripted import ScriptedTransport, Step, tokens, whole
 
@@ -47,9 +47,9 @@ def transport(name: str, *steps: Step) -> ScriptedTransport:
     return ScriptedTransport(lambda _: steps, name=name)
 
 
-def auto(*transports: ScriptedTransport, failures: int = 5) -> Selector:
+def auto(*transports: ScriptedTransport, failures: int = 5) -> ModeSelector:
     """Mode auto over these, in this order."""
-    return Selector(
+    return ModeSelector(
         {each.info.name: each for each in transports},
         AUTO,
         breakers={
@@ -282,7 +282,7 @@ async def test_when_nobody_can_be_asked_nothing_is_kept_and_everybodys_reason_is
 
 async def test_a_question_that_cannot_be_saved_holds_no_ones_place(tmp_path: Path) -> None:
     sse = transport("sse", Unreachable("away"))
-    modes = Selector(
+    modes = ModeSelector(
         {"sse": sse}, AUTO, breakers={"sse": Breaker("sse", failures=1, open_s=0, clock=time.monotonic)}
     )
     async with house(tmp_path, lambda _: [], modes=modes) as home:

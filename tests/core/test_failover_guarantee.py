@@ -34,8 +34,8 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.store import StoredMessage
 from gateway.core.breaker import Breaker
 from gateway.core.failover import Route
+from gateway.core.mode_selector import AUTO, ModeSelector
 from gateway.core.runs import USER_STOP
-from gateway.core.selector import AUTO, Selector
 from tests.core.house import USER, House, house
 from transports.scripted import ScriptedTransport, Step
 
@@ -67,7 +67,7 @@ class Stage:
         """Begin a play: all transports are trusted again."""
         self.now = 0.0
         breakers = {name: Breaker(name, failures=2, open_s=3, clock=lambda: self.now) for name in NAMES}
-        self.modes = Selector({name: self._transport(name) for name in NAMES}, AUTO, breakers=breakers)
+        self.modes = ModeSelector({name: self._transport(name) for name in NAMES}, AUTO, breakers=breakers)
 
     def route(self, model: str | None) -> Route:
         return self.modes.route(model)
@@ -170,7 +170,7 @@ def portal() -> Iterator[BlockingPortal]:
 def stage(portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     stage = Stage()
     folder: Path = tmp_path_factory.mktemp("guarantee")
-    playing = house(folder, lambda _: [], modes=cast(Selector, stage), within_s=60)
+    playing = house(folder, lambda _: [], modes=cast(ModeSelector, stage), within_s=60)
     with portal.wrap_async_context_manager(playing) as home:
         stage.home = home
         yield stage

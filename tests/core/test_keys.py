@@ -9,8 +9,8 @@ import pytest
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.keys import KeyCensus, NewKey, StoredKey
-from gateway.core.allowances import Allowance, Quota
 from gateway.core.keys import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
+from gateway.core.rate_limits import Allowance, Quota
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -22,7 +22,7 @@ Act = Callable[[House, Run], Awaitable[object]]
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.core.answers.STORAGE_RETRY_S", 0.0)
+    monkeypatch.setattr("gateway.core.reply_task.STORAGE_RETRY_S", 0.0)
 
 
 def says(*steps: Step) -> Script:

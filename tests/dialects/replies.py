@@ -23,7 +23,7 @@ from gateway.contract.events import (
 from gateway.contract.journal import Position
 from gateway.dialects.openai import OpenAI
 from gateway.dialects.registry import DIALECTS
-from gateway.web.event_stream import EventStream, Pulse
+from gateway.web.http.sse_connection import Pulse, SseConnection
 from tests.web.scene import Pipe
 
 FOLDER = Path(__file__).parent / "transcripts"
@@ -98,7 +98,7 @@ async def transcript(dialect: Dialect, events: Sequence[ReaderEvent], *, resumab
         chars += len(event.text) if isinstance(event, Delta) else 0
         placed.append((event, Position(seq, chars)))
     pipe = Pipe()
-    stream = EventStream(pipe, dialect.encoder(STREAM), Pulse(15), with_ids=resumable)
+    stream = SseConnection(pipe, dialect.encoder(STREAM), Pulse(15), with_ids=resumable)
     await stream.serve_replay(pipe.send, [], placed)
     return pipe.received
 

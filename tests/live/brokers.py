@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from transports.mqtt.embedded import mosquitto_binary
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.embedded_broker import mosquitto_binary
+from transports.mqtt.link.link import BrokerAddress
 
 MISSING = "needs the mosquitto broker: install the package `mosquitto`"
 OPEN_SETTINGS = "allow_anonymous true\npersistence false\nset_tcp_nodelay true\n"

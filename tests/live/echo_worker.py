@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress
-from transports.mqtt.worker import Worker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
+from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step, tokens
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import Mosquitto, running_mosquitto
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress, Will
-from transports.mqtt.transport import MqttTransport
-from transports.mqtt.worker import Worker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress, Will
+from transports.mqtt.requests.transport import MqttTransport
+from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, tokens
 
 PROJECT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from tests.live.brokers import Mosquitto
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.frames import Cancel, Frame, Request, Status, decode_inbox, encode
-from transports.mqtt.link import Receipt
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import Receipt
+from transports.mqtt.protocol.frames import CancelFrame, Frame, RequestFrame, Status, decode_inbox, encode
 
 ROOT = "sluice/v1"
 GATEWAY = "gateway"
@@ -68,17 +68,17 @@ class HandWorker(Hand):
     def __init__(self, broker: Mosquitto, name: str = "honest", status: Status | None = None) -> None:
         super().__init__(broker, name)
         self._status = status or Status("ready", stream=True, max=10)
-        self._asked: asyncio.Queue[Request] = asyncio.Queue()
-        self._cancelled: asyncio.Queue[Cancel] = asyncio.Queue()
+        self._asked: asyncio.Queue[RequestFrame] = asyncio.Queue()
+        self._cancelled: asyncio.Queue[CancelFrame] = asyncio.Queue()
         self.link.subscribe(f"{ROOT}/workers/{name}/inbox", self._hear)
         self.link.watch(self._announce)
 
-    async def asked(self) -> Request:
+    async def asked(self) -> RequestFrame:
         """The next request."""
         async with asyncio.timeout(10):
             return await self._asked.get()
 
-    async def cancelled(self) -> Cancel:
+    async def cancelled(self) -> CancelFrame:
         """The next cancel."""
         async with asyncio.timeout(10):
             return await self._cancelled.get()
@@ -93,7 +93,7 @@ class HandWorker(Hand):
 
     def _hear(self, topic: str, payload: bytes, retained: bool) -> None:
         frame = decode_inbox(payload)
-        if isinstance(frame, Request):
+        if isinstance(frame, RequestFrame):
             self._asked.put_nowait(frame)
         else:
             self._cancelled.put_nowait(frame)

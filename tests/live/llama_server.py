@@ -19,7 +19,7 @@ import pytest
 
 from gateway.contract.requests import ChatRequest, Sampling, Turn
 from transports.llama.client import AsyncioTransport
-from transports.llama.embedded import LlamaProcess, llama_available, llama_process
+from transports.llama.embedded_server import LlamaProcess, llama_available, llama_process
 
 LONG_CONTEXT = 32_768  # takes half a minute to fill
 

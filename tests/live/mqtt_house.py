@@ -10,7 +10,7 @@ from tests.live.brokers import Mosquitto
 from tests.live.hand_worker import GATEWAY, HandWorker
 from tests.live.house import House, gateway_of
 from tests.web.raw_reader import RawReader
-from transports.mqtt.frames import Whole
+from transports.mqtt.protocol.frames import Whole
 
 NO_MODEL = "http://127.0.0.1:1"
 

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from gateway import demo
+from gateway.commands import demo
 from gateway.contract.store import MessageStore, StoredSession
 from gateway.settings import Settings, SettingsError
 from tests.live.brokers import free_port
@@ -23,8 +23,8 @@ from tests.live.ollama_like import MODEL, TEXT, ollama_like
 from tests.live.programs import Program, running_program, sluice
 from tests.live.readme import events_of
 from tests.live.test_demo import whole_text
-from transports.mqtt.embedded import EmbeddedBroker
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.embedded_broker import EmbeddedBroker
+from transports.mqtt.link.link import BrokerAddress
 
 pytestmark = pytest.mark.live
 

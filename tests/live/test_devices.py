@@ -18,14 +18,14 @@ from tests.live.model_server import ModelServer, model_server
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.transports.mqtt.device_end import DeviceEnd
-from transports.llama.embedded import tiny_model_path
+from transports.llama.embedded_server import tiny_model_path
 from transports.llama.transport import LlamaTransport
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.embedded import embedded_broker
-from transports.mqtt.frames import decode_status
-from transports.mqtt.link import BrokerAddress
-from transports.mqtt.topics import every_gateway_status, status_sender
-from transports.mqtt.worker import Worker
+from transports.mqtt.embedded_broker import embedded_broker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
+from transports.mqtt.protocol.frames import decode_status
+from transports.mqtt.protocol.topics import every_gateway_status, status_sender
+from transports.mqtt.worker.worker import Worker
 
 pytestmark = [pytest.mark.live, requires_mosquitto(), requires_llama()]
 

@@ -13,7 +13,7 @@ import pytest
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.programs import Program, clean_environment, running_program
 from tests.live.test_gateway import Gateway, running_gateway
-from transports.mqtt.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 

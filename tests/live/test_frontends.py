@@ -18,8 +18,8 @@ from tests.live.llama_server import requires_llama
 from tests.live.model_server import model_server
 from tests.live.test_gateway import Gateway, running_gateway, running_llama
 from tests.web.frontends import AWKWARD, FRONTENDS, LUNAR, PIECES, PRINTER, WORDS
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.worker import Worker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step, tokens, whole
 
 pytestmark = pytest.mark.live

@@ -15,7 +15,7 @@ from tests.live.brokers import Mosquitto, free_port, requires_mosquitto, running
 from tests.live.llama_server import requires_llama
 from tests.live.programs import Program, running_program, sluice
 from tests.web.gateway_server import STREAM, unified_events
-from transports.llama.embedded import LlamaProcess, llama_process, tiny_model_path
+from transports.llama.embedded_server import LlamaProcess, llama_process, tiny_model_path
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 

@@ -21,7 +21,7 @@ from tests.live.llama_server import (
     requires_llama,
     running_llama,
 )
-from transports.llama.embedded import llama_process, llama_server, tiny_model_path
+from transports.llama.embedded_server import llama_process, llama_server, tiny_model_path
 from transports.llama.transport import LlamaTransport
 
 pytestmark = [pytest.mark.live, requires_llama()]
@@ -198,7 +198,7 @@ async def test_the_program_ends_by_a_signal_without_complaint(number: signal.Sig
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from transports.llama.embedded import llama_server
+from transports.llama.embedded_server import llama_server
 
 async def main():
     async with llama_server(Path(sys.argv[1])) as url:

@@ -11,9 +11,9 @@ from tests.live.hand_worker import Hand, HandWorker, reply_topic, status_topic
 from tests.live.house import House
 from tests.live.mqtt_house import ending, known, mqtt_gateway, serves
 from tests.web.raw_reader import RawReader
-from transports.mqtt.attempt import MAX_REPLY_BYTES
-from transports.mqtt.frames import Accept, Chunk, End, Status, encode
-from transports.mqtt.presence import MAX_WORKERS
+from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, Status, encode
+from transports.mqtt.requests.attempt import MAX_REPLY_BYTES
+from transports.mqtt.requests.presence import MAX_WORKERS
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -69,16 +69,16 @@ async def test_a_worker_that_raves_is_cut_off_and_the_others_replies_flow_meanwh
             reader = await house.client.ask("Speak!")
             told = (await honest.asked()).id
             before = held_bytes(house)
-            await honest.say(Accept(told))
-            frames = (Chunk(raved, seq, TEXT) for seq in range(1, 2 * MAX_REPLY_BYTES // len(TEXT)))
+            await honest.say(AcceptFrame(told))
+            frames = (ChunkFrame(raved, seq, TEXT) for seq in range(1, 2 * MAX_REPLY_BYTES // len(TEXT)))
             for seq, frame in enumerate(frames, 1):
                 await raving.say(frame)
                 if seq % 20 == 0:
                     chars = reader.source.chars
-                    await honest.say(Chunk(told, seq // 20, "word "))
+                    await honest.say(ChunkFrame(told, seq // 20, "word "))
                     await reader.read(partial(has_more_than, reader, chars))
             assert (await raving.cancelled()).id == raved
-            await honest.say(End(told, seq // 20 + 1))
+            await honest.say(EndFrame(told, seq // 20 + 1))
             assert await ending(house, reader) == ("done", "stop", "")
         assert held_bytes(house) - before < 8 * MAX_REPLY_BYTES
         await deaf.read()  # all of it from the database, or cut off because it fell too far behind

@@ -16,10 +16,18 @@ from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import EventStream
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.hand_worker import GATEWAY, Hand, HandWorker, status_topic
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.frames import Accept, Chunk, End, Request, Status, Whole, encode
-from transports.mqtt.presence import MAX_WORKERS
-from transports.mqtt.transport import MqttTransport
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.protocol.frames import (
+    AcceptFrame,
+    ChunkFrame,
+    EndFrame,
+    RequestFrame,
+    Status,
+    Whole,
+    encode,
+)
+from transports.mqtt.requests.presence import MAX_WORKERS
+from transports.mqtt.requests.transport import MqttTransport
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -36,13 +44,13 @@ class Scene:
     transport: MqttTransport
     worker: HandWorker
     stranger: Hand
-    request: Request
+    request: RequestFrame
     stream: EventStream
 
     async def finish(self) -> None:
         """The reply ends as if nothing had happened; whatever was sent before has arrived by then."""
         id = self.request.id
-        await self.worker.say(Chunk(id, 2, "text"), End(id, 3, length=9))
+        await self.worker.say(ChunkFrame(id, 2, "text"), EndFrame(id, 3, length=9))
         rest = [event async for batch in self.stream for event in batch]
         assert rest == [Delta("text"), Done("stop")]
 
@@ -71,7 +79,7 @@ async def mid_reply() -> AsyncIterator[Scene]:
         await transport.until_ready()
         stream = await stack.enter_async_context(transport.open(chat()))
         request = await worker.asked()
-        await worker.say(Accept(request.id), Chunk(request.id, 1, "true "))
+        await worker.say(AcceptFrame(request.id), ChunkFrame(request.id, 1, "true "))
         assert await anext(stream) == (Delta("true "),)
         yield Scene(broker, transport, worker, stranger, request, stream)
 
@@ -101,7 +109,8 @@ async def test_a_reply_that_is_played_again_is_not_heard_again() -> None:
     async with mid_reply() as scene:
         await scene.finish()
         id = scene.request.id
-        played = [Accept(id), Chunk(id, 1, "true "), Chunk(id, 2, "text"), End(id, 3, length=9)]
+        played = [AcceptFrame(id), ChunkFrame(id, 1, "true "), ChunkFrame(id, 2, "text")]
+        played.append(EndFrame(id, 3, length=9))
         await scene.stranger.answer_as("honest", *map(encode, played))
         assert await answered(scene.transport, scene.worker, "next") == [Delta("next")]
         assert scene.transport.dropped == {"unknown id": 4}
@@ -112,7 +121,7 @@ async def test_frames_after_a_stop_are_late() -> None:
         async with scene.transport.open(chat("to be stopped")):
             stopped = await scene.worker.asked()
         assert (await scene.worker.cancelled()).id == stopped.id
-        await scene.worker.say(Accept(stopped.id), Chunk(stopped.id, 1, "late"))
+        await scene.worker.say(AcceptFrame(stopped.id), ChunkFrame(stopped.id, 1, "late"))
         await scene.finish()
         assert scene.transport.dropped == {"unknown id": 2}
 
@@ -120,13 +129,13 @@ async def test_frames_after_a_stop_are_late() -> None:
 async def test_a_repeated_seq_says_nothing_twice() -> None:
     async with mid_reply() as scene:
         id = scene.request.id
-        await scene.worker.say(Accept(id), Chunk(id, 1, "again"), Chunk(id, 0, "again"))
+        await scene.worker.say(AcceptFrame(id), ChunkFrame(id, 1, "again"), ChunkFrame(id, 0, "again"))
         await scene.finish()
 
 
 async def test_a_missing_seq_ends_the_reply_in_two_seconds_and_the_worker_is_told() -> None:
     async with mid_reply() as scene:
-        await scene.worker.say(Chunk(scene.request.id, 3, "never seen"), End(scene.request.id, 4))
+        await scene.worker.say(ChunkFrame(scene.request.id, 3, "never seen"), EndFrame(scene.request.id, 4))
         with pytest.raises(FrameGap):
             await anext(scene.stream)
         assert (await scene.worker.cancelled()).id == scene.request.id

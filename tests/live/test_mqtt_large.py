@@ -12,7 +12,7 @@ from tests.live.model_server import model_server
 from tests.live.mqtt_house import ending, known, mqtt_gateway, serves
 from tests.live.test_devices import device_at, house_of
 from tests.live.test_mqtt_link import States
-from transports.mqtt.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 

@@ -17,10 +17,10 @@ import pytest
 
 from gateway.contract.errors import TooLarge
 from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mosquitto, running_mosquitto
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.embedded import EmbeddedBroker, embedded_broker
-from transports.mqtt.handshake import speaks_mqtt_5
-from transports.mqtt.link import BrokerAddress, Envelope, Receipt, Will
+from transports.mqtt.embedded_broker import EmbeddedBroker, embedded_broker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.handshake import speaks_mqtt_5
+from transports.mqtt.link.link import BrokerAddress, Envelope, Receipt, Will
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -238,7 +238,7 @@ async def test_a_wrong_password_is_logged_once_and_tried_again(tmp_path: Path) -
     passwords = tmp_path / "passwd"
     await run("mosquitto_passwd", "-b", "-c", str(passwords), "one", "right")
     settings = f"allow_anonymous false\npassword_file {passwords}\npersistence false\n"
-    refusals, logger = Refusals(), logging.getLogger("transports.mqtt.aiomqtt_link")
+    refusals, logger = Refusals(), logging.getLogger("transports.mqtt.link.aiomqtt_link")
     logger.addHandler(refusals)
     try:
         async with running_mosquitto(settings) as broker:
@@ -289,7 +289,7 @@ async def test_the_embedded_broker_prefers_mosquitto() -> None:
 
 EMBED = """
 import asyncio
-from transports.mqtt.embedded import embedded_broker
+from transports.mqtt.embedded_broker import embedded_broker
 async def main():
     async with embedded_broker(force="mosquitto") as broker:
         print(broker.address.port, flush=True)

@@ -13,7 +13,7 @@ from tests.live.hand_worker import HandWorker
 from tests.live.llama_server import LONG_CONTEXT, random_model, requires_llama, running_llama
 from tests.live.mqtt_house import ending, known, mqtt_gateway, ready, serves
 from tests.live.programs import Program, running_program, sluice
-from transports.mqtt.frames import Accept, Chunk, End, Status, Whole
+from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, Status, Whole
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
@@ -96,10 +96,10 @@ async def test_a_broker_killed_in_mid_reply_is_told_at_once_and_what_showed_noth
         await known(house, "honest")
         begun = await house.client.ask("Begin!")
         id = (await honest.asked()).id
-        await honest.say(Accept(id), Chunk(id, 1, "kept"))
+        await honest.say(AcceptFrame(id), ChunkFrame(id, 1, "kept"))
         await begun.begin()
         silent = await house.client.ask("Wait!")
-        await honest.say(Accept((await honest.asked()).id))
+        await honest.say(AcceptFrame((await honest.asked()).id))
         await broker.kill()
         assert await ending(house, begun) == ("error", "worker_lost", "worker_lost")
         refused = await house.http.post("/messages/stream", json={"content": "Now?"})
@@ -122,7 +122,7 @@ async def test_a_broker_that_hangs_in_mid_reply_is_a_timeout_and_all_is_well_whe
         await known(house, "honest")
         begun = await house.client.ask("Begin!")
         request = await honest.asked()
-        await honest.say(Accept(request.id), Chunk(request.id, 1, "kept"))
+        await honest.say(AcceptFrame(request.id), ChunkFrame(request.id, 1, "kept"))
         await begun.begin()
         broker.freeze()
         assert await ending(house, begun) == ("error", "timeout", "timeout")
@@ -130,7 +130,7 @@ async def test_a_broker_that_hangs_in_mid_reply_is_a_timeout_and_all_is_well_whe
         assert (await honest.cancelled()).id == request.id
         await ready(house)  # a silent worker is set aside for a while
         waiting = await house.client.ask("Anybody?")
-        await honest.say(Chunk(request.id, 2, "late"), End(request.id, 3))
+        await honest.say(ChunkFrame(request.id, 2, "late"), EndFrame(request.id, 3))
         await honest.say(Whole((await honest.asked()).id, "I am."))
         assert await ending(house, waiting) == ("done", "stop", "")
         await serves(house, honest)
@@ -145,7 +145,7 @@ async def test_a_worker_started_again_in_mid_reply_has_lost_it(tmp_path: Path) -
         await known(house, "honest")
         begun = await house.client.ask("Begin!")
         request = await honest.asked()
-        await honest.say(Accept(request.id), Chunk(request.id, 1, "kept"))
+        await honest.say(AcceptFrame(request.id), ChunkFrame(request.id, 1, "kept"))
         await begun.begin()
         await honest.announce_as("honest", b'{"type":"status","state":"ready","incarnation":2}')
         assert await ending(house, begun) == ("error", "worker_lost", "worker_lost")

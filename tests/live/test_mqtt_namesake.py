@@ -13,10 +13,10 @@ from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
 from tests.live.guarded import guarded_broker
 from tests.live.hand_worker import GATEWAY, Hand
 from tests.live.programs import Program, running_program, sluice
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.frames import Status, encode
-from transports.mqtt.link import BrokerAddress
-from transports.mqtt.transport import MqttTransport
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
+from transports.mqtt.protocol.frames import Status, encode
+from transports.mqtt.requests.transport import MqttTransport
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -101,7 +101,7 @@ class Alarm(logging.Handler):
 
 
 async def test_two_that_started_together_both_say_so_once() -> None:
-    alarm, logger = Alarm(), logging.getLogger("transports.mqtt.transport")
+    alarm, logger = Alarm(), logging.getLogger("transports.mqtt.requests.transport")
     logger.addHandler(alarm)
     try:
         async with asyncio.timeout(20), running_mosquitto() as broker:

@@ -19,10 +19,10 @@ from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.protocol.brokers import Brokers
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress
-from transports.mqtt.transport import MqttTransport
-from transports.mqtt.worker import Worker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
+from transports.mqtt.requests.transport import MqttTransport
+from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, tokens
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]

@@ -21,7 +21,7 @@ from tests.live.guarded import (
     reply_through,
     run_script,
 )
-from transports.mqtt.link import BrokerAddress, Will
+from transports.mqtt.link.link import BrokerAddress, Will
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 

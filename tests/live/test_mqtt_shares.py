@@ -22,8 +22,8 @@ from tests.live.guarded import (
     reply_through,
     run_script,
 )
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 

@@ -14,8 +14,8 @@ from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mos
 from tests.live.guarded import SCRIPTS, listening, run_script, shipped_settings
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import running_gateway
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 

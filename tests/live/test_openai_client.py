@@ -19,7 +19,7 @@ from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import raw_server
-from transports.llama.embedded import tiny_model_path
+from transports.llama.embedded_server import tiny_model_path
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 

@@ -19,7 +19,7 @@ from tests.live.readme import blocks, events_of, shell_commands, the_command, ty
 from tests.live.test_frontends import requires_node
 from tests.web.frontends import AWKWARD, PIECES
 from tests.web.gateway_server import served
-from transports.llama.embedded import tiny_model_path
+from transports.llama.embedded_server import tiny_model_path
 from transports.scripted import Step, tokens
 
 pytestmark = pytest.mark.live

@@ -13,12 +13,12 @@ from gateway.contract.transport import Transport
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, asking, requires_llama, running_llama
 from transports.llama import transport
-from transports.llama.embedded import tiny_model_path
+from transports.llama.embedded_server import tiny_model_path
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.transport import MqttTransport
-from transports.mqtt.worker import Worker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.requests.transport import MqttTransport
+from transports.mqtt.worker.worker import Worker
 
 pytestmark = [pytest.mark.live, requires_llama()]
 

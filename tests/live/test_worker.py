@@ -21,10 +21,10 @@ from tests.live.llama_server import (
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import running_gateway
 from tests.live.worker_program import gateway, hang_up_on, two_servers, worker
-from transports.llama.embedded import tiny_model_path
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.frames import Accept, Chunk, End, ErrorFrame
-from transports.mqtt.transport import MqttTransport
+from transports.llama.embedded_server import tiny_model_path
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, ErrorFrame
+from transports.mqtt.requests.transport import MqttTransport
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
@@ -112,8 +112,8 @@ async def test_more_than_its_slots_is_told_its_place() -> None:
         queues = []
         for _ in range(2):
             request_id = await hand.ask()
-            frame = await hand.frame(request_id, Accept)
-            assert isinstance(frame, Accept)
+            frame = await hand.frame(request_id, AcceptFrame)
+            assert isinstance(frame, AcceptFrame)
             queues.append(frame.queue)
     assert queues == [0, 1]
 
@@ -128,14 +128,14 @@ async def test_a_drain_finishes_what_runs_and_refuses_the_rest() -> None:
     ):
         await hand.status(state="ready")
         running = await hand.ask()
-        await hand.frame(running, Chunk)
+        await hand.frame(running, ChunkFrame)
         program.process.send_signal(signal.SIGTERM)
         await hand.status(state="draining")
         late = await hand.ask()
-        refused = await hand.frame(late, ErrorFrame, End)
+        refused = await hand.frame(late, ErrorFrame, EndFrame)
         assert isinstance(refused, ErrorFrame)
         assert refused.retryable
-        assert isinstance(await hand.frame(running, End, ErrorFrame), End)
+        assert isinstance(await hand.frame(running, EndFrame, ErrorFrame), EndFrame)
         await hand.status(state="lost")
         assert await program.ended() == 0
         async with gateway(broker) as another:
@@ -154,11 +154,11 @@ async def test_a_second_signal_ends_it_at_once_and_the_model_too() -> None:
     ):
         await hand.status(state="ready")
         running = await hand.ask()
-        await hand.frame(running, Chunk)
+        await hand.frame(running, ChunkFrame)
         program.process.send_signal(signal.SIGINT)
         await hand.status(state="draining")
         program.process.send_signal(signal.SIGTERM)
-        given_back = await hand.frame(running, End, ErrorFrame)
+        given_back = await hand.frame(running, EndFrame, ErrorFrame)
         assert isinstance(given_back, ErrorFrame)
         assert (given_back.code, given_back.retryable) == ("worker_lost", True)
         await hand.status(state="lost")
@@ -259,7 +259,7 @@ async def test_neither_a_web_server_nor_a_database_is_loaded() -> None:
             await hand.status(state="draining")  # no model server is needed for that
             assert await program.end(signal.SIGTERM) == 0
     loaded = json.loads(program.said.partition("loaded ")[2])
-    assert "transports.mqtt.worker" in loaded
+    assert "transports.mqtt.worker.worker" in loaded
     assert [name for name in loaded if name.startswith(NOT_FOR_WORKERS)] == []
 
 

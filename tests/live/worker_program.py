@@ -10,9 +10,16 @@ from gateway.contract.requests import Sampling, Turn
 from tests.live.brokers import Mosquitto
 from tests.live.llama_server import LlamaServer, running_llama
 from tests.live.programs import Program, running_program, sluice
-from transports.llama.embedded import tiny_model_path
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.frames import ReplyFrame, Request, Status, decode_reply, decode_status, encode
+from transports.llama.embedded_server import tiny_model_path
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.protocol.frames import (
+    ReplyFrame,
+    RequestFrame,
+    Status,
+    decode_reply,
+    decode_status,
+    encode,
+)
 
 ROOT = "sluice/v1"
 
@@ -45,7 +52,7 @@ class Gateway:
 
     async def ask(self, **more: Any) -> str:
         asked = Sampling(max_tokens=4_000, options={"ignore_eos": True})
-        request = Request(
+        request = RequestFrame(
             uuid4().hex, f"{ROOT}/gateways/gw/replies/w", [Turn("user", "hi")], params=asked, **more
         )
         await self.link.publish(f"{ROOT}/workers/w/inbox", encode(request))

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from tests.live.brokers import running_mosquitto
 from tests.live.programs import running_program
-from transports.mqtt.embedded import embedded_broker
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.embedded_broker import embedded_broker
+from transports.mqtt.link.link import BrokerAddress
 
 VERSIONS = {"mosquitto-5": "5", "mosquitto-3.1.1": "3.1.1", "amqtt-3.1.1": "3.1.1"}
 """The kinds of broker, and what is spoken with each."""

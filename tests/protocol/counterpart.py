@@ -9,7 +9,7 @@ from typing import Any
 
 import aiomqtt
 
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.link.link import BrokerAddress
 
 
 class Silence(AssertionError):

@@ -11,10 +11,10 @@ from gateway.contract.events import Delta, Done, Reasoning, ToolCall, TransportE
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.dialects.lam import as_json, usage_json
 from tests.protocol.vectors import Vector
-from transports.mqtt.aiomqtt_link import AiomqttLink
-from transports.mqtt.link import BrokerAddress
-from transports.mqtt.transport import MqttTransport
-from transports.mqtt.worker import Worker
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
+from transports.mqtt.requests.transport import MqttTransport
+from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step, tokens
 
 DRAIN_S = 5.0

@@ -14,7 +14,7 @@ from tests.protocol.http_gateway import HttpGateway
 from tests.protocol.parties import NotPossible, Party
 from tests.protocol.scene import play
 from tests.protocol.vectors import read_vectors
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.link.link import BrokerAddress
 
 
 class ForeignWorker:

@@ -9,7 +9,7 @@ from tests.protocol.counterpart import Counterpart, Silence, connected
 from tests.protocol.matching import Mismatch, Names
 from tests.protocol.parties import GatewayParty, NotPossible, Party, Reader
 from tests.protocol.vectors import Step, Vector
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.link.link import BrokerAddress
 
 WITHIN_MS = 3_000
 START_MS = 10_000

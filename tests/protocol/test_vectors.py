@@ -11,7 +11,7 @@ from tests.protocol.brokers import VERSIONS, Brokers
 from tests.protocol.ours import OurGateway, OurWorker
 from tests.protocol.scene import play
 from tests.protocol.vectors import Vector, read_vectors
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.link.link import BrokerAddress
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 

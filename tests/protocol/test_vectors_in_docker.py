@@ -10,7 +10,7 @@ import pytest
 from tests.live.docker_engine import requires_docker
 from tests.protocol.test_vectors import play_all
 from tests.protocol.vectors import read_vectors
-from transports.mqtt.link import BrokerAddress
+from transports.mqtt.link.link import BrokerAddress
 
 pytestmark = pytest.mark.live
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import uvicorn
 from uvicorn.server import ServerState
 
-from gateway.connection import ClientConnection
-from gateway.web.asgi import App
+from gateway.web.http.asgi import App
+from gateway.web.http.connection import ClientConnection
 
 PIECE_BYTES = 4096
 

@@ -12,7 +12,7 @@ import httpx
 
 from gateway.assembly import Assembled, assemble
 from gateway.contract.transport import Transport
-from gateway.serve import listen, server_of, url_of
+from gateway.process.serve import listen, server_of, url_of
 from gateway.settings import Settings
 from transports.scripted import Script, ScriptedTransport
 

@@ -9,26 +9,26 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from gateway.contract.events import Delta, Done, TransportEvent
-from gateway.core.allowances import RequestRates, StreamPlaces
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.devices import DeviceOwners
 from gateway.core.keys import KeyRing
 from gateway.core.mirrors import Mirrors
+from gateway.core.mode_selector import ModeSelector
 from gateway.core.pacing import Pace
+from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.runs import Run, Runs
-from gateway.core.selector import Selector
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
-from gateway.web.asgi import CONNECTION, App, ConnectionWatcher, Message
-from gateway.web.callers import CALLER, LOCAL
-from gateway.web.event_stream import Pulse
-from gateway.web.gateway import Gateway
-from gateway.web.messages import MessageStream
-from gateway.web.streams import ResumeStream
-from gateway.web.unified_form import unified_form
+from gateway.web.chat.messages import MessageStream
+from gateway.web.chat.resume import ResumeStream
+from gateway.web.chat.unified_form import unified_form
+from gateway.web.door.callers import CALLER, LOCAL
+from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message
+from gateway.web.http.sse_connection import Pulse
+from gateway.web.services import Services
 from tests.web.event_source import EventSource
 from transports.scripted import ScriptedTransport, Step
 
@@ -171,9 +171,9 @@ class Scene:
         self.checkpoints = Checkpoints(self.store)
         self.stream_id = uuid4().hex
         news = SessionNews()
-        modes = Selector({"scripted": ScriptedTransport(lambda _: self.steps())}, "scripted")
+        modes = ModeSelector({"scripted": ScriptedTransport(lambda _: self.steps())}, "scripted")
         owners = DeviceOwners(self.store, open_user="local", keys_exist=lambda: False)
-        self.gateway = Gateway(
+        self.gateway = Services(
             conversations=Conversations(
                 self.store,
                 self.runs,

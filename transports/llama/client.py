@@ -9,7 +9,7 @@ from typing import Self, cast
 import httptools
 import httpx
 
-from gateway.descriptors import descriptor_limit
+from gateway.contract.open_files import descriptor_limit
 
 MAX_HEAD_BYTES = 64 * 1024  # and of whatever else comes in a row without being body
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is left unread, so that the server feels it
@@ -42,7 +42,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             await exchange.aclose()
             raise
 
-    async def _connect(self, url: httpx.URL, connect_s: float | None, read_s: float | None) -> "Exchange":
+    async def _connect(self, url: httpx.URL, connect_s: float | None, read_s: float | None) -> "HttpExchange":
         if url.scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"'{url.scheme}' is not a scheme of HTTP")
         secure = url.scheme == "https"
@@ -53,7 +53,7 @@ class AsyncioTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(connect_s):
                 # TCP_NODELAY is set by asyncio and uvloop themselves
                 transport, exchange = await loop.create_connection(
-                    lambda: Exchange(loop, read_s),
+                    lambda: HttpExchange(loop, read_s),
                     url.host,
                     url.port or (443 if secure else 80),
                     ssl=self._ssl_context if secure else None,
@@ -96,7 +96,7 @@ def _head(request: httpx.Request) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-class Exchange(asyncio.Protocol, httpx.AsyncByteStream):
+class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
     """One connection, one request, one response, and that response's body.
 
     Everything that arrives before the reader wakes up is one item. What came before an error is read

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from gateway.web.bodies import Said
+from gateway.web.api.views import Message
 from gateway.web.description.schemas import sometimes
-from gateway.web.views import Message
+from gateway.web.http.bodies import Said
 
 
 class LunarBody(BaseModel):

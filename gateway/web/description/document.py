@@ -9,16 +9,16 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.web.bodies import MessageBody, RenameBody, SessionBody, TemplateBody
-from gateway.web.chat_forms import WordsBody
+from gateway.web.chat.frontend_forms import WordsBody
+from gateway.web.chat.openai_form import CompletionBody
 from gateway.web.description.bodies import LunarBody, PrinterBody, WholeExchange
 from gateway.web.description.events import LamRefusal, SessionEvent
 from gateway.web.description.openai_objects import ChatCompletion, Model, ModelList, OpenAIError
 from gateway.web.description.operations import ahead_of_fastapi
 from gateway.web.description.problems import FailedReply, Problem, error_responses, refusals
 from gateway.web.description.streams import EVENTS
-from gateway.web.openai_form import CompletionBody
-from gateway.web.paths import is_public
+from gateway.web.http.bodies import MessageBody, RenameBody, SessionBody, TemplateBody
+from gateway.web.http.paths import is_public
 
 SUMMARY = "One chat endpoint in front of language models that answer over HTTP or over MQTT."
 

@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field, RootModel
 
 from gateway.contract.errors import ErrorReason
 from gateway.contract.events import CancelReason, Delivery, FinishReason, Status
+from gateway.web.api.views import TokensView
 from gateway.web.description.schemas import sometimes
-from gateway.web.views import Tokens
 
 
 class Metadata(BaseModel):
@@ -24,12 +24,12 @@ class Metadata(BaseModel):
     resume_url: Annotated[str, sometimes("Of a resumable reply, for an EventSource.")]
 
 
-class Chunk(BaseModel):
+class ChunkEvent(BaseModel):
     type: Literal["chunk"]
     content: Annotated[str, Field(description="More of the reply.")]
 
 
-class Reasoning(BaseModel):
+class ReasoningEvent(BaseModel):
     type: Literal["reasoning"]
     content: Annotated[str, Field(description="What the model thinks before it answers.")]
 
@@ -41,7 +41,7 @@ class CalledTool(BaseModel):
     args: Annotated[str, Field(description="JSON as the model wrote it, which may be broken.")]
 
 
-class Progress(BaseModel):
+class ProgressEvent(BaseModel):
     """Why nothing is seen yet: `queued` with a position, `prompt` with token counts."""
 
     type: Literal["progress"]
@@ -57,7 +57,7 @@ class _End(BaseModel):
     mode: str
     delivery: Delivery
     model: Annotated[str, sometimes("Who served it.")]
-    usage: Annotated[Tokens, sometimes()]
+    usage: Annotated[TokensView, sometimes()]
     ttft_ms: Annotated[float, sometimes()]
     tokens_per_s: Annotated[float, sometimes()]
 
@@ -92,7 +92,7 @@ class LamRefusal(BaseModel):
 class LamEvent(
     RootModel[
         Annotated[
-            Union[Metadata, Chunk, Reasoning, CalledTool, Progress, DoneEvent, ErrorEvent],  # noqa: UP007
+            Union[Metadata, ChunkEvent, ReasoningEvent, CalledTool, ProgressEvent, DoneEvent, ErrorEvent],  # noqa: UP007
             Field(discriminator="type"),
         ]
     ]

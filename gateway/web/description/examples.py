@@ -4,7 +4,7 @@ from gateway.contract.dialect import Dialect
 from gateway.contract.events import Delta, Ending, Finished, ReaderEvent, Started, Usage
 from gateway.core.session_news import News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.frame import data_frame, json_bytes
-from gateway.web.session_events import as_json
+from gateway.web.api.session_events import as_json
 
 STREAM_ID = "00112233445566778899aabbccddeeff"
 UUID = "0b6f4d6e-3f0e-4f4e-9a59-6f1f4c1f7a10"

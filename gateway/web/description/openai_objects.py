@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from gateway.contract.events import FinishReason
+from gateway.web.api.views import TokensView
 from gateway.web.description.schemas import sometimes
-from gateway.web.views import Tokens
 
 
 class CalledFunction(BaseModel):
@@ -51,7 +51,7 @@ class ChatCompletionChunk(BaseModel):
     created: int
     model: str
     choices: list[ChunkChoice]
-    usage: Annotated[Tokens | None, sometimes()]
+    usage: Annotated[TokensView | None, sometimes()]
 
 
 class ChatAnswer(BaseModel):
@@ -77,7 +77,7 @@ class ChatCompletion(BaseModel):
     created: int
     model: str
     choices: list[ChatChoice]
-    usage: Tokens | None
+    usage: TokensView | None
 
 
 class Model(BaseModel):

@@ -3,16 +3,16 @@
 from typing import Any
 
 from gateway.dialects.registry import DIALECTS, LAM, LUNAR, OPENAI, PRINTER, WORDS
-from gateway.web.bodies import MessageBody
-from gateway.web.chat_forms import WordsBody
+from gateway.web.chat.frontend_forms import WordsBody
+from gateway.web.chat.openai_form import CompletionBody
 from gateway.web.description import problems
 from gateway.web.description.bodies import LunarBody, PrinterBody, WholeExchange
 from gateway.web.description.openai_objects import ChatCompletion, Model, ModelList
 from gateway.web.description.problems import refusals
 from gateway.web.description.schemas import body_of, json_content, reference
 from gateway.web.description.streams import session_events, stream_of
-from gateway.web.openai_form import CompletionBody
-from gateway.web.paths import SESSION_PATH, STREAM_PATHS, TEMPLATE_PATH
+from gateway.web.http.bodies import MessageBody
+from gateway.web.http.paths import SESSION_PATH, STREAM_PATHS, TEMPLATE_PATH
 
 Operation = dict[str, Any]
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from gateway.contract import errors
+from gateway.web.api.views import Message
+from gateway.web.chat.openai_errors import openai_error
 from gateway.web.description.events import LamRefusal
 from gateway.web.description.openai_objects import OpenAIError
 from gateway.web.description.schemas import reference, sometimes
 from gateway.web.description.streams import EVENTS, event_content, json_of
-from gateway.web.openai_errors import openai_error
-from gateway.web.problems import MEDIA_TYPE, problem
-from gateway.web.views import Message
+from gateway.web.http.problems import MEDIA_TYPE, problem
 
 
 class FieldProblem(BaseModel):

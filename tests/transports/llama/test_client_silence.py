@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from transports.llama.client import Exchange
+from transports.llama.client import HttpExchange
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -57,7 +57,7 @@ class HandClock:
 
 async def test_silence_is_measured_from_each_wait_with_one_timer() -> None:
     clock = HandClock()
-    exchange = Exchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
+    exchange = HttpExchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
     exchange.data_received(HEAD)
     await exchange.response()
 
@@ -87,7 +87,7 @@ async def test_silence_is_measured_from_each_wait_with_one_timer() -> None:
 
 async def test_an_answer_that_was_closed_leaves_no_timer() -> None:
     clock = HandClock()
-    exchange = Exchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
+    exchange = HttpExchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
     exchange.data_received(HEAD)
     response = await exchange.response()
     assert clock.pending() == 1

@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from transports.mqtt.link import Link
+from transports.mqtt.link.link import Link
 
 DEVICES = "sluice/v1/devices"
 

@@ -16,12 +16,12 @@ from gateway.contract.requests import ChatRequest
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.devices import DeviceChats, DeviceOwners
 from gateway.core.mirrors import Mirrors
+from gateway.core.mode_selector import ModeSelector
 from gateway.core.runs import Run, Runs
-from gateway.core.selector import Selector
 from tests.core.house import USER, House, house
 from tests.transports.mqtt.device_end import DeviceEnd
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
-from transports.mqtt.ingress import MqttIngress
+from transports.mqtt.devices.ingress import MqttIngress
 from transports.scripted import Script, Step
 
 MAX_CONTENT_CHARS = 1_000
@@ -120,7 +120,7 @@ def second_core(home: House) -> House:
     conversations = Conversations(
         home.store,
         runs,
-        Selector({"scripted": home.transport}, "scripted"),
+        ModeSelector({"scripted": home.transport}, "scripted"),
         Limits(deadline_s=5),
         home.checkpoints,
         home.news,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from gateway.contract.errors import TooLarge
-from transports.mqtt.link import Envelope, MessageHandler, Receipt, StateHandler, Will
+from transports.mqtt.link.link import Envelope, MessageHandler, Receipt, StateHandler, Will
 
 
 class HandClock:

@@ -1,0 +1,131 @@
+"""`sluice worker`: llama.cpp servers behind a broker, served to gateways over MQTT."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from gateway.broker_link import broker_link, forbidden_name
+from gateway.contract.errors import RequestRejected
+from gateway.contract.open_files import raise_descriptor_limit
+from gateway.contract.secrets import without_secrets
+from gateway.process.health_page import health_page
+from gateway.settings import Settings, SettingsError, shown
+from transports.llama.servers import LlamaServers
+from transports.llama.transport import LlamaTransport
+from transports.mqtt.link.link import Link
+from transports.mqtt.worker.worker import Worker
+
+log = logging.getLogger("sluice.worker")
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings,
+    name: str,
+    max_concurrent: int = 0,
+    *,
+    llm_urls: Sequence[str] = (),
+    health_port: int | None = None,
+) -> AsyncIterator[Worker]:
+    """A worker at work.
+
+    max_concurrent: 0 takes as many requests at once as the servers that are well have slots. llm_urls: the
+    setting's one by default. health_port: see health_page; none by default.
+    """
+    try:
+        servers = LlamaServers(
+            [(url, _llama(settings, url)) for url in dict.fromkeys(llm_urls or [settings.llm_server_url])],
+            changed=lambda: worker.offer(
+                servers.models(), servers.slots and (max_concurrent or servers.slots)
+            ),
+        )
+        link = broker_link(settings, name)
+        worker = Worker(
+            servers,
+            link,
+            root=settings.mqtt_topic_root,
+            max_concurrent=max_concurrent,
+            coalesce_s=settings.mqtt_coalesce_s,
+            coalesce_bytes=settings.mqtt_coalesce_bytes,
+            forbidden_name=forbidden_name(settings, "--name", name),
+        )
+    except RequestRejected as error:
+        raise SettingsError(f"--name {shown(name)} is not allowed: {error}") from error
+    async with AsyncExitStack() as stack:
+        if health_port is not None:
+            page = health_page(health_port, lambda: _report(worker, link, servers))
+            try:
+                url = await stack.enter_async_context(page)
+            except OSError as error:
+                raise SettingsError(f"--health-port {health_port} cannot be used: {error}") from error
+            log.info("health and readiness are told on %s", url)
+        await stack.enter_async_context(worker.running())
+        yield worker
+
+
+async def run_worker(
+    settings: Settings, name: str, max_concurrent: int, llm_urls: Sequence[str], health_port: int | None
+) -> None:
+    """Serve until a signal; the first lets what runs end, a second stops at once."""
+    raise_descriptor_limit()
+    asked, hurry = asyncio.Event(), asyncio.Event()
+
+    def heed() -> None:
+        (hurry if asked.is_set() else asked).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, heed)
+    async with serving(settings, name, max_concurrent, llm_urls=llm_urls, health_port=health_port) as worker:
+        log.info(
+            "worker %s serves %s, %d requests at a time, to %s:%d",
+            name,
+            ", ".join(llm_urls or [settings.llm_server_url]),
+            worker.max_concurrent,
+            settings.mqtt_broker_host,
+            settings.mqtt_broker_port,
+        )
+        await asked.wait()
+        log.info("draining: no new requests; a second signal stops at once")
+        async with asyncio.TaskGroup() as group:
+            drained = group.create_task(worker.drain(settings.drain_s))
+            hurried = group.create_task(hurry.wait())
+            await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
+            drained.cancel()
+            hurried.cancel()
+
+
+def _llama(settings: Settings, url: str) -> LlamaTransport:
+    try:
+        return LlamaTransport(
+            url,
+            api_key=settings.llm_api_key or None,
+            idle_s=settings.llm_idle_s,
+            connect_s=settings.llm_connect_s,
+        )
+    except ValueError as error:
+        raise SettingsError(f"--llm-url {shown(url)}: {error}") from error
+
+
+def _report(worker: Worker, link: Link, servers: LlamaServers) -> tuple[bool, Mapping[str, Any]]:
+    problem = {} if worker.problem is None else {"problem": worker.problem}
+    return worker.state == "ready" and link.connected and not problem, {
+        "state": worker.state,
+        **problem,
+        "broker": "connected" if link.connected else "away",
+        "servers": [
+            {
+                "url": without_secrets(known.url),
+                "ok": known.well,
+                "detail": known.health.detail if known.health else "not asked yet",
+                "models": list(known.models),
+                "slots": known.slots,
+            }
+            for known in servers.servers
+        ],
+        "busy": worker.busy,
+        "max": worker.max_concurrent,
+    }

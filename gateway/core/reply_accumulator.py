@@ -1,0 +1,189 @@
+"""One reply, from the first event of its transport to the last."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeGuard
+
+from gateway.contract.errors import ProtocolViolation, UpstreamFailed
+from gateway.contract.events import (
+    MAX_REPLY_CHARS,
+    TOOL_CALL_CHARS,
+    Delta,
+    Done,
+    Progress,
+    ReaderEvent,
+    Reasoning,
+    ToolCall,
+    TransportEvent,
+    Usage,
+    usage_of,
+)
+from gateway.contract.journal import JournalWriter
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Transport, TransportInfo
+
+
+class ReplyAccumulator:
+    """What a transport has said so far, and when it began. clock: seconds, monotonic.
+
+    asked: who was asked last. on_first: called at the first thing there is to see.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_reasoning",
+        "_room_chars",
+        "_texts",
+        "asked",
+        "asked_at",
+        "done",
+        "first_at",
+        "on_first",
+        "tool_call_seqs",
+        "tool_calls",
+        "usage",
+    )
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._room_chars = MAX_REPLY_CHARS
+        self._texts: list[str] = []
+        self._reasoning: list[str] = []
+        self.tool_calls: list[ToolCall] = []
+        self.tool_call_seqs: list[int] = []
+        self.usage: Usage | None = None
+        self.done: Done | None = None
+        self.asked_at = clock()
+        self.first_at: float | None = None
+        self.asked: TransportInfo | None = None
+        self.on_first: Callable[[], None] | None = None
+
+    def begin(self, asked: TransportInfo) -> None:
+        """Somebody is asked, perhaps after another who failed before anything was seen."""
+        self.asked = asked
+        self.usage = self.done = None
+
+    @property
+    def text(self) -> str:
+        if len(self._texts) > 1:
+            self._texts = ["".join(self._texts)]
+        return self._texts[0] if self._texts else ""
+
+    @property
+    def reasoning(self) -> str | None:
+        return "".join(self._reasoning) or None
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """From the question to the first thing there was to see."""
+        return None if self.first_at is None else round((self.first_at - self.asked_at) * 1000, 1)
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Since the question."""
+        return round((self._clock() - self.asked_at) * 1000, 1)
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """As the model server measured it, else as it looked from here; None if nobody counted tokens."""
+        if self.usage is None or self.first_at is None:
+            return None
+        if self.usage.tokens_per_s is not None:
+            return round(self.usage.tokens_per_s, 1)
+        elapsed_s = self._clock() - self.first_at
+        return round(self.usage.completion_tokens / elapsed_s, 1) if elapsed_s > 0 else None
+
+    def take(self, batch: Sequence[TransportEvent]) -> list[ReaderEvent]:
+        """Note what was said and give what a reader shall hear of it.
+
+        Deltas that came together become one, but the reply's very first stays alone. Raises UpstreamFailed
+        when there is more than a reply may have.
+        """
+        if self._room_chars < 0:  # what exceeded it was kept and heard: both must be the same text
+            raise UpstreamFailed(
+                f"The reply was stopped: it has more than {MAX_REPLY_CHARS} characters of text, reasoning "
+                "and tool calls."
+            )
+        was_silent = self.first_at is None
+        heard = [event for event in batch if self._note(event)]
+        if len(heard) < 2:
+            return heard
+        if not was_silent:
+            return merge_deltas(heard)
+        alone = next((n for n, event in enumerate(heard, 1) if not isinstance(event, Progress)), len(heard))
+        return [*heard[:alone], *merge_deltas(heard[alone:])]
+
+    def number_tool_calls(self, told: Sequence[ReaderEvent], last_seq: int) -> None:
+        """Remember where in the journal tool calls stand: `told` are its latest events, up to `last_seq`."""
+        for seq, event in enumerate(told, last_seq - len(told) + 1):
+            if isinstance(event, ToolCall):
+                self.tool_call_seqs.append(seq)
+
+    def _note(self, event: TransportEvent) -> TypeGuard[ReaderEvent]:
+        """Keep what the event says; whether it is for a reader's ears."""
+        if isinstance(event, Delta):
+            self._texts.append(event.text)
+            self._room_chars -= len(event.text)
+        elif isinstance(event, Done):
+            self.done = event
+            return False
+        elif isinstance(event, Usage):
+            counts = (event.prompt_tokens, event.completion_tokens, event.total_tokens, event.tokens_per_s)
+            self.usage = usage_of(*counts) or self.usage
+            return False
+        elif isinstance(event, Progress):
+            return True
+        elif isinstance(event, Reasoning):
+            self._reasoning.append(event.text)
+            self._room_chars -= len(event.text)
+        else:
+            self.tool_calls.append(event)
+            self._room_chars -= TOOL_CALL_CHARS + len(event.id) + len(event.name) + len(event.arguments)
+        if self.first_at is None:
+            self.first_at = self._clock()
+            if self.on_first is not None:
+                self.on_first()
+        return True
+
+
+async def generate(
+    transport: Transport, request: ChatRequest, reply: ReplyAccumulator, journal: JournalWriter
+) -> Sequence[ReaderEvent]:
+    """Let the transport answer: into `reply` all of it, into the journal what it says as it says it.
+
+    A reply that arrives in one piece is not shown here but returned, for the caller to keep and to pace.
+    Raises TransportError or RequestRejected; what was said until then is in `reply`.
+    """
+    async with transport.open(request) as stream:
+        async for batch in stream:
+            heard = reply.take(batch)
+            if reply.done is not None and reply.done.granularity == "message":
+                return heard
+            if heard:
+                await journal.append(heard)
+                if reply.tool_calls:
+                    reply.number_tool_calls(heard, journal.last_seq)
+    if reply.done is None:
+        raise ProtocolViolation("The reply broke off without an end.")
+    return ()
+
+
+def merge_deltas(events: Sequence[ReaderEvent]) -> list[ReaderEvent]:
+    """The same text in the same order, with neighbouring deltas of a kind joined into one."""
+    merged: list[ReaderEvent] = []
+    texts: list[str] = []
+    kind: type[Delta] | type[Reasoning] = Delta
+    for event in events:
+        if isinstance(event, Delta | Reasoning):
+            if texts and type(event) is not kind:
+                merged.append(kind("".join(texts)))
+                texts.clear()
+            kind = type(event)
+            texts.append(event.text)
+            continue
+        if texts:
+            merged.append(kind("".join(texts)))
+            texts.clear()
+        merged.append(event)
+    if texts:
+        merged.append(kind("".join(texts)))
+    return merged

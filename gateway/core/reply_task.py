@@ -1,0 +1,276 @@
+"""The answer to one saved question: made, kept in the store, and only then told to be over."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from gateway.contract.errors import StorageFailed
+from gateway.contract.events import (
+    Cancelled,
+    Delivery,
+    Delta,
+    Ending,
+    Failed,
+    Finished,
+    ReaderEvent,
+    Started,
+    Terminal,
+    ToolCall,
+)
+from gateway.contract.journal import JournalWriter
+from gateway.contract.requests import ChatRequest
+from gateway.contract.store import Checkpoint, Exchange, FinalReply, StoredError
+from gateway.contract.transport import TransportInfo
+from gateway.core.failover import Route, first_answer
+from gateway.core.pacing import Pace, pieces
+from gateway.core.reply_accumulator import ReplyAccumulator
+from gateway.core.reply_store import ReplyStore
+from gateway.core.runs import Outcome, Run
+
+log = logging.getLogger("sluice.replies")
+
+STORAGE_RETRY_S = 5.0
+MAX_MODEL_CHARS = 256
+"""Of a model's name as its server tells it; it is kept with every reply and in the usage."""
+
+
+class ReplyTask:
+    """clock: seconds, monotonic."""
+
+    def __init__(
+        self,
+        stream_id: str,
+        exchange: Exchange,
+        expected: TransportInfo,
+        store: ReplyStore,
+        *,
+        resume_url: str | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._stream_id = stream_id
+        self._exchange = exchange
+        self._expected = expected
+        self._store = store
+        self._resume_url = resume_url
+        self._clock = clock
+        self._sleep = sleep
+        self._reply = ReplyAccumulator(clock)
+        # Of a whole reply that is paced: how it ended, whether the store has it, its events, and how many of
+        # them were shown.
+        self._whole: Outcome | None = None
+        self._whole_kept = False
+        self._told: Sequence[ReaderEvent] = ()
+        self._shown = 0
+        self._journal: JournalWriter | None = None
+        self._checkpointed_seq = 0
+
+    async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
+        """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
+        self._journal = run.journal
+        await run.journal.append([self._started()])
+        whole = await first_answer(route, request, self._reply, run.journal)
+        assert self._reply.done is not None  # noqa: S101 - first_answer's promise
+        outcome = Outcome("complete", self._reply.done.reason)
+        if whole and pace is not None and pace.delay_s > 0:
+            told = list(_paced(whole, pace))
+            last_seq = run.journal.last_seq + len(told)
+            self._reply.number_tool_calls(told, last_seq)
+            final = self._final(outcome, last_seq + 1)
+            self._told, self._whole = told, outcome
+            try:
+                await self._write(final)
+            except StorageFailed:
+                await self._show_rest(run.journal)
+                raise
+            self._whole_kept = True
+            await self._show(run, pace)
+        elif whole:
+            await run.journal.append(whole)
+            self._reply.number_tool_calls(whole, run.journal.last_seq)
+        run.settle(outcome)
+
+    async def conclude(self, run: Run) -> Outcome:
+        """Keep what came of the run, tell its readers, and give the outcome that was true in the end."""
+        assert run.outcome is not None  # noqa: S101 - Runs concludes settled runs only
+        outcome = run.outcome
+        if self._whole is not None and outcome.reason not in ("user_stop", "storage_failed"):
+            # Paced to the end, or left alone while it was paced: the row is complete and stays so.
+            outcome = self._whole
+            await self._show_rest(run.journal)
+        if not (self._whole_kept and outcome is self._whole):
+            outcome = await self.keep(outcome)
+        await run.journal.append([self._terminal(outcome)])
+        self._log_line(outcome)
+        return outcome
+
+    async def keep(self, outcome: Outcome) -> Outcome:
+        """Write the reply's last state and give the outcome that its readers are to be given.
+
+        That is `storage_failed` if the database refuses for 5 s, or the row is gone; the store then writes
+        that one when it can.
+        """
+        last_seq = None if self._journal is None else self._journal.last_seq + 1
+        if outcome.reason != "storage_failed":
+            try:
+                await self._write(self._final(outcome, last_seq))
+                return outcome
+            except StorageFailed as error:
+                outcome = Outcome("failed", "storage_failed", error)
+        self._store.finish_later(self._final(outcome, last_seq))
+        return outcome
+
+    async def _write(self, final: FinalReply) -> None:
+        """StorageFailed if the database refuses for 5 s, or no row was there to be changed."""
+        give_up_at = self._clock() + STORAGE_RETRY_S
+        pause_s = 0.05
+        while True:
+            try:
+                changed = await self._store.finish(final)
+                break
+            except StorageFailed:
+                if self._clock() >= give_up_at:
+                    raise
+            await self._sleep(pause_s)
+            pause_s = min(2 * pause_s, 1.0)
+        if not changed:
+            raise StorageFailed("The reply's message was deleted or ended from elsewhere while it was made.")
+
+    def checkpoint(self) -> tuple[Checkpoint, int] | None:
+        """What is to be kept of the reply by now, and up to which event that is; None if nothing is new."""
+        if (
+            self._journal is None
+            or self._whole is not None
+            or self._journal.last_seq == self._checkpointed_seq
+        ):
+            return None
+        message_id = self._exchange.assistant_message_id
+        return Checkpoint(message_id, self._reply.text, self._reply.reasoning), self._journal.last_seq
+
+    def checkpointed(self, seq: int) -> None:
+        """What was said up to that event is in the store."""
+        self._checkpointed_seq = seq
+        if self._journal is not None:
+            self._journal.checkpointed(seq)
+
+    async def _show(self, run: Run, pace: Pace) -> None:
+        first = True
+        for event in self._told:
+            if isinstance(event, Delta):
+                if not first:
+                    await self._sleep(pace.delay_s)
+                first = False
+            self._shown += 1
+            await run.journal.append([event])
+
+    async def _show_rest(self, journal: JournalWriter) -> None:
+        rest = self._told[self._shown :]
+        self._shown = len(self._told)
+        if rest:
+            await journal.append(rest)
+
+    @property
+    def _text(self) -> str:
+        if self._whole is None:
+            return self._reply.text
+        return "".join(event.text for event in self._told[: self._shown] if isinstance(event, Delta))
+
+    @property
+    def _tool_calls(self) -> Sequence[ToolCall]:
+        if self._whole is None:
+            return self._reply.tool_calls
+        return [event for event in self._told[: self._shown] if isinstance(event, ToolCall)]
+
+    @property
+    def _asked(self) -> TransportInfo:
+        """Who makes the reply, once somebody was asked; until then who is expected to."""
+        return self._reply.asked or self._expected
+
+    @property
+    def _delivery(self) -> Delivery:
+        done = self._reply.done
+        granularity = self._asked.granularity if done is None else done.granularity
+        return "token" if granularity == "token" else "chunked"
+
+    @property
+    def _model(self) -> str | None:
+        model = None if self._reply.done is None else self._reply.done.model
+        return None if model is None else model[:MAX_MODEL_CHARS]
+
+    def _started(self) -> Started:
+        return Started(
+            stream_id=self._stream_id,
+            session_id=self._exchange.session_id,
+            session_key=self._exchange.session_key,
+            user_message_id=self._exchange.user_message_id,
+            assistant_message_id=self._exchange.assistant_message_id,
+            mode=self._expected.name,
+            delivery=self._delivery,
+            resume_url=self._resume_url,
+            session_uuid=self._exchange.session_uuid,
+            opens_session=self._exchange.opens_session,
+        )
+
+    def _final(self, outcome: Outcome, last_seq: int | None) -> FinalReply:
+        reply = self._reply
+        tool_calls = self._tool_calls
+        return FinalReply(
+            assistant_message_id=self._exchange.assistant_message_id,
+            status=outcome.status,
+            reason=outcome.reason,
+            content=self._text,
+            delivery=self._delivery,
+            mode=self._asked.name,
+            reasoning=reply.reasoning,
+            tool_calls=tool_calls,
+            tool_call_seqs=reply.tool_call_seqs[: len(tool_calls)],
+            last_seq=last_seq,
+            model=self._model,
+            usage=reply.usage,
+            ttft_ms=reply.ttft_ms,
+            response_ms=reply.elapsed_ms,
+            error=None if outcome.error is None else StoredError(outcome.error.code, str(outcome.error)),
+            over="streaming" if self._whole is None else "complete",
+        )
+
+    def _terminal(self, outcome: Outcome) -> Terminal:
+        ending = Ending(
+            assistant_message_id=self._exchange.assistant_message_id,
+            full_content=self._text,
+            mode=self._asked.name,
+            delivery=self._delivery,
+            model=self._model,
+            usage=self._reply.usage,
+            ttft_ms=self._reply.ttft_ms,
+            tokens_per_s=self._reply.tokens_per_s,
+            assistant_message_uuid=self._exchange.assistant_message_uuid,
+        )
+        error = outcome.error
+        if error is not None:
+            return Failed(outcome.reason, error.code, str(error), error.retryable, ending)
+        if outcome.status == "cancelled":
+            return Cancelled(outcome.reason, ending)
+        return Finished(outcome.reason, ending)
+
+    def _log_line(self, outcome: Outcome) -> None:
+        error = outcome.error
+        log.log(
+            logging.INFO if error is None else logging.WARNING,
+            "stream %s session %s mode %s: %s (%s), %d characters, first after %s ms%s",
+            self._stream_id,
+            self._exchange.session_key,
+            self._asked.name,
+            outcome.status,
+            outcome.reason,
+            len(self._text),
+            self._reply.ttft_ms,
+            "" if error is None else f": {error.code}: {error}",
+        )
+
+
+def _paced(whole: Sequence[ReaderEvent], pace: Pace) -> Iterator[ReaderEvent]:
+    for event in whole:
+        if isinstance(event, Delta):
+            yield from (Delta(piece) for piece in pieces(event.text, pace))
+        else:
+            yield event

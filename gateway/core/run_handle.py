@@ -1,0 +1,37 @@
+"""A reply in the making, as those outside HTTP are given it."""
+
+from contextlib import AbstractContextManager
+
+from gateway.contract.errors import NotFound
+from gateway.core.follower import Follower
+from gateway.core.runs import USER_STOP, Run, Runs
+
+
+class RunHandle:
+    """Implements gateway.contract.ingress.LiveReply."""
+
+    def __init__(self, runs: Runs, run: Run) -> None:
+        self._runs = runs
+        self._run = run
+
+    @property
+    def stream_id(self) -> str:
+        return self._run.stream_id
+
+    def reading(self, after: int = 0) -> AbstractContextManager[Follower]:
+        return self._runs.following(self._run, after)
+
+    def overhearing(self) -> AbstractContextManager[Follower]:
+        return self._runs.overhearing(self._run)
+
+    def stop(self) -> None:
+        self._run.settle(USER_STOP)
+
+
+def live_reply(runs: Runs, stream_id: str, user_id: str) -> RunHandle | None:
+    """A reply that is in the making here."""
+    try:
+        run = runs.find(stream_id, user_id)
+    except NotFound:
+        return None
+    return None if run.ended.is_set() else RunHandle(runs, run)

@@ -1,0 +1,1 @@
+"""One gateway process: the server, its event loop and its signals."""

@@ -1,0 +1,86 @@
+"""The worker's two pages, `/health` and `/ready`: HTTP as far as a probe needs it, without a web server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+MAX_REQUEST_BYTES = 8 * 1024
+ANSWER_S = 5.0
+MAX_CONNECTIONS = 32
+
+_MORE_HEADERS = {405: b"Allow: GET, HEAD\r\n", 503: b"Retry-After: 2\r\n"}
+
+Report = Callable[[], tuple[bool, Mapping[str, Any]]]
+"""Whether requests could be served now, and what `/ready` tells of it."""
+
+
+@asynccontextmanager
+async def health_page(port: int, report: Report) -> AsyncIterator[str]:
+    """Serve on 127.0.0.1 and give the URL; port 0 takes a free one. Raises OSError if the port is taken."""
+    connections: set[_ProbeConnection] = set()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _ProbeConnection(report, connections), "127.0.0.1", port
+    )
+    try:
+        yield "http://{}:{}".format(*server.sockets[0].getsockname())
+    finally:
+        server.close()
+        for connection in list(connections):
+            connection.abort()
+        await server.wait_closed()
+
+
+class _ProbeConnection(asyncio.Protocol):
+    """One request and its answer; whoever is slow, long or one too many is hung up on."""
+
+    def __init__(self, report: Report, connections: set["_ProbeConnection"]) -> None:
+        self._report = report
+        self._connections = connections
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._connections.add(self)
+        self._deadline = asyncio.get_running_loop().call_later(ANSWER_S, self.abort)
+        if len(self._connections) > MAX_CONNECTIONS:
+            self.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._received += data
+        if b"\r\n\r\n" in self._received:
+            self._answer(*self._page())
+        elif len(self._received) > MAX_REQUEST_BYTES:
+            self._answer(431, {"error": "the request is too large"})
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        self._connections.discard(self)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _page(self) -> tuple[int, Mapping[str, Any]]:
+        match self._received.partition(b"\r\n")[0].split(b" "):
+            case [b"GET" | b"HEAD", path, b"HTTP/1.1" | b"HTTP/1.0"]:
+                if path == b"/health":
+                    return 200, {"status": "ok"}
+                if path == b"/ready":
+                    ready, told = self._report()
+                    return 200 if ready else 503, told
+                return 404, {"error": "there are /health and /ready"}
+            case [_, _, b"HTTP/1.1" | b"HTTP/1.0"]:
+                return 405, {"error": "only GET and HEAD are answered"}
+        return 400, {"error": "that is no HTTP request"}
+
+    def _answer(self, status: int, told: Mapping[str, Any]) -> None:
+        body = json.dumps(told).encode()
+        head = (
+            b"HTTP/1.1 %d \r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b"
+            b"X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+        ) % (status, len(body), _MORE_HEADERS.get(status, b""))
+        self._transport.write(head if self._received.startswith(b"HEAD ") else head + body)
+        self._transport.close()

@@ -1,0 +1,1 @@
+"""Logs: lines on standard error that never block and never hold a secret."""

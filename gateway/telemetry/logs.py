@@ -1,0 +1,126 @@
+"""Log lines on standard error: one per event, as text for people or JSON for machines."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+import msgspec
+
+from gateway.contract.secrets import without_secrets
+from gateway.telemetry.log_writer import LogWriter, write_all
+
+# C0, DEL and C1, the line ends of Unicode, what turns the direction of text, and what UTF-8 cannot carry.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def one_line(text: str) -> str:
+    """The text without secrets, and with every control character as an escape."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), without_secrets(text))
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, and `error` with a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+        }
+        if traceback := _traceback(self, record):
+            told["error"] = traceback
+        carried = {
+            name: without_secrets(text).encode(errors="backslashreplace").decode()
+            for name, text in told.items()
+        }
+        encoded = msgspec.json.encode(carried).decode()
+        return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded)
+
+
+class TextLines(logging.Formatter):
+    """Time, level, logger and message. A traceback's lines are indented, so that none looks like a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = self.formatTime(record, "%H:%M:%S")
+        first = f"{time} {record.levelname:<7} {one_line(record.name)}: {one_line(_message(record))}"
+        traceback = _traceback(self, record)
+        return "\n".join([first, *(f"  {one_line(line)}" for line in traceback.split("\n") if traceback)])
+
+
+class QueuedLines(logging.Handler):
+    """Formats records at once and has them written by a thread."""
+
+    def __init__(self, write: Callable[[bytes], object], formatter: logging.Formatter) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._writer = LogWriter(write, self._dropped_line)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._writer.put(self._line(record))
+
+    def flush(self) -> None:
+        """Wait a second at most until all is written; logging calls this when the process ends."""
+        self._writer.flush()
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+
+    def _dropped_line(self, count: int) -> bytes:
+        message = f"{count} log lines were dropped: they came faster than standard error was read"
+        return self._line(logging.LogRecord("sluice.logs", logging.WARNING, __file__, 0, message, None, None))
+
+
+def configure_logs(level: str, log_format: str) -> None:
+    """level: debug, info, warning or error; log_format: text or json."""
+    handler = QueuedLines(_standard_error(), JsonLines() if log_format == "json" else TextLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("sluice").setLevel(level.upper())
+    # Its line before this one has said why.
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: record.msg != "Application startup failed. Exiting."
+    )
+
+
+def flush_logs() -> None:
+    """Let what was logged stand before what is printed next."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+def keep_standard_descriptors() -> None:
+    """Open /dev/null where standard input, output or error is closed.
+
+    The next file or socket would get the number, and what is printed would go into the database.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _standard_error() -> Callable[[bytes], object]:
+    stream = sys.stderr
+    if stream is None:
+        return len
+    try:
+        return partial(write_all, stream.fileno())
+    except (OSError, ValueError):  # A stand-in without a descriptor.
+        return lambda data: stream.write(data.decode())
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - whatever an argument's own formatting raises, the line is not lost
+        return f"{record.msg} (its arguments do not fit)"
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    told = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    return "\n".join([*told, *([record.stack_info] if record.stack_info else [])])

@@ -1,0 +1,1 @@
+"""The JSON endpoints and pages: sessions, templates, usage, workers, metrics, health."""

@@ -1,0 +1,129 @@
+"""`GET /api/metrics`: the figures of the live panel, which asks for them every few seconds."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from gateway.contract.transport import WorkerInfo
+from gateway.web.api.health import LastHealth
+from gateway.web.services import Services
+
+HEALTH_WAIT_S = 1.0
+
+State = Literal["up", "down"]
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class GatewayFigures(_Figures):
+    status: State
+    uptime: Annotated[float, Field(description="Seconds.")]
+    runs: Annotated[int, Field(description="Replies in the making.")]
+    streams: Annotated[int, Field(description="Connections that read one.")]
+    listeners: Annotated[int, Field(description="Listeners to session events.")]
+    journal_bytes: int
+    tasks: int
+
+
+class ModelFigures(_Figures):
+    """status: whether the current mode could answer now. models: that can be asked for in it."""
+
+    status: State
+    models: Sequence[str]
+
+
+class MqttFigures(BaseModel):
+    """status: down without a broker, and while no worker is ready."""
+
+    status: State
+    workers: Sequence[WorkerInfo]
+
+
+class MemoryFigures(_Figures):
+    chunks: Annotated[int, Field(description="Messages that are kept.")]
+    size_bytes: Annotated[int, Field(description="Of the database.")]
+
+
+class SessionFigures(_Figures):
+    active: Annotated[int, Field(description="With a reply in the making.")]
+    total: int
+
+
+class Stats(_Figures):
+    """Today is since midnight UTC. Means are over the latest 100 complete replies, 0 where there is none."""
+
+    messages_today: Annotated[int, Field(alias="messagestoday", description="Answered ones, and answers.")]
+    tool_calls: Annotated[int, Field(description="Today.")]
+    avg_response_ms: float
+    tokens_per_second: float
+    ttft_ms: Annotated[float, Field(description="Mean time to the first token.")]
+
+
+class Metrics(_Figures):
+    """ollama: the same as llm, for panels that look there."""
+
+    gateway: GatewayFigures
+    llm: ModelFigures
+    ollama: ModelFigures
+    mqtt: MqttFigures
+    memory: MemoryFigures
+    sessions: SessionFigures
+    stats: Stats
+    mode: str
+    breakers: Annotated[dict[str, str], Field(description="In mode auto, of each transport.")]
+
+
+async def _state(health: LastHealth) -> State:
+    """A model server or broker that takes longer than HEALTH_WAIT_S to say how it is counts as down."""
+    try:
+        async with asyncio.timeout(HEALTH_WAIT_S):
+            return "up" if (await health.ask()).ok else "down"
+    except TimeoutError:
+        return "down"
+
+
+def metrics_router(gateway: Services, current_mode: LastHealth) -> APIRouter:
+    router = APIRouter(tags=["health"])
+    started_at = time.monotonic()
+    mqtt = LastHealth(lambda: gateway.modes.health_of("mqtt"))
+
+    @router.get("/api/metrics")
+    async def metrics() -> Metrics:
+        """The whole gateway's figures, for a panel that asks every few seconds."""
+        kept = await gateway.usage.figures()
+        llm_state, mqtt_state = await asyncio.gather(_state(current_mode), _state(mqtt))
+        llm = ModelFigures(status=llm_state, models=gateway.modes.models())
+        return Metrics(
+            gateway=GatewayFigures(
+                status="up",
+                uptime=round(time.monotonic() - started_at, 1),
+                runs=len(gateway.runs),
+                streams=len(gateway.pulse),
+                listeners=len(gateway.news),
+                journal_bytes=gateway.journal.bytes,
+                tasks=len(asyncio.all_tasks()),
+            ),
+            llm=llm,
+            ollama=llm,
+            mqtt=MqttFigures(status=mqtt_state, workers=gateway.workers()),
+            memory=MemoryFigures(chunks=kept.messages, size_bytes=kept.database_bytes),
+            sessions=SessionFigures(active=gateway.runs.count_sessions(), total=kept.sessions),
+            stats=Stats(
+                messages_today=2 * kept.replies_today,
+                tool_calls=kept.tool_calls_today,
+                avg_response_ms=round(kept.response_ms, 1),
+                tokens_per_second=round(kept.tokens_per_s, 1),
+                ttft_ms=round(kept.ttft_ms, 1),
+            ),
+            mode=gateway.modes.mode,
+            breakers=dict(gateway.modes.breakers()),
+        )
+
+    return router

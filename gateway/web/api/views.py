@@ -1,0 +1,160 @@
+"""Stored things as the JSON that clients see, every field always there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from gateway.contract.events import Delivery, Status, Usage
+from gateway.contract.store import StoredMessage, StoredSession
+from gateway.contract.templates import StoredTemplate
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="In UTC.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """key: for people, never a credential."""
+
+    id: int
+    uuid: str
+    key: str
+    title: str
+    created_at: Time
+    updated_at: Time
+
+
+@dataclass(frozen=True, slots=True)
+class TokensView:
+    """As the model server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallView:
+    id: str
+    name: str
+    args: Annotated[str, Field(description="JSON as the model wrote it, which may be broken.")]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageError:
+    """Why a reply failed."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A question or a reply; only a reply has what is null here."""
+
+    id: int
+    uuid: str
+    session_id: int
+    role: Literal["user", "assistant"]
+    content: str
+    status: Status
+    reason: Annotated[str | None, Field(description="How it ended.")]
+    created_at: Time
+    usage: TokensView | None
+    delivery: Delivery | None
+    mode: str | None
+    model: Annotated[str | None, Field(description="Who served it.")]
+    stream_id: str | None
+    reasoning: str | None
+    tool_calls: Sequence[ToolCallView]
+    error: MessageError | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """reason: how it ended."""
+
+    stream_id: str
+    status: Status
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateView:
+    """As it was given, with its id; settings that are left open are null."""
+
+    id: int
+    name: str
+    system_prompt: str | None
+    model: str | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    tools: Sequence[Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | None
+    response_format: Mapping[str, Any] | None
+    options: Mapping[str, Any] | None
+    created_at: Time
+    updated_at: Time
+
+
+def session_view(session: StoredSession) -> Session:
+    return Session(
+        id=session.id,
+        uuid=session.uuid,
+        key=session.key,
+        title=session.title,
+        created_at=session.created_at.isoformat(),
+        updated_at=session.updated_at.isoformat(),
+    )
+
+
+def message_view(message: StoredMessage) -> Message:
+    usage, error = message.usage, message.error
+    return Message(
+        id=message.id,
+        uuid=message.uuid,
+        session_id=message.session_id,
+        role=message.role,
+        content=message.content,
+        status=message.status,
+        reason=message.reason,
+        created_at=message.created_at.isoformat(),
+        usage=None if usage is None else _tokens(usage),
+        delivery=message.delivery,
+        mode=message.mode,
+        model=message.model,
+        stream_id=message.stream_id,
+        reasoning=message.reasoning,
+        tool_calls=[ToolCallView(call.id, call.name, call.arguments) for call in message.tool_calls],
+        error=None if error is None else MessageError(error.code, error.message),
+    )
+
+
+def _tokens(usage: Usage) -> TokensView:
+    return TokensView(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+
+
+def template_view(stored: StoredTemplate) -> TemplateView:
+    template = stored.template
+    sampling = template.sampling
+    return TemplateView(
+        id=stored.id,
+        name=template.name,
+        system_prompt=template.system_prompt,
+        model=template.model,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        stop=sampling.stop,
+        seed=sampling.seed,
+        tools=sampling.tools,
+        tool_choice=sampling.tool_choice,
+        response_format=sampling.response_format,
+        options=dict(sampling.options) or None,
+        created_at=stored.created_at.isoformat(),
+        updated_at=stored.updated_at.isoformat(),
+    )

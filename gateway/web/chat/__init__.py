@@ -1,0 +1,1 @@
+"""Asking, streaming, resuming and stopping; one file per request form."""

@@ -1,0 +1,23 @@
+"""`?format=`: the dialect that a reader asks for by name."""
+
+from urllib.parse import parse_qs
+
+from gateway.contract.dialect import Dialect
+from gateway.contract.errors import Unprocessable
+from gateway.dialects.registry import DIALECTS
+from gateway.web.http.asgi import Scope
+
+
+def dialect_chosen(scope: Scope) -> Dialect | None:
+    """The dialect of `?format=`, None without it; Unprocessable with the list if it is none of ours."""
+    query: bytes = scope["query_string"]
+    if b"format" not in query:
+        return None
+    names = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("format")
+    if names is None:
+        return None
+    dialect = DIALECTS.get(names[0])
+    if dialect is None:
+        known = "must be one of " + ", ".join(DIALECTS)
+        raise Unprocessable(f"The request does not fit: format: {known}.", {"format": known})
+    return dialect

@@ -1,0 +1,79 @@
+"""The requests of the lunar, printer and words frontends: a message; most else they carry is ignored."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.contract.errors import NotFound, Unprocessable
+from gateway.core.conversations import Question
+from gateway.dialects.registry import LUNAR, PRINTER, WORDS
+from gateway.web.chat.conversation_cookie import conversation_of
+from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.session_names import session_of
+from gateway.web.http.bodies import Said, check_length, parse
+from gateway.web.services import Services
+
+MAX_USER_ID_CHARS = 256
+
+
+class ChatBody(BaseModel):
+    """Which of the two messages is there says which frontend asks.
+
+    conversation_id: printer's. Anything may stand there in a request of lunar's.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    message: Said | None = None
+    user_message: Said | None = None
+    conversation_id: object = None
+
+
+class WordsBody(BaseModel):
+    """user_id: whose conversation goes on, among the caller's own; without it a new one starts."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    message: Said
+    user_id: Annotated[str, Field(max_length=MAX_USER_ID_CHARS)] | int | None = None
+
+
+async def chat_form(gateway: Services, post: Post) -> Asked:
+    """`POST /api/chat/stream`. NotFound if printer's conversation is unknown or somebody else's."""
+    body = parse(post.body, ChatBody)
+    match body.message, body.user_message:
+        case str(message), None:
+            return _lunar(gateway, post, message)
+        case None, str(message):
+            return await _printer(gateway, post, message, body.conversation_id)
+        case None, None:
+            problem = "must be there, or user_message"
+        case _:
+            problem = "must not be there together with user_message"
+    raise Unprocessable(f"The request does not fit: message: {problem}.", {"message": problem})
+
+
+async def words_form(gateway: Services, post: Post) -> Asked:
+    """`POST /api/v1/chat/unified/stream`."""
+    body = parse(post.body, WordsBody)
+    check_length(body.message, gateway.max_content_chars, "message")
+    thread = None if body.user_id in (None, "") else f"words:{body.user_id}"
+    return Asked(Question(post.user_id, body.message, thread=thread), WORDS)
+
+
+def _lunar(gateway: Services, post: Post, message: str) -> Asked:
+    check_length(message, gateway.max_content_chars, "message")
+    conversation = conversation_of(post.scope)
+    question = Question(post.user_id, message, thread=conversation.thread)
+    return Asked(question, LUNAR, headers=[conversation.set_cookie])
+
+
+async def _printer(gateway: Services, post: Post, message: str, conversation_id: object) -> Asked:
+    check_length(message, gateway.max_content_chars, "user_message")
+    session_id = None
+    if conversation_id not in (None, ""):
+        try:
+            session_id = (await session_of(gateway.store, post.user_id, str(conversation_id))).id
+        except NotFound:
+            raise NotFound("No such conversation.") from None
+    return Asked(Question(post.user_id, message, session_id=session_id), PRINTER)

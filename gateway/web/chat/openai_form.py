@@ -1,0 +1,223 @@
+"""The body of a chat completion as OpenAI's clients send it, read into a question with its whole history."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
+
+from gateway.contract.errors import Unprocessable
+from gateway.contract.model_limits import check_sampling
+from gateway.contract.requests import Sampling, Turn
+from gateway.core.conversations import Question
+from gateway.dialects.openai import DEFAULT_MODEL, OpenAI
+from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.session_names import session_id_of
+from gateway.web.http.asgi import header
+from gateway.web.http.bodies import (
+    MAX_OPTIONS_BYTES,
+    AtMost512,
+    AtMost2048,
+    Seed,
+    Stop,
+    TokenCount,
+    check_length,
+    parse,
+)
+from gateway.web.services import Services
+
+_REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_options", "top_logprobs")
+"""Fields that would change the answer's shape into one that is not told here; what else is unknown is the
+model server's."""
+
+
+_PARTS = ("text", "refusal")
+_CONTENT_UNLESS_ASSISTANT: JsonDict = {
+    "if": {"properties": {"role": {"const": "assistant"}}},
+    "else": {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
+}
+
+
+def _only(value: object) -> dict[str, Any]:
+    """The one value that is supported, as the description tells it."""
+    return {"anyOf": [{"const": value}, {"type": "null"}]}
+
+
+class MessagePart(BaseModel):
+    """type: only `text` is understood, and `refusal` where an assistant's is given back."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    type: Annotated[str, Field(json_schema_extra={"enum": list(_PARTS)})]
+    text: str | None = None
+    refusal: str | None = None
+
+
+def _refused_properties(schema: dict[str, Any]) -> None:
+    schema["properties"].update({name: {"type": "null"} for name in _REFUSED})
+
+
+class ChatMessage(BaseModel):
+    """One turn. Its other fields (`id`, `timestamp`, ...) are ignored.
+
+    reasoning_content: what the model thought; vLLM and OpenRouter call it `reasoning`. refusal: what an
+    assistant said instead of content.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_CONTENT_UNLESS_ASSISTANT)
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | AtMost512[MessagePart] | None = None
+    name: str | None = None
+    tool_calls: AtMost512[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+    reasoning_content: str | None = None
+    reasoning: Annotated[Any, Field(json_schema_extra={"type": ["string", "null"]})] = None
+    refusal: str | None = None
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    include_usage: bool | None = None
+
+
+class CompletionBody(BaseModel):
+    """Fields that are not listed go to the model server as they are, as `extra_body` expects."""
+
+    model_config = ConfigDict(extra="allow", strict=True, json_schema_extra=_refused_properties)
+
+    messages: Annotated[AtMost2048[ChatMessage], Field(min_length=1)]
+    model: Annotated[str | None, Field(max_length=256)] = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[TokenCount | None, Field(json_schema_extra=_only(1))] = None
+    temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
+    max_tokens: TokenCount | None = None
+    max_completion_tokens: TokenCount | None = None
+    stop: Stop = None
+    seed: Seed | None = None
+    tools: AtMost512[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    modalities: Annotated[AtMost512[str] | None, Field(json_schema_extra=_only(["text"]))] = None
+    logprobs: Annotated[bool | None, Field(json_schema_extra=_only(False))] = None
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> "CompletionBody":
+        refused = next((name for name in _REFUSED if (self.model_extra or {}).get(name) is not None), None)
+        if self.n not in (None, 1):
+            refused = "n"
+        elif self.logprobs:
+            refused = "logprobs"
+        elif self.modalities not in (None, ["text"]):
+            refused = "modalities"
+        if refused is not None:
+            raise _unsupported(refused, "is not supported here")
+        if len(msgspec.json.encode(self.options)) > MAX_OPTIONS_BYTES:
+            raise ValueError(f"fields for the model server must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {name: value for name, value in (self.model_extra or {}).items() if value is not None}
+
+    def sampling(self) -> Sampling:
+        """Unprocessable for settings that no model server should get."""
+        sampling = Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            stop=self.stop,
+            seed=self.seed,
+            tools=self.tools,
+            tool_choice=self.tool_choice,
+            response_format=self.response_format,
+            options=self.options,
+        )
+        check_sampling(sampling, options="")
+        return sampling
+
+
+class CompletionForm:
+    """One request's form. streams: whether it wants its answer as a stream, known when it was read."""
+
+    def __init__(self, *, streams: bool = False) -> None:
+        self.streams = streams
+
+    async def read(self, gateway: Services, post: Post) -> Asked:
+        """Unprocessable, with the field, for what does not fit or is not supported; NotFound for a session in
+        the header `Sluice-Session` that is unknown or somebody else's."""
+        body = parse(post.body, CompletionBody)
+        self.streams = self.streams or bool(body.stream)
+        turns = [_turn(at, message) for at, message in enumerate(body.messages)]
+        at, said = _latest_question(turns)
+        check_length(said, gateway.max_content_chars, f"messages.{at}.content")
+        question = Question(
+            user_id=post.user_id,
+            content=said,
+            turns=turns,
+            session_id=await _session_id(gateway, post),
+            model=body.model,
+            sampling=body.sampling(),
+        )
+        include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
+        dialect = OpenAI(_model_told(gateway, body.model), include_usage=include_usage)
+        return Asked(question, dialect)
+
+
+def _turn(at: int, message: ChatMessage) -> Turn:
+    if message.content is None and not message.tool_calls and message.role != "assistant":
+        raise _unsupported(f"messages.{at}.content", "must be there")
+    role: Literal["system", "user", "assistant", "tool"] = (
+        "system" if message.role == "developer" else message.role
+    )
+    return Turn(
+        role,
+        _text(at, message.content) or message.refusal or "",
+        tool_calls=message.tool_calls or (),
+        tool_call_id=message.tool_call_id,
+        name=message.name,
+        reasoning_content=message.reasoning_content or _string(message.reasoning),
+    )
+
+
+def _string(said: object) -> str | None:
+    return said if isinstance(said, str) and said else None
+
+
+def _text(at: int, content: str | Sequence[MessagePart] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    for number, part in enumerate(content):
+        if part.type not in _PARTS:
+            raise _unsupported(f"messages.{at}.content.{number}.type", f"{part.type!r} is not supported here")
+    return "".join(part.text or part.refusal or "" for part in content)
+
+
+def _latest_question(turns: Sequence[Turn]) -> tuple[int, str]:
+    """What is kept as the question: the user's latest turn, or the last one if there is none of theirs."""
+    asked = [at for at, turn in enumerate(turns) if turn.role == "user"]
+    at = asked[-1] if asked else len(turns) - 1
+    return at, turns[at].content
+
+
+async def _session_id(gateway: Services, post: Post) -> int | None:
+    named = header(post.scope, b"sluice-session")
+    if named is None:
+        return None
+    return await session_id_of(gateway.store, post.user_id, named)
+
+
+def _model_told(gateway: Services, wanted: str | None) -> str:
+    """Which model the chunks name: the one that will answer, as far as the transports have told."""
+    models = gateway.modes.models()
+    if wanted in models or not models:
+        return wanted or DEFAULT_MODEL
+    return models[0]
+
+
+def _unsupported(field: str, problem: str) -> Unprocessable:
+    return Unprocessable(f"The request does not fit: {field} {problem}.", {field: problem})

@@ -1,0 +1,103 @@
+"""The door: who may come in, what they may ask for, and how often."""
+
+from urllib.parse import parse_qs
+
+from gateway.contract.errors import Forbidden, GatewayError, Unauthorized, UnsupportedMedia
+from gateway.core.keys import Caller, KeyRing
+from gateway.core.rate_limits import RequestRates
+from gateway.core.tickets import BadTicket, Tickets
+from gateway.web.door.callers import CALLER, LOCAL
+from gateway.web.door.open_mode import OpenMode, host_of
+from gateway.web.http.asgi import App, Receive, Scope, Send, header
+from gateway.web.http.paths import is_public, is_stop, permissions_for, ticket_subject
+from gateway.web.http.refusals import refuse
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Auth:
+    """In open mode everybody who may come in is the local user; in keyed mode each is who their key says."""
+
+    def __init__(
+        self,
+        app: App,
+        keys: KeyRing,
+        rates: RequestRates,
+        tickets: Tickets,
+        open_mode: OpenMode,
+    ) -> None:
+        self._app = app
+        self._keys = keys
+        self._rates = rates
+        self._tickets = tickets
+        self._open_mode = open_mode
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                await self._admit(scope)
+            except GatewayError as error:
+                await refuse(scope, send, error)
+                return
+        await self._app(scope, receive, send)
+
+    async def _admit(self, scope: Scope) -> None:
+        """Put the caller into the scope. Raises what keeps them out."""
+        host = host_of(scope)
+        public = is_public(scope["path"])
+        if not public:
+            await self._keys.be_fresh()
+        if not self._keys.closed:
+            self._open_mode.check(scope, host)
+        if not public:
+            caller = scope[CALLER] = self._caller(scope)
+            if caller.allowance is not None and not is_stop(scope):
+                await self._rates.spend(caller.allowance.requests)
+        if scope["method"] in _WITH_BODY and not _is_json_or_empty(scope):
+            raise UnsupportedMedia("A body needs the header Content-Type: application/json.")
+
+    def _caller(self, scope: Scope) -> Caller:
+        subject = ticket_subject(scope)
+        ticket = None if subject is None else _ticket_of(scope)
+        if subject is not None and ticket is not None:
+            return self._ticket_holder(ticket, subject)
+        return self._key_holder(scope) if self._keys.closed else LOCAL
+
+    def _ticket_holder(self, ticket: str, subject: str) -> Caller:
+        user_id = self._tickets.user_of(ticket, subject)
+        caller = Caller(user_id, frozenset({"chat"}), allowance=self._keys.allowance_of(user_id))
+        if not self._keys.stands(caller):
+            raise BadTicket("Whose ticket this is has no key any more.")
+        return caller
+
+    def _key_holder(self, scope: Scope) -> Caller:
+        key = _key_of(scope)
+        if key is None:
+            raise Unauthorized("A key is needed: Authorization: Bearer sk-…, or X-API-Key.")
+        caller = self._keys.caller(key)
+        if caller is None:
+            raise Unauthorized("No such key, or no longer.")
+        needed = permissions_for(scope["path"])
+        if not caller.permissions & needed:
+            raise Forbidden(f"This key lacks the scope {' or '.join(sorted(needed))}.")
+        return caller
+
+
+def _key_of(scope: Scope) -> str | None:
+    kind, _, key = (header(scope, b"authorization") or "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else header(scope, b"x-api-key")
+
+
+def _ticket_of(scope: Scope) -> str | None:
+    if b"ticket=" not in scope["query_string"]:
+        return None
+    tickets = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("ticket")
+    return None if tickets is None else tickets[0]
+
+
+def _is_json_or_empty(scope: Scope) -> bool:
+    media_type = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type == "application/json":
+        return True
+    is_chunked = header(scope, b"transfer-encoding") is not None
+    return not media_type and header(scope, b"content-length") in {None, "0"} and not is_chunked

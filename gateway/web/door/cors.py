@@ -1,0 +1,125 @@
+"""CORS: which web pages of other origins a browser lets read our answers. Source: WHATWG Fetch, 3.2."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Collection
+from typing import ClassVar
+
+from gateway.contract.errors import BadRequest, Forbidden, GatewayError
+from gateway.contract.origins import origin_in
+from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
+from gateway.web.http.problems import send_problem
+
+log = logging.getLogger("sluice.web")
+
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+EXPOSED = "Sluice-Stream-Id, Sluice-Resume-Url, Retry-After"
+PREFLIGHT_LIFE_S = 600
+WARN_AGAIN_S = 60
+"""A browser asks at every click of a user who waits for an answer: one line a minute is enough."""
+
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+([ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class CrossOrigin(Forbidden):
+    """A page of an origin that is not in CORS_ORIGINS."""
+
+    code: ClassVar[str] = "cross_origin"
+
+
+class Cors:
+    """Answers preflights, and says on every answer to a named origin that its page may read it.
+
+    origins: as origin_in gives them, or `*`, which lets every page in but none with credentials.
+    """
+
+    def __init__(
+        self, app: App, origins: Collection[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app = app
+        self._origins = frozenset(origins)
+        self._clock = clock
+        self._warned_at = float("-inf")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        origin = header(scope, b"origin")
+        allowed = self._headers_for(origin)
+        asks_first = (
+            scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method") is not None
+        )
+        if origin is not None and asks_first:
+            await self._answer_preflight(scope, origin, allowed, send)
+        elif not self._origins:
+            await self._app(scope, receive, send)
+        else:
+            exposed = [(b"access-control-expose-headers", EXPOSED.encode())] if allowed else []
+            await self._app(scope, receive, _varying(send, allowed + exposed))
+
+    def _headers_for(self, origin: str | None) -> Headers:
+        """The headers that let a page of this origin in; none if it may not come in."""
+        if origin is None or not self._origins:
+            return []
+        if "*" in self._origins:
+            return [(b"access-control-allow-origin", b"*")]
+        if origin_in(origin) not in self._origins:
+            return []
+        return [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-credentials", b"true"),
+        ]
+
+    async def _answer_preflight(self, scope: Scope, origin: str, allowed: Headers, send: Send) -> None:
+        if not allowed:
+            await send_problem(_varying(send, []), self._refusal(origin))
+            return
+        # Client libraries add headers of their own to every request: what they may be is not ours to know.
+        wanted = header(scope, b"access-control-request-headers") or ""
+        if wanted and not _NAMES.fullmatch(wanted):
+            error = BadRequest(
+                "Access-Control-Request-Headers must be names of headers, separated by commas."
+            )
+            await send_problem(_varying(send, allowed), error)
+            return
+        headers = [
+            *allowed,
+            (b"access-control-allow-methods", METHODS.encode()),
+            (b"access-control-max-age", b"%d" % PREFLIGHT_LIFE_S),
+            (b"content-length", b"0"),
+        ]
+        if wanted:
+            headers.append((b"access-control-allow-headers", wanted.encode("latin-1")))
+        if header(scope, b"access-control-request-private-network") == "true":
+            headers.append((b"access-control-allow-private-network", b"true"))
+        await send({"type": "http.response.start", "status": 200, "headers": [*headers, _VARY_PREFLIGHT]})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _refusal(self, origin: str) -> GatewayError:
+        known, shown = origin_in(origin), origin[:100]
+        how = f"set CORS_ORIGINS={known[:100]}" if known else "only CORS_ORIGINS=* lets them in, with a key"
+        if known and self._origins:
+            how = f"add {known[:100]} to CORS_ORIGINS"
+        if self._clock() - self._warned_at >= WARN_AGAIN_S:
+            self._warned_at = self._clock()
+            log.warning("a web page of %s may not ask this gateway: %s", shown, how)
+        return CrossOrigin(f"Web pages of {shown} may not ask this gateway: {how}.")
+
+
+_VARY = (b"vary", b"Origin")
+_VARY_PREFLIGHT = (b"vary", b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+
+
+def _varying(send: Send, more: Headers) -> Send:
+    """`send` with these headers on the answer, which is another one for another origin."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *more, _VARY]
+        await send(message)
+
+    return send_with_headers

@@ -1,0 +1,75 @@
+"""Reverse proxies: which peers are trusted, and under which path prefix clients reach us."""
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from gateway.web.http.asgi import App, Receive, Scope, Send
+
+_PREFIX = re.compile(rb"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
+MAX_PREFIX_BYTES = 256
+"""Of what proxies say: it stands in every link, and some hand on what a client wrote."""
+
+
+class TrustedProxies:
+    """The peers whose forwarded headers are believed.
+
+    networks: addresses (`10.0.0.7`) or networks (`10.0.0.0/8`, `fd00::/8`); ValueError if one is neither.
+    """
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self._networks = [ip_network(network, strict=False) for network in networks]
+
+    def trusts(self, scope: Scope) -> bool:
+        """Return whether the request's TCP peer is a trusted proxy. A peer without an address is not."""
+        client = scope.get("client")
+        if not self._networks or client is None:
+            return False
+        try:
+            address = ip_address(client[0].partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+
+def root_path_of(scope: Scope) -> str:
+    """The prefix of every link to us, without a slash at its end; empty where there is none."""
+    prefix: str = scope.get("root_path", "")
+    return prefix
+
+
+class PathPrefix:
+    """Puts the prefix under which the client reaches us into the scope's `root_path`.
+
+    It is root_path (ROOT_PATH), or the `X-Forwarded-Prefix` of a trusted proxy. A request may come with
+    root_path or without it; its `path` is without it from here on.
+    """
+
+    def __init__(self, app: App, root_path: str, proxies: TrustedProxies) -> None:
+        self._app = app
+        self._root_path = root_path
+        self._proxies = proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path, root = scope["path"], self._root_path
+            if root and (path == root or path.startswith(f"{root}/")):
+                scope["path"] = path.removeprefix(root) or "/"
+            forwarded = self._forwarded_prefix(scope)
+            scope["root_path"] = root if forwarded is None else forwarded
+        await self._app(scope, receive, send)
+
+    def _forwarded_prefix(self, scope: Scope) -> str | None:
+        """The prefixes that proxies removed, the outermost first; None if no trusted one says so."""
+        parts = [
+            part.strip()
+            for name, value in scope["headers"]
+            if name == b"x-forwarded-prefix"
+            for part in value.split(b",")
+        ]
+        if not parts or not all(map(_PREFIX.fullmatch, parts)) or not self._proxies.trusts(scope):
+            return None
+        prefix = b"".join(part.removesuffix(b"/") for part in parts)
+        return prefix.decode() if len(prefix) <= MAX_PREFIX_BYTES else None

@@ -1,0 +1,1 @@
+"""HTTP below the endpoints: the connection, the SSE writer, bodies, errors and routes."""

@@ -1,0 +1,199 @@
+"""What requests carry, validated once at the door."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+
+from gateway.contract.errors import MAX_TOLD_FIELDS, BadRequest, Unprocessable
+from gateway.contract.model_limits import MAX_STOP_CHARS, MAX_STOPS, check_sampling
+from gateway.contract.requests import Sampling
+from gateway.web.http.json_shape import check_digits, check_values, has_endless_number
+
+MAX_OPTIONS_BYTES = 64 * 1024
+MAX_ID = 2**63 - 1
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def _says_something(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Said = Annotated[str, AfterValidator(_says_something), Field(json_schema_extra={"pattern": r"\S"})]
+"""What somebody asks: more than white space."""
+
+
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+# 1.0 is the same number as 1, in JSON and for those who generate clients from a description.
+_WHOLE = BeforeValidator(_whole)
+RowId = Annotated[int, Field(ge=1, le=MAX_ID), _WHOLE]
+TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), _WHOLE]
+
+
+Item = TypeVar("Item")
+AtMost512 = Annotated[list[Item], Field(max_length=512, fail_fast=True)]
+AtMost2048 = Annotated[list[Item], Field(max_length=2048, fail_fast=True)]
+"""Of a list that is wrong only the first problem is told: to look for all of them would take seconds."""
+
+
+def _stop_schema(schema: dict[str, Any]) -> None:
+    text = {"type": "string", "maxLength": MAX_STOP_CHARS}
+    schema["anyOf"] = [text, {"type": "array", "items": text, "maxItems": MAX_STOPS}, {"type": "null"}]
+
+
+Stop = Annotated[str | AtMost512[str] | None, Field(json_schema_extra=_stop_schema)]
+"""Its bounds are checked by check_sampling."""
+
+
+class SamplingBody(BaseModel):
+    """How the model is to choose; what is absent is left open."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    model: Annotated[str | None, Field(max_length=256)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
+    max_tokens: TokenCount | None = None
+    stop: Stop = None
+    seed: Seed | None = None
+    tools: AtMost512[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+    options: Annotated[
+        dict[str, Any] | None, Field(description="The model server's own settings, passed on as they are.")
+    ] = None
+
+    @field_validator("options")
+    @classmethod
+    def _is_small(cls, options: dict[str, Any] | None) -> dict[str, Any] | None:
+        if options is not None and len(msgspec.json.encode(options)) > MAX_OPTIONS_BYTES:
+            raise ValueError(f"must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
+        return options
+
+    def sampling(self) -> Sampling:
+        """Unprocessable for settings that no model server should get."""
+        sampling = Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            seed=self.seed,
+            tools=self.tools,
+            tool_choice=self.tool_choice,
+            response_format=self.response_format,
+            options=self.options or {},
+        )
+        check_sampling(sampling)
+        return sampling
+
+
+class MessageBody(SamplingBody):
+    """A message to answer. Unknown fields are ignored: frontends carry their own."""
+
+    content: Annotated[Said, Field(description="1 to MAX_CONTENT_CHARS characters, not only white space.")]
+    session_id: Annotated[
+        RowId | Annotated[str, Field(min_length=1, max_length=300)] | None,
+        Field(description="Its id, uuid or key. None starts a new session."),
+    ] = None
+    system_prompt: str | None = None
+    template_id: Annotated[
+        RowId | None, Field(description="A template to start from; the message's own fields win.")
+    ] = None
+    resumable: Annotated[bool | None, Field(description="The reply goes on when its reader drops.")] = None
+    mirror: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="A device that hears the reply too, over MQTT."),
+    ] = None
+
+
+class TemplateBody(SamplingBody):
+    """A system prompt and settings under a name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    system_prompt: Annotated[str | None, Field(max_length=32_000)] = None
+
+
+class SessionBody(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    title: Annotated[str | None, Field(max_length=120)] = None
+
+
+class RenameBody(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+
+
+# pydantic reads 1e999 as infinity and accepts NaN. Bodies in which this occurs are parsed strictly first.
+_PERHAPS_ENDLESS = re.compile(rb"NaN|Infinity|(?<![0-9])[0-9]{200}|[eE]\+?[0-9]{3}")
+
+
+def parse(body: bytes, model: type[Body]) -> Body:
+    """The body as `model`.
+
+    BadRequest if it is not JSON or has a number that no double can hold; Unprocessable with the fields if it
+    does not fit, or has too many values to be looked at.
+    """
+    check_values(body)
+    if _PERHAPS_ENDLESS.search(body):
+        _check_numbers(body)
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        told = error.errors(include_url=False, include_context=False, include_input=False)
+        raise rejection(told) from error
+
+
+def _check_numbers(body: bytes) -> None:
+    check_digits(body)
+    too_large = BadRequest("The body has a number that is too large for a double, such as 1e999.")
+    try:
+        msgspec.json.decode(body)
+    except msgspec.ValidationError as error:
+        raise too_large from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not JSON: {error}. NaN and Infinity are no JSON numbers.") from error
+    if has_endless_number(body):
+        raise too_large
+
+
+def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
+    """What pydantic found wrong, in our words."""
+    first: Mapping[str, Any] = errors[0]
+    if first["type"] == "json_invalid":
+        return BadRequest(f"The body is not JSON: {first['msg']}.")
+    fields = {
+        _path(error["loc"]): str(error["msg"]).removeprefix("Value error, ")
+        for error in errors[:MAX_TOLD_FIELDS]
+    }
+    described = "; ".join(f"{field}: {message}" for field, message in fields.items())
+    return Unprocessable(f"The request does not fit: {described}.", fields)
+
+
+def check_length(text: str, max_chars: int, field: str) -> None:
+    """Raise Unprocessable if the text is too long to be asked."""
+    if len(text) > max_chars:
+        problem = f"must have at most {max_chars} characters, not {len(text)}"
+        raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(step) for step in location if step != "body") or "body"

@@ -1,0 +1,270 @@
+"""A client's socket as the token path needs it: written to at once, watched, and cut off when it must be.
+
+Source: uvicorn's HTTP/1.1 protocol on httptools, which this extends. ASGI's `send` and `receive` cost a
+coroutine per write and a task per client that waits for its leaving, and cannot abort a socket at all; and
+nobody there minds how long a request's head becomes, or how long it takes.
+"""
+
+import asyncio
+import re
+from typing import Any
+
+import uvicorn
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, Overloaded, TooSlow
+from gateway.web.http.asgi import CONNECTION, ConnectionWatcher
+from gateway.web.http.connection_limits import Arrivals
+from gateway.web.http.http_1_0 import end_with_connection
+from gateway.web.http.problems import raw_problem
+from gateway.web.http.request_parser import RequestParser
+from gateway.web.http.slow_readers import SendDeadline
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a request's first line, headers and trailers together, and of what comes in a row without being body,
+such as one endless line."""
+
+MAX_PIPELINED = 16
+"""Requests that may wait behind the one being answered; what follows them is not read."""
+
+
+_HEADER_FRAMING_BYTES = len(": \r\n")
+
+_ABSOLUTE_TARGET = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+
+
+class ClientConnection(HttpToolsProtocol):
+    """Implements gateway.web.http.asgi.Connection and puts itself into the scope of each request.
+
+    A client has uvicorn's `timeout_keep_alive` for the whole head of a request, and for what it still sends
+    when it was answered. How long a body may take is its reader's business. send_timeout_s: how long a client
+    may take nothing of an answer. arrivals: decides whether a new connection stays; None lets all stay.
+    """
+
+    writable = True
+    _watcher: ConnectionWatcher | None = None
+    _in_head = False
+    _head_bytes = 0
+    _bytes_without_progress = 0
+    _progressed = False
+    _deaf = False
+    _running: RequestResponseCycle | None = None
+    _refusal: GatewayError | None = None
+    _deadline: asyncio.TimerHandle | None = None
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        send_timeout_s: float = 20,
+        arrivals: Arrivals | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.parser: RequestParser = RequestParser(self)  # type: ignore[assignment]  # None when it is closed
+        self._send_timeout_s = send_timeout_s
+        self._arrivals = arrivals
+
+    def write_chunk(self, body: bytes) -> None:
+        self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+
+    def _write_unframed(self, body: bytes) -> None:
+        self.transport.write(body)
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def watch(self, watcher: ConnectionWatcher | None) -> None:
+        self._watcher = watcher
+        if watcher is not None and self.transport.is_closing():
+            watcher.connection_lost()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._send_deadline = SendDeadline(transport, self.loop, self._send_timeout_s)
+        if self._arrivals is not None and self.client is not None:
+            try:
+                descriptor = transport.get_extra_info("socket").fileno()
+                self._arrivals.arrive(self, descriptor, self.client[0])
+            except Overloaded as error:
+                self._arrivals = None
+                self._refuse(error)
+                return
+        self._set_deadline()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf or self.transport.is_closing():
+            return
+        self._progressed = False
+        super().data_received(data)
+        if self._deaf or self.transport.is_closing():
+            return
+        # The parser joins a line that comes in many reads and tells only of whole ones: count the reads.
+        self._bytes_without_progress = 0 if self._progressed else self._bytes_without_progress + len(data)
+        if self._bytes_without_progress > MAX_HEAD_BYTES:
+            self._refuse(_head_too_large())
+            return
+        if self._deadline is None and (self._in_head or not self._is_answering):
+            self._set_deadline()
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._deaf = True
+            self.cycle.keep_alive = False
+            raise BadRequest(f"More than {MAX_PIPELINED} requests wait for their answers.")
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope["extensions"] = {CONNECTION: self}
+
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_head(len(name) + len(value) + _HEADER_FRAMING_BYTES)
+        if self._in_head:  # else it is a trailer, and nobody here reads those
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refusal = BadRequest("This is no proxy: CONNECT is not answered.")
+                raise self._refusal
+            self.parser.begin_again(self.url, self.headers)
+            return
+        self._in_head = False
+        self._progressed = True
+        self._lift_deadline()
+        if not self.url.startswith(b"/"):
+            self._take_absolute_target()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._progressed = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.begins_again:
+            return
+        self._progressed = True
+        self._leave_arrivals()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls when its parser stumbles, also over what we raise in a callback."""
+        if not self._deaf:
+            self._refuse(self._refusal or BadRequest(msg))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lift_deadline()
+        self._leave_arrivals()
+        super().connection_lost(exc)
+        if self._watcher is not None:
+            self._watcher.connection_lost()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            # The client has not taken its answer in all this time: a plain close would wait for it for ever.
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._send_deadline.begin()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.writable = False
+        self._send_deadline.begin()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.writable = True
+        if not self.transport.is_closing():
+            self._send_deadline.end()
+        if self._watcher is not None:
+            self._watcher.connection_writable()
+
+    def _take_absolute_target(self) -> None:
+        """The host of an absolute target counts, not the Host header's. Source: RFC 9112, 3.2.2."""
+        absolute = _ABSOLUTE_TARGET.fullmatch(self.url)
+        if absolute is not None:
+            self.headers[:] = [
+                (name, absolute["host"] if name == b"host" else value) for name, value in self.headers
+            ]
+            self.url = b"/" + absolute["rest"].removeprefix(b"/")
+        elif self.url != b"*":
+            self._refusal = BadRequest("The request's target must be a path or an http URL.")
+            raise self._refusal
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _set_deadline(self) -> None:
+        self._deadline = self.loop.call_later(self.timeout_keep_alive, self._miss_deadline)
+
+    def _lift_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _miss_deadline(self) -> None:
+        self._deadline = None
+        if self._deaf or self._is_answering:
+            return  # What came too early waits behind the answer, and keep-alive's own deadline behind that.
+        if self._in_head:
+            self._refuse(TooSlow(f"The request's head took longer than {self.timeout_keep_alive:g} s."))
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        if cycle.scope["http_version"] == "1.0":
+            end_with_connection(cycle)
+            self.write_chunk = self._write_unframed  # type: ignore[method-assign]
+        super()._start_asgi_task(cycle, app)
+
+    def _leave_arrivals(self) -> None:
+        if self._arrivals is not None and self.client is not None:
+            self._arrivals.forget(self, self.client[0])
+            self._arrivals = None
+
+    def _count_head(self, more_bytes: int) -> None:
+        self._head_bytes += more_bytes
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refusal = _head_too_large()
+            raise self._refusal
+
+    def _refuse(self, error: GatewayError) -> None:
+        """End the connection and parse no more of it.
+
+        The client gets the error, unless it would stand inside or behind another answer: one that has begun
+        goes on to its end, and what waits behind it is dropped.
+        """
+        self._deaf = True
+        running = self._running
+        if running is None or running.response_complete:
+            if self._in_head or running is None:
+                self.transport.write(raw_problem(error))
+            self.transport.close()
+        elif self.cycle is running and not self._in_head and not running.response_started:
+            self.transport.write(raw_problem(error))
+            self.transport.close()
+        else:
+            running.keep_alive = False
+            self.pipeline.clear()
+            self.cycle = running
+            self.flow.pause_reading()
+
+
+def _head_too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"The request's head is larger than {MAX_HEAD_BYTES} bytes.")

@@ -1,0 +1,94 @@
+"""Request bodies that come compressed with gzip. Source: RFC 9110, 8.4; RFC 1952."""
+
+import asyncio
+import zlib
+
+from gateway.contract.errors import BadRequest, TooLarge, UnsupportedEncoding
+from gateway.web.http.asgi import App, Message, Receive, Scope, Send
+from gateway.web.http.refusals import refuse
+
+PIECE_BYTES = 64 * 1024
+"""A body is decompressed in pieces of this size, so that its reader can stop where it becomes too large."""
+
+_GZIP = zlib.MAX_WBITS | 16
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class DecodedBodies:
+    """Hands requests on with their bodies decompressed.
+
+    max_bytes: of a compressed body; who reads the body limits what comes of it.
+    """
+
+    def __init__(self, app: App, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
+            codings = _codings_of(scope)
+            if codings in (["gzip"], ["x-gzip"]):
+                receive = GzipBody(receive, self._max_bytes).receive
+            elif codings:
+                named = ", ".join(codings)[:100]
+                error = UnsupportedEncoding(f"A body may be compressed with gzip, not with {named}.")
+                await refuse(scope, send, error)
+                return
+        await self._app(scope, receive, send)
+
+
+def _codings_of(scope: Scope) -> list[str]:
+    """The body's content codings in the order in which they were applied."""
+    named = ",".join(
+        value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"
+    )
+    codings = [coding.strip().lower() for coding in named.split(",")]
+    return [coding for coding in codings if coding not in ("", "identity")]
+
+
+class GzipBody:
+    """One compressed body."""
+
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._inflater = zlib.decompressobj(_GZIP)
+        self._rest = b""
+        self._size = 0
+        self._more = True
+
+    async def receive(self) -> Message:
+        """As ASGI's receive: the next piece of the decompressed body.
+
+        Raises BadRequest if it is not gzip or ends too early, TooLarge if too much comes compressed.
+        """
+        while True:
+            piece = self._inflate()
+            if piece:
+                await asyncio.sleep(0)  # others have their turn between the pieces of a large body
+                return {"type": "http.request", "body": piece, "more_body": True}
+            if not self._more:
+                if self._size and not self._inflater.eof:
+                    raise BadRequest("The body breaks off in the middle of its gzip data.")
+                return {"type": "http.request", "body": b"", "more_body": False}
+            message = await self._receive()
+            if message["type"] != "http.request":
+                return message
+            self._rest += message.get("body", b"")
+            self._more = message.get("more_body", False)
+            self._size += len(message.get("body", b""))
+            if self._size > self._max_bytes:
+                raise TooLarge(f"The request body is larger than {self._max_bytes} bytes.")
+
+    def _inflate(self) -> bytes:
+        inflater = self._inflater
+        if inflater.eof:
+            if self._rest or inflater.unused_data:
+                raise BadRequest("Something follows the body's gzip data.")
+            return b""
+        try:
+            piece = inflater.decompress(self._rest, PIECE_BYTES)
+        except zlib.error:
+            raise BadRequest("The body is not gzip, though its Content-Encoding says so.") from None
+        self._rest = inflater.unconsumed_tail
+        return piece

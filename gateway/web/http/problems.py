@@ -1,0 +1,89 @@
+"""Errors as RFC 9457 `application/problem+json`."""
+
+import logging
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from gateway.contract.errors import (
+    GatewayError,
+    MethodNotAllowed,
+    TooSlow,
+    Unauthorized,
+    Unprocessable,
+    UnsupportedEncoding,
+)
+from gateway.dialects.frame import json_bytes
+from gateway.web.http.asgi import Send
+
+log = logging.getLogger("sluice.web")
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+"""When to come back after a 503 that does not say it."""
+
+
+def problem(error: GatewayError, /, **more: Any) -> dict[str, Any]:
+    """The error as a problem: `type`, `title`, `status`, `detail`, `code`, for a 422 `errors`."""
+    told: dict[str, Any] = {
+        "type": f"urn:sluice:problem:{error.code}",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": str(error),
+        "code": error.code,
+        **more,
+    }
+    if isinstance(error, Unprocessable) and error.fields:
+        told["errors"] = [{"field": field, "message": message} for field, message in error.fields.items()]
+    return told
+
+
+def problem_headers(error: GatewayError) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if error.retry_after_s is not None or error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or RETRY_AFTER_S)))
+    if isinstance(error, Unauthorized):
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = ", ".join(error.allowed)
+    if isinstance(error, UnsupportedEncoding):
+        headers["accept-encoding"] = "gzip"
+    if isinstance(error, TooSlow):
+        headers["connection"] = "close"  # else the rest of the request would be waited for
+    return headers
+
+
+async def send_problem(send: Send, error: GatewayError, /, **more: Any) -> None:
+    """Answer a request that has no answer yet with this error."""
+    await send_json(send, error.status, problem(error, **more), problem_headers(error), MEDIA_TYPE)
+
+
+def raw_problem(error: GatewayError) -> bytes:
+    """The whole HTTP/1.1 answer, to be written where no request has come to its endpoint."""
+    body = json_bytes(problem(error))
+    headers = {
+        "content-type": MEDIA_TYPE,
+        "content-length": str(len(body)),
+        **problem_headers(error),
+        "x-content-type-options": "nosniff",
+        "connection": "close",
+    }
+    lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def send_json(
+    send: Send,
+    status: int,
+    value: Any,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> None:
+    """Answer a request that has no answer yet with this JSON."""
+    body = json_bytes(value)
+    head = {"content-type": media_type, "content-length": str(len(body)), **(headers or {})}
+    raw = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in head.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,45 @@
+"""Allowances: requests a minute, and places for streams."""
+
+import pytest
+
+from gateway.contract.errors import LimitExceeded, TooManyStreams
+from gateway.core.rate_limits import Quota, RequestRates, StreamPlaces
+
+
+async def test_a_minutes_requests_may_come_at_once_and_then_each_has_its_time() -> None:
+    rates = RequestRates()
+    for _ in range(3):
+        await rates.spend(Quota("anna", 3))
+    with pytest.raises(LimitExceeded) as refused:
+        await rates.spend(Quota("anna", 3))
+    assert refused.value.code == "rate_limited"
+    assert refused.value.retry_after_s is not None
+    assert 10 < refused.value.retry_after_s <= 20
+
+
+async def test_accounts_are_counted_apart() -> None:
+    rates = RequestRates()
+    await rates.spend(Quota("anna", 1))
+    await rates.spend(Quota("ben", 1))
+    await rates.spend(Quota("key 7", 2))
+    with pytest.raises(LimitExceeded):
+        await rates.spend(Quota("ben", 1))
+
+
+def test_a_place_is_free_again_when_it_is_left() -> None:
+    places = StreamPlaces()
+    quota = Quota("anna", 2)
+    first, second = places.take(quota), places.take(quota)
+    with pytest.raises(TooManyStreams) as refused:
+        places.take(quota)
+    assert refused.value.code == "too_many_streams"
+    assert refused.value.retry_after_s
+    first.leave()
+    first.leave()
+    third = places.take(quota)
+    with pytest.raises(TooManyStreams):
+        places.take(quota)
+    places.take(Quota("ben", 1))
+    second.leave()
+    third.leave()
+    places.take(quota)

@@ -1,0 +1,114 @@
+"""A wrong setting stops the start with one line: the setting, its value and what is allowed."""
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from gateway.process.serve import listen
+from gateway.settings import SettingsError, load_settings
+
+WRONG = [
+    ("LLM_COMM_MODE", "x"),
+    ("LLM_MODE_ORDER", "sse,sse"),
+    ("BREAKER_OPEN_S", "nan"),
+    ("LLM_SERVER_URL", "http://llama:8080/v1/chat/completions"),
+    ("LLM_SERVER_URL", "http://llama:8080/?x=1"),
+    ("LLM_SERVER_URL", "http://llama:abc"),
+    ("LLM_SERVER_URL", "http://[::1"),
+    ("LLM_API_KEY", "sécret"),
+    ("LLM_API_KEY", "secret\nX-Evil: 1"),
+    ("MQTT_BROKER_HOST", "mqtt://broker"),
+    ("MQTT_BROKER_HOST", "broker:1883"),
+    ("MQTT_BROKER_HOST", "a b"),
+    ("MQTT_BROKER_PORT", "0"),
+    ("MQTT_TOPIC_ROOT", "a/#"),
+    ("GATEWAY_NAME", "my box"),
+    ("GATEWAY_NAME", "x" * 65),
+    ("GATEWAY_NAME", "büro"),
+    ("PORT", "70000"),
+    ("REPLY_DEADLINE_S", "inf"),
+    ("LOG_LEVEL", "loud\nline"),
+    ("CHUNK_SIZE", "0"),
+]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where no .env is."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def line_about() -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    line = str(refused.value)
+    assert line.isprintable(), "one line"
+    return line
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda value: repr(value[:30]))
+def test_the_line_names_the_setting(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    line = line_about()
+    assert line.startswith(f"{name}=")
+    assert "should match pattern" not in line
+    assert "cret" not in line
+
+
+def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_SERVER_URL", "http://user:geheim@llama:8080")
+    line = line_about()
+    assert "geheim" not in line
+    assert "LLM_SERVER_URL=http://…@llama:8080" in line
+
+
+@pytest.mark.parametrize("name", ["MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "MQTT_PASSWORD_FILE"])
+@pytest.mark.parametrize("path", ["nowhere.pem", "."])
+def test_a_file_that_cannot_be_read_is_named(name: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MQTT_TLS", "1")
+    monkeypatch.setenv(name, path)
+    assert re.fullmatch(rf"{name}={path} cannot be read: [A-Z][a-z ]+", line_about())
+
+
+def test_files_that_would_not_be_used_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text("x")
+    monkeypatch.setenv("MQTT_KEY_FILE", str(file))
+    assert "needs MQTT_TLS=1" in line_about()
+    monkeypatch.setenv("MQTT_TLS", "1")
+    assert "needs MQTT_CERT_FILE" in line_about()
+
+
+def test_a_journal_larger_than_all_journals_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_TOTAL_BYTES", "2000")
+    assert "JOURNAL_TOTAL_BYTES" in line_about()
+
+
+def test_a_file_of_settings_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe\n")
+    assert ".env cannot be read" in line_about()
+
+
+def test_the_hosts_name_becomes_a_name_of_a_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "my büro")
+    assert load_settings().gateway_name == "my-b-ro"
+
+
+@pytest.mark.parametrize("host", ["nohost.invalid", "300.1.1.1", "192.0.2.7"])
+def test_a_host_that_is_not_ours_is_named(host: str) -> None:
+    with pytest.raises(
+        SettingsError, match=rf"^HOST={host} is no address of this machine: .*; choose another$"
+    ):
+        listen(load_settings(host=host, port=0))
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=rf"^HOST=127.0.0.1 PORT={port} cannot be used: .*"):
+            listen(load_settings(port=port))

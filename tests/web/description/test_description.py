@@ -1,0 +1,160 @@
+"""The API's description: valid, whole, and true of what is told."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+
+from gateway.assembly import assemble
+from gateway.contract.errors import NoWorker
+from gateway.dialects.registry import LAM
+from gateway.settings import Settings
+from gateway.web.app import api_of
+from gateway.web.description.examples import session_events_example
+from gateway.web.description.streams import EVENTS
+from gateway.web.http.streaming_routes import Ahead
+from tests.dialects.replies import FOLDER
+from transports.scripted import ScriptedTransport
+
+BELOW_V1 = {("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/v1/models/{model}")}
+"""What the ASGI application below `/v1/` answers itself."""
+
+
+House = tuple[FastAPI, Ahead, dict[str, Any]]
+"""FastAPI's part of a gateway, what stands ahead of it, and the description of both."""
+
+
+@pytest.fixture(scope="module")
+def house() -> House:
+    transports = {"sse": ScriptedTransport(lambda _: [], name="sse")}
+    gateway = assemble(Settings(_env_file=None, llm_comm_mode="sse"), transports).gateway
+    api = api_of(gateway)
+    return api, Ahead(gateway, api), json.loads(json.dumps(api.openapi()))
+
+
+@pytest.fixture
+def described(house: House) -> dict[str, Any]:
+    return house[2]
+
+
+def operations_of(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def test_it_is_valid(described: dict[str, Any]) -> None:
+    validate(described)
+
+
+def test_every_endpoint_is_described_and_nothing_else(
+    house: House,
+) -> None:
+    api, ahead, described = house
+    fastapis_own = get_openapi(title="", version="", routes=api.routes)
+    there = {
+        *((method, without_names(path)) for method, path in (*ahead.routes, *BELOW_V1)),
+        *((method, without_names(path)) for method, path, _ in operations_of(fastapis_own)),
+    }
+    assert {(method, without_names(path)) for method, path, _ in operations_of(described)} == there
+
+
+def without_names(path: str) -> str:
+    return re.sub(r"{\w+}", "{}", path)
+
+
+def test_every_operation_has_a_name_of_its_own_that_is_a_word(described: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations_of(described)]
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not re.fullmatch(r"[a-z][a-z0-9_]*", name)] == []
+
+
+def test_every_answer_that_is_json_has_a_schema(described: dict[str, Any]) -> None:
+    for method, path, operation in operations_of(described):
+        for status, response in operation["responses"].items():
+            for media_type, content in response.get("content", {}).items():
+                assert content["schema"], (method, path, status, media_type)
+                assert content["schema"] != {"type": "object"}, (method, path, status, media_type)
+
+
+def test_every_error_is_a_problem_or_in_openais_shape(described: dict[str, Any]) -> None:
+    for method, path, operation in operations_of(described):
+        for status, response in operation["responses"].items():
+            if status < "400" or (path, status) == ("/ready", "503"):
+                continue
+            name = response["$ref"].rpartition("/")[2]
+            is_openai = path.startswith(("/v1/", "/api/v1/inference/"))
+            assert name.startswith("OpenAI") == is_openai, (method, path, status)
+            content = set(described["components"]["responses"][name]["content"])
+            if name.startswith("Stream"):
+                content.remove("text/event-stream")
+            assert content == {"application/json" if is_openai else "application/problem+json"}
+
+
+def test_whoever_needs_a_key_is_told_so(described: dict[str, Any]) -> None:
+    public = {path for _, path, operation in operations_of(described) if operation["security"] == []}
+    assert public == {"/health", "/ready"}
+
+
+def test_examples_fit_their_schemas(described: dict[str, Any]) -> None:
+    for response in described["components"]["responses"].values():
+        for media_type, content in response["content"].items():
+            if media_type == "text/event-stream":
+                continue
+            validator_of(described, content["schema"]).validate(content["example"])
+
+
+@pytest.mark.parametrize("dialect", EVENTS)
+def test_what_every_dialect_tells_is_as_described(described: dict[str, Any], dialect: str) -> None:
+    validator = validator_of(described, {"$ref": f"#/components/schemas/{EVENTS[dialect].__name__}"})
+    errors = validator_of(described, {"$ref": "#/components/schemas/OpenAIError"})
+    for transcript in sorted((FOLDER / dialect).iterdir()):
+        for told in data_of(transcript.read_text(encoding="utf-8")):
+            (errors if dialect == "openai" and "error" in told else validator).validate(told)
+
+
+def test_what_lam_refuses_is_as_described(described: dict[str, Any]) -> None:
+    validator = validator_of(described, {"$ref": "#/components/schemas/LamRefusal"})
+    for told in data_of(LAM.refusal(NoWorker("No worker is ready.")).decode()):
+        validator.validate(told)
+
+
+def test_what_a_sessions_events_tell_is_as_described(described: dict[str, Any]) -> None:
+    validator = validator_of(described, {"$ref": "#/components/schemas/SessionEvent"})
+    for told in data_of(session_events_example()):
+        validator.validate(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "rubbish"),
+    [
+        ("LamEvent", {"type": "chunk"}),
+        ("LamEvent", {"type": "shout", "content": "x"}),
+        ("LunarEvent", {"type": "error"}),
+        ("PrinterEvent", {"text": "x"}),
+        ("WordsEvent", {"text": "x"}),
+        ("ChatCompletionChunk", {"id": "x"}),
+    ],
+)
+def test_a_schema_that_fits_everything_would_say_nothing(
+    described: dict[str, Any], name: str, rubbish: dict[str, str]
+) -> None:
+    validator = validator_of(described, {"$ref": f"#/components/schemas/{name}"})
+    assert not validator.is_valid(rubbish)
+
+
+def validator_of(described: dict[str, Any], schema: dict[str, Any]) -> OAS31Validator:
+    return OAS31Validator({**schema, "components": described["components"]})
+
+
+def data_of(stream: str) -> Iterator[Any]:
+    """The value of every `data:` that is JSON."""
+    for line in stream.split("\n"):
+        if line.startswith("data: ") and line != "data: [DONE]":
+            yield json.loads(line.removeprefix("data: "))

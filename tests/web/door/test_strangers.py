@@ -1,0 +1,261 @@
+"""A second user can neither use, change nor see the existence of anything of a first one, at any endpoint.
+
+Each case asks as Ben with the name of something of Anna's, and again with a name of the same shape that
+nobody has: the answers must be the same to the byte, but for those names. An endpoint without a case fails.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.contract.events import Delta, Done
+from gateway.contract.keys import ALL_PERMISSIONS
+from gateway.contract.requests import ChatRequest
+from gateway.web.http.streaming_routes import Ahead
+from tests.web.gateway_server import STREAM, Served, served, unified_events
+from tests.web.key_holders import bearer, keys_of, make_key
+from transports.scripted import Step
+
+SECRET = "heron"
+"""A word of Anna's that must never come to Ben."""
+
+API = "/api/chatbot"
+SESSION = f"{API}/sessions/{{id}}"
+TEMPLATE = f"{API}/templates/{{id}}"
+
+Names = dict[str, str]
+"""Of each kind of thing one, by its kind."""
+
+UNKNOWN: Names = {
+    "session": "987654",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "session key": "anna-000000",
+    "live": "0" * 32,
+    "ended": "1" * 32,
+    "device": "nobodys-device",
+    "template": "987654",
+    "claim": "another-key",
+    "cookie": "A" * 22,
+    "words user": "nobody",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """thing: what of Anna's is named, as `{}` in the path, the query, a header or the body.
+
+    hidden: it answers 404; else it has nothing to do with Anna and says nothing of hers.
+    """
+
+    thing: str
+    body: dict[str, Any] | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    hidden: bool = True
+
+
+@dataclass(frozen=True)
+class OwnOnly:
+    """Nothing can be named: it answers with what is Ben's or everybody's."""
+
+    body: dict[str, Any] | None = None
+
+
+COMPLETION = {"messages": [{"role": "user", "content": "Hi"}]}
+COMPLETED: list[Case | OwnOnly] = [
+    Case("session", COMPLETION, headers={"sluice-session": "{}"}),
+    Case("session key", COMPLETION, headers={"sluice-session": "{}"}),
+    OwnOnly(COMPLETION),
+]
+SAYS = {"content": "Hi"}
+ASKED: list[Case | OwnOnly] = [
+    Case("session", {**SAYS, "session_id": "{}"}),
+    Case("device", {**SAYS, "mirror": "{}"}),
+    Case("template", {**SAYS, "template_id": "{}"}),
+    Case("claim", SAYS, headers={"idempotency-key": "{}"}, hidden=False),
+    OwnOnly(SAYS),
+]
+STREAMS: list[Case | OwnOnly] = [Case("live"), Case("ended")]
+RESUMES: list[Case | OwnOnly] = [
+    *STREAMS,
+    Case("live", headers={"last-event-id": "1-0"}),
+    Case("ended", query={"last_event_id": "1-0"}),
+    Case("live", query={"format": "words"}),
+]
+
+CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
+    ("POST", STREAM): ASKED,
+    ("POST", API + STREAM): ASKED,
+    ("POST", f"{API}/messages"): ASKED,
+    ("POST", "/api/chat/stream"): [
+        Case("uuid", {"user_message": "Hi", "conversation_id": "{}"}),
+        OwnOnly({"user_message": "Hi"}),
+        Case("cookie", {"message": "Hi"}, headers={"cookie": "sluice_conversation={}"}, hidden=False),
+    ],
+    ("POST", "/api/v1/chat/unified/stream"): [
+        Case("words user", {"message": "Hi", "user_id": "{}"}, hidden=False),
+        OwnOnly({"message": "Hi", "user_id": "anna"}),
+    ],
+    ("POST", "/v1/chat/completions"): COMPLETED,
+    ("POST", "/api/v1/inference/stream"): COMPLETED,
+    ("GET", "/v1/models"): [OwnOnly()],
+    ("GET", "/v1/models/{id}"): [Case("session key")],
+    ("GET", f"{STREAM}/{{id}}"): RESUMES,
+    ("DELETE", f"{STREAM}/{{id}}"): STREAMS,
+    ("POST", f"{STREAM}/{{id}}/stop"): STREAMS,
+    ("GET", f"{API}{STREAM}/{{id}}"): RESUMES,
+    ("DELETE", f"{API}{STREAM}/{{id}}"): STREAMS,
+    ("POST", f"{API}{STREAM}/{{id}}/stop"): STREAMS,
+    ("GET", f"{API}/sessions"): [OwnOnly(), Case("session", query={"before": "{}"})],
+    ("POST", f"{API}/sessions"): [OwnOnly({})],
+    ("GET", SESSION): [Case("session")],
+    ("PATCH", SESSION): [Case("session", {"title": "Ben's now"})],
+    ("DELETE", SESSION): [Case("session")],
+    ("GET", f"{SESSION}/messages"): [Case("session")],
+    ("GET", f"{SESSION}/export"): [Case("session", query={"format": format}) for format in ("json", "md")],
+    ("GET", f"{SESSION}/events"): [Case("session")],
+    ("POST", f"{SESSION}/ticket"): [Case("session")],
+    ("GET", f"{API}/templates"): [OwnOnly()],
+    ("POST", f"{API}/templates"): [OwnOnly({"name": "Ben's"})],
+    ("GET", TEMPLATE): [Case("template")],
+    ("PUT", TEMPLATE): [Case("template", {"name": "Ben's now"})],
+    ("DELETE", TEMPLATE): [Case("template")],
+    ("POST", f"{TEMPLATE}/test"): [Case("template", SAYS)],
+    ("GET", f"{API}/workers"): [OwnOnly()],
+    ("GET", f"{API}/usage"): [OwnOnly()],
+    ("GET", "/api/metrics"): [OwnOnly()],
+    ("GET", "/health"): [OwnOnly()],
+    ("GET", "/ready"): [OwnOnly()],
+}
+
+# What stands in no table: the ASGI application below /v1/ answers these itself.
+BELOW_V1 = {("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/v1/models/{id}")}
+
+
+async def endpoints_of(gateway: Served) -> set[tuple[str, str]]:
+    """Every endpoint there is, with `{id}` for whatever a path's parameter is called."""
+    described = (await gateway.http.get("/openapi.json")).json()["paths"]
+    ahead = Ahead(gateway.assembled.gateway, gateway.assembled.app).routes
+    return {
+        *((method.upper(), with_id(path)) for path, methods in described.items() for method in methods),
+        *((method, with_id(path)) for method, path in ahead),
+        *BELOW_V1,
+    }
+
+
+def with_id(path: str) -> str:
+    return "/".join("{id}" if part.startswith("{") else part for part in path.split("/"))
+
+
+@asynccontextmanager
+async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]]:
+    """A gateway, Anna's things with a reply that runs, and Ben's key."""
+    held = asyncio.Event()
+
+    def script(request: ChatRequest) -> list[Step]:
+        if SECRET in request.turns[-1].content and "live" in request.turns[-1].content:
+            return [[Delta(f"{SECRET} ")], held.wait, [Delta("still here")], [Done("stop")]]
+        # Whatever the model is told comes back, so that a stranger's history would be seen.
+        return [[Delta(" / ".join(turn.content for turn in request.turns))], [Done("stop")]]
+
+    async with served(tmp_path, script, within_s=60, rate_per_minute=10_000) as gateway:
+        key = await make_key(gateway, "anna")
+        bens = await make_key(gateway, "ben", ALL_PERMISSIONS)
+        async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(key), timeout=5) as anna:
+            things = await things_of(gateway, anna)
+            live = {**SAYS, "content": f"{SECRET} live", "session_id": int(things["session"])}
+            async with anna.stream("POST", STREAM, json={**live, "resumable": True}) as reply:
+                events = unified_events(reply)
+                things["live"] = (await anext(events))["stream_id"]
+                await anext(events)
+                yield gateway, things, bens
+                held.set()
+                assert [event["type"] async for event in events] == ["chunk", "done"]
+            kept = (await anna.get(f"{API}/sessions/{things['session']}")).json()
+            assert kept["title"] == f"{SECRET} title"
+            path = f"{API}/sessions/{things['session']}/messages"
+            assert [message["status"] for message in (await anna.get(path)).json()] == ["complete"] * 4
+            if (await anna.get(f"{API}/templates")).status_code == 200:
+                assert (await anna.get(f"{API}/templates/{things['template']}")).json()["name"] == SECRET
+
+
+async def things_of(gateway: Served, anna: httpx.AsyncClient) -> Names:
+    session = (await anna.post(f"{API}/sessions", json={"title": f"{SECRET} title"})).json()
+    asked = {"content": SECRET, "session_id": session["id"], "resumable": True}
+    ended = await anna.post(STREAM, json=asked, headers={"idempotency-key": f"{SECRET}-claim"})
+    lunar = await anna.post("/api/chat/stream", json={"message": SECRET})
+    await anna.post("/api/v1/chat/unified/stream", json={"message": SECRET, "user_id": "u1"})
+    await keys_of(gateway).add_device("annas-device", "anna")
+    template = await anna.post(f"{API}/templates", json={"name": SECRET, "system_prompt": SECRET})
+    return {
+        "session": str(session["id"]),
+        "uuid": session["uuid"],
+        "session key": session["key"],
+        "ended": ended.headers["sluice-stream-id"],
+        "device": "annas-device",
+        "claim": f"{SECRET}-claim",
+        "cookie": lunar.cookies["sluice_conversation"],
+        "words user": "u1",
+        "template": str(template.json()["id"]) if template.status_code == 201 else "1",
+    }
+
+
+def has_templates(there: set[tuple[str, str]]) -> bool:
+    return ("POST", f"{API}/templates") in there
+
+
+async def test_every_endpoint_has_a_case(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        assert sorted(await endpoints_of(gateway) - set(CASES)) == []
+
+
+async def test_nothing_of_another_users_shows_anywhere(tmp_path: Path) -> None:
+    async with annas_house(tmp_path) as (gateway, things, bens):
+        there = await endpoints_of(gateway)
+        async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(bens), timeout=5) as ben:
+            for (method, path), cases in CASES.items():
+                for case in cases if (method, path) in there else ():
+                    if isinstance(case, Case) and case.thing == "template" and not has_templates(there):
+                        continue
+                    if isinstance(case, Case):
+                        annas = await ask(ben, method, path, case, things[case.thing])
+                        nobodys = await ask(ben, method, path, case, UNKNOWN[case.thing])
+                        assert annas == nobodys, (method, path, case)
+                        if case.hidden:
+                            assert annas[0] == 404, (method, path, case, annas)
+                    else:
+                        answer = await ben.request(method, path, json=case.body)
+                        assert answer.status_code in {200, 201, 503}, (method, path, answer.text)
+                        for told in (SECRET, things["uuid"], things["session key"], things["live"], "anna"):
+                            assert told not in answer.text, (method, path)
+
+
+async def ask(
+    ben: httpx.AsyncClient, method: str, path: str, case: Case, name: str
+) -> tuple[int, list[tuple[str, str]], str]:
+    """Status, headers and body of the answer, without the name and without what is new in every answer."""
+
+    def named(value: Any) -> Any:
+        if value != "{}":
+            return value.replace("{}", name) if isinstance(value, str) else value
+        return int(name) if case.thing in {"session", "template"} else name
+
+    answer = await ben.request(
+        method,
+        path.replace("{id}", name),
+        json=None if case.body is None else {key: named(value) for key, value in case.body.items()},
+        params={key: str(named(value)) for key, value in case.query.items()},
+        headers={key: str(named(value)) for key, value in case.headers.items()},
+    )
+    if not case.hidden:
+        # A reply of Ben's own: it is new each time, and must not go on with anything of Anna's.
+        assert SECRET not in answer.text
+        assert "anna" not in answer.text.replace("annas-device", "")
+        return answer.status_code, [], ""
+    told = [(key, value) for key, value in answer.headers.items() if key not in {"date", "content-length"}]
+    return answer.status_code, told, answer.text.replace(name, "…")

@@ -1,0 +1,1 @@
+"""Devices that chat: their questions and the frames they read."""

@@ -1,0 +1,192 @@
+"""One reply on its way to one device: what a reader hears becomes frames on the device's `down`."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.contract.errors import FrameGap, GatewayError, error_of
+from gateway.contract.events import (
+    Cancelled,
+    Delta,
+    Done,
+    Failed,
+    Finished,
+    FinishReason,
+    ReaderEvent,
+    Started,
+    Terminal,
+    TransportEvent,
+)
+from gateway.contract.ingress import Hearing
+from gateway.contract.journal import FellBehind
+from transports.mqtt.link.link import Envelope, Link
+from transports.mqtt.protocol.device_frames import DeviceAccept, encode_for_device
+from transports.mqtt.protocol.frames import Frame, encode
+from transports.mqtt.worker.reply_writer import UNANSWERED_MAX, ReplyWriter
+
+EXPIRY_S = 60.0
+TOO_LONG_TO_REPEAT = "Frames were lost, and the text is too long for one message; ask again with this id."
+
+_TERMINAL = (Finished, Cancelled, Failed)
+
+
+def envelope_for(id: str) -> Envelope:
+    """What stands on the outside of every message to a device but text."""
+    return Envelope(EXPIRY_S, correlation=id)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """See ReplyWriter."""
+
+    coalesce_s: float
+    coalesce_bytes: int
+    alive_s: float
+
+
+class DownWriter:
+    """Writes frames that a device hears, the last word included, which is written once.
+
+    whole: one `reply` or `error` when the reply has ended, and nothing before. anew: the device may have
+    heard frames of this answer; so a `reply` that does not fit into one message becomes an `error`, since
+    chunks would have numbers that were used before. mirror: say that the device did not ask.
+
+    session: the key of the session, once known. taken: how many of the reply's events were written.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        topic: str,
+        id: str,
+        rhythm: Rhythm,
+        *,
+        whole: bool,
+        anew: bool = False,
+        mirror: bool = False,
+    ) -> None:
+        self._link = link
+        self._topic = topic
+        self._id = id
+        self.whole = whole
+        self._anew = anew
+        self._mirror = mirror
+        self.session = ""
+        self._writer = ReplyWriter(
+            link,
+            topic,
+            id,
+            whole=whole,
+            coalesce_s=rhythm.coalesce_s,
+            coalesce_bytes=rhythm.coalesce_bytes,
+            alive_s=rhythm.alive_s,
+            clock=asyncio.get_running_loop(),
+            encode=self._encode,
+            envelope=envelope_for(id),
+        )
+        self.taken = 0
+        self._closed = False
+
+    @property
+    def next_event(self) -> int:
+        """Behind which event to read on. A whole reply needs the last one only, which may have been read."""
+        return 0 if self.whole else self.taken
+
+    async def follow(self, hearing: Hearing) -> bool:
+        """Write what is heard; True when the last word was written.
+
+        False before that, when a frame may not have reached the device: the connection was lost, nobody
+        listened, or this writer was closed. The last word is written when the broker has all the others.
+
+        Raises FellBehind when text is missing, and what `say` of ReplyWriter does.
+        """
+        if hearing.missed and not self.whole:
+            raise FellBehind("Some of the reply is no longer held.")
+        while (events := await hearing.read()) is not None:
+            self.taken += len(events)
+            last = events[-1]
+            if isinstance(last, _TERMINAL):
+                self._write(events[:-1])
+                return await self._write_last(last)
+            self._write(events)
+            if not await self._arrives():
+                return False
+        return False
+
+    def tell_end(self, end: Terminal) -> None:
+        """Write how it ended; a whole reply with all its text."""
+        ending = end.ending
+        if isinstance(end, Failed):
+            error = error_of(end.code, end.message)
+            error.retryable = end.retryable
+            self._writer.fail(error)
+            return
+        last: list[TransportEvent] = []
+        if self.whole and ending.full_content:
+            if self._anew and not self._writer.fits(ending.full_content):
+                self._writer.fail(FrameGap(TOO_LONG_TO_REPEAT))
+                return
+            last.append(Delta(ending.full_content))
+        if ending.usage is not None:
+            last.append(ending.usage)
+        # A device hears of a stop as of any other end.
+        self._writer.say([*last, Done(cast(FinishReason, end.reason))])
+
+    def fail(self, error: GatewayError) -> None:
+        self._writer.fail(error)
+
+    def accept_again(self) -> None:
+        """Repeat the `accept`, if there was one and the last word was not written."""
+        if self.session and not self.ended:
+            accept = encode(DeviceAccept(self._id, 0, self.session))
+            with suppress(GatewayError):  # a link that takes nothing more cannot be told, and it asks again
+                self._link.publish(self._topic, accept, envelope=envelope_for(self._id))
+
+    async def all_written(self) -> bool:
+        """Wait for the broker's answers; False if it may not have all of it."""
+        return await self._writer.written(at_most=0)
+
+    @property
+    def ended(self) -> bool:
+        """The last word was written."""
+        return self._writer.ended
+
+    @property
+    def unheard(self) -> bool:
+        """The broker said that nobody listens."""
+        return self._writer.unheard
+
+    def close(self) -> None:
+        """Nothing is written any more but by `fail` and `tell_end`."""
+        self._closed = True
+        self._writer.close()
+
+    async def _arrives(self, at_most: int = UNANSWERED_MAX) -> bool:
+        return await self._writer.written(at_most) and not self._writer.unheard and not self._closed
+
+    async def _write_last(self, end: Terminal) -> bool:
+        if not self.whole:
+            self._writer.flush()
+            if not await self._arrives(at_most=0):
+                return False
+        if self._closed:
+            return False
+        self.tell_end(end)
+        return True
+
+    def _write(self, events: Sequence[ReaderEvent]) -> None:
+        if self.whole:
+            return
+        said: list[TransportEvent] = []
+        for event in events:
+            if isinstance(event, Started):
+                self.session = event.session_key
+                self._writer.accept()
+            else:
+                said.append(cast(TransportEvent, event))
+        self._writer.say(said)
+
+    def _encode(self, frame: Frame) -> bytes:
+        return encode_for_device(frame, session=self.session, mirror=self._mirror)

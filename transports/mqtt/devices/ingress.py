@@ -1,0 +1,252 @@
+"""Where devices come in: their chats become questions to the gateway, and replies go out to them."""
+
+import asyncio
+import hashlib
+import logging
+from asyncio import Task
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from gateway.contract.errors import (
+    Conflict,
+    Draining,
+    FrameGap,
+    GatewayError,
+    NotFound,
+    Overloaded,
+    ProtocolViolation,
+    UpstreamFailed,
+)
+from gateway.contract.ingress import Ask, DeviceChat, ReplyHandle
+from transports.mqtt.devices.device_chat import OpenChat
+from transports.mqtt.devices.down_writer import DownWriter, Rhythm, envelope_for
+from transports.mqtt.devices.known_devices import Device, KnownDevices
+from transports.mqtt.devices.telling import Telling
+from transports.mqtt.dropped import Dropped
+from transports.mqtt.link.link import Link
+from transports.mqtt.protocol.device_frames import Chat, decode_cancel, decode_chat
+from transports.mqtt.protocol.error_frames import error_frame
+from transports.mqtt.protocol.frames import ErrorFrame, decode_status, encode
+from transports.mqtt.protocol.topics import (
+    checked_root,
+    down_topic,
+    every_chat,
+    every_chat_cancel,
+    every_device_status,
+    status_sender,
+)
+
+log = logging.getLogger(__name__)
+
+GROUP = "gateways"
+CHATS_PER_DEVICE = 4
+MAX_CHATS = 2_000
+REMEMBERED_ANSWERS = 1_000
+GOODBYE_S = 1.0
+CROSSING_S = 5.0
+"""A device that was away may have asked again just before it heard the answer; later it has not heard it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A chat whose last word was sent. until: before then the same chat again gets no answer."""
+
+    digest: bytes
+    until: float
+
+
+class MqttIngress:
+    """Implements gateway.contract.ingress.Ingress.
+
+    link: somebody else runs it. idle_s: a third of it is the longest silence towards a device that waits for
+    its answer. grace_s: how long an answer waits for a device, or the broker, that has gone. coalesce_s and
+    coalesce_bytes: see ReplyWriter. retry_s: see Telling.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        ask: Ask,
+        *,
+        root: str = "sluice/v1",
+        idle_s: float = 30.0,
+        grace_s: float = 30.0,
+        coalesce_s: float = 0.05,
+        coalesce_bytes: int = 512,
+        retry_s: float = 1.0,
+    ) -> None:
+        self._link = link
+        self._ask = ask
+        self._root = checked_root(root)
+        self._rhythm = Rhythm(coalesce_s, coalesce_bytes, alive_s=idle_s / 3)
+        self._grace_s = grace_s
+        self._retry_s = retry_s
+        self._devices = KnownDevices()
+        self._answered: OrderedDict[tuple[str, str], _Answered] = OrderedDict()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._working: set[Task[None]] = set()
+        self.dropped = Dropped()
+        link.subscribe(every_chat(root), self._hear_chat, group=GROUP)
+        link.subscribe(every_chat_cancel(root), self._hear_cancel)
+        link.subscribe(every_device_status(root), self._hear_status)
+        link.watch(self._devices.connection_changed)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as self._tasks:
+            try:
+                yield
+            finally:
+                self._tasks = None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        await self.idle()
+                for task in self._working:
+                    task.cancel()
+
+    async def idle(self) -> None:
+        """Return when every chat and every mirrored reply was told to its end."""
+        while self._working:
+            await asyncio.wait(self._working)
+
+    def has_heard(self, device: str) -> bool:
+        return device in self._devices
+
+    def mirror(self, device: str, reply: ReplyHandle) -> None:
+        known = self._devices.hear(device)
+        if reply.stream_id not in known.mirrors and self._tasks is not None:
+            telling = self._telling(device, reply.stream_id, mirror=True)
+            known.mirrors[reply.stream_id] = telling
+            self._start(self._tasks, self._show(known, reply, telling))
+
+    def _hear_chat(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name = self._sender(topic, payload)
+            if retained:
+                raise ProtocolViolation("a chat must not be retained")
+            frame = decode_chat(payload)
+        except ProtocolViolation as violation:
+            self.dropped.drop("chat", topic, violation)
+            return
+        device = self._devices.hear(name)
+        self._devices.came_back(device)
+        if isinstance(frame, ErrorFrame):
+            self.dropped.drop("chat", topic, ProtocolViolation(frame.message))
+            self._say(device, frame)
+        else:
+            self._take(device, frame)
+
+    def _take(self, device: Device, frame: Chat) -> None:
+        """Start one chat, once: QoS 1 may bring it again, and so does a device that hears nothing."""
+        known = device.chats.get(frame.id)
+        answered = self._answered.get((device.name, frame.id))
+        if (known is not None and known.question.text != frame.text) or (
+            answered is not None and answered.digest != _digest(frame.text)
+        ):
+            self._refuse(device, frame.id, Conflict("This id was used before, with another text."))
+        elif known is not None:
+            known.ask_again()
+        elif answered is not None and asyncio.get_running_loop().time() < answered.until:
+            self.dropped["repeated chat"] += 1
+        elif self._tasks is None:
+            self._refuse(
+                device, frame.id, Draining("The gateway is starting or stopping; ask again in a moment.")
+            )
+        elif len(device.chats) >= CHATS_PER_DEVICE or len(self._working) >= MAX_CHATS:
+            self._refuse(device, frame.id, Overloaded("Too many chats are open; ask again later."))
+        else:
+            telling = self._telling(device.name, frame.id, whole=not frame.stream)
+            chat = OpenChat(device.name, frame, telling)
+            device.chats[frame.id] = chat
+            self._start(self._tasks, self._answer(device, chat))
+
+    def _hear_cancel(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name = self._sender(topic, payload)
+            if retained:
+                raise ProtocolViolation("a cancel must not be retained")
+            cancel = decode_cancel(payload)
+        except ProtocolViolation as violation:
+            self.dropped.drop("cancel", topic, violation)
+            return
+        chat = self._devices.chat(name, cancel.id)
+        if chat is not None:
+            chat.stop()
+
+    def _hear_status(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            name = self._sender(topic, payload)
+            status = decode_status(payload)
+        except ProtocolViolation as violation:
+            self.dropped.drop("status", topic, violation)
+            return
+        self._devices.take(name, status)
+
+    async def _answer(self, device: Device, chat: OpenChat) -> None:
+        question = chat.question
+        try:
+            certain = await chat.answer(self._ask)
+            if chat.telling.delivered:
+                self._remember(question, certain=certain)
+        except GatewayError as error:
+            chat.fail(error)
+        except Exception:  # here a task ends; the other chats go on
+            log.exception("chat %s of device %s failed", question.id, device.name)
+            chat.fail(UpstreamFailed("The gateway failed on this chat; its log says why."))
+        finally:
+            del device.chats[question.id]
+
+    async def _show(self, device: Device, reply: ReplyHandle, telling: Telling) -> None:
+        try:
+            await telling.tell(lambda _: reply.overhearing())
+        except NotFound:
+            telling.fail(FrameGap("Frames of this reply were lost on their way to this device."))
+        except GatewayError as error:
+            telling.fail(error)
+        except Exception:  # here a task ends; the other replies go on
+            log.exception("the reply %s could not be mirrored to %s", reply.stream_id, device.name)
+            telling.fail(UpstreamFailed("The gateway failed on this mirror; its log says why."))
+        finally:
+            telling.close()
+            del device.mirrors[reply.stream_id]
+
+    def _telling(self, device: str, id: str, *, whole: bool = False, mirror: bool = False) -> Telling:
+        topic = down_topic(self._root, device)
+
+        def new_writer(whole: bool, anew: bool) -> DownWriter:
+            return DownWriter(self._link, topic, id, self._rhythm, whole=whole, anew=anew, mirror=mirror)
+
+        return Telling(new_writer, whole=whole, grace_s=self._grace_s, retry_s=self._retry_s)
+
+    def _start(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
+        task = tasks.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    def _remember(self, chat: DeviceChat, *, certain: bool) -> None:
+        until = inf if certain else asyncio.get_running_loop().time() + CROSSING_S
+        self._answered[chat.device, chat.id] = _Answered(_digest(chat.text), until)
+        if len(self._answered) > REMEMBERED_ANSWERS:
+            self._answered.popitem(last=False)
+
+    def _refuse(self, device: Device, id: str, error: GatewayError) -> None:
+        self._say(device, error_frame(id, error))
+
+    def _say(self, device: Device, frame: ErrorFrame) -> None:
+        with suppress(GatewayError):  # a link that takes nothing more cannot be told
+            self._link.publish(
+                down_topic(self._root, device.name), encode(frame), envelope=envelope_for(frame.id)
+            )
+
+    def _sender(self, topic: str, payload: bytes) -> str:
+        if len(payload) > self._link.max_payload:
+            raise ProtocolViolation("the payload is too large")
+        return status_sender(topic)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

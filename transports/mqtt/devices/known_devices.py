@@ -1,0 +1,83 @@
+"""Which devices have been heard, which of them are away, and what they wait for."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from transports.mqtt.devices.device_chat import OpenChat
+from transports.mqtt.devices.telling import Telling
+from transports.mqtt.protocol.frames import Status
+
+MAX_KNOWN = 10_000
+
+
+@dataclass(eq=False, slots=True)
+class Device:
+    """away: its last word, or its will, was `lost`. chats: that are not answered yet, by the device's ids.
+    mirrors: replies that it is shown, by their stream's ids."""
+
+    name: str
+    incarnation: int = 0
+    away: bool = False
+    chats: dict[str, OpenChat] = field(default_factory=dict)
+    mirrors: dict[str, Telling] = field(default_factory=dict)
+
+    @property
+    def tellings(self) -> Iterator[Telling]:
+        """All that it is told."""
+        return chain((chat.telling for chat in self.chats.values()), self.mirrors.values())
+
+
+class KnownDevices:
+    """All that were heard, except the longest silent of too many. A device that tells no status is there.
+
+    A device that is told something is never forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._devices: OrderedDict[str, Device] = OrderedDict()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._devices
+
+    def hear(self, name: str) -> Device:
+        """The device of this name, which has said something just now."""
+        device = self._devices.setdefault(name, Device(name))
+        self._devices.move_to_end(name)
+        if len(self._devices) > MAX_KNOWN:
+            idle = (name for name, known in self._devices.items() if not (known.chats or known.mirrors))
+            if (forgotten := next(idle, None)) is not None:
+                del self._devices[forgotten]
+        return device
+
+    def chat(self, name: str, id: str) -> OpenChat | None:
+        device = self._devices.get(name)
+        return None if device is None else device.chats.get(id)
+
+    def take(self, name: str, status: Status) -> None:
+        """Learn one status; a `lost` of an earlier life is ignored."""
+        device = self.hear(name)
+        if status.state != "lost":
+            device.incarnation = status.incarnation
+            self.came_back(device)
+        elif not 0 < status.incarnation < device.incarnation:
+            device.away = True
+            for telling in device.tellings:
+                telling.leave()
+
+    def came_back(self, device: Device) -> None:
+        if device.away:
+            device.away = False
+            for telling in device.tellings:
+                telling.come_back()
+
+    def connection_changed(self, connected: bool) -> None:
+        """Without a broker nobody can be reached, and what we knew of who is away is worth nothing."""
+        for device in self._devices.values():
+            device.away = False
+            for telling in device.tellings:
+                if connected:
+                    telling.come_back()
+                else:
+                    telling.leave()

@@ -1,0 +1,122 @@
+"""One reply told to one device, while the device and the broker may come and go."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from gateway.contract.errors import GatewayError
+from gateway.contract.events import Terminal
+from gateway.contract.ingress import Hearing
+from gateway.contract.journal import FellBehind
+from transports.mqtt.devices.down_writer import DownWriter
+
+TRIES = 30
+
+NewWriter = Callable[[bool, bool], DownWriter]
+"""Its arguments are DownWriter's `whole` and `anew`."""
+Reading = Callable[[int], AbstractContextManager[Hearing]]
+"""The reply's events behind the one of this number."""
+
+
+class Telling:
+    """Sends one device the frames of one reply, and exactly one last word.
+
+    When a frame may be lost, no further numbered frame is sent; one `reply` with the whole text follows when
+    the reply has ended. A frame may be lost when the connection to the broker breaks, even if the broker had
+    acknowledged it, when the device goes away, and when nobody listens. A last word that was under way when
+    the connection broke is not sent again: the device may have heard it, and else it asks again.
+
+    delivered: the broker has the last word, and did not say that nobody listens.
+
+    grace_s: how long device and broker may be away. retry_s: when a last word that nobody heard, after
+    somebody was away, is sent again.
+    """
+
+    def __init__(self, new_writer: NewWriter, *, whole: bool, grace_s: float, retry_s: float) -> None:
+        self._new_writer = new_writer
+        self._grace_s = grace_s
+        self._retry_s = retry_s
+        self._writer = new_writer(whole, False)
+        self._hearing: Hearing | None = None
+        self._reachable = asyncio.Event()
+        self._reachable.set()
+        self._was_away = False
+        self._anew = False
+        self.delivered = False
+
+    async def tell(self, reading: Reading) -> bool:
+        """Tell all of it; True if it is certain that all of it arrived."""
+        tries = TRIES
+        while await self._is_reachable():
+            writer, fell_behind = self._writer, False
+            try:
+                with reading(writer.next_event) as self._hearing:
+                    ended = await writer.follow(self._hearing)
+            except FellBehind:
+                ended, fell_behind = False, True
+            if not ended:
+                if writer is self._writer:
+                    if writer.whole and not fell_behind:
+                        return False  # The reply has no end.
+                    self._begin_anew()
+                continue
+            if not await writer.all_written():
+                return False
+            if not writer.unheard:
+                self.delivered = True
+                return not self._was_away
+            if not self._was_away or tries == 0:
+                return False
+            # Who lost the broker when we did comes back in its own time.
+            tries -= 1
+            await asyncio.sleep(self._retry_s)
+            self._begin_anew()
+        return False
+
+    async def tell_end(self, end: Terminal) -> bool:
+        """Tell a reply that has ended; True if it is certain that all of it arrived."""
+        self._replace(self._new_writer(True, self._anew or self._writer.taken > 0))
+        self._writer.tell_end(end)
+        self.delivered = await self._writer.all_written() and not self._writer.unheard
+        return self.delivered
+
+    def fail(self, error: GatewayError) -> None:
+        """Say that it cannot be told, or not to its end; nothing after the last word."""
+        self._writer.fail(error)
+
+    def accept_again(self) -> None:
+        """The device may have heard nothing."""
+        self._writer.accept_again()
+
+    def leave(self) -> None:
+        """The device, or the broker, has gone."""
+        self._was_away = True
+        self._reachable.clear()
+        if not self._writer.ended:
+            self._begin_anew()
+        if self._hearing is not None:
+            self._hearing.stop()
+
+    def come_back(self) -> None:
+        self._reachable.set()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def _is_reachable(self) -> bool:
+        """Wait for device and broker to be there; False if they stay away."""
+        try:
+            async with asyncio.timeout(self._grace_s):
+                await self._reachable.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _begin_anew(self) -> None:
+        self._anew = True
+        self._replace(self._new_writer(True, True))
+
+    def _replace(self, writer: DownWriter) -> None:
+        writer.session = self._writer.session
+        self._writer.close()
+        self._writer = writer

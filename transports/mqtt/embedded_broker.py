@@ -1,0 +1,163 @@
+"""A broker for the demo and for tests: a mosquitto child where there is one, else amqtt in this process."""
+
+import asyncio
+import ctypes
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from transports.mqtt.link.link import BrokerAddress
+
+BrokerKind = Literal["mosquitto", "amqtt"]
+
+START_S = 5.0
+STOP_S = 2.0
+
+# The reasons stand in the mosquitto.conf that ships with the project.
+_SETTINGS = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+set_tcp_nodelay true
+max_inflight_messages 200
+max_queued_messages 20000
+log_dest stderr
+log_type error
+log_type information
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedBroker:
+    kind: BrokerKind
+    address: BrokerAddress
+
+
+def mosquitto_binary() -> str | None:
+    """The path of the mosquitto broker; Debian keeps it where only root's PATH leads."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def broker_available() -> bool:
+    """Whether mosquitto is installed, or amqtt, as the extra `demo` does."""
+    return mosquitto_binary() is not None or importlib.util.find_spec("amqtt") is not None
+
+
+@asynccontextmanager
+async def embedded_broker(port: int = 0, force: BrokerKind | None = None) -> AsyncIterator[EmbeddedBroker]:
+    """A broker on loopback without authentication, for as long as the block lasts; port 0 picks a free one.
+
+    force: this kind or none. Raises RuntimeError when neither is installed, or the broker does not start.
+    """
+    binary = mosquitto_binary()
+    address = BrokerAddress("127.0.0.1", port or _free_port())
+    if force == "mosquitto" and binary is None:
+        raise RuntimeError("mosquitto is not installed")
+    if binary is not None and force != "amqtt":
+        async with _mosquitto(binary, address):
+            yield EmbeddedBroker("mosquitto", address)
+    else:
+        async with _amqtt(address):
+            yield EmbeddedBroker("amqtt", replace(address, protocol="3.1.1"))
+
+
+@asynccontextmanager
+async def _mosquitto(binary: str, address: BrokerAddress) -> AsyncIterator[None]:
+    with tempfile.TemporaryDirectory(prefix="sluice-mosquitto-") as folder:
+        child = await _start(binary, address, Path(folder))
+        try:
+            await _until_listening(child, Path(folder, "log"))
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                child.terminate()
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await child.wait()
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+async def _start(binary: str, address: BrokerAddress, folder: Path) -> Process:
+    settings = _SETTINGS.format(port=address.port)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        settings += "user root\n"  # or it would change to a user that cannot read its config
+    config = folder / "mosquitto.conf"
+    config.write_text(settings)
+    with (folder / "log").open("wb") as said:
+        return await asyncio.create_subprocess_exec(
+            binary, "-c", str(config), stdin=DEVNULL, stdout=said, stderr=said, preexec_fn=_die_with_parent()
+        )
+
+
+async def _until_listening(child: Process, said: Path) -> None:
+    """Return when it says that it runs. A connection proves nothing: another program may have the port."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_S):
+            while child.returncode is None:
+                if b" running\n" in await asyncio.to_thread(said.read_bytes):
+                    return
+                await asyncio.sleep(0.01)
+    if child.returncode is not None:
+        reason = await asyncio.to_thread(said.read_text, errors="replace")
+        raise RuntimeError(f"mosquitto does not start: {reason[-500:]}")
+
+
+@asynccontextmanager
+async def _amqtt(address: BrokerAddress) -> AsyncIterator[None]:
+    try:
+        from amqtt.broker import Broker
+        from amqtt.errors import BrokerError
+    except ImportError as exc:
+        raise RuntimeError("no MQTT broker: install mosquitto, or amqtt from PyPI") from exc
+    for name in ("amqtt", "transitions", "websockets"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    broker = Broker(
+        {
+            "listeners": {"default": {"type": "tcp", "bind": f"{address.host}:{address.port}"}},
+            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+        }
+    )
+    try:
+        await broker.start()
+    except BrokerError as exc:
+        raise RuntimeError(f"amqtt does not start: {exc}") from exc
+    try:
+        yield
+    finally:
+        await broker.shutdown()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Have Linux kill the child when this process ends, even by kill -9; elsewhere it would stay."""
+    if not sys.platform.startswith("linux"):
+        return None
+    # Loaded here, before the fork: the child may do next to nothing.
+    prctl = ctypes.CDLL(None).prctl
+    set_death_signal, parent = 1, os.getpid()
+
+    def ask_for_death_signal() -> None:
+        prctl(set_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask_for_death_signal

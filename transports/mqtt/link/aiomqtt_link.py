@@ -1,0 +1,178 @@
+"""The Link over aiomqtt and paho."""
+
+import asyncio
+import logging
+import random
+import time
+from asyncio import Future
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import aiomqtt
+from paho.mqtt.reasoncodes import ReasonCode
+
+from transports.mqtt.link.aiomqtt_connection import Connection, is_refusal
+from transports.mqtt.link.broker_limits import BrokerLimits
+from transports.mqtt.link.handshake import speaks_mqtt_5, tls_context
+from transports.mqtt.link.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
+from transports.mqtt.link.subscriptions import Subscriptions
+from transports.mqtt.protocol.frames import DEFAULT_MAX_PAYLOAD
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.05, 10.0
+SETTLED_S = 5.0
+"""A connection that lived shorter counts as one more failure: two clients of one name would push each
+other out at full speed."""
+
+
+class AiomqttLink:
+    """See `Link`. client_id must be stable: under a random one an old will would overtake our new status."""
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        client_id: str,
+        max_payload: int = DEFAULT_MAX_PAYLOAD,
+        quiet: bool = False,
+    ) -> None:
+        """Raises OSError or ssl.SSLError when a certificate file cannot be read. quiet: warns of nothing."""
+        self.address = address
+        self._client_id = client_id
+        self._max_payload = max_payload
+        self._limits = BrokerLimits(max_payload, time.monotonic)
+        self._loss_level = logging.DEBUG if quiet else logging.WARNING
+        self._tls = tls_context(address)
+        self.subscriptions = Subscriptions()
+        self._watchers: list[StateHandler] = []
+        self._connection: Connection | None = None
+        self._away = False
+        self._where = f"{address.host}:{address.port}"
+        self._mqtt_5 = {"auto": None, "5": True, "3.1.1": False}[address.protocol]
+
+    @property
+    def client_id(self) -> str:
+        return self._client_id
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    @property
+    def tells_refusals(self) -> bool:
+        return self._connection is not None and self._connection.mqtt_5
+
+    @property
+    def max_payload(self) -> int:
+        return self._max_payload
+
+    def room(self, topic: str) -> int:
+        return self._limits.room(topic)
+
+    def subscribe(self, topic_filter: str, handler: MessageHandler, *, group: str | None = None) -> None:
+        self.subscriptions.add(topic_filter, handler, group)
+
+    def watch(self, handler: StateHandler) -> None:
+        self._watchers.append(handler)
+
+    @asynccontextmanager
+    async def running(self, will: Will | None = None) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            keeper = tasks.create_task(self._stay_connected(will))
+            try:
+                yield
+            finally:
+                keeper.cancel()
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, envelope: Envelope | None = None
+    ) -> Future[Receipt]:
+        if self._connection is None:
+            self._limits.check(topic, payload)
+            lost: Future[Receipt] = asyncio.get_running_loop().create_future()
+            lost.set_result(Receipt.LOST)
+            return lost
+        return self._connection.send(topic, payload, retain, envelope)
+
+    def came_up(self, connection: Connection) -> None:
+        """Take `connection`, which is granted every subscription, for what is published from now on."""
+        self._connection = connection
+        version = "5" if connection.mqtt_5 else "3.1.1"
+        # As loud as its going was; the first time it is no news.
+        level = self._loss_level if self._away else logging.INFO
+        log.log(level, "connected by MQTT %s to %s", version, self._where)
+        self._away = False
+        self._tell(True)
+
+    async def _stay_connected(self, will: Will | None) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            began = loop.time()
+            try:
+                await self._connect_once(will)
+            except (aiomqtt.MqttError, OSError, TimeoutError) as exc:
+                if not self._away:
+                    log.log(self._loss_level, "no MQTT broker at %s: %s", self._where, exc or "silence")
+                    self._tell(False)
+                self._away = True
+            except Exception:
+                log.exception("the connection to the MQTT broker at %s failed", self._where)
+            failures = 0 if loop.time() - began > SETTLED_S else failures + 1
+            longest = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures, 10))
+            await asyncio.sleep(random.uniform(0.5, 1.0) * longest)
+
+    async def _connect_once(self, will: Will | None) -> None:
+        """Connect, and return when that is over; MqttError, OSError or TimeoutError if it never was."""
+        mqtt_5 = self._mqtt_5
+        if mqtt_5 is None:
+            mqtt_5 = await speaks_mqtt_5(self.address, self._tls)
+        connection = Connection(
+            self.address,
+            self.client_id,
+            tls=self._tls,
+            mqtt_5=mqtt_5,
+            will=will,
+            limits=self._limits,
+            on_message=self.subscriptions.dispatch,
+            on_up=self.came_up,
+        )
+        try:
+            async with connection:
+                if filters := self.subscriptions.filters(shared=connection.shares):
+                    _check_granted(filters, await connection.subscribe(filters))
+                else:
+                    self.came_up(connection)
+                _raise_if_cancelled()
+                # Nothing comes this way (see Wire); it raises when the broker is lost.
+                with suppress(aiomqtt.MqttError):
+                    async for _ in connection.messages:
+                        pass
+                log.warning("lost the MQTT broker at %s", self._where)
+                self._away = True
+        finally:
+            if self._connection is not None:
+                self._connection = None
+                self._tell(False)
+            connection.abandon()
+
+    def _tell(self, connected: bool) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(connected)
+            except Exception:
+                log.exception("a watcher of the connection failed")
+
+
+def _raise_if_cancelled() -> None:
+    """Python 3.11's wait_for, in aiomqtt, swallows a cancellation that comes together with the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _check_granted(filters: list[tuple[str, int]], codes: Sequence[ReasonCode | int]) -> None:
+    for (topic_filter, _), code in zip(filters, codes, strict=True):
+        if is_refusal(code):
+            raise aiomqtt.MqttError(f"the broker does not let us subscribe to {topic_filter}")

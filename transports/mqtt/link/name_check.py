@@ -1,0 +1,67 @@
+"""Whether the broker lets us publish under our own name."""
+
+import asyncio
+import logging
+from asyncio import Future, TimerHandle
+
+from transports.mqtt.link.link import Link, Receipt
+
+log = logging.getLogger(__name__)
+
+COMES_BACK_S = 5.0
+FORBIDDEN_NAME = "the MQTT broker does not let us publish under our own name"
+
+
+class NameCheck:
+    """Looks at what becomes of our own status, which is the first thing that we publish.
+
+    An MQTT 5 broker refuses it in its PUBACK. A 3.1.1 broker acknowledges it and throws it away: then it does
+    not come back to us, who subscribe to it. forbidden: the sentence that is logged, and that is `problem`
+    while it is so.
+    """
+
+    def __init__(self, link: Link, forbidden: str) -> None:
+        self._link = link
+        self._forbidden = forbidden
+        self._timer: TimerHandle | None = None
+        self._logged = False
+        self._is_back = False
+        self.problem: str | None = None
+        link.watch(self._connection_changed)
+
+    def said(self, receipt: Future[Receipt]) -> None:
+        """Our status was published. It may come back before the broker acknowledges it."""
+        self._is_back = False
+        receipt.add_done_callback(lambda done: self._answered(done.result()))
+
+    def came_back(self) -> None:
+        """Our own status was heard."""
+        self._is_back = True
+        self._forget_timer()
+        self.problem = None
+        self._logged = False
+
+    def _answered(self, receipt: Receipt) -> None:
+        if receipt is Receipt.REFUSED:
+            self._found()
+        elif receipt.arrived and self._link.tells_refusals:
+            self.came_back()
+        elif receipt.arrived and not self._is_back and self._timer is None and self.problem is None:
+            self._timer = asyncio.get_running_loop().call_later(COMES_BACK_S, self._found)
+
+    def _found(self) -> None:
+        self._forget_timer()
+        self.problem = self._forbidden
+        if not self._logged:
+            log.error("%s", self._forbidden)
+        self._logged = True
+
+    def _connection_changed(self, connected: bool) -> None:
+        if not connected:
+            self._forget_timer()
+            self.problem = None
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,41 @@
+"""Who hears what on one link: the filters a broker is asked for, and the way from a topic to its handler."""
+
+import logging
+
+from transports.mqtt.link.link import MessageHandler
+
+log = logging.getLogger(__name__)
+
+QOS = 1
+
+
+class Subscriptions:
+    def __init__(self) -> None:
+        self._filters: list[tuple[str, str | None]] = []
+        self._routes: list[tuple[str, str, MessageHandler]] = []
+
+    def add(self, topic_filter: str, handler: MessageHandler, group: str | None = None) -> None:
+        """See `Link.subscribe`."""
+        prefix, _, suffix = topic_filter.partition("+")
+        self._filters.append((topic_filter, group))
+        self._routes.append((prefix, suffix, handler))
+
+    def filters(self, *, shared: bool) -> list[tuple[str, int]]:
+        """What to subscribe to, each with its QoS. shared: the broker can share a filter within a group.
+
+        Source: MQTT 5.0, 4.8.2.
+        """
+        return [
+            (f"$share/{group}/{topic_filter}" if shared and group else topic_filter, QOS)
+            for topic_filter, group in self._filters
+        ]
+
+    def dispatch(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Give one message to its handler; called in the reader, which an exception would end."""
+        for prefix, suffix, handler in self._routes:
+            if topic.startswith(prefix) and topic.endswith(suffix):
+                try:
+                    handler(topic, payload, retained)
+                except Exception:
+                    log.exception("the handler of %s failed", topic)
+                return

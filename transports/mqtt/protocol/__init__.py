@@ -1,0 +1,1 @@
+"""Topics and frames of the protocol. Pure."""

@@ -1,0 +1,73 @@
+"""Errors as workers write them in `error` frames, and how a gateway reads them."""
+
+import msgspec
+
+from gateway.contract.errors import (
+    ContextExceeded,
+    FrameGap,
+    GatewayError,
+    Loading,
+    ModelRefused,
+    NoWorker,
+    Overloaded,
+    ProtocolViolation,
+    TimedOut,
+    TransportError,
+    Unreachable,
+    UpstreamFailed,
+    WorkerLost,
+)
+from gateway.contract.secrets import without_secrets
+from transports.error_words import says_context_overflow
+from transports.mqtt.protocol.frames import ErrorFrame
+
+LONGEST_MESSAGE = 500
+
+_ERRORS: dict[str, type[GatewayError]] = {
+    error.code: error
+    for error in (
+        ContextExceeded,
+        ModelRefused,
+        Unreachable,
+        Loading,
+        NoWorker,
+        Overloaded,
+        TimedOut,
+        UpstreamFailed,
+        ProtocolViolation,
+        WorkerLost,
+        FrameGap,
+    )
+}
+
+
+def error_said(frame: ErrorFrame) -> GatewayError:
+    """The worker's error as one of ours; its code decides, an unknown one is UpstreamFailed.
+
+    A worker that has no code for a conversation that is too long is understood by its server's words.
+    A worker that failed without saying that it was only away or full had the request: that counts as one
+    server that broke off.
+    """
+    kind = _ERRORS.get(frame.code, UpstreamFailed)
+    if kind in (UpstreamFailed, ModelRefused) and (
+        says_context_overflow(frame.message) or says_context_overflow(frame.code)
+    ):
+        kind = ContextExceeded
+    error = kind(without_secrets(frame.message)[:LONGEST_MESSAGE] or "the worker could not answer")
+    error.retryable = frame.retryable
+    if isinstance(error, TransportError):
+        told = 0 if frame.broke_off is msgspec.UNSET else frame.broke_off
+        error.broke_off = max(told, _least_broke_off(error))
+    return error
+
+
+def error_frame(id: str, error: GatewayError) -> ErrorFrame:
+    """What a worker says of `error`."""
+    frame = ErrorFrame(id, error.code, str(error)[:LONGEST_MESSAGE], error.retryable)
+    if isinstance(error, TransportError) and error.broke_off > _least_broke_off(error):
+        frame.broke_off = error.broke_off
+    return frame
+
+
+def _least_broke_off(error: TransportError) -> int:
+    return int(isinstance(error, UpstreamFailed | TimedOut | ProtocolViolation | FrameGap))

@@ -1,0 +1,1 @@
+"""The gateway's side: presence, dispatch and pending requests."""

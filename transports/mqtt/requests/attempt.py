@@ -1,0 +1,180 @@
+"""One attempt at one worker: its frames put in order and turned into events."""
+
+from msgspec import UnsetType
+
+from gateway.contract.errors import FrameGap, ProtocolViolation, UpstreamFailed
+from gateway.contract.events import (
+    Delta,
+    Done,
+    Granularity,
+    Progress,
+    Reasoning,
+    ToolCall,
+    TransportEvent,
+    finish_reason,
+)
+from transports.loose_json import WholeCharacters, mended, whole_arguments
+from transports.mqtt.protocol.frames import (
+    AcceptFrame,
+    CallField,
+    ChunkFrame,
+    EndFrame,
+    Numbered,
+    ProgressFrame,
+    ReasoningFrame,
+    Tokens,
+    ToolCallFrame,
+    Whole,
+)
+from transports.mqtt.requests.presence import KnownWorker
+
+MAX_EARLY_FRAMES = 1_000
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+"""Of all frames together. What a reply has said is held until it ends, so a worker that raves is stopped."""
+
+
+class Attempt:
+    """Takes frames from the MQTT reader, says events into `events`.
+
+    id: fences this attempt's frames off from everybody else's. heard_at: of the latest frame, None before
+    the first. hole_since: since when a frame is missing, None while none is. visible: the reader has seen
+    something of it that cannot be taken back. ended: the worker has said its last word.
+    """
+
+    __slots__ = (
+        "_call_ids",
+        "_early",
+        "_events",
+        "_length",
+        "_model",
+        "_next",
+        "_size",
+        "_text",
+        "_thinking",
+        "ended",
+        "heard_at",
+        "hole_since",
+        "id",
+        "sent_at",
+        "visible",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        worker: KnownWorker,
+        events: list[TransportEvent],
+        *,
+        model: str | None,
+        now: float,
+    ) -> None:
+        self.id = id
+        self.worker = worker
+        self.sent_at = now
+        self.heard_at: float | None = None
+        self.hole_since: float | None = None
+        self.visible = False
+        self.ended = False
+        self._events = events
+        self._model = model
+        self._next = 0
+        self._length = 0
+        self._size = 0
+        self._early: dict[int, Numbered] = {}
+        self._text = WholeCharacters()
+        self._thinking = WholeCharacters()
+        self._call_ids: set[str] = set()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the worker has the request: it said so, or is one of those that never do."""
+        return self.heard_at is not None or self.worker.status.accept_s is None
+
+    def take(self, frame: Numbered | Whole, size: int, now: float) -> None:
+        """Take one frame of `size` bytes.
+
+        A repeated frame is dropped, an early one waits for those before it. Raises FrameGap when text is
+        missing for good, ProtocolViolation for a frame that cannot come here, UpstreamFailed when the frames
+        together pass MAX_REPLY_BYTES, or when the model gave the reply up.
+        """
+        self.heard_at = now
+        self._size += size
+        if self._size > MAX_REPLY_BYTES:
+            raise UpstreamFailed(f"the reply is larger than {MAX_REPLY_BYTES // 2**20} MiB")
+        if isinstance(frame, Whole):
+            self._say_whole(frame)
+            return
+        expected = self._next
+        if frame.seq == expected or (frame.seq == 1 and expected == 0):  # an accept may be left out
+            self._next = frame.seq + 1
+            self._say(frame)
+            if self._early:
+                self._say_early(now)
+        elif frame.seq > expected:
+            self._early[frame.seq] = frame
+            if self.hole_since is None:
+                self.hole_since = now
+            if len(self._early) > MAX_EARLY_FRAMES:
+                raise FrameGap(f"frame {expected} of the reply is missing")
+
+    def _say_early(self, now: float) -> None:
+        while (frame := self._early.pop(self._next, None)) is not None:
+            self._next += 1
+            self._say(frame)
+        self.hole_since = now if self._early else None
+
+    def _say(self, frame: Numbered) -> None:
+        """What is not named here (Alive) says nothing by itself."""
+        if isinstance(frame, ChunkFrame):
+            if text := self._text.add(frame.text):
+                self._say_text(text)
+        elif isinstance(frame, ReasoningFrame):
+            if text := self._thinking.add(frame.text):
+                self.visible = True
+                self._events.append(Reasoning(text))
+        elif isinstance(frame, ToolCallFrame):
+            self._say_call(frame.call)
+        elif isinstance(frame, ProgressFrame):
+            self._events.append(Progress(frame.phase, frame.position, frame.processed, frame.total))
+        elif isinstance(frame, AcceptFrame):
+            if frame.queue:
+                self._events.append(Progress("queued", position=frame.queue))
+        elif isinstance(frame, EndFrame):
+            self._say_end(frame)
+
+    def _say_text(self, text: str) -> None:
+        self.visible = True
+        self._length += len(text)
+        self._events.append(Delta(text))
+
+    def _say_call(self, call: CallField) -> None:
+        self.visible = True
+        call_id = call.id or f"call_{len(self._call_ids)}"
+        if call_id in self._call_ids:
+            call_id = f"{call_id}_{len(self._call_ids)}"
+        self._call_ids.add(call_id)
+        self._events.append(ToolCall(call_id, call.name, whole_arguments(call.arguments)))
+
+    def _say_end(self, frame: EndFrame) -> None:
+        if text := self._text.rest():
+            self._say_text(text)
+        if frame.length is not None and frame.length != self._length:
+            raise FrameGap(f"the reply has {self._length} of {frame.length} characters")
+        self._finish(frame.usage, frame.reason, "token")
+
+    def _say_whole(self, frame: Whole) -> None:
+        if self.visible:
+            raise ProtocolViolation("the worker sent a whole reply after parts of one")
+        if frame.text:
+            self._events.append(Delta(mended(frame.text)))
+        self._finish(frame.usage, frame.reason, "message")
+
+    def _finish(self, tokens: Tokens | UnsetType | None, reason: str, granularity: Granularity) -> None:
+        self._early.clear()
+        self.ended = True
+        done = Done(finish_reason(reason, called=bool(self._call_ids)), self._model, granularity)
+        usage = tokens.as_usage() if isinstance(tokens, Tokens) else None
+        if usage is not None:
+            self._events.append(usage)
+        self._events.append(done)

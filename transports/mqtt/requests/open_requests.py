@@ -1,0 +1,89 @@
+"""What all replies of one MQTT transport share: the list of open ones, and the sending of requests."""
+
+import logging
+import re
+from asyncio import Future
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from gateway.contract.errors import GatewayError, TooLarge
+from gateway.contract.requests import ChatRequest
+from transports.mqtt.link.link import Envelope, Link, Receipt
+from transports.mqtt.protocol.frames import CancelFrame, encode, encode_request
+from transports.mqtt.protocol.topics import inbox_topic, reply_topic
+from transports.mqtt.requests.dispatch import Dispatch
+from transports.mqtt.requests.presence import KnownWorker
+
+if TYPE_CHECKING:
+    from transports.mqtt.requests.pending_request import PendingRequest
+
+log = logging.getLogger(__name__)
+
+CANCEL_EXPIRY_S = 60.0
+SESSION_BYTES = 256
+"""More than a session's key takes."""
+
+SEARCHED_BYTES = 65_536
+_ANY_ID = re.compile(rb"[0-9a-f]{32}")
+_LONGEST_NAME = "w" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequests:
+    """open: the replies that wait for frames, by attempt id. idle_s: how long a worker may be silent."""
+
+    link: Link
+    dispatch: Dispatch
+    root: str
+    idle_s: float
+    open: dict[str, "PendingRequest"] = field(default_factory=dict)
+    new_id: Callable[[], str] = lambda: uuid4().hex
+
+    def send_request(
+        self, request: ChatRequest, worker: KnownWorker, attempt_id: str, deadline_s: float
+    ) -> Future[Receipt]:
+        """Raises TooLarge, Unprocessable or Overloaded when it cannot be sent."""
+        reply_to = reply_topic(self.root, self.link.client_id, worker.name)
+        payload = encode_request(
+            request, attempt_id=attempt_id, reply_to=reply_to, deadline_s=deadline_s, idle_s=self.idle_s
+        )
+        envelope = Envelope(deadline_s, reply_to, attempt_id, request.trace)
+        return self.link.publish(inbox_topic(self.root, worker.name), payload, envelope=envelope)
+
+    def check(self, request: ChatRequest) -> None:
+        """Raises TooLarge for a request that no message to a worker can carry, Unprocessable for half a
+        character. Its session may be missing still."""
+        topic = inbox_topic(self.root, _LONGEST_NAME)
+        reply_to = reply_topic(self.root, self.link.client_id, _LONGEST_NAME)
+        payload = encode_request(
+            request, attempt_id=_LONGEST_NAME, reply_to=reply_to, deadline_s=1 / 3, idle_s=self.idle_s
+        )
+        size, room = len(payload) + SESSION_BYTES, self.link.room(topic)
+        if size > room:
+            raise TooLarge(
+                f"The conversation takes {size} bytes as an MQTT message, and at most {room} can be sent: "
+                "send a shorter message, or start a new session."
+            )
+
+    def owner_of(self, sender: KnownWorker, payload: bytes) -> "PendingRequest | None":
+        """The open reply that a frame of `sender` belongs to, although it cannot be decoded.
+
+        It is the one whose id stands in the frame, or the only one that this worker works on.
+        """
+        for found in _ANY_ID.findall(payload[:SEARCHED_BYTES]):
+            reply = self.open.get(found.decode())
+            if reply is not None and reply.worker is sender:
+                return reply
+        if sender.open != 1:
+            return None
+        return next((reply for reply in self.open.values() if reply.worker is sender), None)
+
+    def send_cancel(self, worker: KnownWorker, attempt_id: str) -> None:
+        """A link that takes nothing more is logged."""
+        topic, envelope = inbox_topic(self.root, worker.name), Envelope(CANCEL_EXPIRY_S)
+        try:
+            self.link.publish(topic, encode(CancelFrame(attempt_id)), envelope=envelope)
+        except GatewayError as error:
+            log.warning("worker %s was not told to stop: %s", worker.name, error)

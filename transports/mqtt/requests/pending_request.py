@@ -1,0 +1,286 @@
+"""One reply from the queue to its last frame: attempt after attempt until something can be seen."""
+
+import asyncio
+from asyncio import Future, TimerHandle
+from collections.abc import Sequence
+from functools import partial
+
+from gateway.contract.errors import (
+    FrameGap,
+    GatewayError,
+    Overloaded,
+    ProtocolViolation,
+    TimedOut,
+    TransportError,
+    UpstreamFailed,
+    WorkerLost,
+)
+from gateway.contract.events import Progress, TransportEvent
+from gateway.contract.requests import ChatRequest
+from gateway.contract.suspects import ask_again
+from transports.mqtt.clock import Clock
+from transports.mqtt.link.link import Receipt
+from transports.mqtt.protocol.error_frames import error_said
+from transports.mqtt.protocol.frames import ErrorFrame, ReplyFrame
+from transports.mqtt.requests.attempt import Attempt
+from transports.mqtt.requests.open_requests import OpenRequests
+from transports.mqtt.requests.presence import KnownWorker
+
+HOLE_S = 2.0
+EARLY_S = 0.25
+"""Readers have the same deadline, and their clock began a little earlier."""
+MIN_DEADLINE_S = 0.001
+
+
+class PendingRequest:
+    """An EventStream that its transport feeds from inside the MQTT reader.
+
+    Everything but `__anext__` is a plain call that returns at once: a frame costs one future at most, and
+    one timer serves all deadlines.
+    """
+
+    def __init__(self, request: ChatRequest, desk: OpenRequests, clock: Clock) -> None:
+        self.asked_at = clock.time()
+        self.tried: set[KnownWorker] = set()
+        self._request = request
+        self._broke_off_before = request.broke_off
+        self._desk = desk
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._deadline_at = self.asked_at + request.deadline_s
+        self._events: list[TransportEvent] = []
+        self._attempt: Attempt | None = None
+        self._visible = False
+        self._over = False
+        self._failure: GatewayError | None = None
+        self._waiter: Future[None] | None = None
+        self._timer: TimerHandle | None = None
+
+    @property
+    def model(self) -> str | None:
+        return self._request.model
+
+    @property
+    def worker(self) -> KnownWorker | None:
+        """Who works on it now."""
+        return self._attempt.worker if self._attempt is not None else None
+
+    def __aiter__(self) -> "PendingRequest":
+        return self
+
+    async def __anext__(self) -> Sequence[TransportEvent]:
+        while not self._events:
+            if self._failure is not None:
+                raise self._failure
+            if self._over:
+                raise StopAsyncIteration
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        batch = tuple(self._events)
+        self._events.clear()
+        return batch
+
+    def start(self) -> None:
+        """Ask for a worker.
+
+        Raises Overloaded when too many wait, TooLarge and Unprocessable for what cannot be sent.
+        """
+        self._desk.dispatch.enter(self)
+        if self._failure is not None:
+            raise self._failure
+        self._arm()
+
+    def leave(self) -> None:
+        """The reader went away: whoever works on it is told to stop. Harmless after the end."""
+        attempt = self._attempt
+        if attempt is not None and not attempt.visible and self._clock.time() >= self._deadline_at - EARLY_S:
+            self._blame(attempt)
+        self._close()
+
+    def assigned(self, worker: KnownWorker) -> None:
+        attempt_id, now = self._desk.new_id(), self._clock.time()
+        try:
+            left_s = max(MIN_DEADLINE_S, self._deadline_at - now)
+            receipt = self._desk.send_request(self._request, worker, attempt_id, left_s)
+        except GatewayError as error:
+            self._fail(error)
+            self._desk.dispatch.release(worker)
+            return
+        model = worker.serves(self.model)
+        self._attempt = attempt = Attempt(attempt_id, worker, self._events, model=model, now=now)
+        self._desk.open[attempt_id] = self
+        receipt.add_done_callback(partial(self._published, attempt))
+        self._arm()
+
+    def waits_at(self, position: int) -> None:
+        if self._events and isinstance(self._events[-1], Progress):
+            self._events.pop()  # nobody has read it, and it is true no more
+        self._events.append(Progress("queued", position=position))
+        self._wake()
+
+    def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
+        """A frame of `size` bytes with the open attempt's id; False if `sender` is not the one it went to."""
+        attempt = self._attempt
+        if attempt is None or attempt.worker.name != sender:
+            return False
+        if isinstance(frame, ErrorFrame):
+            attempt.ended = True
+            self._refused(attempt.worker, error_said(frame))
+            return True
+        first = attempt.heard_at is None
+        try:
+            attempt.take(frame, size, self._clock.time())
+        except GatewayError as error:
+            self.reject(error)
+            return True
+        if attempt.visible:
+            self._visible = True
+        if attempt.ended:
+            attempt.worker.standing.answered()
+            self._over = True
+            self._close()
+        elif first or attempt.hole_since is not None:
+            self._arm()
+        if self._events:
+            self._wake()
+        return True
+
+    def reject(self, error: GatewayError) -> None:
+        """The worker of this attempt sent what cannot be used: the reply ends here."""
+        if self._attempt is not None and isinstance(error, ProtocolViolation | FrameGap):
+            self._blame(self._attempt)
+        self._fail(error)
+
+    def worker_lost(self, why: str) -> None:
+        """The worker of this attempt went away: it may have died of the request, if it had taken it."""
+        error = WorkerLost(why)
+        if self._attempt is not None and self._attempt.is_taken:
+            error.broke_off = 1
+        self._retry_after(error)
+
+    def broker_lost(self, why: str) -> None:
+        """Nothing more will come from the worker of this attempt, through no fault of the request."""
+        self._retry_after(WorkerLost(why))
+
+    def _published(self, attempt: Attempt, receipt: Future[Receipt]) -> None:
+        if attempt is not self._attempt:
+            return
+        if receipt.result() is Receipt.NOBODY:
+            self._blame(attempt)
+            self._retry()
+        elif receipt.result() is Receipt.REFUSED:
+            forbidden = f"the MQTT broker lets no request through to {attempt.worker.name}"
+            self._refused(attempt.worker, UpstreamFailed(forbidden))
+
+    def _refused(self, worker: KnownWorker, error: GatewayError) -> None:
+        """The worker said `error`. Before anything was seen somebody else may do better."""
+        if self._is_over_after(error):
+            return
+        if isinstance(error, Overloaded | WorkerLost) and worker.status.heartbeat_s is not None:
+            worker.full = True
+            self._retry()
+        else:
+            self.tried.add(worker)
+            if self._desk.dispatch.has_untried(self):
+                self._retry()
+            else:
+                self._fail(error)
+
+    def _blame(self, attempt: Attempt) -> None:
+        self._desk.dispatch.failed(attempt.worker, self._clock.time())
+
+    def _retry_after(self, error: TransportError) -> None:
+        if not self._is_over_after(error):
+            self._retry()
+
+    def _is_over_after(self, error: GatewayError) -> bool:
+        """Fail the reply if no other worker may be asked after `error`."""
+        if self._visible or not error.retryable or not isinstance(error, TransportError):
+            self._fail(error)
+            return True
+        try:
+            self._request = ask_again(self._request, error)
+        except TransportError as last:
+            self._fail(last)
+            return True
+        return False
+
+    def _retry(self) -> None:
+        self._end_attempt()
+        self._desk.dispatch.enter(self, again=True)
+        self._arm()
+
+    def _fail(self, error: GatewayError) -> None:
+        if isinstance(error, TransportError):
+            error.broke_off = max(error.broke_off, self._request.broke_off - self._broke_off_before)
+        self._failure = error
+        self._close()
+        self._wake()
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._desk.dispatch.leave(self)
+        self._end_attempt()
+
+    def _end_attempt(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt is None:
+            return
+        del self._desk.open[attempt.id]
+        worker = attempt.worker
+        if not attempt.ended:
+            # Also if the worker is lost: it may only have been out of hearing, or somebody else said so.
+            self._desk.send_cancel(worker, attempt.id)
+        self._desk.dispatch.release(worker)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _due(self) -> float:
+        """When the reply fails or is tried again, if nothing more comes."""
+        attempt = self._attempt
+        if attempt is None:
+            return self._deadline_at
+        if attempt.heard_at is None:
+            accept_s = attempt.worker.status.accept_s
+            return min(self._deadline_at, float("inf") if accept_s is None else attempt.sent_at + accept_s)
+        due = min(self._deadline_at, attempt.heard_at + self._desk.idle_s)
+        return due if attempt.hole_since is None else min(due, attempt.hole_since + HOLE_S)
+
+    def _arm(self) -> None:
+        """See that the timer rings in time; it may ring early, so a frame that moves the due back is free."""
+        if self._over or self._failure is not None:
+            return
+        due = self._due()
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self._clock.time()
+        attempt = self._attempt
+        if now < self._due():
+            self._arm()
+        elif attempt is None or now >= self._deadline_at:
+            if attempt is not None and not attempt.visible:
+                self._blame(attempt)
+            self._fail(TimedOut(f"no whole reply within {self._request.deadline_s:g} s"))
+        elif attempt.heard_at is None:
+            self._blame(attempt)
+            self._retry()
+        elif attempt.hole_since is not None and now >= attempt.hole_since + HOLE_S:
+            self.reject(FrameGap("a frame of the reply is missing"))
+        else:
+            silence = TimedOut(f"the worker was silent for {self._desk.idle_s:g} s")
+            silence.broke_off = 1
+            self._blame(attempt)
+            self._fail(silence)

@@ -1,0 +1,177 @@
+"""Who is there: what the gateway knows of each worker, from nothing but status frames and their arrival."""
+
+import logging
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from gateway.contract.transport import WorkerInfo
+from transports.mqtt.protocol.frames import Status
+from transports.mqtt.requests.standing import Standing, Standings
+
+log = logging.getLogger(__name__)
+
+MISSED_HEARTBEATS = 3
+MAX_WORKERS = 1_000
+"""Whoever may publish may invent names."""
+
+
+@dataclass(eq=False, slots=True)
+class KnownWorker:
+    """One life of one worker: a restart is another object.
+
+    open: our own requests there. used: the turn at which it was last chosen, 0 for never. full: it refused a
+    request, and gets none until its next status. standing: what came of its requests, in earlier lives too.
+    """
+
+    name: str
+    status: Status
+    heard_at: float
+    open: int = 0
+    used: int = 0
+    full: bool = False
+    lost: bool = False
+    standing: Standing = field(default_factory=Standing)
+
+    @property
+    def ready(self) -> bool:
+        return self.status.state == "ready" and self.standing.aside_until is None
+
+    def room(self, worker_max: int, *, held_back: bool) -> int:
+        """How many more requests it may get.
+
+        worker_max: of ours, whatever it says. held_back: it gets no more than its share. A worker that failed
+        gets one at a time until it answers.
+        """
+        if self.full:
+            return 0
+        room = min(self.status.max - max(self.status.busy, self.open), worker_max - self.open)
+        if self.standing.failures:
+            return min(room, 1 - self.open)
+        return min(room, self.standing.share - self.open) if held_back else room
+
+    @property
+    def believed_until(self) -> float:
+        """Seconds on the clock of `heard_at`; for ever where no heartbeat was promised."""
+        heartbeat_s = self.status.heartbeat_s
+        return float("inf") if heartbeat_s is None else self.heard_at + MISSED_HEARTBEATS * heartbeat_s
+
+    def serves(self, model: str | None) -> str | None:
+        """The model that answers a request for `model` here; None where the worker does not tell."""
+        models = self.status.models
+        return model if model in models else models[0] if models else None
+
+    def info(self, now: float) -> WorkerInfo:
+        said = self.status
+        return WorkerInfo(
+            name=self.name,
+            state="ready" if said.state == "ready" else "draining",
+            models=said.models,
+            stream=said.stream,
+            max=said.max,
+            busy=said.busy,
+            open=self.open,
+            incarnation=said.incarnation,
+            heartbeat_s=said.heartbeat_s,
+            last_heard_s=round(now - self.heard_at, 3),
+            set_aside=self.standing.aside_until is not None,
+            full=self.full,
+        )
+
+
+class Presence:
+    """All living workers by name, at most MAX_WORKERS.
+
+    Times are seconds of the caller's monotonic clock. random: numbers from 0 to 1.
+    """
+
+    def __init__(self, random: Callable[[], float] = random.random) -> None:
+        self._workers: dict[str, KnownWorker] = {}
+        self._standings = Standings(random)
+        self.turned_away = 0
+
+    @property
+    def workers(self) -> Collection[KnownWorker]:
+        return self._workers.values()
+
+    @property
+    def ready(self) -> list[KnownWorker]:
+        return [worker for worker in self._workers.values() if worker.ready]
+
+    def find(self, name: str) -> KnownWorker | None:
+        return self._workers.get(name)
+
+    def failed(self, worker: KnownWorker, now: float) -> None:
+        """It let a request lie, or answered with rubbish: it is set aside for a while."""
+        worker.standing.failed(now, self._standings.jitter())
+
+    def models(self) -> Sequence[str]:
+        """What the ready workers offer, each name once, the first worker's default first."""
+        return list(dict.fromkeys(model for worker in self.ready for model in worker.status.models))
+
+    def serving(self, model: str | None) -> list[KnownWorker]:
+        """Who calls itself ready and lists the model; everybody when nobody does, since it then means the
+        default model. Those set aside are among them: one who has the model is worth waiting for."""
+        willing = [worker for worker in self._workers.values() if worker.status.state == "ready"]
+        return [worker for worker in willing if model in worker.status.models] or willing
+
+    def take(self, name: str, status: Status, *, retained: bool, now: float) -> KnownWorker | None:
+        """Learn one status; returns the life that ended by it, whose requests nobody answers any more.
+
+        A `lost` of an earlier life is ignored: an old connection's will may come after the new status. A
+        `lost` that names no incarnation speaks of any. No status brings a worker back that was set aside; a
+        retained one may be old, and does not end what a worker said of being full either.
+        """
+        known = self._workers.get(name)
+        if status.state == "lost":
+            if known is None or 0 < status.incarnation < known.status.incarnation:
+                return None
+            return self._end(known)
+        if known is None:
+            if self._has_room():
+                self._begin(name, status, now)
+            return None
+        if known.status.incarnation != status.incarnation:
+            self._end(known)
+            self._begin(name, status, now)
+            return known
+        known.status = status
+        known.heard_at = now
+        if not retained:
+            known.full = False
+        return None
+
+    def expire(self, now: float) -> list[KnownWorker]:
+        """Forget the workers that missed their heartbeats, and return them; end the pauses that are over."""
+        for worker in self.workers:
+            until = worker.standing.aside_until
+            if until is not None and until <= now:
+                worker.standing.aside_until = None
+        return [self._end(worker) for worker in list(self.workers) if worker.believed_until <= now]
+
+    def forget_all(self) -> list[KnownWorker]:
+        """The broker is away: whoever is there will say so again; returns them."""
+        return [self._end(worker) for worker in list(self.workers)]
+
+    def _has_room(self) -> bool:
+        """Whether a newcomer can be known, if need be in the place of one who takes no requests anyway."""
+        if len(self._workers) < MAX_WORKERS:
+            return True
+        idle = next((worker for worker in self.workers if not worker.ready and not worker.open), None)
+        if idle is not None:
+            self._end(idle)
+            return True
+        self.turned_away += 1
+        if self.turned_away == 1:
+            log.warning("%d MQTT workers are known; the status of others is ignored", MAX_WORKERS)
+        return False
+
+    def _begin(self, name: str, status: Status, now: float) -> None:
+        standing = self._standings.returns(name)
+        self._workers[name] = KnownWorker(name, status, now, standing=standing)
+
+    def _end(self, worker: KnownWorker) -> KnownWorker:
+        del self._workers[worker.name]
+        worker.lost = True
+        self._standings.leaves(worker.name, worker.standing)
+        return worker

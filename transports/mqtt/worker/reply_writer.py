@@ -1,0 +1,270 @@
+"""What a worker writes of one reply: numbered frames, small tokens gathered into fewer messages."""
+
+from asyncio import Future, TimerHandle
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from msgspec import UNSET, UnsetType
+
+from gateway.contract.errors import GatewayError
+from gateway.contract.events import (
+    Delta,
+    Done,
+    Progress,
+    Reasoning,
+    ToolCall,
+    TransportEvent,
+    Usage,
+)
+from transports.mqtt.clock import Clock
+from transports.mqtt.link.link import Envelope, Link, Receipt
+from transports.mqtt.protocol.error_frames import error_frame
+from transports.mqtt.protocol.frames import (
+    LARGEST,
+    AcceptFrame,
+    AliveFrame,
+    CallField,
+    ChunkFrame,
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    ProgressFrame,
+    ReasoningFrame,
+    Tokens,
+    ToolCallFrame,
+    Whole,
+    encode,
+)
+
+UNANSWERED_MAX = 8
+AMPLE_AROUND_TEXT = 1_024
+"""Bytes; more than any chunk has around its text."""
+LONGEST_ESCAPE = 6
+"""Bytes that JSON may make of one code point (a control character becomes `\\u0000`)."""
+
+
+class ReplyWriter:
+    """Everything is handed to the link at once and in order; `written` is the back pressure.
+
+    whole: answer in one `reply` frame, if the text fits into one, instead of chunks; what the model thinks
+    and how far it is are left out then. The first text goes out at once; later text, and what the model
+    thinks, waits until `coalesce_s` after the last message or for `coalesce_bytes`. encode: the payload of a
+    frame. envelope: of every message but text.
+
+    ended: the last word (`end`, `reply` or `error`) was sent; nothing is sent after it. unheard: the broker
+    said that nobody takes these messages. When the link did not take a numbered frame, no other follows:
+    only an `error` is sent then.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        topic: str,
+        id: str,
+        *,
+        whole: bool,
+        coalesce_s: float,
+        coalesce_bytes: int,
+        alive_s: float,
+        clock: Clock,
+        encode: Callable[[Frame], bytes] = encode,
+        envelope: Envelope | None = None,
+    ) -> None:
+        self._link = link
+        self._topic = topic
+        self._id = id
+        self._whole = whole
+        self._coalesce_s = coalesce_s
+        self._coalesce_bytes = coalesce_bytes
+        self._alive_s = alive_s
+        self._clock = clock
+        self._encode = encode
+        self._envelope = envelope
+        self._seq = 0
+        self._text: list[str] = []
+        self._text_bytes = 0
+        self._text_kind: type[ChunkFrame | ReasoningFrame] = ChunkFrame
+        self._written_kind: type[ChunkFrame | ReasoningFrame] | None = None
+        self._length = 0
+        self._usage: Usage | None = None
+        self._said = False
+        self._said_at = self._clock.time()
+        self._flush_timer: TimerHandle | None = None
+        self._alive_timer: TimerHandle | None = None
+        self._unanswered: deque[Future[Receipt]] = deque()
+        self._refused: GatewayError | None = None
+        self.unheard = False
+        self.ended = False
+
+    def accept(self, queue: int = 0) -> None:
+        """queue: where the request stands; 0 starts at once, 1 is next."""
+        self._send(AcceptFrame(self._id, self._seq, queue))
+        self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._stay_alive)
+
+    def say(self, batch: Sequence[TransportEvent]) -> None:
+        """Write one batch of the reply.
+
+        Raises TooLarge for a tool call that no message can carry, and Overloaded when the link is full.
+        """
+        for event in batch:
+            if isinstance(event, Delta):
+                self._gather(ChunkFrame, event.text)
+            elif isinstance(event, Usage):
+                self._usage = event
+            elif isinstance(event, Done):
+                self._end(event)
+            elif isinstance(event, ToolCall):
+                self.flush()
+                call = CallField(event.id, event.name, event.arguments)
+                self._say_visibly(ToolCallFrame(self._id, self._next_seq(), call))
+            elif self._whole:
+                pass
+            elif isinstance(event, Reasoning):
+                self._gather(ReasoningFrame, event.text)
+            else:
+                self.flush()
+                self._say_progress(event)
+        if not self._text or self._whole:
+            return
+        due = self._said_at + self._coalesce_s
+        is_first = self._text_kind is not self._written_kind
+        if is_first or self._text_bytes >= self._coalesce_bytes or due <= self._clock.time():
+            self.flush()
+        elif self._flush_timer is None:
+            self._flush_timer = self._clock.call_at(due, partial(self._in_timer, self.flush))
+
+    async def written(self, at_most: int = UNANSWERED_MAX) -> bool:
+        """Wait while more than `at_most` messages are under way; False when the connection was lost with one.
+
+        Raises Overloaded when the link did not take what a timer wrote.
+        """
+        while self._unanswered and (len(self._unanswered) > at_most or self._unanswered[0].done()):
+            receipt = await self._unanswered.popleft()
+            if receipt is Receipt.NOBODY:
+                self.unheard = True
+            elif not receipt.arrived:
+                return False
+        if self._refused is not None:
+            raise self._refused
+        return True
+
+    def fail(self, error: GatewayError) -> None:
+        """What is known of the text goes out before the error, so that the reader keeps it.
+
+        Does nothing after the last word.
+        """
+        if self.ended:
+            return
+        with suppress(GatewayError):
+            if not self._whole and self._refused is None:
+                self.flush()
+        with suppress(GatewayError):  # a link that takes nothing more cannot be told
+            self._send_last(error_frame(self._id, error))
+
+    def fits(self, text: str) -> bool:
+        """Whether one message can carry all of it."""
+        room = self._link.room(self._topic) - AMPLE_AROUND_TEXT
+        return LONGEST_ESCAPE * len(text) <= room or len(self._encode(Whole(self._id, text))) <= room
+
+    def close(self) -> None:
+        """No timer writes any more."""
+        for timer in (self._flush_timer, self._alive_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def _end(self, done: Done) -> None:
+        if self._text_kind is not ChunkFrame:
+            self.flush()
+        tokens = _tokens(self._usage)
+        if (self._whole or done.granularity == "message") and not self._said:
+            text = "".join(self._text)
+            if self.fits(text):
+                self._text.clear()
+                self._send_last(Whole(self._id, text, done.reason, tokens))
+                return
+        self.flush()
+        self._send_last(EndFrame(self._id, self._next_seq(), done.reason, tokens, self._length))
+
+    def _gather(self, kind: type[ChunkFrame | ReasoningFrame], text: str) -> None:
+        if kind is not self._text_kind:
+            self.flush()
+            self._text_kind = kind
+        self._text.append(text)
+        self._text_bytes += len(text.encode())
+
+    def flush(self) -> None:
+        """Send the text that waits for more."""
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        text = "".join(self._text)
+        self._text.clear()
+        self._text_bytes = 0
+        longest = self._longest_text(text)
+        for at in range(0, len(text), longest):
+            self._say_visibly(self._text_kind(self._id, self._next_seq(), text[at : at + longest]))
+        if text:
+            self._written_kind = self._text_kind
+        if self._text_kind is ChunkFrame:
+            self._length += len(text)
+
+    def _longest_text(self, text: str) -> int:
+        """Code points of `text` that one message can carry, whatever they are."""
+        room = self._link.room(self._topic)
+        if AMPLE_AROUND_TEXT + LONGEST_ESCAPE * len(text) <= room:
+            return max(1, len(text))
+        around = len(self._encode(self._text_kind(self._id, LARGEST, "")))
+        return max(1, (room - around) // LONGEST_ESCAPE)
+
+    def _say_progress(self, event: Progress) -> None:
+        told = (event.phase, event.position, event.processed, event.total)
+        self._send(ProgressFrame(self._id, self._next_seq(), *told))
+
+    def _say_visibly(self, frame: Frame) -> None:
+        self._said = True
+        self._send(frame)
+
+    def _next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def _send(self, frame: Frame) -> None:
+        if self.ended:
+            return
+        self._said_at = self._clock.time()
+        if self._refused is not None and not isinstance(frame, ErrorFrame):
+            raise self._refused
+        envelope = None if isinstance(frame, ChunkFrame | ReasoningFrame) else self._envelope
+        try:
+            receipt = self._link.publish(self._topic, self._encode(frame), envelope=envelope)
+        except GatewayError as error:
+            self._refused = error
+            raise
+        self._unanswered.append(receipt)
+
+    def _send_last(self, frame: Frame) -> None:
+        self._send(frame)
+        self.ended = True
+        self.close()
+
+    def _stay_alive(self) -> None:
+        if self._clock.time() - self._said_at >= self._alive_s:
+            self._in_timer(self._say_alive)
+        if self._refused is None:
+            self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._stay_alive)
+
+    def _say_alive(self) -> None:
+        self._send(AliveFrame(self._id, self._next_seq()))
+
+    def _in_timer(self, write: Callable[[], None]) -> None:
+        """Nobody is there to hear of an error: `written` raises it."""
+        with suppress(GatewayError):
+            write()
+
+
+def _tokens(usage: Usage | None) -> Tokens | UnsetType:
+    if usage is None:
+        return UNSET
+    return Tokens(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.tokens_per_s)
