@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import EventStream, Health, TransportInfo
+from gateway.contract.transport import Health, Hear, TransportInfo
 
-Step = Sequence[TransportEvent] | GatewayError | Callable[[], Awaitable[object]]
+Step = Sequence[TransportEvent | Done] | GatewayError | Callable[[], Awaitable[object]]
 Script = Callable[[ChatRequest], Iterable[Step]]
 
 
 def whole(text: str) -> list[Step]:
     """A script's steps for a reply that arrives in one piece."""
-    return [[*([Delta(text)] if text else []), Done("stop", granularity="message")]]
+    return [[Done("stop", whole=[Delta(text)] if text else [])]]
 
 
 def tokens(*texts: str) -> list[Step]:
@@ -26,9 +26,9 @@ def tokens(*texts: str) -> list[Step]:
 class ScriptedTransport:
     """Follows `script` for each request.
 
-    A step is a batch of events to say, an error to raise, or a function to await before going on (an
-    asyncio.Event's `wait`, to hold a reply). A script that ends without a Done goes on in silence until the
-    reply is stopped.
+    A step is a batch of events to push, whose last may be the Done to return; an error to raise; or a
+    function to await before going on (an asyncio.Event's `wait`, to hold a reply). A script that ends without
+    a Done goes on in silence until the reply is stopped.
     """
 
     def __init__(self, script: Script, *, name: str = "scripted", granularity: Granularity = "token") -> None:
@@ -50,13 +50,12 @@ class ScriptedTransport:
     async def running(self) -> AsyncIterator[None]:
         yield
 
-    @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         self.open_requests.append(request)
         self.seen_requests.append(request)
         self._idle.clear()
         try:
-            yield _follow(self._script(request))
+            return await _follow(self._script(request), hear)
         finally:
             self.open_requests.remove(request)
             if not self.open_requests:
@@ -67,14 +66,18 @@ class ScriptedTransport:
         await self._idle.wait()
 
 
-async def _follow(steps: Iterable[Step]) -> EventStream:
+async def _follow(steps: Iterable[Step], hear: Hear) -> Done:
     for step in steps:
         if isinstance(step, GatewayError):
             raise step
         if callable(step):
             await step()
             continue
-        yield step
-        if isinstance(step[-1], Done):
-            return
+        events = [event for event in step if not isinstance(event, Done)]
+        if events and (busy := hear(events)) is not None:
+            await busy
+        last = step[-1]
+        if isinstance(last, Done):
+            return last
     await asyncio.Event().wait()
+    raise AssertionError

@@ -1,11 +1,12 @@
 """What a transport says while a reply is made, and what a reader of that reply hears.
 
-A transport says Delta, Reasoning, ToolCall, Progress and Usage in any number and ends with exactly one
-Done; trouble is raised, never said. A reader hears Started, then the same without Usage and Done, and
-then exactly one of Finished, Cancelled and Failed.
+A transport pushes Delta, Reasoning, ToolCall, Progress and Usage in any number and returns one Done; trouble
+is raised. A reader hears Started, then the same without Usage, and then exactly one of Finished, Cancelled
+and Failed.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -120,20 +121,28 @@ def usage_of(
     return Usage(prompt, completion, total, rate)
 
 
+TransportEvent = Delta | Reasoning | ToolCall | Progress | Usage
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The reply is whole.
+    """The reply is complete.
 
-    granularity: "token" if it came as the model made it; "message" if it arrived in one piece, and then
-    its text is ONE Delta in the same batch as this Done. model: who served, where it is known.
+    Args:
+        reason: why the model stopped.
+        model: the model that answered; None if unknown.
+        whole: the events of a reply that arrived in one piece, its text as one Delta; they were not pushed
+            before. None if the reply was pushed as the model made it.
     """
 
     reason: FinishReason
     model: str | None = None
-    granularity: Granularity = "token"
+    whole: Sequence[TransportEvent] | None = None
 
-
-TransportEvent = Delta | Reasoning | ToolCall | Progress | Usage | Done
+    @property
+    def granularity(self) -> Granularity:
+        """ "message" for a reply in one piece, else "token"."""
+        return "token" if self.whole is None else "message"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,8 @@ class JournalWriter(Protocol):
         """The number of the latest event, 0 before the first."""
         ...
 
-    async def append(self, events: Sequence[ReaderEvent]) -> None:
-        """Number these events and show them to every reader; a terminal event closes the log."""
+    def append(self, events: Sequence[ReaderEvent]) -> None:
+        """Number these events and call every reader; a terminal event closes the log."""
         ...
 
     def checkpointed(self, seq: int) -> None:

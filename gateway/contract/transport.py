@@ -3,15 +3,20 @@
 Adding one touches `transports/<name>/`, one line of assembly and one rig of the contract suite.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from gateway.contract.events import Granularity, TransportEvent
+from gateway.contract.events import Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
 
-EventStream = AsyncIterator[Sequence[TransportEvent]]
+Hear = Callable[[Sequence[TransportEvent]], Awaitable[None] | None]
+"""Takes all events of one network read, at least one, and is called from within that read.
+
+It returns at once. If it returns an awaitable, the transport reads no more of this reply until that is done;
+what the awaitable raises ends the reply.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +68,17 @@ class Transport(Protocol):
         """Connection and background tasks, for as long as the block lasts; entered once."""
         ...
 
-    def open(self, request: ChatRequest) -> AbstractAsyncContextManager[EventStream]:
-        """Start one reply and give its events.
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
+        """Make one reply: push its events to `hear` as they arrive, and return when it is complete.
 
-        The stream yields batches: all events of one network read as one sequence, never empty, the last
-        one ending with Done, after which it stops. Trouble is raised as TransportError, or as
-        RequestRejected (ModelRefused, TooLarge, ...) when the request itself is at fault, on entering or
-        while iterating. A TransportError says in `broke_off` how many servers took the request whole before
-        they broke off or fell silent; a transport that can ask several by itself obeys `ask_again`.
-        Leaving the block IS the stop:
-        whatever the other side holds for this reply is freed, also when the task is cancelled. No transport
-        ever sleeps to look alive.
+        Cancelling the call is the stop: whatever the other side holds for this reply is freed. One more read
+        may be heard between the cancelling and the end of the call. A reply that arrives in one piece is not
+        pushed but returned with Done. No transport sleeps to look alive.
+
+        Raises TransportError, or RequestRejected (ModelRefused, TooLarge, ...) when the request itself is at
+        fault; what `hear` raises comes out unchanged. A TransportError says in `broke_off` how many servers
+        took the request whole before they broke off or fell silent; a transport that can ask several by
+        itself obeys `ask_again`.
         """
         ...
 

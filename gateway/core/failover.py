@@ -62,7 +62,11 @@ def _onward(route: Route, request: ChatRequest) -> Route | None:
 
 
 async def first_answer(
-    route: Route, request: ChatRequest, reply: ReplyAccumulator, journal: JournalWriter
+    route: Route,
+    request: ChatRequest,
+    reply: ReplyAccumulator,
+    journal: JournalWriter,
+    is_over: Callable[[], bool],
 ) -> Sequence[ReaderEvent]:
     """`generate` on this route, and onward on the next while transports fail and nothing was seen.
 
@@ -81,7 +85,7 @@ async def first_answer(
                 reply.on_first = _both(answered, blame)
                 try:
                     async with deadline:
-                        return await generate(route.transport, asked, reply, journal)
+                        return await generate(route.transport, asked, reply, journal, is_over)
                 except TimeoutError as error:
                     if not deadline.expired():
                         raise

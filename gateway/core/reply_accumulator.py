@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
-from gateway.contract.errors import ProtocolViolation, UpstreamFailed
+from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import (
     MAX_REPLY_CHARS,
     TOOL_CALL_CHARS,
@@ -123,9 +123,6 @@ class ReplyAccumulator:
         if isinstance(event, Delta):
             self._texts.append(event.text)
             self._room_chars -= len(event.text)
-        elif isinstance(event, Done):
-            self.done = event
-            return False
         elif isinstance(event, Usage):
             counts = (event.prompt_tokens, event.completion_tokens, event.total_tokens, event.tokens_per_s)
             self.usage = usage_of(*counts) or self.usage
@@ -146,25 +143,32 @@ class ReplyAccumulator:
 
 
 async def generate(
-    transport: Transport, request: ChatRequest, reply: ReplyAccumulator, journal: JournalWriter
+    transport: Transport,
+    request: ChatRequest,
+    reply: ReplyAccumulator,
+    journal: JournalWriter,
+    is_over: Callable[[], bool],
 ) -> Sequence[ReaderEvent]:
-    """Let the transport answer: into `reply` all of it, into the journal what it says as it says it.
+    """Let the transport answer: all of it goes into `reply`, and into the journal as it arrives.
 
-    A reply that arrives in one piece is not shown here but returned, for the caller to keep and to pace.
-    Raises TransportError or RequestRejected; what was said until then is in `reply`.
+    A reply that arrives in one piece is returned instead, for the caller to save and to pace. Raises
+    TransportError or RequestRejected; `reply` holds what arrived before.
+
+    Args:
+        is_over: whether the run was settled; what a transport still pushes then is dropped.
     """
-    async with transport.open(request) as stream:
-        async for batch in stream:
-            heard = reply.take(batch)
-            if reply.done is not None and reply.done.granularity == "message":
-                return heard
-            if heard:
-                await journal.append(heard)
-                if reply.tool_calls:
-                    reply.number_tool_calls(heard, journal.last_seq)
-    if reply.done is None:
-        raise ProtocolViolation("The reply broke off without an end.")
-    return ()
+
+    def hear(batch: Sequence[TransportEvent]) -> None:
+        if is_over():
+            return
+        events = reply.take(batch)
+        if events:
+            journal.append(events)
+            if reply.tool_calls:
+                reply.number_tool_calls(events, journal.last_seq)
+
+    reply.done = await transport.answer(request, hear)
+    return () if reply.done.whole is None else reply.take(reply.done.whole)
 
 
 def merge_deltas(events: Sequence[ReaderEvent]) -> list[ReaderEvent]:

@@ -68,8 +68,8 @@ class ReplyTask:
     async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
         """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
         self._journal = run.journal
-        await run.journal.append([self._started()])
-        whole = await first_answer(route, request, self._reply, run.journal)
+        run.journal.append([self._started()])
+        whole = await first_answer(route, request, self._reply, run.journal, run.is_settled)
         assert self._reply.done is not None  # noqa: S101 - first_answer's promise
         outcome = Outcome("complete", self._reply.done.reason)
         if whole and pace is not None and pace.delay_s > 0:
@@ -81,12 +81,12 @@ class ReplyTask:
             try:
                 await self._write(final)
             except StorageFailed:
-                await self._show_rest(run.journal)
+                self._show_rest(run.journal)
                 raise
             self._whole_kept = True
             await self._show(run, pace)
         elif whole:
-            await run.journal.append(whole)
+            run.journal.append(whole)
             self._reply.number_tool_calls(whole, run.journal.last_seq)
         run.settle(outcome)
 
@@ -97,10 +97,10 @@ class ReplyTask:
         if self._whole is not None and outcome.reason not in ("user_stop", "storage_failed"):
             # Paced to the end, or left alone while it was paced: the row is complete and stays so.
             outcome = self._whole
-            await self._show_rest(run.journal)
+            self._show_rest(run.journal)
         if not (self._whole_kept and outcome is self._whole):
             outcome = await self.keep(outcome)
-        await run.journal.append([self._terminal(outcome)])
+        run.journal.append([self._terminal(outcome)])
         self._log_line(outcome)
         return outcome
 
@@ -161,13 +161,13 @@ class ReplyTask:
                     await self._sleep(pace.delay_s)
                 first = False
             self._shown += 1
-            await run.journal.append([event])
+            run.journal.append([event])
 
-    async def _show_rest(self, journal: JournalWriter) -> None:
+    def _show_rest(self, journal: JournalWriter) -> None:
         rest = self._told[self._shown :]
         self._shown = len(self._told)
         if rest:
-            await journal.append(rest)
+            journal.append(rest)
 
     @property
     def _text(self) -> str:

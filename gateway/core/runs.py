@@ -87,6 +87,10 @@ class Run:
             task.cancel()
         return True
 
+    def is_settled(self) -> bool:
+        """Whether it is decided how this run ends."""
+        return self.outcome is not None
+
     async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`; if somebody settles the run meanwhile, it is cancelled and this returns."""
         if self.outcome is not None:

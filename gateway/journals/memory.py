@@ -96,7 +96,7 @@ class MemoryLog:
     def last_seq(self) -> int:
         return self.first.seq + len(self.events)
 
-    async def append(self, events: Sequence[ReaderEvent]) -> None:
+    def append(self, events: Sequence[ReaderEvent]) -> None:
         self.events.extend(events)
         size = sum(map(_size, events)) if len(events) > 1 else _size(events[0])
         self.bytes += size

@@ -8,6 +8,7 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.contract.rigs import ENDLESS, broke_off, chat_request, echo
 from tests.live.brokers import Mosquitto, running_mosquitto
+from tests.reading import reading
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
 from transports.mqtt.protocol.frames import RequestFrame, Status, Whole, decode_inbox, encode
@@ -53,7 +54,7 @@ class _MqttRig:
 
     async def _all_arrived(self) -> None:
         """What was sent earlier is with the worker, since MQTT keeps the order on one topic."""
-        async with self._transport.open(self.request("the last in the line")) as stream:
+        async with reading(self._transport, self.request("the last in the line")) as stream:
             async for _ in stream:
                 pass
 

@@ -40,11 +40,11 @@ def journal(make_journal: JournalFactory) -> Journal:
 
 async def test_a_reader_gets_what_was_and_what_comes_in_order(journal: Journal) -> None:
     log = journal.open("a")
-    await log.append([Delta("1")])
+    log.append([Delta("1")])
     reader = journal.follow("a", unheard)
     assert reader.take() == [Delta("1")]
-    await log.append([Delta("2"), Delta("3")])
-    await log.append([END])
+    log.append([Delta("2"), Delta("3")])
+    log.append([END])
     assert reader.take() == [Delta("2"), Delta("3"), END]
     assert reader.at_end
     assert reader.take() == []
@@ -55,25 +55,25 @@ async def test_every_append_calls_every_reader_until_it_leaves(journal: Journal)
     calls: list[str] = []
     one = journal.follow("a", lambda: calls.append("one"))
     journal.follow("a", lambda: calls.append("two"))
-    await log.append([Delta("1")])
+    log.append([Delta("1")])
     one.leave()
-    await log.append([Delta("2")])
+    log.append([Delta("2")])
     assert calls == ["one", "two", "two"]
 
 
 async def test_readers_go_at_their_own_pace(journal: Journal) -> None:
     log = journal.open("a")
     fast, slow = journal.follow("a", unheard), journal.follow("a", unheard)
-    await log.append([Delta("1")])
+    log.append([Delta("1")])
     assert fast.take() == [Delta("1")]
-    await log.append([Delta("2")])
+    log.append([Delta("2")])
     assert fast.take() == [Delta("2")]
     assert slow.take() == [Delta("1"), Delta("2")]
 
 
 async def test_a_reader_begins_behind_any_event(journal: Journal) -> None:
     log = journal.open("a")
-    await log.append([Delta("1"), Reasoning("2"), Delta("3")])
+    log.append([Delta("1"), Reasoning("2"), Delta("3")])
     assert log.last_seq == 3
     for seq in range(4):
         reader = journal.follow("a", unheard, seq)
@@ -82,14 +82,14 @@ async def test_a_reader_begins_behind_any_event(journal: Journal) -> None:
 
 
 async def test_a_position_ahead_of_the_log_is_refused(journal: Journal) -> None:
-    await journal.open("a").append([Delta("1")])
+    journal.open("a").append([Delta("1")])
     with pytest.raises(BadPosition):
         journal.follow("a", unheard, 2)
 
 
 async def test_a_terminal_event_closes_the_log(journal: Journal) -> None:
     log = journal.open("a")
-    await log.append([Delta("1"), END])
+    log.append([Delta("1"), END])
     reader = journal.follow("a", unheard, 1)
     assert not reader.at_end
     assert reader.take() == [END]
@@ -106,15 +106,15 @@ async def test_a_log_can_close_without_an_end_and_says_so(journal: Journal) -> N
 
 async def test_two_logs_never_mix(journal: Journal) -> None:
     one, two = journal.open("a"), journal.open("b")
-    await one.append([Delta("1")])
-    await two.append([Delta("2")])
+    one.append([Delta("1")])
+    two.append([Delta("2")])
     assert journal.follow("a", unheard).take() == [Delta("1")]
     assert journal.follow("b", unheard).take() == [Delta("2")]
 
 
 async def test_a_forgotten_log_is_not_found_but_its_readers_keep_it(journal: Journal) -> None:
     log = journal.open("a")
-    await log.append([Delta("1"), END])
+    log.append([Delta("1"), END])
     reader = journal.follow("a", unheard)
     journal.forget("a")
     with pytest.raises(NotFound):
@@ -125,14 +125,14 @@ async def test_a_forgotten_log_is_not_found_but_its_readers_keep_it(journal: Jou
 async def test_nothing_is_dropped_before_the_store_has_it(journal: Journal) -> None:
     log = journal.open("a")
     for _ in range(20):
-        await log.append([Delta(KIB)])
+        log.append([Delta(KIB)])
     assert len(journal.follow("a", unheard).take()) == 20
 
 
 async def test_beyond_its_bytes_a_log_drops_what_the_store_has(journal: Journal) -> None:
     log = journal.open("a")
     for _ in range(20):
-        await log.append([Delta(KIB)])
+        log.append([Delta(KIB)])
     log.checkpointed(18)
     reader = journal.follow("a", unheard)
     begins_at = reader.begins_at
@@ -145,7 +145,7 @@ async def test_beyond_its_bytes_a_log_drops_what_the_store_has(journal: Journal)
 
 async def test_only_text_counts_for_the_place_in_the_text(journal: Journal) -> None:
     log = journal.open("a")
-    await log.append([Reasoning(KIB), *[Delta(KIB)] * 9])
+    log.append([Reasoning(KIB), *[Delta(KIB)] * 9])
     log.checkpointed(2)
     assert journal.follow("a", unheard).begins_at == Position(2, 1024)
 
@@ -154,7 +154,7 @@ async def test_a_reader_that_fell_behind_what_is_held_hears_of_it(journal: Journ
     log = journal.open("a")
     reader = journal.follow("a", unheard)
     for _ in range(20):
-        await log.append([Delta(KIB)])
+        log.append([Delta(KIB)])
     log.checkpointed(20)
     with pytest.raises(FellBehind):
         reader.take()
@@ -163,10 +163,10 @@ async def test_a_reader_that_fell_behind_what_is_held_hears_of_it(journal: Journ
 async def test_all_together_are_bounded_by_dropping_ended_logs_first(make_journal: JournalFactory) -> None:
     journal = make_journal(max_bytes=64 * 1024, total_bytes=20 * 1024)
     running = journal.open("running")
-    await running.append([Delta(KIB)] * 4)
+    running.append([Delta(KIB)] * 4)
     for name in ("old", "new"):
         log = journal.open(name)
-        await log.append([*[Delta(KIB)] * 8, END])
+        log.append([*[Delta(KIB)] * 8, END])
         journal.forget(name, after_s=60)
     assert len(journal.follow("running", unheard).take()) == 4
     assert len(journal.follow("new", unheard).take()) == 9
@@ -179,7 +179,7 @@ async def test_all_together_are_bounded_by_dropping_ended_logs_first(make_journa
 async def test_memory_comes_back_when_logs_are_forgotten() -> None:
     journal = MemoryJournal()
     for name in ("a", "b"):
-        await journal.open(name).append([Delta(KIB), END])
+        journal.open(name).append([Delta(KIB), END])
     assert journal.bytes > 2 * 1024
     journal.forget("a", after_s=60)
     journal.forget("a")
@@ -219,7 +219,7 @@ async def test_every_text_of_an_event_is_counted(
     journal: Journal, event: ReaderEvent, least_bytes: int
 ) -> None:
     before = journal.bytes
-    await journal.open("a").append([event])
+    journal.open("a").append([event])
     assert journal.bytes - before >= least_bytes
     journal.forget("a")
     assert journal.bytes == before
@@ -228,7 +228,7 @@ async def test_every_text_of_an_event_is_counted(
 async def test_ended_logs_make_room_for_what_tool_calls_and_ends_take(make_journal: JournalFactory) -> None:
     journal = make_journal(max_bytes=64 * 1024, total_bytes=64 * 1024)
     for number in range(100):
-        await journal.open(str(number)).append([ToolCall("1", "f", KIB * 4), Finished("stop", ENDING)])
+        journal.open(str(number)).append([ToolCall("1", "f", KIB * 4), Finished("stop", ENDING)])
         journal.forget(str(number), after_s=60)
     assert journal.bytes <= 64 * 1024
     assert len(journal.follow("99", unheard).take()) == 2

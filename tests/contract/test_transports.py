@@ -7,10 +7,10 @@ import pytest
 
 from gateway.contract.errors import TransportError
 from gateway.contract.events import Delta, Done, TransportEvent
-from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.contract.registry import TRANSPORT_RIGS, RigFactory
 from tests.contract.rigs import TransportRig
+from tests.reading import events_of, reading
 
 TEXTS = [
     "Hello",
@@ -28,12 +28,7 @@ def rig(request: pytest.FixtureRequest) -> TransportRig:
     return factory()
 
 
-async def events_of(transport: Transport, request: ChatRequest) -> list[TransportEvent]:
-    async with transport.open(request) as stream:
-        return [event async for batch in stream for event in batch]
-
-
-def text_of(events: list[TransportEvent]) -> str:
+def text_of(events: list[TransportEvent | Done]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
 
 
@@ -55,7 +50,7 @@ async def test_no_batch_is_empty(rig: TransportRig) -> None:
     async with (
         asyncio.timeout(20),
         rig.serving() as transport,
-        transport.open(rig.request("Hello there")) as stream,
+        reading(transport, rig.request("Hello there")) as stream,
     ):
         assert all([len(batch) > 0 async for batch in stream])
 
@@ -64,7 +59,7 @@ async def test_a_reply_in_one_piece_is_one_delta_with_its_done(rig: TransportRig
     async with (
         asyncio.timeout(20),
         rig.serving() as transport,
-        transport.open(rig.request("Hello there")) as stream,
+        reading(transport, rig.request("Hello there")) as stream,
     ):
         batches = [batch async for batch in stream]
     done = batches[-1][-1]
@@ -83,7 +78,7 @@ async def test_two_at_once_never_mix(rig: TransportRig) -> None:
 
 async def test_leaving_the_block_frees_the_other_side(rig: TransportRig) -> None:
     async with asyncio.timeout(20), rig.serving() as transport:
-        async with transport.open(rig.endless()):
+        async with reading(transport, rig.endless()):
             pass
         await rig.idle()
 
@@ -92,7 +87,7 @@ async def test_a_reply_cancelled_while_waiting_leaves_nothing(rig: TransportRig)
     waiting = asyncio.Event()
 
     async def read_for_ever(transport: Transport) -> None:
-        async with transport.open(rig.endless()) as stream:
+        async with reading(transport, rig.endless()) as stream:
             waiting.set()
             async for _ in stream:
                 pass

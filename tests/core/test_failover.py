@@ -34,7 +34,7 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import EventStream
+from gateway.contract.transport import Hear
 from gateway.core.breaker import Breaker
 from gateway.core.conversations import Limits
 from gateway.core.mode_selector import AUTO, ModeSelector
@@ -229,11 +229,9 @@ async def test_a_stopped_reply_is_not_asked_of_the_next(tmp_path: Path) -> None:
 class BreaksWhenStopped(ScriptedTransport):
     """Cannot be left without trouble."""
 
-    @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         try:
-            async with super().open(request) as stream:
-                yield stream
+            return await super().answer(request, hear)
         finally:
             raise Unreachable("the connection broke while it was closed")
 

@@ -116,7 +116,7 @@ class Stage:
         kinds, end = self.parts[name]
         events = [_event(kind, name) for kind in kinds]
         if end == "whole":
-            yield [*events, Done("stop", granularity="message")]
+            yield [Done("stop", whole=events)]
         yield from ([event] for event in events)
         if end == "done":
             yield [Done("stop")]

@@ -1,16 +1,13 @@
 """What a reply remembers of its transport's events, and what it lets a reader hear."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 
 import pytest
 
-from gateway.contract.errors import ProtocolViolation, UpstreamFailed
+from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import (
     MAX_REPLY_CHARS,
     Delta,
-    Done,
     Progress,
     ReaderEvent,
     Reasoning,
@@ -18,7 +15,6 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.transport import EventStream
 from gateway.core.reply_accumulator import ReplyAccumulator, generate, merge_deltas
 from gateway.journals.memory import MemoryJournal, MemoryLog
 from transports.scripted import ScriptedTransport, Step, tokens, whole
@@ -37,7 +33,7 @@ def request() -> ChatRequest:
 async def generated(*steps: Step) -> tuple[ReplyAccumulator, MemoryLog, list[object]]:
     transport = ScriptedTransport(lambda _: steps)
     reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
-    rest = await generate(transport, request(), reply, log)
+    rest = await generate(transport, request(), reply, log, lambda: False)
     return reply, log, list(rest)
 
 
@@ -57,11 +53,10 @@ def test_progress_does_not_make_a_later_delta_the_second() -> None:
     assert heard[1:] == [Delta("a"), Delta("b")]
 
 
-def test_usage_and_done_are_kept_and_not_heard() -> None:
+def test_usage_is_kept_and_not_heard() -> None:
     reply = ticking_reply()
-    usage, done = Usage(1, 2, 3), Done("length", model="tiny")
-    assert reply.take([Delta("a"), usage, done]) == [Delta("a")]
-    assert (reply.usage, reply.done) == (usage, done)
+    assert reply.take([Delta("a"), Usage(1, 2, 3)]) == [Delta("a")]
+    assert reply.usage == Usage(1, 2, 3)
 
 
 def test_reasoning_and_tool_calls_are_kept_beside_the_text() -> None:
@@ -107,19 +102,6 @@ async def test_a_whole_reply_is_handed_back_to_be_paced() -> None:
     assert (log.events, reply.text, rest) == ([], "all of it", [Delta("all of it")])
 
 
-async def test_a_reply_that_stops_without_an_end_broke_off() -> None:
-    class Forgetful(ScriptedTransport):
-        @asynccontextmanager
-        async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
-            yield _one_batch()
-
-    async def _one_batch() -> EventStream:
-        yield [Delta("a")]
-
-    with pytest.raises(ProtocolViolation, match="without an end"):
-        await generate(Forgetful(lambda _: []), request(), ticking_reply(), MemoryJournal().open("0" * 32))
-
-
 @pytest.mark.parametrize(
     "endless",
     [
@@ -141,3 +123,10 @@ def test_a_reply_without_an_end_is_stopped(endless: Delta | Reasoning | ToolCall
         go_on()
     assert len(reply.text) <= MAX_REPLY_CHARS + 1000
     assert reply.text == "".join(event.text for event in heard if isinstance(event, Delta))
+
+
+async def test_what_is_pushed_after_the_run_was_settled_is_dropped() -> None:
+    transport = ScriptedTransport(lambda _: tokens("a", "b"))
+    reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
+    await generate(transport, request(), reply, log, lambda: bool(log.events))
+    assert (log.events, reply.text) == ([Delta("a")], "a")

@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import Mosquitto, running_mosquitto
+from tests.reading import reading
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress, Will
 from transports.mqtt.requests.transport import MqttTransport
@@ -113,6 +114,6 @@ async def reply_through(guarded: Guarded, worker_name: str = "worker-1") -> str:
     worker = Worker(ScriptedTransport(lambda _: tokens("a", "b")), guarded.link(worker_name))
     async with asyncio.timeout(10), transport.running(), worker.running():
         await transport.until_ready()
-        async with transport.open(ChatRequest("f" * 32, [Turn("user", "hi")])) as stream:
+        async with reading(transport, ChatRequest("f" * 32, [Turn("user", "hi")])) as stream:
             events = [event async for batch in stream for event in batch]
     return "".join(event.text for event in events if isinstance(event, Delta))

@@ -10,7 +10,6 @@ import pytest
 
 from gateway.contract.errors import ModelRefused, Unreachable, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
-from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Health
 from tests.live.llama_server import (
     LlamaServer,
@@ -21,6 +20,7 @@ from tests.live.llama_server import (
     requires_llama,
     running_llama,
 )
+from tests.reading import events_of, reading
 from transports.llama.embedded_server import llama_process, llama_server, tiny_model_path
 from transports.llama.transport import LlamaTransport
 
@@ -37,12 +37,7 @@ WEATHER = {
 }
 
 
-async def events_of(transport: LlamaTransport, request: ChatRequest) -> list[TransportEvent]:
-    async with transport.open(request) as batches:
-        return [event async for batch in batches for event in batch]
-
-
-def text_of(events: list[TransportEvent]) -> str:
+def text_of(events: list[TransportEvent | Done]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
 
 
@@ -65,7 +60,7 @@ async def test_the_model_that_comes_along_answers_token_by_token() -> None:
     assert isinstance(usage, Usage)
     assert usage.completion_tokens > 5
     assert usage.tokens_per_s is not None
-    assert done == Done("stop", "tiny", "token")
+    assert done == Done("stop", "tiny")
 
 
 async def test_thinking_and_answer_are_told_apart() -> None:
@@ -105,7 +100,7 @@ async def test_twenty_at_once_never_mix() -> None:
 
 async def test_a_stop_in_mid_reply_frees_the_slot() -> None:
     async with asyncio.timeout(20), running_llama(random_model(), "--ctx-per-slot", "32768") as server:
-        async with LlamaTransport(server.url).open(endlessly()) as batches:
+        async with reading(LlamaTransport(server.url), endlessly()) as batches:
             assert len(await anext(batches)) > 0
             assert await server.busy_slots() == 1
         await becomes_idle(server)
@@ -116,7 +111,7 @@ async def test_what_was_stopped_while_queued_is_not_answered_when_its_turn_comes
     arguments = ("--parallel", "1", "--ctx-per-slot", "32768")
     async with asyncio.timeout(20), running_llama(random_model(), *arguments) as server:
         transport = LlamaTransport(server.url)
-        async with transport.open(endlessly()) as batches:
+        async with reading(transport, endlessly()) as batches:
             await anext(batches)
             queued = asyncio.ensure_future(events_of(transport, endlessly()))
             while await server.figure("requests_deferred") == 0:
@@ -132,7 +127,7 @@ async def test_what_was_stopped_while_queued_is_not_answered_when_its_turn_comes
 async def test_a_server_killed_in_mid_reply_has_failed_and_serves_again_when_it_is_back() -> None:
     async with asyncio.timeout(20), running_llama(random_model(), "--ctx-per-slot", "32768") as server:
         transport = LlamaTransport(server.url)
-        async with transport.open(endlessly()) as batches:
+        async with reading(transport, endlessly()) as batches:
             await anext(batches)
             await server.kill()
             with pytest.raises(UpstreamFailed):

@@ -13,9 +13,9 @@ import pytest
 from gateway.contract.errors import FrameGap, ProtocolViolation
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.transport import EventStream
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.hand_worker import GATEWAY, Hand, HandWorker, status_topic
+from tests.reading import Batches, reading
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
@@ -45,7 +45,7 @@ class Scene:
     worker: HandWorker
     stranger: Hand
     request: RequestFrame
-    stream: EventStream
+    stream: Batches
 
     async def finish(self) -> None:
         """The reply ends as if nothing had happened; whatever was sent before has arrived by then."""
@@ -77,16 +77,16 @@ async def mid_reply() -> AsyncIterator[Scene]:
             await stack.enter_async_context(hand.running())
         await stack.enter_async_context(asyncio.timeout(30))
         await transport.until_ready()
-        stream = await stack.enter_async_context(transport.open(chat()))
+        stream = await stack.enter_async_context(reading(transport, chat()))
         request = await worker.asked()
         await worker.say(AcceptFrame(request.id), ChunkFrame(request.id, 1, "true "))
-        assert await anext(stream) == (Delta("true "),)
+        assert await anext(stream) == [Delta("true ")]
         yield Scene(broker, transport, worker, stranger, request, stream)
 
 
 async def answered(transport: MqttTransport, worker: HandWorker, text: str) -> list[TransportEvent]:
     """Ask anew, and let the honest worker answer whole."""
-    async with transport.open(chat()) as stream:
+    async with reading(transport, chat()) as stream:
         await worker.say(Whole((await worker.asked()).id, text))
         return [event async for batch in stream for event in batch if not isinstance(event, Done)]
 
@@ -118,7 +118,7 @@ async def test_a_reply_that_is_played_again_is_not_heard_again() -> None:
 
 async def test_frames_after_a_stop_are_late() -> None:
     async with mid_reply() as scene:
-        async with scene.transport.open(chat("to be stopped")):
+        async with reading(scene.transport, chat("to be stopped")):
             stopped = await scene.worker.asked()
         assert (await scene.worker.cancelled()).id == stopped.id
         await scene.worker.say(AcceptFrame(stopped.id), ChunkFrame(stopped.id, 1, "late"))
@@ -170,7 +170,7 @@ async def test_rubbish_is_counted_logged_once_and_nothing_else(
     payload: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with mid_reply() as scene:
-        async with scene.transport.open(chat("whose rubbish it is cannot be told")):
+        async with reading(scene.transport, chat("whose rubbish it is cannot be told")):
             await scene.worker.asked()
             await scene.stranger.answer_as("honest", payload, payload, payload)
             await scene.stranger.announce_as("bogus", payload or b"\x00", payload or b"\x00")

@@ -19,6 +19,7 @@ from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.protocol.brokers import Brokers
+from tests.reading import events_of, reading
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
 from transports.mqtt.requests.transport import MqttTransport
@@ -35,12 +36,12 @@ def chat(text: str) -> ChatRequest:
     return ChatRequest(uuid4().hex, [Turn("user", text)], deadline_s=20)
 
 
-async def all_of(transport: MqttTransport, request: ChatRequest) -> list[TransportEvent]:
-    async with asyncio.timeout(5), transport.open(request) as stream:
-        return [event async for batch in stream for event in batch]
+async def all_of(transport: MqttTransport, request: ChatRequest) -> list[TransportEvent | Done]:
+    async with asyncio.timeout(5):
+        return await events_of(transport, request)
 
 
-def text_of(events: list[TransportEvent]) -> str:
+def text_of(events: list[TransportEvent | Done]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
 
 
@@ -107,7 +108,7 @@ async def test_a_killed_worker_is_replaced_before_anything_was_seen() -> None:
         await transport.until_ready()
         spare = AiomqttLink(broker.address, client_id="second")
         async with (
-            transport.open(chat("silent")) as stream,
+            reading(transport, chat("silent")) as stream,
             Worker(ScriptedTransport(lambda _: tokens("second")), spare).running(),
         ):
             await until(transport, lambda: len(transport.workers) == 2)
@@ -123,8 +124,8 @@ async def test_a_killed_worker_fails_the_reply_after_something_was_seen() -> Non
         asyncio.timeout(10),
     ):
         await transport.until_ready()
-        async with transport.open(chat("hold on")) as stream:
-            assert await anext(stream) == (Delta("hold on"),)
+        async with reading(transport, chat("hold on")) as stream:
+            assert await anext(stream) == [Delta("hold on")]
             await first.kill()
             with pytest.raises(WorkerLost):
                 await anext(stream)
@@ -141,7 +142,7 @@ async def test_a_killed_broker_is_no_reason_to_restart_anybody() -> None:
         asyncio.timeout(10),
     ):
         await transport.until_ready()
-        async with transport.open(chat("hold")) as stream:
+        async with reading(transport, chat("hold")) as stream:
             await anext(stream)
             await broker.kill()
             with pytest.raises(WorkerLost):
@@ -166,7 +167,5 @@ async def test_the_smallest_worker_is_a_line_of_shell() -> None:
             await transport.until_ready()
         assert transport.admit(None).granularity == "message"
         events = await all_of(transport, chat('"quoted"\nand 🙂'))
-        assert events == [
-            Delta('You said: "quoted"\nand 🙂'),
-            Done("stop", model="shell", granularity="message"),
-        ]
+        said = Delta('You said: "quoted"\nand 🙂')
+        assert events == [said, Done("stop", "shell", (said,))]

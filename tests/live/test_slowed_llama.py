@@ -17,6 +17,7 @@ from tests.live.llama_server import (
     requires_llama,
     running_llama,
 )
+from tests.reading import events_of, reading
 from transports.llama.transport import LlamaTransport
 
 pytestmark = [pytest.mark.live, requires_llama()]
@@ -35,7 +36,7 @@ async def test_the_text_is_the_same_and_its_rate_is_the_one_that_was_asked_for(s
     async with asyncio.timeout(20):
         assert await transport.health() == Health(True, "the model server is ready")
         assert await transport.total_slots() == 4
-        async with transport.open(exactly(TEXT)) as batches:
+        async with reading(transport, exactly(TEXT)) as batches:
             events = [event async for batch in batches for event in batch]
     deltas = [event.text for event in events if isinstance(event, Delta)]
     assert "".join(deltas) == TEXT
@@ -45,7 +46,7 @@ async def test_the_text_is_the_same_and_its_rate_is_the_one_that_was_asked_for(s
 
 async def test_leaving_in_mid_reply_frees_the_slot(slow: LlamaServer) -> None:
     async with asyncio.timeout(20):
-        async with LlamaTransport(slow.url).open(endlessly()) as batches:
+        async with reading(LlamaTransport(slow.url), endlessly()) as batches:
             async for _ in batches:
                 if await slow.busy_slots():
                     break
@@ -56,5 +57,4 @@ async def test_leaving_in_mid_reply_frees_the_slot(slow: LlamaServer) -> None:
 async def test_a_refusal_keeps_its_status_and_words(slow: LlamaServer) -> None:
     async with asyncio.timeout(20):
         with pytest.raises(ModelRefused, match="grammar"):
-            async with LlamaTransport(slow.url).open(asking("Hi", options={"grammar": "root ::= ("})):
-                pass
+            await events_of(LlamaTransport(slow.url), asking("Hi", options={"grammar": "root ::= ("}))

@@ -12,6 +12,7 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, asking, requires_llama, running_llama
+from tests.reading import reading
 from transports.llama import transport
 from transports.llama.embedded_server import tiny_model_path
 from transports.llama.servers import LlamaServers
@@ -45,7 +46,7 @@ def pool_of(servers: Sequence[LlamaServer]) -> LlamaServers:
 
 
 async def ask(whom: Transport, request: ChatRequest) -> None:
-    async with whom.open(request) as stream:
+    async with reading(whom, request) as stream:
         async for _ in stream:
             pass
 

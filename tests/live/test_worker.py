@@ -21,6 +21,7 @@ from tests.live.llama_server import (
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import running_gateway
 from tests.live.worker_program import gateway, hang_up_on, two_servers, worker
+from tests.reading import reading
 from transports.llama.embedded_server import tiny_model_path
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, ErrorFrame
@@ -94,7 +95,7 @@ async def test_the_model_picks_the_server() -> None:
             await transport.until_ready()
             for server, model in ((second, "second"), (first, "first"), (first, "nobody's"), (first, None)):
                 before = await server.figure("tokens_predicted_total")
-                async with transport.open(replace(exactly("yes"), model=model)) as stream:
+                async with reading(transport, replace(exactly("yes"), model=model)) as stream:
                     events = [event async for batch in stream for event in batch]
                 assert "".join(event.text for event in events if isinstance(event, Delta)) == "yes"
                 assert await server.figure("tokens_predicted_total") > before

@@ -2,15 +2,16 @@
 
 import asyncio
 from asyncio import Task
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed, error_of
-from gateway.contract.events import Delta, Done, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.dialects.lam import as_json, usage_json
 from tests.protocol.vectors import Vector
+from tests.reading import Batch, reading
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
 from transports.mqtt.requests.transport import MqttTransport
@@ -137,7 +138,7 @@ class OurReader:
 
     async def read(self) -> None:
         try:
-            async with self._transport.open(self._request) as stream:
+            async with reading(self._transport, self._request) as stream:
                 async for batch in stream:
                     self._hear(batch)
                     self._news.set()
@@ -157,7 +158,7 @@ class OurReader:
         self.task.cancel()
         await asyncio.wait([self.task])
 
-    def _hear(self, batch: Sequence[TransportEvent]) -> None:
+    def _hear(self, batch: Batch) -> None:
         for event in batch:
             if isinstance(event, Delta):
                 self.text += event.text

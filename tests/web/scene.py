@@ -213,7 +213,7 @@ class Scene:
             yield self.turnstile.pass_through
             told = [event for batch in plan.batches for event in batch if not isinstance(event, Delta)]
             text = [Delta(plan.text)] if plan.text else []
-            yield [*told[:1], *text, *told[1:], Done("stop", granularity="message")]
+            yield [Done("stop", whole=[*told[:1], *text, *told[1:]])]
         for batch in plan.batches:
             yield self.turnstile.pass_through
             yield batch

@@ -3,17 +3,18 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
+from gateway.contract.events import Done, TransportEvent
 from gateway.contract.requests import ChatRequest
 from gateway.contract.suspects import ask_again
 from gateway.contract.transport import (
-    EventStream,
     Health,
+    Hear,
     ListsModels,
     ReportsHealth,
     Transport,
@@ -129,10 +130,16 @@ class LlamaServers:
                 for task in watching:
                     task.cancel()
 
-    @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         model = self._meant(request.model)
         asked = replace(request, model=model)
+        heard = False
+
+        def hear_first(events: Sequence[TransportEvent]) -> Awaitable[None] | None:
+            nonlocal heard
+            heard = True
+            return hear(events)
+
         refused: list[KnownServer] = []
         while True:
             known = self._choose(model, refused)
@@ -140,22 +147,19 @@ class LlamaServers:
                 raise Unreachable(f"no server of {model or 'a model'} is ready", retry_after_s=self._check_s)
             known.open += 1
             try:
-                async with AsyncExitStack() as stack:
-                    try:
-                        stream = await stack.enter_async_context(known.server.open(asked))
-                    except TransportError as error:
-                        if error.broke_off or isinstance(error, Unreachable | Loading):
-                            known.doubted.set()
-                        elif not isinstance(error, Overloaded):
-                            raise
-                        asked = ask_again(asked, error)
-                        refused.append(known)
-                        if self._choose(model, refused) is None:
-                            error.broke_off = asked.broke_off - request.broke_off
-                            raise
-                        continue
-                    yield stream
-                    return
+                return await known.server.answer(asked, hear_first)
+            except TransportError as error:
+                if heard:
+                    raise
+                if error.broke_off or isinstance(error, Unreachable | Loading):
+                    known.doubted.set()
+                elif not isinstance(error, Overloaded):
+                    raise
+                asked = ask_again(asked, error)
+                refused.append(known)
+                if self._choose(model, refused) is None:
+                    error.broke_off = asked.broke_off - request.broke_off
+                    raise
             finally:
                 known.open -= 1
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -18,13 +18,14 @@ from gateway.contract.errors import (
     Unprocessable,
     Unreachable,
 )
-from gateway.contract.events import TransportEvent
+from gateway.contract.events import Done
 from gateway.contract.model_limits import check_request
 from gateway.contract.requests import ChatRequest
 from gateway.contract.server_urls import model_server_root
-from gateway.contract.transport import EventStream, Health, TransportInfo
+from gateway.contract.transport import Health, Hear, TransportInfo
 from transports.llama.client import AsyncioTransport
 from transports.llama.failures import before_answer, health_problem, in_answer, refusal
+from transports.llama.http_exchange import HttpExchange
 from transports.llama.offers import models_told, slots_told
 from transports.llama.wire import ChunkParser
 
@@ -90,9 +91,8 @@ class LlamaTransport:
             finally:
                 watching.cancel()
 
-    @contextlib.asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
-        """See Transport.open. Closing the connection is what frees llama.cpp's slot."""
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
+        """See Transport.answer. Closing the connection is what frees llama.cpp's slot."""
         with before_answer:
             response = await self._http.handle_async_request(self._chat_request(request))
         try:
@@ -100,11 +100,10 @@ class LlamaTransport:
                 raise await _refusal(response)
             content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if not content_type or content_type in STREAM_TYPES:
-                yield _StreamedReply(response, self._linger_s)
-            elif content_type == "application/json" or content_type.endswith("+json"):
-                yield _WholeReply(response)
-            else:
-                raise ProtocolViolation(f"the model server answered with {content_type}")
+                return await _StreamedReply(response, hear, self._linger_s).done()
+            if content_type == "application/json" or content_type.endswith("+json"):
+                return await _whole_reply(response, hear)
+            raise ProtocolViolation(f"the model server answered with {content_type}")
         finally:
             await response.aclose()
 
@@ -213,66 +212,66 @@ class LlamaTransport:
 
 
 class _StreamedReply:
-    """The events of an answer that is a stream, one batch for one network read."""
+    """Pushes the events of an answer that is a stream, those of one network read at once."""
 
-    __slots__ = ("_linger_s", "_linger_until", "_next_read", "_parser")
+    __slots__ = ("_hear", "_linger", "_linger_s", "_parser", "_stream")
 
-    def __init__(self, response: httpx.Response, linger_s: float) -> None:
-        self._next_read = aiter(cast(httpx.AsyncByteStream, response.stream)).__anext__
-        self._parser = ChunkParser()
+    def __init__(self, response: httpx.Response, hear: Hear, linger_s: float) -> None:
+        self._stream = cast(httpx.AsyncByteStream, response.stream)
+        self._hear = hear
         self._linger_s = linger_s
-        self._linger_until: float | None = None
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Sequence[TransportEvent]:
-        parser = self._parser
-        while not parser.ended:
-            if parser.failure is not None:
-                raise parser.failure
-            with in_answer:
-                try:
-                    received = await (self._last_read() if parser.finished else self._next_read())
-                except StopAsyncIteration:
-                    return parser.eof()
-            if events := parser.feed(received):
-                self._linger_until = None
-                return events
-        raise StopAsyncIteration
-
-    async def _last_read(self) -> bytes:
-        """The next bytes behind a finish reason; StopAsyncIteration if none come in time."""
-        now = asyncio.get_running_loop().time()
-        if self._linger_until is None:
-            self._linger_until = now + self._linger_s
-        try:
-            async with asyncio.timeout_at(self._linger_until):
-                return await self._next_read()
-        except TimeoutError:
-            raise StopAsyncIteration from None
-
-
-class _WholeReply:
-    """The events of an answer that is one JSON object, as servers give that cannot stream."""
-
-    __slots__ = ("_parser", "_response")
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response: httpx.Response | None = response
+        self._linger: asyncio.TimerHandle | None = None
         self._parser = ChunkParser()
 
-    def __aiter__(self) -> Self:
-        return self
+    async def done(self) -> Done:
+        """Return when the reply is complete."""
+        parser = self._parser
+        try:
+            with in_answer:
+                if isinstance(self._stream, HttpExchange):
+                    await self._stream.push(self._receive)
+                else:
+                    async for received in self._stream:
+                        if (busy := self._receive(received)) is not None:
+                            await busy
+                        if self._is_over:
+                            break
+        finally:
+            if self._linger is not None:
+                self._linger.cancel()
+        if parser.done is None and (events := parser.eof()) and (busy := self._hear(events)) is not None:
+            await busy
+        return parser.completed()
 
-    async def __anext__(self) -> Sequence[TransportEvent]:
-        if self._parser.failure is not None:
-            raise self._parser.failure
-        if self._response is None:
-            raise StopAsyncIteration
-        response, self._response = self._response, None
-        with in_answer:
-            return self._parser.whole(await _body(response, MAX_ANSWER_BYTES))
+    @property
+    def _is_over(self) -> bool:
+        return self._parser.done is not None or self._parser.failure is not None
+
+    def _receive(self, received: bytes) -> Awaitable[None] | None:
+        parser = self._parser
+        events = parser.feed(received)
+        busy = self._hear(events) if events else None
+        if self._is_over:
+            self._close()
+        elif parser.finished and (events or self._linger is None):
+            if self._linger is not None:
+                self._linger.cancel()
+            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._close)
+        return busy
+
+    def _close(self) -> None:
+        if isinstance(self._stream, HttpExchange):
+            self._stream.close()
+
+
+async def _whole_reply(response: httpx.Response, hear: Hear) -> Done:
+    """An answer that is one JSON object, as servers give that cannot stream."""
+    parser = ChunkParser()
+    with in_answer:
+        events = parser.whole(await _body(response, MAX_ANSWER_BYTES))
+    if events and (busy := hear(events)) is not None:
+        await busy
+    return parser.completed()
 
 
 async def _body(response: httpx.Response, max_bytes: int) -> bytes:

@@ -1,6 +1,7 @@
 """A reply of a model server: OpenAI chat completion chunks, and llama.cpp's additions to them, as events."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,7 +11,6 @@ from gateway.contract.events import (
     BROKEN_REASONS,
     Delta,
     Done,
-    Granularity,
     Progress,
     Reasoning,
     TransportEvent,
@@ -44,7 +44,8 @@ _UNFINISHED = ("null", "none")
 class ChunkParser:
     """Turns the bytes of one streamed chat completion into transport events, in order and unmerged.
 
-    `ended`: Done has been given. `finished`: the server has given a finish reason; its usage may follow.
+    `done`: set once the reply is complete. `finished`: the server has given a finish reason; its usage may
+    follow.
     `failure`: what went wrong after the events that were given last; feed raises it, and a caller that has
     handed those on should not wait for more bytes first.
 
@@ -63,12 +64,12 @@ class ChunkParser:
         "_spoke",
         "_text",
         "_thinking",
-        "ended",
+        "done",
         "failure",
     )
 
     def __init__(self) -> None:
-        self.ended = False
+        self.done: Done | None = None
         self.failure: GatewayError | None = None
         self._framer = SseFramer()
         self._calls = ToolCalls()
@@ -121,7 +122,7 @@ class ChunkParser:
         events = list(said)
         try:
             self._read_unfinished(events)
-            if not self.ended:
+            if self.done is None:
                 if self._finish_reason is None:
                     if not (events or self._spoke) and (words := self._framer.plain_words()):
                         raise upstream_error(words)
@@ -134,10 +135,13 @@ class ChunkParser:
         return events
 
     def whole(self, body: bytes) -> list[TransportEvent]:
-        """Events of a completion that came unstreamed, as one JSON object; see feed for errors."""
+        """Take a completion that came unstreamed, as one JSON object; see feed for errors.
+
+        Its events stand in `done`. A stream under the wrong content type gives its events here.
+        """
         if body.lstrip()[:5] in (b"data:", b"event", b"error"):  # a stream under the wrong content type
             events = self.feed(body)
-            return events if self.ended or self.failure is not None else self.eof(events)
+            return events if self.done is not None or self.failure is not None else self.eof(events)
         parts: list[TransportEvent] = []
         try:
             self._read(body, parts)
@@ -145,8 +149,17 @@ class ChunkParser:
             return parts
         if self._finish_reason is None and not parts and not self._calls:
             raise ProtocolViolation("the model server answered with JSON that is no chat completion")
-        self._close(parts, "message")
-        return in_one_piece(parts)
+        self._close(parts)
+        self.done = replace(self.completed(), whole=tuple(in_one_piece(parts)))
+        return []
+
+    def completed(self) -> Done:
+        """`done`, or the failure that came in its place."""
+        if self.failure is not None:
+            raise self.failure
+        if self.done is None:
+            raise ProtocolViolation("the model server's reply has no end")
+        return self.done
 
     def _read(self, frame: bytes, events: list[TransportEvent]) -> None:
         try:
@@ -272,7 +285,7 @@ class ChunkParser:
         if processed is not None and total is not None:
             events.append(Progress("prompt", processed=processed, total=total))
 
-    def _close(self, events: list[TransportEvent], granularity: Granularity = "token") -> None:
+    def _close(self, events: list[TransportEvent]) -> None:
         """Say what is held back until the end: tool calls, usage, Done."""
         if self._broken is not None:
             raise self._broken
@@ -284,8 +297,7 @@ class ChunkParser:
         events += calls
         if (usage := self._measurements.usage()) is not None:
             events.append(usage)
-        events.append(Done(reason, self._model, granularity))
-        self.ended = True
+        self.done = Done(reason, self._model)
 
 
 class _StreamEnd(Exception):

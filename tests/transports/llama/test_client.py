@@ -16,8 +16,9 @@ import pytest
 from gateway.contract.errors import Overloaded
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import Ending, RawServer, raw_server
-from transports.llama.client import MAX_HEAD_BYTES, AsyncioTransport
+from transports.llama.client import AsyncioTransport
 from transports.llama.failures import before_answer
+from transports.llama.http_exchange import MAX_HEAD_BYTES
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

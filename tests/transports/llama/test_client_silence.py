@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from transports.llama.client import HttpExchange
+from transports.llama.http_exchange import HttpExchange
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -49,11 +49,10 @@ delta_fields = st.fixed_dictionaries(
 whole_call = st.tuples(st.sampled_from("fgh"), st.dictionaries(st.text(max_size=3), st.integers()))
 
 
-def heard(*chunks: Any) -> list[TransportEvent]:
+def heard(*chunks: Any) -> list[TransportEvent | Done]:
     parser = ChunkParser()
     stream = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
-    events = parser.feed(stream + b"data: [DONE]\n\n")
-    assert parser.failure is None
+    events: list[TransportEvent | Done] = [*parser.feed(stream + b"data: [DONE]\n\n"), parser.completed()]
     for event in events:
         repr(event).encode()  # no half of a character is left
     return events
@@ -63,7 +62,7 @@ def chunk(delta: Any, finish_reason: Any = None, **fields: Any) -> dict[str, Any
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}], **fields}
 
 
-def text_of(events: list[TransportEvent]) -> str:
+def text_of(events: list[TransportEvent | Done]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
 
 
@@ -158,9 +157,9 @@ def test_rubbish_is_an_error_of_ours_or_nothing(rubbish: bytes, at: int) -> None
         parser = ChunkParser()
         try:
             parser.feed(stream[:at])
-            if not parser.ended:
+            if parser.done is None:
                 parser.feed(stream[at:])
-            if not parser.ended:
+            if parser.done is None:
                 parser.eof()
         except GatewayError as error:
             str(error).encode()
@@ -175,7 +174,7 @@ def test_json_of_any_shape_is_an_error_of_ours_or_nothing(value: Any, inner: Any
         parser = ChunkParser()
         try:
             parser.feed(b"data: " + json.dumps(said).encode() + b"\n\n")
-            if not parser.ended:
+            if parser.done is None:
                 parser.eof()
         except GatewayError as error:
             str(error).encode()

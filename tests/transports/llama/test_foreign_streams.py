@@ -10,6 +10,7 @@ import pytest
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, TransportEvent, Usage
 from gateway.contract.requests import ChatRequest, Turn
+from tests.reading import reading
 from tests.transports.llama.foreign_calls import HALVES, TOOLS
 from tests.transports.llama.foreign_streams import (
     DONE,
@@ -37,7 +38,7 @@ CHAT = ChatRequest("0" * 32, [Turn("user", "Hi")])
 
 class Heard:
     def __init__(self) -> None:
-        self.events: list[TransportEvent] = []
+        self.events: list[TransportEvent | Done] = []
         self.error: GatewayError | None = None
 
     @property
@@ -77,7 +78,7 @@ async def heard(server: RawServer, *, linger_s: float = 0.2) -> Heard:
     heard = Heard()
     transport = LlamaTransport(server.url, linger_s=linger_s)
     try:
-        async with transport.open(CHAT) as batches:
+        async with reading(transport, CHAT) as batches:
             async for batch in batches:
                 assert batch
                 heard.events += batch
@@ -115,18 +116,19 @@ async def test_a_finished_reply_waits_for_its_usage() -> None:
     async with asyncio.timeout(5), raw_server() as server:
         server.answer = [HEAD + A + STOP]
         transport = LlamaTransport(server.url, linger_s=60)
-        async with transport.open(CHAT) as batches:
+        async with reading(transport, CHAT) as batches:
             assert await anext(batches) == [Delta("A")]
             ending = asyncio.ensure_future(anext(batches))
             await asyncio.sleep(0)
             server.peers[0].say([frame({"choices": [], "usage": FULL}), DONE])
-            assert await ending == [Usage(3, 1, 4), Done("stop")]
+            assert await ending == [Usage(3, 1, 4)]
+            assert await anext(batches) == [Done("stop")]
 
 
 async def test_pings_do_not_keep_a_finished_reply_open() -> None:
     async with asyncio.timeout(5), raw_server() as server:
         server.answer = [HEAD + A + STOP]
-        async with LlamaTransport(server.url, linger_s=0.05).open(CHAT) as batches:
+        async with reading(LlamaTransport(server.url, linger_s=0.05), CHAT) as batches:
             await anext(batches)
             ending = asyncio.ensure_future(anext(batches))
             while not ending.done():
@@ -138,10 +140,11 @@ async def test_pings_do_not_keep_a_finished_reply_open() -> None:
 async def test_an_unfinished_reply_is_not_cut_short_by_silence() -> None:
     async with asyncio.timeout(5), raw_server() as server:
         server.answer = [HEAD + A]
-        async with LlamaTransport(server.url, linger_s=0).open(CHAT) as batches:
+        async with reading(LlamaTransport(server.url, linger_s=0), CHAT) as batches:
             await anext(batches)
             server.peers[0].say([B + END])
-            assert await anext(batches) == [Delta("B"), Done("stop")]
+            assert await anext(batches) == [Delta("B")]
+            assert await anext(batches) == [Done("stop")]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 
 from gateway.contract.errors import GatewayError, Loading, Overloaded, Unreachable, UpstreamFailed
-from gateway.contract.events import Delta
+from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.transport import EventStream, Health
+from gateway.contract.transport import Health, Hear
+from tests.reading import events_of, reading
 from transports.llama.servers import SLOTS_UNTOLD, LlamaServers
 from transports.scripted import ScriptedTransport
 
@@ -39,12 +40,10 @@ class Server(ScriptedTransport):
     def models(self) -> Sequence[str]:
         return self._models
 
-    @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         if self.refusal is not None:
             raise self.refusal
-        async with super().open(request) as stream:
-            yield stream
+        return await super().answer(request, hear)
 
     @property
     def asked_for(self) -> list[str | None]:
@@ -69,7 +68,7 @@ class House:
     async def ask(self, model: str | None = None) -> None:
         """Begin a reply that goes on until the house is left."""
         request = ChatRequest(uuid4().hex, [Turn("user", "hi")], model=model)
-        stream = await self._open.enter_async_context(self.all.open(request))
+        stream = await self._open.enter_async_context(reading(self.all, request))
         assert await anext(stream) == [Delta("a")]
 
 
@@ -122,7 +121,8 @@ async def test_a_reply_that_is_over_or_was_refused_gives_its_slot_back() -> None
     server = Server("a", slots=1)
     async with House(server).running() as house:
         request = ChatRequest(uuid4().hex, [Turn("user", "hi")])
-        async with house.all.open(request):
+        async with reading(house.all, request) as batches:
+            await anext(batches)
             assert house.all.place_in_queue(None) == 1
         server.refusal = Overloaded("full")
         with pytest.raises(Overloaded):
@@ -211,11 +211,9 @@ def broke_off() -> UpstreamFailed:
 class Killed(Server):
     """Takes every request whole, and dies of it."""
 
-    @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
-        async with super().open(request):
-            raise broke_off()
-            yield
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
+        self.seen_requests.append(request)
+        raise broke_off()
 
 
 async def test_a_request_that_two_servers_broke_off_over_is_asked_of_no_third() -> None:
@@ -231,8 +229,7 @@ async def test_a_request_over_which_a_server_broke_off_elsewhere_is_asked_of_one
     servers = [Killed("a") for _ in range(4)]
     async with House(*servers).running() as house:
         with pytest.raises(UpstreamFailed, match="2 model servers broke off"):
-            async with house.all.open(ChatRequest(uuid4().hex, [Turn("user", "hi")], broke_off=1)):
-                pass
+            await events_of(house.all, ChatRequest(uuid4().hex, [Turn("user", "hi")], broke_off=1))
     assert [len(server.seen_requests) for server in servers] == [1, 0, 0, 0]
 
 

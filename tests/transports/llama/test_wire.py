@@ -14,15 +14,18 @@ from transports.llama.wire import ChunkParser
 DONE = b"data: [DONE]\n\n"
 
 
-def events_of(parts: Iterable[bytes]) -> list[TransportEvent]:
+def events_of(parts: Iterable[bytes]) -> list[TransportEvent | Done]:
     """What a reader hears: events until Done, the rest of the stream unread."""
     parser = ChunkParser()
-    events: list[TransportEvent] = []
+    events: list[TransportEvent | Done] = []
     for part in parts:
         events += parser.feed(part)
-        if parser.ended:
-            return events
-    return events + parser.eof()
+        if parser.done is not None:
+            break
+    else:
+        events += parser.eof()
+    assert parser.done is not None
+    return [*events, parser.done]
 
 
 def frame(**chunk: Any) -> bytes:
@@ -37,7 +40,7 @@ def call(index: int | None = None, id: str | None = None, **function: str) -> di
     return {"index": index, "id": id, "type": "function", "function": function}
 
 
-def text_of(events: Iterable[TransportEvent]) -> str:
+def text_of(events: Iterable[TransportEvent | Done]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
 
 
@@ -92,7 +95,7 @@ def test_calls_are_said_when_the_reply_has_ended_since_their_fragments_may_inter
     assert parser.feed(said(tool_calls=[call(0, "a", name="one", arguments="{")])) == []
     assert parser.feed(said(tool_calls=[call(1, "b", name="two", arguments="1")])) == []
     assert parser.feed(said("tool_calls", tool_calls=[call(0, arguments="}")])) == []
-    assert parser.feed(DONE)[:-1] == [ToolCall("a", "one", "{}"), ToolCall("b", "two", "1")]
+    assert parser.feed(DONE) == [ToolCall("a", "one", "{}"), ToolCall("b", "two", "1")]
 
 
 def test_calls_that_are_not_numbered_are_told_apart_by_their_names() -> None:
@@ -154,7 +157,8 @@ def test_other_names_for_reasoning_are_understood() -> None:
 
 def test_nothing_is_heard_after_done() -> None:
     parser = ChunkParser()
-    assert parser.feed(said(content="a") + DONE + said(content="b")) == [Delta("a"), Done("stop")]
+    assert parser.feed(said(content="a") + DONE + said(content="b")) == [Delta("a")]
+    assert parser.done == Done("stop")
     assert parser.failure is None
 
 
@@ -262,11 +266,11 @@ def test_separators_that_are_no_line_ends_survive_in_the_text() -> None:
 
 
 def test_an_unstreamed_answer_is_one_piece() -> None:
-    assert ChunkParser().whole(captures.body("chat_nostream")) == [
-        Delta("white spell now seem say water go part animal own spell"),
-        Usage(31, 12, 43, tokens_per_s=3397.15873996294),
-        Done("stop", "tiny", "message"),
-    ]
+    text = Delta("white spell now seem say water go part animal own spell")
+    usage = Usage(31, 12, 43, tokens_per_s=3397.15873996294)
+    parser = ChunkParser()
+    assert parser.whole(captures.body("chat_nostream")) == []
+    assert parser.done == Done("stop", "tiny", (text, usage))
 
 
 def test_an_unstreamed_answer_of_tool_calls_has_no_text() -> None:
@@ -276,7 +280,9 @@ def test_an_unstreamed_answer_of_tool_calls_has_no_text() -> None:
         "tool_calls": [call(None, "a", name="f", arguments="{}")],
     }
     body = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}).encode()
-    assert ChunkParser().whole(body) == [ToolCall("a", "f", "{}"), Done("tool_calls", None, "message")]
+    parser = ChunkParser()
+    parser.whole(body)
+    assert parser.done == Done("tool_calls", None, (ToolCall("a", "f", "{}"),))
 
 
 def test_other_json_is_no_answer() -> None:

@@ -70,7 +70,8 @@ async def test_an_end_that_was_told_is_told_again_the_same_by_every_way(
         reached.set()
         await hold.wait()
 
-    script: list[Step] = [wait, [Delta("Hello"), Done("stop", granularity="message" if whole else "token")]]
+    said = Delta("Hello")
+    script: list[Step] = [wait, [Done("stop", whole=[said])] if whole else [said, Done("stop")]]
     body, headers = {"content": "Hi"}, {"Idempotency-Key": "k"}
     async with served(tmp_path, lambda _: script, journal_ttl_s=ttl_s) as gateway:
         async with gateway.http.stream("POST", STREAM, json=body, headers=headers) as reply:

@@ -132,7 +132,8 @@ class DownWriter:
         if ending.usage is not None:
             last.append(ending.usage)
         # A device hears of a stop as of any other end.
-        self._writer.say([*last, Done(cast(FinishReason, end.reason))])
+        self._writer.say(last)
+        self._writer.end(Done(cast(FinishReason, end.reason)))
 
     def fail(self, error: GatewayError) -> None:
         self._writer.fail(error)

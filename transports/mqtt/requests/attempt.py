@@ -1,12 +1,13 @@
 """One attempt at one worker: its frames put in order and turned into events."""
 
+from dataclasses import replace
+
 from msgspec import UnsetType
 
 from gateway.contract.errors import FrameGap, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import (
     Delta,
     Done,
-    Granularity,
     Progress,
     Reasoning,
     ToolCall,
@@ -34,24 +35,26 @@ MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 
 class Attempt:
-    """Takes frames from the MQTT reader, says events into `events`.
+    """Takes frames from the MQTT reader and turns them into events.
 
     id: fences this attempt's frames off from everybody else's. heard_at: of the latest frame, None before
     the first. hole_since: since when a frame is missing, None while none is. visible: the reader has seen
-    something of it that cannot be taken back. ended: the worker has said its last word.
+    something of it that cannot be taken back. events: those not pushed yet. ended: nothing more will come.
+    done: set once the reply is complete.
     """
 
     __slots__ = (
         "_call_ids",
         "_early",
-        "_events",
         "_length",
         "_model",
         "_next",
         "_size",
         "_text",
         "_thinking",
+        "done",
         "ended",
+        "events",
         "heard_at",
         "hole_since",
         "id",
@@ -64,7 +67,6 @@ class Attempt:
         self,
         id: str,
         worker: KnownWorker,
-        events: list[TransportEvent],
         *,
         model: str | None,
         now: float,
@@ -76,7 +78,8 @@ class Attempt:
         self.hole_since: float | None = None
         self.visible = False
         self.ended = False
-        self._events = events
+        self.done: Done | None = None
+        self.events: list[TransportEvent] = []
         self._model = model
         self._next = 0
         self._length = 0
@@ -132,21 +135,21 @@ class Attempt:
         elif isinstance(frame, ReasoningFrame):
             if text := self._thinking.add(frame.text):
                 self.visible = True
-                self._events.append(Reasoning(text))
+                self.events.append(Reasoning(text))
         elif isinstance(frame, ToolCallFrame):
             self._say_call(frame.call)
         elif isinstance(frame, ProgressFrame):
-            self._events.append(Progress(frame.phase, frame.position, frame.processed, frame.total))
+            self.events.append(Progress(frame.phase, frame.position, frame.processed, frame.total))
         elif isinstance(frame, AcceptFrame):
             if frame.queue:
-                self._events.append(Progress("queued", position=frame.queue))
+                self.events.append(Progress("queued", position=frame.queue))
         elif isinstance(frame, EndFrame):
             self._say_end(frame)
 
     def _say_text(self, text: str) -> None:
         self.visible = True
         self._length += len(text)
-        self._events.append(Delta(text))
+        self.events.append(Delta(text))
 
     def _say_call(self, call: CallField) -> None:
         self.visible = True
@@ -154,27 +157,29 @@ class Attempt:
         if call_id in self._call_ids:
             call_id = f"{call_id}_{len(self._call_ids)}"
         self._call_ids.add(call_id)
-        self._events.append(ToolCall(call_id, call.name, whole_arguments(call.arguments)))
+        self.events.append(ToolCall(call_id, call.name, whole_arguments(call.arguments)))
 
     def _say_end(self, frame: EndFrame) -> None:
         if text := self._text.rest():
             self._say_text(text)
         if frame.length is not None and frame.length != self._length:
             raise FrameGap(f"the reply has {self._length} of {frame.length} characters")
-        self._finish(frame.usage, frame.reason, "token")
+        self._finish(frame.usage, frame.reason)
 
     def _say_whole(self, frame: Whole) -> None:
         if self.visible:
             raise ProtocolViolation("the worker sent a whole reply after parts of one")
         if frame.text:
-            self._events.append(Delta(mended(frame.text)))
-        self._finish(frame.usage, frame.reason, "message")
+            self.events.append(Delta(mended(frame.text)))
+        self._finish(frame.usage, frame.reason, whole=True)
 
-    def _finish(self, tokens: Tokens | UnsetType | None, reason: str, granularity: Granularity) -> None:
+    def _finish(self, tokens: Tokens | UnsetType | None, reason: str, *, whole: bool = False) -> None:
         self._early.clear()
         self.ended = True
-        done = Done(finish_reason(reason, called=bool(self._call_ids)), self._model, granularity)
+        done = Done(finish_reason(reason, called=bool(self._call_ids)), self._model)
         usage = tokens.as_usage() if isinstance(tokens, Tokens) else None
         if usage is not None:
-            self._events.append(usage)
-        self._events.append(done)
+            self.events.append(usage)
+        if whole:
+            self.events, done = [], replace(done, whole=tuple(self.events))
+        self.done = done

@@ -15,9 +15,10 @@ from gateway.contract.errors import (
     UpstreamFailed,
     WorkerLost,
 )
-from gateway.contract.events import Progress, TransportEvent
+from gateway.contract.events import Done, Progress, TransportEvent
 from gateway.contract.requests import ChatRequest
 from gateway.contract.suspects import ask_again
+from gateway.contract.transport import Hear
 from transports.mqtt.clock import Clock
 from transports.mqtt.link.link import Receipt
 from transports.mqtt.protocol.error_frames import error_said
@@ -33,27 +34,23 @@ MIN_DEADLINE_S = 0.001
 
 
 class PendingRequest:
-    """An EventStream that its transport feeds from inside the MQTT reader.
+    """Pushes the events of one reply to `hear`, from inside the MQTT reader.
 
-    Everything but `__anext__` is a plain call that returns at once: a frame costs one future at most, and
-    one timer serves all deadlines.
+    Everything but `answer` is a plain call that returns at once; one timer serves all deadlines.
     """
 
-    def __init__(self, request: ChatRequest, desk: OpenRequests, clock: Clock) -> None:
+    def __init__(self, request: ChatRequest, hear: Hear, desk: OpenRequests, clock: Clock) -> None:
         self.asked_at = clock.time()
         self.tried: set[KnownWorker] = set()
         self._request = request
         self._broke_off_before = request.broke_off
+        self._hear = hear
         self._desk = desk
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
         self._deadline_at = self.asked_at + request.deadline_s
-        self._events: list[TransportEvent] = []
+        self.done: Future[Done] = asyncio.get_running_loop().create_future()
         self._attempt: Attempt | None = None
         self._visible = False
-        self._over = False
-        self._failure: GatewayError | None = None
-        self._waiter: Future[None] | None = None
         self._timer: TimerHandle | None = None
 
     @property
@@ -65,23 +62,13 @@ class PendingRequest:
         """Who works on it now."""
         return self._attempt.worker if self._attempt is not None else None
 
-    def __aiter__(self) -> "PendingRequest":
-        return self
-
-    async def __anext__(self) -> Sequence[TransportEvent]:
-        while not self._events:
-            if self._failure is not None:
-                raise self._failure
-            if self._over:
-                raise StopAsyncIteration
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        batch = tuple(self._events)
-        self._events.clear()
-        return batch
+    async def answer(self) -> Done:
+        """Return when the reply is complete; cancelling this stops the worker. Raises as `start` does."""
+        try:
+            self.start()
+            return await self.done
+        finally:
+            self.leave()
 
     def start(self) -> None:
         """Ask for a worker.
@@ -89,16 +76,23 @@ class PendingRequest:
         Raises Overloaded when too many wait, TooLarge and Unprocessable for what cannot be sent.
         """
         self._desk.dispatch.enter(self)
-        if self._failure is not None:
-            raise self._failure
+        if self.done.done():
+            self.done.result()
         self._arm()
 
     def leave(self) -> None:
-        """The reader went away: whoever works on it is told to stop. Harmless after the end."""
+        """End this reply; a worker that still has the request is told to stop. Harmless after the end."""
         attempt = self._attempt
         if attempt is not None and not attempt.visible and self._clock.time() >= self._deadline_at - EARLY_S:
             self._blame(attempt)
         self._close()
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._desk.dispatch.leave(self)
+        self._end_attempt()
 
     def assigned(self, worker: KnownWorker) -> None:
         attempt_id, now = self._desk.new_id(), self._clock.time()
@@ -110,16 +104,13 @@ class PendingRequest:
             self._desk.dispatch.release(worker)
             return
         model = worker.serves(self.model)
-        self._attempt = attempt = Attempt(attempt_id, worker, self._events, model=model, now=now)
+        self._attempt = attempt = Attempt(attempt_id, worker, model=model, now=now)
         self._desk.open[attempt_id] = self
         receipt.add_done_callback(partial(self._published, attempt))
         self._arm()
 
     def waits_at(self, position: int) -> None:
-        if self._events and isinstance(self._events[-1], Progress):
-            self._events.pop()  # nobody has read it, and it is true no more
-        self._events.append(Progress("queued", position=position))
-        self._wake()
+        self._push([Progress("queued", position=position)])
 
     def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
         """A frame of `size` bytes with the open attempt's id; False if `sender` is not the one it went to."""
@@ -131,22 +122,34 @@ class PendingRequest:
             self._refused(attempt.worker, error_said(frame))
             return True
         first = attempt.heard_at is None
+        failure: GatewayError | None = None
         try:
             attempt.take(frame, size, self._clock.time())
         except GatewayError as error:
-            self.reject(error)
-            return True
+            failure = error
         if attempt.visible:
             self._visible = True
-        if attempt.ended:
+        if attempt.events:
+            events, attempt.events = attempt.events, []
+            self._push(events)
+        if failure is not None:
+            self.reject(failure)
+        elif attempt.done is not None:
             attempt.worker.standing.answered()
-            self._over = True
             self._close()
+            if not self.done.done():
+                self.done.set_result(attempt.done)
         elif first or attempt.hole_since is not None:
             self._arm()
-        if self._events:
-            self._wake()
         return True
+
+    def _push(self, events: Sequence[TransportEvent]) -> None:
+        if self.done.done():
+            return
+        try:
+            self._hear(events)
+        except Exception as error:  # noqa: BLE001 - not for the MQTT reader, which called us: `answer` raises it
+            self._fail(error)
 
     def reject(self, error: GatewayError) -> None:
         """The worker of this attempt sent what cannot be used: the reply ends here."""
@@ -213,19 +216,12 @@ class PendingRequest:
         self._desk.dispatch.enter(self, again=True)
         self._arm()
 
-    def _fail(self, error: GatewayError) -> None:
+    def _fail(self, error: Exception) -> None:
         if isinstance(error, TransportError):
             error.broke_off = max(error.broke_off, self._request.broke_off - self._broke_off_before)
-        self._failure = error
         self._close()
-        self._wake()
-
-    def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._desk.dispatch.leave(self)
-        self._end_attempt()
+        if not self.done.done():
+            self.done.set_exception(error)
 
     def _end_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None
@@ -237,10 +233,6 @@ class PendingRequest:
             # Also if the worker is lost: it may only have been out of hearing, or somebody else said so.
             self._desk.send_cancel(worker, attempt.id)
         self._desk.dispatch.release(worker)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     def _due(self) -> float:
         """When the reply fails or is tried again, if nothing more comes."""
@@ -255,7 +247,7 @@ class PendingRequest:
 
     def _arm(self) -> None:
         """See that the timer rings in time; it may ring early, so a frame that moves the due back is free."""
-        if self._over or self._failure is not None:
+        if self.done.done():
             return
         due = self._due()
         if self._timer is not None:

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
+from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import EventStream, Health, TransportInfo, WorkerInfo
+from gateway.contract.transport import Health, Hear, TransportInfo, WorkerInfo
 from transports.mqtt.dropped import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
@@ -108,15 +109,9 @@ class MqttTransport:
                     async with asyncio.timeout(GOODBYE_S):
                         await self._announcer.say()
 
-    @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[EventStream]:
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         self.admit(request.model)
-        reply = PendingRequest(request, self._desk, asyncio.get_running_loop())
-        try:
-            reply.start()
-            yield reply
-        finally:
-            reply.leave()
+        return await PendingRequest(request, hear, self._desk, asyncio.get_running_loop()).answer()
 
     def admit(self, model: str | None) -> TransportInfo:
         """Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""

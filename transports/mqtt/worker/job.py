@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from asyncio import Task
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.contract.errors import GatewayError, TimedOut, UpstreamFailed
+from gateway.contract.events import TransportEvent
 from gateway.contract.transport import Transport
 from transports.mqtt.protocol.error_frames import error_frame
 from transports.mqtt.protocol.frames import ErrorFrame, RequestFrame
@@ -48,14 +49,18 @@ class ServedRequest:
             alive_s=request.idle_s / 3,
             clock=asyncio.get_running_loop(),
         )
+
+        def hear(batch: Sequence[TransportEvent]) -> Awaitable[None] | None:
+            writer.say(batch)
+            return _keep_up(writer) if writer.has_receipts else None
+
         try:
             writer.accept(queue)
             async with asyncio.timeout(request.deadline_s):
-                async with transport.open(request.as_chat_request()) as stream:
-                    async for batch in stream:
-                        writer.say(batch)
-                        if not await writer.written():
-                            return
+                writer.end(await transport.answer(request.as_chat_request(), hear))
+                await _keep_up(writer)
+        except _LinkLost:
+            return
         except TimeoutError:
             writer.fail(TimedOut(f"no whole reply within {request.deadline_s:g} s"))
         except GatewayError as error:
@@ -66,3 +71,12 @@ class ServedRequest:
         finally:
             writer.close()
             self.answered = writer.ended
+
+
+class _LinkLost(Exception):
+    """The connection to the broker was lost in the middle of a reply."""
+
+
+async def _keep_up(writer: ReplyWriter) -> None:
+    if not await writer.written():
+        raise _LinkLost

@@ -108,13 +108,22 @@ class ReplyWriter:
 
         Raises TooLarge for a tool call that no message can carry, and Overloaded when the link is full.
         """
+        self._take(batch)
+        if not self._text or self._whole:
+            return
+        due = self._said_at + self._coalesce_s
+        is_first = self._text_kind is not self._written_kind
+        if is_first or self._text_bytes >= self._coalesce_bytes or due <= self._clock.time():
+            self.flush()
+        elif self._flush_timer is None:
+            self._flush_timer = self._clock.call_at(due, partial(self._in_timer, self.flush))
+
+    def _take(self, batch: Sequence[TransportEvent]) -> None:
         for event in batch:
             if isinstance(event, Delta):
                 self._gather(ChunkFrame, event.text)
             elif isinstance(event, Usage):
                 self._usage = event
-            elif isinstance(event, Done):
-                self._end(event)
             elif isinstance(event, ToolCall):
                 self.flush()
                 call = CallField(event.id, event.name, event.arguments)
@@ -126,14 +135,14 @@ class ReplyWriter:
             else:
                 self.flush()
                 self._say_progress(event)
-        if not self._text or self._whole:
-            return
-        due = self._said_at + self._coalesce_s
-        is_first = self._text_kind is not self._written_kind
-        if is_first or self._text_bytes >= self._coalesce_bytes or due <= self._clock.time():
-            self.flush()
-        elif self._flush_timer is None:
-            self._flush_timer = self._clock.call_at(due, partial(self._in_timer, self.flush))
+
+    @property
+    def has_receipts(self) -> bool:
+        """Whether `written` has something to wait for or to look at."""
+        unanswered = self._unanswered
+        if self._refused is not None:
+            return True
+        return bool(unanswered) and (len(unanswered) > UNANSWERED_MAX or unanswered[0].done())
 
     async def written(self, at_most: int = UNANSWERED_MAX) -> bool:
         """Wait while more than `at_most` messages are under way; False when the connection was lost with one.
@@ -174,7 +183,10 @@ class ReplyWriter:
             if timer is not None:
                 timer.cancel()
 
-    def _end(self, done: Done) -> None:
+    def end(self, done: Done) -> None:
+        """Write the last frame, and before it what came in one piece with `done`. Raises as `say` does."""
+        if done.whole is not None:
+            self._take(done.whole)
         if self._text_kind is not ChunkFrame:
             self.flush()
         tokens = _tokens(self._usage)

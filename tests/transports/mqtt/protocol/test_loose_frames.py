@@ -24,16 +24,16 @@ anything = st.recursive(
 )
 
 
-def heard(*said: dict[str, Any]) -> list[TransportEvent]:
+def heard(*said: dict[str, Any]) -> list[TransportEvent | Done]:
     """What a reader hears of these frames, which get their id and numbers here."""
-    events: list[TransportEvent] = []
-    attempt = Attempt("a", KnownWorker("w", Status("ready"), 0.0), events, model="tiny", now=0.0)
+    attempt = Attempt("a", KnownWorker("w", Status("ready"), 0.0), model="tiny", now=0.0)
     for seq, fields in enumerate(said, 1):
         payload = json.dumps({"id": "a", "seq": seq, **fields}).encode()
         frame = decode_reply(payload)
         assert not isinstance(frame, ErrorFrame)
         attempt.take(frame, len(payload), 1.0)
-    assert attempt.ended
+    assert attempt.done is not None
+    events = [*attempt.events, *(attempt.done.whole or ()), attempt.done]
     for event in events:
         repr(event).encode()  # no half of a character is left
     return events
@@ -134,7 +134,7 @@ def test_half_a_character_waits_for_the_other_half(pieces: list[str], text: str)
     thoughts = heard(*({"type": "reasoning", "text": piece} for piece in [*pieces, "."]), END)
     assert "".join(event.text for event in thoughts if isinstance(event, Reasoning)) == text + "."
     whole = heard({"type": "reply", "text": "".join(pieces)})
-    assert whole == [Delta(text), Done("stop", "tiny", "message")]
+    assert whole == [Delta(text), Done("stop", "tiny", (Delta(text),))]
 
 
 @settings(deadline=None)

@@ -21,8 +21,8 @@ WORKER = KnownWorker("w", Status("ready"), 0.0)
 
 
 def begin() -> tuple[Attempt, list[TransportEvent]]:
-    events: list[TransportEvent] = []
-    return Attempt("a", WORKER, events, model="tiny", now=0.0), events
+    attempt = Attempt("a", WORKER, model="tiny", now=0.0)
+    return attempt, attempt.events
 
 
 def chunks(texts: list[str]) -> list[Numbered]:
@@ -49,8 +49,7 @@ def test_text_is_exact_however_frames_are_shuffled_and_repeated(
         if not attempt.ended:
             attempt.take(frame, 10, 1.0)
     assert text_of(events) == "".join(texts)
-    assert events[-1] == Done("stop", "tiny")
-    assert [isinstance(event, Done) for event in events].count(True) == 1
+    assert attempt.done == Done("stop", "tiny")
     assert Delta("") not in events
 
 
@@ -121,15 +120,15 @@ def test_a_length_counts_code_points() -> None:
 
 
 def test_a_whole_reply_is_one_delta_with_its_done() -> None:
-    attempt, events = begin()
+    attempt, _ = begin()
     attempt.take(Whole("a", "all of it", "length", Tokens(1, 2, 3)), 10, 1.0)
-    assert events == [Delta("all of it"), Usage(1, 2, 3), Done("length", "tiny", "message")]
+    assert attempt.done == Done("length", "tiny", (Delta("all of it"), Usage(1, 2, 3)))
 
 
 def test_an_empty_whole_reply_is_just_done() -> None:
-    attempt, events = begin()
+    attempt, _ = begin()
     attempt.take(Whole("a", ""), 10, 1.0)
-    assert events == [Done("stop", "tiny", "message")]
+    assert attempt.done == Done("stop", "tiny", ())
 
 
 def test_a_whole_reply_after_parts_would_say_things_twice() -> None:
@@ -155,8 +154,8 @@ def test_every_kind_of_frame_has_its_event() -> None:
         Reasoning("hm"),
         ToolCall("1", "add", "{"),
         Usage(1, 2, 3, 4.5),
-        Done("tool_calls", "tiny"),
     ]
+    assert attempt.done == Done("tool_calls", "tiny")
 
 
 def test_early_frames_are_bounded() -> None:

@@ -60,8 +60,8 @@ class Gateway:
     def request(text: str = "hi", deadline_s: float = 120.0) -> ChatRequest:
         return ChatRequest("f" * 32, [Turn("user", text)], deadline_s=deadline_s)
 
-    def ask(self, text: str = "hi", deadline_s: float = 120.0) -> PendingRequest:
-        reply = PendingRequest(self.request(text, deadline_s), self.desk, self.clock)
+    def ask(self, text: str = "hi", deadline_s: float = 120.0) -> "Asked":
+        reply = Asked(self.request(text, deadline_s), self.desk, self.clock)
         reply.start()
         return reply
 
@@ -80,12 +80,26 @@ class Gateway:
         return self.desk.open[frame.id].take(sender, frame, 10)
 
 
-async def all_of(reply: PendingRequest) -> list[TransportEvent]:
-    async with asyncio.timeout(5):
-        return [event async for batch in reply for event in batch]
+class Asked(PendingRequest):
+    """A reply and what was heard of it."""
+
+    def __init__(self, request: ChatRequest, desk: OpenRequests, clock: HandClock) -> None:
+        self.heard: list[list[TransportEvent]] = []
+        super().__init__(request, lambda events: self.heard.append(list(events)), desk, clock)
+
+    def news(self) -> tuple[TransportEvent, ...]:
+        """The events heard since the last look."""
+        events = tuple(event for batch in self.heard for event in batch)
+        self.heard.clear()
+        return events
 
 
-async def failure_of(reply: PendingRequest) -> GatewayError:
+async def all_of(reply: Asked) -> list[TransportEvent | Done]:
+    done = await reply.done
+    return [*(event for batch in reply.heard for event in batch), *(done.whole or ()), done]
+
+
+async def failure_of(reply: Asked) -> GatewayError:
     with pytest.raises(GatewayError) as failed:
         await all_of(reply)
     return failed.value
@@ -100,7 +114,7 @@ async def test_frames_that_gathered_are_one_batch() -> None:
     id = gateway.attempt_id()
     for frame in (AcceptFrame(id), ChunkFrame(id, 1, "a"), ChunkFrame(id, 2, "b")):
         gateway.say(frame)
-    assert await anext(reply) == (Delta("a"), Delta("b"))
+    assert reply.news() == (Delta("a"), Delta("b"))
     gateway.say(EndFrame(id, 3, length=2))
     assert await all_of(reply) == [Done("stop", "tiny")]
     assert gateway.sent == [("a", "RequestFrame")], "a reply that ended needs no cancel"
@@ -138,7 +152,7 @@ async def test_with_nobody_else_a_retry_waits_for_a_worker_until_the_deadline() 
     gateway = Gateway(WITH_ACCEPT)
     reply = gateway.ask(deadline_s=60)
     gateway.clock.advance(2.0)
-    assert await anext(reply) == (Progress("queued", position=1),)
+    assert reply.news() == (Progress("queued", position=1),)
     gateway.presence.take("a", WITH_ACCEPT, retained=False, now=gateway.clock.time())
     gateway.dispatch.serve()
     assert gateway.sent == [("a", "RequestFrame"), ("a", "CancelFrame")], "a status is no answer"
@@ -183,7 +197,7 @@ async def test_a_hole_that_does_not_fill_in_two_seconds_is_a_gap_and_keeps_the_t
     gateway.say(AliveFrame(id, 4))
     assert gateway.desk.open
     gateway.clock.advance(0.1)
-    assert await anext(reply) == (Delta("kept"),)
+    assert reply.news() == (Delta("kept"),)
     assert type(await failure_of(reply)) is FrameGap
     assert gateway.sent[-1] == ("a", "CancelFrame")
 
@@ -234,20 +248,20 @@ async def test_a_worker_that_leaves_before_anything_was_seen_is_waited_for_like_
     reply = gateway.ask()
     gateway.say(ErrorFrame(gateway.attempt_id(), "worker_lost", "the worker is going away", True))
     gateway.presence.take("a", Status("lost", incarnation=1), retained=False, now=0.0)
-    assert await anext(reply) == (Progress("queued", position=1),)
+    assert reply.news() == (Progress("queued", position=1),)
     gateway.presence.take("a", Status("ready", incarnation=2, heartbeat_s=10), retained=False, now=0.0)
     gateway.dispatch.serve()
     gateway.say(Whole(gateway.attempt_id(), "x"))
     assert (await all_of(reply))[0] == Delta("x")
 
 
-async def test_who_reads_nothing_hears_the_latest_position_only() -> None:
+async def test_a_reply_that_moves_up_in_the_queue_hears_its_place() -> None:
     gateway = Gateway(Status("ready"))
     served = gateway.ask()
     first, second = gateway.ask(), gateway.ask()
     served.leave()
     assert first.worker is not None
-    assert await anext(second) == (Progress("queued", position=1),)
+    assert second.news() == (Progress("queued", position=2), Progress("queued", position=1))
 
 
 async def test_replies_that_lost_the_broker_wait_even_if_there_are_more_than_the_queue_takes() -> None:
@@ -267,7 +281,7 @@ async def test_a_worker_lost_after_something_was_seen_fails_the_reply_and_keeps_
     reply = gateway.ask()
     gateway.say(ChunkFrame(gateway.attempt_id(), 1, "kept"))
     reply.worker_lost("gone")
-    assert await anext(reply) == (Delta("kept"),)
+    assert reply.news() == (Delta("kept"),)
     assert type(await failure_of(reply)) is WorkerLost
     assert ("b", "RequestFrame") not in gateway.sent
 
@@ -287,7 +301,7 @@ async def test_after_something_was_seen_an_error_ends_the_reply() -> None:
     reply = gateway.ask()
     gateway.say(ChunkFrame(gateway.attempt_id(), 1, "kept"))
     gateway.say(ErrorFrame(gateway.attempt_id(), "upstream_error", "broke", True))
-    assert await anext(reply) == (Delta("kept"),)
+    assert reply.news() == (Delta("kept"),)
     assert type(await failure_of(reply)) is UpstreamFailed
     assert gateway.sent == [("a", "RequestFrame")]
 

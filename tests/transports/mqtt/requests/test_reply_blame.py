@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.contract.errors import FrameGap, ProtocolViolation, TimedOut
+from tests.reading import reading
 from tests.transports.mqtt.memory_link import MemoryBroker
 from tests.transports.mqtt.requests.test_pending_request import WITH_ACCEPT, Gateway, failure_of
 from transports.mqtt.protocol.frames import (
@@ -52,7 +53,7 @@ async def test_silence_in_mid_reply_is_a_failure() -> None:
     reply = gateway.ask()
     gateway.say(ChunkFrame(gateway.attempt_id(), 1, "x"))
     gateway.clock.advance(30.0)
-    assert await anext(reply)
+    assert reply.news()
     assert type(await failure_of(reply)) is TimedOut
     assert not worker_of(gateway).ready
 
@@ -87,7 +88,7 @@ async def test_a_reply_that_says_things_twice_is_a_failure() -> None:
     reply = gateway.ask()
     gateway.say(ChunkFrame(gateway.attempt_id(), 1, "x"))
     gateway.say(Whole(gateway.attempt_id(), "x"))
-    assert await anext(reply)
+    assert reply.news()
     assert type(await failure_of(reply)) is ProtocolViolation
     assert not worker_of(gateway).ready
 
@@ -97,7 +98,7 @@ async def test_a_length_that_does_not_fit_is_a_failure() -> None:
     reply = gateway.ask()
     gateway.say(ChunkFrame(gateway.attempt_id(), 1, "x"))
     gateway.say(EndFrame(gateway.attempt_id(), 2, length=99))
-    assert await anext(reply)
+    assert reply.news()
     assert type(await failure_of(reply)) is FrameGap
     assert not worker_of(gateway).ready
 
@@ -118,6 +119,9 @@ class Rubbish:
         broker = MemoryBroker()
         self.link = broker.link("gw")
         self.transport = MqttTransport(self.link, root="r")
+        worker = broker.link("w")
+        worker.subscribe("r/workers/w/inbox", lambda *_: None)
+        worker.connect()
 
     def say(self, worker: str, payload: bytes, *, retained: bool = False) -> None:
         self.link.deliver(reply_topic("r", "gw", worker), payload, retained)
@@ -141,7 +145,10 @@ async def test_a_frame_that_cannot_be_read_ends_the_reply_whose_id_it_has(payloa
     at = Rubbish()
     async with at.transport.running(), asyncio.timeout(5):
         at.status("w", b'{"type":"status","state":"ready","max":2}')
-        async with at.transport.open(Gateway.request()) as first, at.transport.open(Gateway.request()):
+        async with (
+            reading(at.transport, Gateway.request()) as first,
+            reading(at.transport, Gateway.request()),
+        ):
             ids = list(at.transport._desk.open)
             at.say("w", payload.replace(b"ID", ids[0].encode()))
             with pytest.raises(ProtocolViolation):
@@ -155,8 +162,8 @@ async def test_rubbish_ends_the_only_reply_of_its_worker_and_none_of_several(pay
     at = Rubbish()
     async with at.transport.running(), asyncio.timeout(5):
         at.status("w", b'{"type":"status","state":"ready","max":2}')
-        async with at.transport.open(Gateway.request()) as first:
-            async with at.transport.open(Gateway.request()):
+        async with reading(at.transport, Gateway.request()) as first:
+            async with reading(at.transport, Gateway.request()):
                 at.say("w", payload)
                 assert len(at.transport._desk.open) == 2, "whose it is cannot be told"
             at.say("v", payload)
@@ -175,7 +182,7 @@ async def test_a_type_of_another_version_and_an_empty_message_end_nothing(payloa
     at = Rubbish()
     async with at.transport.running(), asyncio.timeout(5):
         at.status("w", b'{"type":"status","state":"ready"}')
-        async with at.transport.open(Gateway.request()):
+        async with reading(at.transport, Gateway.request()):
             (id,) = at.transport._desk.open
             at.say("w", payload.replace(b"ID", id.encode()))
             assert list(at.transport._desk.open) == [id]

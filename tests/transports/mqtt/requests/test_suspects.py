@@ -5,7 +5,13 @@ import pytest
 from gateway.contract.errors import Overloaded, TimedOut, UpstreamFailed, WorkerLost
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest, Turn
-from tests.transports.mqtt.requests.test_pending_request import WITH_ACCEPT, Gateway, all_of, failure_of
+from tests.transports.mqtt.requests.test_pending_request import (
+    WITH_ACCEPT,
+    Asked,
+    Gateway,
+    all_of,
+    failure_of,
+)
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
     ChunkFrame,
@@ -15,7 +21,6 @@ from transports.mqtt.protocol.frames import (
     Whole,
     decode_inbox,
 )
-from transports.mqtt.requests.pending_request import PendingRequest
 
 
 def asked(gateway: Gateway) -> list[str]:
@@ -28,7 +33,7 @@ def last_request(gateway: Gateway) -> RequestFrame:
     return [frame for frame in requests if isinstance(frame, RequestFrame)][-1]
 
 
-def lose(gateway: Gateway, reply: PendingRequest) -> None:
+def lose(gateway: Gateway, reply: Asked) -> None:
     """The reply's worker dies."""
     worker = reply.worker
     assert worker is not None
@@ -137,7 +142,7 @@ async def test_workers_that_only_cannot_now_are_passed_over(code: str) -> None:
 async def test_a_request_over_which_a_server_broke_off_elsewhere_gets_one_worker() -> None:
     gateway = three()
     request = ChatRequest("f" * 32, [Turn("user", "hi")], broke_off=1)
-    reply = PendingRequest(request, gateway.desk, gateway.clock)
+    reply = Asked(request, gateway.desk, gateway.clock)
     reply.start()
     assert last_request(gateway).broke_off == 1
     gateway.say(AcceptFrame(gateway.attempt_id()))
@@ -172,6 +177,6 @@ async def test_what_was_seen_is_kept_and_the_loss_is_told_as_it_is() -> None:
     reply = gateway.ask()
     gateway.say(ChunkFrame(gateway.attempt_id(), 1, "kept"))
     lose(gateway, reply)
-    assert await anext(reply) == (Delta("kept"),)
+    assert reply.news() == (Delta("kept"),)
     assert type(await failure_of(reply)) is WorkerLost
     assert asked(gateway) == ["a"]

@@ -29,7 +29,7 @@ INBOX = "r/workers/w/inbox"
 async def test_nothing_follows_an_end_that_the_broker_has_not_acknowledged(then: str) -> None:
     link = MemoryBroker().link("w")
     calls = [ToolCall(str(number), "add", "{}") for number in range(2 * UNANSWERED_MAX)]
-    model = ScriptedTransport(lambda _: [[*calls, Done("stop")]])
+    model = ScriptedTransport(lambda _: [[Done("stop", whole=calls)]])
     worker = Worker(model, link, root="r", coalesce_s=0, heartbeat_s=60)
     async with asyncio.timeout(5), worker.running():
         await link.published()

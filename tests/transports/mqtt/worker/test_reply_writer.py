@@ -77,14 +77,16 @@ async def test_a_slow_model_is_not_slowed_further() -> None:
 async def test_the_end_takes_the_rest_with_it_and_counts_code_points() -> None:
     desk = Desk()
     desk.writer.say([Delta("a🙂")])
-    desk.writer.say([Delta("b"), Usage(1, 2, 3), Done("length")])
+    desk.writer.say([Delta("b"), Usage(1, 2, 3)])
+    desk.writer.end(Done("length"))
     assert desk.frames[1:] == [ChunkFrame("a", 2, "b"), EndFrame("a", 3, "length", Tokens(1, 2, 3), 3)]
 
 
 async def test_other_events_keep_their_place_in_the_text() -> None:
     desk = Desk()
     desk.writer.say([Progress("prompt", processed=1, total=2), Reasoning("hm")])
-    desk.writer.say([Delta("a"), ToolCall("1", "add", "{}"), Delta("b"), Done("tool_calls")])
+    desk.writer.say([Delta("a"), ToolCall("1", "add", "{}"), Delta("b")])
+    desk.writer.end(Done("tool_calls"))
     assert desk.frames == [
         ProgressFrame("a", 1, "prompt", None, 1, 2),
         ReasoningFrame("a", 2, "hm"),
@@ -98,7 +100,7 @@ async def test_other_events_keep_their_place_in_the_text() -> None:
 async def test_a_reply_in_one_piece_stays_in_one_piece() -> None:
     desk = Desk()
     desk.writer.accept()
-    desk.writer.say([Delta("all of it"), Done("stop", granularity="message")])
+    desk.writer.end(Done("stop", whole=[Delta("all of it")]))
     assert desk.frames[1:] == [Whole("a", "all of it")]
 
 
@@ -108,14 +110,14 @@ async def test_who_asked_for_a_whole_reply_gets_one() -> None:
     desk.writer.say([Delta("of it")])
     desk.clock.advance(1)
     assert desk.frames == []
-    desk.writer.say([Done("stop")])
+    desk.writer.end(Done("stop"))
     assert desk.frames == [Whole("a", "all of it")]
 
 
 async def test_text_that_no_message_can_carry_is_cut() -> None:
     desk = Desk(max_payload=4_096)
     text = "\x01" * 2_000
-    desk.writer.say([Delta(text), Done("stop", granularity="message")])
+    desk.writer.end(Done("stop", whole=[Delta(text)]))
     *chunks, end = desk.frames
     assert "".join(chunk.text for chunk in chunks if isinstance(chunk, ChunkFrame)) == text
     assert end == EndFrame("a", len(chunks) + 1, "stop", UNSET, 2_000)
@@ -162,13 +164,13 @@ async def test_what_the_model_thinks_is_gathered_too_and_the_answer_begins_at_on
         ReasoningFrame("a", 2, " so then"),
         ChunkFrame("a", 3, "a"),
     ]
-    desk.writer.say([Done("stop")])
+    desk.writer.end(Done("stop"))
     assert desk.frames[3:] == [EndFrame("a", 4, "stop", UNSET, 1)], "only the text counts"
 
 
 async def test_thoughts_without_an_answer_are_no_answer() -> None:
     desk = Desk()
-    desk.writer.say([Reasoning("hm"), Done("stop", granularity="message")])
+    desk.writer.end(Done("stop", whole=[Reasoning("hm")]))
     assert desk.frames == [ReasoningFrame("a", 1, "hm"), EndFrame("a", 2, "stop", UNSET, 0)]
 
 
@@ -182,7 +184,7 @@ async def test_the_first_text_does_not_wait_for_the_progress_before_it() -> None
 async def test_a_whole_reply_is_all_that_is_said() -> None:
     desk = Desk(whole=True)
     desk.writer.say([Progress("prompt", processed=1, total=2), Reasoning("hm"), Delta("a")])
-    desk.writer.say([Done("stop")])
+    desk.writer.end(Done("stop"))
     assert desk.frames == [Whole("a", "a")]
 
 

@@ -17,7 +17,8 @@ from gateway.contract.errors import (
 )
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.transport import EventStream, TransportInfo
+from gateway.contract.transport import TransportInfo
+from tests.reading import Batches, events_of, reading
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt.protocol.frames import (
     CancelFrame,
@@ -48,9 +49,9 @@ async def until(transport: MqttTransport, condition: Callable[[], bool]) -> None
             await transport.presence_changed()
 
 
-async def all_of(transport: MqttTransport, request: ChatRequest) -> list[TransportEvent]:
-    async with asyncio.timeout(5), transport.open(request) as stream:
-        return [event async for batch in stream for event in batch]
+async def all_of(transport: MqttTransport, request: ChatRequest) -> list[TransportEvent | Done]:
+    async with asyncio.timeout(5):
+        return await events_of(transport, request)
 
 
 class House:
@@ -97,11 +98,11 @@ class House:
 @asynccontextmanager
 async def mid_reply(
     max_concurrent: int = 2, gateway_grace_s: float = 5.0
-) -> AsyncIterator[tuple[House, EventStream]]:
+) -> AsyncIterator[tuple[House, Batches]]:
     """A house in the middle of a reply that has said "a" and goes on until it is stopped."""
     house = House(lambda _: [[Delta("a")]], max_concurrent=max_concurrent, gateway_grace_s=gateway_grace_s)
-    async with house.running(), asyncio.timeout(5), house.transport.open(chat()) as stream:
-        assert await anext(stream) == (Delta("a"),)
+    async with house.running(), asyncio.timeout(5), reading(house.transport, chat()) as stream:
+        assert await anext(stream) == [Delta("a")]
         yield house, stream
 
 
@@ -113,7 +114,7 @@ async def test_a_stream_crosses_the_broker_token_by_token() -> None:
 async def test_a_whole_reply_arrives_whole() -> None:
     async with House(lambda _: whole("in one piece")).running() as house:
         events = await all_of(house.transport, chat())
-    assert events == [Delta("in one piece"), Done("stop", granularity="message")]
+    assert events == [Delta("in one piece"), Done("stop", whole=(Delta("in one piece"),))]
 
 
 @pytest.mark.parametrize("error", [ModelRefused("too long"), UpstreamFailed("broke")], ids=lambda e: e.code)
@@ -138,7 +139,7 @@ async def test_a_bug_in_one_reply_leaves_the_others_alone(caplog: pytest.LogCapt
 
 async def test_leaving_stops_the_model_and_the_worker_says_so() -> None:
     async with House(lambda _: [[Delta("a")]]).running() as house:
-        async with asyncio.timeout(5), house.transport.open(chat()) as stream:
+        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
             await anext(stream)
         async with asyncio.timeout(5):
             await house.worker.idle()
@@ -148,8 +149,8 @@ async def test_leaving_stops_the_model_and_the_worker_says_so() -> None:
 
 async def test_a_lost_connection_loses_what_was_seen_and_frees_the_model() -> None:
     async with House(lambda _: [[Delta("a")]]).running() as house:
-        async with asyncio.timeout(5), house.transport.open(chat()) as stream:
-            assert await anext(stream) == (Delta("a"),)
+        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
+            assert await anext(stream) == [Delta("a")]
             house.worker_link.lose_connection()
             with pytest.raises(WorkerLost):
                 await anext(stream)
@@ -160,7 +161,7 @@ async def test_a_lost_connection_loses_what_was_seen_and_frees_the_model() -> No
 async def test_a_reply_that_showed_nothing_survives_the_workers_restart() -> None:
     answer = asyncio.Event()
     async with House(lambda _: [answer.wait, *tokens("late")]).running() as house:
-        async with asyncio.timeout(5), house.transport.open(chat()) as stream:
+        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
             await until(house.transport, lambda: house.transport.workers != [])
             house.worker_link.lose_connection()
             await until(house.transport, lambda: not house.transport.workers)
@@ -209,7 +210,7 @@ async def test_more_than_a_worker_takes_waits_its_turn() -> None:
 
 async def test_a_full_worker_refuses_another_gateways_request_at_once() -> None:
     async with House(lambda _: [[Delta("a")]], max_concurrent=1).running() as house:
-        async with asyncio.timeout(5), house.transport.open(chat()) as stream:
+        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
             await anext(stream)
             foreign = RequestFrame("x" * 32, "r/gateways/other/replies/w", [Turn("user", "hi")])
             house.worker_link.deliver(INBOX, encode(foreign), False)
@@ -222,7 +223,7 @@ async def test_a_full_worker_refuses_another_gateways_request_at_once() -> None:
 
 async def test_a_request_that_comes_twice_runs_once() -> None:
     async with House(lambda _: [[Delta("a")]]).running() as house:
-        async with asyncio.timeout(5), house.transport.open(chat()) as stream:
+        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
             await anext(stream)
             (again,) = [payload for topic, payload in house.broker.log if topic == INBOX]
             house.worker_link.deliver(INBOX, again, False)
@@ -328,7 +329,11 @@ async def test_a_gateways_restart_stops_what_its_earlier_life_asked() -> None:
 async def test_a_draining_worker_finishes_and_takes_nothing_new() -> None:
     finish = asyncio.Event()
     async with House(lambda _: [[Delta("a")], finish.wait, [Delta("b"), Done("stop")]]).running() as house:
-        async with asyncio.timeout(5), house.transport.open(chat()) as stream, asyncio.TaskGroup() as group:
+        async with (
+            asyncio.timeout(5),
+            reading(house.transport, chat()) as stream,
+            asyncio.TaskGroup() as group,
+        ):
             await anext(stream)
             group.create_task(house.worker.drain(within_s=5))
             await until(house.transport, lambda: not house.transport._presence.ready)
@@ -353,7 +358,7 @@ async def test_a_worker_that_goes_away_gives_its_replies_back() -> None:
     async with house.transport.running(), asyncio.timeout(5):
         async with house.worker.running():
             await house.transport.until_ready()
-            stack = house.transport.open(chat())
+            stack = reading(house.transport, chat())
             stream = await stack.__aenter__()
             await anext(stream)
         with pytest.raises(WorkerLost):

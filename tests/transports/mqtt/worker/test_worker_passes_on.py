@@ -36,7 +36,7 @@ async def test_every_reason_reaches_the_gateway(reason: FinishReason) -> None:
 
 
 async def test_what_a_model_server_says_is_the_same_behind_a_worker() -> None:
-    said: list[TransportEvent] = [
+    said: list[TransportEvent | Done] = [
         Reasoning("hm"),
         Delta("a"),
         ToolCall("c1", "f", "{}"),

@@ -1,0 +1,269 @@
+"""One HTTP/1.1 exchange with a model server, from its request to the end of its answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Self, cast
+
+import httptools
+import httpx
+
+MAX_HEAD_BYTES = 64 * 1024  # and of whatever else comes in a row without being body
+MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is left unread, so that the server feels it
+
+Receive = Callable[[bytes], Awaitable[None] | None]
+"""Takes the bytes of one network read, from within it; what it returns is awaited before the next read."""
+
+
+class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
+    """One connection, one request, one response, and that response's body.
+
+    Everything that arrives before the reader wakes up is one item. What came before an error is read
+    before the error is raised.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_delimited",
+        "_ended",
+        "_error",
+        "_head_bytes",
+        "_head_complete",
+        "_headers",
+        "_loop",
+        "_parser",
+        "_parts",
+        "_read_s",
+        "_receive",
+        "_status",
+        "_timer",
+        "_transport",
+        "_unread_bytes",
+        "_waiter",
+        "_waiting_since",
+        "_writable",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, read_s: float | None) -> None:
+        self._loop = loop
+        self._read_s = read_s
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._status = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._head_complete = False
+        self._delimited = False  # by a length or in chunks; else the body ends with the connection
+        self._parts: list[bytes] = []
+        self._unread_bytes = 0
+        self._ended = False
+        self._error: Exception | None = None
+        self._receive: Receive | None = None
+        self._busy: Awaitable[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._waiting_since = 0.0
+        self._writable: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What the reader calls.
+
+    async def send(self, message: bytes, write_s: float | None) -> None:
+        if self._transport is None:
+            return  # lost already; response() says why
+        self._transport.write(message)
+        if self._writable is not None:
+            try:
+                async with asyncio.timeout(write_s):
+                    await self._writable
+            except TimeoutError as exc:
+                raise httpx.WriteTimeout(f"the request was not taken within {write_s} s") from exc
+
+    async def response(self) -> httpx.Response:
+        """Wait for the head; the response's stream is this exchange."""
+        if self._read_s is not None and not self._ended:
+            self._timer = self._loop.call_later(self._read_s, self._check_silence, self._read_s)
+        while not self._head_complete:
+            await self._news()
+        return httpx.Response(self._status, headers=self._headers, stream=self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._parts:
+            await self._news()
+        parts = self._parts
+        self._parts = []
+        self._head_bytes = 0
+        if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
+            self._transport.resume_reading()
+        self._unread_bytes = 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def push(self, receive: Receive) -> None:
+        """Call `receive` for the body's bytes at every network read; return when the body has ended.
+
+        Raises what broke the connection, and what `receive` raises. After `close` it returns at once.
+        """
+        self._receive = receive
+        self._deliver()
+        if self._busy is None:
+            self._read_on()  # unread bytes may have paused it
+        while True:
+            if self._busy is not None:
+                busy, self._busy = self._busy, None
+                await busy
+                self._deliver()
+                if self._busy is None:
+                    self._read_on()
+            elif self._ended:
+                break
+            else:
+                await self._next_news()
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Cut the connection; `push` returns as if the body had ended."""
+        self._receive = None
+        self._end(None)
+
+    async def aclose(self) -> None:
+        """Cut the connection now; what the server still wants to say is not heard."""
+        self._end(httpx.ReadError("the answer was closed by its reader"))
+
+    async def _news(self) -> None:
+        """Wait for the next bytes, whatever they are; raise what ended the exchange if there are none."""
+        if self._ended:
+            raise self._error or StopAsyncIteration
+        await self._next_news()
+
+    async def _next_news(self) -> None:
+        self._waiter = self._loop.create_future()
+        self._waiting_since = self._loop.time()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None:
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
+            self._end(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {exc}"))
+            return
+        if not self._parts:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._end(httpx.RemoteProtocolError(f"the answer's head exceeds {MAX_HEAD_BYTES} bytes"))
+        if self._receive is not None:
+            self._waiting_since = self._loop.time()
+            self._deliver()
+            return
+        if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
+            self._transport.pause_reading()
+        self._wake()
+
+    def _deliver(self) -> None:
+        """Push what has arrived, unless the receiver is still busy with what came before."""
+        parts = self._parts
+        if not parts or self._busy is not None or self._receive is None:
+            return
+        self._parts = []
+        self._unread_bytes = self._head_bytes = 0
+        try:
+            self._busy = self._receive(parts[0] if len(parts) == 1 else b"".join(parts))
+        except Exception as error:  # noqa: BLE001 - not for the event loop, which called us: `push` raises it
+            self._receive = None
+            self._error = error
+            self._end(None)
+            return
+        if self._busy is not None:
+            if self._transport is not None:
+                self._transport.pause_reading()
+            self._wake()
+
+    def _read_on(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._writable is not None and not self._writable.done():
+            self._end(httpx.WriteError("the connection broke before the request was sent whole"))
+        elif exc is not None:
+            self._end(httpx.ReadError(f"the connection broke: {exc}"))
+        elif not self._head_complete:
+            self._end(httpx.ReadError("the connection was closed before the answer"))
+        elif self._delimited:
+            self._end(httpx.ReadError("the connection was closed in the middle of the answer"))
+        else:
+            self._end(None)
+
+    def _check_silence(self, read_s: float) -> None:
+        """One timer serves all reads: when it fires early for the present wait, it is set again."""
+        now = self._loop.time()
+        since = self._waiting_since if self._waiter is not None else now
+        if now >= since + read_s:
+            self._end(httpx.ReadTimeout(f"nothing was heard for {read_s} s"))
+        else:
+            self._timer = self._loop.call_at(since + read_s, self._check_silence, read_s)
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_complete:
+            return  # a trailer
+        self._headers.append((name, value))
+        name = name.lower()
+        if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
+            self._delimited = True
+
+    def on_headers_complete(self) -> None:
+        if self._parser is None:
+            return
+        self._status = self._parser.get_status_code()
+        if self._status < 200:
+            self._headers.clear()
+        else:
+            self._head_complete = True
+            self.resume_writing()  # a server that answers early may never read the rest
+
+    def on_body(self, body: bytes) -> None:
+        if not self._ended:
+            self._parts.append(body)
+            self._unread_bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        if self._head_complete:
+            self._end(None)
+
+    def _end(self, error: httpx.TransportError | None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._error = error or self._error
+        self._parser = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        self.resume_writing()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
