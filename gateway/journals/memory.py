@@ -17,6 +17,7 @@ from gateway.contract.events import (
     ToolCall,
 )
 from gateway.contract.journal import START, BadPosition, FellBehind, OnNews, Position
+from gateway.journals.packed_texts import PACKED_DELTA_BYTES, PACKED_TEXTS_BYTES, Packed, Texts, pack, unpack
 
 _TERMINAL = (Finished, Cancelled, Failed)
 _WITH_TEXT = (Delta, Reasoning)
@@ -24,6 +25,8 @@ _EVENT_BYTES = 112
 """What an event takes beside its texts: object and place in the list, measured with tracemalloc."""
 _ENDING_BYTES = 900
 """What the first and the last event take beside the reply's text and message: numbers, ids and a URL."""
+_PACK_EVENTS = 64
+"""How many events are packed at once; as many stay unpacked, since readers are mostly near the end."""
 
 
 class MemoryJournal:
@@ -78,29 +81,48 @@ class MemoryJournal:
 
 
 class MemoryLog:
-    """One reply's events, and whom to tell of the next."""
+    """One reply's events and its readers.
 
-    __slots__ = ("_journal", "_max_bytes", "_safe_seq", "bytes", "closed", "events", "first", "listeners")
+    packed: the oldest events, deltas joined; events: the rest. first: the position before the first event
+    that is still held.
+    """
+
+    __slots__ = (
+        "_journal",
+        "_max_bytes",
+        "_packed_seq",
+        "_safe_seq",
+        "bytes",
+        "closed",
+        "events",
+        "first",
+        "listeners",
+        "packed",
+    )
 
     def __init__(self, journal: MemoryJournal, max_bytes: int) -> None:
         self._journal = journal
         self._max_bytes = max_bytes
         self._safe_seq = 0
         self.events: list[ReaderEvent] = []
-        self.first = START  # just before the first event that is still held
+        self.packed: list[Packed] = []
+        self.first = START
+        self._packed_seq = 0  # of the last packed event
         self.listeners: list[OnNews] = []
         self.closed = False
         self.bytes = 0
 
     @property
     def last_seq(self) -> int:
-        return self.first.seq + len(self.events)
+        return self._packed_seq + len(self.events)
 
     def append(self, events: Sequence[ReaderEvent]) -> None:
         self.events.extend(events)
         size = sum(map(_size, events)) if len(events) > 1 else _size(events[0])
         self.bytes += size
         self._journal.bytes += size
+        if len(self.events) > 2 * _PACK_EVENTS:
+            self._pack()
         if isinstance(events[-1], _TERMINAL):
             self.closed = True
         self._tell()
@@ -125,20 +147,40 @@ class MemoryLog:
         for on_news in tuple(listeners):
             on_news()
 
+    def since(self, seq: int) -> list[ReaderEvent]:
+        """All events behind number `seq`, which must not be before `first`."""
+        if seq >= self._packed_seq:
+            return self.events[seq - self._packed_seq :]
+        return [*islice(unpack(self.packed), seq - self.first.seq, None), *self.events]
+
     def drop_to(self, max_bytes: int) -> None:
         """Drop the oldest events whose text is in the store, until no more than `max_bytes` are left."""
-        count, chars, freed = 0, self.first.chars, 0
-        for event in islice(self.events, max(0, self._safe_seq - self.first.seq)):
-            if self.bytes - freed <= max_bytes or isinstance(event, ToolCall):
+        self._pack()
+        dropped, seq, chars, freed = 0, self.first.seq, self.first.chars, 0
+        for item in self.packed:
+            count = len(item.ends) if isinstance(item, Texts) else 1
+            if self.bytes - freed <= max_bytes or seq + count > self._safe_seq or isinstance(item, ToolCall):
                 break  # a checkpoint holds no tool calls
-            count += 1
-            freed += _size(event)
-            if isinstance(event, Delta):
-                chars += len(event.text)
-        del self.events[:count]
-        self.first = Position(self.first.seq + count, chars)
+            dropped += 1
+            seq += count
+            freed += _packed_size(item)
+            if isinstance(item, Texts):
+                chars += len(item.text)
+        del self.packed[:dropped]
+        self.first = Position(seq, chars)
         self.bytes -= freed
         self._journal.bytes -= freed
+
+    def _pack(self) -> None:
+        """Pack the events that are safe in the store, or else the older half."""
+        count = max(len(self.events) - _PACK_EVENTS, self._safe_seq - self._packed_seq)
+        packed = pack(islice(self.events, count)) if count > 0 else []
+        saved = sum(map(_size, islice(self.events, max(0, count)))) - sum(map(_packed_size, packed))
+        self.packed += packed
+        del self.events[: max(0, count)]
+        self._packed_seq += max(0, count)
+        self.bytes -= saved
+        self._journal.bytes -= saved
 
 
 class MemoryReader:
@@ -157,10 +199,9 @@ class MemoryReader:
 
     def take(self) -> Sequence[ReaderEvent]:
         log = self._log
-        start = self._taken - log.first.seq
-        if start < 0:
+        if self._taken < log.first.seq:
             raise FellBehind("The reader was too slow for what is held of the reply.")
-        new = log.events[start:]
+        new = log.since(self._taken)
         self._taken += len(new)
         return new
 
@@ -180,3 +221,9 @@ def _size(event: ReaderEvent) -> int:
         texts = (event.ending.full_content,)
     own_bytes = _ENDING_BYTES if isinstance(event, (Started, *_TERMINAL)) else _EVENT_BYTES
     return own_bytes + sum(text.__sizeof__() for text in texts)
+
+
+def _packed_size(item: Packed) -> int:
+    if isinstance(item, Texts):
+        return PACKED_TEXTS_BYTES + item.text.__sizeof__() + PACKED_DELTA_BYTES * len(item.ends)
+    return _size(item)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.contract.errors import NotFound
 from gateway.contract.events import (
@@ -236,3 +238,32 @@ async def test_ended_logs_make_room_for_what_tool_calls_and_ends_take(make_journ
         journal.follow("0", unheard)
     for number in range(100):
         journal.forget(str(number))
+
+
+texts_and_calls = st.lists(
+    st.one_of(
+        st.text(min_size=1, max_size=3).map(Delta),
+        st.just(ToolCall("1", "f", "{}")),
+        st.just(Reasoning("hm")),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("factory", JOURNAL_RIGS, ids=lambda factory: factory.__name__)
+@given(events=texts_and_calls, times=st.integers(1, 12), after=st.integers(0, 480), batch=st.integers(1, 7))
+def test_a_reader_gets_the_same_events_wherever_it_begins(
+    factory: JournalFactory, events: list[ReaderEvent], times: int, after: int, batch: int
+) -> None:
+    journal = factory(max_bytes=10**9, total_bytes=10**9)
+    everything = events * times
+    log = journal.open("a")
+    early = journal.follow("a", unheard)
+    taken: list[ReaderEvent] = []
+    for at in range(0, len(everything), batch):
+        log.append(everything[at : at + batch])
+        taken += early.take()
+    assert taken == everything
+    after = min(after, len(everything))
+    assert list(journal.follow("a", unheard, after).take()) == everything[after:]
