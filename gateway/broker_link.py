@@ -27,7 +27,7 @@ def broker_link(settings: Settings, client_id: str, *, quiet: bool = False) -> L
 
 
 def forbidden_name(settings: Settings, setting: str, name: str) -> str:
-    """What to tell when the broker does not let us publish under our name."""
+    """The error text for a broker that does not let us publish under our name."""
     return (
         f"the MQTT broker does not let MQTT_USERNAME={settings.mqtt_username or '(none)'} publish as "
         f"{setting}={name}: give both the same name, and let the broker's ACL allow it"

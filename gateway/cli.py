@@ -49,7 +49,7 @@ def options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """What stands before the command."""
+    """The options before the command."""
 
 
 @app.command()

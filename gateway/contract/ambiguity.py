@@ -98,7 +98,7 @@ class Bounds:
 
 
 def ambiguity(rules: dict[str, Alternatives], bounds: Bounds) -> str | None:
-    """What makes a sampler slow; None if nothing does."""
+    """The reason why a sampler would be slow; None if there is none."""
     absent = _may_be_absent(rules)
     return _beginnings(rules, absent, bounds.beginnings) or _runs_and_loops(rules, absent, bounds)
 

@@ -45,7 +45,7 @@ def finish_reason(said: object, *, called: bool = False) -> FinishReason:
 MAX_REPLY_CHARS = 16_000_000
 """Of a reply's text, reasoning and tool calls together; a longer one fails as `upstream_error`."""
 TOOL_CALL_CHARS = 100
-"""What a tool call counts beside its texts, so that empty ones are bounded too."""
+"""Characters that a tool call counts in addition to its texts, so that empty ones are bounded too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ MIN_CHARS = 4
 SHORT_CHARS = 8
 """Secrets shorter than this are taken out only as whole words: inside other words they would garble them."""
 
-# What looks like a secret, whoever sent it.
+# Text in the form of a secret, from any sender.
 _PATTERNS = re.compile(
     r"\bsk-[\w-]{16,}"
     r"|(?<=://)[^\s/@:'\"]{0,256}(?::[^\s/'\"]{0,256})?@"

@@ -34,7 +34,7 @@ class Tickets:
         return f"{claim}.{self._seal(subject, claim)}"
 
     def user_of(self, ticket: str, subject: str) -> str:
-        """The user whom a ticket for `subject` lets in; BadTicket if it is forged, expired or for something
+        """The owner of a ticket for `subject`; BadTicket if it is forged, expired or for something
         else."""
         parts = _TICKET.fullmatch(ticket)
         if parts is None or not hmac.compare_digest(parts["seal"], self._seal(subject, parts["claim"])):

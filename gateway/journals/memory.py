@@ -22,9 +22,9 @@ from gateway.journals.packed_texts import PACKED_DELTA_BYTES, PACKED_TEXTS_BYTES
 _TERMINAL = (Finished, Cancelled, Failed)
 _WITH_TEXT = (Delta, Reasoning)
 _EVENT_BYTES = 112
-"""What an event takes beside its texts: object and place in the list, measured with tracemalloc."""
+"""Bytes of an event without its texts: object and place in the list, measured with tracemalloc."""
 _ENDING_BYTES = 900
-"""What the first and the last event take beside the reply's text and message: numbers, ids and a URL."""
+"""Bytes of the first and the last event without the reply's text and message: numbers, ids and a URL."""
 _PACK_EVENTS = 64
 """How many events are packed at once; as many stay unpacked, since readers are mostly near the end."""
 

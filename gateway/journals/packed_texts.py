@@ -9,7 +9,7 @@ MAX_DELTAS = 64
 """Of one Texts, which is dropped as a whole."""
 PACKED_DELTA_BYTES = 4
 PACKED_TEXTS_BYTES = 180
-"""What the objects of one Texts take, beside four bytes a delta and the text."""
+"""Bytes of the objects of one Texts, without four bytes a delta and the text."""
 
 
 class Texts:
