@@ -18,8 +18,15 @@ _OWN_PREFIXES = (
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """This process's environment with these settings of Sluice's and no others."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_PREFIXES)}
+    """This process's environment with these settings of Sluice's and no others.
+
+    MAKELEVEL goes too: `sluice demo` speaks of `make demo` below make, and the tests may be started by it.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_OWN_PREFIXES) and name != "MAKELEVEL"
+    }
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
 
 
