@@ -13,6 +13,8 @@ import pytest
 
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall
 from gateway.contract.requests import ChatRequest
+from gateway.contract.store import Exchange, NewExchange
+from gateway.store.sql_store import SqlStore
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Script, Step, tokens, whole
 
@@ -288,6 +290,27 @@ async def test_two_posts_at_the_same_moment_make_one_reply(tmp_path: Path) -> No
     assert {re.sub("content.*", "", answer.text[-30:]) for answer in answers} == {
         re.sub("content.*", "", answers[0].text[-30:])
     }
+
+
+async def test_another_body_with_a_key_that_is_beginning_is_a_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saving, go_on = asyncio.Event(), asyncio.Event()
+    begin = SqlStore.begin
+
+    async def begin_slowly(store: SqlStore, exchange: NewExchange) -> Exchange:
+        saving.set()
+        await go_on.wait()
+        return await begin(store, exchange)
+
+    monkeypatch.setattr(SqlStore, "begin", begin_slowly)
+    async with served(tmp_path, says(*tokens("a"))) as gateway, asyncio.TaskGroup() as group:
+        first = group.create_task(gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY))
+        await saving.wait()
+        other = await gateway.http.post(STREAM, json={"content": "Ho"}, headers=KEY)
+        go_on.set()
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+    assert (await first).status_code == 200
 
 
 async def test_a_key_survives_a_restart(tmp_path: Path) -> None:

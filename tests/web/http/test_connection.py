@@ -1,6 +1,8 @@
-"""What becomes of a client that has been answered and asks nothing more."""
+"""Clients that are cut off: they take nothing of their answer, or were answered and ask nothing more."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -15,11 +17,25 @@ class Socket(asyncio.Transport):
 
     def __init__(self, untaken_bytes: int) -> None:
         super().__init__()
-        self._untaken_bytes = untaken_bytes
+        self.untaken_bytes = untaken_bytes
         self.ended: list[str] = []
 
     def get_write_buffer_size(self) -> int:
-        return self._untaken_bytes
+        return self.untaken_bytes
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self if name == "socket" else default
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Linger is set before an abort."""
+
+    def getpeername(self) -> None:
+        """It has no address."""
+
+    getsockname = getpeername
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Takes all; `untaken_bytes` says what of it waits."""
 
     def is_closing(self) -> bool:
         return bool(self.ended)
@@ -66,3 +82,79 @@ async def test_an_answer_in_the_making_outlives_what_its_client_sends_too_early(
     for task in state.tasks:
         task.cancel()
     await asyncio.wait(state.tasks)
+
+
+class Clock:
+    """An event loop's timers, fired by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._timers: dict[object, Any] = {}
+
+    def call_later(self, delay_s: float, callback: Callable[..., None], *args: Any) -> "Timer":
+        timer = Timer(self._timers)
+        self._timers[timer] = (self.now_s + delay_s, callback, args)
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+        for timer, (due_s, callback, args) in list(self._timers.items()):
+            if due_s <= self.now_s and self._timers.pop(timer, None) is not None:
+                callback(*args)
+
+
+class Timer:
+    def __init__(self, timers: dict[object, Any]) -> None:
+        self._timers = timers
+
+    def cancel(self) -> None:
+        self._timers.pop(self, None)
+
+
+def connected(clock: Clock, socket: Socket) -> ClientConnection:
+    config = uvicorn.Config(nothing, log_config=None, lifespan="off", timeout_keep_alive=1_000)
+    loop = cast(asyncio.AbstractEventLoop, clock)
+    connection = ClientConnection(config, ServerState(), {}, loop, send_timeout_s=20)
+    connection.connection_made(socket)
+    return connection
+
+
+def test_a_client_that_takes_nothing_is_cut_off() -> None:
+    clock, socket = Clock(), Socket(100)
+    connected(clock, socket).pause_writing()
+    clock.advance(19)
+    assert socket.ended == []
+    clock.advance(1)
+    assert socket.ended == ["aborted"]
+
+
+def test_a_client_that_catches_up_has_all_the_time_again() -> None:
+    clock, socket = Clock(), Socket(100)
+    connection = connected(clock, socket)
+    connection.pause_writing()
+    clock.advance(19)
+    connection.resume_writing()
+    connection.pause_writing()
+    clock.advance(19)
+    assert socket.ended == []
+    clock.advance(1)
+    assert socket.ended == ["aborted"]
+
+
+def test_a_client_that_leaves_the_end_of_its_last_answer_is_cut_off() -> None:
+    clock, socket = Clock(), Socket(100)
+    connection = connected(clock, socket)
+    socket.close()
+    connection.on_response_complete()
+    clock.advance(20)
+    assert socket.ended == ["closed", "aborted"]
+
+
+def test_a_client_that_has_taken_all_of_its_last_answer_is_left_alone() -> None:
+    clock, socket = Clock(), Socket(100)
+    connection = connected(clock, socket)
+    socket.close()
+    connection.on_response_complete()
+    socket.untaken_bytes = 0
+    clock.advance(20)
+    assert socket.ended == ["closed"]

@@ -1,5 +1,8 @@
+from typing import Literal
+
 import pytest
 
+from gateway.contract.transport import WorkerInfo
 from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.presence import MAX_WORKERS, KnownWorker, Presence
 
@@ -25,6 +28,40 @@ def test_a_draining_worker_is_not_ready_and_not_lost() -> None:
     presence = heard(Status("ready"), Status("draining"))
     assert not presence.ready
     assert not known(presence, "w").lost
+
+
+@pytest.mark.parametrize("state", ["ready", "draining"])
+def test_a_worker_is_listed_in_the_state_it_announced(state: Literal["ready", "draining"]) -> None:
+    presence = heard(Status("ready"), Status(state))
+    assert known(presence, "w").info(now=0.0).state == state
+
+
+def test_a_worker_is_listed_with_what_is_known_of_it() -> None:
+    said = Status("ready", models=["tiny"], stream=False, max=8, busy=3, incarnation=42, heartbeat_s=15)
+    worker = known(heard(said, now=100.0), "w")
+    worker.open = 2
+    worker.full = True
+    assert worker.info(now=101.5) == WorkerInfo(
+        name="w",
+        state="ready",
+        models=["tiny"],
+        stream=False,
+        max=8,
+        busy=3,
+        open=2,
+        incarnation=42,
+        heartbeat_s=15,
+        last_heard_s=1.5,
+        set_aside=False,
+        full=True,
+    )
+
+
+def test_a_worker_that_is_set_aside_is_listed_as_such() -> None:
+    presence = heard(Status("ready"))
+    worker = known(presence, "w")
+    presence.failed(worker, now=1.0)
+    assert worker.info(now=1.0).set_aside
 
 
 def test_a_lost_of_the_same_life_ends_it() -> None:

@@ -1,0 +1,86 @@
+"""A gateway that stops while replies are made: resumable readers come back later, others hear the end."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.contract.events import Delta, Done
+from gateway.web.http.sse_connection import RETRY_MS
+from tests.web.event_source import EventSource
+from tests.web.gateway_server import STREAM, Served, served
+from transports.scripted import Script
+
+
+class Stage:
+    """A reply that says one word and then waits for ever."""
+
+    def __init__(self) -> None:
+        self.said = asyncio.Event()
+
+    def script(self) -> Script:
+        async def wait() -> None:
+            self.said.set()
+            await asyncio.Event().wait()
+
+        return lambda _: [[Delta("one")], wait, [Done("stop")]]
+
+
+async def stopped_at_once(gateway: Served) -> None:
+    hurry = asyncio.Event()
+    hurry.set()
+    await gateway.assembled.drain(hurry)
+
+
+async def read(response: httpx.Response) -> EventSource:
+    source = EventSource()
+    assert source.take(await response.aread()) == b""
+    return source
+
+
+async def test_a_resumable_reader_is_sent_away_for_a_moment_and_hears_no_end(tmp_path: Path) -> None:
+    stage = Stage()
+    body = {"content": "Hi", "resumable": True}
+    async with (
+        served(tmp_path, stage.script()) as gateway,
+        gateway.http.stream("POST", STREAM, json=body) as response,
+    ):
+        await stage.said.wait()
+        await stopped_at_once(gateway)
+        source = await read(response)
+    assert source.text == "one"
+    assert source.ends == []
+    assert source.retry_ms is not None
+    assert RETRY_MS[0] <= source.retry_ms <= RETRY_MS[1]
+
+
+async def test_a_resumable_reader_that_comes_back_hears_the_end(tmp_path: Path) -> None:
+    stage = Stage()
+    body = {"content": "Hi", "resumable": True}
+    async with served(tmp_path, stage.script()) as gateway:
+        async with gateway.http.stream("POST", STREAM, json=body) as response:
+            await stage.said.wait()
+            await stopped_at_once(gateway)
+            source = await read(response)
+        assert source.last_id is not None
+        path = f"{STREAM}/{response.headers['sluice-stream-id']}"
+        again = await gateway.http.get(path, headers={"last-event-id": source.last_id})
+        source.take(again.content)
+    assert source.text == "one"
+    assert [(end["type"], end["reason"]) for end in source.ends] == [("error", "shutdown")]
+
+
+@pytest.mark.parametrize("body", [{"content": "Hi"}, {"content": "Hi", "resumable": False}])
+async def test_a_reader_that_cannot_come_back_hears_the_end(tmp_path: Path, body: dict[str, Any]) -> None:
+    stage = Stage()
+    async with (
+        served(tmp_path, stage.script()) as gateway,
+        gateway.http.stream("POST", STREAM, json=body) as response,
+    ):
+        await stage.said.wait()
+        await stopped_at_once(gateway)
+        source = await read(response)
+    assert source.retry_ms is None
+    assert [(end["type"], end["reason"]) for end in source.ends] == [("error", "shutdown")]
