@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.contract.content import Content, model_json
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -18,7 +20,7 @@ class Turn:
     """
 
     role: Role
-    content: str
+    content: Content
     tool_calls: Sequence[Mapping[str, Any]] = ()
     tool_call_id: str | None = None
     name: str | None = None
@@ -26,7 +28,7 @@ class Turn:
 
     def as_json(self) -> dict[str, Any]:
         """The turn as OpenAI's chat API and Sluice's MQTT protocol write it; absent fields are left out."""
-        message: dict[str, Any] = {"role": self.role, "content": self.content}
+        message: dict[str, Any] = {"role": self.role, "content": model_json(self.content)}
         if self.tool_calls:
             message["tool_calls"] = list(self.tool_calls)
         if self.tool_call_id is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from gateway.contract.content import Content, Part
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 
 MAX_PAGE_CHARS = 4 * 1024 * 1024
@@ -41,6 +42,7 @@ class StoredError:
 class StoredMessage:
     """One message; a user's has status `complete` and none of the reply's fields.
 
+    content: its text. parts: the whole content where that is not text alone, else empty.
     reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it. response_ms:
     from the question to the end of what was made. last_seq: the number of the terminal event in the reply's
     journal, None while there is none and after a crash. tool_call_seqs: the numbers of the events that told
@@ -67,6 +69,7 @@ class StoredMessage:
     tool_call_seqs: Sequence[int] = ()
     last_seq: int | None = None
     error: StoredError | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class NewExchange:
     user_id: str
     session_id: int | None
     title: str
-    content: str
+    content: Content
     stream_id: str
     mode: str
     delivery: Delivery

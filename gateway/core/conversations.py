@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from gateway.contract.content import Content, Text, parts_of, text_of
 from gateway.contract.errors import Draining
 from gateway.contract.requests import ChatRequest, Sampling, Turn
 from gateway.contract.store import Exchange, IdempotencyClaim, MessageStore, NewExchange
@@ -30,7 +31,7 @@ class Question:
     """
 
     user_id: str
-    content: str
+    content: Content
     session_id: int | None = None
     system_prompt: str | None = None
     model: str | None = None
@@ -211,13 +212,20 @@ class Conversations:
             _, earlier = await self._store.history(
                 question.user_id, session_id, max_chars=self._limits.history_max_chars
             )
-            turns += [Turn(message.role, message.content) for message in earlier]
+            turns += [Turn(message.role, message.parts or message.content) for message in earlier]
         return [*turns, Turn("user", question.content)]
 
 
-def title_of(content: str) -> str:
-    """A session's title made from its first message: its first words, on one line."""
-    line = " ".join(content.split())
+def title_of(content: Content) -> str:
+    """A session's title made from its first message: its first words, on one line.
+
+    Without words it is the kind of its first attachment: `Image`, `Audio` or `File`.
+    """
+    line = " ".join(text_of(content).split()) or _attachment_name(content)
     if len(line) <= TITLE_CHARS:
         return line
     return line[:TITLE_CHARS].rsplit(" ", 1)[0] + "…"
+
+
+def _attachment_name(content: Content) -> str:
+    return next((type(part).__name__ for part in parts_of(content) if not isinstance(part, Text)), "")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from gateway.contract.content import Content, parts_of, size_of, text_of
 from gateway.contract.events import Reason, Status
 
 MAX_WAITING = 256
@@ -16,7 +17,7 @@ MAX_WAITING_CHARS = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class QuestionAsked:
     message_id: int
-    content: str
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ class Listener:
 
 
 def _chars(news: News) -> int:
-    return len(news.content) if isinstance(news, QuestionAsked) else 0
+    if not isinstance(news, QuestionAsked):
+        return 0
+    return len(text_of(news.content)) + sum(map(size_of, parts_of(news.content)))
 
 
 class SessionNews:

@@ -7,11 +7,13 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
 
+from gateway.contract.content import text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.store import Exchange, NewExchange, StoredSession
 from gateway.store import idempotency as claims
 from gateway.store import threads
 from gateway.store.columns import storable
+from gateway.store.parts import EncodedExchange
 from gateway.store.rows import stored_session
 from gateway.store.session_quota import SessionQuota
 from gateway.store.tables import messages, sessions
@@ -217,7 +219,8 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
         "uuid": str(uuid4()),
         "role": "user",
         "status": "complete",
-        "content": exchange.content,
+        "content": text_of(exchange.content),
+        "parts": exchange.parts if isinstance(exchange, EncodedExchange) else None,
         "stream_id": None,
         "mode": None,
         "delivery": None,
@@ -227,6 +230,7 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
         "role": "assistant",
         "status": "streaming",
         "content": "",
+        "parts": None,
         "stream_id": exchange.stream_id,
         "mode": exchange.mode,
         "delivery": exchange.delivery,

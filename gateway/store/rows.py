@@ -7,6 +7,7 @@ from sqlalchemy import Row
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.store import FinalReply, StoredError, StoredMessage, StoredSession
 from gateway.store.columns import storable
+from gateway.store.parts import parts_in
 
 # What the last state of a reply puts into its row.
 FINAL_COLUMNS = (
@@ -56,6 +57,7 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         tool_call_seqs=tuple(row.tool_call_seqs or ()),
         last_seq=row.last_seq,
         error=error,
+        parts=parts_in(row.parts),
     )
 
 

@@ -28,8 +28,10 @@ from gateway.store import idempotency as claims
 from gateway.store.columns import MAX_ID
 from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
+from gateway.store.history import latest_finished
 from gateway.store.keys import SqlKeys
 from gateway.store.pages import length_of, page_of
+from gateway.store.parts import encoded
 from gateway.store.probe import Probe
 from gateway.store.rows import stored_message, stored_session
 from gateway.store.session_quota import SessionQuota
@@ -41,9 +43,7 @@ from gateway.store.usage import SqlUsage
 from gateway.store.writer import Writer
 
 READ_DEADLINE_S = 5.0
-HISTORY_PAGE = 100
 
-_CONTENT_LENGTH = length_of(messages.c.content)
 _MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c.tool_calls)
 
 
@@ -153,7 +153,7 @@ class SqlStore:
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
         async with self._reading() as connection:
             session = await _session(connection, user_id, session_id)
-            latest = await _latest_finished(connection, session.id, max_chars)
+            latest = await latest_finished(connection, session.id, max_chars)
         return stored_session(session), [stored_message(row) for row in reversed(latest)]
 
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
@@ -202,6 +202,8 @@ class SqlStore:
     async def begin(self, exchange: NewExchange) -> Exchange:
         if exchange.session_id is not None:
             _check_id(exchange.session_id)
+        if not isinstance(exchange.content, str):
+            exchange = await asyncio.to_thread(encoded, exchange)
         return await self._writer.do(self._exchanges.begin, exchange)
 
     async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
@@ -268,29 +270,3 @@ async def _session(connection: AsyncConnection, user_id: str, session_id: int) -
     if row is None:
         raise NotFound("No such session.")
     return row
-
-
-async def _latest_finished(connection: AsyncConnection, session_id: int, max_chars: int) -> list[Row[Any]]:
-    """Latest first, a page at a time: a long session is not read for its last few messages."""
-    finished = (
-        select(messages.c.id)
-        .where(
-            messages.c.session_id == session_id, messages.c.status != "streaming", messages.c.content != ""
-        )
-        .order_by(messages.c.id.desc())
-        .limit(HISTORY_PAGE)
-    )
-    latest: list[Row[Any]] = []
-    page = finished
-    while rows := (
-        await connection.execute(page_of(messages, page, _CONTENT_LENGTH, max_chars, descending=True))
-    ).all():
-        for row in rows:
-            max_chars -= len(row.content)
-            if max_chars < 0:
-                return latest
-            latest.append(row)
-        if len(rows) < HISTORY_PAGE:
-            break
-        page = finished.where(messages.c.id < rows[-1].id)
-    return latest

@@ -100,6 +100,7 @@ class MessageRow(Kept, table=True):
     )
     last_seq: int | None = Field(default=None, sa_type=BigInteger)
     response_ms: float | None = None
+    parts: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class IdempotencyKeyRow(Kept, table=True):

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 from uuid import uuid4
 
+from gateway.contract.content import text_of
 from gateway.contract.errors import TransportError, Unreachable, UpstreamFailed
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest, Turn
@@ -56,7 +57,7 @@ ENDLESS = "go on for ever"
 
 def echo(request: ChatRequest) -> Iterable[Step]:
     """A script: say the last turn back, a few characters at a time; go on for ever when asked to."""
-    text = request.turns[-1].content
+    text = text_of(request.turns[-1].content)
     if text == ENDLESS:
         return [[Delta("on ")], [Delta("and on ")]]
     return [*([Delta(text[at : at + 3])] for at in range(0, len(text), 3)), [Done("stop")]]

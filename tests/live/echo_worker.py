@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Iterable
 
+from gateway.contract.content import text_of
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
@@ -16,7 +17,7 @@ from transports.scripted import ScriptedTransport, Step, tokens
 
 
 def script(request: ChatRequest) -> Iterable[Step]:
-    text = request.turns[-1].content
+    text = text_of(request.turns[-1].content)
     if text == "silent":
         return []
     if text.startswith("hold"):

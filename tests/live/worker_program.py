@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-from gateway.contract.requests import Sampling, Turn
+from gateway.contract.requests import Sampling
 from tests.live.brokers import Mosquitto
 from tests.live.llama_server import LlamaServer, running_llama
 from tests.live.programs import Program, running_program, sluice
 from transports.llama.embedded_server import tiny_model_path
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.protocol.frames import (
+    MessageField,
     ReplyFrame,
     RequestFrame,
     Status,
@@ -53,7 +54,7 @@ class Gateway:
     async def ask(self, **more: Any) -> str:
         asked = Sampling(max_tokens=4_000, options={"ignore_eos": True})
         request = RequestFrame(
-            uuid4().hex, f"{ROOT}/gateways/gw/replies/w", [Turn("user", "hi")], params=asked, **more
+            uuid4().hex, f"{ROOT}/gateways/gw/replies/w", [MessageField("user", "hi")], params=asked, **more
         )
         await self.link.publish(f"{ROOT}/workers/w/inbox", encode(request))
         return request.id

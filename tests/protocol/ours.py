@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gateway.contract.content import text_of
 from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed, error_of
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
@@ -24,7 +25,7 @@ DEADLINE_S = 20.0
 
 def scripted_model(request: ChatRequest) -> Iterable[Step]:
     """The model that README.md describes: it does what the last turn says."""
-    verb, _, text = request.turns[-1].content.partition(" ")
+    verb, _, text = text_of(request.turns[-1].content).partition(" ")
     pieces: list[Step] = [[Delta(character)] for character in text]
     match verb:
         case "echo":

@@ -7,6 +7,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from gateway.contract.content import Content, text_of
 from gateway.contract.errors import Unprocessable
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
@@ -154,7 +155,7 @@ class CompletionForm:
         self.streams = self.streams or bool(body.stream)
         turns = [_turn(at, message) for at, message in enumerate(body.messages)]
         at, said = _latest_question(turns)
-        check_length(said, gateway.max_content_chars, f"messages.{at}.content")
+        check_length(text_of(said), gateway.max_content_chars, f"messages.{at}.content")
         question = Question(
             user_id=post.user_id,
             content=said,
@@ -197,7 +198,7 @@ def _text(at: int, content: str | Sequence[MessagePart] | None) -> str:
     return "".join(part.text or part.refusal or "" for part in content)
 
 
-def _latest_question(turns: Sequence[Turn]) -> tuple[int, str]:
+def _latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:
     """What is kept as the question: the user's latest turn, or the last one if there is none of theirs."""
     asked = [at for at, turn in enumerate(turns) if turn.role == "user"]
     at = asked[-1] if asked else len(turns) - 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from gateway.contract.content import text_of
 from gateway.contract.events import Delta, Done
 from gateway.contract.keys import ALL_PERMISSIONS
 from gateway.contract.requests import ChatRequest
@@ -161,7 +162,7 @@ async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]
         if SECRET in request.turns[-1].content and "live" in request.turns[-1].content:
             return [[Delta(f"{SECRET} ")], held.wait, [Delta("still here")], [Done("stop")]]
         # Whatever the model is told comes back, so that a stranger's history would be seen.
-        return [[Delta(" / ".join(turn.content for turn in request.turns))], [Done("stop")]]
+        return [[Delta(" / ".join(text_of(turn.content) for turn in request.turns))], [Done("stop")]]
 
     async with served(tmp_path, script, within_s=60, rate_per_minute=10_000) as gateway:
         key = await make_key(gateway, "anna")

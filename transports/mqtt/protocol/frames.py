@@ -1,12 +1,13 @@
 """The payloads of Sluice over MQTT, version 1: JSON in, JSON out, no error but our own."""
 
-from typing import Annotated, Literal, TypeVar, get_args
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 
 from gateway.contract.errors import ProtocolViolation, Unprocessable
 from gateway.contract.events import Usage, usage_of
-from gateway.contract.requests import ChatRequest, Sampling, Turn
+from gateway.contract.requests import ChatRequest, Role, Sampling, Turn
 from transports.mqtt.protocol.loose_frames import loosened
 
 VERSION: Literal[1] = 1
@@ -44,10 +45,31 @@ class Status(Frame, tag="status"):
     busy: Count = 0
 
 
+class MessageField(msgspec.Struct, gc=False, omit_defaults=True):
+    """One turn of a request; see Turn."""
+
+    role: Role
+    content: str
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    reasoning_content: str | None = None
+
+    def as_turn(self) -> Turn:
+        return Turn(
+            self.role,
+            self.content,
+            self.tool_calls,
+            self.tool_call_id,
+            self.name,
+            self.reasoning_content,
+        )
+
+
 class RequestFrame(Frame, tag="request"):
     id: Id
     reply_to: str
-    messages: list[Turn]
+    messages: list[MessageField]
     v: Literal[1] = VERSION
     stream: bool = True
     deadline_s: Seconds = 120.0
@@ -61,7 +83,7 @@ class RequestFrame(Frame, tag="request"):
     def as_chat_request(self) -> ChatRequest:
         return ChatRequest(
             id=self.id,
-            turns=self.messages,
+            turns=[message.as_turn() for message in self.messages],
             sampling=self.params,
             model=self.model,
             deadline_s=self.deadline_s,

@@ -6,12 +6,12 @@ import pytest
 
 from gateway.contract.errors import WorkerLost
 from gateway.contract.events import Done, ToolCall
-from gateway.contract.requests import Turn
 from tests.transports.mqtt.memory_link import MemoryBroker
 from transports.mqtt.protocol.frames import (
     CancelFrame,
     EndFrame,
     ErrorFrame,
+    MessageField,
     RequestFrame,
     Whole,
     decode_reply,
@@ -35,7 +35,7 @@ async def test_nothing_follows_an_end_that_the_broker_has_not_acknowledged(then:
         await link.published()
         link.stuck = True
         deadline_s = 0.05 if then == "its deadline" else 60
-        request = RequestFrame("1" * 32, REPLIES, [Turn("user", "Hi")], deadline_s=deadline_s)
+        request = RequestFrame("1" * 32, REPLIES, [MessageField("user", "Hi")], deadline_s=deadline_s)
         link.deliver(INBOX, encode(request), False)
         for _ in range(20):
             await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.contract.errors import Loading, Overloaded
 from gateway.contract.events import Delta, Done
-from gateway.contract.requests import ChatRequest, Turn
+from gateway.contract.requests import ChatRequest
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt import status_announcer as announcer
 from transports.mqtt.link.link import Envelope, Receipt
@@ -19,6 +19,7 @@ from transports.mqtt.protocol.frames import (
     AcceptFrame,
     EndFrame,
     ErrorFrame,
+    MessageField,
     ReplyFrame,
     RequestFrame,
     Status,
@@ -66,7 +67,7 @@ class Scene:
             yield self
 
     def ask(self, model: str | None = None) -> str:
-        request = RequestFrame(uuid4().hex, REPLIES, [Turn("user", "hi")], model=model)
+        request = RequestFrame(uuid4().hex, REPLIES, [MessageField("user", "hi")], model=model)
         self.link.deliver(INBOX, encode(request), False)
         return request.id
 

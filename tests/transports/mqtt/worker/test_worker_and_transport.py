@@ -23,6 +23,7 @@ from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt.protocol.frames import (
     CancelFrame,
     ErrorFrame,
+    MessageField,
     RequestFrame,
     Status,
     decode_reply,
@@ -212,7 +213,7 @@ async def test_a_full_worker_refuses_another_gateways_request_at_once() -> None:
     async with House(lambda _: [[Delta("a")]], max_concurrent=1).running() as house:
         async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
             await anext(stream)
-            foreign = RequestFrame("x" * 32, "r/gateways/other/replies/w", [Turn("user", "hi")])
+            foreign = RequestFrame("x" * 32, "r/gateways/other/replies/w", [MessageField("user", "hi")])
             house.worker_link.deliver(INBOX, encode(foreign), False)
         assert next((frame.id, frame.code, frame.retryable) for frame in house.heard()) == (
             "x" * 32,
@@ -237,7 +238,7 @@ async def test_a_request_that_comes_twice_runs_once() -> None:
 
 async def test_a_cancel_that_overtakes_its_request_still_counts() -> None:
     async with House(lambda _: tokens("a")).running() as house:
-        request = RequestFrame("x" * 32, "r/gateways/gw/replies/w", [Turn("user", "hi")])
+        request = RequestFrame("x" * 32, "r/gateways/gw/replies/w", [MessageField("user", "hi")])
         house.worker_link.deliver(INBOX, encode(CancelFrame(request.id)), False)
         house.worker_link.deliver(INBOX, encode(request), False)
         assert house.worker.busy == 0
@@ -249,7 +250,9 @@ async def test_a_cancel_that_overtakes_its_request_still_counts() -> None:
 async def test_a_worker_answers_nowhere_but_below_its_name(reply_to: str) -> None:
     async with House(lambda _: tokens("a")).running() as house:
         said = len(house.broker.log)
-        house.worker_link.deliver(INBOX, encode(RequestFrame("x", reply_to, [Turn("user", "hi")])), False)
+        house.worker_link.deliver(
+            INBOX, encode(RequestFrame("x", reply_to, [MessageField("user", "hi")])), False
+        )
         assert house.worker.busy == 0
         assert len(house.broker.log) == said
         assert house.worker.dropped["inbox"] == 1

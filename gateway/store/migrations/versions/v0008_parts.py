@@ -1,0 +1,15 @@
+"""Messages whose content is more than text: images, sound and files."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    op.add_column("messages", sa.Column("parts", sa.LargeBinary()))
+
+
+def downgrade() -> None:
+    op.drop_column("messages", "parts")
