@@ -18,9 +18,10 @@ test: .venv/installed ## Run the tests, with real servers where the machine has 
 live: .venv/installed ## Run the tests that talk to real servers; a missing server is a failure
 	@REQUIRE_LIVE=1 $(BIN)/pytest -n auto --dist worksteal -m live
 
-check: .venv/installed ## Formatting, lint, types and tests
+check: .venv/installed ## Formatting, lint, plain words, types and tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python -m tests.architecture.plain_words
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist worksteal -rs
 

@@ -101,8 +101,10 @@ def imports_of(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            modules = {module_of(file) for file in FILES}
-            yield from (name if name in modules else str(node.module) for name in names)
+            yield from (name if name in MODULES else str(node.module) for name in names)
+
+
+MODULES = {module_of(file) for file in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)

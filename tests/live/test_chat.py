@@ -54,9 +54,8 @@ async def test_after_ctrl_c_the_next_question_goes_on_in_the_session_and_a_secon
             await chat.until_said(r"stopped\n")
             await chat.until_said(r"sluice chat --session 1\)")
             chat.process.stdin.write(b"two\n")
-            await chat.until_said(
-                r"the end[\s\S]*\n> ", by_line=False
-            )  # the prompt: no reply is left to stop
+            # Wait for the prompt: then no reply is left to stop.
+            await chat.until_said(r"the end[\s\S]*\n> ", by_line=False)
             code = await chat.end(signal.SIGINT)
         messages = await gateway.messages()
     assert code == 0
