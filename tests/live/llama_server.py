@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from gateway.contract.requests import ChatRequest, Sampling, Turn
-from transports.llama.client import AsyncioTransport
+from transports.llama.client import ModelServerClient, whole_body
 from transports.llama.embedded_server import LlamaProcess, llama_available, llama_process
 
 LONG_CONTEXT = 32_768  # takes half a minute to fill
@@ -83,8 +83,8 @@ class LlamaServer:
             return False
 
     async def get(self, path: str) -> httpx.Response:
-        async with httpx.AsyncClient(transport=AsyncioTransport()) as client:
-            return await client.get(self.url + path)
+        exchange = await ModelServerClient(self.url).get(path.encode())
+        return httpx.Response(exchange.status, content=await whole_body(exchange, 16_000_000))
 
     async def busy_slots(self) -> int:
         """How many replies are being made."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Self, cast
+from typing import cast
 
 import httptools
 import httpx
@@ -14,11 +14,13 @@ Receive = Callable[[bytes], Awaitable[None] | None]
 """Takes the bytes of one network read, from within it; what it returns is awaited before the next read."""
 
 
-class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
+class HttpExchange(asyncio.Protocol):
     """One connection, one request, one response, and that response's body.
 
-    Everything that arrives before the reader wakes up is one item. What came before an error is read
-    before the error is raised.
+    status: of the answer, 0 until its head has come.
+
+    Args:
+        read_s: how long the server may be silent before its head and between two reads of the body.
     """
 
     __slots__ = (
@@ -34,13 +36,13 @@ class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
         "_parts",
         "_read_s",
         "_receive",
-        "_status",
         "_timer",
         "_transport",
         "_unread_bytes",
         "_waiter",
         "_waiting_since",
         "_writable",
+        "status",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, read_s: float | None) -> None:
@@ -48,7 +50,7 @@ class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
         self._read_s = read_s
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._status = 0
+        self.status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._head_complete = False
@@ -64,45 +66,42 @@ class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
         self._writable: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    # What the reader calls.
+    # Called by the reader.
 
-    async def send(self, message: bytes, write_s: float | None) -> None:
-        if self._transport is None:
-            return  # lost already; response() says why
-        self._transport.write(message)
-        if self._writable is not None:
-            try:
-                async with asyncio.timeout(write_s):
-                    await self._writable
-            except TimeoutError as exc:
-                raise httpx.WriteTimeout(f"the request was not taken within {write_s} s") from exc
+    async def ask(self, message: bytes, write_s: float | None) -> None:
+        """Send the request and wait for the answer's head.
 
-    async def response(self) -> httpx.Response:
-        """Wait for the head; the response's stream is this exchange."""
+        Args:
+            message: head and body.
+            write_s: how long the server may take for reading it; None for no limit.
+        """
+        if self._transport is not None:
+            self._transport.write(message)
+            if self._writable is not None:
+                try:
+                    async with asyncio.timeout(write_s):
+                        await self._writable
+                except TimeoutError as exc:
+                    raise httpx.WriteTimeout(f"the request was not taken within {write_s} s") from exc
         if self._read_s is not None and not self._ended:
             self._timer = self._loop.call_later(self._read_s, self._check_silence, self._read_s)
         while not self._head_complete:
+            if self._ended:
+                raise self._error or httpx.ReadError("the answer was closed by its reader")
             await self._news()
-        return httpx.Response(self._status, headers=self._headers, stream=self)
 
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._parts:
-            await self._news()
-        parts = self._parts
-        self._parts = []
-        self._head_bytes = 0
-        if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
-            self._transport.resume_reading()
-        self._unread_bytes = 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def header(self, name: bytes) -> str | None:
+        """The first value of a header of the answer. name: lower case."""
+        for key, value in self._headers:
+            if key.lower() == name:
+                return value.decode("latin-1")
+        return None
 
     async def push(self, receive: Receive) -> None:
         """Call `receive` for the body's bytes at every network read; return when the body has ended.
 
-        Raises what broke the connection, and what `receive` raises. After `close` it returns at once.
+        What came before this is pushed first. Raises what broke the connection, behind what came before that,
+        and what `receive` raises. After `close` it returns at once.
         """
         self._receive = receive
         self._deliver()
@@ -118,34 +117,22 @@ class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
             elif self._ended:
                 break
             else:
-                await self._next_news()
+                await self._news()
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Cut the connection; `push` returns as if the body had ended."""
+        """Cut the connection now; `push` returns as if the body had ended."""
         self._receive = None
         self._end(None)
 
-    async def aclose(self) -> None:
-        """Cut the connection now; what the server still wants to say is not heard."""
-        self._end(httpx.ReadError("the answer was closed by its reader"))
-
-    async def _news(self) -> None:
-        """Wait for the next bytes, whatever they are; raise what ended the exchange if there are none."""
-        if self._ended:
-            raise self._error or StopAsyncIteration
-        await self._next_news()
-
-    async def _next_news(self) -> None:
+    def _news(self) -> asyncio.Future[None]:
+        """Done at the next read that is not pushed, or at the end."""
         self._waiter = self._loop.create_future()
         self._waiting_since = self._loop.time()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -157,7 +144,6 @@ class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._end(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {exc}"))
-            return
         if not self._parts:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -216,13 +202,14 @@ class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
     def _check_silence(self, read_s: float) -> None:
         """One timer serves all reads: when it fires early for the present wait, it is set again."""
         now = self._loop.time()
-        since = self._waiting_since if self._waiter is not None else now
+        is_waiting = self._waiter is not None and not self._waiter.done()
+        since = self._waiting_since if is_waiting else now
         if now >= since + read_s:
             self._end(httpx.ReadTimeout(f"nothing was heard for {read_s} s"))
         else:
             self._timer = self._loop.call_at(since + read_s, self._check_silence, read_s)
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_complete:
@@ -235,8 +222,8 @@ class HttpExchange(asyncio.Protocol, httpx.AsyncByteStream):
     def on_headers_complete(self) -> None:
         if self._parser is None:
             return
-        self._status = self._parser.get_status_code()
-        if self._status < 200:
+        self.status = self._parser.get_status_code()
+        if self.status < 200:
             self._headers.clear()
         else:
             self._head_complete = True

@@ -5,13 +5,11 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
-import httpx
 import msgspec
 
 from gateway.contract.errors import (
-    GatewayError,
     ModelRefused,
     ProtocolViolation,
     TransportError,
@@ -23,32 +21,32 @@ from gateway.contract.model_limits import check_request
 from gateway.contract.requests import ChatRequest
 from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import Health, Hear, TransportInfo
-from transports.llama.client import AsyncioTransport
-from transports.llama.failures import before_answer, health_problem, in_answer, refusal
-from transports.llama.http_exchange import HttpExchange
+from transports.llama.client import Connect, ModelServerClient, whole_body
+from transports.llama.failures import before_answer, health_problem
 from transports.llama.offers import models_told, slots_told
-from transports.llama.wire import ChunkParser
+from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
 
 log = logging.getLogger("sluice.servers")
 
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-MAX_REFUSAL_BYTES = 64 * 1024
 PROBE_S = 2.0
 MODELS_FRESH_S = 60.0
 MODELS_RETRY_S = 1.0
-LINGER_S = 1.0
-STREAM_TYPES = ("text/event-stream", "text/plain", "application/x-ndjson", "application/octet-stream")
 
 
 class LlamaTransport:
-    """Streams chat completions from `url`, with or without `/v1` at its end.
+    """Streams chat completions from a server that speaks OpenAI's API. ValueError if `url` is no address.
 
-    connect_s: until a connection stands. idle_s: how long the server may be silent before the head of
-    its answer, which a queued request gets only when a slot frees, and between two reads of its body,
-    where llama.cpp's pings count as life. linger_s: how long to wait for more behind a finish reason; a
-    server that neither says `[DONE]` nor closes would keep the reply open until idle_s. setting: the setting
-    that holds `url`: health names both, and the log says when the server goes away and comes back. http: how
-    requests travel; closed by whoever made it. ValueError if `url` is no address of a server.
+    Args:
+        url: of the server, with or without `/v1` at its end.
+        api_key: visible ASCII.
+        idle_s: how long the server may be silent before the head of its answer, which a queued request gets
+            only when a slot frees, and between two reads of its body, where llama.cpp's pings count as life.
+        connect_s: until a connection stands.
+        linger_s: how long to wait for more behind a finish reason; a server that neither says `[DONE]` nor
+            closes would keep the reply open until idle_s.
+        setting: the setting that holds `url`: health names both, and the log says when the server goes away
+            and comes back.
+        connect: how to connect; None for TCP or TLS.
     """
 
     def __init__(
@@ -60,19 +58,15 @@ class LlamaTransport:
         connect_s: float = 3.0,
         linger_s: float = LINGER_S,
         setting: str | None = None,
-        http: httpx.AsyncBaseTransport | None = None,
+        connect: Connect | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._root = root = model_server_root(url)
         self._setting = setting
         self._health: Health | None = None
-        self._chat_url = httpx.URL(f"{root}/v1/chat/completions")
-        self._headers = {"User-Agent": "sluice", "Content-Type": "application/json"}
-        if api_key is not None:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        timeout = {"connect": connect_s, "write": idle_s, "read": idle_s}
-        self._extensions = {"timeout": timeout}
-        self._http = http if http is not None else AsyncioTransport()
+        self._client = ModelServerClient(
+            root, api_key=api_key, connect_s=connect_s, idle_s=idle_s, connect=connect
+        )
         self._sleep = sleep
         self._linger_s = linger_s
         self._models: tuple[str, ...] = ()
@@ -93,19 +87,13 @@ class LlamaTransport:
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         """See Transport.answer. Closing the connection is what frees llama.cpp's slot."""
+        body = self._body_of(request)
         with before_answer:
-            response = await self._http.handle_async_request(self._chat_request(request))
+            exchange = await self._client.post(b"/v1/chat/completions", body, request.trace)
         try:
-            if response.status_code != 200:
-                raise await _refusal(response)
-            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if not content_type or content_type in STREAM_TYPES:
-                return await _StreamedReply(response, hear, self._linger_s).done()
-            if content_type == "application/json" or content_type.endswith("+json"):
-                return await _whole_reply(response, hear)
-            raise ProtocolViolation(f"the model server answered with {content_type}")
+            return await reply_in(exchange, hear, self._linger_s)
         finally:
-            await response.aclose()
+            exchange.close()
 
     def models(self) -> Sequence[str]:
         return self._models
@@ -120,7 +108,7 @@ class LlamaTransport:
     async def _problem(self) -> str | None:
         try:
             async with asyncio.timeout(PROBE_S):
-                status, _ = await self._get("/health")
+                status, _ = await self._get(b"/health")
                 if 200 < status < 500:
                     status = await self._learn_models()
                 elif status == 200:
@@ -139,12 +127,12 @@ class LlamaTransport:
         """How many replies llama.cpp makes at a time, by its `/props`; None where a server does not tell."""
         try:
             async with asyncio.timeout(PROBE_S):
-                status, body = await self._get("/props")
+                status, body = await self._get(b"/props")
         except (TimeoutError, TransportError):
             return None
         return slots_told(body) if status == 200 else None
 
-    def _chat_request(self, request: ChatRequest) -> httpx.Request:
+    def _body_of(self, request: ChatRequest) -> bytes:
         try:
             check_request(request)  # also here: a worker's requests came through no door of ours
         except Unprocessable as error:
@@ -162,22 +150,17 @@ class LlamaTransport:
         elif request.model is not None:
             body["model"] = request.model
         try:
-            content = msgspec.json.encode(body)
+            return msgspec.json.encode(body)
         except UnicodeEncodeError as exc:
             raise ModelRefused("the conversation holds half of a surrogate pair, which is no text") from exc
-        headers = self._headers if request.trace is None else self._headers | {"traceparent": request.trace}
-        return httpx.Request(
-            "POST", self._chat_url, headers=headers, content=content, extensions=self._extensions
-        )
 
-    async def _get(self, path: str) -> tuple[int, bytes]:
-        request = httpx.Request("GET", self._root + path, headers=self._headers, extensions=self._extensions)
+    async def _get(self, path: bytes) -> tuple[int, bytes]:
         with before_answer:
-            response = await self._http.handle_async_request(request)
+            exchange = await self._client.get(path)
             try:
-                return response.status_code, await _body(response, MAX_ANSWER_BYTES)
+                return exchange.status, await whole_body(exchange, MAX_ANSWER_BYTES)
             finally:
-                await response.aclose()
+                exchange.close()
 
     async def _watch_models(self) -> None:
         retry_s = MODELS_RETRY_S
@@ -205,87 +188,7 @@ class LlamaTransport:
 
     async def _learn_models(self) -> int:
         """Ask which models there are; gives the HTTP status."""
-        status, body = await self._get("/v1/models")
+        status, body = await self._get(b"/v1/models")
         if status == 200:
             self._models, self._is_llama_cpp = models_told(body)
         return status
-
-
-class _StreamedReply:
-    """Pushes the events of an answer that is a stream, those of one network read at once."""
-
-    __slots__ = ("_hear", "_linger", "_linger_s", "_parser", "_stream")
-
-    def __init__(self, response: httpx.Response, hear: Hear, linger_s: float) -> None:
-        self._stream = cast(httpx.AsyncByteStream, response.stream)
-        self._hear = hear
-        self._linger_s = linger_s
-        self._linger: asyncio.TimerHandle | None = None
-        self._parser = ChunkParser()
-
-    async def done(self) -> Done:
-        """Return when the reply is complete."""
-        parser = self._parser
-        try:
-            with in_answer:
-                if isinstance(self._stream, HttpExchange):
-                    await self._stream.push(self._receive)
-                else:
-                    async for received in self._stream:
-                        if (busy := self._receive(received)) is not None:
-                            await busy
-                        if self._is_over:
-                            break
-        finally:
-            if self._linger is not None:
-                self._linger.cancel()
-        if parser.done is None and (events := parser.eof()) and (busy := self._hear(events)) is not None:
-            await busy
-        return parser.completed()
-
-    @property
-    def _is_over(self) -> bool:
-        return self._parser.done is not None or self._parser.failure is not None
-
-    def _receive(self, received: bytes) -> Awaitable[None] | None:
-        parser = self._parser
-        events = parser.feed(received)
-        busy = self._hear(events) if events else None
-        if self._is_over:
-            self._close()
-        elif parser.finished and (events or self._linger is None):
-            if self._linger is not None:
-                self._linger.cancel()
-            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._close)
-        return busy
-
-    def _close(self) -> None:
-        if isinstance(self._stream, HttpExchange):
-            self._stream.close()
-
-
-async def _whole_reply(response: httpx.Response, hear: Hear) -> Done:
-    """An answer that is one JSON object, as servers give that cannot stream."""
-    parser = ChunkParser()
-    with in_answer:
-        events = parser.whole(await _body(response, MAX_ANSWER_BYTES))
-    if events and (busy := hear(events)) is not None:
-        await busy
-    return parser.completed()
-
-
-async def _body(response: httpx.Response, max_bytes: int) -> bytes:
-    """The whole body; raises ProtocolViolation beyond `max_bytes`."""
-    body = bytearray()
-    async for received in cast(httpx.AsyncByteStream, response.stream):
-        body += received
-        if len(body) > max_bytes:
-            raise ProtocolViolation(f"the model server's answer exceeds {max_bytes} bytes")
-    return bytes(body)
-
-
-async def _refusal(response: httpx.Response) -> GatewayError:
-    body = b""
-    with contextlib.suppress(httpx.RequestError, ProtocolViolation):  # the status says enough
-        body = await _body(response, MAX_REFUSAL_BYTES)
-    return refusal(response.status_code, response.headers.get("retry-after"), body)

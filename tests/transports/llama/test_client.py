@@ -16,9 +16,10 @@ import pytest
 from gateway.contract.errors import Overloaded
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import Ending, RawServer, raw_server
-from transports.llama.client import AsyncioTransport
+from transports.llama.client import ModelServerClient
+from transports.llama.connector import Connector
 from transports.llama.failures import before_answer
-from transports.llama.http_exchange import MAX_HEAD_BYTES
+from transports.llama.http_exchange import MAX_HEAD_BYTES, HttpExchange
 
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -40,22 +41,21 @@ async def server() -> AsyncIterator[RawServer]:
         yield server
 
 
-def request(server: RawServer, content: bytes = b"{}", **timeouts_s: float) -> httpx.Request:
-    extensions = {"timeout": timeouts_s}
-    return httpx.Request("POST", f"{server.url}/v1/chat?a=b", content=content, extensions=extensions)
+async def answer(
+    server: RawServer,
+    content: bytes = b"{}",
+    *,
+    connect_s: float | None = None,
+    idle_s: float | None = None,
+) -> HttpExchange:
+    client = ModelServerClient(server.url, connect_s=connect_s, idle_s=idle_s)
+    return await client.post(b"/v1/chat?a=b", content)
 
 
-async def answer(server: RawServer, content: bytes = b"{}", **timeouts_s: float) -> httpx.Response:
-    return await AsyncioTransport().handle_async_request(request(server, content, **timeouts_s))
-
-
-def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    return response.stream
-
-
-async def items(response: httpx.Response) -> list[bytes]:
-    return [item async for item in stream_of(response)]
+async def items(exchange: HttpExchange) -> list[bytes]:
+    heard: list[bytes] = []
+    await exchange.push(heard.append)
+    return heard
 
 
 def cut(raw: bytes, *edges: int) -> list[bytes]:
@@ -69,8 +69,8 @@ async def test_a_real_answer_that_trickles_in_is_read_whole(server: RawServer, n
     server.answer = cut(raw, *range(1, len(raw)))
     async with asyncio.timeout(5):
         response = await answer(server)
-        assert response.status_code == 200
-        assert response.headers["content-type"] == "text/event-stream"
+        assert response.status == 200
+        assert response.header(b"content-type") == "text/event-stream"
         assert b"".join(await items(response)) == captures.body(name)
 
 
@@ -80,7 +80,7 @@ async def test_an_answer_may_be_cut_at_any_byte(server: RawServer, raw: bytes) -
         for at in range(1, len(raw)):
             server.answer, server.ending = cut(raw, at), "close" if raw is UNTIL_CLOSE else "stay"
             response = await answer(server)
-            assert (response.status_code, b"".join(await items(response))) == (200, b"hello, world")
+            assert (response.status, b"".join(await items(response))) == (200, b"hello, world")
 
 
 async def test_an_answer_without_a_body_ends_at_once(server: RawServer) -> None:
@@ -110,12 +110,35 @@ async def test_the_request_is_sent_as_it_is_and_asks_for_no_second(server: RawSe
     assert b"host: " + server.url.removeprefix("http://").encode() in lines
 
 
+@pytest.mark.parametrize(
+    ("trace", "sent"),
+    [("00-1-2-01", True), ("00-1\r\nAuthorization: other", False), ("00\u2028", False)],
+    ids=["plain", "two lines", "no ASCII"],
+)
+async def test_a_trace_is_sent_where_it_is_a_headers_value(server: RawServer, trace: str, sent: bool) -> None:
+    server.answer = [EMPTY]
+    async with asyncio.timeout(5):
+        await ModelServerClient(server.url).post(b"/", b"{}", trace)
+    received = server.peers[0].received
+    assert (b"\r\ntraceparent: 00-1-2-01\r\n" in received) is sent
+    assert b"Authorization" not in received
+
+
+async def test_a_path_before_the_apis_own_is_kept(server: RawServer) -> None:
+    server.answer = [EMPTY]
+    async with asyncio.timeout(5):
+        await ModelServerClient(f"{server.url}/a%20b/", api_key="k").get(b"/health")
+    head = server.peers[0].received
+    assert head.startswith(b"GET /a%20b/health HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer k\r\n" in head
+
+
 async def test_interim_answers_are_passed_over(server: RawServer) -> None:
     server.answer = [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + SIZED]
     async with asyncio.timeout(5):
         response = await answer(server)
-        assert response.status_code == 200
-        assert "link" not in response.headers
+        assert response.status == 200
+        assert response.header(b"link") is None
         assert await items(response) == [b"hello, world"]
 
 
@@ -159,10 +182,10 @@ async def test_what_came_before_the_end_is_given_before_the_error(server: RawSer
     async with asyncio.timeout(5):
         response = await answer(server)
         await server.peers[0].gone.wait()
-        stream = aiter(stream_of(response))
-        assert await anext(stream) == b"hello, "
+        heard: list[bytes] = []
         with pytest.raises(httpx.ReadError):
-            await anext(stream)
+            await response.push(heard.append)
+        assert heard == [b"hello, "]
 
 
 @pytest.mark.parametrize(
@@ -185,15 +208,24 @@ async def test_what_is_no_http_is_a_protocol_error(server: RawServer, garbage: b
         await server.peers[0].gone.wait()
 
 
-async def test_a_body_that_is_no_http_is_a_protocol_error_after_what_was_good(server: RawServer) -> None:
-    server.answer = [CHUNKED.partition(b"7;")[0] + b"not a size\r\n"]
+@pytest.mark.parametrize("reads", [1, 2], ids=["with the head", "later"])
+async def test_a_body_that_is_no_http_is_a_protocol_error_after_what_was_good(
+    server: RawServer, reads: int
+) -> None:
+    head, body = CHUNKED.partition(b"7;")[0].split(b"\r\n\r\n")
+    garbled = body + b"not a size\r\n"
+    server.answer = [head + b"\r\n\r\n" + garbled] if reads == 1 else [head + b"\r\n\r\n"]
+    heard: list[bytes] = []
     async with asyncio.timeout(5):
         response = await answer(server)
-        await server.peers[0].gone.wait()
-        stream = aiter(stream_of(response))
-        assert await anext(stream) == b"hello"
+        pushing = asyncio.ensure_future(response.push(heard.append))
+        await asyncio.sleep(0)
+        if reads == 2:
+            server.peers[0].say([garbled])
         with pytest.raises(httpx.RemoteProtocolError):
-            await anext(stream)
+            await pushing
+        await server.peers[0].gone.wait()
+    assert heard == [b"hello"]
 
 
 async def test_a_refused_connection_is_a_connect_error() -> None:
@@ -201,7 +233,7 @@ async def test_a_refused_connection_is_a_connect_error() -> None:
         async with raw_server() as server:
             pass
         with pytest.raises(httpx.ConnectError):
-            await answer(server, connect=4)
+            await answer(server, connect_s=4)
 
 
 @pytest.fixture
@@ -219,28 +251,22 @@ def full_backlog() -> Iterator[str]:
 
 
 async def test_a_connection_that_never_stands_is_a_connect_timeout(full_backlog: str) -> None:
-    late = httpx.Request("GET", full_backlog, extensions={"timeout": {"connect": 0.02}})
     async with asyncio.timeout(5):
         with pytest.raises(httpx.ConnectTimeout):
-            await AsyncioTransport().handle_async_request(late)
-
-
-async def test_only_http_is_spoken() -> None:
-    with pytest.raises(httpx.UnsupportedProtocol):
-        await AsyncioTransport().handle_async_request(httpx.Request("GET", "ftp://localhost/"))
+            await ModelServerClient(full_backlog, connect_s=0.02).get(b"/")
 
 
 async def test_silence_before_the_head_is_a_read_timeout(server: RawServer) -> None:
     async with asyncio.timeout(5):
         with pytest.raises(httpx.ReadTimeout):
-            await answer(server, read=0.02)
+            await answer(server, idle_s=0.02)
         await server.peers[0].gone.wait()
 
 
 async def test_silence_in_the_middle_is_a_read_timeout(server: RawServer) -> None:
     server.answer = [SIZED[:-5]]
     async with asyncio.timeout(5):
-        response = await answer(server, read=0.02)
+        response = await answer(server, idle_s=0.02)
         with pytest.raises(httpx.ReadTimeout):
             await items(response)
         await server.peers[0].gone.wait()
@@ -248,7 +274,7 @@ async def test_silence_in_the_middle_is_a_read_timeout(server: RawServer) -> Non
 
 async def test_a_request_that_is_not_taken_is_a_write_timeout(server: RawServer) -> None:
     async with asyncio.timeout(5):
-        task = asyncio.ensure_future(answer(server, bytes(32_000_000), write=0.05))
+        task = asyncio.ensure_future(answer(server, bytes(32_000_000), idle_s=0.05))
         (await server.peer()).transport.pause_reading()
         with pytest.raises(httpx.WriteTimeout):
             await task
@@ -261,7 +287,7 @@ async def test_a_server_may_answer_before_it_has_read_everything(server: RawServ
         peer.transport.pause_reading()
         peer.say([b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n"])
         response = await task
-        assert response.status_code == 413
+        assert response.status == 413
         peer.say([b"no"])
         assert await items(response) == [b"no"]
 
@@ -290,9 +316,9 @@ async def test_closing_the_answer_cuts_the_connection(server: RawServer) -> None
     server.answer = [SIZED[:-5]]
     async with asyncio.timeout(5):
         response = await answer(server)
-        await response.aclose()
+        response.close()
         await server.peers[0].gone.wait()
-        await response.aclose()
+        response.close()
 
 
 async def test_giving_up_before_the_head_cuts_the_connection(server: RawServer) -> None:
@@ -326,7 +352,7 @@ async def test_https_is_spoken_with_servers_that_are_trusted_only(certificate: P
     trusting = ssl.create_default_context(cafile=certificate)
     async with asyncio.timeout(5), raw_server(context) as server:
         server.answer = cut(CHUNKED, 60)
-        response = await AsyncioTransport(trusting).handle_async_request(request(server))
+        response = await ModelServerClient(server.url, connect=Connector(trusting)).get(b"/")
         assert b"".join(await items(response)) == b"hello, world"
         with pytest.raises(httpx.ConnectError):
             await answer(server)

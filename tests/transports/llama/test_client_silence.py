@@ -55,41 +55,53 @@ class HandClock:
         return sum(timer.pending for timer in self.timers)
 
 
-async def test_silence_is_measured_from_each_wait_with_one_timer() -> None:
+async def test_silence_is_measured_from_the_last_read_with_one_timer() -> None:
     clock = HandClock()
     exchange = HttpExchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
     exchange.data_received(HEAD)
-    await exchange.response()
-
-    async def next_item() -> asyncio.Task[bytes]:
-        clock.waiting.clear()
-        task = asyncio.ensure_future(anext(exchange))
-        await clock.waiting.wait()
-        return task
-
+    await exchange.ask(b"", None)
+    heard: list[bytes] = []
     async with asyncio.timeout(5):
         clock.move_to(50)
-        task = await next_item()
+        pushing = asyncio.ensure_future(exchange.push(heard.append))
+        await clock.waiting.wait()
         clock.move_to(60)
         clock.move_to(109)
         exchange.data_received(b"5\r\nhello\r\n")
-        assert await task == b"hello"
-        clock.move_to(1000)  # nobody waits: no silence
-        task = await next_item()
-        clock.move_to(1059)
+        clock.move_to(168)
         assert clock.pending() == 1
-        assert not task.done()
+        assert not pushing.done()
+        clock.move_to(169)
+        with pytest.raises(httpx.ReadTimeout):
+            await pushing
+    assert heard == [b"hello"]
+    assert clock.pending() == 0
+
+
+async def test_a_busy_receiver_is_no_silence_of_the_server() -> None:
+    clock = HandClock()
+    exchange = HttpExchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
+    exchange.data_received(HEAD + b"5\r\nhello\r\n")
+    await exchange.ask(b"", None)
+    busy: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async with asyncio.timeout(5):
+        pushing = asyncio.ensure_future(exchange.push(lambda _: busy))
+        await asyncio.sleep(0)
+        clock.move_to(1000)
+        busy.set_result(None)
+        await clock.waiting.wait()
+        clock.move_to(1059)
+        assert not pushing.done()
         clock.move_to(1060)
         with pytest.raises(httpx.ReadTimeout):
-            await task
-    assert clock.pending() == 0
+            await pushing
 
 
 async def test_an_answer_that_was_closed_leaves_no_timer() -> None:
     clock = HandClock()
     exchange = HttpExchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
     exchange.data_received(HEAD)
-    response = await exchange.response()
+    await exchange.ask(b"", None)
     assert clock.pending() == 1
-    await response.aclose()
+    exchange.close()
     assert clock.pending() == 0

@@ -9,7 +9,7 @@ import pytest
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import RawServer, raw_server
 from tests.transports.llama.test_client import CHUNKED, SIZED, UNTIL_CLOSE, answer, cut
-from transports.llama.http_exchange import MAX_HEAD_BYTES, MAX_UNREAD_BYTES, HttpExchange
+from transports.llama.http_exchange import MAX_HEAD_BYTES, MAX_UNREAD_BYTES
 
 OPEN_HEAD = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
 
@@ -25,18 +25,12 @@ async def server() -> AsyncIterator[RawServer]:
         yield server
 
 
-async def exchange_with(server: RawServer) -> HttpExchange:
-    stream = (await answer(server)).stream
-    assert isinstance(stream, HttpExchange)
-    return stream
-
-
 @pytest.mark.parametrize("name", captures.STREAMS)
 async def test_a_real_answer_that_trickles_in_is_pushed_whole(server: RawServer, name: str) -> None:
     raw = captures.chunked(name)
     server.answer = cut(raw, *range(1, len(raw)))
     heard: list[bytes] = []
-    await (await exchange_with(server)).push(heard.append)
+    await (await answer(server)).push(heard.append)
     assert b"".join(heard) == captures.body(name)
 
 
@@ -44,7 +38,7 @@ async def test_a_real_answer_that_trickles_in_is_pushed_whole(server: RawServer,
 async def test_what_came_with_the_head_or_with_the_end_is_pushed_too(server: RawServer, raw: bytes) -> None:
     server.answer, server.ending = [raw], "close" if raw is UNTIL_CLOSE else "stay"
     heard: list[bytes] = []
-    await (await exchange_with(server)).push(heard.append)
+    await (await answer(server)).push(heard.append)
     assert b"".join(heard) == b"hello, world"
 
 
@@ -52,7 +46,7 @@ async def test_what_came_with_the_head_or_with_the_end_is_pushed_too(server: Raw
 async def test_more_is_read_however_much_came_with_the_head(server: RawServer, size: int) -> None:
     """Unread bytes pause the socket: who starts to push must start it again, or never hears of the end."""
     server.answer, server.ending = [OPEN_HEAD + b"a" * size], "stay"
-    exchange = await exchange_with(server)
+    exchange = await answer(server)
     heard: list[bytes] = []
     while exchange._unread_bytes < min(size, MAX_UNREAD_BYTES + 1):  # noqa: ASYNC110 - no event tells it
         await asyncio.sleep(0)
@@ -63,7 +57,7 @@ async def test_more_is_read_however_much_came_with_the_head(server: RawServer, s
 
 async def test_a_busy_receiver_gets_no_more_until_it_is_done(server: RawServer) -> None:
     server.answer = [OPEN_HEAD + b"1"]
-    exchange = await exchange_with(server)
+    exchange = await answer(server)
     heard: list[bytes] = []
     busy: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -82,7 +76,7 @@ async def test_a_busy_receiver_gets_no_more_until_it_is_done(server: RawServer) 
 
 async def test_what_the_receiver_raises_comes_out_and_closes_the_connection(server: RawServer) -> None:
     server.answer = [OPEN_HEAD, b"1"]
-    exchange = await exchange_with(server)
+    exchange = await answer(server)
 
     def receive(received: bytes) -> None:
         raise LookupError(received)
@@ -96,14 +90,14 @@ async def test_a_broken_connection_is_raised_after_what_was_pushed(server: RawSe
     server.answer, server.ending = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"12"], "reset"
     heard: list[bytes] = []
     with pytest.raises(httpx.ReadError):
-        await (await exchange_with(server)).push(heard.append)
+        await (await answer(server)).push(heard.append)
     assert b"".join(heard) == b"12"
 
 
 async def test_the_frame_of_many_small_chunks_does_not_count_as_one_long_head(server: RawServer) -> None:
     chunks = MAX_HEAD_BYTES // 4
     server.answer = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
-    exchange = await exchange_with(server)
+    exchange = await answer(server)
     count = 0
 
     def receive(received: bytes) -> None:
@@ -121,7 +115,7 @@ async def test_the_frame_of_many_small_chunks_does_not_count_as_one_long_head(se
 
 async def test_closing_ends_the_push_and_nothing_more_is_pushed(server: RawServer) -> None:
     server.answer = [OPEN_HEAD, b"1", b"2"]
-    exchange = await exchange_with(server)
+    exchange = await answer(server)
     heard: list[bytes] = []
 
     def receive(received: bytes) -> None:

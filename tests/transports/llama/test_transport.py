@@ -21,7 +21,9 @@ from gateway.contract.transport import Health, ListsModels, ReportsHealth
 from tests.reading import events_of, reading
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import RawServer, raw_server
+from transports.llama import replies
 from transports.llama import transport as transport_module
+from transports.llama.http_exchange import HttpExchange
 from transports.llama.transport import LlamaTransport
 
 SSE = {"content-type": "text/event-stream"}
@@ -53,13 +55,45 @@ class Server:
         return body
 
 
+class Socket(asyncio.Transport):
+    """A connection to a Server."""
+
+    def __init__(self, url: httpx.URL, server: Server, exchange: HttpExchange) -> None:
+        super().__init__()
+        self._url = url
+        self._server = server
+        self._exchange = exchange
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        head, _, body = bytes(data).partition(b"\r\n\r\n")
+        first, *lines = head.split(b"\r\n")
+        method, path, _ = first.decode().split()
+        headers = dict(line.split(b": ", 1) for line in lines)
+        answer = self._server(httpx.Request(method, self._url.join(path), headers=headers, content=body))
+        content_type = answer.headers.get("content-type", "").encode()
+        said = b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n" % (answer.status_code, len(answer.content))
+        said += b"Content-Type: %b\r\n" % content_type if content_type else b""
+        self._exchange.data_received(said + b"\r\n" + answer.content)
+
+    def resume_reading(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
 @pytest.fixture
 def server() -> Server:
     return Server()
 
 
 def transport_to(server: Server, url: str = "http://llama:8080", **options: Any) -> LlamaTransport:
-    return LlamaTransport(url, http=httpx.MockTransport(server), **options)
+    async def connect(url: httpx.URL, connect_s: float | None, read_s: float | None) -> HttpExchange:
+        exchange = HttpExchange(asyncio.get_running_loop(), read_s)
+        exchange.connection_made(Socket(url, server, exchange))
+        return exchange
+
+    return LlamaTransport(url, connect=connect, **options)
 
 
 def chat(
@@ -141,6 +175,7 @@ async def test_only_the_headers_that_are_meant_for_the_server_are_sent(server: S
         "content-type": "application/json",
         "authorization": "Bearer sk-1",
         "traceparent": "00-1-2-01",
+        "connection": "close",
     }
 
 
@@ -214,7 +249,7 @@ async def test_an_answer_of_another_kind_is_a_violation(server: Server) -> None:
 async def test_an_unstreamed_answer_is_not_read_without_end(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_module, "MAX_ANSWER_BYTES", 10)
+    monkeypatch.setattr(replies, "MAX_ANSWER_BYTES", 10)
     server.answers["/v1/chat/completions"] = httpx.Response(200, json={"choices": []})
     with pytest.raises(ProtocolViolation, match="exceeds 10 bytes"):
         await reply(transport_to(server))
@@ -228,7 +263,7 @@ async def test_a_refusal_carries_the_servers_own_words(server: Server) -> None:
 
 
 async def test_an_endless_refusal_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "MAX_REFUSAL_BYTES", 10)
+    monkeypatch.setattr(replies, "MAX_REFUSAL_BYTES", 10)
     server.answers["/v1/chat/completions"] = httpx.Response(400, json={"error": {"message": "long"}})
     with pytest.raises(ModelRefused, match="status 400"):
         await reply(transport_to(server))

@@ -1,0 +1,74 @@
+"""TCP and TLS connections to a model server, one for each request."""
+
+import asyncio
+import os
+import socket
+import ssl
+
+import httpx
+
+from gateway.contract.open_files import descriptor_limit
+from transports.llama.http_exchange import HttpExchange
+
+KEPT_DESCRIPTORS = 16
+"""The last free ones are left to the database, which opens files while it writes."""
+
+
+class Connector:
+    """Connects without a pool: llama.cpp closes after every stream, whatever its Keep-Alive says."""
+
+    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._ssl_context = ssl_context
+
+    async def __call__(self, url: httpx.URL, connect_s: float | None, read_s: float | None) -> HttpExchange:
+        """Connect to the server of `url`.
+
+        Raises ConnectError, ConnectTimeout, and PoolTimeout when this process has too many files open to
+        connect.
+
+        Args:
+            url: http or https.
+            connect_s: how long this may take; None for no limit.
+            read_s: how long the server may be silent in the exchange; None for no limit.
+        """
+        secure = url.scheme == "https"
+        loop = asyncio.get_running_loop()
+        try:
+            if secure and self._ssl_context is None:
+                self._ssl_context = httpx.create_ssl_context()
+            async with asyncio.timeout(connect_s):
+                # TCP_NODELAY is set by asyncio and uvloop themselves
+                transport, exchange = await loop.create_connection(
+                    lambda: HttpExchange(loop, read_s),
+                    url.host,
+                    url.port or (443 if secure else 80),
+                    ssl=self._ssl_context if secure else None,
+                )
+        except TimeoutError as exc:
+            raise httpx.ConnectTimeout(
+                f"no connection to {url.netloc.decode()} within {connect_s:g} s"
+            ) from exc
+        except OSError as exc:
+            if _no_descriptor_free():
+                raise httpx.PoolTimeout("too many open files") from exc
+            raise httpx.ConnectError(f"no connection to {url.netloc.decode()}: {_reason(exc)}") from exc
+        if transport.get_extra_info("socket").fileno() >= descriptor_limit() - KEPT_DESCRIPTORS:
+            exchange.close()
+            raise httpx.PoolTimeout("too many open files")
+        return exchange
+
+
+def _no_descriptor_free() -> bool:
+    """Return whether no file can be opened: a resolver's error does not say that this was its cause."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return True
+    return False
+
+
+def _reason(error: OSError) -> str:
+    """In plain words; asyncio's own text repeats the address."""
+    if isinstance(error, socket.gaierror) or not error.errno or error.errno < 0:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
