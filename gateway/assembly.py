@@ -248,14 +248,14 @@ def _workers_of(transports: Mapping[str, Transport]) -> list[WorkerInfo]:
     ]
 
 
-def link_of(settings: Settings) -> Link | None:
-    """The connection to the broker, under this gateway's name; None without a broker."""
+def link_of(settings: Settings, client_id: str = "", *, quiet: bool = False) -> Link | None:
+    """A connection to the broker, under this gateway's name by default; None without a broker."""
     if not settings.mqtt_broker_host:
         return None
     # Without a broker its client need not be loaded.
-    from gateway.broker_link import broker_link
+    from transports.mqtt.link.configured_link import configured_link
 
-    return broker_link(settings, settings.gateway_name)
+    return configured_link(settings, client_id or settings.gateway_name, quiet=quiet)
 
 
 def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
@@ -285,16 +285,16 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
         )
     }
     if link is not None:
-        from gateway.broker_link import broker_link, forbidden_name
+        from transports.mqtt.link.name_check import forbidden_name
         from transports.mqtt.requests.transport import MqttTransport
 
         transports["mqtt"] = MqttTransport(
             link,
-            lookout=broker_link(settings, f"{settings.gateway_name}-{token_hex(4)}", quiet=True),
+            lookout=link_of(settings, f"{settings.gateway_name}-{token_hex(4)}", quiet=True),
             root=settings.mqtt_topic_root,
             idle_s=settings.idle_s,
             queue_max=settings.queue_max,
             worker_max=settings.worker_max,
-            forbidden_name=forbidden_name(settings, "GATEWAY_NAME", settings.gateway_name),
+            forbidden_name=forbidden_name(settings.mqtt_username, "GATEWAY_NAME", settings.gateway_name),
         )
     return transports

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.contract.certificates import check_certificates
 from gateway.contract.origins import host_in, origin_in
 from gateway.contract.secrets import secrets_of_url, without_secrets
 from gateway.contract.server_urls import model_server_root
@@ -210,18 +211,15 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _can_speak_tls(self) -> "Settings":
-        for name in ("mqtt_ca_file", "mqtt_cert_file", "mqtt_key_file"):
-            path, setting = getattr(self, name), name.upper()
-            if not path:
-                continue
-            if not self.mqtt_tls:
-                raise ValueError(f"{setting} needs MQTT_TLS=1, without which it would not be used")
-            try:
-                Path(path).read_bytes()
-            except OSError as error:
-                raise ValueError(f"{setting}={path} cannot be read: {error.strerror}") from None
-        if self.mqtt_key_file and not self.mqtt_cert_file:
-            raise ValueError("MQTT_KEY_FILE needs MQTT_CERT_FILE, the certificate of that key")
+        files = {
+            "ca_file": self.mqtt_ca_file,
+            "cert_file": self.mqtt_cert_file,
+            "key_file": self.mqtt_key_file,
+        }
+        if not self.mqtt_tls:
+            for name in [name for name, path in files.items() if path]:
+                raise ValueError(f"MQTT_{name.upper()} needs MQTT_TLS=1, without which it would not be used")
+        check_certificates(**files)
         return self
 
     @property

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from gateway.broker_link import broker_link, forbidden_name
 from gateway.contract.errors import RequestRejected
 from gateway.contract.open_files import raise_descriptor_limit
 from gateway.contract.secrets import without_secrets
@@ -15,7 +14,9 @@ from gateway.process.health_page import health_page
 from gateway.settings import Settings, SettingsError, shown
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
+from transports.mqtt.link.configured_link import configured_link
 from transports.mqtt.link.link import Link
+from transports.mqtt.link.name_check import forbidden_name
 from transports.mqtt.worker.worker import Worker
 
 log = logging.getLogger("sluice.worker")
@@ -42,7 +43,7 @@ async def serving(
                 servers.models(), servers.slots and (max_concurrent or servers.slots)
             ),
         )
-        link = broker_link(settings, name)
+        link = configured_link(settings, name)
         worker = Worker(
             servers,
             link,
@@ -50,7 +51,7 @@ async def serving(
             max_concurrent=max_concurrent,
             coalesce_s=settings.mqtt_coalesce_s,
             coalesce_bytes=settings.mqtt_coalesce_bytes,
-            forbidden_name=forbidden_name(settings, "--name", name),
+            forbidden_name=forbidden_name(settings.mqtt_username, "--name", name),
         )
     except RequestRejected as error:
         raise SettingsError(f"--name {shown(name)} is not allowed: {error}") from error

@@ -23,9 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.web": {"gateway.contract", "gateway.core", "gateway.dialects"},
     "gateway.page": set(),
     "gateway.settings": {"gateway.contract"},
-    "gateway.broker_link": {"gateway.settings", "transports.mqtt"},
     "gateway.assembly": {
-        "gateway.broker_link",
         "gateway.contract",
         "gateway.core",
         "gateway.dialects",
@@ -40,7 +38,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.process": {"gateway.assembly", "gateway.contract", "gateway.settings", "gateway.web"},
     "gateway.commands": {
         "gateway.assembly",
-        "gateway.broker_link",
         "gateway.contract",
         "gateway.core",
         "gateway.process",

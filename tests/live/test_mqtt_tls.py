@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.contract.certificates import check_certificates
 from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mosquitto
 from tests.live.guarded import SCRIPTS, listening, run_script, shipped_settings
 from tests.live.programs import running_program, sluice
@@ -229,6 +230,17 @@ async def test_gateway_and_worker_come_in_by_their_settings(tmp_path: Path) -> N
         while await missing() == ["mode mqtt: the MQTT broker is away"]:
             pass  # `/ready` may be a second old
         assert await missing() == ["mode mqtt: no MQTT worker is ready"]
+
+
+async def test_an_encrypted_key_is_refused_at_the_start(tmp_path: Path) -> None:
+    await authority(tmp_path, "gateway")
+    cert, key, encrypted = (tmp_path / name for name in ("gateway.crt", "gateway.key", "encrypted.key"))
+    command = ["openssl", "pkcs8", "-topk8", "-in", str(key), "-out", str(encrypted), "-passout", "pass:x"]
+    assert await (await asyncio.create_subprocess_exec(*command)).wait() == 0
+    files = {"ca_file": str(tmp_path / "ca.crt"), "cert_file": str(cert)}
+    check_certificates(**files, key_file=str(key))
+    with pytest.raises(ValueError, match=r"MQTT_KEY_FILE=.* must not be encrypted"):
+        check_certificates(**files, key_file=str(encrypted))
 
 
 async def test_everybody_may_look_for_certificates_and_nobody_else_reads_a_key(tmp_path: Path) -> None:

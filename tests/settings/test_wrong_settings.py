@@ -82,6 +82,18 @@ def test_files_that_would_not_be_used_are_refused(tmp_path: Path, monkeypatch: p
     assert "needs MQTT_CERT_FILE" in line_about()
 
 
+@pytest.mark.parametrize("name", ["MQTT_CA_FILE", "MQTT_CERT_FILE"])
+def test_a_file_that_holds_no_certificate_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rubbish.pem"
+    file.write_text("x")
+    monkeypatch.setenv("MQTT_TLS", "1")
+    monkeypatch.setenv(name, str(file))
+    assert line_about().startswith(f"{name}={file} ")
+    assert "PEM" in line_about()
+
+
 def test_a_journal_larger_than_all_journals_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_TOTAL_BYTES", "2000")
     assert "JOURNAL_TOTAL_BYTES" in line_about()

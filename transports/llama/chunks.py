@@ -7,8 +7,8 @@ import msgspec
 
 from gateway.contract.errors import GatewayError, ProtocolViolation
 from gateway.contract.events import token_count
-from transports.error_words import error_message, upstream_error
-from transports.loose_json import arguments_text, mended, peek
+from transports.lenient.error_words import error_message, upstream_error
+from transports.lenient.loose_json import arguments_text, mended, peek
 
 
 class Function(msgspec.Struct, gc=False):

@@ -17,8 +17,8 @@ from gateway.contract.errors import (
     Unreachable,
     UpstreamFailed,
 )
-from transports.error_words import error_message, plain_words, says_context_overflow
-from transports.loose_json import decode_loosely
+from transports.lenient.error_words import error_message, plain_words, says_context_overflow
+from transports.lenient.loose_json import decode_loosely
 
 
 class ForeignErrors:

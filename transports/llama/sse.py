@@ -1,7 +1,7 @@
 """Server-sent events as bytes: where one ends and the next begins."""
 
 from gateway.contract.errors import ProtocolViolation
-from transports.error_words import plain_words
+from transports.lenient.error_words import plain_words
 
 MAX_FRAME_BYTES = 1024 * 1024
 

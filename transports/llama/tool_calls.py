@@ -6,8 +6,8 @@ import msgspec
 
 from gateway.contract.errors import ProtocolViolation, UpstreamFailed
 from gateway.contract.events import TOOL_CALL_CHARS, ToolCall
+from transports.lenient.loose_json import whole_arguments
 from transports.llama.chunks import CallPart
-from transports.loose_json import whole_arguments
 
 MAX_CALLS_CHARS = 2_000_000
 """Of all calls of one reply together; they are held until it ends."""

@@ -17,7 +17,8 @@ from gateway.contract.events import (
     finish_reason,
     token_count,
 )
-from transports.error_words import plain_words, upstream_error
+from transports.lenient.error_words import plain_words, upstream_error
+from transports.lenient.loose_json import WholeCharacters, decode_loosely, peek
 from transports.llama.chunks import (
     Choice,
     Chunk,
@@ -34,7 +35,6 @@ from transports.llama.failures import broke_off
 from transports.llama.measurements import Measurements
 from transports.llama.sse import ErrorData, SseFramer
 from transports.llama.tool_calls import ToolCalls
-from transports.loose_json import WholeCharacters, decode_loosely, peek
 
 _END = b"[DONE]"
 _UNFINISHED = ("null", "none")

@@ -12,6 +12,20 @@ COMES_BACK_S = 5.0
 FORBIDDEN_NAME = "the MQTT broker does not let us publish under our own name"
 
 
+def forbidden_name(username: str, setting: str, name: str) -> str:
+    """The error text for a broker that does not let us publish under our name.
+
+    Args:
+        username: MQTT_USERNAME, maybe empty.
+        setting: what sets our name, such as GATEWAY_NAME.
+        name: our name, the MQTT client id.
+    """
+    return (
+        f"the MQTT broker does not let MQTT_USERNAME={username or '(none)'} publish as "
+        f"{setting}={name}: give both the same name, and let the broker's ACL allow it"
+    )
+
+
 class NameCheck:
     """Looks at what becomes of our own status, which is the first thing that we publish.
 

@@ -18,7 +18,7 @@ from gateway.contract.errors import (
     WorkerLost,
 )
 from gateway.contract.secrets import without_secrets
-from transports.error_words import says_context_overflow
+from transports.lenient.error_words import says_context_overflow
 from transports.mqtt.protocol.frames import ErrorFrame
 
 LONGEST_MESSAGE = 500

@@ -3,8 +3,8 @@
 from typing import Any
 
 from gateway.contract.events import token_count, usage_of
-from transports.error_words import error_message
-from transports.loose_json import arguments_text, decode_loosely, mended
+from transports.lenient.error_words import error_message
+from transports.lenient.loose_json import arguments_text, decode_loosely, mended
 
 _TOLD_ANYWAY = ("text",)
 """Of these fields Attempt joins the halves of characters."""

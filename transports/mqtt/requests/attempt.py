@@ -14,7 +14,7 @@ from gateway.contract.events import (
     TransportEvent,
     finish_reason,
 )
-from transports.loose_json import WholeCharacters, mended, whole_arguments
+from transports.lenient.loose_json import WholeCharacters, mended, whole_arguments
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
     CallField,

@@ -39,13 +39,13 @@ class PendingRequest:
     Everything but `answer` is a plain call that returns at once; one timer serves all deadlines.
     """
 
-    def __init__(self, request: ChatRequest, hear: Hear, desk: OpenRequests, clock: Clock) -> None:
+    def __init__(self, request: ChatRequest, hear: Hear, requests: OpenRequests, clock: Clock) -> None:
         self.asked_at = clock.time()
         self.tried: set[KnownWorker] = set()
         self._request = request
         self._broke_off_before = request.broke_off
         self._hear = hear
-        self._desk = desk
+        self._requests = requests
         self._clock = clock
         self._deadline_at = self.asked_at + request.deadline_s
         self.done: Future[Done] = asyncio.get_running_loop().create_future()
@@ -75,7 +75,7 @@ class PendingRequest:
 
         Raises Overloaded when too many wait, TooLarge and Unprocessable for what cannot be sent.
         """
-        self._desk.dispatch.enter(self)
+        self._requests.dispatch.enter(self)
         if self.done.done():
             self.done.result()
         self._arm()
@@ -91,21 +91,21 @@ class PendingRequest:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._desk.dispatch.leave(self)
+        self._requests.dispatch.leave(self)
         self._end_attempt()
 
     def assigned(self, worker: KnownWorker) -> None:
-        attempt_id, now = self._desk.new_id(), self._clock.time()
+        attempt_id, now = self._requests.new_id(), self._clock.time()
         try:
             left_s = max(MIN_DEADLINE_S, self._deadline_at - now)
-            receipt = self._desk.send_request(self._request, worker, attempt_id, left_s)
+            receipt = self._requests.send_request(self._request, worker, attempt_id, left_s)
         except GatewayError as error:
             self._fail(error)
-            self._desk.dispatch.release(worker)
+            self._requests.dispatch.release(worker)
             return
         model = worker.serves(self.model)
         self._attempt = attempt = Attempt(attempt_id, worker, model=model, now=now)
-        self._desk.open[attempt_id] = self
+        self._requests.open[attempt_id] = self
         receipt.add_done_callback(partial(self._published, attempt))
         self._arm()
 
@@ -187,13 +187,13 @@ class PendingRequest:
             self._retry()
         else:
             self.tried.add(worker)
-            if self._desk.dispatch.has_untried(self):
+            if self._requests.dispatch.has_untried(self):
                 self._retry()
             else:
                 self._fail(error)
 
     def _blame(self, attempt: Attempt) -> None:
-        self._desk.dispatch.failed(attempt.worker, self._clock.time())
+        self._requests.dispatch.failed(attempt.worker, self._clock.time())
 
     def _retry_after(self, error: TransportError) -> None:
         if not self._is_over_after(error):
@@ -213,7 +213,7 @@ class PendingRequest:
 
     def _retry(self) -> None:
         self._end_attempt()
-        self._desk.dispatch.enter(self, again=True)
+        self._requests.dispatch.enter(self, again=True)
         self._arm()
 
     def _fail(self, error: Exception) -> None:
@@ -227,12 +227,12 @@ class PendingRequest:
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return
-        del self._desk.open[attempt.id]
+        del self._requests.open[attempt.id]
         worker = attempt.worker
         if not attempt.ended:
             # Also if the worker is lost: it may only have been out of hearing, or somebody else said so.
-            self._desk.send_cancel(worker, attempt.id)
-        self._desk.dispatch.release(worker)
+            self._requests.send_cancel(worker, attempt.id)
+        self._requests.dispatch.release(worker)
 
     def _due(self) -> float:
         """When the reply fails or is tried again, if nothing more comes."""
@@ -242,7 +242,7 @@ class PendingRequest:
         if attempt.heard_at is None:
             accept_s = attempt.worker.status.accept_s
             return min(self._deadline_at, float("inf") if accept_s is None else attempt.sent_at + accept_s)
-        due = min(self._deadline_at, attempt.heard_at + self._desk.idle_s)
+        due = min(self._deadline_at, attempt.heard_at + self._requests.idle_s)
         return due if attempt.hole_since is None else min(due, attempt.hole_since + HOLE_S)
 
     def _arm(self) -> None:
@@ -272,7 +272,7 @@ class PendingRequest:
         elif attempt.hole_since is not None and now >= attempt.hole_since + HOLE_S:
             self.reject(FrameGap("a frame of the reply is missing"))
         else:
-            silence = TimedOut(f"the worker was silent for {self._desk.idle_s:g} s")
+            silence = TimedOut(f"the worker was silent for {self._requests.idle_s:g} s")
             silence.broke_off = 1
             self._blame(attempt)
             self._fail(silence)

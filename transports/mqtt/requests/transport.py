@@ -74,7 +74,7 @@ class MqttTransport:
         self._own_topic = OwnTopic(self._incarnation)
         self._presence = Presence()
         self._dispatch = Dispatch(self._presence, queue_max=queue_max, worker_max=worker_max)
-        self._desk = OpenRequests(link, self._dispatch, root, idle_s)
+        self._requests = OpenRequests(link, self._dispatch, root, idle_s)
         self._watchers: list[Future[None]] = []
         self.dropped = Dropped()
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
@@ -111,7 +111,7 @@ class MqttTransport:
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         self.admit(request.model)
-        return await PendingRequest(request, hear, self._desk, asyncio.get_running_loop()).answer()
+        return await PendingRequest(request, hear, self._requests, asyncio.get_running_loop()).answer()
 
     def admit(self, model: str | None) -> TransportInfo:
         """Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
@@ -121,7 +121,7 @@ class MqttTransport:
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
     def check(self, request: ChatRequest) -> None:
-        self._desk.check(request)
+        self._requests.check(request)
 
     def list_workers(self) -> Sequence[WorkerInfo]:
         now = asyncio.get_running_loop().time()
@@ -222,7 +222,7 @@ class MqttTransport:
             if payload and not retained:
                 self._reject(reply_sender(topic), payload, violation)
             return
-        reply = self._desk.open.get(frame.id)
+        reply = self._requests.open.get(frame.id)
         if reply is None:
             self.dropped["unknown id"] += 1  # late frames of a stopped reply are no news
         elif not reply.take(reply_sender(topic), frame, size):
@@ -233,7 +233,7 @@ class MqttTransport:
         worker = self._presence.find(sender)
         if worker is None or not worker.open or is_unlisted(payload):
             return
-        reply = self._desk.owner_of(worker, payload)
+        reply = self._requests.owner_of(worker, payload)
         if reply is not None:
             reply.reject(ProtocolViolation(f"worker {sender} sent a frame that cannot be read: {violation}"))
 
@@ -258,7 +258,7 @@ class MqttTransport:
             reply.worker_lost(why)
 
     def _replies_of(self, workers: Sequence[KnownWorker]) -> list[PendingRequest]:
-        return [reply for reply in self._desk.open.values() if reply.worker in workers]
+        return [reply for reply in self._requests.open.values() if reply.worker in workers]
 
     def _tell_watchers(self) -> None:
         waiters, self._watchers = self._watchers, []

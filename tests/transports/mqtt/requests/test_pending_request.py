@@ -52,7 +52,7 @@ class Gateway:
             worker.connect()
         self.link = broker.link("gw", max_payload)
         self.link.connect()
-        self.desk = OpenRequests(self.link, self.dispatch, "r", idle_s=30.0)
+        self.requests = OpenRequests(self.link, self.dispatch, "r", idle_s=30.0)
         for name, status in zip("abc", statuses, strict=False):
             self.presence.take(name, status, retained=False, now=self.clock.time())
 
@@ -61,7 +61,7 @@ class Gateway:
         return ChatRequest("f" * 32, [Turn("user", text)], deadline_s=deadline_s)
 
     def ask(self, text: str = "hi", deadline_s: float = 120.0) -> "Asked":
-        reply = Asked(self.request(text, deadline_s), self.desk, self.clock)
+        reply = Asked(self.request(text, deadline_s), self.requests, self.clock)
         reply.start()
         return reply
 
@@ -73,19 +73,19 @@ class Gateway:
         ]
 
     def attempt_id(self) -> str:
-        (attempt_id,) = self.desk.open
+        (attempt_id,) = self.requests.open
         return attempt_id
 
     def say(self, frame: ReplyFrame, sender: str = "a") -> bool:
-        return self.desk.open[frame.id].take(sender, frame, 10)
+        return self.requests.open[frame.id].take(sender, frame, 10)
 
 
 class Asked(PendingRequest):
     """A reply and what was heard of it."""
 
-    def __init__(self, request: ChatRequest, desk: OpenRequests, clock: HandClock) -> None:
+    def __init__(self, request: ChatRequest, requests: OpenRequests, clock: HandClock) -> None:
         self.heard: list[list[TransportEvent]] = []
-        super().__init__(request, lambda events: self.heard.append(list(events)), desk, clock)
+        super().__init__(request, lambda events: self.heard.append(list(events)), requests, clock)
 
     def news(self) -> tuple[TransportEvent, ...]:
         """The events heard since the last look."""
@@ -118,7 +118,7 @@ async def test_frames_that_gathered_are_one_batch() -> None:
     gateway.say(EndFrame(id, 3, length=2))
     assert await all_of(reply) == [Done("stop", "tiny")]
     assert gateway.sent == [("a", "RequestFrame")], "a reply that ended needs no cancel"
-    assert not gateway.desk.open
+    assert not gateway.requests.open
 
 
 async def test_an_attempt_has_an_id_of_its_own() -> None:
@@ -182,7 +182,7 @@ async def test_silence_after_the_first_frame_is_a_timeout() -> None:
     gateway.clock.advance(29.0)
     gateway.say(AliveFrame(gateway.attempt_id(), 1))
     gateway.clock.advance(29.9)
-    assert gateway.desk.open
+    assert gateway.requests.open
     gateway.clock.advance(0.1)
     assert type(await failure_of(reply)) is TimedOut
 
@@ -195,7 +195,7 @@ async def test_a_hole_that_does_not_fill_in_two_seconds_is_a_gap_and_keeps_the_t
     gateway.say(ChunkFrame(id, 3, "never seen"))
     gateway.clock.advance(1.9)
     gateway.say(AliveFrame(id, 4))
-    assert gateway.desk.open
+    assert gateway.requests.open
     gateway.clock.advance(0.1)
     assert reply.news() == (Delta("kept"),)
     assert type(await failure_of(reply)) is FrameGap
@@ -318,7 +318,7 @@ async def test_a_worker_that_says_it_is_full_is_believed_until_its_next_status()
     gateway = Gateway(WITH_ACCEPT)
     gateway.ask()
     gateway.say(ErrorFrame(gateway.attempt_id(), "overloaded", "full", True))
-    assert not gateway.desk.open
+    assert not gateway.requests.open
     assert gateway.dispatch.waiting == 1
     gateway.presence.take("a", WITH_ACCEPT, retained=False, now=gateway.clock.time())
     gateway.dispatch.serve()

@@ -149,11 +149,11 @@ async def test_a_frame_that_cannot_be_read_ends_the_reply_whose_id_it_has(payloa
             reading(at.transport, Gateway.request()) as first,
             reading(at.transport, Gateway.request()),
         ):
-            ids = list(at.transport._desk.open)
+            ids = list(at.transport._requests.open)
             at.say("w", payload.replace(b"ID", ids[0].encode()))
             with pytest.raises(ProtocolViolation):
                 await anext(first)
-            assert list(at.transport._desk.open) == [ids[1]]
+            assert list(at.transport._requests.open) == [ids[1]]
             assert at.transport.dropped == {"reply": 1}
 
 
@@ -165,10 +165,10 @@ async def test_rubbish_ends_the_only_reply_of_its_worker_and_none_of_several(pay
         async with reading(at.transport, Gateway.request()) as first:
             async with reading(at.transport, Gateway.request()):
                 at.say("w", payload)
-                assert len(at.transport._desk.open) == 2, "whose it is cannot be told"
+                assert len(at.transport._requests.open) == 2, "whose it is cannot be told"
             at.say("v", payload)
             at.say("w", payload, retained=True)
-            assert len(at.transport._desk.open) == 1
+            assert len(at.transport._requests.open) == 1
             at.say("w", payload)
             with pytest.raises(ProtocolViolation):
                 await anext(first)
@@ -183,6 +183,6 @@ async def test_a_type_of_another_version_and_an_empty_message_end_nothing(payloa
     async with at.transport.running(), asyncio.timeout(5):
         at.status("w", b'{"type":"status","state":"ready"}')
         async with reading(at.transport, Gateway.request()):
-            (id,) = at.transport._desk.open
+            (id,) = at.transport._requests.open
             at.say("w", payload.replace(b"ID", id.encode()))
-            assert list(at.transport._desk.open) == [id]
+            assert list(at.transport._requests.open) == [id]

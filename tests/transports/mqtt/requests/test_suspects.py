@@ -142,7 +142,7 @@ async def test_workers_that_only_cannot_now_are_passed_over(code: str) -> None:
 async def test_a_request_over_which_a_server_broke_off_elsewhere_gets_one_worker() -> None:
     gateway = three()
     request = ChatRequest("f" * 32, [Turn("user", "hi")], broke_off=1)
-    reply = Asked(request, gateway.desk, gateway.clock)
+    reply = Asked(request, gateway.requests, gateway.clock)
     reply.start()
     assert last_request(gateway).broke_off == 1
     gateway.say(AcceptFrame(gateway.attempt_id()))

@@ -286,7 +286,7 @@ async def test_rubbish_is_counted_and_nothing_else_happens(
 
 async def test_a_retained_reply_is_dropped() -> None:
     async with mid_reply() as (house, _):
-        (reply_id,) = house.transport._desk.open
+        (reply_id,) = house.transport._requests.open
         payload = b'{"type":"chunk","id":"%s","seq":2,"text":"old"}' % reply_id.encode()
         house.gateway_link.deliver("r/gateways/gw/replies/w", payload, True)
         assert house.transport.dropped["reply"] == 1

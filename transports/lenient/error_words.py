@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.contract.errors import ContextExceeded, GatewayError, UpstreamFailed
 from gateway.contract.secrets import without_secrets
-from transports.loose_json import mended
+from transports.lenient.loose_json import mended
 
 MAX_MESSAGE_CHARS = 500
 MAX_SEARCHED_CHARS = 8_000
@@ -75,7 +75,7 @@ def _code(error: Any) -> str | None:
 
 
 def says_context_overflow(error: Any) -> bool:
-    """Whether the error means that the conversation has more tokens than the model's context.
+    """True if the error means that the conversation has more tokens than the model's context.
 
     Servers share no code for it, so their words decide. A limit of tokens per minute is something else.
     """

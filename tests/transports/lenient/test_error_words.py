@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from gateway.contract.errors import ContextExceeded, ModelRefused, Overloaded, UpstreamFailed
-from transports.error_words import MAX_MESSAGE_CHARS, error_message, says_context_overflow, upstream_error
+from transports.lenient.error_words import (
+    MAX_MESSAGE_CHARS,
+    error_message,
+    says_context_overflow,
+    upstream_error,
+)
 from transports.llama.failures import refusal
 
 OVERFLOWS = [
