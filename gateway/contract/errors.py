@@ -276,9 +276,15 @@ def _cut(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
-def error_of(code: str, message: str) -> GatewayError:
-    """The error that was told with this code; an unknown code gives UpstreamFailed."""
-    return _BY_CODE.get(code, UpstreamFailed)(message)
+def error_of(code: str, message: str, retryable: bool | None = None) -> GatewayError:
+    """The error that was told with this code; an unknown code gives UpstreamFailed.
+
+    retryable: as it was told; None where that is not known, and then the code decides.
+    """
+    error = _BY_CODE.get(code, UpstreamFailed)(message)
+    if retryable is not None:
+        error.retryable = retryable
+    return error
 
 
 def _tree(root: type[GatewayError]) -> Iterator[type[GatewayError]]:

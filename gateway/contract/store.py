@@ -4,12 +4,13 @@ Every record belongs to a user; asking for somebody else's raises NotFound, exac
 Times are aware datetimes in UTC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from gateway.contract.authors import Author
 from gateway.contract.content import Content, Part
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 
@@ -32,10 +33,14 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True)
 class StoredError:
-    """Why a reply failed, in the words its reader heard."""
+    """Why a reply failed, in the words its reader heard.
+
+    retryable: None where an older version kept the error; then the code decides.
+    """
 
     code: str
     message: str
+    retryable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class StoredMessage:
     """One message; a user's has status `complete` and none of the reply's fields.
 
     content: its text. parts: the whole content where that is not text alone, else empty.
+    parent_id: the message that it answers or goes on from; None for the first of a session.
     reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it. response_ms:
     from the question to the end of what was made. last_seq: the number of the terminal event in the reply's
     journal, None while there is none and after a crash. tool_call_seqs: the numbers of the events that told
@@ -52,6 +58,8 @@ class StoredMessage:
     id: int
     uuid: str
     session_id: int
+    parent_id: int | None
+    author: Author
     role: Literal["user", "assistant"]
     content: str
     status: Status
@@ -94,7 +102,8 @@ class NewExchange:
 
     session_id None starts a session with `title`, or goes on with the user's latest of this `thread` that was
     active in the last 12 hours. thread: what a conversation hangs on where no session is named, such as
-    `device:robot-1`; a session without one takes it.
+    `device:robot-1`; a session without one takes it. author: of the question; None for the user. handle: what
+    a gateway needs to go on listening to the reply's generator, where that is known before it is asked.
     """
 
     user_id: str
@@ -106,13 +115,15 @@ class NewExchange:
     delivery: Delivery
     idempotency: IdempotencyClaim | None = None
     thread: str | None = None
+    author: Author | None = None
+    handle: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A saved question and its reply's row, which has status `streaming`.
 
-    opens_session: the session was made for it.
+    opens_session: the session was made for it. epoch: how often the reply was taken over by another gateway.
     """
 
     session_id: int
@@ -122,15 +133,17 @@ class Exchange:
     assistant_message_id: int
     assistant_message_uuid: str
     opens_session: bool
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a reply has said so far."""
+    """What a reply has said so far. epoch: of the exchange, so that a reply taken over is left alone."""
 
     assistant_message_id: int
     content: str
     reasoning: str | None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +152,8 @@ class FinalReply:
 
     over: which rows this may be written over: `streaming` ones only; also `complete` ones, because a stop
     while a whole reply is paced rewrites what was complete to `cancelled` with the text that was shown; or
-    `ended` ones of any status, because readers have been given this end already.
+    `ended` ones of any status, because readers have been given this end already. None of them if another
+    gateway has taken the reply over. epoch: of the exchange.
     """
 
     assistant_message_id: int
@@ -158,6 +172,7 @@ class FinalReply:
     last_seq: int | None = None
     error: StoredError | None = None
     over: Literal["streaming", "complete", "ended"] = "streaming"
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +199,8 @@ class MessageStore(Protocol):
         ...
 
     async def sweep(self) -> int:
-        """Mark every reply that is still `streaming` as `interrupted`; how many there were."""
+        """Take over every reply of another start that is still `streaming`, and mark it as `interrupted`; how
+        many there were."""
         ...
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:
@@ -264,7 +280,8 @@ class MessageStore(Protocol):
         ...
 
     async def finish(self, reply: FinalReply) -> bool:
-        """Keep a reply's last state; False, with nothing changed, if its row may not be written `over`.
+        """Keep a reply's last state; False, with nothing changed, if its row may not be written `over`, or if
+        another gateway took it over.
 
         Applied after every checkpoint of that reply that was handed over before it.
         """
@@ -274,7 +291,8 @@ class MessageStore(Protocol):
         """Keep the last state of a reply whose readers were given it although `finish` had failed.
 
         `reply` and `messages` give it from now on. It is written over whatever ended its row, as soon as the
-        database takes it; a row that was deleted stays away. Held in memory until then, bounded in number and
-        bytes: what is beyond is dropped, the oldest first, and its row is swept at the next start.
+        database takes it; a row that was deleted or taken over by another gateway is left alone. Held in
+        memory until then, bounded in number and bytes: what is beyond is dropped, the oldest first, and its
+        row is swept at the next start.
         """
         ...

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from gateway.contract.authors import Author
 from gateway.contract.content import Content, Text, parts_of, text_of
 from gateway.contract.errors import Draining
 from gateway.contract.requests import ChatRequest, Sampling, Turn
@@ -26,8 +27,9 @@ TITLE_CHARS = 60
 class Question:
     """What a user asks. session_id None starts a session, or goes on with the latest of `thread` (store.py).
 
-    turns: the whole conversation, where the caller brings it along instead of the session's history.
-    pace: None shows a whole reply at once. allowance: None for the user's own. trace: a W3C `traceparent`.
+    author: of the question; None for the user. turns: the whole conversation, where the caller brings it
+    along instead of the session's history. pace: None shows a whole reply at once. allowance: None for the
+    user's own. trace: a W3C `traceparent`.
     """
 
     user_id: str
@@ -40,6 +42,7 @@ class Question:
     pace: Pace | None = None
     idempotency: IdempotencyClaim | None = None
     thread: str | None = None
+    author: Author | None = None
     turns: Sequence[Turn] | None = None
     trace: str | None = None
     allowance: Allowance | None = None
@@ -151,6 +154,7 @@ class Conversations:
                 delivery="token" if route.info.granularity == "token" else "chunked",
                 idempotency=question.idempotency,
                 thread=question.thread,
+                author=question.author,
             )
         )
         request = replace(request, session=exchange.session_key)
@@ -193,7 +197,9 @@ class Conversations:
         return stream_id
 
     def _tell_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
-        self._news.tell(exchange.session_id, QuestionAsked(exchange.user_message_id, question.content))
+        author = question.author or Author("user", question.user_id)
+        asked = QuestionAsked(exchange.user_message_id, author, question.content)
+        self._news.tell(exchange.session_id, asked)
         self._news.tell(exchange.session_id, ReplyStarted(stream_id, exchange.assistant_message_id))
 
     def _tell_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:

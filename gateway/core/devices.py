@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from gateway.contract.authors import Author
 from gateway.contract.errors import Conflict, Forbidden, NotFound, Unprocessable
 from gateway.contract.events import Terminal
 from gateway.contract.ingress import DeviceChat, ReplyHandle
@@ -86,6 +87,7 @@ class DeviceChats:
             Question(
                 user_id=user_id,
                 content=chat.text,
+                author=Author("device", chat.device),
                 session_id=session_id,
                 resumable=True,
                 idempotency=claim,

@@ -104,4 +104,5 @@ def terminal_of(message: StoredMessage) -> Terminal:
     if error is None:
         interrupted = Interrupted("The gateway ended before the reply did; this is what was kept of it.")
         return Failed(reason, interrupted.code, str(interrupted), interrupted.retryable, ending)
-    return Failed(reason, error.code, error.message, error_of(error.code, error.message).retryable, ending)
+    retryable = error_of(error.code, error.message, error.retryable).retryable
+    return Failed(reason, error.code, error.message, retryable, ending)

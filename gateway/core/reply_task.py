@@ -212,7 +212,7 @@ class ReplyTask:
         )
 
     def _final(self, outcome: Outcome, last_seq: int | None) -> FinalReply:
-        reply = self._reply
+        reply, error = self._reply, outcome.error
         tool_calls = self._tool_calls
         return FinalReply(
             assistant_message_id=self._exchange.assistant_message_id,
@@ -229,7 +229,7 @@ class ReplyTask:
             usage=reply.usage,
             ttft_ms=reply.ttft_ms,
             response_ms=reply.elapsed_ms,
-            error=None if outcome.error is None else StoredError(outcome.error.code, str(outcome.error)),
+            error=None if error is None else StoredError(error.code, str(error), error.retryable),
             over="streaming" if self._whole is None else "complete",
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from gateway.contract.authors import Author
 from gateway.contract.content import Content, parts_of, size_of, text_of
 from gateway.contract.events import Reason, Status
 
@@ -17,6 +18,7 @@ MAX_WAITING_CHARS = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class QuestionAsked:
     message_id: int
+    author: Author
     content: Content
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
 
+from gateway.contract.authors import Author
 from gateway.contract.content import text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.store import Exchange, NewExchange, StoredSession
@@ -218,6 +219,7 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
     question = {
         "uuid": str(uuid4()),
         "role": "user",
+        "author": str(exchange.author or Author("user", exchange.user_id)),
         "status": "complete",
         "content": text_of(exchange.content),
         "parts": exchange.parts if isinstance(exchange, EncodedExchange) else None,
@@ -228,6 +230,7 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
     reply = {
         "uuid": str(uuid4()),
         "role": "assistant",
+        "author": str(Author("assistant", None)),
         "status": "streaming",
         "content": "",
         "parts": None,

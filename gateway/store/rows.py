@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from gateway.contract.authors import Author
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.store import FinalReply, StoredError, StoredMessage, StoredSession
 from gateway.store.columns import storable
@@ -14,6 +15,7 @@ FINAL_COLUMNS = (
     *("status", "reason", "content", "reasoning", "tool_calls", "delivery", "mode", "model"),
     *("prompt_tokens", "completion_tokens", "total_tokens", "tokens_per_s", "ttft_ms"),
     *("error_code", "error_message", "tool_call_seqs", "last_seq", "response_ms"),
+    *("author", "error_retryable"),
 )
 
 
@@ -35,11 +37,13 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         usage = Usage(row.prompt_tokens, row.completion_tokens, row.total_tokens, row.tokens_per_s)
     error = None
     if row.error_code is not None:
-        error = StoredError(row.error_code, row.error_message)
+        error = StoredError(row.error_code, row.error_message, row.error_retryable)
     return StoredMessage(
         id=row.id,
         uuid=row.uuid,
         session_id=row.session_id,
+        parent_id=row.parent_id,
+        author=Author.parse(row.author),
         role=row.role,
         content=row.content,
         status=row.status,
@@ -83,6 +87,8 @@ def final_values(reply: FinalReply) -> dict[str, Any]:
         "tool_call_seqs": list(reply.tool_call_seqs) or None,
         "last_seq": reply.last_seq,
         "response_ms": reply.response_ms,
+        "author": str(Author("assistant", reply.model)),
+        "error_retryable": error and error.retryable,
     }
 
 

@@ -7,7 +7,7 @@ migration added comes after them.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from gateway.store.columns import RowId, StorableText, UtcTime
@@ -61,7 +61,15 @@ class SessionRow(Kept, table=True):
 
 
 class MessageRow(Kept, table=True):
-    """A question (role `user`) or a reply (`assistant`); only a reply has what follows `stream_id`."""
+    """A question (role `user`) or a reply (`assistant`); only a reply has what follows `stream_id`.
+
+    Args:
+        parent_id: the message that it answers or goes on from; NULL for the first of a session.
+        author: as gateway.contract.authors spells it.
+        owner: the gateway that makes the reply; NULL for questions and for replies of older versions.
+        epoch: how often another gateway has taken the reply over.
+        handle: what a gateway needs to go on listening to the reply's generator.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -101,6 +109,14 @@ class MessageRow(Kept, table=True):
     last_seq: int | None = Field(default=None, sa_type=BigInteger)
     response_ms: float | None = None
     parts: bytes | None = Field(default=None, sa_type=LargeBinary)
+    parent_id: int | None = Field(default=None, sa_type=RowId)
+    author: str = Field(sa_type=StorableText, sa_column_kwargs={"server_default": ""})
+    owner: str | None = Field(default=None, sa_type=StorableText)
+    epoch: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    handle: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
+    error_retryable: bool | None = Field(default=None, sa_type=Boolean)
 
 
 class IdempotencyKeyRow(Kept, table=True):

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
 
+from gateway.contract.authors import Author
 from gateway.contract.store import FinalReply, StoredMessage
 from gateway.store.replies import FINISH
 from gateway.store.writer import Writer
@@ -17,7 +18,7 @@ MAX_ENDS = 1000
 MAX_BYTES = 64 * 1024 * 1024
 
 _OF_THE_MESSAGE = tuple(
-    field.name for field in fields(FinalReply) if field.name not in ("assistant_message_id", "over")
+    field.name for field in fields(FinalReply) if field.name not in ("assistant_message_id", "over", "epoch")
 )
 
 
@@ -77,7 +78,11 @@ class UnwrittenEnds:
         failure = written.exception()
         self._drop(id)
         if failure is None:
-            result = "is written now" if written.result() else "has no row: its session was deleted"
+            result = (
+                "is written now"
+                if written.result()
+                else "has no row any more: its session was deleted, or another gateway took the reply over"
+            )
             log.info("the end of message %d, which the database had refused, %s", id, result)
         elif self._writer.open and reply != (bare := _bare(reply)):
             self.add(bare)
@@ -90,7 +95,8 @@ def as_told(message: StoredMessage, held: Mapping[int, FinalReply]) -> StoredMes
     reply = held.get(message.id)
     if reply is None:
         return message
-    return replace(message, **{name: getattr(reply, name) for name in _OF_THE_MESSAGE})
+    told = {name: getattr(reply, name) for name in _OF_THE_MESSAGE}
+    return replace(message, author=Author("assistant", reply.model), **told)
 
 
 def _bare(reply: FinalReply) -> FinalReply:
@@ -104,6 +110,7 @@ def _bare(reply: FinalReply) -> FinalReply:
         mode=reply.mode,
         error=reply.error,
         over=reply.over,
+        epoch=reply.epoch,
     )
 
 

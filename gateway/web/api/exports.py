@@ -47,7 +47,8 @@ async def as_markdown(session: StoredSession, pages: Pages) -> AsyncIterator[byt
 
 
 def _markdown(message: StoredMessage) -> str:
-    name = "You" if message.role == "user" else message.model or "Assistant"
+    author = message.author
+    name = "You" if author.kind == "user" else author.name or "Assistant"
     ending = "" if message.status == "complete" else f" ({message.status})"
     quoted = "\n".join(_quoted(message.content))
     return f"\n## {name}, {message.created_at:%Y-%m-%d %H:%M}{ending}\n\n{quoted}\n"

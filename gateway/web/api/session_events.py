@@ -7,6 +7,7 @@ from gateway.contract.errors import GatewayError
 from gateway.core.keys import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.frame import PING, data_frame, json_bytes
+from gateway.web.api.views import author_view
 from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
@@ -86,8 +87,14 @@ class _Client:
 
 def as_json(news: News) -> dict[str, Any]:
     match news:
-        case QuestionAsked(message_id, content):
-            return {"type": "message", "message_id": message_id, "role": "user", "content": content}
+        case QuestionAsked(message_id, author, content):
+            return {
+                "type": "message",
+                "message_id": message_id,
+                "author": author_view(author),
+                "role": "user",
+                "content": content,
+            }
         case ReplyStarted(stream_id, message_id):
             return {"type": "reply_started", "stream_id": stream_id, "assistant_message_id": message_id}
         case ReplyEnded(stream_id, message_id, status, reason):

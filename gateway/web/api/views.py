@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from gateway.contract.authors import Author, AuthorKind
 from gateway.contract.events import Delivery, Status, Usage
 from gateway.contract.store import StoredMessage, StoredSession
 from gateway.contract.templates import StoredTemplate
@@ -50,12 +51,22 @@ class MessageError:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorView:
+    """name: of the user, the device or the model; null where no model is named."""
+
+    kind: AuthorKind
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A question or a reply; only a reply has what is null here."""
 
     id: int
     uuid: str
     session_id: int
+    parent_id: Annotated[int | None, Field(description="The message it answers or goes on from.")]
+    author: AuthorView
     role: Literal["user", "assistant"]
     content: str
     status: Status
@@ -118,6 +129,8 @@ def message_view(message: StoredMessage) -> Message:
         id=message.id,
         uuid=message.uuid,
         session_id=message.session_id,
+        parent_id=message.parent_id,
+        author=author_view(message.author),
         role=message.role,
         content=message.content,
         status=message.status,
@@ -132,6 +145,10 @@ def message_view(message: StoredMessage) -> Message:
         tool_calls=[ToolCallView(call.id, call.name, call.arguments) for call in message.tool_calls],
         error=None if error is None else MessageError(error.code, error.message),
     )
+
+
+def author_view(author: Author) -> AuthorView:
+    return AuthorView(author.kind, author.name)
 
 
 def _tokens(usage: Usage) -> TokensView:

@@ -65,8 +65,8 @@ class WholeMessage:
         except GatewayError as error:
             await send_problem(send, error)
             return
-        if reply.error is not None:
-            await send_problem(send, error_of(reply.error.code, reply.error.message), **told)
+        if (failure := reply.error) is not None:
+            await send_problem(send, error_of(failure.code, failure.message, failure.retryable), **told)
         else:
             await send_json(send, 200, told)
 

@@ -91,9 +91,7 @@ class ChatCompletions:
                     while (events := await follower.read()) is not None:
                         first = next((event for event in events if isinstance(event, _FIRST)), None)
                         if isinstance(first, Failed):
-                            error = error_of(first.code, first.message)
-                            error.retryable = first.retryable
-                            raise error
+                            raise error_of(first.code, first.message, first.retryable)
                         if first is not None:
                             break
         except TimeoutError:
@@ -102,15 +100,11 @@ class ChatCompletions:
 
     async def _answer_whole(self, scope: Scope, send: Send, asked: Asked, stream_id: str) -> None:
         gateway, user_id = self._gateway, asked.question.user_id
-        run = self._first_heard(asked, stream_id)
         if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
             return  # Nobody would hear the answer.
         reply = await gateway.store.reply(user_id, stream_id)
         if reply.error is not None:
-            error = error_of(reply.error.code, reply.error.message)
-            if run is not None and run.outcome is not None and run.outcome.error is not None:
-                error.retryable = run.outcome.error.retryable
-            raise error
+            raise error_of(reply.error.code, reply.error.message, reply.error.retryable)
         headers = {"sluice-stream-id": stream_id}
         await send_json(send, 200, completion_json(reply, stream_id), headers)
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from gateway.contract.errors import ErrorReason
 from gateway.contract.events import CancelReason, Delivery, FinishReason, Status
-from gateway.web.api.views import TokensView
+from gateway.web.api.views import AuthorView, TokensView
 from gateway.web.description.schemas import sometimes
 
 
@@ -174,6 +174,7 @@ class TextEvent(BaseModel):
 class QuestionEvent(BaseModel):
     type: Literal["message"]
     message_id: int
+    author: AuthorView
     role: Literal["user"]
     content: str
 

@@ -1,5 +1,6 @@
 """Examples of streams, told by the dialects themselves."""
 
+from gateway.contract.authors import Author
 from gateway.contract.dialect import Dialect
 from gateway.contract.events import Delta, Ending, Finished, ReaderEvent, Started, Usage
 from gateway.core.session_news import News, QuestionAsked, ReplyEnded, ReplyStarted
@@ -18,7 +19,7 @@ _REPLY: list[ReaderEvent] = [
     ),
 ]
 _NEWS: list[News] = [
-    QuestionAsked(1, "Hi"),
+    QuestionAsked(1, Author("user", "local"), "Hi"),
     ReplyStarted(STREAM_ID, 2),
     ReplyEnded(STREAM_ID, 2, "complete", "stop"),
 ]

@@ -3,9 +3,10 @@
 import asyncio
 from datetime import UTC
 
+from gateway.contract.authors import Author
 from gateway.contract.errors import StorageFailed
 from gateway.contract.store import MessageStore
-from tests.store.exchanges import both, question
+from tests.store.exchanges import answer, both, question
 
 
 async def test_begin_saves_the_question_and_an_empty_reply_that_streams(store: MessageStore) -> None:
@@ -111,3 +112,22 @@ async def test_a_caller_that_gives_up_while_it_waits_saves_nothing_and_harms_nob
     assert [other.exception() for other in others] == [None] * 3
     assert given_up.cancelled()
     assert await store.sessions("gone") == []
+
+
+async def test_the_author_of_a_question_is_the_user_unless_another_is_named(store: MessageStore) -> None:
+    exchange = await store.begin(question(user_id="anna"))
+    await store.begin(
+        question(exchange.session_id, user_id="anna", author=Author("device", "robot-1"), stream_id="s2")
+    )
+
+    asked, _, by_device, reply = await store.messages("anna", exchange.session_id)
+    assert (asked.author, by_device.author) == (Author("user", "anna"), Author("device", "robot-1"))
+    assert reply.author == Author("assistant", None)
+
+
+async def test_the_author_of_a_reply_is_the_model_that_made_it(store: MessageStore) -> None:
+    exchange = await store.begin(question())
+    await store.finish(answer(exchange, model="tiny:1b"))
+
+    _, reply = await both(store, exchange.session_id)
+    assert reply.author == Author("assistant", "tiny:1b")

@@ -4,7 +4,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from gateway.contract.authors import Author
 from gateway.contract.events import Delta
+from tests.store.exchanges import question
 from tests.web.gateway_server import served
 from transports.scripted import tokens
 
@@ -84,6 +86,26 @@ async def test_a_session_is_taken_away_as_markdown_that_no_message_breaks(tmp_pa
     assert headings[2].startswith("## Assistant, ")
     assert answer.text.count("> > ```\n>\n> <script>\u2028 *and* 🙂\n") == 2
     assert unknown.status_code == 422
+
+
+async def test_history_and_exports_name_the_author_and_the_parent_of_every_message(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("yes")) as gateway:
+        await gateway.events({"content": "Hi"})
+        await gateway.assembled.gateway.store.begin(
+            question(1, content="beep", author=Author("device", "robot-1"))
+        )
+        history = (await gateway.http.get(f"{SESSION}/messages")).json()
+        exported = (await gateway.http.get(f"{SESSION}/export")).json()["messages"]
+        markdown = (await gateway.http.get(f"{SESSION}/export", params={"format": "md"})).text
+    assert exported == history
+    assert [message["author"] for message in history] == [
+        {"kind": "user", "name": "local"},
+        {"kind": "assistant", "name": None},
+        {"kind": "device", "name": "robot-1"},
+        {"kind": "assistant", "name": None},
+    ]
+    headings = [line.split(",")[0] for line in markdown.split("\n") if line.startswith("## ")]
+    assert headings == ["## You", "## Assistant", "## robot-1", "## Assistant"]
 
 
 def _set(event: asyncio.Event) -> Any:

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gateway.contract.authors import Author
 from gateway.contract.events import Delta, Done
 from gateway.core.session_news import MAX_WAITING, Listener, QuestionAsked
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Step
 
 API = "/api/chatbot"
+ANNA = Author("user", "anna")
 MEGABYTE = 1_000_000
 MORE_THAN_SOCKETS_HOLD = 8
 """Times a megabyte: a socket of this machine takes 4 MiB for a client that reads nothing."""
@@ -104,14 +106,14 @@ async def test_a_stream_that_nobody_takes_is_cut_off(tmp_path: Path, told_from: 
 
 async def test_what_waits_for_a_listener_is_bounded() -> None:
     listener = Listener()
-    listener.hear(QuestionAsked(1, "x" * 3 * MEGABYTE))
+    listener.hear(QuestionAsked(1, ANNA, "x" * 3 * MEGABYTE))
     assert not listener.closed
-    listener.hear(QuestionAsked(2, "x"))
+    listener.hear(QuestionAsked(2, ANNA, "x"))
     assert listener.closed
     assert await listener.next() is None
     many = Listener()
     for number in range(MAX_WAITING):
-        many.hear(QuestionAsked(number, "x"))
+        many.hear(QuestionAsked(number, ANNA, "x"))
     assert not many.closed
-    many.hear(QuestionAsked(0, "x"))
+    many.hear(QuestionAsked(0, ANNA, "x"))
     assert many.closed

@@ -119,9 +119,7 @@ class DownWriter:
         """Write how it ended; a whole reply with all its text."""
         ending = end.ending
         if isinstance(end, Failed):
-            error = error_of(end.code, end.message)
-            error.retryable = end.retryable
-            self._writer.fail(error)
+            self._writer.fail(error_of(end.code, end.message, end.retryable))
             return
         last: list[TransportEvent] = []
         if self.whole and ending.full_content:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.contract.authors import Author
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest
+from gateway.core.session_news import QuestionAsked
 from tests.core.house import USER
 from tests.transports.mqtt.device_scene import MAX_CONTENT_CHARS, Slow, device_at, scene
 from transports.scripted import Script, Step, tokens, whole
@@ -314,4 +316,7 @@ async def test_the_other_tabs_of_the_session_hear_of_it(tmp_path: Path) -> None:
         with at.home.news.listening(started.id) as tab:
             at.device.chat("c1", "Hi", session=started.key)
             news = [await tab.next() for _ in range(3)]
+        asked, _ = await at.home.store.messages(USER, started.id)
     assert [type(item).__name__ for item in news] == ["QuestionAsked", "ReplyStarted", "ReplyEnded"]
+    assert isinstance(news[0], QuestionAsked)
+    assert news[0].author == asked.author == Author("device", "robot-1")
