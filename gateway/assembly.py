@@ -13,7 +13,7 @@ from uuid import uuid4
 from gateway.contract.errors import StorageFailed
 from gateway.contract.ingress import Ask, Ingress
 from gateway.contract.secrets import remember_secrets
-from gateway.contract.transport import AnnouncesDraining, ListsWorkers, Transport, WorkerInfo
+from gateway.contract.transport import Transport
 from gateway.core.breaker import Breaker
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
@@ -147,7 +147,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         max_body_bytes=max(MIN_BODY_BYTES, 12 * settings.max_content_chars),
         body_timeout_s=settings.body_timeout_s,
         version=version("sluice-gateway"),
-        workers=lambda: _workers_of(transports),
+        workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
     )
 
     @asynccontextmanager
@@ -186,8 +186,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
 
     async def drain(hurry: asyncio.Event) -> None:
         for transport in transports.values():
-            if isinstance(transport, AnnouncesDraining):
-                transport.drain()
+            transport.abilities.drain()
         await runs.drain(settings.drain_s, hurry)
 
     return Assembled(app, selector, gateway, drain, settings.send_timeout_s)
@@ -237,15 +236,6 @@ def _breakers_of(settings: Settings, transports: Mapping[str, Transport]) -> dic
             "mode auto asks %s only: for %s set MQTT_BROKER_HOST", ", ".join(breakers), ", ".join(missing)
         )
     return breakers
-
-
-def _workers_of(transports: Mapping[str, Transport]) -> list[WorkerInfo]:
-    return [
-        worker
-        for transport in transports.values()
-        if isinstance(transport, ListsWorkers)
-        for worker in transport.list_workers()
-    ]
 
 
 def link_of(settings: Settings, client_id: str = "", *, quiet: bool = False) -> Link | None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import Health, Hear, TransportInfo
+from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 
 Step = Sequence[TransportEvent | Done] | GatewayError | Callable[[], Awaitable[object]]
 Script = Callable[[ChatRequest], Iterable[Step]]
@@ -31,8 +31,16 @@ class ScriptedTransport:
     a Done goes on in silence until the reply is stopped.
     """
 
-    def __init__(self, script: Script, *, name: str = "scripted", granularity: Granularity = "token") -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        name: str = "scripted",
+        granularity: Granularity = "token",
+        abilities: Abilities | None = None,
+    ) -> None:
         self._script = script
+        self._abilities = abilities
         self._info = TransportInfo(name, granularity)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -42,6 +50,10 @@ class ScriptedTransport:
     @property
     def info(self) -> TransportInfo:
         return self._info
+
+    @property
+    def abilities(self) -> Abilities:
+        return self._abilities or Abilities(health=self.health)
 
     async def health(self) -> Health:
         return Health(True, "scripted")

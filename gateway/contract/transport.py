@@ -6,7 +6,7 @@ Adding one touches `transports/<name>/`, one line of assembly and one rig of the
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 from gateway.contract.events import Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
@@ -60,9 +60,53 @@ class WorkerInfo:
     full: bool
 
 
+async def _always_well() -> Health:
+    return Health(True, "always there")
+
+
+def _carries_all(_: ChatRequest) -> None:
+    """The check of a transport that can carry every request."""
+
+
+async def _untold() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """The things that only some transports can do, each with the answer of one that cannot.
+
+    No code tests a transport's type: each transport gives its own functions here, and a pool in front of
+    others passes theirs on or combines them. The value stays the same for the transport's life.
+
+    Args:
+        health: asks the other side; never raises, answers within a few seconds.
+        models: names that can be asked for, the default first, as last heard; empty while unknown.
+        admit: what a request for a model would meet now, None for the transport's own `info`; raises
+            NoWorker, Unreachable, ... when no reply could start. It answers at once.
+        check: raises TooLarge or Unprocessable for a request that cannot be sent; its session may be missing.
+        workers: every worker that could be asked or soon might be, by name.
+        place_in_queue: where a request for a model would stand, as far as known: 0 starts at once, 1 is next.
+        slots: asks how many replies the other side makes at a time, None if unknown; never raises.
+        drain: says to the other side that no new requests will come; what runs goes on.
+    """
+
+    health: Callable[[], Awaitable[Health]] = _always_well
+    models: Callable[[], Sequence[str]] = tuple
+    admit: Callable[[str | None], TransportInfo | None] = lambda _: None
+    check: Callable[[ChatRequest], None] = _carries_all
+    workers: Callable[[], Sequence[WorkerInfo]] = tuple
+    place_in_queue: Callable[[str | None], int] = lambda _: 0
+    slots: Callable[[], Awaitable[int | None]] = _untold
+    drain: Callable[[], None] = lambda: None
+
+
 class Transport(Protocol):
     @property
     def info(self) -> TransportInfo: ...
+
+    @property
+    def abilities(self) -> Abilities: ...
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Connection and background tasks, for as long as the block lasts; entered once."""
@@ -80,57 +124,4 @@ class Transport(Protocol):
         took the request whole before they broke off or fell silent; a transport that can ask several by
         itself obeys `ask_again`.
         """
-        ...
-
-
-@runtime_checkable
-class AdmitsRequests(Protocol):
-    """A transport that knows at once whether a reply could start."""
-
-    def admit(self, model: str | None) -> TransportInfo:
-        """What a request for `model` would meet now; raises NoWorker, Unreachable, ... when nothing would."""
-        ...
-
-
-@runtime_checkable
-class ChecksRequests(Protocol):
-    """A transport that cannot carry every request."""
-
-    def check(self, request: ChatRequest) -> None:
-        """Raises TooLarge or Unprocessable for what cannot be sent; the request's session may be missing."""
-        ...
-
-
-@runtime_checkable
-class ReportsHealth(Protocol):
-    async def health(self) -> Health:
-        """Ask the other side; never raises, answers within a few seconds."""
-        ...
-
-
-@runtime_checkable
-class ListsModels(Protocol):
-    def models(self) -> Sequence[str]:
-        """Names that can be asked for, the default first, as last heard; empty while unknown."""
-        ...
-
-
-@runtime_checkable
-class ListsWorkers(Protocol):
-    def list_workers(self) -> Sequence[WorkerInfo]:
-        """Everybody who could be asked or soon might be, by name."""
-        ...
-
-
-@runtime_checkable
-class AnnouncesDraining(Protocol):
-    def drain(self) -> None:
-        """Tell whoever is on the other side that no new requests will come; what runs goes on."""
-        ...
-
-
-@runtime_checkable
-class TellsQueue(Protocol):
-    def place_in_queue(self, model: str | None) -> int:
-        """Where a request for `model` would stand, as far as we know: 0 starts at once, 1 is next."""
         ...

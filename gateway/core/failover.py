@@ -29,8 +29,7 @@ class Route:
 
     trial: entered around the asking; what it gives is called at the first thing there is to see. onward: to
     whoever could be asked now if this one failed, None for nobody. blame: called with this one's error if it
-    broke off over a request that the next one then answered. check: raises RequestRejected for a request that
-    the transport cannot carry.
+    broke off over a request that the next one then answered.
     """
 
     transport: Transport
@@ -38,13 +37,12 @@ class Route:
     trial: Callable[[], AbstractContextManager[OnFirst | None]] = nullcontext
     onward: Callable[[], "Route | None"] = lambda: None
     blame: Callable[[TransportError], None] = lambda _: None
-    check: Callable[[ChatRequest], None] = lambda _: None
 
 
 def fitting(route: Route, request: ChatRequest) -> Route:
     """The first route from this one on that can carry `request`; RequestRejected if none can."""
     try:
-        route.check(request)
+        route.transport.abilities.check(request)
     except RequestRejected:
         onward = route.onward()
         if onward is None:

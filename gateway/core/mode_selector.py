@@ -1,20 +1,11 @@
 """Which transport answers: the mode that operators chose, and in mode auto whoever is healthy."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from gateway.contract.errors import TransportError, Unprocessable
-from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import (
-    AdmitsRequests,
-    ChecksRequests,
-    Health,
-    ListsModels,
-    ReportsHealth,
-    Transport,
-    TransportInfo,
-)
+from gateway.contract.transport import Health, Transport, TransportInfo
 from gateway.core.breaker import Breaker, State
 from gateway.core.failover import Route
 
@@ -36,18 +27,6 @@ class ModeSelector:
     ) -> None:
         self._transports = transports
         self._breakers = breakers or {}
-        # Asked for every request, and a runtime check of a Protocol is slow.
-        self._admitting = {
-            name: transport for name, transport in transports.items() if isinstance(transport, AdmitsRequests)
-        }
-        self._listing = {
-            name: transport for name, transport in transports.items() if isinstance(transport, ListsModels)
-        }
-        self._checking = {
-            name: transport.check
-            for name, transport in transports.items()
-            if isinstance(transport, ChecksRequests)
-        }
         self._refuse_unknown_models = refuse_unknown_models
         self.mode = mode
 
@@ -56,9 +35,8 @@ class ModeSelector:
         if self._refuse_unknown_models and model is not None and model not in self.models():
             raise Unprocessable(f"No model is called {model!r} here.", {"model": "unknown"})
         if self.mode != AUTO:
-            return Route(
-                self._transports[self.mode], self._admit(self.mode, model), check=self._check_of(self.mode)
-            )
+            transport = self._transports[self.mode]
+            return Route(transport, _admit(transport, model))
         return self._healthiest(model, self._in_order(model))
 
     def models(self) -> tuple[str, ...]:
@@ -101,16 +79,16 @@ class ModeSelector:
         refusals: list[TransportError] = []
         for name in names:
             breaker = self._breakers[name]
+            transport = self._transports[name]
             try:
                 breaker.check()
-                info = self._admit(name, model)
+                info = _admit(transport, model)
             except TransportError as refusal:
                 refusals.append(refusal)
                 continue
             others = [other for other in names if other != name]
             onward = partial(self._onward, model, others)
-            check = self._check_of(name)
-            return Route(self._transports[name], info, breaker.trial, onward, breaker.blame, check)
+            return Route(transport, info, breaker.trial, onward, breaker.blame)
         soonest = min(refusals, key=_retry_after_s)
         raise type(soonest)("; ".join(map(str, refusals)), retry_after_s=soonest.retry_after_s)
 
@@ -123,34 +101,24 @@ class ModeSelector:
     def _can_start(self, name: str) -> bool:
         try:
             self._breakers[name].check()
-            self._admit(name, None)
+            _admit(self._transports[name], None)
         except TransportError:
             return False
         return True
 
-    def _admit(self, name: str, model: str | None) -> TransportInfo:
-        admitting = self._admitting.get(name)
-        return self._transports[name].info if admitting is None else admitting.admit(model)
-
-    def _check_of(self, name: str) -> Callable[[ChatRequest], None]:
-        return self._checking.get(name, _carries_all)
-
     def _models_of(self, name: str) -> Sequence[str]:
-        listing = self._listing.get(name)
-        return () if listing is None else listing.models()
+        return self._transports[name].abilities.models()
 
     async def health_of(self, name: str) -> Health:
         """Of one mode's transport, whichever is the current one."""
         transport = self._transports.get(name)
         if transport is None:
             return Health(False, "not set up")
-        if isinstance(transport, ReportsHealth):
-            return await transport.health()
-        return Health(True, "always there")
+        return await transport.abilities.health()
 
 
-def _carries_all(_: ChatRequest) -> None:
-    """For a transport that can carry every request."""
+def _admit(transport: Transport, model: str | None) -> TransportInfo:
+    return transport.abilities.admit(model) or transport.info
 
 
 def _retry_after_s(refusal: TransportError) -> float:

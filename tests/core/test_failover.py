@@ -34,7 +34,7 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import Hear
+from gateway.contract.transport import Abilities, Hear, TransportInfo
 from gateway.core.breaker import Breaker
 from gateway.core.conversations import Limits
 from gateway.core.mode_selector import AUTO, ModeSelector
@@ -292,11 +292,10 @@ async def test_a_question_that_cannot_be_saved_holds_no_ones_place(tmp_path: Pat
 
 
 async def test_an_empty_pool_of_workers_is_passed_by_without_a_mark(tmp_path: Path) -> None:
-    class NobodyThere(ScriptedTransport):
-        def admit(self, model: str | None) -> object:
-            raise NoWorker("no worker is ready", retry_after_s=5)
+    def nobody_there(_: str | None) -> TransportInfo:
+        raise NoWorker("no worker is ready", retry_after_s=5)
 
-    mqtt = NobodyThere(lambda _: [], name="mqtt")
+    mqtt = ScriptedTransport(lambda _: [], name="mqtt", abilities=Abilities(admit=nobody_there))
     sse = transport("sse", *tokens("Hi"))
     modes = auto(mqtt, sse, failures=1)
     async with house(tmp_path, lambda _: [], modes=modes) as home:

@@ -13,7 +13,7 @@ from gateway.contract.errors import (
     Unprocessable,
     Unreachable,
 )
-from gateway.contract.transport import Health, TransportInfo
+from gateway.contract.transport import Abilities, Health, TransportInfo
 from gateway.core.breaker import Breaker
 from gateway.core.mode_selector import AUTO, ModeSelector
 from transports.scripted import ScriptedTransport
@@ -29,6 +29,10 @@ class Fake(ScriptedTransport):
         self.listed = models
         self.refusal = refusal
         self.ok = ok
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(health=self.health, models=self.models, admit=self.admit)
 
     def models(self) -> Sequence[str]:
         return self.listed

@@ -6,20 +6,12 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Protocol
 
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.events import Done, TransportEvent
 from gateway.contract.requests import ChatRequest
 from gateway.contract.suspects import ask_again
-from gateway.contract.transport import (
-    Health,
-    Hear,
-    ListsModels,
-    ReportsHealth,
-    Transport,
-    TransportInfo,
-)
+from gateway.contract.transport import Abilities, Health, Hear, Transport, TransportInfo
 
 log = logging.getLogger("sluice.servers")
 
@@ -28,16 +20,10 @@ SLOTS_UNTOLD = 4
 """Replies at a time of a server that is not llama.cpp's and does not tell."""
 
 
-class ModelServer(Transport, ListsModels, ReportsHealth, Protocol):
-    async def total_slots(self) -> int | None:
-        """How many replies it makes at a time; None where it does not tell; never raises."""
-        ...
-
-
 class KnownServer:
     """One server as last seen. open: our replies there. models, slots: kept while it is away."""
 
-    def __init__(self, url: str, server: ModelServer) -> None:
+    def __init__(self, url: str, server: Transport) -> None:
         self.url = url
         self.server = server
         self.health: Health | None = None
@@ -57,11 +43,12 @@ class KnownServer:
     async def check(self) -> None:
         """Ask how it is; never raises, takes a few seconds at most."""
         self.doubted.clear()
-        health = await self.server.health()
+        server = self.server.abilities
+        health = await server.health()
         if health.ok:
             # Asked each time, since it may have been restarted with others between two checks.
-            self.slots = await self.server.total_slots() or SLOTS_UNTOLD
-            self.models = self.server.models()
+            self.slots = await server.slots() or SLOTS_UNTOLD
+            self.models = server.models()
         was, self.health = self.health, health
         if not health.ok and (was is None or was.ok):
             log.warning("%s is away: %s", self.url, health.detail)
@@ -81,7 +68,7 @@ class LlamaServers:
 
     def __init__(
         self,
-        servers: Iterable[tuple[str, ModelServer]],
+        servers: Iterable[tuple[str, Transport]],
         *,
         changed: Callable[[], None] = lambda: None,
         check_s: float = 5.0,
@@ -89,6 +76,7 @@ class LlamaServers:
         self.servers = [KnownServer(url, server) for url, server in servers]
         self._changed = changed
         self._check_s = check_s
+        self.abilities = Abilities(health=self.health, models=self.models, place_in_queue=self.place_in_queue)
 
     @property
     def info(self) -> TransportInfo:
@@ -108,7 +96,7 @@ class LlamaServers:
         return Health(well > 0, f"{well} of {len(self.servers)} model servers are ready")
 
     def place_in_queue(self, model: str | None) -> int:
-        """See TellsQueue; what others than we ask of the same servers is not known here."""
+        """See Abilities; what others than we ask of the same servers is not known here."""
         known = self._choose(self._meant(model), ())
         return max(0, 1 - known.room) if known is not None else 0
 

@@ -20,7 +20,7 @@ from gateway.contract.events import Done
 from gateway.contract.model_limits import check_request
 from gateway.contract.requests import ChatRequest
 from gateway.contract.server_urls import model_server_root
-from gateway.contract.transport import Health, Hear, TransportInfo
+from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 from transports.llama.client import Connect, ModelServerClient, whole_body
 from transports.llama.failures import before_answer, health_problem
 from transports.llama.offers import models_told, slots_told
@@ -71,6 +71,7 @@ class LlamaTransport:
         self._linger_s = linger_s
         self._models: tuple[str, ...] = ()
         self._is_llama_cpp = False
+        self.abilities = Abilities(health=self.health, models=self.models, slots=self.total_slots)
 
     @property
     def info(self) -> TransportInfo:

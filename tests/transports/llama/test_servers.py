@@ -10,7 +10,7 @@ import pytest
 from gateway.contract.errors import GatewayError, Loading, Overloaded, Unreachable, UpstreamFailed
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.transport import Health, Hear
+from gateway.contract.transport import Abilities, Health, Hear
 from tests.reading import events_of, reading
 from transports.llama.servers import SLOTS_UNTOLD, LlamaServers
 from transports.scripted import ScriptedTransport
@@ -29,6 +29,10 @@ class Server(ScriptedTransport):
         self.well = True
         self.refusal: GatewayError | None = None
         self.checked = asyncio.Event()
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(health=self.health, models=self.models, slots=self.total_slots)
 
     async def health(self) -> Health:
         self.checked.set()

@@ -17,7 +17,7 @@ from gateway.contract.errors import (
 )
 from gateway.contract.events import Delta, Done, TransportEvent, Usage
 from gateway.contract.requests import ChatRequest, Sampling, Turn
-from gateway.contract.transport import Health, ListsModels, ReportsHealth
+from gateway.contract.transport import Health
 from tests.reading import events_of, reading
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import RawServer, raw_server
@@ -105,13 +105,6 @@ def chat(
 
 async def reply(transport: LlamaTransport, request: ChatRequest | None = None) -> list[TransportEvent | Done]:
     return await events_of(transport, request or chat())
-
-
-async def test_it_has_the_abilities_it_is_asked_for() -> None:
-    transport = LlamaTransport("http://127.0.0.1:1")
-    assert isinstance(transport, ReportsHealth)
-    assert isinstance(transport, ListsModels)
-    assert (transport.info.name, transport.info.granularity) == ("sse", "token")
 
 
 def test_what_is_no_url_of_a_server_is_refused_at_once() -> None:

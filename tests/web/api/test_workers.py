@@ -1,9 +1,8 @@
 """The list of workers, as clients see it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.contract.transport import WorkerInfo
+from gateway.contract.transport import Abilities, WorkerInfo
 from tests.web.gateway_server import served
 from transports.scripted import ScriptedTransport, tokens
 
@@ -24,8 +23,9 @@ WORKER = WorkerInfo(
 
 
 class WithWorkers(ScriptedTransport):
-    def list_workers(self) -> Sequence[WorkerInfo]:
-        return [WORKER]
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(workers=lambda: [WORKER])
 
 
 async def test_workers_are_told_with_all_that_is_known_of_them(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.contract.errors import NoWorker, Unreachable, UpstreamFailed
 from gateway.contract.events import Delta
-from gateway.contract.transport import Health, TransportInfo
+from gateway.contract.transport import Abilities, Health, TransportInfo
 from gateway.settings import Settings, SettingsError, load_settings
 from tests.web.gateway_server import STREAM, served
 from transports.scripted import ScriptedTransport, Step, tokens
@@ -14,6 +14,10 @@ from transports.scripted import ScriptedTransport, Step, tokens
 
 class Workers(ScriptedTransport):
     """Scripted workers of which there are none."""
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(health=self.health, admit=self.admit)
 
     def admit(self, model: str | None) -> TransportInfo:
         raise NoWorker("no MQTT worker is ready", retry_after_s=5)

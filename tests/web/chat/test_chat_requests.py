@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.errors import NoWorker
-from gateway.contract.transport import TransportInfo
+from gateway.contract.transport import Abilities, TransportInfo
 from tests.web.gateway_server import Served, served
 from transports.scripted import ScriptedTransport, tokens
 
@@ -105,6 +105,10 @@ async def test_json_by_any_spelling_comes_in(tmp_path: Path, media_type: str) ->
 
 
 class NobodyThere(ScriptedTransport):
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(admit=self.admit)
+
     def admit(self, model: str | None) -> TransportInfo:
         raise NoWorker("No worker is ready.", retry_after_s=5)
 

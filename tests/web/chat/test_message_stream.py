@@ -9,7 +9,7 @@ import pytest
 from gateway.contract.errors import Loading, ModelRefused, NoWorker, Unreachable
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import TransportInfo
+from gateway.contract.transport import Abilities, TransportInfo
 from tests.web.gateway_server import STREAM, served, unified_events
 from transports.scripted import Script, ScriptedTransport, Step, tokens, whole
 
@@ -135,6 +135,10 @@ async def test_what_the_model_server_refuses_is_not_retryable(tmp_path: Path) ->
 
 
 class NobodyThere(ScriptedTransport):
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(admit=self.admit)
+
     def admit(self, model: str | None) -> TransportInfo:
         raise NoWorker("No worker is ready.", retry_after_s=5)
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gateway.contract.errors import NoWorker, Unauthorized
-from gateway.contract.transport import TransportInfo
+from gateway.contract.transport import Abilities, TransportInfo
 from gateway.dialects.registry import DIALECTS
 from tests.contract.rig_dialects import frames_of
 from tests.web.gateway_server import STREAM, Served, served
@@ -111,6 +111,10 @@ async def test_who_may_not_come_in(tmp_path: Path, path: str) -> None:
 
 
 class NobodyThere(ScriptedTransport):
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(admit=self.admit)
+
     def admit(self, model: str | None) -> TransportInfo:
         raise NoWorker("No worker is ready.")
 

@@ -11,7 +11,7 @@ from typing import Literal
 from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import Health, Hear, TransportInfo, WorkerInfo
+from gateway.contract.transport import Abilities, Health, Hear, TransportInfo, WorkerInfo
 from transports.mqtt.dropped import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
@@ -77,6 +77,14 @@ class MqttTransport:
         self._requests = OpenRequests(link, self._dispatch, root, idle_s)
         self._watchers: list[Future[None]] = []
         self.dropped = Dropped()
+        self.abilities = Abilities(
+            health=self.health,
+            models=self.models,
+            admit=self.admit,
+            check=self.check,
+            workers=self.list_workers,
+            drain=self.drain,
+        )
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
         link.subscribe(every_worker_status(root), self._hear_status)
         link.subscribe(self._status_topic, self._hear_own_status)

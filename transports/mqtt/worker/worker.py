@@ -16,7 +16,7 @@ from gateway.contract.errors import (
     Unreachable,
     WorkerLost,
 )
-from gateway.contract.transport import ListsModels, TellsQueue, Transport
+from gateway.contract.transport import Transport
 from transports.mqtt.dropped import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
@@ -170,9 +170,7 @@ class Worker:
         await self._idle.wait()
 
     def _status(self) -> Status:
-        models = self._models
-        if not models and isinstance(self._transport, ListsModels):
-            models = self._transport.models()
+        models = self._models or self._transport.abilities.models()
         return Status(
             self.state,
             name=self._name,
@@ -244,9 +242,7 @@ class Worker:
         elif self.busy >= self._max_concurrent:
             self._refuse(request, Overloaded("the worker is full"))
         else:
-            queue = 0
-            if isinstance(self._transport, TellsQueue):
-                queue = self._transport.place_in_queue(request.model)
+            queue = self._transport.abilities.place_in_queue(request.model)
             job = ServedRequest(request, gateway)
             self._jobs[request.id] = job
             self._idle.clear()

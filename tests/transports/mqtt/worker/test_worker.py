@@ -12,6 +12,7 @@ import pytest
 from gateway.contract.errors import Loading, Overloaded
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Abilities
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt import status_announcer as announcer
 from transports.mqtt.link.link import Envelope, Receipt
@@ -38,6 +39,10 @@ REPLIES = "r/gateways/gw/replies/w"
 
 class Queueing(ScriptedTransport):
     """Tells a place in the queue for each model."""
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(place_in_queue=self.place_in_queue)
 
     def place_in_queue(self, model: str | None) -> int:
         return {"busy": 3}.get(model or "", 0)
