@@ -1,28 +1,26 @@
-"""How sessions and exchanges begin: all that wait at once, in statements compiled once."""
+"""How exchanges begin: all that wait at once, in statements that are compiled once."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, insert, literal_column, select, update
 
 from gateway.contract.authors import Author
 from gateway.contract.content import text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
-from gateway.contract.store import Exchange, NewExchange, StoredSession
+from gateway.contract.store import Exchange, NewExchange
 from gateway.store import idempotency as claims
 from gateway.store import threads
 from gateway.store.columns import storable
+from gateway.store.new_sessions import MAX_TITLE_CHARS, NewSession, NewSessions
 from gateway.store.parts import EncodedExchange
-from gateway.store.rows import stored_session
 from gateway.store.session_quota import SessionQuota
+from gateway.store.statements import Statement
 from gateway.store.tables import messages, sessions
 from gateway.store.usage import count_deleted
 from gateway.store.writer import Write
-
-MAX_TITLE_CHARS = 120
-KEY_DRAWS = 8
 
 
 class Place(NamedTuple):
@@ -35,22 +33,17 @@ class Place(NamedTuple):
 
 # By session id; and the user it belongs to.
 Owned = dict[int, tuple[str, Place]]
-# User id, title and thread.
-NewSession = tuple[str, str, str | None]
 
-_INSERT_SESSIONS = insert(sessions).returning(*sessions.c, sort_by_parameter_order=True)
-_INSERT_MESSAGES = insert(messages).returning(messages.c.id, sort_by_parameter_order=True)
-
-_SELECT_TAKEN = select(sessions.c.key).where(sessions.c.key.in_(bindparam("keys", expanding=True)))
-_SELECT_OWNED = select(sessions.c.id, sessions.c.user_id, sessions.c.key, sessions.c.uuid).where(
-    sessions.c.id.in_(bindparam("ids", expanding=True))
+_SELECT_OWNED = Statement(
+    select(sessions.c.id, sessions.c.user_id, sessions.c.key, sessions.c.uuid).where(
+        sessions.c.id == bindparam("session_id")
+    )
 )
 
-# The name of a bound value must differ from every column's.
-_UNTITLED = sessions.c.title == ""
+_UNTITLED = sessions.c.title == literal_column("''")
 _NEW_TITLE = bindparam("new_title", type_=sessions.c.title.type)
 _NEW_FOLDED = bindparam("new_folded", type_=sessions.c.title_folded.type)
-_TOUCH_SESSION = (
+_TOUCH_SESSION = Statement(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"))
     .values(
@@ -68,60 +61,20 @@ _DELETE_EMPTY = delete(sessions).where(
 
 
 class Exchanges:
-    """The changes `create` (a session) and `begin`.
+    """The change `begin`.
 
-    Where two of one group, or two processes, want the same thing (a session key, an idempotency key, a stream
-    id) the database refuses the group and the writer tries them one by one: no check for that is needed here.
-    clock: now, aware. draw_key: a session key for a user id; asked again when it is taken.
+    Where two of one group, or two processes, want the same thing (an idempotency key, a stream id) the
+    database refuses the group and the writer tries them one by one: no check for that is needed here.
+
+    Args:
+        clock: now, aware.
     """
 
-    def __init__(
-        self, clock: Callable[[], datetime], draw_key: Callable[[str], str], quota: SessionQuota
-    ) -> None:
-        self._quota = quota
+    def __init__(self, clock: Callable[[], datetime], new_sessions: NewSessions, quota: SessionQuota) -> None:
         self._clock = clock
-        self._draw_key = draw_key
-        self.create = Write[NewSession, StoredSession](self._create, rank=0)
+        self._new_sessions = new_sessions
+        self._quota = quota
         self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True, undo=_TAKE_BACK)
-
-    def _create(
-        self, connection: Connection, wanted: Sequence[NewSession]
-    ) -> list[StoredSession | RequestRejected]:
-        refusals = self._quota.refusals(connection, [user_id for user_id, _, _ in wanted])
-        allowed = [new for new, refusal in zip(wanted, refusals, strict=True) if refusal is None]
-        made = iter(self._insert_sessions(connection, allowed, self._clock()) if allowed else ())
-        return [refusal or next(made) for refusal in refusals]
-
-    def _insert_sessions(
-        self, connection: Connection, wanted: Sequence[NewSession], now: datetime
-    ) -> list[StoredSession]:
-        keys = self._free_keys(connection, [user_id for user_id, _, _ in wanted])
-        rows = [
-            {
-                "uuid": str(uuid4()),
-                "key": key,
-                "user_id": user_id,
-                "title": title[:MAX_TITLE_CHARS],
-                "title_folded": title[:MAX_TITLE_CHARS].casefold(),
-                "created_at": now,
-                "updated_at": now,
-                "thread": thread,
-            }
-            for (user_id, title, thread), key in zip(wanted, keys, strict=True)
-        ]
-        return [stored_session(row) for row in connection.execute(_INSERT_SESSIONS, rows)]
-
-    def _free_keys(self, connection: Connection, user_ids: Sequence[str]) -> list[str]:
-        keys = [self._draw_key(user_id) for user_id in user_ids]
-        for _ in range(KEY_DRAWS):
-            taken = set(connection.execute(_SELECT_TAKEN, {"keys": keys}).scalars())
-            if not taken:
-                break
-            keys = [
-                self._draw_key(user_id) if key in taken else key
-                for user_id, key in zip(user_ids, keys, strict=True)
-            ]
-        return keys
 
     def _begin(
         self, connection: Connection, wanted: Sequence[NewExchange]
@@ -147,25 +100,9 @@ class Exchanges:
         self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[Exchange]:
         places = self._places(connection, accepted, owned, now)
-        rows = [
-            row
-            for exchange, place in zip(accepted, places, strict=True)
-            for row in _question_and_reply(exchange, place.id, now)
-        ]
-        ids = connection.execute(_INSERT_MESSAGES, rows).scalars().all()
         begun = [
-            Exchange(
-                session_id=place.id,
-                session_key=place.key,
-                session_uuid=place.uuid,
-                user_message_id=question_id,
-                assistant_message_id=reply_id,
-                assistant_message_uuid=reply["uuid"],
-                opens_session=exchange.session_id is None,
-            )
-            for exchange, place, question_id, reply_id, reply in zip(
-                accepted, places, ids[::2], ids[1::2], rows[1::2], strict=True
-            )
+            _insert(connection, exchange, place, now)
+            for exchange, place in zip(accepted, places, strict=True)
         ]
         _touch(connection, accepted, now)
         threads.take(connection, accepted)
@@ -176,21 +113,34 @@ class Exchanges:
         self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[Place]:
         """Each exchange's session; those that name none get a new one, each thread one."""
-        starting: dict[tuple[str, str], NewSession] = {}
-        for exchange in accepted:
-            if exchange.session_id is None:
-                new = (exchange.user_id, exchange.title, exchange.thread)
-                starting.setdefault(_conversation(exchange), new)
-        sessions = self._insert_sessions(connection, list(starting.values()), now) if starting else []
-        created = dict(zip(starting, sessions, strict=True))
+        made: dict[tuple[str, str], Place] = {}
         places: list[Place] = []
         for exchange in accepted:
-            if exchange.session_id is None:
-                session = created[_conversation(exchange)]
-                places.append(Place(session.id, session.key, session.uuid))
-            else:
+            if exchange.session_id is not None:
                 places.append(owned[exchange.session_id][1])
+                continue
+            conversation = (exchange.user_id, exchange.thread or exchange.stream_id)
+            if conversation not in made:
+                new = NewSession(exchange.user_id, exchange.title, exchange.thread)
+                session = self._new_sessions.insert(connection, new, now)
+                made[conversation] = Place(session.id, session.key, session.uuid)
+            places.append(made[conversation])
         return places
+
+
+def _insert(connection: Connection, exchange: NewExchange, place: Place, now: datetime) -> Exchange:
+    question, reply = _question_and_reply(exchange, place.id, now)
+    (question_id,) = _INSERT_MESSAGE.row(connection, question)
+    (reply_id,) = _INSERT_MESSAGE.row(connection, reply)
+    return Exchange(
+        session_id=place.id,
+        session_key=place.key,
+        session_uuid=place.uuid,
+        user_message_id=question_id,
+        assistant_message_id=reply_id,
+        assistant_message_uuid=reply["uuid"],
+        opens_session=exchange.session_id is None,
+    )
 
 
 def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
@@ -209,13 +159,9 @@ def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
 _TAKE_BACK = Write[Exchange, None](_take_back, rank=-1)
 
 
-def _conversation(exchange: NewExchange) -> tuple[str, str]:
-    """What exchanges that start one session together have in common."""
-    return exchange.user_id, exchange.thread or exchange.stream_id
-
-
 def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -> list[dict[str, Any]]:
-    common = {"user_id": exchange.user_id, "session_id": session_id, "created_at": now}
+    """Both rows' values by column: the one list of what a message has from its beginning."""
+    common = {"user_id": exchange.user_id, "session_id": session_id, "created_at": now, "epoch": 0}
     question = {
         "uuid": str(uuid4()),
         "role": "user",
@@ -241,12 +187,14 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
     return [common | question, common | reply]
 
 
+_BEGUN = _question_and_reply(NewExchange("", None, "", "", "", mode="", delivery="token"), 0, datetime.min)[0]
+_INSERT_MESSAGE = Statement(insert(messages).returning(messages.c.id), tuple(_BEGUN))
+
+
 def _owned(connection: Connection, wanted: Sequence[NewExchange]) -> Owned:
     ids = {exchange.session_id for exchange in wanted if exchange.session_id is not None}
-    if not ids:
-        return {}
-    rows = connection.execute(_SELECT_OWNED, {"ids": list(ids)})
-    return {row.id: (row.user_id, Place(row.id, row.key, row.uuid)) for row in rows}
+    found = [_SELECT_OWNED.row(connection, {"session_id": id}) for id in ids]
+    return {id: (user_id, Place(id, key, uuid)) for id, user_id, key, uuid in filter(None, found)}
 
 
 def _refusal(exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]) -> RequestRejected | None:
@@ -273,4 +221,4 @@ def _touch(connection: Connection, accepted: Sequence[NewExchange], now: datetim
     ]
     if rows:
         # In one order everywhere, so that two processes never wait for each other.
-        connection.execute(_TOUCH_SESSION, sorted(rows, key=lambda row: row["session_id"]))
+        _TOUCH_SESSION.run(connection, sorted(rows, key=lambda row: row["session_id"]))

@@ -4,25 +4,30 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.store import ClaimedStream, Exchange, NewExchange
 from gateway.store.columns import storable
+from gateway.store.statements import Statement
 from gateway.store.tables import idempotency_keys, messages
 
 KEY_LIFE = timedelta(hours=24)
 
-_SELECT_USED = select(idempotency_keys.c.user_id, idempotency_keys.c.key).where(
-    tuple_(idempotency_keys.c.user_id, idempotency_keys.c.key).in_(bindparam("claims", expanding=True))
+_SELECT_USED = Statement(
+    select(idempotency_keys.c.id).where(
+        idempotency_keys.c.user_id == bindparam("whose"), idempotency_keys.c.key == bindparam("claimed")
+    )
 )
-_INSERT = insert(idempotency_keys)
-_DELETE_OLD = delete(idempotency_keys).where(idempotency_keys.c.created_at <= bindparam("long_ago"))
+_INSERT = Statement(insert(idempotency_keys), ("user_id", "key", "fingerprint", "message_id", "created_at"))
+_DELETE_OLD = Statement(
+    delete(idempotency_keys).where(idempotency_keys.c.created_at <= bindparam("long_ago"))
+)
 
 
 def forget_old(connection: Connection, now: datetime) -> None:
     """Delete the keys that no longer count, so that they can be claimed again."""
-    connection.execute(_DELETE_OLD, {"long_ago": now - KEY_LIFE})
+    _DELETE_OLD.run(connection, [{"long_ago": now - KEY_LIFE}])
 
 
 def used(connection: Connection, wanted: Sequence[NewExchange], now: datetime) -> set[tuple[str, str]]:
@@ -35,8 +40,11 @@ def used(connection: Connection, wanted: Sequence[NewExchange], now: datetime) -
     if not claims:
         return set()
     forget_old(connection, now)
-    rows = connection.execute(_SELECT_USED, {"claims": claims})
-    return {(row.user_id, row.key) for row in rows}
+    return {
+        (user_id, key)
+        for user_id, key in claims
+        if _SELECT_USED.row(connection, {"whose": user_id, "claimed": key}) is not None
+    }
 
 
 def claim(
@@ -56,7 +64,7 @@ def claim(
     ]
     if rows:
         # In one order everywhere, so that two processes never wait for each other.
-        connection.execute(_INSERT, sorted(rows, key=lambda row: (row["user_id"], row["key"])))
+        _INSERT.run(connection, sorted(rows, key=lambda row: (row["user_id"], row["key"])))
 
 
 async def claimed_stream(

@@ -2,33 +2,32 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, literal_column, or_, update
 
 from gateway.contract.store import Checkpoint, FinalReply
-from gateway.store.rows import FINAL_COLUMNS, final_values
+from gateway.store.rows import final_values
+from gateway.store.statements import Statement
 from gateway.store.tables import STREAMING, messages
 from gateway.store.usage import count_ended
 from gateway.store.writer import Write
 
-# Locked in the order of ids, so that two processes never wait for each other.
-_SELECT_STATUS = (
-    select(messages.c.id, messages.c.status, messages.c.user_id)
-    .where(messages.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(messages.c.id)
-    .with_for_update()
+_GROWN = ("content", "reasoning")
+_ENDED = tuple(
+    final_values(FinalReply(0, status="complete", reason="", content="", delivery="token", mode=""))
 )
-# The name of a bound value must differ from every column's.
-_CHECKPOINT = (
+
+_of_the_message = messages.c.id == bindparam("message_id")
+_CHECKPOINT = Statement(update(messages).where(_of_the_message, STREAMING), _GROWN)
+_FINISH = Statement(update(messages).where(_of_the_message, STREAMING).returning(messages.c.user_id), _ENDED)
+_CHANGE_END = Statement(
     update(messages)
-    .where(messages.c.id == bindparam("message_id"), messages.c.status == "streaming")
-    .values(content=bindparam("new_content"), reasoning=bindparam("new_reasoning"))
-)
-_FINISH = (
-    update(messages)
-    .where(messages.c.id == bindparam("message_id"), messages.c.status == bindparam("before"))
-    .values({column: bindparam(f"new_{column}") for column in FINAL_COLUMNS})
+    .where(
+        _of_the_message,
+        or_(messages.c.status == bindparam("over"), bindparam("over") == literal_column("'ended'")),
+    )
+    .returning(messages.c.id),
+    _ENDED,
 )
 _SWEEP = update(messages).where(STREAMING).values(status="interrupted", reason="interrupted")
 
@@ -37,41 +36,31 @@ def _checkpoint(connection: Connection, handed: Sequence[Sequence[Checkpoint]]) 
     rows = [
         {
             "message_id": checkpoint.assistant_message_id,
-            "new_content": checkpoint.content,
-            "new_reasoning": checkpoint.reasoning,
+            "content": checkpoint.content,
+            "reasoning": checkpoint.reasoning,
         }
         for checkpoints in handed
         for checkpoint in checkpoints
     ]
     if rows:
-        connection.execute(_CHECKPOINT, rows)
+        _CHECKPOINT.run(connection, sorted(rows, key=lambda row: row["message_id"]))
     return [None] * len(handed)
 
 
 def _finish(connection: Connection, finished: Sequence[tuple[FinalReply, datetime]]) -> list[bool]:
-    # Many updates in one call do not tell which of them found its row: lock the rows and look first.
-    ids = {reply.assistant_message_id for reply, _ in finished}
-    begun = connection.execute(_SELECT_STATUS, {"ids": list(ids)}).all()
-    status: dict[int, str] = {id: status for id, status, _ in begun}
-    users: dict[int, str] = {id: user_id for id, _, user_id in begun}
-    rows: list[dict[str, Any]] = []
-    outcomes: list[bool] = []
+    outcomes = [False] * len(finished)
     ended: list[tuple[str, str, FinalReply]] = []
-    for reply, now in finished:
-        message_id = reply.assistant_message_id
-        before = status.get(message_id)
-        allowed = before in ("streaming", reply.over) or (reply.over == "ended" and before is not None)
-        outcomes.append(allowed)
-        if allowed:
-            status[message_id] = reply.status
-            row: dict[str, Any] = {"message_id": message_id, "before": before}
-            row.update((f"new_{column}", value) for column, value in final_values(reply).items())
-            rows.append(row)
-            if before == "streaming":  # else it is counted already, and only its text becomes shorter
-                ended.append((users[message_id], now.date().isoformat(), reply))
-    if rows:
-        connection.execute(_FINISH, rows)
-        count_ended(connection, ended)
+    # In the order of ids, so that two processes never wait for each other.
+    for at in sorted(range(len(finished)), key=lambda at: finished[at][0].assistant_message_id):
+        reply, now = finished[at]
+        values = {"message_id": reply.assistant_message_id, **final_values(reply)}
+        if begun := _FINISH.row(connection, values):
+            outcomes[at] = True
+            ended.append((begun[0], now.date().isoformat(), reply))
+        elif reply.over != "streaming":
+            # It is counted already, and only its text becomes shorter.
+            outcomes[at] = _CHANGE_END.row(connection, {**values, "over": reply.over}) is not None
+    count_ended(connection, ended)
     return outcomes
 
 

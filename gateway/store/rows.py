@@ -10,14 +10,6 @@ from gateway.contract.store import FinalReply, StoredError, StoredMessage, Store
 from gateway.store.columns import storable
 from gateway.store.parts import parts_in
 
-# What the last state of a reply puts into its row.
-FINAL_COLUMNS = (
-    *("status", "reason", "content", "reasoning", "tool_calls", "delivery", "mode", "model"),
-    *("prompt_tokens", "completion_tokens", "total_tokens", "tokens_per_s", "ttft_ms"),
-    *("error_code", "error_message", "tool_call_seqs", "last_seq", "response_ms"),
-    *("author", "error_retryable"),
-)
-
 
 def stored_session(row: Row[Any]) -> StoredSession:
     return StoredSession(
@@ -66,7 +58,7 @@ def stored_message(row: Row[Any]) -> StoredMessage:
 
 
 def final_values(reply: FinalReply) -> dict[str, Any]:
-    """A value for each of FINAL_COLUMNS."""
+    """What the last state of a reply puts into its row, by column: the one list of them."""
     usage, error = reply.usage, reply.error
     return {
         "status": reply.status,

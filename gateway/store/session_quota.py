@@ -7,11 +7,12 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from gateway.contract.errors import QuotaReached
 from gateway.store.columns import storable
+from gateway.store.statements import Statement
 from gateway.store.tables import sessions
 
 MAX_REMEMBERED = 10_000
 
-_COUNT = select(func.count()).select_from(sessions).where(sessions.c.user_id == bindparam("owner"))
+_COUNT = Statement(select(func.count()).select_from(sessions).where(sessions.c.user_id == bindparam("owner")))
 
 
 class SessionQuota:
@@ -34,7 +35,7 @@ class SessionQuota:
     def _take(self, connection: Connection, user_id: str, wanted: Counter[str]) -> QuotaReached | None:
         made = self._made.pop(user_id, None)
         if made is None or made >= self._most:
-            made = (connection.scalar(_COUNT, {"owner": user_id}) or 0) + wanted[user_id]
+            made = _COUNT.row(connection, {"owner": user_id})[0] + wanted[user_id]
         if made >= self._most:
             return QuotaReached(
                 f"You have {made} sessions, and no user may have more than {self._most} (SESSIONS_PER_USER). "

@@ -30,6 +30,7 @@ from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.history import latest_finished
 from gateway.store.keys import SqlKeys
+from gateway.store.new_sessions import NewSession, NewSessions
 from gateway.store.pages import length_of, page_of
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
@@ -71,7 +72,9 @@ class SqlStore:
         self._probe = Probe(self._writer)
         self._unwritten = UnwrittenEnds(self._writer, clock)
         self._clock = clock
-        self._exchanges = Exchanges(clock, draw_key, SessionQuota(sessions_per_user))
+        quota = SessionQuota(sessions_per_user)
+        self._new_sessions = NewSessions(clock, draw_key, quota)
+        self._exchanges = Exchanges(clock, self._new_sessions, quota)
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.usage = SqlUsage(self._reading, clock)
@@ -92,7 +95,7 @@ class SqlStore:
         return await self._writer.do(replies.SWEEP, None)
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:
-        return await self._writer.do(self._exchanges.create, (user_id, title, None))
+        return await self._writer.do(self._new_sessions.create, NewSession(user_id, title))
 
     async def session(self, user_id: str, session_id: int) -> StoredSession:
         async with self._reading() as connection:

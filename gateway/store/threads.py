@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.store import NewExchange, StoredSession
 from gateway.store.rows import stored_session
+from gateway.store.statements import Statement
 from gateway.store.tables import sessions
 
 THREAD_LIFE = timedelta(hours=12)
@@ -24,7 +25,7 @@ _SELECT_LATEST = (
     .order_by(sessions.c.updated_at.desc(), sessions.c.id.desc())
     .limit(1)
 )
-_TAKE = (
+_TAKE = Statement(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"), sessions.c.thread.is_(None))
     .values(thread=bindparam("wanted"))
@@ -51,7 +52,7 @@ def take(connection: Connection, accepted: Sequence[NewExchange]) -> None:
         if exchange.thread is not None and exchange.session_id is not None
     ]
     if rows:
-        connection.execute(_TAKE, rows)
+        _TAKE.run(connection, rows)
 
 
 async def latest_session(

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.contract.store import FinalReply
 from gateway.contract.usage import Figures, UsedTokens
 from gateway.store.columns import storable
+from gateway.store.statements import Statement, upsert
 from gateway.store.tables import deleted, messages, token_usage
 
 LATEST = 100
@@ -25,33 +26,18 @@ _LOOKED_AT = 10 * LATEST
 _COUNTS = ("replies", "tool_calls", "prompt_tokens", "completion_tokens", "total_tokens")
 
 
-class _Adding:
-    """Inserts rows, or adds their counts to those of the rows that are there.
+def _adding(table: Table, *counts: str) -> Statement:
+    """Inserts a row, or adds its counts to those of the row that is there."""
 
-    Handed to the driver as it is, compiled once: SQLAlchemy's own way costs as much again as all the rest of
-    a reply's end. So the columns hold what every driver takes.
-    """
+    def add(new: sqlite.Insert | postgresql.Insert) -> Insert:
+        sums = {count: table.c[count] + new.excluded[count] for count in counts}
+        return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
 
-    def __init__(self, table: Table, *counts: str) -> None:
-        self._table = table
-        self._counts = counts
-        self._compiled: dict[str, str] = {}
-
-    def __call__(self, connection: Connection, rows: list[tuple[str | int, ...]]) -> None:
-        """rows: a value for each column, in the table's order."""
-        name = connection.dialect.name
-        if name not in self._compiled:
-            insert = postgresql.insert if name == "postgresql" else sqlite.insert
-            self._compiled[name] = str(self._statement(insert(self._table)).compile(connection))
-        connection.exec_driver_sql(self._compiled[name], rows)
-
-    def _statement(self, new: sqlite.Insert | postgresql.Insert) -> Insert:
-        sums = {count: self._table.c[count] + new.excluded[count] for count in self._counts}
-        return new.on_conflict_do_update(index_elements=list(self._table.primary_key), set_=sums)
+    return Statement(upsert(table, add), table.c.keys())
 
 
-_add_used = _Adding(token_usage, *_COUNTS)
-_add_deleted = _Adding(deleted, "rows")
+_ADD_USED = _adding(token_usage, *_COUNTS)
+_ADD_DELETED = _adding(deleted, "rows")
 
 
 def count_ended(connection: Connection, ended: Iterable[tuple[str, str, FinalReply]]) -> None:
@@ -67,12 +53,14 @@ def count_ended(connection: Connection, ended: Iterable[tuple[str, str, FinalRep
             counts[4] += usage.total_tokens
     if used:
         # In one order everywhere, so that two processes never wait for each other.
-        _add_used(connection, [(*key, *counts) for key, counts in sorted(used.items())])
+        columns = token_usage.c.keys()
+        rows = [dict(zip(columns, (*key, *counts), strict=True)) for key, counts in sorted(used.items())]
+        _ADD_USED.run(connection, rows)
 
 
 def count_deleted(connection: Connection, **rows: int) -> None:
     """Add how many rows were deleted, by the name of their table."""
-    _add_deleted(connection, sorted(rows.items()))
+    _ADD_DELETED.run(connection, [{"name": name, "rows": count} for name, count in sorted(rows.items())])
 
 
 _ORDER = (token_usage.c.day, token_usage.c.user_id, token_usage.c.model)

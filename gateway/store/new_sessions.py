@@ -1,0 +1,84 @@
+"""How sessions are made, by themselves or for a question that names none."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from gateway.contract.errors import RequestRejected, StorageFailed
+from gateway.contract.store import StoredSession
+from gateway.store.columns import storable
+from gateway.store.session_quota import SessionQuota
+from gateway.store.statements import Statement, upsert
+from gateway.store.tables import sessions
+from gateway.store.writer import Write
+
+MAX_TITLE_CHARS = 120
+KEY_DRAWS = 8
+
+
+class NewSession(NamedTuple):
+    user_id: str
+    title: str
+    thread: str | None = None
+
+
+def _row(new: NewSession, key: str, now: datetime) -> dict[str, Any]:
+    """A session's values by column: the one list of them."""
+    title = storable(new.title[:MAX_TITLE_CHARS])
+    return {
+        "uuid": str(uuid4()),
+        "key": storable(key),
+        "user_id": storable(new.user_id),
+        "title": title,
+        "title_folded": title.casefold(),
+        "created_at": now,
+        "updated_at": now,
+        "thread": new.thread,
+    }
+
+
+# Returns no row where the key is taken.
+_INSERT = Statement(
+    upsert(sessions, lambda new: new.on_conflict_do_nothing(index_elements=["key"]).returning(sessions.c.id)),
+    tuple(_row(NewSession("", ""), "", datetime.min)),
+)
+_TOLD = ("uuid", "key", "user_id", "title", "created_at", "updated_at")
+
+
+class NewSessions:
+    """Makes sessions; `create` is the change that makes one by itself.
+
+    Args:
+        clock: now, aware.
+        draw_key: a session key for a user id; asked again when it is taken.
+        quota: asked before `create`, and by whoever calls `insert`.
+    """
+
+    def __init__(
+        self, clock: Callable[[], datetime], draw_key: Callable[[str], str], quota: SessionQuota
+    ) -> None:
+        self._clock = clock
+        self._draw_key = draw_key
+        self._quota = quota
+        self.create = Write[NewSession, StoredSession](self._create, rank=0)
+
+    def insert(self, connection: Connection, new: NewSession, now: datetime) -> StoredSession:
+        """Make a session; StorageFailed if all keys that are drawn for it are taken."""
+        for _ in range(KEY_DRAWS):
+            row = _row(new, self._draw_key(new.user_id), now)
+            if made := _INSERT.row(connection, row):
+                return StoredSession(made[0], **{name: row[name] for name in _TOLD})
+        raise StorageFailed("No free key was found for a new session.")
+
+    def _create(
+        self, connection: Connection, wanted: Sequence[NewSession]
+    ) -> list[StoredSession | RequestRejected]:
+        refusals = self._quota.refusals(connection, [new.user_id for new in wanted])
+        now = self._clock()
+        return [
+            refusal or self.insert(connection, new, now)
+            for new, refusal in zip(wanted, refusals, strict=True)
+        ]

@@ -1,0 +1,121 @@
+"""Statements that are compiled once and handed to the driver.
+
+SQLAlchemy's own way of running one takes longer than the database does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.dml import Delete
+
+Values = Mapping[str, Any]
+
+Convert = Callable[[Any], Any]
+
+
+class Compiled(NamedTuple):
+    """values: name of each bound value, in the order of the text, and how the driver gets it."""
+
+    text: str
+    values: Sequence[tuple[str, Convert | None]]
+
+
+class Statement:
+    """One statement, compiled for each dialect when it is first run there.
+
+    Values are given by name and converted as their columns' types say. What comes back is as the driver gives
+    it, so select only columns of numbers and texts.
+
+    Args:
+        statement: for every dialect, or by the dialect's name.
+        columns: those that an INSERT or UPDATE sets, each to the value of its name. An INSERT also needs
+            those for which SQLAlchemy has a default; KeyError tells of one that is missing.
+    """
+
+    def __init__(
+        self,
+        statement: "Insert | Update | Delete | Select[Any] | Mapping[str, Insert]",
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        self._statement = statement
+        self._columns = columns
+        self._compiled: dict[str, Compiled] = {}
+
+    def rows(self, connection: Connection, values: Values) -> Sequence[Any]:
+        """Run it once; what it selects or returns."""
+        compiled = self.compiled_for(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(compiled.text, _in_order(compiled, values))
+            return cursor.fetchall()
+        except _driver_error(connection) as error:
+            raise _told(connection, compiled, error) from error
+        finally:
+            cursor.close()
+
+    def row(self, connection: Connection, values: Values) -> Any:
+        """Run it once; the first row, or None."""
+        rows = self.rows(connection, values)
+        return rows[0] if rows else None
+
+    def run(self, connection: Connection, many: Sequence[Values]) -> None:
+        """Run it once for each of these."""
+        compiled = self.compiled_for(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(compiled.text, [_in_order(compiled, values) for values in many])
+        except _driver_error(connection) as error:
+            raise _told(connection, compiled, error) from error
+        finally:
+            cursor.close()
+
+    def compiled_for(self, dialect: Dialect) -> Compiled:
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = self._compile(dialect)
+        return found
+
+    def _compile(self, dialect: Dialect) -> Compiled:
+        statement = self._statement
+        chosen = statement[dialect.name] if isinstance(statement, Mapping) else statement
+        compiled = chosen.compile(dialect=dialect, column_keys=self._columns)
+        assert compiled.positiontup is not None, "a driver that numbers its values"  # noqa: S101
+        return Compiled(
+            str(compiled),
+            [
+                (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+                for name in compiled.positiontup
+            ],
+        )
+
+
+def upsert(
+    table: Table, then: Callable[["sqlite.Insert | postgresql.Insert"], Insert]
+) -> Mapping[str, Insert]:
+    """By dialect, an INSERT with ON CONFLICT: SQLAlchemy has no common one. then: says all but the table."""
+    return {"sqlite": then(sqlite.insert(table)), "postgresql": then(postgresql.insert(table))}
+
+
+def _in_order(compiled: Compiled, values: Values) -> tuple[Any, ...]:
+    return tuple(
+        [values[name] if convert is None else convert(values[name]) for name, convert in compiled.values]
+    )
+
+
+def _driver_error(connection: Connection) -> type[Exception]:
+    return connection.dialect.loaded_dbapi.Error
+
+
+def _told(connection: Connection, compiled: Compiled, error: Exception) -> BaseException:
+    """The error as SQLAlchemy would raise it, without the values: what people wrote has no place in a log."""
+    return DBAPIError.instance(
+        compiled.text,
+        None,
+        error,
+        _driver_error(connection),
+        hide_parameters=True,
+        dialect=connection.dialect,
+    )

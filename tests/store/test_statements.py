@@ -1,0 +1,56 @@
+"""Statements that go to the driver as they are."""
+
+import pkgutil
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
+
+import pytest
+from sqlalchemy import Dialect, bindparam, create_engine, insert, select
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+import gateway.store
+from gateway.store.statements import Statement
+from gateway.store.tables import metadata, secrets
+
+ADD = Statement(insert(secrets), ("name", "value", "created_at"))
+VALUE = Statement(select(secrets.c.value).where(secrets.c.name == bindparam("wanted")))
+_POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def all_statements() -> list[Statement]:
+    modules = [
+        import_module(f"gateway.store.{module.name}")
+        for module in pkgutil.iter_modules(gateway.store.__path__)
+    ]
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Statement)]
+
+
+def test_every_statement_can_be_compiled_for_postgresql() -> None:
+    texts = [statement.compiled_for(_POSTGRESQL).text for statement in all_statements()]
+
+    assert len(texts) > 10
+    assert all("?" not in text for text in texts)
+
+
+def test_values_are_converted_as_their_columns_say() -> None:
+    with create_engine("sqlite://").begin() as connection:
+        metadata.create_all(connection)
+        elsewhere = NOON.astimezone(timezone(timedelta(hours=2)))
+        ADD.run(connection, [{"name": "a\0b\ud800", "value": b"1", "created_at": elsewhere}])
+
+        assert VALUE.row(connection, {"wanted": "a\ufffdb\ufffd"}) == (b"1",)
+        assert connection.execute(select(secrets.c.created_at)).scalar() == NOON
+
+
+def test_what_the_driver_raises_is_sqlalchemys_and_holds_no_value() -> None:
+    row = {"name": "hunter2", "value": b"", "created_at": NOON}
+    with create_engine("sqlite://").begin() as connection:
+        with pytest.raises(OperationalError, match="no such table"):
+            VALUE.rows(connection, {"wanted": "hunter2"})
+        metadata.create_all(connection)
+        with pytest.raises(IntegrityError) as refused:
+            ADD.run(connection, [row, row])
+
+    assert "hunter2" not in str(refused.value)
