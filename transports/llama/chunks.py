@@ -1,14 +1,15 @@
 """One frame of a model server: a chat completion chunk, read strictly, or loosely where it is malformed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.contract.errors import GatewayError, ProtocolViolation
-from gateway.contract.events import token_count
+from gateway.contract.events import Progress, token_count
 from transports.lenient.error_words import error_message, upstream_error
 from transports.lenient.loose_json import arguments_text, mended, peek
+from transports.llama.sse import ErrorData
 
 
 class Function(msgspec.Struct, gc=False):
@@ -56,6 +57,14 @@ class PromptProgress(msgspec.Struct, gc=False):
     processed: int | None = None
     total: int | None = None
 
+    @property
+    def events(self) -> Sequence[Progress]:
+        """One event, or none where a count is missing."""
+        processed, total = token_count(self.processed), token_count(self.total)
+        if processed is None or total is None:
+            return ()
+        return (Progress("prompt", processed=processed, total=total),)
+
 
 class Chunk(msgspec.Struct, gc=False):
     choices: list[Choice] | None = None
@@ -67,6 +76,14 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 decode_strictly = msgspec.json.Decoder(Chunk).decode
+
+
+def raise_error(said: Any, frame: bytes) -> None:
+    """Raise the error that a frame tells, if it tells one. said: the frame's JSON."""
+    if isinstance(frame, ErrorData):
+        raise upstream_error(said)
+    if (error := error_in(said)) is not None:
+        raise upstream_error(error)
 
 
 def error_in(said: Any) -> Any:

@@ -29,6 +29,8 @@ class SseFramer:
 
         Raises ProtocolViolation when more comes for an event that is over MAX_FRAME_BYTES already.
         """
+        if not self._rest and not self._after_cr and _is_one_frame(received):
+            return [received[6:-2]]
         if len(self._rest) > MAX_FRAME_BYTES:
             raise ProtocolViolation(f"the model server sent an event of over {MAX_FRAME_BYTES} bytes")
         if self._after_cr and received:
@@ -68,6 +70,16 @@ class SseFramer:
 
 
 _STARTS = (":", "data:", "event:", "id:", "retry:", "error:")
+
+
+def _is_one_frame(received: bytes) -> bool:
+    """Return whether this is one event of one data line, as most reads of a paced stream are."""
+    return (
+        received.startswith(b"data: ")
+        and received.endswith(b"\n\n")
+        and received.find(b"\n") == len(received) - 2
+        and b"\r" not in received
+    )
 
 
 def _event_data(block: bytes) -> list[bytes]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
@@ -11,21 +10,19 @@ from gateway.contract.events import (
     BROKEN_REASONS,
     Delta,
     Done,
-    Progress,
     Reasoning,
     TransportEvent,
     finish_reason,
-    token_count,
 )
 from transports.lenient.error_words import plain_words, upstream_error
 from transports.lenient.loose_json import WholeCharacters, decode_loosely, peek
+from transports.llama.chunk_template import ChunkTemplate
 from transports.llama.chunks import (
     Choice,
     Chunk,
     Message,
-    PromptProgress,
     decode_strictly,
-    error_in,
+    raise_error,
     rare_message,
     read_loosely,
     why_broken,
@@ -62,6 +59,7 @@ class ChunkParser:
         "_measurements",
         "_model",
         "_spoke",
+        "_template",
         "_text",
         "_thinking",
         "done",
@@ -72,6 +70,7 @@ class ChunkParser:
         self.done: Done | None = None
         self.failure: GatewayError | None = None
         self._framer = SseFramer()
+        self._template = ChunkTemplate()
         self._calls = ToolCalls()
         self._finish_reason: str | None = None
         self._broken: GatewayError | None = None
@@ -98,10 +97,13 @@ class ChunkParser:
         events: list[TransportEvent] = []
         try:
             for frame in self._framer.feed(received):
-                if frame == _END:
+                if not self._loose and (text := self._template.text_in(frame)) is not None:
+                    events.append(Delta(text))
+                elif frame == _END:
                     self._close(events)
                     break
-                self._read(frame, events)
+                else:
+                    self._read(frame, events)
         except _StreamEnd:
             pass
         except GatewayError as failure:
@@ -171,13 +173,14 @@ class ChunkParser:
             chunk = reread
         else:
             if not chunk.choices or chunk.error:
-                self._raise_error(peek(frame), frame)
+                raise_error(peek(frame), frame)
+            self._template.learn(frame, chunk)
         if chunk.choices:
             for choice in chunk.choices:
                 if choice.index == 0:
                     self._take(choice, frame, events)
         if chunk.prompt_progress is not None:
-            self._take_progress(chunk.prompt_progress, events)
+            events += chunk.prompt_progress.events
         if chunk.model:
             self._model = chunk.model
         if chunk.usage is not None:
@@ -201,7 +204,7 @@ class ChunkParser:
         except ValueError as exc:
             if isinstance(frame, ErrorData):
                 raise upstream_error(text.decode(errors="replace")) from None
-            self._raise_error(peek(text), frame)
+            raise_error(peek(text), frame)
             if b"\n" not in text:
                 if (words := plain_words(text)) is not None:
                     raise upstream_error(words) from None
@@ -209,19 +212,13 @@ class ChunkParser:
             for line in text.split(b"\n"):  # events that no blank line parts
                 self._read(line, events)
             return None
-        self._raise_error(said, frame)
+        raise_error(said, frame)
         if isinstance(said, str) and said.strip():
             raise upstream_error(said)
         if not isinstance(said, dict) and not (isinstance(said, list) and said):
             return None  # null, a number, nothing: decides nothing
         self._loose = True
         return read_loosely(said)
-
-    def _raise_error(self, said: Any, frame: bytes) -> None:
-        if isinstance(frame, ErrorData):
-            raise upstream_error(said)
-        if (error := error_in(said)) is not None:
-            raise upstream_error(error)
 
     def _read_unfinished(self, events: list[TransportEvent]) -> None:
         for frame in self._framer.unfinished():
@@ -279,11 +276,6 @@ class ChunkParser:
             events.append(Reasoning(thought))
         if text := self._text.rest():
             events.append(Delta(text))
-
-    def _take_progress(self, progress: PromptProgress, events: list[TransportEvent]) -> None:
-        processed, total = token_count(progress.processed), token_count(progress.total)
-        if processed is not None and total is not None:
-            events.append(Progress("prompt", processed=processed, total=total))
 
     def _close(self, events: list[TransportEvent]) -> None:
         """Say what is held back until the end: tool calls, usage, Done."""

@@ -1,0 +1,70 @@
+"""A shortcut for chunks that differ in their text only, as llama.cpp's do: one string is decoded."""
+
+import re
+
+import msgspec
+
+from transports.llama.chunks import Choice, Chunk, Message, decode_strictly
+
+MAX_MISSES = 4
+"""Templates learned in a row that fitted no chunk, before none is learned any more."""
+
+_CONTENT = re.compile(rb'"content":("(?:[^"\\]|\\.)*+")')
+_PROBE = "another text"
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+class ChunkTemplate:
+    """The bytes before and after the content of a reply's chunks, learned from one that was decoded whole."""
+
+    __slots__ = ("_has_fitted", "_misses", "_prefix", "_suffix")
+
+    def __init__(self) -> None:
+        self._prefix = b""
+        self._suffix = b""
+        self._has_fitted = False
+        self._misses = 0
+
+    def text_in(self, frame: bytes) -> str | None:
+        """The content of a chunk like the learned one; None for any other chunk, and for empty content."""
+        if not self._prefix or not frame.startswith(self._prefix) or not frame.endswith(self._suffix):
+            return None
+        try:  # with its quotes: what is no single JSON string is refused
+            text = _decode_text(frame[len(self._prefix) - 1 : len(frame) - len(self._suffix) + 1])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        self._has_fitted = True
+        return text or None
+
+    def learn(self, frame: bytes, chunk: Chunk) -> None:
+        """Take the place of the content from a frame and its chunk, if the chunk says nothing else.
+
+        That it is the place, and not a field of the same name elsewhere, is tried out with another text.
+        """
+        if self._misses > MAX_MISSES or not _is_plain(chunk):
+            return
+        self._misses = 0 if self._has_fitted else self._misses + 1
+        self._prefix, self._has_fitted = b"", False
+        place = _CONTENT.search(frame)
+        if place is None:
+            return
+        start, end = place.span(1)
+        prefix, suffix = frame[: start + 1], frame[end - 1 :]
+        try:
+            probed = decode_strictly(prefix + _PROBE.encode() + suffix)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if _is_plain(probed) and _content_of(probed) == _PROBE and probed.model == chunk.model:
+            self._prefix, self._suffix = prefix, suffix
+
+
+def _is_plain(chunk: Chunk) -> bool:
+    """Return whether the chunk gives a piece of text and the model's name, and nothing else."""
+    if not (content := _content_of(chunk)):
+        return False
+    return chunk == Chunk(choices=[Choice(delta=Message(content=content))], model=chunk.model)
+
+
+def _content_of(chunk: Chunk) -> str | None:
+    choice = chunk.choices[0] if chunk.choices else None
+    return None if choice is None or choice.delta is None else choice.delta.content
