@@ -37,7 +37,7 @@ from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
 from gateway.web.http.sse_connection import Pulse
 from gateway.web.services import Services
-from transports.llama.transport import LlamaTransport
+from transports.llama.servers import transport_to
 from transports.mqtt.link.link import Link
 
 log = logging.getLogger("sluice")
@@ -266,8 +266,8 @@ def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
 def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]:
     """Every transport that these settings make possible, by its mode. link: see link_of."""
     transports: dict[str, Transport] = {
-        "sse": LlamaTransport(
-            settings.llm_server_url,
+        "sse": transport_to(
+            settings.model_servers,
             api_key=settings.llm_api_key or None,
             idle_s=settings.llm_idle_s,
             connect_s=settings.llm_connect_s,

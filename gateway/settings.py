@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from gateway.contract.certificates import check_certificates
 from gateway.contract.origins import host_in, origin_in
 from gateway.contract.secrets import secrets_of_url, without_secrets
-from gateway.contract.server_urls import model_server_root
+from gateway.contract.server_urls import model_server_roots, without_password
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
@@ -23,6 +23,10 @@ VISIBLE = r"^[!-~]*$"
 BROKER_HOST = r"^([A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?)?$"
 MIN_SECRET_CHARS = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def _model_servers(text: str) -> str:
+    return ",".join(model_server_roots(text))
 
 
 class SettingsError(Exception):
@@ -42,7 +46,7 @@ class Settings(BaseSettings):
     breaker_failures: Annotated[int, Field(ge=1, le=1000)] = 5
     breaker_open_s: Seconds = 15
 
-    llm_server_url: Annotated[str, AfterValidator(model_server_root)] = "http://127.0.0.1:8080"
+    llm_server_url: Annotated[str, AfterValidator(_model_servers)] = "http://127.0.0.1:8080"
     llm_api_key: Annotated[str, Field(pattern=VISIBLE)] = ""
     llm_idle_s: Seconds = 60
     llm_connect_s: Seconds = 3
@@ -223,9 +227,14 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def model_servers(self) -> tuple[str, ...]:
+        """The addresses in LLM_SERVER_URL, at least one."""
+        return tuple(self.llm_server_url.split(","))
+
+    @property
     def secrets(self) -> list[str]:
         """What must not be shown, in no text."""
-        urls = (self.database_url, self.llm_server_url, self.mqtt_broker_host)
+        urls = (self.database_url, *self.model_servers, self.mqtt_broker_host)
         in_urls = [secret for url in urls for secret in secrets_of_url(url)]
         return [self.llm_api_key, self.mqtt_password, self.ticket_secret, *in_urls]
 
@@ -254,7 +263,7 @@ def _explain(error: ValidationError) -> str:
 
 def shown(value: object) -> str:
     """A value on one line, without a password that stands in an address."""
-    text = re.sub(r"//[^@/]*@", "//…@", str(value))
+    text = without_password(str(value))
     text = "".join(character if character.isprintable() else "�" for character in text)
     return text if len(text) <= 200 else f"{text[:200]}…"
 

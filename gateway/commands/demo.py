@@ -73,14 +73,14 @@ async def run_demo(settings: Settings) -> None:
 
 
 async def _check_model_server(settings: Settings) -> None:
-    """Raise SettingsError if the user's own model server cannot serve now."""
-    server = LlamaTransport(settings.llm_server_url, api_key=settings.llm_api_key or None)
-    health = await server.health()
-    if not health.ok:
-        raise SettingsError(
-            f"LLM_SERVER_URL={settings.llm_server_url}: {health.detail}. "
-            "Start it first, or leave LLM_SERVER_URL out: sluice demo then starts a toy model."
-        )
+    """Raise SettingsError if one of the user's own model servers cannot serve now."""
+    for url in settings.model_servers:
+        health = await LlamaTransport(url, api_key=settings.llm_api_key or None).health()
+        if not health.ok:
+            raise SettingsError(
+                f"LLM_SERVER_URL={url}: {health.detail}. "
+                "Start it first, or leave LLM_SERVER_URL out: sluice demo then starts a toy model."
+            )
 
 
 def _listen(settings: Settings, notes: list[str]) -> socket.socket:

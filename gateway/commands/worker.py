@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 from gateway.contract.errors import RequestRejected
@@ -38,7 +39,7 @@ async def serving(
     """
     try:
         servers = LlamaServers(
-            [(url, _llama(settings, url)) for url in dict.fromkeys(llm_urls or [settings.llm_server_url])],
+            [(url, _llama(settings, url)) for url in dict.fromkeys(llm_urls or settings.model_servers)],
             changed=lambda: worker.offer(
                 servers.models(), servers.slots and (max_concurrent or servers.slots)
             ),
@@ -84,7 +85,7 @@ async def run_worker(
         log.info(
             "worker %s serves %s, %d requests at a time, to %s:%d",
             name,
-            ", ".join(llm_urls or [settings.llm_server_url]),
+            ", ".join(llm_urls or settings.model_servers),
             worker.max_concurrent,
             settings.mqtt_broker_host,
             settings.mqtt_broker_port,
@@ -118,14 +119,7 @@ def _report(worker: Worker, link: Link, servers: LlamaServers) -> tuple[bool, Ma
         **problem,
         "broker": "connected" if link.connected else "away",
         "servers": [
-            {
-                "url": without_secrets(known.url),
-                "ok": known.well,
-                "detail": known.health.detail if known.health else "not asked yet",
-                "models": list(known.models),
-                "slots": known.slots,
-            }
-            for known in servers.servers
+            asdict(server) | {"url": without_secrets(server.url)} for server in servers.list_servers()
         ],
         "busy": worker.busy,
         "max": worker.max_concurrent,

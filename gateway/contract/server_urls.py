@@ -8,6 +8,28 @@ _ENDPOINTS = frozenset(
 )
 
 
+def model_server_roots(text: str) -> tuple[str, ...]:
+    """The addresses in a list that is separated by commas, each once; see model_server_root.
+
+    Raises ValueError, which names the wrong one if there are several.
+    """
+    urls = [url.strip() for url in text.split(",")]
+    roots = []
+    for url in urls:
+        try:
+            roots.append(model_server_root(url))
+        except ValueError as problem:
+            if len(urls) == 1:
+                raise
+            raise ValueError(f"{without_password(url) or 'an empty address'}: {problem}") from None
+    return tuple(dict.fromkeys(roots))
+
+
+def without_password(text: str) -> str:
+    """The text without a user and password that stand in an address."""
+    return re.sub(r"//[^@/]*@", "//…@", text)
+
+
 def model_server_root(text: str) -> str:
     """The address without the `/v1` or slash that may be at its end; a path before it is a proxy's prefix.
 

@@ -60,6 +60,27 @@ class WorkerInfo:
     full: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """One model server of several behind a transport, as it was when it was last asked.
+
+    Args:
+        url: its address.
+        ok: a reply could start there.
+        detail: one sentence; what is missing if not ok.
+        models: names that it listed, kept while it is away.
+        slots: replies that it makes at a time.
+        open: our replies there.
+    """
+
+    url: str
+    ok: bool
+    detail: str
+    models: Sequence[str]
+    slots: int
+    open: int
+
+
 async def _always_well() -> Health:
     return Health(True, "always there")
 
@@ -86,6 +107,7 @@ class Abilities:
             NoWorker, Unreachable, ... when no reply could start. It answers at once.
         check: raises TooLarge or Unprocessable for a request that cannot be sent; its session may be missing.
         workers: every worker that could be asked or soon might be, by name.
+        servers: each model server that the transport can choose from, in its order; empty for one alone.
         place_in_queue: where a request for a model would stand, as far as known: 0 starts at once, 1 is next.
         slots: asks how many replies the other side makes at a time, None if unknown; never raises.
         drain: says to the other side that no new requests will come; what runs goes on.
@@ -96,6 +118,7 @@ class Abilities:
     admit: Callable[[str | None], TransportInfo | None] = lambda _: None
     check: Callable[[ChatRequest], None] = _carries_all
     workers: Callable[[], Sequence[WorkerInfo]] = tuple
+    servers: Callable[[], Sequence[ServerInfo]] = tuple
     place_in_queue: Callable[[str | None], int] = lambda _: 0
     slots: Callable[[], Awaitable[int | None]] = _untold
     drain: Callable[[], None] = lambda: None

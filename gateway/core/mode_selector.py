@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from gateway.contract.errors import TransportError, Unprocessable
-from gateway.contract.transport import Health, Transport, TransportInfo
+from gateway.contract.transport import Health, ServerInfo, Transport, TransportInfo
 from gateway.core.breaker import Breaker, State
 from gateway.core.failover import Route
 
@@ -45,6 +45,10 @@ class ModeSelector:
             return tuple(self._models_of(self.mode))
         healthy_first = sorted(self._breakers, key=lambda name: not self._can_start(name))
         return tuple(dict.fromkeys(model for name in healthy_first for model in self._models_of(name)))
+
+    def servers(self) -> list[ServerInfo]:
+        """Every model server that a transport can choose from."""
+        return [server for each in self._transports.values() for server in each.abilities.servers()]
 
     def breakers(self) -> dict[str, State]:
         """The state of each transport that mode auto may ask; empty in other modes."""

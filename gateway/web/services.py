@@ -7,7 +7,7 @@ from typing import Protocol
 from gateway.contract.journal import Journal
 from gateway.contract.store import MessageStore
 from gateway.contract.templates import TemplateStore
-from gateway.contract.transport import Health, WorkerInfo
+from gateway.contract.transport import Health, ServerInfo, WorkerInfo
 from gateway.contract.usage import UsageStore
 from gateway.core.conversations import Conversations
 from gateway.core.keys import KeyRing
@@ -26,6 +26,8 @@ class Modes(Protocol):
     mode: str
 
     def models(self) -> tuple[str, ...]: ...
+
+    def servers(self) -> Sequence[ServerInfo]: ...
 
     def breakers(self) -> Mapping[str, str]: ...
 

@@ -17,7 +17,7 @@ from transports.scripted import ScriptedTransport
 HAS = {
     "scripted": {"health"},
     "llama": {"health", "models", "slots"},
-    "llama-servers": {"health", "models", "place_in_queue"},
+    "llama-servers": {"health", "models", "admit", "servers", "place_in_queue"},
     "mqtt-streaming": {"health", "models", "admit", "check", "workers", "drain"},
     "mqtt-whole": {"health", "models", "admit", "check", "workers", "drain"},
 }

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,11 @@ class LlamaServer:
         assert self._process is not None
         self._process.kill()
         await self._process.gone()
+
+    def freeze(self) -> None:
+        """Keep its connections and answer nothing any more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     async def is_alive(self) -> bool:
         """Whether it answers."""

@@ -80,6 +80,7 @@ async def test_servers_that_die_leave_the_status_and_come_back_by_themselves() -
                 "detail": "the model server is ready",
                 "models": [model],
                 "slots": slots,
+                "open": 0,
             }
             for url, model, slots in ((first.url, "first", 2), (second.url, "second", 1))
         ],

@@ -65,6 +65,29 @@ def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) 
     assert "LLM_SERVER_URL=http://…@llama:8080" in line
 
 
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        ("http://a:1,ftp://b:2,http://c:3", "ftp://b:2: it must begin with http:// or https://"),
+        ("http://a:1,,http://c:3", "an empty address: it must begin with"),
+        ("http://a:1,http://user:geheim@b:2", "http://…@b:2: a user or password in it is not sent"),
+        (",", "an empty address: "),
+    ],
+)
+def test_of_several_addresses_the_wrong_one_is_named(
+    urls: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_SERVER_URL", urls)
+    line = line_about()
+    assert said in line
+    assert "geheim" not in line
+
+
+def test_several_addresses_are_taken_each_once_and_as_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_SERVER_URL", " http://a:1/v1 , http://b:2,http://a:1/")
+    assert load_settings().model_servers == ("http://a:1", "http://b:2")
+
+
 @pytest.mark.parametrize("name", ["MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "MQTT_PASSWORD_FILE"])
 @pytest.mark.parametrize("path", ["nowhere.pem", "."])
 def test_a_file_that_cannot_be_read_is_named(name: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -108,9 +109,12 @@ class LlamaProcess(asyncio.SubprocessProtocol):
 
     def kill(self) -> None:
         """End it as a crash would: SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             if self._transport is not None:
-                self._transport.kill()
+                self._transport.send_signal(number)
 
     async def gone(self) -> None:
         """Wait until the process has ended and its pipes are closed."""

@@ -1,69 +1,36 @@
-"""Several model servers as one transport: whichever is well and has the model answers."""
+"""Several model servers as one transport: the least busy one that is well and has the model answers."""
 
 import asyncio
-import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
-from gateway.contract.events import Done, TransportEvent
+from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
 from gateway.contract.suspects import ask_again
-from gateway.contract.transport import Abilities, Health, Hear, Transport, TransportInfo
-
-log = logging.getLogger("sluice.servers")
+from gateway.contract.transport import Abilities, Health, Hear, ServerInfo, Transport, TransportInfo
+from transports.llama.known_server import KnownServer
+from transports.llama.server_attempt import ServerAttempt
+from transports.llama.transport import LlamaTransport
 
 FIRST_RETRY_S = 0.25
-SLOTS_UNTOLD = 4
-"""Replies at a time of a server that is not llama.cpp's and does not tell."""
-
-
-class KnownServer:
-    """One server as last seen. open: our replies there. models, slots: kept while it is away."""
-
-    def __init__(self, url: str, server: Transport) -> None:
-        self.url = url
-        self.server = server
-        self.health: Health | None = None
-        self.models: Sequence[str] = ()
-        self.slots = 0
-        self.open = 0
-        self.doubted = asyncio.Event()
-
-    @property
-    def well(self) -> bool:
-        return self.health is not None and self.health.ok
-
-    @property
-    def room(self) -> int:
-        return self.slots - self.open
-
-    async def check(self) -> None:
-        """Ask how it is; never raises, takes a few seconds at most."""
-        self.doubted.clear()
-        server = self.server.abilities
-        health = await server.health()
-        if health.ok:
-            # Asked each time, since it may have been restarted with others between two checks.
-            self.slots = await server.slots() or SLOTS_UNTOLD
-            self.models = server.models()
-        was, self.health = self.health, health
-        if not health.ok and (was is None or was.ok):
-            log.warning("%s is away: %s", self.url, health.detail)
-        elif health.ok and was is not None and not was.ok:
-            names = ", ".join(self.models) or "whatever is asked for"
-            log.info("%s is ready; slots: %d; models: %s", self.url, self.slots, names)
 
 
 class LlamaServers:
-    """A Transport over `servers`, by their URLs; the first one's first model is the default.
+    """A Transport over several; the first server's first model is the default.
 
-    A request for a model goes to the server with the most free slots among those that are well and list it;
-    one that refuses or hangs up before its answer begins is passed over. changed: called when `models` or
-    `slots` say something new. check_s: between two looks at a server that is well; one that is away is asked
-    sooner.
+    A request for a model goes to the server with the most free slots among those that are well and list it.
+    A server that fails before anything of its answer can be seen is passed over (within the limit of
+    `suspects.ask_again`); so is one that stops answering health checks while a reply waits there, if another
+    could take that reply.
+
+    Args:
+        servers: each with its URL.
+        changed: called when `models` or `slots` have changed.
+        check_s: seconds between two checks of a server that is well; one that is away is asked sooner.
+        quiet: the going and coming of servers is not logged.
     """
 
     def __init__(
@@ -72,11 +39,18 @@ class LlamaServers:
         *,
         changed: Callable[[], None] = lambda: None,
         check_s: float = 5.0,
+        quiet: bool = False,
     ) -> None:
-        self.servers = [KnownServer(url, server) for url, server in servers]
+        self._servers = [KnownServer(url, server, quiet=quiet) for url, server in servers]
         self._changed = changed
         self._check_s = check_s
-        self.abilities = Abilities(health=self.health, models=self.models, place_in_queue=self.place_in_queue)
+        self.abilities = Abilities(
+            health=self.health,
+            models=self.known_models,
+            admit=self.admit,
+            place_in_queue=self.place_in_queue,
+            servers=self.list_servers,
+        )
 
     @property
     def info(self) -> TransportInfo:
@@ -91,12 +65,30 @@ class LlamaServers:
         """Of all servers that are well."""
         return list(dict.fromkeys(model for known in self._well() for model in known.models))
 
+    def known_models(self) -> Sequence[str]:
+        """Of all servers, those that are away last."""
+        well_first = sorted(self._servers, key=lambda known: not known.well)
+        return list(dict.fromkeys(model for known in well_first for model in known.models))
+
+    def list_servers(self) -> Sequence[ServerInfo]:
+        return [known.info for known in self._servers]
+
     async def health(self) -> Health:
-        well = len(self._well())
-        return Health(well > 0, f"{well} of {len(self.servers)} model servers are ready")
+        """As last checked; names each server that is away."""
+        servers = self.list_servers()
+        away = [f"{server.url} is away: {server.detail}" for server in servers if not server.ok]
+        ready = len(servers) - len(away)
+        return Health(ready > 0, "; ".join([f"{ready} of {len(servers)} model servers are ready", *away]))
+
+    def admit(self, model: str | None) -> TransportInfo:
+        """Raises Unreachable while no server that could answer is well."""
+        meant = self._meant(model)
+        if self._choose(meant, ()) is None:
+            raise self._nobody(meant)
+        return self.info
 
     def place_in_queue(self, model: str | None) -> int:
-        """See Abilities; what others than we ask of the same servers is not known here."""
+        """See Abilities; requests of other clients to the same servers are not known here."""
         known = self._choose(self._meant(model), ())
         return max(0, 1 - known.room) if known is not None else 0
 
@@ -104,14 +96,14 @@ class LlamaServers:
     async def running(self) -> AsyncIterator[None]:
         """Every server has been asked once when the block begins."""
         async with AsyncExitStack() as stack:
-            for known in self.servers:
+            for known in self._servers:
                 await stack.enter_async_context(known.server.running())
             async with asyncio.TaskGroup() as tasks:
-                for known in self.servers:
+                for known in self._servers:
                     tasks.create_task(known.check())
             self._changed()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            watching = [tasks.create_task(self._watch(known)) for known in self.servers]
+            watching = [tasks.create_task(self._watch(known)) for known in self._servers]
             try:
                 yield
             finally:
@@ -121,51 +113,44 @@ class LlamaServers:
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         model = self._meant(request.model)
         asked = replace(request, model=model)
-        heard = False
-
-        def hear_first(events: Sequence[TransportEvent]) -> Awaitable[None] | None:
-            nonlocal heard
-            heard = True
-            return hear(events)
-
-        refused: list[KnownServer] = []
+        passed_over: list[KnownServer] = []
         while True:
-            known = self._choose(model, refused)
+            known = self._choose(model, passed_over)
             if known is None:
-                raise Unreachable(f"no server of {model or 'a model'} is ready", retry_after_s=self._check_s)
-            known.open += 1
+                raise self._nobody(model)
+            attempt = ServerAttempt(known, asked, hear, passed_over)
             try:
-                return await known.server.answer(asked, hear_first)
+                return await attempt.answer()
             except TransportError as error:
-                if heard:
-                    raise
-                if error.broke_off or isinstance(error, Unreachable | Loading):
+                is_away = error.broke_off > 0 or isinstance(error, Unreachable | Loading)
+                if is_away:
                     known.doubted.set()
-                elif not isinstance(error, Overloaded):
+                if attempt.seen or not (is_away or isinstance(error, Overloaded)):
                     raise
                 asked = ask_again(asked, error)
-                refused.append(known)
-                if self._choose(model, refused) is None:
+                passed_over.append(known)
+                if self._choose(model, passed_over) is None:
                     error.broke_off = asked.broke_off - request.broke_off
                     raise
-            finally:
-                known.open -= 1
+
+    def _nobody(self, model: str | None) -> Unreachable:
+        return Unreachable(f"no server of {model or 'a model'} is ready", retry_after_s=self._check_s)
 
     def _well(self) -> list[KnownServer]:
-        return [known for known in self.servers if known.well]
+        return [known for known in self._servers if known.well]
 
     def _meant(self, model: str | None) -> str | None:
         """The model itself if a server lists it, away or not; else the default: None if that has no name."""
-        if any(model in known.models for known in self.servers):
+        if any(model in known.models for known in self._servers):
             return model
         return next((known.models[0] for known in self._well()[:1] if known.models), None)
 
-    def _choose(self, meant: str | None, refused: Sequence[KnownServer]) -> KnownServer | None:
+    def _choose(self, meant: str | None, passed_over: Sequence[KnownServer]) -> KnownServer | None:
         """The one with the most room that is well and has the model; of equals the first."""
         fitting = [
             known
             for known in self._well()
-            if known not in refused and (meant in known.models or (meant is None and not known.models))
+            if known not in passed_over and (meant in known.models or (meant is None and not known.models))
         ]
         return max(fitting, key=lambda known: known.room, default=None)
 
@@ -181,3 +166,30 @@ class LlamaServers:
             retry_s = FIRST_RETRY_S if known.well else min(2 * retry_s, self._check_s)
             if (self.models(), self.slots) != said:
                 self._changed()
+            if known.silent:
+                self._move_replies_from(known)
+
+    def _move_replies_from(self, silent: KnownServer) -> None:
+        for waiting in list(silent.waiting):
+            if self._choose(waiting.request.model, waiting.passed_over) is not None:
+                waiting.give_up()
+
+
+def transport_to(
+    urls: Sequence[str],
+    *,
+    api_key: str | None,
+    idle_s: float,
+    connect_s: float,
+    setting: str | None,
+) -> Transport:
+    """The transport to one model server, or to several as one; see LlamaTransport for the arguments.
+
+    setting: None keeps the going and coming of servers out of the log.
+    """
+    if len(urls) == 1:
+        return LlamaTransport(urls[0], api_key=api_key, idle_s=idle_s, connect_s=connect_s, setting=setting)
+    servers = [
+        (url, LlamaTransport(url, api_key=api_key, idle_s=idle_s, connect_s=connect_s)) for url in urls
+    ]
+    return LlamaServers(servers, quiet=setting is None)

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from gateway.contract.transport import WorkerInfo
+from gateway.contract.secrets import without_secrets
+from gateway.contract.transport import ServerInfo, WorkerInfo
 from gateway.web.api.health import LastHealth
 from gateway.web.services import Services
 
@@ -33,10 +35,13 @@ class GatewayFigures(_Figures):
 
 
 class ModelFigures(_Figures):
-    """status: whether the current mode could answer now. models: that can be asked for in it."""
+    """status: whether the current mode could answer now. models: that can be asked for in it. servers: where
+    LLM_SERVER_URL names several.
+    """
 
     status: State
     models: Sequence[str]
+    servers: Sequence[ServerInfo] = ()
 
 
 class MqttFigures(BaseModel):
@@ -99,7 +104,11 @@ def metrics_router(gateway: Services, current_mode: LastHealth) -> APIRouter:
         """The whole gateway's figures, for a panel that asks every few seconds."""
         kept = await gateway.usage.figures()
         llm_state, mqtt_state = await asyncio.gather(_state(current_mode), _state(mqtt))
-        llm = ModelFigures(status=llm_state, models=gateway.modes.models())
+        servers = [
+            replace(server, url=without_secrets(server.url), detail=without_secrets(server.detail))
+            for server in gateway.modes.servers()
+        ]
+        llm = ModelFigures(status=llm_state, models=gateway.modes.models(), servers=servers)
         return Metrics(
             gateway=GatewayFigures(
                 status="up",

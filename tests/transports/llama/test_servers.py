@@ -12,7 +12,8 @@ from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Abilities, Health, Hear
 from tests.reading import events_of, reading
-from transports.llama.servers import SLOTS_UNTOLD, LlamaServers
+from transports.llama.known_server import SLOTS_UNTOLD
+from transports.llama.servers import LlamaServers
 from transports.scripted import ScriptedTransport
 
 

@@ -70,7 +70,7 @@ class Worker:
         *,
         root: str = "sluice/v1",
         max_concurrent: int = 8,
-        models: Sequence[str] = (),
+        models: Sequence[str] | None = None,
         accept_s: float = 2.0,
         heartbeat_s: float = 10.0,
         coalesce_s: float = 0.05,
@@ -170,7 +170,7 @@ class Worker:
         await self._idle.wait()
 
     def _status(self) -> Status:
-        models = self._models or self._transport.abilities.models()
+        models = self._transport.abilities.models() if self._models is None else self._models
         return Status(
             self.state,
             name=self._name,

@@ -1,0 +1,87 @@
+"""One gateway in front of three real llama.cpp servers, of which one is killed and one is frozen."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.llama_server import LlamaServer, random_model, requires_llama, running_llama
+from tests.live.test_gateway import Gateway, running_gateway
+from tests.web.gateway_server import STREAM
+
+pytestmark = [pytest.mark.live, requires_llama()]
+
+LONG: dict[str, Any] = {"content": "go on", "max_tokens": 30_000, "options": {"ignore_eos": True}}
+SHORT: dict[str, Any] = {"content": "hi", "max_tokens": 3, "options": {"ignore_eos": True}}
+
+
+async def events_in(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    async for line in response.aiter_lines():
+        if line.startswith("data: {"):
+            yield json.loads(line.removeprefix("data: "))
+
+
+async def said(events: AsyncIterator[dict[str, Any]], *kinds: str) -> dict[str, Any]:
+    async for event in events:
+        if event["type"] in kinds:
+            return event
+    raise AssertionError(f"it ended without {kinds}")
+
+
+async def until_away(gateway: Gateway, *urls: str) -> None:
+    """Return when exactly these servers are told as away."""
+    while True:
+        servers = (await gateway.http.get("/api/metrics")).json()["llm"]["servers"]
+        if [server["url"] for server in servers if not server["ok"]] == list(urls):
+            return
+
+
+async def test_one_is_killed_in_the_middle_and_one_is_frozen(tmp_path: Path) -> None:
+    async with asyncio.timeout(90), AsyncExitStack() as stack:
+        servers: list[LlamaServer] = []
+        for _ in range(3):
+            slots = ("--parallel", "2", "--ctx-per-slot", "32768")
+            servers.append(await stack.enter_async_context(running_llama(random_model(), *slots)))
+        first, second, third = servers
+        urls = ",".join(server.url for server in servers)
+        gateway = await stack.enter_async_context(running_gateway(tmp_path, LLM_SERVER_URL=urls))
+
+        async with AsyncExitStack() as long_ones:
+            replies = []
+            for _ in servers:
+                stream = gateway.http.stream("POST", STREAM, json=LONG)
+                response = await long_ones.enter_async_context(stream)
+                replies.append(events_in(response))
+                await said(replies[-1], "chunk")
+            assert [await server.busy_slots() for server in servers] == [1, 1, 1], "the least busy first"
+            await first.kill()
+            assert (await said(replies[0], "error", "done"))["reason"] == "upstream_error"
+            for reply in replies[1:]:
+                assert (await said(reply, "chunk", "error", "done"))["type"] == "chunk"
+            await until_away(gateway, first.url)
+        detail = f"2 of 3 model servers are ready; {first.url} is away: "
+        while not (ready := await gateway.http.get("/ready")).json()["detail"].startswith(detail):
+            assert ready.status_code == 200  # its detail may be a second old
+
+        while await second.busy_slots() or await third.busy_slots():
+            pass
+        second.freeze()
+        assert (await gateway.ask(**SHORT))[-1]["type"] == "done", (
+            "taken by the second, answered by the third"
+        )
+        await until_away(gateway, first.url, second.url)
+        assert (await gateway.ask(**SHORT))[-1]["type"] == "done"
+        await first.start()
+        await until_away(gateway, second.url)
+        await third.kill()
+        assert (await gateway.ask(**SHORT))[-1]["type"] == "done"
+        await first.kill()
+        await until_away(gateway, first.url, second.url, third.url)
+        refused = await gateway.http.post(STREAM, json=SHORT)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unreachable")
+        await second.kill()

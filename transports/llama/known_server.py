@@ -1,0 +1,82 @@
+"""One of several model servers, as it was when it was last asked how it is."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway.contract.transport import Health, ServerInfo, Transport
+
+if TYPE_CHECKING:
+    from transports.llama.server_attempt import ServerAttempt
+
+log = logging.getLogger("sluice.servers")
+
+SLOTS_UNTOLD = 4
+"""Replies at a time of a server that is not llama.cpp's and does not tell."""
+MISSES_TO_GIVE_UP = 2
+"""Health checks that must fail in a row before replies that wait for their first token go elsewhere."""
+
+
+class KnownServer:
+    """A server's latest health, models and slots, and our replies there.
+
+    models and slots keep their values while the server is away. waiting: replies of which nothing can be seen
+    yet.
+
+    Args:
+        url: names the server in the log and in `info`.
+        server: the transport to it.
+        quiet: its going and coming is not logged.
+    """
+
+    def __init__(self, url: str, server: Transport, *, quiet: bool = False) -> None:
+        self.url = url
+        self.server = server
+        self.health: Health | None = None
+        self.models: Sequence[str] = ()
+        self.slots = 0
+        self.open = 0
+        self.doubted = asyncio.Event()
+        self.waiting: set[ServerAttempt] = set()
+        self._misses = 0
+        self._quiet = quiet
+
+    @property
+    def well(self) -> bool:
+        return self.health is not None and self.health.ok
+
+    @property
+    def room(self) -> int:
+        return self.slots - self.open
+
+    @property
+    def silent(self) -> bool:
+        """True when replies without a first token should not wait here any longer."""
+        return self._misses >= MISSES_TO_GIVE_UP
+
+    @property
+    def info(self) -> ServerInfo:
+        detail = "not asked yet" if self.health is None else self.health.detail
+        return ServerInfo(self.url, self.well, detail, list(self.models), self.slots, self.open)
+
+    async def check(self) -> None:
+        """Ask the server how it is; never raises, takes a few seconds at most."""
+        self.doubted.clear()
+        able = self.server.abilities
+        health = await able.health()
+        if health.ok:
+            # Asked each time, since it may have been restarted with others between two checks.
+            self.slots = await able.slots() or SLOTS_UNTOLD
+            self.models = able.models()
+        self._misses = 0 if health.ok else self._misses + 1
+        was, self.health = self.health, health
+        if not self._quiet:
+            self._log_change(was, health)
+
+    def _log_change(self, was: Health | None, health: Health) -> None:
+        if not health.ok and (was is None or was.ok):
+            log.warning("%s is away: %s", self.url, health.detail)
+        elif health.ok and was is not None and not was.ok:
+            names = ", ".join(self.models) or "any"
+            log.info("%s is ready; slots: %d; models: %s", self.url, self.slots, names)
