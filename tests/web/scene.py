@@ -26,7 +26,10 @@ from gateway.web.chat.messages import MessageStream
 from gateway.web.chat.resume import ResumeStream
 from gateway.web.chat.unified_form import unified_form
 from gateway.web.door.callers import CALLER, LOCAL
+from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
 from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message
+from gateway.web.http.endpoint import ENDPOINT
+from gateway.web.http.routes import Routes
 from gateway.web.http.sse_connection import Pulse
 from gateway.web.services import Services
 from tests.web.event_source import EventSource
@@ -233,7 +236,7 @@ class Scene:
         self.pipe.abort()
         self.reader.take(self.pipe.received)
         self.pipe = Pipe(room)
-        self.connect(ResumeStream(self.gateway, self.stream_id), "GET")
+        self.connect(ResumeStream(self.gateway), "GET")
 
     def connect(self, app: App, method: str) -> None:
         last_id = self.reader.last_id
@@ -244,7 +247,9 @@ class Scene:
             "query_string": b"",
             "headers": [] if last_id is None else [(b"last-event-id", last_id.encode())],
             "extensions": {CONNECTION: self.pipe},
+            "path_params": {"stream_id": self.stream_id},
             CALLER: LOCAL,
+            ENDPOINT: Routes(ENDPOINTS, ELSEWHERE).find(method, "/messages/stream")[0],
         }
         self.call = self.tasks.create_task(_call(app, scope, self.pipe))
 

@@ -1,17 +1,18 @@
-"""Whether the process lives, and whether it can serve."""
+"""Liveness and readiness: does the process run, and can it serve."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import Depends, Request
 from fastapi.responses import JSONResponse
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.secrets import without_secrets
 from gateway.contract.transport import Health
+from gateway.web.api.dependencies import Gateway
 from gateway.web.services import Services
 
 HEALTH_AGE_S = 1.0
@@ -45,11 +46,16 @@ class LastHealth:
 
 
 class Readiness:
-    """health: of the current mode."""
+    """The answers of /health, /ready and the metrics, which share what they ask the transports.
 
-    def __init__(self, gateway: Services, health: LastHealth) -> None:
+    current_mode, mqtt: the health of the current mode, and of mode mqtt. started_at: seconds, monotonic.
+    """
+
+    def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
-        self._health = health
+        self.current_mode = LastHealth(gateway.modes.health)
+        self.mqtt = LastHealth(lambda: gateway.modes.health_of("mqtt"))
+        self.started_at = time.monotonic()
 
     async def check(self) -> tuple[list[str], str]:
         """What keeps the gateway from serving, a sentence each, empty if it can; and how the mode is."""
@@ -61,10 +67,18 @@ class Readiness:
             await gateway.store.ping()
         except StorageFailed as error:
             problems.append(f"database: {error}")
-        health = await self._health.ask()
+        health = await self.current_mode.ask()
         if not health.ok:
             problems.append(f"mode {gateway.modes.mode}: {health.detail}")
         return [without_secrets(problem) for problem in problems], without_secrets(health.detail)
+
+
+async def _readiness(request: Request) -> Readiness:
+    readiness: Readiness = request.app.state.readiness
+    return readiness
+
+
+ReadinessOf = Annotated[Readiness, Depends(_readiness)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +105,16 @@ class NotReady:
     missing: list[str]
 
 
-def health_router(gateway: Services, readiness: Readiness) -> APIRouter:
-    router = APIRouter(tags=["health"])
+async def health(gateway: Gateway) -> Alive:
+    return Alive("ok", gateway.version)
 
-    @router.get("/health")
-    async def health() -> Alive:
-        """200 while the process lives."""
-        return Alive("ok", gateway.version)
 
-    @router.get("/ready", response_model=Ready, responses={503: {"model": NotReady}})
-    async def ready() -> JSONResponse:
-        """200 when the database takes changes and the current mode can serve; else 503 with what is missing.
-        What is found out holds for a second."""
-        problems, detail = await readiness.check()
-        if problems:
-            return JSONResponse(
-                {"status": "unavailable", "mode": gateway.modes.mode, "missing": problems},
-                status_code=503,
-                headers={"retry-after": "2"},
-            )
-        return JSONResponse({"status": "ready", "mode": gateway.modes.mode, "detail": detail})
-
-    return router
+async def ready(gateway: Gateway, readiness: ReadinessOf) -> JSONResponse:
+    problems, detail = await readiness.check()
+    if problems:
+        return JSONResponse(
+            {"status": "unavailable", "mode": gateway.modes.mode, "missing": problems},
+            status_code=503,
+            headers={"retry-after": "2"},
+        )
+    return JSONResponse({"status": "ready", "mode": gateway.modes.mode, "detail": detail})

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from gateway.contract.secrets import without_secrets
 from gateway.contract.transport import ServerInfo, WorkerInfo
-from gateway.web.api.health import LastHealth
-from gateway.web.services import Services
+from gateway.web.api.dependencies import Gateway
+from gateway.web.api.health import LastHealth, ReadinessOf
 
 HEALTH_WAIT_S = 1.0
 
@@ -94,45 +93,36 @@ async def _state(health: LastHealth) -> State:
         return "down"
 
 
-def metrics_router(gateway: Services, current_mode: LastHealth) -> APIRouter:
-    router = APIRouter(tags=["health"])
-    started_at = time.monotonic()
-    mqtt = LastHealth(lambda: gateway.modes.health_of("mqtt"))
-
-    @router.get("/api/metrics")
-    async def metrics() -> Metrics:
-        """The whole gateway's figures, for a panel that asks every few seconds."""
-        kept = await gateway.usage.figures()
-        llm_state, mqtt_state = await asyncio.gather(_state(current_mode), _state(mqtt))
-        servers = [
-            replace(server, url=without_secrets(server.url), detail=without_secrets(server.detail))
-            for server in gateway.modes.servers()
-        ]
-        llm = ModelFigures(status=llm_state, models=gateway.modes.models(), servers=servers)
-        return Metrics(
-            gateway=GatewayFigures(
-                status="up",
-                uptime=round(time.monotonic() - started_at, 1),
-                runs=len(gateway.runs),
-                streams=len(gateway.pulse),
-                listeners=len(gateway.news),
-                journal_bytes=gateway.journal.bytes,
-                tasks=len(asyncio.all_tasks()),
-            ),
-            llm=llm,
-            ollama=llm,
-            mqtt=MqttFigures(status=mqtt_state, workers=gateway.workers()),
-            memory=MemoryFigures(chunks=kept.messages, size_bytes=kept.database_bytes),
-            sessions=SessionFigures(active=gateway.runs.count_sessions(), total=kept.sessions),
-            stats=Stats(
-                messages_today=2 * kept.replies_today,
-                tool_calls=kept.tool_calls_today,
-                avg_response_ms=round(kept.response_ms, 1),
-                tokens_per_second=round(kept.tokens_per_s, 1),
-                ttft_ms=round(kept.ttft_ms, 1),
-            ),
-            mode=gateway.modes.mode,
-            breakers=dict(gateway.modes.breakers()),
-        )
-
-    return router
+async def metrics(gateway: Gateway, readiness: ReadinessOf) -> Metrics:
+    kept = await gateway.usage.figures()
+    llm_state, mqtt_state = await asyncio.gather(_state(readiness.current_mode), _state(readiness.mqtt))
+    servers = [
+        replace(server, url=without_secrets(server.url), detail=without_secrets(server.detail))
+        for server in gateway.modes.servers()
+    ]
+    llm = ModelFigures(status=llm_state, models=gateway.modes.models(), servers=servers)
+    return Metrics(
+        gateway=GatewayFigures(
+            status="up",
+            uptime=round(time.monotonic() - readiness.started_at, 1),
+            runs=len(gateway.runs),
+            streams=len(gateway.pulse),
+            listeners=len(gateway.news),
+            journal_bytes=gateway.journal.bytes,
+            tasks=len(asyncio.all_tasks()),
+        ),
+        llm=llm,
+        ollama=llm,
+        mqtt=MqttFigures(status=mqtt_state, workers=gateway.workers()),
+        memory=MemoryFigures(chunks=kept.messages, size_bytes=kept.database_bytes),
+        sessions=SessionFigures(active=gateway.runs.count_sessions(), total=kept.sessions),
+        stats=Stats(
+            messages_today=2 * kept.replies_today,
+            tool_calls=kept.tool_calls_today,
+            avg_response_ms=round(kept.response_ms, 1),
+            tokens_per_second=round(kept.tokens_per_s, 1),
+            ttft_ms=round(kept.ttft_ms, 1),
+        ),
+        mode=gateway.modes.mode,
+        breakers=dict(gateway.modes.breakers()),
+    )

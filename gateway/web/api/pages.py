@@ -1,25 +1,25 @@
-"""The pages for people: what runs, and the API's description to try out. They load nothing from elsewhere."""
+"""The pages for people: the gateway's state, the API's documentation. They load nothing from elsewhere."""
 
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
-from gateway.web.api.health import Readiness
+from gateway.contract.errors import NotFound
+from gateway.web.api.dependencies import Gateway
+from gateway.web.api.health import ReadinessOf
 from gateway.web.chat.conversation_cookie import is_https
 from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Scope, header
-from gateway.web.services import Services
 
 _STATIC = Path(__file__).parents[2] / "page"
 _PAGE = (_STATIC / "index.html").read_text(encoding="utf-8")
 _DOCS = (_STATIC / "docs.html").read_text(encoding="utf-8")
-_ASSETS = {
+ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
     "start.js": "text/javascript",
@@ -45,37 +45,39 @@ _PAGE_HEADERS = _headers(f"style-src 'sha256-{_style_hash(_PAGE)}'")
 _DOCS_HEADERS = _headers("script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'")
 
 
-def pages_router(gateway: Services, readiness: Readiness) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
+async def page(request: Request, gateway: Gateway, readiness: ReadinessOf) -> HTMLResponse:
+    problems, _ = await readiness.check()
+    told = {
+        "mode": gateway.modes.mode,
+        "state": "; ".join(problems) or "ready",
+        "models": ", ".join(gateway.modes.models()) or "not known yet",
+        "version": gateway.version,
+        "address": address_of(request.scope),
+        "root": root_path_of(request.scope),
+        "key": "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" if gateway.keys.closed else "",
+    }
+    html = re.sub(r"{{(\w+)}}", lambda name: escape(told[name[1]]), _PAGE)
+    return HTMLResponse(html, headers=_PAGE_HEADERS)
 
-    @router.get("/")
-    async def page(request: Request) -> HTMLResponse:
-        problems, _ = await readiness.check()
-        told = {
-            "mode": gateway.modes.mode,
-            "state": "; ".join(problems) or "ready",
-            "models": ", ".join(gateway.modes.models()) or "not known yet",
-            "version": gateway.version,
-            "address": address_of(request.scope),
-            "root": root_path_of(request.scope),
-            "key": "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" if gateway.keys.closed else "",
-        }
-        html = re.sub(r"{{(\w+)}}", lambda name: escape(told[name[1]]), _PAGE)
-        return HTMLResponse(html, headers=_PAGE_HEADERS)
 
-    @router.get("/docs")
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(_DOCS, headers=_DOCS_HEADERS)
+async def docs() -> HTMLResponse:
+    return HTMLResponse(_DOCS, headers=_DOCS_HEADERS)
 
-    @router.get("/openapi.json")
-    async def description(request: Request) -> JSONResponse:
-        root_path = root_path_of(request.scope)
-        servers = {"servers": [{"url": root_path}]} if root_path else {}
-        return JSONResponse({**request.app.openapi(), **servers})
 
-    for name, media_type in _ASSETS.items():
-        router.add_api_route(f"/docs/{name}", _serve(_STATIC / "swagger-ui" / name, media_type))
-    return router
+async def docs_asset(asset: str) -> FileResponse:
+    if asset not in ASSETS:
+        raise NotFound(f"There is no /docs/{asset[:100]} here.")
+    return FileResponse(
+        _STATIC / "swagger-ui" / asset,
+        media_type=ASSETS[asset],
+        headers={"cache-control": "max-age=86400"},
+    )
+
+
+async def openapi_document(request: Request) -> JSONResponse:
+    root_path = root_path_of(request.scope)
+    servers = {"servers": [{"url": root_path}]} if root_path else {}
+    return JSONResponse({**request.app.openapi(), **servers})
 
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
@@ -91,12 +93,3 @@ def address_of(scope: Scope) -> str:
         address, port = scope["server"]
         host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     return f"{'https' if is_https(scope) else 'http'}://{host}{root_path_of(scope)}"
-
-
-def _serve(path: Path, media_type: str) -> Callable[[], FileResponse]:
-    headers = {"cache-control": "max-age=86400"}
-
-    def asset() -> FileResponse:
-        return FileResponse(path, media_type=media_type, headers=headers)
-
-    return asset

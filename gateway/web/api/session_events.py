@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-from gateway.contract.errors import GatewayError
 from gateway.core.keys import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.frame import PING, data_frame, json_bytes
@@ -11,7 +10,7 @@ from gateway.web.api.views import author_view
 from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
-from gateway.web.http.problems import send_problem
+from gateway.web.http.endpoint import path_id
 from gateway.web.http.sse_connection import HEADERS, send_head
 from gateway.web.services import Services
 
@@ -19,23 +18,18 @@ from gateway.web.services import Services
 class SessionEvents:
     """Tells first which replies are in the making, then what is new. Listening keeps no reply alive."""
 
-    def __init__(self, gateway: Services, session: str) -> None:
+    def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
-        self._session = session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
-        try:
-            caller = caller_of(scope)
-            session = await session_of(gateway.store, caller.user_id, self._session)
-            if scope["method"] == "HEAD":
-                await send_head(send)
-                return
-            allowance = caller.allowance
-            place = None if allowance is None else gateway.listeners.take(allowance.streams)
-        except GatewayError as error:
-            await send_problem(send, error)
+        caller = caller_of(scope)
+        session = await session_of(gateway.store, caller.user_id, path_id(scope))
+        if scope["method"] == "HEAD":
+            await send_head(send)
             return
+        allowance = caller.allowance
+        place = None if allowance is None else gateway.listeners.take(allowance.streams)
         try:
             await self._listen(session.id, caller, connection_of(scope), send)
         finally:

@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
 from gateway.contract.errors import Forbidden
 from gateway.contract.usage import UsedTokens
-from gateway.web.door.callers import caller_of
-from gateway.web.services import Services
+from gateway.web.api.dependencies import CallerIs, Gateway
 
 PAGE = 1000
 
@@ -43,36 +42,29 @@ class UsageView(BaseModel):
     total_tokens: int
 
 
-def usage_router(gateway: Services) -> APIRouter:
-    router = APIRouter(prefix="/api/chatbot", tags=["usage"])
+async def used_tokens(
+    gateway: Gateway,
+    caller: CallerIs,
+    first: Annotated[
+        Day | None, Query(alias="from", description="The first day; 30 days up to `to` without it.")
+    ] = None,
+    last: Annotated[Day | None, Query(alias="to", description="The last day; today without it.")] = None,
+    user: Annotated[
+        str | None, Query(description="A user's name, or `*` for all; administrators only.")
+    ] = None,
+) -> StreamingResponse:
+    if user is not None and "admin" not in caller.permissions:
+        raise Forbidden("Only administrators may ask for other users' usage.")
+    last = last or datetime.now(UTC).date()
+    first = first or max(last, date.min + _DEFAULT) - _DEFAULT
+    wanted = caller.user_id if user is None else None if user == "*" else user
 
-    @router.get("/usage", response_model=list[UsageView])
-    async def used_tokens(
-        request: Request,
-        first: Annotated[
-            Day | None, Query(alias="from", description="The first day; 30 days up to `to` without it.")
-        ] = None,
-        last: Annotated[Day | None, Query(alias="to", description="The last day; today without it.")] = None,
-        user: Annotated[
-            str | None, Query(description="A user's name, or `*` for all; administrators only.")
-        ] = None,
-    ) -> StreamingResponse:
-        """Tokens by day (UTC, the oldest first), model and, where one was asked for, user."""
-        caller = caller_of(request.scope)
-        if user is not None and "admin" not in caller.permissions:
-            raise Forbidden("Only administrators may ask for other users' usage.")
-        last = last or datetime.now(UTC).date()
-        first = first or max(last, date.min + _DEFAULT) - _DEFAULT
-        wanted = caller.user_id if user is None else None if user == "*" else user
+    async def next_page(after: UsedTokens | None) -> Sequence[UsedTokens]:
+        return await gateway.usage.between(first, last, wanted, after=after, limit=PAGE)
 
-        async def next_page(after: UsedTokens | None) -> Sequence[UsedTokens]:
-            return await gateway.usage.between(first, last, wanted, after=after, limit=PAGE)
-
-        # The first page is read before the answer begins, so that a database that fails is told as an error.
-        rows = _as_json(await next_page(None), next_page, with_user=user is not None)
-        return StreamingResponse(rows, media_type="application/json")
-
-    return router
+    # The first page is read before the answer begins, so that a database that fails is told as an error.
+    rows = _as_json(await next_page(None), next_page, with_user=user is not None)
+    return StreamingResponse(rows, media_type="application/json")
 
 
 async def _as_json(

@@ -1,19 +1,10 @@
-"""Who works for this gateway behind a broker, under /api/chatbot."""
+"""The MQTT workers that this gateway knows."""
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
-
 from gateway.contract.transport import WorkerInfo
-from gateway.web.services import Services
+from gateway.web.api.dependencies import Gateway
 
 
-def workers_router(gateway: Services) -> APIRouter:
-    router = APIRouter(prefix="/api/chatbot", tags=["workers"])
-
-    @router.get("/workers")
-    async def list_workers() -> Sequence[WorkerInfo]:
-        """Every MQTT worker that is known now, by name; none without MQTT."""
-        return gateway.workers()
-
-    return router
+async def list_workers(gateway: Gateway) -> Sequence[WorkerInfo]:
+    return gateway.workers()

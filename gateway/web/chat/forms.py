@@ -14,7 +14,8 @@ from gateway.contract.store import IdempotencyClaim
 from gateway.core.conversations import Question
 from gateway.web.chat.formats import dialect_chosen
 from gateway.web.door.callers import caller_of
-from gateway.web.http.asgi import Receive, Scope, header, read_body
+from gateway.web.http.asgi import Receive, Scope, header
+from gateway.web.http.endpoint import read_request
 from gateway.web.services import Services
 
 MAX_KEY_CHARS = 255
@@ -57,7 +58,7 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
     Raises RequestRejected.
     """
     chosen = dialect_chosen(scope)
-    body = await read_body(receive, gateway.max_body_bytes, gateway.body_timeout_s)
+    body = await read_request(gateway, scope, receive)
     caller = caller_of(scope)
     asked = await form(gateway, Post(scope, body, caller.user_id))
     dialect = chosen or asked.dialect

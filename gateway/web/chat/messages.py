@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from gateway.contract.errors import GatewayError, NotFound, error_of
+from gateway.contract.errors import NotFound, error_of
+from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.views import Message, StreamState, message_view
 from gateway.web.chat.forms import Form, accept, begin
 from gateway.web.chat.resume import follow
@@ -10,13 +11,11 @@ from gateway.web.chat.unified_form import unified_form
 from gateway.web.chat.whole_replies import until_ended
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
 from gateway.web.http.problems import send_json, send_problem
-from gateway.web.http.refusals import refuse
 from gateway.web.services import Services
 
 
 class MessageStream:
-    """A POST that is answered with a stream: an ASGI application ahead of FastAPI, which would cost more than
-    the reply."""
+    """Answers a POST, which `form` reads, with a stream."""
 
     def __init__(self, gateway: Services, form: Form) -> None:
         self._gateway = gateway
@@ -24,47 +23,40 @@ class MessageStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
-        try:
-            asked = await accept(gateway, self._form, scope, receive)
-            question = asked.question
-            stream_id = await begin(gateway, asked)
-            await follow(
-                gateway,
-                scope,
-                send,
-                asked.dialect,
-                stream_id,
-                question.user_id,
-                asked.after,
-                with_ids=question.resumable,
-                headers=asked.headers,
-            )
-        except GatewayError as error:
-            await refuse(scope, send, error)
+        asked = await accept(gateway, self._form, scope, receive)
+        question = asked.question
+        stream_id = await begin(gateway, asked)
+        await follow(
+            gateway,
+            scope,
+            send,
+            asked.dialect,
+            stream_id,
+            question.user_id,
+            asked.after,
+            with_ids=question.resumable,
+            headers=asked.headers,
+        )
 
 
 class WholeMessage:
-    """`POST /api/chatbot/messages`: the same question, answered when the reply has ended."""
+    """Answers the same POST when the reply has ended, with both messages."""
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
-        try:
-            asked = await accept(gateway, unified_form, scope, receive)
-            resumable = asked.question.idempotency is not None
-            question = replace(asked.question, pace=None, resumable=resumable)
-            user_id = question.user_id
-            stream_id = await begin(gateway, replace(asked, question=question))
-            if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
-                return  # The client is gone: nobody would hear the answer.
-            reply = await gateway.store.reply(user_id, stream_id)
-            asked_message = await self._question(stream_id, user_id)
-            told = {"user_message": asked_message, "assistant_message": message_view(reply)}
-        except GatewayError as error:
-            await send_problem(send, error)
-            return
+        asked = await accept(gateway, unified_form, scope, receive)
+        resumable = asked.question.idempotency is not None
+        question = replace(asked.question, pace=None, resumable=resumable)
+        user_id = question.user_id
+        stream_id = await begin(gateway, replace(asked, question=question))
+        if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
+            return  # The client is gone: nobody would hear the answer.
+        reply = await gateway.store.reply(user_id, stream_id)
+        asked_message = await self._question(stream_id, user_id)
+        told = {"user_message": asked_message, "assistant_message": message_view(reply)}
         if (failure := reply.error) is not None:
             await send_problem(send, error_of(failure.code, failure.message, failure.retryable), **told)
         else:
@@ -78,8 +70,8 @@ class WholeMessage:
         return message_view(question)
 
 
-async def stop(gateway: Services, stream_id: str, user_id: str) -> StreamState:
-    """End a reply, or tell how it ended; NotFound if there never was one."""
+async def stop_stream(gateway: Gateway, user_id: UserId, stream_id: str) -> StreamState:
+    """End a reply, or tell how it ended. Raises NotFound if there never was one."""
     try:
         outcome = await gateway.runs.stop(stream_id, user_id)
     except NotFound:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import ExitStack
 from typing import Any
 
-from gateway.contract.errors import GatewayError, NotFound, error_of
+from gateway.contract.errors import NotFound, error_of
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, Reasoning, ToolCall
 from gateway.contract.journal import START
 from gateway.contract.store import StoredMessage
@@ -18,7 +18,6 @@ from gateway.dialects.openai import (
     usage_json,
 )
 from gateway.web.chat.forms import Asked, accept, begin
-from gateway.web.chat.openai_errors import send_openai_error
 from gateway.web.chat.openai_form import CompletionForm
 from gateway.web.chat.resume import follow
 from gateway.web.chat.whole_replies import until_ended, waiting
@@ -39,15 +38,12 @@ class ChatCompletions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         form = CompletionForm(streams=self._always_streams)
-        try:
-            asked = await accept(gateway, form.read, scope, receive)
-            stream_id = await begin(gateway, asked)
-            if form.streams:
-                await self._stream(scope, send, asked, stream_id)
-            else:
-                await self._answer_whole(scope, send, asked, stream_id)
-        except GatewayError as error:
-            await send_openai_error(send, error)
+        asked = await accept(gateway, form.read, scope, receive)
+        stream_id = await begin(gateway, asked)
+        if form.streams:
+            await self._stream(scope, send, asked, stream_id)
+        else:
+            await self._answer_whole(scope, send, asked, stream_id)
 
     async def _stream(self, scope: Scope, send: Send, asked: Asked, stream_id: str) -> None:
         gateway, question = self._gateway, asked.question

@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs
 
 from gateway.contract.dialect import Dialect, Encoder
-from gateway.contract.errors import GatewayError, NotFound
+from gateway.contract.errors import NotFound
 from gateway.contract.events import ReaderEvent, Started, ToolCall
 from gateway.contract.journal import START, JournalReader, Position
 from gateway.core.replays import Placed, calls_before, replay, rest_of, started_of
@@ -16,30 +16,26 @@ from gateway.web.chat.formats import dialect_chosen
 from gateway.web.door.callers import caller_of
 from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of, header
-from gateway.web.http.refusals import refuse
+from gateway.web.http.endpoint import path_id
 from gateway.web.http.sse_connection import Headers, SseConnection, send_head
 from gateway.web.services import Services
 
 
 class ResumeStream:
-    """`GET /messages/stream/{stream_id}`: go on behind `Last-Event-ID`, or `last_event_id` in the query."""
+    """Answers with a stream behind `Last-Event-ID`, or `last_event_id` in the query."""
 
-    def __init__(self, gateway: Services, stream_id: str) -> None:
+    def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
-        self._stream_id = stream_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        try:
-            user_id = caller_of(scope).user_id
-            dialect = dialect_chosen(scope) or LAM
-            event_id = header(scope, b"last-event-id")
-            if event_id is None:
-                event_id = query.get("last_event_id", [""])[0]
-            after = Position.parse(event_id) if event_id else START
-            await follow(self._gateway, scope, send, dialect, self._stream_id, user_id, after)
-        except GatewayError as error:
-            await refuse(scope, send, error)
+        user_id = caller_of(scope).user_id
+        dialect = dialect_chosen(scope) or LAM
+        event_id = header(scope, b"last-event-id")
+        if event_id is None:
+            event_id = query.get("last_event_id", [""])[0]
+        after = Position.parse(event_id) if event_id else START
+        await follow(self._gateway, scope, send, dialect, path_id(scope), user_id, after)
 
 
 async def follow(

@@ -1,7 +1,7 @@
-"""The whole description: FastAPI's own, the operations ahead of it, and what all have in common."""
+"""The OpenAPI document of the endpoint table."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,11 +14,13 @@ from gateway.web.chat.openai_form import CompletionBody
 from gateway.web.description.bodies import LunarBody, PrinterBody, WholeExchange
 from gateway.web.description.events import LamRefusal, SessionEvent
 from gateway.web.description.openai_objects import ChatCompletion, Model, ModelList, OpenAIError
-from gateway.web.description.operations import ahead_of_fastapi
-from gateway.web.description.problems import FailedReply, Problem, error_responses, refusals
+from gateway.web.description.parameters import TICKET, path_parameter
+from gateway.web.description.problems import BODY, DOOR, FailedReply, Problem, error_responses, refusals
+from gateway.web.description.schemas import body_of
 from gateway.web.description.streams import EVENTS
+from gateway.web.http.asgi import METHODS_WITH_BODY
 from gateway.web.http.bodies import MessageBody, RenameBody, SessionBody, TemplateBody
-from gateway.web.http.paths import is_public
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint
 
 SUMMARY = "One chat endpoint in front of language models that answer over HTTP or over MQTT."
 
@@ -52,74 +54,82 @@ _KEYS = {
 _SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"key_header": []}, {}]
 
 
-def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """A replacement for `app.openapi`; the document is made when it is first asked for."""
+def describe(api: FastAPI, table: Sequence[Endpoint]) -> Callable[[], dict[str, Any]]:
+    """A replacement for `api.openapi`; the document is made when it is first asked for."""
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
-        return app.openapi_schema
+        if api.openapi_schema is None:
+            api.openapi_schema = _document(api, table)
+        return api.openapi_schema
 
     return openapi
 
 
-def methods_of(described: dict[str, Any], path: str) -> list[str]:
-    """The methods that are answered at a path, in capitals."""
-    return [
-        method.upper()
-        for template, methods in described["paths"].items()
-        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path)
-        for method in methods
-    ]
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    told = get_openapi(title=app.title, version=app.version, summary=SUMMARY, routes=app.routes)
-    for path, method, operation in _operations(told):
-        operation["responses"].pop("422", None)  # FastAPI's own shape, which is not ours
-        operation["responses"] |= _what_refuses(path, method, operation)
-    for path, methods in ahead_of_fastapi().items():
-        told["paths"].setdefault(path, {}).update(methods)
-    for path, _, operation in _operations(told):
-        operation["security"] = [] if is_public(path) else _SECURITY
-    schemas = {**_schemas(), **told["components"]["schemas"]}
-    for fastapis in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(fastapis, None)
-    used = {
-        response["$ref"].rpartition("/")[2]
-        for _, _, operation in _operations(told)
-        for response in operation["responses"].values()
-        if "$ref" in response
-    }
-    told["components"] = {
+def _document(api: FastAPI, table: Sequence[Endpoint]) -> dict[str, Any]:
+    document = get_openapi(title=api.title, version=api.version, summary=SUMMARY, routes=api.routes)
+    fastapis = document["paths"]
+    paths: dict[str, dict[str, Any]] = {}
+    used: set[str] = set()
+    for endpoint in table:
+        if endpoint.method == "WEBSOCKET":
+            continue  # OpenAPI has no words for it
+        method, path = endpoint.method.lower(), endpoint.path.replace(":path}", "}")
+        if isinstance(endpoint, AsgiEndpoint):
+            operation = _asgi_operation(endpoint)
+        else:
+            operation = fastapis[path][method]
+            operation["responses"].pop("422", None)  # FastAPI's own shape, which is not ours
+            operation["responses"] |= refusals(*_errors(endpoint, operation), shape=endpoint.errors.name)
+        operation["security"] = _SECURITY if endpoint.scopes else []
+        paths.setdefault(path, {})[method] = operation
+        used |= {
+            response["$ref"].rpartition("/")[2]
+            for response in operation["responses"].values()
+            if "$ref" in response
+        }
+    document["paths"] = paths
+    schemas = {**_schemas(), **document["components"]["schemas"]}
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    document["components"] = {
         "schemas": schemas,
-        "responses": {name: told for name, told in error_responses().items() if name in used},
+        "responses": {name: response for name, response in error_responses().items() if name in used},
         "securitySchemes": _KEYS,
     }
-    return told
+    return document
 
 
-def _operations(told: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, methods in told["paths"].items():
-        for method, operation in methods.items():
-            yield path, method, operation
+def _asgi_operation(endpoint: AsgiEndpoint) -> dict[str, Any]:
+    names = re.findall(r"{(\w+)", endpoint.path)
+    errors = {*endpoint.refuses, *(DOOR if endpoint.scopes else (403,)), *(BODY if endpoint.body else ())}
+    return {
+        "tags": [endpoint.tag],
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "description": endpoint.description,
+        "parameters": [
+            *map(path_parameter, names),
+            *endpoint.parameters,
+            *([TICKET] if endpoint.ticket is not None else []),
+        ],
+        **body_of(endpoint.body, required=endpoint.body_required),
+        "responses": {**refusals(*errors, shape=endpoint.errors.name), **endpoint.answers},
+    }
 
 
-def _what_refuses(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """The errors of an operation of FastAPI's, told by what it takes."""
-    if is_public(path):
-        return refusals(403)
-    statuses = {401, 403, 429, 503}
+def _errors(endpoint: Endpoint, operation: dict[str, Any]) -> set[int]:
+    """The statuses of a JSON endpoint's errors, by what it takes."""
+    statuses = {*DOOR, 503} if endpoint.scopes else {403}
     parameters = operation.get("parameters", [])
-    if "{" in path or any(parameter["name"] == "before" for parameter in parameters):
+    if "{" in endpoint.path or any(parameter["name"] == "before" for parameter in parameters):
         statuses.add(404)
-    if method in {"post", "put", "patch"}:
+    if endpoint.method in METHODS_WITH_BODY:
         statuses.add(415)
-    if parameters or "requestBody" in operation:
+    if endpoint.scopes and (parameters or endpoint.body):
         statuses.add(422)
-    if "requestBody" in operation:
-        statuses |= {400, 408, 413}
-    return refusals(*statuses)
+    if endpoint.body:
+        statuses |= {*BODY}
+    return statuses
 
 
 def _schemas() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from gateway.web.description.events import LamRefusal
 from gateway.web.description.openai_objects import OpenAIError
 from gateway.web.description.schemas import reference, sometimes
 from gateway.web.description.streams import EVENTS, event_content, json_of
+from gateway.web.http.error_shapes import LAM_FRAME, OPENAI, PROBLEM
 from gateway.web.http.problems import MEDIA_TYPE, problem
 
 
@@ -65,9 +66,12 @@ _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}}
 _HEADERS = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
 
-OPENAI = "OpenAI"
 FAILED_REPLY = FailedReply.__name__
-STREAM = "Stream"
+
+# The errors of the door and of a body, and those of a gateway in which nobody can answer.
+DOOR = (401, 403, 429)
+BODY = (400, 408, 413, 415)
+NOBODY = (502, 503, 504)
 
 _FRAMES: tuple[type[BaseModel], ...] = (LamRefusal, OpenAIError, *EVENTS.values())
 """What a refusal's frame may hold: it is in the dialect that was asked for."""
@@ -79,21 +83,21 @@ def error_responses() -> dict[str, Any]:
     told: dict[str, Any] = {}
     for status, (description, error) in _SITUATIONS.items():
         for name, media_type, schema, example in (
-            (Problem.__name__, MEDIA_TYPE, Problem, problem(error)),
+            (PROBLEM.name, MEDIA_TYPE, Problem, problem(error)),
             (FAILED_REPLY, MEDIA_TYPE, FailedReply, problem(error)),
-            (OPENAI, "application/json", OpenAIError, openai_error(error)[1]),
+            (OPENAI.name, "application/json", OpenAIError, openai_error(error)[1]),
         ):
             told[f"{name}{status}"] = {
                 "description": description,
                 "headers": _HEADERS.get(status, {}),
                 "content": {media_type: {"schema": reference(schema), "example": example}},
             }
-        as_problem = told[f"{Problem.__name__}{status}"]
+        as_problem = told[f"{PROBLEM.name}{status}"]
         content = {**as_problem["content"], **event_content([*map(json_of, _FRAMES), {"const": "[DONE]"}])}
-        told[f"{STREAM}{status}"] = {**as_problem, "content": content}
+        told[f"{LAM_FRAME.name}{status}"] = {**as_problem, "content": content}
     return told
 
 
-def refusals(*statuses: int, shape: str = Problem.__name__) -> dict[str, Any]:
+def refusals(*statuses: int, shape: str = PROBLEM.name) -> dict[str, Any]:
     """An operation's `responses` for these errors, in this shape."""
     return {str(status): {"$ref": f"#/components/responses/{shape}{status}"} for status in sorted(statuses)}

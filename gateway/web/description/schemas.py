@@ -17,9 +17,18 @@ def sometimes(description: str | None = None) -> Any:
     return FieldInfo(default=None, description=description, json_schema_extra=_without_default)
 
 
-def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """The request body of an operation that reads it itself."""
-    return {"requestBody": {"required": required, "content": json_content(model)}}
+def body_of(
+    models: type[BaseModel] | tuple[type[BaseModel], ...] | None, *, required: bool = True
+) -> dict[str, Any]:
+    """The request body of an operation: one of these models."""
+    if models is None:
+        return {}
+    content = (
+        {"application/json": {"schema": {"oneOf": [reference(model) for model in models]}}}
+        if isinstance(models, tuple)
+        else json_content(models)
+    )
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def json_content(model: type) -> dict[str, Any]:

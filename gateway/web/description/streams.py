@@ -23,6 +23,8 @@ EVENTS: dict[str, type[BaseModel]] = {
 }
 """What the `data` of each dialect's events holds; the last of lunar's and openai's is the word `[DONE]`."""
 
+NOTHING_MORE = {"204": {"description": "There is nothing more; an EventSource stops coming back."}}
+
 STREAM_HEADERS = {
     "Sluice-Stream-Id": {
         "description": "Names the stream, to stop it and to come back.",

@@ -1,4 +1,4 @@
-"""The door: who may come in, what they may ask for, and how often."""
+"""The door: identifies the caller, checks the endpoint's scopes, and counts the request."""
 
 from urllib.parse import parse_qs
 
@@ -8,15 +8,12 @@ from gateway.core.rate_limits import RequestRates
 from gateway.core.tickets import BadTicket, Tickets
 from gateway.web.door.callers import CALLER, LOCAL
 from gateway.web.door.open_mode import OpenMode, host_of
-from gateway.web.http.asgi import App, Receive, Scope, Send, header
-from gateway.web.http.paths import is_public, is_stop, permissions_for, ticket_subject
-from gateway.web.http.refusals import refuse
-
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send, header
+from gateway.web.http.endpoint import Endpoint, endpoint_of, path_id, refuse
 
 
 class Auth:
-    """In open mode everybody who may come in is the local user; in keyed mode each is who their key says."""
+    """Puts the Caller into the scope: the local user in open mode, the key's user once there are keys."""
 
     def __init__(
         self,
@@ -33,53 +30,49 @@ class Auth:
         self._open_mode = open_mode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            try:
-                await self._admit(scope)
-            except GatewayError as error:
-                await refuse(scope, send, error)
-                return
+        try:
+            await self._admit(scope, endpoint_of(scope))
+        except GatewayError as error:
+            await refuse(scope, send, error)
+            return
         await self._app(scope, receive, send)
 
-    async def _admit(self, scope: Scope) -> None:
-        """Put the caller into the scope. Raises what keeps them out."""
+    async def _admit(self, scope: Scope, endpoint: Endpoint) -> None:
+        """Put the caller into the scope. Raises the GatewayError that refuses the request."""
         host = host_of(scope)
-        public = is_public(scope["path"])
-        if not public:
+        if endpoint.scopes:
             await self._keys.be_fresh()
         if not self._keys.closed:
             self._open_mode.check(scope, host)
-        if not public:
-            caller = scope[CALLER] = self._caller(scope)
-            if caller.allowance is not None and not is_stop(scope):
+        if endpoint.scopes:
+            caller = scope[CALLER] = self._caller(scope, endpoint)
+            if caller.allowance is not None and endpoint.rate_limited:
                 await self._rates.spend(caller.allowance.requests)
-        if scope["method"] in _WITH_BODY and not _is_json_or_empty(scope):
+        if scope.get("method") in METHODS_WITH_BODY and not _is_json_or_empty(scope):
             raise UnsupportedMedia("A body needs the header Content-Type: application/json.")
 
-    def _caller(self, scope: Scope) -> Caller:
-        subject = ticket_subject(scope)
-        ticket = None if subject is None else _ticket_of(scope)
-        if subject is not None and ticket is not None:
-            return self._ticket_holder(ticket, subject)
-        return self._key_holder(scope) if self._keys.closed else LOCAL
+    def _caller(self, scope: Scope, endpoint: Endpoint) -> Caller:
+        ticket = None if endpoint.ticket is None else _ticket_of(scope)
+        if endpoint.ticket is not None and ticket is not None:
+            return self._ticket_holder(ticket, endpoint.ticket(path_id(scope)))
+        return self._key_holder(scope, endpoint) if self._keys.closed else LOCAL
 
     def _ticket_holder(self, ticket: str, subject: str) -> Caller:
         user_id = self._tickets.user_of(ticket, subject)
         caller = Caller(user_id, frozenset({"chat"}), allowance=self._keys.allowance_of(user_id))
         if not self._keys.stands(caller):
-            raise BadTicket("Whose ticket this is has no key any more.")
+            raise BadTicket("The ticket's owner no longer has a valid API key.")
         return caller
 
-    def _key_holder(self, scope: Scope) -> Caller:
+    def _key_holder(self, scope: Scope, endpoint: Endpoint) -> Caller:
         key = _key_of(scope)
         if key is None:
             raise Unauthorized("A key is needed: Authorization: Bearer sk-…, or X-API-Key.")
         caller = self._keys.caller(key)
         if caller is None:
             raise Unauthorized("No such key, or no longer.")
-        needed = permissions_for(scope["path"])
-        if not caller.permissions & needed:
-            raise Forbidden(f"This key lacks the scope {' or '.join(sorted(needed))}.")
+        if not caller.permissions & endpoint.scopes:
+            raise Forbidden(f"This key lacks the scope {' or '.join(sorted(endpoint.scopes))}.")
         return caller
 
 

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import ClassVar
 
 from gateway.contract.errors import BadRequest, Forbidden, GatewayError
@@ -13,7 +13,6 @@ from gateway.web.http.problems import send_problem
 
 log = logging.getLogger("sluice.web")
 
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 EXPOSED = "Sluice-Stream-Id, Sluice-Resume-Url, Retry-After"
 PREFLIGHT_LIFE_S = 600
 WARN_AGAIN_S = 60
@@ -33,14 +32,23 @@ class CrossOrigin(Forbidden):
 class Cors:
     """Answers preflights, and says on every answer to a named origin that its page may read it.
 
-    origins: as origin_in gives them, or `*`, which lets every page in but none with credentials.
+    Args:
+        app: answers all other requests.
+        origins: as origin_in gives them, or `*`, which lets every page in but none with credentials.
+        methods_at: gives the methods that are answered at a path.
+        clock: seconds, monotonic.
     """
 
     def __init__(
-        self, app: App, origins: Collection[str], clock: Callable[[], float] = time.monotonic
+        self,
+        app: App,
+        origins: Collection[str],
+        methods_at: Callable[[str], Iterable[str]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._origins = frozenset(origins)
+        self._methods_at = methods_at
         self._clock = clock
         self._warned_at = float("-inf")
 
@@ -88,7 +96,7 @@ class Cors:
             return
         headers = [
             *allowed,
-            (b"access-control-allow-methods", METHODS.encode()),
+            (b"access-control-allow-methods", ", ".join(self._methods_at(scope["path"])).encode()),
             (b"access-control-max-age", b"%d" % PREFLIGHT_LIFE_S),
             (b"content-length", b"0"),
         ]

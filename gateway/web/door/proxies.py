@@ -53,7 +53,7 @@ class PathPrefix:
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] != "lifespan":
             path, root = scope["path"], self._root_path
             if root and (path == root or path.startswith(f"{root}/")):
                 scope["path"] = path.removeprefix(root) or "/"

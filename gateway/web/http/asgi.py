@@ -12,6 +12,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
 CONNECTION = "sluice.connection"
 """The scope's extension under which our server puts the request's Connection."""
 

@@ -4,31 +4,31 @@ import asyncio
 import zlib
 
 from gateway.contract.errors import BadRequest, TooLarge, UnsupportedEncoding
-from gateway.web.http.asgi import App, Message, Receive, Scope, Send
-from gateway.web.http.refusals import refuse
+from gateway.web.http.asgi import METHODS_WITH_BODY, App, Message, Receive, Scope, Send
+from gateway.web.http.endpoint import endpoint_of, refuse
+from gateway.web.services import Services
 
 PIECE_BYTES = 64 * 1024
 """A body is decompressed in pieces of this size, so that its reader can stop where it becomes too large."""
 
 _GZIP = zlib.MAX_WBITS | 16
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class DecodedBodies:
     """Hands requests on with their bodies decompressed.
 
-    max_bytes: of a compressed body; who reads the body limits what comes of it.
+    The endpoint's `max_body_bytes` limits the compressed body here, and what comes of it where that is read.
     """
 
-    def __init__(self, app: App, max_bytes: int) -> None:
+    def __init__(self, app: App, gateway: Services) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
+        if scope.get("method") in METHODS_WITH_BODY:
             codings = _codings_of(scope)
             if codings in (["gzip"], ["x-gzip"]):
-                receive = GzipBody(receive, self._max_bytes).receive
+                receive = GzipBody(receive, endpoint_of(scope).max_body_bytes(self._gateway)).receive
             elif codings:
                 named = ", ".join(codings)[:100]
                 error = UnsupportedEncoding(f"A body may be compressed with gzip, not with {named}.")

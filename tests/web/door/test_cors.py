@@ -164,7 +164,7 @@ async def test_a_refused_preflight_is_one_log_line_a_minute(caplog: pytest.LogCa
     async def nobody(*_: object) -> None:
         raise AssertionError("a preflight is answered in front of everything")
 
-    cors = Cors(nobody, (), clock=lambda: now)
+    cors = Cors(nobody, (), lambda _: (), clock=lambda: now)
 
     async def ask(origin: str) -> None:
         headers = [(b"origin", origin.encode()), (b"access-control-request-method", b"POST")]

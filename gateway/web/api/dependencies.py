@@ -1,0 +1,29 @@
+"""The parameters that FastAPI fills in for our handlers, beside those from the path and the query."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from gateway.core.keys import Caller
+from gateway.web.door.callers import caller_of
+from gateway.web.services import Services
+
+# Coroutine functions: FastAPI would call others in a thread.
+
+
+async def _services(request: Request) -> Services:
+    gateway: Services = request.app.state.gateway
+    return gateway
+
+
+async def _caller(request: Request) -> Caller:
+    return caller_of(request.scope)
+
+
+async def _user_id(request: Request) -> str:
+    return caller_of(request.scope).user_id
+
+
+Gateway = Annotated[Services, Depends(_services)]
+CallerIs = Annotated[Caller, Depends(_caller)]
+UserId = Annotated[str, Depends(_user_id)]

@@ -1,0 +1,31 @@
+"""`POST /api/chatbot/sessions/{id}/ticket`: a session's events for an EventSource, which has no headers."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Path, Request
+from pydantic import BaseModel, Field
+
+from gateway.web.api.dependencies import Gateway, UserId
+from gateway.web.chat.session_names import SessionName, session_of
+from gateway.web.door.proxies import root_path_of
+from gateway.web.door.ticket_subjects import session_subject
+
+
+class SessionTicket(BaseModel):
+    ticket: Annotated[str, Field(description="Lets its holder read this session's events, as its user.")]
+    expires_in_s: Annotated[int, Field(description="A connection that stands then is not cut.")]
+    url: Annotated[str, Field(description="Relative to the gateway, for an EventSource.")]
+
+
+async def issue_ticket(
+    request: Request, gateway: Gateway, user_id: UserId, session_id: Annotated[SessionName, Path()]
+) -> SessionTicket:
+    await session_of(gateway.store, user_id, session_id)
+    ticket = gateway.tickets.issue(session_subject(session_id), user_id)
+    path = f"{root_path_of(request.scope)}/api/chatbot/sessions/{quote(session_id, safe='')}/events"
+    return SessionTicket(
+        ticket=ticket,
+        expires_in_s=int(gateway.tickets.lifetime_s),
+        url=f"{path}?ticket={ticket}",
+    )

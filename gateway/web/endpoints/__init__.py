@@ -1,0 +1,1 @@
+"""The endpoint table: one entry for each method at each path."""

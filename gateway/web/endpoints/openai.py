@@ -1,0 +1,79 @@
+"""OpenAI's API: completions and models."""
+
+from typing import Any
+
+from gateway.dialects.registry import OPENAI as OPENAI_DIALECT
+from gateway.web.chat.openai_completions import ChatCompletions
+from gateway.web.chat.openai_form import CompletionBody
+from gateway.web.chat.openai_models import ModelList, OneModel
+from gateway.web.description import openai_objects
+from gateway.web.description.parameters import ASKING, SLUICE_SESSION
+from gateway.web.description.problems import NOBODY
+from gateway.web.description.schemas import json_content
+from gateway.web.description.streams import NOTHING_MORE, stream_of
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint
+from gateway.web.http.error_shapes import OPENAI
+
+
+def _stream_or_whole() -> dict[str, Any]:
+    answer = stream_of(OPENAI_DIALECT)
+    return {**answer, "content": answer["content"] | json_content(openai_objects.ChatCompletion)}
+
+
+OPENAI_API: tuple[Endpoint, ...] = (
+    AsgiEndpoint(
+        method="POST",
+        path="/v1/chat/completions",
+        handler=ChatCompletions,
+        name="chat_completion",
+        summary="OpenAI's chat completions",
+        description="A stream with `stream: true`, else one object. Fields that are not listed go to the "
+        "model server.",
+        tag="openai",
+        errors=OPENAI,
+        body=CompletionBody,
+        parameters=(*ASKING, SLUICE_SESSION),
+        answers={"200": _stream_or_whole(), **NOTHING_MORE},
+        refuses=(404, 409, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/v1/inference/stream",
+        handler=lambda gateway: ChatCompletions(gateway, always_streams=True),
+        name="inference_stream",
+        summary="OpenAI's chat completions, always as a stream",
+        description="The body of `/v1/chat/completions`; its `stream` is ignored.",
+        tag="openai",
+        errors=OPENAI,
+        body=CompletionBody,
+        parameters=(*ASKING, SLUICE_SESSION),
+        answers={"200": stream_of(OPENAI_DIALECT), **NOTHING_MORE},
+        refuses=(404, 409, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/v1/models",
+        handler=ModelList,
+        name="models",
+        summary="The models of the current mode",
+        description="The default model first.",
+        tag="openai",
+        errors=OPENAI,
+        answers={
+            "200": {"description": "The models", "content": json_content(openai_objects.ModelList)},
+        },
+        refuses=(503,),
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/v1/models/{model:path}",
+        handler=OneModel,
+        name="model",
+        summary="One model",
+        description="Its name may hold slashes.",
+        tag="openai",
+        errors=OPENAI,
+        answers={"200": {"description": "The model", "content": json_content(openai_objects.Model)}},
+        refuses=(404, 503),
+    ),
+)

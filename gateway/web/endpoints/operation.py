@@ -1,0 +1,114 @@
+"""The gateway's own state, its figures and its pages."""
+
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+
+from gateway.web.api import health, metrics, pages, usage, workers
+from gateway.web.http.endpoint import CHAT_OR_ADMIN, METRICS, PUBLIC, Endpoint, JsonEndpoint
+
+_ASSETS = {media_type: {"schema": {"type": "string"}} for media_type in pages.ASSETS.values()}
+
+OPERATION: tuple[Endpoint, ...] = (
+    JsonEndpoint(
+        method="GET",
+        path="/api/chatbot/usage",
+        handler=usage.used_tokens,
+        name="used_tokens",
+        summary="Used tokens",
+        description="By day (UTC, the oldest first), by model and, where one was asked for, by user.",
+        tag="usage",
+        scopes=CHAT_OR_ADMIN,
+        answer=list[usage.UsageView],
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/api/chatbot/workers",
+        handler=workers.list_workers,
+        name="list_workers",
+        summary="The MQTT workers",
+        description="Every worker that is known now, by name; none without MQTT.",
+        tag="workers",
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/api/metrics",
+        handler=metrics.metrics,
+        name="metrics",
+        summary="The gateway's figures",
+        description="For a panel that asks every few seconds.",
+        tag="health",
+        scopes=METRICS,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/health",
+        handler=health.health,
+        name="health",
+        summary="Liveness",
+        description="200 while the process runs.",
+        tag="health",
+        scopes=PUBLIC,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/ready",
+        handler=health.ready,
+        name="ready",
+        summary="Readiness",
+        description="200 when the database takes changes and the current mode can serve; else 503 with what "
+        "is missing. An answer holds for a second.",
+        tag="health",
+        scopes=PUBLIC,
+        answer=health.Ready,
+        responses={503: {"model": health.NotReady}},
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/",
+        handler=pages.page,
+        name="page",
+        summary="The gateway's page",
+        description="Its state, and how to ask it.",
+        tag="pages",
+        scopes=PUBLIC,
+        response_class=HTMLResponse,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/docs",
+        handler=pages.docs,
+        name="docs",
+        summary="This document as a page",
+        description="To read, and to try the endpoints.",
+        tag="pages",
+        scopes=PUBLIC,
+        response_class=HTMLResponse,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/docs/{asset}",
+        handler=pages.docs_asset,
+        name="docs_asset",
+        summary="A file of that page",
+        description="A script or a style sheet.",
+        tag="pages",
+        scopes=PUBLIC,
+        response_class=FileResponse,
+        responses={
+            200: {"content": {kind: {"schema": {"type": "string"}} for kind in pages.ASSETS.values()}}
+        },
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/openapi.json",
+        handler=pages.openapi_document,
+        name="openapi_document",
+        summary="This document",
+        description="OpenAPI 3.1.",
+        tag="pages",
+        scopes=PUBLIC,
+        response_class=JSONResponse,
+        responses={
+            200: {"content": {"application/json": {"schema": {"type": "object", "required": ["openapi"]}}}}
+        },
+    ),
+)

@@ -1,0 +1,50 @@
+"""Every endpoint of the gateway, in the order of the OpenAPI document."""
+
+from gateway.contract.errors import NotFound
+from gateway.web.endpoints.frontends import FRONTENDS
+from gateway.web.endpoints.messages import MESSAGES
+from gateway.web.endpoints.openai import OPENAI_API
+from gateway.web.endpoints.operation import OPERATION
+from gateway.web.endpoints.sessions import SESSIONS
+from gateway.web.endpoints.templates import TEMPLATES
+from gateway.web.http.asgi import App, Receive, Scope, Send
+from gateway.web.http.endpoint import ADMIN, CHAT, AsgiEndpoint, Endpoint, Scopes
+from gateway.web.http.error_shapes import OPENAI, PROBLEM, ErrorShape
+from gateway.web.services import Services
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *MESSAGES,
+    *FRONTENDS,
+    *OPENAI_API,
+    *SESSIONS,
+    *TEMPLATES,
+    *OPERATION,
+)
+
+
+def _not_found(_: Services) -> App:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotFound(f"There is no {scope['path'][:200]} here.")
+
+    return refuse
+
+
+def _nothing(path: str, *, scopes: Scopes = CHAT, errors: ErrorShape = PROBLEM) -> AsgiEndpoint:
+    return AsgiEndpoint(
+        method="*",
+        path=path,
+        handler=_not_found,
+        name="nothing",
+        summary="404",
+        tag="nothing",
+        scopes=scopes,
+        errors=errors,
+    )
+
+
+ELSEWHERE: tuple[AsgiEndpoint, ...] = (
+    _nothing("/v1/{rest:path}", errors=OPENAI),
+    _nothing("/api/admin/{rest:path}", scopes=ADMIN),
+    _nothing("{rest:path}"),
+)
+"""For paths of no endpoint: the scopes that are asked for all the same, and the shape of the 404."""

@@ -1,0 +1,80 @@
+"""Templates: kept, changed, and tried."""
+
+from gateway.dialects.registry import LAM
+from gateway.web.api import templates
+from gateway.web.description.parameters import FORMAT
+from gateway.web.description.problems import NOBODY
+from gateway.web.description.streams import stream_of
+from gateway.web.http.bodies import MessageBody, TemplateBody
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, JsonEndpoint
+from gateway.web.http.error_shapes import LAM_FRAME
+
+_ALL = "/api/chatbot/templates"
+_ONE = "/api/chatbot/templates/{template_id}"
+
+TEMPLATES: tuple[Endpoint, ...] = (
+    JsonEndpoint(
+        method="GET",
+        path=_ALL,
+        handler=templates.list_templates,
+        name="list_templates",
+        summary="The caller's templates",
+        description="The oldest first. Large ones come in fewer than `limit`: go on with `after` until none "
+        "come.",
+        tag="templates",
+    ),
+    JsonEndpoint(
+        method="POST",
+        path=_ALL,
+        handler=templates.create_template,
+        name="create_template",
+        summary="Keep a template",
+        description="A system prompt and settings under a name; what is absent is left open.",
+        tag="templates",
+        body=TemplateBody,
+        status=201,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path=_ONE,
+        handler=templates.get_template,
+        name="get_template",
+        summary="One template",
+        description="Settings that are left open are null.",
+        tag="templates",
+    ),
+    JsonEndpoint(
+        method="PUT",
+        path=_ONE,
+        handler=templates.replace_template,
+        name="replace_template",
+        summary="Replace a template",
+        description="The whole of it: what is absent is left open from now on.",
+        tag="templates",
+        body=TemplateBody,
+    ),
+    JsonEndpoint(
+        method="DELETE",
+        path=_ONE,
+        handler=templates.delete_template,
+        name="delete_template",
+        summary="Delete a template",
+        description="Sessions that began with it do not change.",
+        tag="templates",
+        status=204,
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path=f"{_ONE}/test",
+        handler=templates.TemplateTest,
+        name="test_template",
+        summary="Try a template, and keep nothing",
+        description="Answered like a message.",
+        tag="templates",
+        errors=LAM_FRAME,
+        body=MessageBody,
+        parameters=(FORMAT,),
+        answers={"200": stream_of(LAM)},
+        refuses=(404, 422, *NOBODY),
+    ),
+)

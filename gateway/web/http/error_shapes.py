@@ -1,0 +1,78 @@
+"""The shapes in which clients read errors: each endpoint names one of them."""
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from gateway.contract.dialect import Dialect
+from gateway.contract.errors import GatewayError, Unprocessable
+from gateway.dialects import registry
+from gateway.web.chat.formats import dialect_chosen
+from gateway.web.chat.openai_errors import send_openai_error
+from gateway.web.http.asgi import Scope, Send
+from gateway.web.http.problems import problem_headers, send_problem
+from gateway.web.http.sse_connection import HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorShape:
+    """Args:
+    name: begins the names of its responses in the OpenAPI document, as in `Problem404`.
+    send: answers a request that has no answer yet with the error.
+    """
+
+    name: str
+    send: Callable[[Scope, Send, GatewayError], Awaitable[None]]
+
+
+_JSON = re.compile(r"application/(problem\+)?json\s*(;(?!\s*q=0(\.0*)?\s*(;|$)).*)?", re.IGNORECASE)
+
+
+async def _send_problem(_: Scope, send: Send, error: GatewayError) -> None:
+    await send_problem(send, error)
+
+
+async def _send_frontend_problem(_: Scope, send: Send, error: GatewayError) -> None:
+    await send_problem(send, error, error=str(error))
+
+
+async def _send_openai_error(_: Scope, send: Send, error: GatewayError) -> None:
+    await send_openai_error(send, error)
+
+
+def _frame_of(own: Dialect, as_json: ErrorShape) -> ErrorShape:
+    """A frame of the dialect that `?format=` names, else of this one, because these frontends never look at
+    the status. as_json: for clients that accept JSON."""
+
+    async def send_frame(scope: Scope, send: Send, error: GatewayError) -> None:
+        if _accepts_json(scope):
+            await as_json.send(scope, send, error)
+            return
+        dialect = own
+        with suppress(Unprocessable):  # an unknown format may be the error itself
+            dialect = dialect_chosen(scope) or own
+        body = dialect.refusal(error)
+        headers = {**problem_headers(error), "content-length": str(len(body))}
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": error.status, "headers": [*HEADERS, *raw]})
+        await send({"type": "http.response.body", "body": body})
+
+    return ErrorShape("Stream", send_frame)
+
+
+def _accepts_json(scope: Scope) -> bool:
+    """Return whether the header Accept names JSON; `*/*` does not."""
+    named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+    return any(_JSON.fullmatch(kind.strip()) for kind in ",".join(named).split(","))
+
+
+PROBLEM = ErrorShape("Problem", _send_problem)
+"""RFC 9457 `application/problem+json`."""
+
+FRONTEND = ErrorShape("Problem", _send_frontend_problem)
+"""A problem with an `error` beside its `detail`: older frontends read one or the other."""
+
+OPENAI = ErrorShape("OpenAI", _send_openai_error)
+LAM_FRAME = _frame_of(registry.LAM, PROBLEM)
+WORDS_FRAME = _frame_of(registry.WORDS, FRONTEND)

@@ -1,0 +1,142 @@
+"""From a request to its endpoint, and from the endpoint to the application that answers."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.contract.errors import GatewayError, MethodNotAllowed
+from gateway.web.http.asgi import App, Receive, Scope, Send
+from gateway.web.http.endpoint import ENDPOINT, AsgiEndpoint, Endpoint, refuse
+from gateway.web.services import Services
+
+_PLACE = re.compile(r"{(\w+)(:path)?}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The endpoints at one path. other: answers the methods that none of them answers."""
+
+    prefix: str
+    pattern: re.Pattern[str]
+    methods: dict[str, Endpoint]
+    other: Endpoint
+
+
+class Routes:
+    """Args:
+    table: a path that two entries match belongs to the one without `{…}`, else to the first.
+    elsewhere: entries for method `*`, for paths of no other entry; the last one matches every path.
+    """
+
+    def __init__(self, table: Sequence[Endpoint], elsewhere: Sequence[Endpoint]) -> None:
+        by_path: dict[str, list[Endpoint]] = {}
+        for endpoint in table:
+            by_path.setdefault(_PLACE.sub(r"{\2}", endpoint.path), []).append(endpoint)
+        places = [(endpoints[0].path, _place_of(endpoints)) for endpoints in by_path.values()]
+        self._exact = {path: place for path, place in places if "{" not in path}
+        self._patterns = [place for path, place in places if "{" in path]
+        self._patterns += [_place_of([endpoint]) for endpoint in elsewhere]
+        self._methods = [endpoint.method for endpoint in table]
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        """Every endpoint, also those that only refuse."""
+        for place in (*self._exact.values(), *self._patterns):
+            yield from {*place.methods.values(), place.other}
+
+    def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
+        """The endpoint that answers, and what stands in its path by name."""
+        place, params = self._place(path)
+        return place.methods.get(method, place.other), params
+
+    def methods_at(self, path: str) -> tuple[str, ...]:
+        """The methods that are answered there, HEAD too; every method that the table knows, if none is."""
+        methods = self._place(path)[0].methods
+        return MethodNotAllowed("", _http(self._methods if "*" in methods else methods)).allowed
+
+    def _place(self, path: str) -> tuple[_Place, dict[str, str]]:
+        place = self._exact.get(path)
+        if place is not None:
+            return place, {}
+        for place in self._patterns:
+            if path.startswith(place.prefix):
+                found = place.pattern.fullmatch(path)
+                if found is not None:
+                    return place, found.groupdict()
+        raise AssertionError("the last entry of elsewhere matches every path")
+
+
+class Router:
+    """The outer end: puts the request's Endpoint into its scope, for the door and all that follows."""
+
+    def __init__(self, app: App, routes: Routes) -> None:
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
+        if method == "HEAD":
+            method = "GET"
+        scope[ENDPOINT], scope["path_params"] = self._routes.find(method, scope["path"])
+        await self._app(scope, receive, send)
+
+
+class Dispatcher:
+    """The inner end: calls the application of the endpoint in the scope.
+
+    json_api: calls the handlers of JsonEndpoints.
+    """
+
+    def __init__(self, routes: Routes, gateway: Services, json_api: App) -> None:
+        self._apps: dict[Endpoint, App] = {
+            endpoint: endpoint.handler(gateway) if isinstance(endpoint, AsgiEndpoint) else json_api
+            for endpoint in routes
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._apps[scope[ENDPOINT]](scope, receive, send)
+        except GatewayError as error:
+            await refuse(scope, send, error)
+
+
+def _place_of(endpoints: Sequence[Endpoint]) -> _Place:
+    path = endpoints[0].path
+    pattern, at = "", 0
+    for found in _PLACE.finditer(path):
+        pattern += re.escape(path[at : found.start()]) + f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})"
+        at = found.end()
+    pattern += re.escape(path[at:])
+    methods = {endpoint.method: endpoint for endpoint in endpoints}
+    if len(methods) < len(endpoints):
+        raise ValueError(f"Two endpoints have the same method at {path}.")
+    every = next((endpoint for endpoint in endpoints if endpoint.method == "*"), None)
+    return _Place(
+        path.partition("{")[0],
+        re.compile(pattern, re.DOTALL),
+        {str(method): endpoint for method, endpoint in methods.items()},
+        every or _wrong_method(endpoints[0], _http(methods)),
+    )
+
+
+def _http(methods: Iterable[str]) -> list[str]:
+    return [method for method in dict.fromkeys(methods) if method not in {"WEBSOCKET", "*"}]
+
+
+def _wrong_method(endpoint: Endpoint, allowed: list[str]) -> AsgiEndpoint:
+    """The endpoint that answers 405 at the path of this one, to those who may use it."""
+
+    answered = " or ".join(allowed) or "WebSocket"
+
+    async def refuse_method(scope: Scope, receive: Receive, send: Send) -> None:
+        raise MethodNotAllowed(f"Only {answered} is answered here.", allowed)
+
+    return AsgiEndpoint(
+        method="*",
+        path=endpoint.path,
+        name=f"{endpoint.name}_wrong_method",
+        summary="Another method is answered",
+        tag=endpoint.tag,
+        scopes=endpoint.scopes,
+        errors=endpoint.errors,
+        handler=lambda _: refuse_method,
+    )
