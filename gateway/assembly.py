@@ -45,8 +45,6 @@ log = logging.getLogger("sluice")
 ANOTHERS_S = 5.0
 """A device that has heard nothing for so long asks again."""
 
-MIN_BODY_BYTES = 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
@@ -100,7 +98,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         store,
         runs,
         selector,
-        Limits(deadline_s=settings.reply_deadline_s, history_max_chars=settings.history_max_chars),
+        Limits(settings.reply_deadline_s, settings.history_max_chars, settings.max_body_bytes),
         checkpoints,
         news,
         resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
@@ -143,8 +141,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         pace=Pace(size=settings.chunk_size, delay_s=settings.chunk_delay_s),
         word_pace=Pace("word", delay_s=settings.word_delay_s),
         max_content_chars=settings.max_content_chars,
-        # A character is at most twelve bytes of JSON (a pair of \\u escapes).
-        max_body_bytes=max(MIN_BODY_BYTES, 12 * settings.max_content_chars),
+        max_attachment_bytes=settings.max_attachment_bytes,
+        max_message_bytes=settings.max_message_bytes,
+        max_body_bytes=settings.max_text_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         version=version("sluice-gateway"),
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],

@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     reply_deadline_s: Seconds = 120
     idle_s: Seconds = 30
     max_content_chars: Annotated[int, Field(ge=1, le=10_000_000)] = 32_000
+    max_attachment_bytes: Annotated[int, Field(ge=0, le=2**30)] = 20 * 1024 * 1024
+    max_body_bytes: Annotated[int, Field(ge=1024 * 1024, le=2**31)] = 32 * 1024 * 1024
     history_max_chars: Annotated[int, Field(ge=0, le=100_000_000)] = 24_000
     chunk_size: Annotated[int, Field(ge=1, le=100_000)] = 10
     chunk_delay_s: SecondsOrOff = 0.01
@@ -230,6 +232,17 @@ class Settings(BaseSettings):
     def model_servers(self) -> tuple[str, ...]:
         """The addresses in LLM_SERVER_URL, at least one."""
         return tuple(self.llm_server_url.split(","))
+
+    @property
+    def max_text_body_bytes(self) -> int:
+        """Of a request that holds nothing but text. A character is at most twelve bytes of JSON (a pair of
+        \\u escapes)."""
+        return max(1024 * 1024, 12 * self.max_content_chars)
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Of a request that may have attachments."""
+        return max(self.max_body_bytes, self.max_text_body_bytes)
 
     @property
     def secrets(self) -> list[str]:

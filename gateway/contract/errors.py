@@ -13,6 +13,7 @@
     │   ├── UnsupportedMedia     415
     │   │   └── UnsupportedEncoding
     │   ├── Unprocessable        422  well-formed, with fields that cannot be used
+    │   │   └── UnsupportedContent    images or sound for a model that takes none
     │   ├── HeadTooLarge         431
     │   ├── LimitExceeded        429  too many requests in a minute
     │   │   └── TooManyStreams   429  too many replies in the making
@@ -154,6 +155,12 @@ class Unprocessable(RequestRejected):
             _cut(field, MAX_FIELD_CHARS): _cut(problem, MAX_PROBLEM_CHARS)
             for field, problem in islice((fields or {}).items(), MAX_TOLD_FIELDS)
         }
+
+
+class UnsupportedContent(Unprocessable):
+    """The model that would answer cannot take in what the conversation holds besides text."""
+
+    code = "unsupported_content"
 
 
 class HeadTooLarge(RequestRejected):

@@ -239,10 +239,16 @@ class MessageStore(Protocol):
         ...
 
     async def history(
-        self, user_id: str, session_id: int, *, max_chars: int
+        self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
-        """The session and its latest finished messages with text, oldest first, together at most `max_chars`
-        characters; a message that would pass the bound is left out with all that are older."""
+        """The session and its latest finished messages that are not empty, oldest first.
+
+        Args:
+            max_chars: of their text and text files together; a message that would pass the bound is left out
+                with all that are older.
+            max_bytes: of their parts together, as JSON; a message that would pass the bound, and all that are
+                older, come without parts.
+        """
         ...
 
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:

@@ -11,6 +11,7 @@ from gateway.contract.errors import Draining
 from gateway.contract.requests import ChatRequest, Sampling, Turn
 from gateway.contract.store import Exchange, IdempotencyClaim, MessageStore, NewExchange
 from gateway.core.checkpoints import Checkpoints
+from gateway.core.earlier_turns import carried, earlier_turns
 from gateway.core.failover import Route, fitting
 from gateway.core.idempotency import Idempotency
 from gateway.core.pacing import Pace
@@ -50,10 +51,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """deadline_s: for a whole reply. history_max_chars: of earlier messages that go to the model."""
+    """deadline_s: for a whole reply. history_max_chars, history_max_bytes: of the text of earlier messages
+    that go to the model, and of their images and the like as JSON."""
 
     deadline_s: float = 120.0
     history_max_chars: int = 24_000
+    history_max_bytes: int = 32 * 1024 * 1024
 
 
 class Routes(Protocol):
@@ -142,7 +145,10 @@ class Conversations:
             deadline_s=self._limits.deadline_s,
             trace=question.trace,
         )
-        route = fitting(route, request)
+        if question.turns is None:
+            route, request = carried(route, request)
+        else:
+            route = fitting(route, request)
         exchange = await store.begin(
             NewExchange(
                 user_id=question.user_id,
@@ -216,9 +222,12 @@ class Conversations:
             session_id = None if latest is None else latest.id
         if session_id is not None:
             _, earlier = await self._store.history(
-                question.user_id, session_id, max_chars=self._limits.history_max_chars
+                question.user_id,
+                session_id,
+                max_chars=self._limits.history_max_chars,
+                max_bytes=self._limits.history_max_bytes,
             )
-            turns += [Turn(message.role, message.parts or message.content) for message in earlier]
+            turns += earlier_turns(earlier)
         return [*turns, Turn("user", question.content)]
 
 

@@ -1,21 +1,45 @@
 """What of a session goes to the model again: its latest messages, as far as they fit."""
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.store.pages import length_of, page_of
+from gateway.contract.content import chars_of
+from gateway.contract.store import StoredMessage
+from gateway.store.pages import length_of
+from gateway.store.rows import stored_messages
 from gateway.store.tables import messages
 
 PAGE = 100
 _TEXT_LENGTH = length_of(messages.c.content)
+_PARTS_LENGTH = func.coalesce(func.length(messages.c.parts), 0)
+_WITHOUT_PARTS = [column for column in messages.c if column.name != "parts"]
 
 
-async def latest_finished(connection: AsyncConnection, session_id: int, max_chars: int) -> list[Row[Any]]:
+async def latest_finished(
+    connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int
+) -> Sequence[StoredMessage]:
+    """Oldest first; see MessageStore.history."""
+    rows = await _rows(connection, session_id, max_chars, max_bytes)
+    chars = 0
+
+    def fits(message: StoredMessage) -> bool:
+        nonlocal chars
+        chars += chars_of(message.parts or message.content)
+        return chars <= max_chars
+
+    return [*takewhile(fits, await stored_messages(rows))][::-1]
+
+
+async def _rows(
+    connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int
+) -> list[Row[Any]]:
     """Latest first, a page at a time: a long session is not read for its last few messages."""
     finished = (
-        select(messages.c.id)
+        select(messages.c.id, _TEXT_LENGTH.label("chars"), _PARTS_LENGTH.label("bytes"))
         .where(
             messages.c.session_id == session_id,
             messages.c.status != "streaming",
@@ -26,11 +50,10 @@ async def latest_finished(connection: AsyncConnection, session_id: int, max_char
     )
     latest: list[Row[Any]] = []
     page = finished
-    while rows := (
-        await connection.execute(page_of(messages, page, _TEXT_LENGTH, max_chars, descending=True))
-    ).all():
+    while rows := (await connection.execute(_page_of(page, max_chars, max_bytes))).all():
         for row in rows:
             max_chars -= len(row.content)
+            max_bytes -= row.bytes
             if max_chars < 0:
                 return latest
             latest.append(row)
@@ -38,3 +61,26 @@ async def latest_finished(connection: AsyncConnection, session_id: int, max_char
             break
         page = finished.where(messages.c.id < rows[-1].id)
     return latest
+
+
+def _page_of(finished: Select[Any], max_chars: int, max_bytes: int) -> Select[Any]:
+    """The rows up to the one with which their text is longer than `max_chars`; `parts` is NULL from the one
+    on with which all parts are longer than `max_bytes`."""
+    rows = finished.subquery()
+    latest_first = rows.c.id.desc()
+    sums = select(
+        rows.c.id,
+        rows.c.bytes,
+        (func.sum(rows.c.chars).over(order_by=latest_first) - rows.c.chars).label("chars_before"),
+        func.sum(rows.c.bytes).over(order_by=latest_first).label("bytes_up_to"),
+    ).subquery()
+    return (
+        select(
+            *_WITHOUT_PARTS,
+            sums.c.bytes,
+            case((sums.c.bytes_up_to <= max_bytes, messages.c.parts)).label("parts"),
+        )
+        .join(sums, messages.c.id == sums.c.id)
+        .where(sums.c.chars_before < max_chars)
+        .order_by(messages.c.id.desc())
+    )

@@ -1,5 +1,7 @@
 """Between rows and the records of the contract, both ways."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -55,6 +57,13 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         error=error,
         parts=parts_in(row.parts),
     )
+
+
+async def stored_messages(rows: Sequence[Row[Any]]) -> list[StoredMessage]:
+    """In a thread where there are images or the like, which take long."""
+    if all(row.parts is None for row in rows):
+        return list(map(stored_message, rows))
+    return await asyncio.to_thread(lambda: list(map(stored_message, rows)))
 
 
 def final_values(reply: FinalReply) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from gateway.store.new_sessions import NewSession, NewSessions
 from gateway.store.pages import length_of, page_of
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
-from gateway.store.rows import stored_message, stored_session
+from gateway.store.rows import stored_message, stored_messages, stored_session
 from gateway.store.session_quota import SessionQuota
 from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions
@@ -45,7 +45,9 @@ from gateway.store.writer import Writer
 
 READ_DEADLINE_S = 5.0
 
-_MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c.tool_calls)
+_MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c.tool_calls) + func.coalesce(
+    func.length(messages.c.parts), 0
+)
 
 
 def draw_session_key(user_id: str) -> str:
@@ -148,16 +150,17 @@ class SqlStore:
                 .order_by(messages.c.id)
                 .limit(limit)
             )
-            rows = await connection.execute(page_of(messages, wanted, _MESSAGE_LENGTH, MAX_PAGE_CHARS))
-            return [as_told(stored_message(row), unwritten) for row in rows]
+            page = page_of(messages, wanted, _MESSAGE_LENGTH, MAX_PAGE_CHARS)
+            rows = (await connection.execute(page)).all()
+        return [as_told(message, unwritten) for message in await stored_messages(rows)]
 
     async def history(
-        self, user_id: str, session_id: int, *, max_chars: int
+        self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
         async with self._reading() as connection:
             session = await _session(connection, user_id, session_id)
-            latest = await latest_finished(connection, session.id, max_chars)
-        return stored_session(session), [stored_message(row) for row in reversed(latest)]
+            latest = await latest_finished(connection, session.id, max_chars, max_bytes)
+        return stored_session(session), latest
 
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
         unwritten = self._unwritten.held()

@@ -38,8 +38,9 @@ class Modes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """pace, word_pace: of whole replies, by their dialect. max_body_bytes: of any request. body_timeout_s:
-    how long nothing of it may come. workers: all that all transports know."""
+    """pace, word_pace: of whole replies, by their dialect. max_attachment_bytes: of one image, sound or
+    file. max_message_bytes: of a request that may have such. max_body_bytes: of any other request.
+    body_timeout_s: how long nothing of it may come. workers: all that all transports know."""
 
     conversations: Conversations
     runs: Runs
@@ -58,6 +59,8 @@ class Services:
     pace: Pace
     word_pace: Pace
     max_content_chars: int
+    max_attachment_bytes: int
+    max_message_bytes: int
     max_body_bytes: int
     body_timeout_s: float
     version: str

@@ -205,6 +205,8 @@ class Scene:
             pace=Pace(size=3),
             word_pace=Pace("word"),
             max_content_chars=100,
+            max_attachment_bytes=100,
+            max_message_bytes=1000,
             max_body_bytes=1000,
             body_timeout_s=30,
             version="1",

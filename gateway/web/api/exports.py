@@ -1,11 +1,15 @@
 """A whole session as a download, a page at a time: a long one is never in memory as a whole."""
 
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from gateway.contract.content import Audio, File, Image, Part, Text, size_of
 from gateway.contract.store import MessageStore, StoredMessage, StoredSession
 from gateway.dialects.frame import json_bytes
-from gateway.web.api.views import Message, Session, message_view, session_view
+from gateway.web.api.views import Message, Session, attached_bytes, message_view, session_view
+from gateway.web.http.large_bodies import unhurried
 
 PAGE = 200
 
@@ -33,25 +37,53 @@ async def as_json(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
     yield b'{"session":' + json_bytes(session_view(session)) + b',"messages":['
     separator = b""
     async for page in pages:
-        yield separator + b",".join(json_bytes(message_view(message)) for message in page)
+        yield separator + await unhurried(attached_bytes(page), partial(_json, page))
         separator = b","
     yield b"]}\n"
 
 
 async def as_markdown(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
-    """Every message is a quotation: whatever it holds, it ends before the next one begins."""
+    """Every message, and each of its parts, is a quotation: it ends before the next one begins."""
     title = " ".join(session.title.split()) or session.key
     yield f"# {title}\n\n{session.created_at:%Y-%m-%d %H:%M} UTC\n".encode(errors="replace")
     async for page in pages:
-        yield "".join(map(_markdown, page)).encode(errors="replace")
+        yield await unhurried(attached_bytes(page), partial(_markdown_of_all, page))
+
+
+def _json(page: Sequence[StoredMessage]) -> bytes:
+    return b",".join(json_bytes(message_view(message)) for message in page)
+
+
+def _markdown_of_all(page: Sequence[StoredMessage]) -> bytes:
+    return "".join(map(_markdown, page)).encode(errors="replace")
 
 
 def _markdown(message: StoredMessage) -> str:
     author = message.author
     name = "You" if author.kind == "user" else author.name or "Assistant"
     ending = "" if message.status == "complete" else f" ({message.status})"
-    quoted = "\n".join(_quoted(message.content))
+    said = map(_part, message.parts) if message.parts else [message.content]
+    quoted = "\n\n".join("\n".join(_quoted(text)) for text in said)
     return f"\n## {name}, {message.created_at:%Y-%m-%d %H:%M}{ending}\n\n{quoted}\n"
+
+
+def _part(part: Part) -> str:
+    match part:
+        case Text(text):
+            return text
+        case Image(media_type, encoded):
+            return f"![image](data:{media_type};base64,{encoded})"
+        case Audio(format):
+            return f"Sound ({format}, {size_of(part)} bytes)"
+        case File(name, media_type):
+            return f"File {_plain(name)} ({media_type}, {size_of(part)} bytes)"
+
+
+def _plain(name: str) -> str:
+    """The name on one line, without a meaning in Markdown."""
+    line = " ".join(name.split())
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in line)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", shown)
 
 
 def _quoted(text: str) -> Iterator[str]:

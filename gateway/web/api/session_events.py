@@ -1,8 +1,10 @@
 """`GET /api/chatbot/sessions/{id}/events`: what happens in a session, for its other tabs."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
+from gateway.contract.content import parts_of, size_of, text_of
 from gateway.core.keys import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.frame import PING, data_frame, json_bytes
@@ -11,6 +13,7 @@ from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.http.endpoint import path_id
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.sse_connection import HEADERS, send_head
 from gateway.web.services import Services
 
@@ -58,9 +61,10 @@ class SessionEvents:
                     news = await listener.next()
                 if news is None:
                     return
-                body = data_frame(json_bytes(as_json(news)))
             except TimeoutError:
                 pass
+            else:
+                body = await unhurried(attached_bytes(news), partial(frame_of, news))
             if not gateway.keys.stands(caller):
                 return  # Their key was revoked while they listened.
             await send({"type": "http.response.body", "body": body, "more_body": True})
@@ -79,16 +83,27 @@ class _Client:
         pass
 
 
+def attached_bytes(news: News) -> int:
+    return sum(map(size_of, parts_of(news.content))) if isinstance(news, QuestionAsked) else 0
+
+
+def frame_of(news: News) -> bytes:
+    return data_frame(json_bytes(as_json(news)))
+
+
 def as_json(news: News) -> dict[str, Any]:
     match news:
         case QuestionAsked(message_id, author, content):
-            return {
+            told = {
                 "type": "message",
                 "message_id": message_id,
                 "author": author_view(author),
                 "role": "user",
-                "content": content,
+                "content": text_of(content),
             }
+            if parts := parts_of(content):
+                told["parts"] = [part.as_json() for part in parts]
+            return told
         case ReplyStarted(stream_id, message_id):
             return {"type": "reply_started", "stream_id": stream_id, "assistant_message_id": message_id}
         case ReplyEnded(stream_id, message_id, status, reason):

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from fastapi import Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from gateway.dialects.frame import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.exports import as_json, as_markdown, pages_of
-from gateway.web.api.views import Message, Session, message_view, session_view
+from gateway.web.api.views import Session, attached_bytes, message_view, session_view
 from gateway.web.chat.session_names import SessionName, session_id_of, session_of
 from gateway.web.http.bodies import MAX_ID, RenameBody, SessionBody, parse
 from gateway.web.http.endpoint import read_request
+from gateway.web.http.large_bodies import unhurried
 
 Name = Annotated[SessionName, Path()]
 
@@ -76,7 +78,8 @@ async def list_messages(
     session_id: Name,
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> list[Message]:
+) -> Response:
     id = await session_id_of(gateway.store, user_id, session_id)
     messages = await gateway.store.messages(user_id, id, after=after, limit=limit)
-    return [message_view(message) for message in messages]
+    body = await unhurried(attached_bytes(messages), lambda: json_bytes(list(map(message_view, messages))))
+    return Response(body, media_type="application/json")

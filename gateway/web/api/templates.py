@@ -1,6 +1,7 @@
 """Templates, under /api/chatbot: kept, changed, and tried out without keeping what comes of it."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
@@ -11,10 +12,11 @@ from gateway.web.api import views
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.chat.forms import Asked, Post, accept
 from gateway.web.chat.resume import follow
-from gateway.web.chat.unified_form import question_of
+from gateway.web.chat.unified_form import question_of, read_message
 from gateway.web.http.asgi import Receive, Scope, Send
-from gateway.web.http.bodies import MAX_ID, MessageBody, TemplateBody, check_length, parse
+from gateway.web.http.bodies import MAX_ID, TemplateBody, check_length, parse
 from gateway.web.http.endpoint import path_id, read_request
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
@@ -68,9 +70,8 @@ async def _test_form(gateway: Services, post: Post) -> Asked:
     id = path_id(post.scope)
     is_number = id.isascii() and id.isdecimal() and len(id) < 20
     stored = await gateway.templates.one(post.user_id, int(id) if is_number else 0)  # no template has id 0
-    body = parse(post.body, MessageBody)
-    check_length(body.content, gateway.max_content_chars, "content")
-    question = question_of(body, post.user_id, stored.template)
+    body, content = await unhurried(len(post.body), partial(read_message, gateway, post.body))
+    question = question_of(body, content, post.user_id, stored.template)
     return Asked(replace(question, resumable=False), LAM)
 
 

@@ -1,15 +1,22 @@
 """Stored things as the JSON that clients see, every field always there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from gateway.contract.authors import Author, AuthorKind
+from gateway.contract.content import size_of
 from gateway.contract.events import Delivery, Status, Usage
 from gateway.contract.store import StoredMessage, StoredSession
 from gateway.contract.templates import StoredTemplate
+from gateway.web.http.content_field import parts_schema
+
+
+def _parts_or_null(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [parts_schema(), {"type": "null"}]
+
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, description="In UTC.")]
 
@@ -80,6 +87,13 @@ class Message:
     reasoning: str | None
     tool_calls: Sequence[ToolCallView]
     error: MessageError | None
+    parts: Annotated[
+        Sequence[Mapping[str, Any]] | None,
+        Field(
+            description="All of the content, in the form in which it was asked, where it is more than text.",
+            json_schema_extra=_parts_or_null,
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +158,17 @@ def message_view(message: StoredMessage) -> Message:
         reasoning=message.reasoning,
         tool_calls=[ToolCallView(call.id, call.name, call.arguments) for call in message.tool_calls],
         error=None if error is None else MessageError(error.code, error.message),
+        parts=[part.as_json() for part in message.parts] or None,
     )
 
 
 def author_view(author: Author) -> AuthorView:
     return AuthorView(author.kind, author.name)
+
+
+def attached_bytes(messages: Iterable[StoredMessage]) -> int:
+    """About how much their JSON takes besides text."""
+    return sum(size_of(part) for message in messages for part in message.parts)
 
 
 def _tokens(usage: Usage) -> TokensView:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -16,6 +17,7 @@ from gateway.web.chat.formats import dialect_chosen
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, header
 from gateway.web.http.endpoint import read_request
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 MAX_KEY_CHARS = 255
@@ -62,7 +64,7 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
     caller = caller_of(scope)
     asked = await form(gateway, Post(scope, body, caller.user_id))
     dialect = chosen or asked.dialect
-    claim = claim_of(scope, body)
+    claim = await unhurried(len(body), partial(claim_of, scope, body))
     after = _position_of(scope, claim)
     question = replace(
         asked.question,

@@ -1,16 +1,20 @@
 """Messages: ask and read the reply as a stream, ask and wait for the whole of it, stop it."""
 
 from dataclasses import replace
+from functools import partial
 
 from gateway.contract.errors import NotFound, error_of
+from gateway.contract.store import StoredMessage
+from gateway.dialects.frame import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId
-from gateway.web.api.views import Message, StreamState, message_view
+from gateway.web.api.views import StreamState, attached_bytes, message_view
 from gateway.web.chat.forms import Form, accept, begin
 from gateway.web.chat.resume import follow
 from gateway.web.chat.unified_form import unified_form
 from gateway.web.chat.whole_replies import until_ended
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
-from gateway.web.http.problems import send_json, send_problem
+from gateway.web.http.large_bodies import unhurried
+from gateway.web.http.problems import send_json_bytes, send_problem
 from gateway.web.services import Services
 
 
@@ -56,18 +60,19 @@ class WholeMessage:
             return  # The client is gone: nobody would hear the answer.
         reply = await gateway.store.reply(user_id, stream_id)
         asked_message = await self._question(stream_id, user_id)
-        told = {"user_message": asked_message, "assistant_message": message_view(reply)}
+        told = {"user_message": message_view(asked_message), "assistant_message": message_view(reply)}
         if (failure := reply.error) is not None:
             await send_problem(send, error_of(failure.code, failure.message, failure.retryable), **told)
         else:
-            await send_json(send, 200, told)
+            body = await unhurried(attached_bytes([asked_message]), partial(json_bytes, told))
+            await send_json_bytes(send, 200, body)
 
-    async def _question(self, stream_id: str, user_id: str) -> Message:
+    async def _question(self, stream_id: str, user_id: str) -> StoredMessage:
         store = self._gateway.store
         exchange = await store.exchange(user_id, stream_id)
         before = exchange.user_message_id - 1
         (question,) = await store.messages(user_id, exchange.session_id, after=before, limit=1)
-        return message_view(question)
+        return question
 
 
 async def stop_stream(gateway: Gateway, user_id: UserId, stream_id: str) -> StreamState:

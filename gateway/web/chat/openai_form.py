@@ -1,13 +1,15 @@
 """The body of a chat completion as OpenAI's clients send it, read into a question with its whole history."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from gateway.contract.content import Content, text_of
+from gateway.contract.content import Content
+from gateway.contract.content_form import read_content
 from gateway.contract.errors import Unprocessable
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
@@ -23,9 +25,10 @@ from gateway.web.http.bodies import (
     Seed,
     Stop,
     TokenCount,
-    check_length,
     parse,
 )
+from gateway.web.http.content_field import check_chars, content_schema
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 _REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_options", "top_logprobs")
@@ -33,7 +36,13 @@ _REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_opt
 model server's."""
 
 
-_PARTS = ("text", "refusal")
+_REFUSAL = {
+    "type": "object",
+    "properties": {"type": {"const": "refusal"}, "refusal": {"type": "string"}},
+    "required": ["type", "refusal"],
+    "description": "What an assistant said instead of content.",
+}
+_CONTENT = content_schema({"type": ["string", "null"]}, _REFUSAL, says_something=False)
 _CONTENT_UNLESS_ASSISTANT: JsonDict = {
     "if": {"properties": {"role": {"const": "assistant"}}},
     "else": {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
@@ -45,14 +54,10 @@ def _only(value: object) -> dict[str, Any]:
     return {"anyOf": [{"const": value}, {"type": "null"}]}
 
 
-class MessagePart(BaseModel):
-    """type: only `text` is understood, and `refusal` where an assistant's is given back."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    type: Annotated[str, Field(json_schema_extra={"enum": list(_PARTS)})]
-    text: str | None = None
-    refusal: str | None = None
+def _is_content(said: object) -> object:
+    if not isinstance(said, str | list | None):
+        raise ValueError("must be a string or a list of parts")
+    return said
 
 
 def _refused_properties(schema: dict[str, Any]) -> None:
@@ -69,7 +74,7 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_CONTENT_UNLESS_ASSISTANT)
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | AtMost512[MessagePart] | None = None
+    content: Annotated[Any, AfterValidator(_is_content), Field(json_schema_extra=_CONTENT)] = None
     name: str | None = None
     tool_calls: AtMost512[dict[str, Any]] | None = None
     tool_call_id: str | None = None
@@ -151,11 +156,10 @@ class CompletionForm:
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Unprocessable, with the field, for what does not fit or is not supported; NotFound for a session in
         the header `Sluice-Session` that is unknown or somebody else's."""
-        body = parse(post.body, CompletionBody)
+        body, turns = await unhurried(len(post.body), partial(_read, post.body, gateway.max_attachment_bytes))
         self.streams = self.streams or bool(body.stream)
-        turns = [_turn(at, message) for at, message in enumerate(body.messages)]
         at, said = _latest_question(turns)
-        check_length(text_of(said), gateway.max_content_chars, f"messages.{at}.content")
+        check_chars(said, gateway.max_content_chars, f"messages.{at}.content")
         question = Question(
             user_id=post.user_id,
             content=said,
@@ -169,7 +173,12 @@ class CompletionForm:
         return Asked(question, dialect)
 
 
-def _turn(at: int, message: ChatMessage) -> Turn:
+def _read(raw: bytes, max_attachment_bytes: int) -> tuple[CompletionBody, list[Turn]]:
+    body = parse(raw, CompletionBody)
+    return body, [_turn(at, message, max_attachment_bytes) for at, message in enumerate(body.messages)]
+
+
+def _turn(at: int, message: ChatMessage, max_attachment_bytes: int) -> Turn:
     if message.content is None and not message.tool_calls and message.role != "assistant":
         raise _unsupported(f"messages.{at}.content", "must be there")
     role: Literal["system", "user", "assistant", "tool"] = (
@@ -177,7 +186,7 @@ def _turn(at: int, message: ChatMessage) -> Turn:
     )
     return Turn(
         role,
-        _text(at, message.content) or message.refusal or "",
+        read_content(_readable(message), f"messages.{at}.content", max_attachment_bytes),
         tool_calls=message.tool_calls or (),
         tool_call_id=message.tool_call_id,
         name=message.name,
@@ -189,13 +198,17 @@ def _string(said: object) -> str | None:
     return said if isinstance(said, str) and said else None
 
 
-def _text(at: int, content: str | Sequence[MessagePart] | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    for number, part in enumerate(content):
-        if part.type not in _PARTS:
-            raise _unsupported(f"messages.{at}.content.{number}.type", f"{part.type!r} is not supported here")
-    return "".join(part.text or part.refusal or "" for part in content)
+def _readable(message: ChatMessage) -> object:
+    """The content with what an assistant refused as text."""
+    content = message.content
+    if not isinstance(content, list):
+        return content or message.refusal or ""
+    return [
+        {"type": "text", "text": part.get("refusal")}
+        if isinstance(part, dict) and part.get("type") == "refusal"
+        else part
+        for part in content
+    ]
 
 
 def _latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:

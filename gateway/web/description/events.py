@@ -177,6 +177,9 @@ class QuestionEvent(BaseModel):
     author: AuthorView
     role: Literal["user"]
     content: str
+    parts: Annotated[
+        list[dict[str, Any]], sometimes("All of the content, where it is more than text; see Message.")
+    ]
 
 
 class ReplyStartedEvent(BaseModel):

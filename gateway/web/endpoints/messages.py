@@ -18,7 +18,7 @@ from gateway.web.description.schemas import json_content
 from gateway.web.description.streams import NOTHING_MORE, stream_of
 from gateway.web.door.ticket_subjects import stream_subject
 from gateway.web.http.bodies import MessageBody
-from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, JsonEndpoint
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, JsonEndpoint, body_with_parts
 from gateway.web.http.error_shapes import LAM_FRAME
 
 
@@ -36,6 +36,7 @@ def _streams_at(path: str, name: str) -> tuple[Endpoint, ...]:
             tag="messages",
             errors=LAM_FRAME,
             body=MessageBody,
+            max_body_bytes=body_with_parts,
             parameters=ASKING,
             answers={"200": stream_of(LAM), **NOTHING_MORE},
             refuses=(404, 409, 422, *NOBODY),
@@ -90,6 +91,7 @@ MESSAGES: tuple[Endpoint, ...] = (
         description="The same as the stream, answered when the reply has ended.",
         tag="messages",
         body=MessageBody,
+        max_body_bytes=body_with_parts,
         parameters=(IDEMPOTENCY_KEY, FORMAT),
         answers={
             "200": {"description": "Both messages as they are kept", "content": json_content(WholeExchange)},

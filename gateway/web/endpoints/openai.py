@@ -11,7 +11,7 @@ from gateway.web.description.parameters import ASKING, SLUICE_SESSION
 from gateway.web.description.problems import NOBODY
 from gateway.web.description.schemas import json_content
 from gateway.web.description.streams import NOTHING_MORE, stream_of
-from gateway.web.http.endpoint import AsgiEndpoint, Endpoint
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, body_with_parts
 from gateway.web.http.error_shapes import OPENAI
 
 
@@ -32,6 +32,7 @@ OPENAI_API: tuple[Endpoint, ...] = (
         tag="openai",
         errors=OPENAI,
         body=CompletionBody,
+        max_body_bytes=body_with_parts,
         parameters=(*ASKING, SLUICE_SESSION),
         answers={"200": _stream_or_whole(), **NOTHING_MORE},
         refuses=(404, 409, *NOBODY),
@@ -46,6 +47,7 @@ OPENAI_API: tuple[Endpoint, ...] = (
         tag="openai",
         errors=OPENAI,
         body=CompletionBody,
+        max_body_bytes=body_with_parts,
         parameters=(*ASKING, SLUICE_SESSION),
         answers={"200": stream_of(OPENAI_DIALECT), **NOTHING_MORE},
         refuses=(404, 409, *NOBODY),

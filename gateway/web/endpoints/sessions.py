@@ -5,6 +5,7 @@ from fastapi.responses import StreamingResponse
 from gateway.web.api import session_tickets, sessions
 from gateway.web.api.exports import Export
 from gateway.web.api.session_events import SessionEvents
+from gateway.web.api.views import Message
 from gateway.web.description.streams import session_events
 from gateway.web.door.ticket_subjects import session_subject
 from gateway.web.http.bodies import RenameBody, SessionBody
@@ -73,6 +74,7 @@ SESSIONS: tuple[Endpoint, ...] = (
         description="The oldest first. Large ones come in fewer than `limit`: go on with `after` until none "
         "come.",
         tag="sessions",
+        answer=list[Message],
     ),
     JsonEndpoint(
         method="GET",

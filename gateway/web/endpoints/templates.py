@@ -6,7 +6,7 @@ from gateway.web.description.parameters import FORMAT
 from gateway.web.description.problems import NOBODY
 from gateway.web.description.streams import stream_of
 from gateway.web.http.bodies import MessageBody, TemplateBody
-from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, JsonEndpoint
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, JsonEndpoint, body_with_parts
 from gateway.web.http.error_shapes import LAM_FRAME
 
 _ALL = "/api/chatbot/templates"
@@ -73,6 +73,7 @@ TEMPLATES: tuple[Endpoint, ...] = (
         tag="templates",
         errors=LAM_FRAME,
         body=MessageBody,
+        max_body_bytes=body_with_parts,
         parameters=(FORMAT,),
         answers={"200": stream_of(LAM)},
         refuses=(404, 422, *NOBODY),

@@ -18,7 +18,8 @@ from pydantic import (
 from gateway.contract.errors import MAX_TOLD_FIELDS, BadRequest, Unprocessable
 from gateway.contract.model_limits import MAX_STOP_CHARS, MAX_STOPS, check_sampling
 from gateway.contract.requests import Sampling
-from gateway.web.http.json_shape import check_digits, check_values, has_endless_number
+from gateway.web.http.content_field import SaidInParts
+from gateway.web.http.json_shape import bare_json, check_digits, check_values, has_endless_number
 
 MAX_OPTIONS_BYTES = 64 * 1024
 MAX_ID = 2**63 - 1
@@ -107,7 +108,7 @@ class SamplingBody(BaseModel):
 class MessageBody(SamplingBody):
     """A message to answer. Unknown fields are ignored: frontends carry their own."""
 
-    content: Annotated[Said, Field(description="1 to MAX_CONTENT_CHARS characters, not only white space.")]
+    content: SaidInParts
     session_id: Annotated[
         RowId | Annotated[str, Field(min_length=1, max_length=300)] | None,
         Field(description="Its id, uuid or key. None starts a new session."),
@@ -152,8 +153,9 @@ def parse(body: bytes, model: type[Body]) -> Body:
     BadRequest if it is not JSON or has a number that no double can hold; Unprocessable with the fields if it
     does not fit, or has too many values to be looked at.
     """
-    check_values(body)
-    if _PERHAPS_ENDLESS.search(body):
+    bare = bare_json(body)
+    check_values(bare)
+    if _PERHAPS_ENDLESS.search(bare):
         _check_numbers(body)
     try:
         return model.model_validate_json(body)

@@ -32,6 +32,11 @@ def _any_body(gateway: Services) -> int:
     return gateway.max_body_bytes
 
 
+def body_with_parts(gateway: Services) -> int:
+    """The limit of a body that may hold images, sound and files."""
+    return gateway.max_message_bytes
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Endpoint:
     """Use JsonEndpoint or AsgiEndpoint.

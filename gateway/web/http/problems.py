@@ -82,7 +82,17 @@ async def send_json(
     media_type: str = "application/json",
 ) -> None:
     """Answer a request that has no answer yet with this JSON."""
-    body = json_bytes(value)
+    await send_json_bytes(send, status, json_bytes(value), headers, media_type)
+
+
+async def send_json_bytes(
+    send: Send,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> None:
+    """As send_json, for JSON that is encoded already."""
     head = {"content-type": media_type, "content-length": str(len(body)), **(headers or {})}
     raw = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in head.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -46,7 +46,7 @@ def chunks_of(body: str) -> list[Any]:
         (b'{"messages": [{"role": "function", "content": "x"}]}', "messages.0.role"),
         (
             b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
-            "messages.0.content.0.type",
+            "messages.0.content.0.image_url",
         ),
         (b'{"messages": [{"role": "user", "content": "Hi"}], "n": 2}', "n"),
         (b'{"messages": [{"role": "user", "content": "Hi"}], "logprobs": true}', "logprobs"),

@@ -3,12 +3,14 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -30,6 +32,10 @@ def description() -> dict[str, Any]:
     return told
 
 
+schemathesis.openapi.format(
+    "text-file-data-url",
+    st.text(min_size=1).map(lambda text: f"data:text/plain;base64,{b64encode(text.encode()).decode()}"),
+)
 api = schemathesis.openapi.from_dict(description()).exclude(path=ENDLESS)
 api_with_keys = schemathesis.openapi.from_dict(
     description(), config=SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": False}}})

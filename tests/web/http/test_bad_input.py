@@ -12,7 +12,8 @@ from transports.scripted import tokens
 
 @pytest.fixture(scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    async with served(tmp_path_factory.mktemp("gateway"), lambda _: tokens("x"), within_s=120) as gateway:
+    folder = tmp_path_factory.mktemp("gateway")
+    async with served(folder, lambda _: tokens("x"), 120, max_body_bytes=1024 * 1024) as gateway:
         yield gateway
 
 

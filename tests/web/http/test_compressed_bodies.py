@@ -72,7 +72,7 @@ async def test_a_bomb_is_too_large(tmp_path: Path, path: str) -> None:
 async def test_compressed_data_without_end_is_too_large(tmp_path: Path) -> None:
     deflater = zlib.compressobj(wbits=31)
     empty_blocks = b"".join(deflater.flush(zlib.Z_FULL_FLUSH) or b"\0\0\0\xff\xff" for _ in range(300_000))
-    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
+    async with served(tmp_path, lambda _: tokens("Hello"), max_body_bytes=1024 * 1024) as gateway:
         answer = await gateway.http.post(STREAM, content=empty_blocks, headers=GZIP)
     assert answer.status_code == 413
 

@@ -68,9 +68,9 @@ def code_in(response: httpx.Response) -> str:
         (
             413,
             "too_large",
-            {"content": gzip.compress(b" " * 9_000_000), "headers": {**JSON, "content-encoding": "gzip"}},
+            {"content": gzip.compress(b" " * 34_000_000), "headers": {**JSON, "content-encoding": "gzip"}},
         ),
-        (413, "too_large", {"content": b" " * 9_000_000, "headers": JSON}),
+        (413, "too_large", {"content": b" " * 34_000_000, "headers": JSON}),
         (403, "forbidden", {"json": {}, "headers": {"origin": "https://elsewhere.example"}}),
         (400, "bad_event_id", {"json": None, "headers": {"last-event-id": "1-0"}}),
         (400, "bad_request", {"json": None, "headers": {"idempotency-key": "k" * 300}}),

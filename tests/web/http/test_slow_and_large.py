@@ -157,7 +157,7 @@ async def test_the_rest_of_a_body_that_was_refused_is_not_waited_for(
 
 
 async def test_a_body_over_the_limit_is_413(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with lines(tmp_path, monkeypatch) as line:
+    async with lines(tmp_path, monkeypatch, max_body_bytes=1024 * 1024) as line:
         one = await line()
         await one.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"a" * 65_536 + b"\r\n")
         for _ in range(20):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
+from gateway.contract.accepts import check_accepts
 from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
@@ -129,6 +130,7 @@ class MqttTransport:
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
     def check(self, request: ChatRequest) -> None:
+        check_accepts(request, frozenset(), "A worker over MQTT")
         self._requests.check(request)
 
     def list_workers(self) -> Sequence[WorkerInfo]:

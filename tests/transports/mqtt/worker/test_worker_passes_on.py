@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.contract.content import File, Image
+from gateway.contract.errors import UnsupportedContent
 from gateway.contract.events import Delta, Done, FinishReason, Reasoning, ToolCall, TransportEvent, Usage
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.worker.test_worker_and_transport import House, all_of, chat
@@ -45,3 +47,11 @@ async def test_what_a_model_server_says_is_the_same_behind_a_worker() -> None:
     ]
     async with House(lambda _: [said]).running() as house:
         assert await all_of(house.transport, chat()) == said
+
+
+async def test_a_worker_never_gets_a_list_of_parts() -> None:
+    image, file = Image("image/png", "iVBORw=="), File("a.txt", "text/plain", "SGkK")
+    async with House(lambda _: tokens("x")).running() as house:
+        with pytest.raises(UnsupportedContent, match="A worker over MQTT takes no images"):
+            house.transport.check(replace(chat(), turns=[Turn("user", (image,)), Turn("user", "So?")]))
+        house.transport.check(replace(chat(), turns=[Turn("user", (file,))]))

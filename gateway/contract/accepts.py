@@ -1,0 +1,16 @@
+"""Images and sound: the refusal of content that a model or worker does not take."""
+
+from gateway.contract.content import Kind, kinds_in
+from gateway.contract.errors import UnsupportedContent
+from gateway.contract.requests import ChatRequest
+
+ALL_KINDS: frozenset[Kind] = frozenset({"image", "audio"})
+_NAMES: dict[Kind, str] = {"image": "images", "audio": "sound"}
+
+
+def check_accepts(request: ChatRequest, accepts: frozenset[Kind], answerer: str = "This model") -> None:
+    """Raise UnsupportedContent if the request holds what is not accepted. answerer: begins the sentence."""
+    missing = kinds_in(turn.content for turn in request.turns) - accepts
+    if missing:
+        names = " or ".join(sorted(_NAMES[kind] for kind in missing))
+        raise UnsupportedContent(f"{answerer} takes no {names}: leave them out, or ask another model.")

@@ -1,0 +1,154 @@
+"""Reads content as OpenAI's chat API writes it: a string, or a list of parts. Source: OpenAI's API reference,
+"Create chat completion", messages[].content.
+
+Nothing is ever fetched: what a part holds is in the part.
+"""
+
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, NoReturn, get_args
+
+from gateway.contract.content import Audio, AudioFormat, Content, File, Image, Part, Text
+from gateway.contract.errors import Unprocessable
+
+MAX_PARTS = 100
+MAX_NAME_CHARS = 255
+PART_TYPES = ("text", "image_url", "input_audio", "file")
+_SUPPORTED_TYPES = ", ".join(PART_TYPES)
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
+AUDIO_FORMATS: tuple[AudioFormat, ...] = get_args(AudioFormat)
+DETAILS = ("auto", "low", "high")
+_TEXT_FILES = re.compile(
+    r"text/[a-z0-9.+-]+"
+    r"|application/(?:[a-z0-9.-]+\+|x-)?(?:json|ndjson|xml|yaml|toml|sql|javascript|typescript|python|sh)"
+)
+_OTHER_NAMES = {"image/jpg": "image/jpeg"}
+
+_MAX_HEAD_CHARS = 200
+"""Of a data URL, before its comma."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*+")
+_STEP = 4 * 1024 * 1024
+"""Characters looked at in one go, so that other threads have their turn."""
+
+
+def read_content(said: object, field: str, max_attachment_bytes: int) -> Content:
+    """The content, as a string if all of it is text.
+
+    Args:
+        said: decoded JSON.
+        field: where it stands in the request; Unprocessable names the place below it.
+        max_attachment_bytes: of one image, sound or file, decoded.
+    """
+    if isinstance(said, str):
+        return said
+    if not isinstance(said, list):
+        _refuse(field, "must be a string or a list of parts")
+    if not said:
+        _refuse(field, "must not be empty")
+    if len(said) > MAX_PARTS:
+        _refuse(field, f"must have at most {MAX_PARTS} parts, not {len(said)}")
+    parts = tuple(_part(part, f"{field}.{at}", max_attachment_bytes) for at, part in enumerate(said))
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    return "".join(texts) if len(texts) == len(parts) else parts
+
+
+def _part(said: object, at: str, max_bytes: int) -> Part:
+    if not isinstance(said, Mapping):
+        _refuse(at, "must be an object with a type")
+    match said.get("type"):
+        case "text":
+            return Text(_string(said, "text", at))
+        case "image_url":
+            part: Part = _image(_object(said, "image_url", at), f"{at}.image_url", max_bytes)
+        case "input_audio":
+            part = _audio(_object(said, "input_audio", at), f"{at}.input_audio", max_bytes)
+        case "file":
+            part = _file(_object(said, "file", at), f"{at}.file", max_bytes)
+        case str(other):
+            _refuse(f"{at}.type", f"{other[:50]!r} is not supported here; {_SUPPORTED_TYPES} are")
+        case _:
+            _refuse(f"{at}.type", f"must be one of {_SUPPORTED_TYPES}")
+    return part
+
+
+def _image(said: Mapping[str, Any], at: str, max_bytes: int) -> Image:
+    media_type, encoded = _data_url(said, "url", at, max_bytes)
+    if media_type not in IMAGE_TYPES:
+        _refuse(f"{at}.url", f"{media_type!r} is not supported; {', '.join(IMAGE_TYPES)} are")
+    detail = said.get("detail")
+    if detail is not None and detail not in DETAILS:
+        _refuse(f"{at}.detail", f"must be one of {', '.join(DETAILS)}")
+    return Image(media_type, encoded, detail)
+
+
+def _audio(said: Mapping[str, Any], at: str, max_bytes: int) -> Audio:
+    format = said.get("format")
+    if format not in AUDIO_FORMATS:
+        _refuse(f"{at}.format", f"must be one of {', '.join(AUDIO_FORMATS)}")
+    encoded = _string(said, "data", at)
+    _check_base64(encoded, f"{at}.data", max_bytes)
+    return Audio(format, encoded)
+
+
+def _file(said: Mapping[str, Any], at: str, max_bytes: int) -> File:
+    name = said.get("filename", "")
+    if not isinstance(name, str) or len(name) > MAX_NAME_CHARS:
+        _refuse(f"{at}.filename", f"must be a string of at most {MAX_NAME_CHARS} characters")
+    media_type, encoded = _data_url(said, "file_data", at, max_bytes)
+    if not _TEXT_FILES.fullmatch(media_type):
+        _refuse(f"{at}.file_data", f"{name!r} is {media_type!r}; only text files are supported")
+    try:
+        b64decode(encoded).decode("utf-8")
+    except UnicodeDecodeError:
+        _refuse(f"{at}.file_data", "must be text in UTF-8")
+    return File(name or "file", media_type, encoded)
+
+
+def _data_url(said: Mapping[str, Any], key: str, at: str, max_bytes: int) -> tuple[str, str]:
+    """Media type and base64 of the URL under `key`."""
+    url = _string(said, key, at)
+    comma = url.find(",", 0, _MAX_HEAD_CHARS)
+    scheme, _, head = url[: max(comma, 0)].lower().partition(":")
+    if comma < 0 or scheme != "data":
+        _refuse(f"{at}.{key}", "must be a data URL such as data:TYPE/NAME;base64,...: no address is fetched")
+    media_type, *parameters = (word.strip() for word in head.split(";"))
+    if "base64" not in parameters[-1:]:
+        _refuse(f"{at}.{key}", "must be a data URL in base64, such as data:TYPE/NAME;base64,...")
+    encoded = url[comma + 1 :]
+    _check_base64(encoded, f"{at}.{key}", max_bytes)
+    return _OTHER_NAMES.get(media_type, media_type), encoded
+
+
+def _check_base64(encoded: str, at: str, max_bytes: int) -> None:
+    if not encoded:
+        _refuse(at, "must not be empty")
+    padding = encoded[-2:].count("=")
+    size = len(encoded) * 3 // 4 - padding
+    if size > max_bytes:
+        _refuse(at, f"must be at most {max_bytes} bytes, not {size}")
+    end = len(encoded) - padding
+    steps = range(0, end, _STEP)
+    if len(encoded) % 4 or not all(
+        _BASE64.fullmatch(encoded, begin, min(begin + _STEP, end)) for begin in steps
+    ):
+        _refuse(at, "must be base64 with its padding and without line breaks (RFC 4648, 4)")
+
+
+def _object(said: Mapping[str, Any], key: str, at: str) -> Mapping[str, Any]:
+    value = said.get(key)
+    if not isinstance(value, Mapping):
+        _refuse(f"{at}.{key}", "must be an object")
+    return value
+
+
+def _string(said: Mapping[str, Any], key: str, at: str) -> str:
+    value = said.get(key)
+    if not isinstance(value, str):
+        _refuse(f"{at}.{key}", "must be a string")
+    return value
+
+
+def _refuse(field: str, problem: str) -> NoReturn:
+    raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})

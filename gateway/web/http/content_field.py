@@ -1,0 +1,135 @@
+"""The field `content` of a message: a string or a list of parts, checked and described."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from gateway.contract.content import Content, chars_of, parts_of, text_of
+from gateway.contract.content_form import (
+    AUDIO_FORMATS,
+    DETAILS,
+    IMAGE_TYPES,
+    MAX_NAME_CHARS,
+    MAX_PARTS,
+    read_content,
+)
+from gateway.contract.errors import Unprocessable
+
+_BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$"
+
+
+def _part(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    properties = {"type": {"const": kind}, kind: schema}
+    return {"type": "object", "properties": properties, "required": ["type", kind]}
+
+
+def _object(*required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+TEXT_PART = _part("text", {"type": "string"})
+_ATTACHMENTS = [
+    _part(
+        "image_url",
+        _object(
+            "url",
+            url={
+                "type": "string",
+                "pattern": f"^data:({'|'.join(IMAGE_TYPES)});base64,{_BASE64}",
+                "description": "The image itself. No address is fetched.",
+            },
+            detail={"enum": [*DETAILS, None]},
+        ),
+    ),
+    _part(
+        "input_audio",
+        _object(
+            "data",
+            "format",
+            data={"type": "string", "pattern": f"^{_BASE64}"},
+            format={"enum": list(AUDIO_FORMATS)},
+        ),
+    ),
+    _part(
+        "file",
+        _object(
+            "file_data",
+            file_data={
+                "type": "string",
+                "format": "text-file-data-url",
+                "description": "A text file in UTF-8, such as data:text/plain;base64,SGkK",
+            },
+            filename={"type": "string", "maxLength": MAX_NAME_CHARS},
+        ),
+    ),
+]
+"""As read_content reads them (gateway/contract/content_form.py)."""
+
+
+def parts_schema(*more_parts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_PARTS,
+        "items": {"anyOf": [TEXT_PART, *_ATTACHMENTS, *more_parts]},
+    }
+
+
+def content_schema(text: dict[str, Any], *more_parts: dict[str, Any], says_something: bool) -> dict[str, Any]:
+    """The schema of a content.
+
+    Args:
+        text: of plain text.
+        more_parts: schemas of parts besides the usual ones.
+        says_something: a list of nothing but white space is refused.
+    """
+    parts = parts_schema(*more_parts)
+    if says_something:
+        parts["contains"] = {"anyOf": [_part("text", {"type": "string", "pattern": r"\S"}), *_ATTACHMENTS]}
+    return {"anyOf": [text, parts]}
+
+
+def _is_content(said: object) -> object:
+    if not isinstance(said, str | list):
+        raise ValueError("must be a string or a list of parts")
+    if isinstance(said, str) and not said.strip():
+        raise ValueError("must not be empty")
+    return said
+
+
+SaidInParts = Annotated[
+    Any,
+    AfterValidator(_is_content),
+    Field(
+        description="At most MAX_CONTENT_CHARS characters, not only white space; or such a text in parts, "
+        "with images, sound and text files.",
+        json_schema_extra=content_schema({"type": "string", "pattern": r"\S"}, says_something=True),
+    ),
+]
+"""The question as it was sent; `asked_content` reads it."""
+
+
+def asked_content(said: object, max_chars: int, max_attachment_bytes: int) -> Content:
+    """The content of a message; Unprocessable if a part does not fit, if it says nothing, or too much.
+
+    Args:
+        said: a SaidInParts.
+        max_chars: of its text and its text files together.
+        max_attachment_bytes: of one image, sound or file.
+    """
+    content = read_content(said, "content", max_attachment_bytes)
+    check_chars(content, max_chars, "content")
+    if not parts_of(content) and not text_of(content).strip():
+        raise misfit("content", "must not be empty")
+    return content
+
+
+def check_chars(content: Content, max_chars: int, field: str) -> None:
+    """Raise Unprocessable if there is too much text to be asked."""
+    chars = chars_of(content)
+    if chars > max_chars:
+        raise misfit(field, f"must have at most {max_chars} characters, not {chars}")
+
+
+def misfit(field: str, problem: str) -> Unprocessable:
+    return Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})
