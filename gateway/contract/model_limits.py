@@ -64,7 +64,8 @@ def _problems(sampling: Sampling, options: str) -> Iterator[tuple[str, str]]:
     if len(stops) > MAX_STOPS or max(map(len, stops), default=0) > MAX_STOP_CHARS:
         yield "stop", f"must be at most {MAX_STOPS} texts of at most {MAX_STOP_CHARS} characters"
     for name in ("tools", "tool_choice", "response_format"):
-        if problem := _json_problem(name, getattr(sampling, name)):
+        value = getattr(sampling, name)
+        if value is not None and (problem := _json_problem(name, value)):
             yield name, problem
     for name, value in sampling.options.items():
         if problem := _option_problem(name, value):

@@ -134,20 +134,23 @@ class Writer:
             raise StorageFailed("The store is closed.")
         if len(self._waiting) >= MAX_WAITING:
             raise StorageFailed("Too many changes are waiting for the database.")
-        job = _Job(write, payload, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        job = _Job(write, payload, loop.create_future())
         self._waiting.append(job)
         self._wake.set()
+        deadline = loop.call_later(self._deadline_s, self._give_up, job)
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return await job.outcome  # type: ignore[no-any-return]
-        except TimeoutError as exc:
-            if _is_known(job):
-                return job.outcome.result()  # type: ignore[no-any-return]
-            raise StorageFailed(f"The database took longer than {self._deadline_s:g} s.") from exc
+            return await job.outcome  # type: ignore[no-any-return]
         except asyncio.CancelledError:
             if _is_known(job) and job.outcome.exception() is None:
                 self._undo(job, job.outcome.result())
             raise
+        finally:
+            deadline.cancel()
+
+    def _give_up(self, job: _Job) -> None:
+        if not job.outcome.done():
+            job.outcome.set_exception(StorageFailed(f"The database took longer than {self._deadline_s:g} s."))
 
     def owe(self, write: Write[P, R], payload: P) -> asyncio.Future[R]:
         """Make the change as soon as the database takes it, however long that is; give its outcome.

@@ -19,7 +19,10 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 def one_line(text: str) -> str:
     """The text without secrets, and with every control character as an escape."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), without_secrets(text))
+    text = without_secrets(text)
+    if text.isprintable():  # then it has none
+        return text
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class JsonLines(logging.Formatter):
@@ -39,6 +42,8 @@ class JsonLines(logging.Formatter):
             for name, text in told.items()
         }
         encoded = msgspec.json.encode(carried).decode()
+        if encoded.isprintable():
+            return encoded
         return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", encoded)
 
 
@@ -61,7 +66,8 @@ class QueuedLines(logging.Handler):
         self._writer = LogWriter(write, self._dropped_line)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._writer.put(self._line(record))
+        # A warning is written even if we are killed now.
+        self._writer.put(self._line(record), at_once=record.levelno >= logging.WARNING)
 
     def flush(self) -> None:
         """Wait a second at most until all is written; logging calls this when the process ends."""

@@ -3,10 +3,11 @@
 import os
 import threading
 from collections.abc import Iterator
+from queue import Queue
 
 import pytest
 
-from gateway.telemetry.log_writer import LogWriter, write_all
+from gateway.telemetry.log_writer import MAX_WRITE_BYTES, LogWriter, write_all
 
 
 def dropped(count: int) -> bytes:
@@ -39,6 +40,21 @@ def test_lines_come_in_their_order(pipe: tuple[int, int]) -> None:
         writer.put(line)
     assert writer.flush()
     assert os.read(reader, 65_536) == b"".join(lines)
+
+
+def test_lines_are_gathered_until_one_is_urgent_or_the_end_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.telemetry.log_writer.GATHER_S", 3600.0)
+    written: Queue[bytes] = Queue()
+    writer = LogWriter(written.put, dropped)
+    writer.put(b"1\n")
+    writer.put(b"2\n")
+    writer.put(b"3\n", at_once=True)
+    assert written.get(timeout=5) == b"1\n2\n3\n"
+    writer.put(b"4\n")
+    assert writer.flush(5)
+    assert written.get(timeout=5) == b"4\n"
+    writer.put(b"5\n" + b"x" * MAX_WRITE_BYTES)
+    assert written.get(timeout=5)[:2] == b"5\n"
 
 
 def test_a_pipe_that_nobody_reads_holds_nobody_up_and_tells_later_what_is_missing(

@@ -34,6 +34,8 @@ def _nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
         ("?token=hunter2&x=1", "?token=…&x=1"),
         ("?api_key=hunter2&password=hunter2", "?api_key=…&password=…"),
         ("http://127.0.0.1:8080/a@b", "http://127.0.0.1:8080/a@b"),
+        ("KEY \u017f\u212a-HUNTER2-HUNTER2-HUNTER2!", "KEY …!"),  # case folded: SK
+        ("BA\u017fIC aHVudGVyMjpodW50ZXIy", "BA\u017fIC …"),
         ("Bearer tokens are missing", "Bearer tokens are missing"),
         ("Basic authentication failed", "Basic authentication failed"),
         ("Authorization: Bearer sk-…, or X-API-Key.", "Authorization: Bearer sk-…, or X-API-Key."),
