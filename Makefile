@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+# Else every program that the tests start compiles all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check fmt live bench lock clean
 .DEFAULT_GOAL := help

@@ -59,10 +59,9 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
     raise_descriptor_limit()
     await check_door(settings)
     server = server_of(assemble(settings), when_listening)
-    # What lives for ever need not be looked at again, and a token's garbage dies young: less often is enough.
+    # Objects made at the start live as long as the process: the collector need not look at them again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 50, 50)
     await server.serve([listener])
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import random
 import re
 import signal
 import socket
 import tempfile
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -17,6 +18,9 @@ from transports.mqtt.link.link import BrokerAddress
 
 MISSING = "needs the mosquitto broker: install the package `mosquitto`"
 OPEN_SETTINGS = "allow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
+SAYS_WHEN_IT_RUNS = "\nlog_dest stderr\nlog_type error\nlog_type information\n"
+LOG_BYTES = 16 * 1024 * 1024
+"""Kept of what a broker logs and nobody reads, so that it never waits for a reader."""
 
 
 def requires_mosquitto() -> pytest.MarkDecorator:
@@ -36,10 +40,15 @@ def _binary() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback on which nobody listens.
+
+    The system gives none of these to connections and to port 0: no program takes it before its server.
+    """
+    while True:
+        port = random.randint(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Mosquitto:
@@ -56,14 +65,19 @@ class Mosquitto:
     async def start(self) -> None:
         """Return when it takes connections."""
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
-            config.write(f"user root\n{self._settings_on_our_port()}")
+            config.write(f"user root\n{self._settings_on_our_port()}{SAYS_WHEN_IT_RUNS}")
             config.flush()
             self._process = await asyncio.create_subprocess_exec(
-                _binary(), "-c", config.name, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+                _binary(), "-c", config.name, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, limit=LOG_BYTES
             )
-            async with asyncio.timeout(5):
-                while not await self._listens():
-                    assert self._process.returncode is None, "mosquitto refused its settings"
+            log = self._process.stderr
+            assert log is not None
+            said = b""
+            async with asyncio.timeout(30):
+                while not said.endswith(b" running\n"):
+                    line = await log.readline()
+                    said += line
+                    assert line, f"mosquitto did not start: {said.decode()}"
 
     def _settings_on_our_port(self) -> str:
         listener = f"listener {self.address.port} 127.0.0.1"
@@ -90,15 +104,7 @@ class Mosquitto:
         process, self._process = self._process, None
         if process is not None:
             process.kill()
-            await process.wait()
-
-    async def _listens(self) -> bool:
-        try:
-            _, writer = await asyncio.open_connection(self.address.host, self.address.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+            await process.communicate()
 
 
 @asynccontextmanager

@@ -21,11 +21,12 @@ def clean_environment(**settings: str) -> dict[str, str]:
     """This process's environment with these settings of Sluice's and no others.
 
     MAKELEVEL goes too: `sluice demo` speaks of `make demo` below make, and the tests may be started by it.
+    So does PYTHONDONTWRITEBYTECODE: each start would compile everything again.
     """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(_OWN_PREFIXES) and name != "MAKELEVEL"
+        if not name.startswith(_OWN_PREFIXES) and name not in ("MAKELEVEL", "PYTHONDONTWRITEBYTECODE")
     }
     return {**kept, "PYTHONUNBUFFERED": "1", **settings}
 

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
@@ -17,6 +16,7 @@ from tests.live.model_server import model_server
 from tests.live.programs import ROOT, running_program
 from tests.live.test_demo import ready
 from tests.live.test_gateway import BUSY, Gateway, running_gateway, running_llama, running_worker
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, unified_events
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
@@ -164,7 +164,7 @@ async def test_make_demo_in_mode_auto_answers(tmp_path: Path) -> None:
         asyncio.timeout(60),
         running_program("make", "demo", cwd=ROOT, DATABASE_URL=database, LLM_COMM_MODE="auto") as demo,
     ):
-        async with httpx.AsyncClient(base_url=await ready(demo), timeout=10) as client:
+        async with plain_http(await ready(demo), timeout=10) as client:
             answered = await answer(Gateway(demo, client))
         os.killpg(demo.process.pid, signal.SIGINT)
         await demo.ended()

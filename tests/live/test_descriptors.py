@@ -10,6 +10,7 @@ from tests.live.house import House, until
 from tests.live.model_server import ModelServer, model_server
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import Gateway
+from tests.plain_http import plain_http
 
 pytestmark = pytest.mark.live
 
@@ -42,7 +43,7 @@ async def test_idle_connections_use_nothing_up(tmp_path: Path) -> None:
     ):
         listening = await program.until_said(r"listening on (http://\S+)")
         async with (
-            httpx.AsyncClient(base_url=listening[1], timeout=10) as http,
+            plain_http(listening[1], timeout=10) as http,
             House(Gateway(program, http)) as house,
         ):
             await http.get("/health")  # the connection that stays

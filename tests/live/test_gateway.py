@@ -14,6 +14,7 @@ import pytest
 from tests.live.brokers import Mosquitto, free_port, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import requires_llama
 from tests.live.programs import Program, running_program, sluice
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, unified_events
 from transports.llama.embedded_server import LlamaProcess, llama_process, tiny_model_path
 
@@ -59,7 +60,7 @@ async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gate
     settings = {"PORT": "0", "DATABASE_URL": database, **settings}
     async with running_program(*sluice("serve"), cwd=None, **settings) as program:
         listening = await program.until_said(r"listening on (http://\S+)")
-        async with httpx.AsyncClient(base_url=listening[1], timeout=10, headers=JSON) as client:
+        async with plain_http(listening[1], timeout=10, headers=JSON) as client:
             yield Gateway(program, client)
 
 

@@ -5,7 +5,6 @@ import re
 import sqlite3
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.live.brokers import requires_mosquitto, running_mosquitto
@@ -13,6 +12,7 @@ from tests.live.house import gateway_of, until
 from tests.live.model_server import model_server
 from tests.live.programs import running_program, sluice
 from tests.live.test_devices import device_at, mqtt
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM
 from tests.web.key_holders import bearer
 
@@ -97,7 +97,7 @@ async def test_another_address_needs_a_key_and_the_start_says_so(tmp_path: Path)
     other = await made_key(tmp_path, "anna")
     async with asyncio.timeout(30), running_program(*sluice("serve"), cwd=tmp_path, **settings) as gateway:
         port = (await gateway.until_said(r"listening on http://0.0.0.0:(\d+)"))[1]
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        async with plain_http(f"http://127.0.0.1:{port}") as http:
             statuses = [
                 (await http.get(SESSIONS, headers={"host": "chat.example", **headers})).status_code
                 for headers in ({}, bearer(key), bearer(other))

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.live.brokers import requires_mosquitto
 from tests.live.guarded import Guarded, guarded_broker
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import running_gateway
+from tests.plain_http import plain_http
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -52,6 +52,6 @@ async def test_a_worker_under_a_forbidden_name_says_so_in_log_and_ready(
         async with running_program(*command, cwd=None, **as_user(guarded, "worker-1", protocol)) as program:
             url = (await program.until_said(r"(http://127\.0\.0\.1:[2-9]\d+)"))[1]
             await program.until_said("MQTT_USERNAME=worker-1 publish as --name=other")
-            async with httpx.AsyncClient() as http:
+            async with plain_http() as http:
                 told: dict[str, Any] = json.loads((await http.get(f"{url}/ready")).text)
             assert "--name=other" in told["problem"]

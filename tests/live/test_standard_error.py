@@ -15,6 +15,7 @@ import pytest
 from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import requires_llama
 from tests.live.programs import clean_environment, running_program, sluice
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM
 
 pytestmark = [pytest.mark.live]
@@ -42,7 +43,7 @@ async def gateway_into_a_pipe(tmp_path: Path) -> AsyncIterator[tuple[Process, ht
         said = b""
         while b"listening on" not in said:
             said += await asyncio.to_thread(os.read, reader, 65_536)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings['PORT']}", timeout=20) as http:
+        async with plain_http(f"http://127.0.0.1:{settings['PORT']}", timeout=20) as http:
             yield process, http, reader
     finally:
         with suppress(ProcessLookupError):

@@ -21,6 +21,7 @@ from tests.live.llama_server import (
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import running_gateway
 from tests.live.worker_program import gateway, hang_up_on, two_servers, worker
+from tests.plain_http import plain_http
 from tests.reading import reading
 from transports.llama.embedded_server import tiny_model_path
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
@@ -58,14 +59,14 @@ async def test_servers_that_die_leave_the_status_and_come_back_by_themselves() -
             refused = await hand.frame(request_id, ErrorFrame)
             assert isinstance(refused, ErrorFrame)
             assert (refused.code, refused.retryable) == ("unreachable", True)
-            async with httpx.AsyncClient(base_url=page) as http:
+            async with plain_http(page) as http:
                 away = await http.get("/ready")
                 assert (await http.get("/health")).status_code == 200
             await second.start("--alias", "second", "--parallel", "1")
             assert (await hand.status(state="ready", max=1)).models == ["second"]
             await first.start()
             await hand.status(state="ready", max=3)
-            async with httpx.AsyncClient(base_url=page) as http:
+            async with plain_http(page) as http:
                 ready = await http.get("/ready")
     assert (away.status_code, ready.status_code) == (503, 200)
     assert away.json()["state"] == "draining"
@@ -202,7 +203,7 @@ async def test_a_broker_that_goes_and_comes_is_one_line_each() -> None:
         running_mosquitto() as broker,
         gateway(broker) as hand,
         worker(broker, llama.url, options=("--health-port", "0")) as program,
-        httpx.AsyncClient() as http,
+        plain_http() as http,
     ):
         page = (await program.until_said(r"told on (http://\S+)"))[1]
         await hand.status(state="ready")

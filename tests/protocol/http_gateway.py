@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tests.plain_http import plain_http
 from tests.web.event_source import EventSource
 
 STREAM = "/messages/stream"
@@ -28,7 +29,7 @@ class HttpGateway:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with (
-            httpx.AsyncClient(base_url=self._url, timeout=30) as self._http,
+            plain_http(self._url, timeout=30) as self._http,
             asyncio.TaskGroup() as self._tasks,
         ):
             yield

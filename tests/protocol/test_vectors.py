@@ -1,12 +1,14 @@
 """Every vector, played to our own gateway side and worker side over real brokers."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 
 from tests.live.brokers import requires_mosquitto
+from tests.once import once
 from tests.protocol.brokers import VERSIONS, Brokers
 from tests.protocol.ours import OurGateway, OurWorker
 from tests.protocol.scene import play
@@ -23,7 +25,9 @@ CASES = [
     if version in vector.mqtt and not (broker == "amqtt-3.1.1" and "take_over" in vector.needs)
 ]
 Case = tuple[str, Vector]
-Failures = Mapping[Case, BaseException]
+Failures = dict[str, str]
+"""Of the cases that failed, by `id_of`: how."""
+
 BrokerOf = Callable[[str], AbstractAsyncContextManager[BrokerAddress]]
 
 
@@ -38,7 +42,7 @@ async def play_to_ours(vector: Vector, address: BrokerAddress, number: int = 0) 
 
 async def play_all(cases: Sequence[Case], broker_of: BrokerOf) -> Failures:
     """Many at once: most of the time is waiting."""
-    failures: dict[Case, BaseException] = {}
+    failures: Failures = {}
     free = asyncio.Semaphore(AT_ONCE)
 
     async def play_one(number: int, case: Case) -> None:
@@ -46,8 +50,8 @@ async def play_all(cases: Sequence[Case], broker_of: BrokerOf) -> Failures:
         try:
             async with free, asyncio.timeout(30), broker_of(kind) as address:
                 await play_to_ours(vector, address, number)
-        except Exception as failure:  # noqa: BLE001  # it is told where the case is asked for
-            failures[case] = failure
+        except Exception:  # noqa: BLE001 - the case's own test fails with it
+            failures[id_of(case)] = traceback.format_exc()
 
     async with asyncio.TaskGroup() as tasks:
         for number, case in enumerate(cases):
@@ -56,11 +60,16 @@ async def play_all(cases: Sequence[Case], broker_of: BrokerOf) -> Failures:
 
 
 @pytest.fixture(scope="module")
-async def failures(request: pytest.FixtureRequest) -> Failures:
+async def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Failures:
     """Of all cases that were selected, played together."""
     wanted = {item.name for item in request.session.items}
-    async with Brokers(AT_ONCE).running() as brokers:
-        return await play_all([case for case in CASES if f"test_vector[{id_of(case)}]" in wanted], brokers.of)
+    selected = [case for case in CASES if f"test_vector[{id_of(case)}]" in wanted]
+
+    async def play_selected() -> Failures:
+        async with Brokers(AT_ONCE).running() as brokers:
+            return await play_all(selected, brokers.of)
+
+    return await once("vectors", tmp_path_factory, play_selected)
 
 
 def id_of(case: Case) -> str:
@@ -70,5 +79,4 @@ def id_of(case: Case) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=id_of)
 async def test_vector(case: Case, failures: Failures) -> None:
-    if case in failures:
-        raise failures[case]
+    assert id_of(case) not in failures, failures[id_of(case)]

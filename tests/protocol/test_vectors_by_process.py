@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.live.brokers import requires_mosquitto
 from tests.live.programs import running_program, sluice
+from tests.once import once
 from tests.protocol.brokers import VERSIONS, Brokers
 from tests.protocol.http_gateway import HttpGateway
 from tests.protocol.scene import play
@@ -38,7 +40,7 @@ def with_workers_of_its_own(vector: Vector, number: int) -> Vector:
 
 async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: Path) -> Failures:
     """One gateway process for all: it must come through each of them unharmed."""
-    failures: dict[Case, BaseException] = {}
+    failures: Failures = {}
     async with brokers.of(kind) as address:
         settings = {
             "LLM_COMM_MODE": "mqtt",
@@ -56,8 +58,8 @@ async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: P
                     async with asyncio.timeout(20):
                         vector = with_workers_of_its_own(case[1], number)
                         await play(vector, HttpGateway("gateway", url), address, ROOT)
-                except Exception as failure:  # noqa: BLE001  # it is told where the case is asked for
-                    failures[case] = failure
+                except Exception:  # noqa: BLE001 - the case's own test fails with it
+                    failures[id_of(case)] = traceback.format_exc()
             program.process.terminate()
             assert await program.ended() == 0, program.said
             assert "ERROR" not in program.said, program.said
@@ -70,16 +72,19 @@ async def failures(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     wanted = {item.name for item in request.session.items}
     selected = [case for case in CASES if f"test_vector_by_process[{id_of(case)}]" in wanted]
     folder = tmp_path_factory.mktemp("gateways")
-    async with Brokers(1).running() as brokers, asyncio.TaskGroup() as tasks:
-        playing = [
-            tasks.create_task(play_in_turn(kind, cases, brokers, folder))
-            for kind in VERSIONS
-            if (cases := [case for case in selected if case[0] == kind])
-        ]
-    return {case: failure for task in playing for case, failure in task.result().items()}
+
+    async def play_selected() -> Failures:
+        async with Brokers(1).running() as brokers, asyncio.TaskGroup() as tasks:
+            playing = [
+                tasks.create_task(play_in_turn(kind, cases, brokers, folder))
+                for kind in VERSIONS
+                if (cases := [case for case in selected if case[0] == kind])
+            ]
+        return {case: failure for task in playing for case, failure in task.result().items()}
+
+    return await once("vectors by process", tmp_path_factory, play_selected)
 
 
 @pytest.mark.parametrize("case", CASES, ids=id_of)
 async def test_vector_by_process(case: Case, failures: Failures) -> None:
-    if case in failures:
-        raise failures[case]
+    assert id_of(case) not in failures, failures[id_of(case)]

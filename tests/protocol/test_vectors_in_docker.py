@@ -38,5 +38,4 @@ async def test_every_vector_holds(version: Literal["5", "3.1.1"], official_mosqu
         yield replace(official_mosquitto, protocol=version)
 
     vectors = [vector for vector in read_vectors("gateway", "worker") if version in vector.mqtt]
-    failures = await play_all([(version, vector) for vector in vectors], broker_of)
-    assert {vector.name: failure for (_, vector), failure in failures.items()} == {}
+    assert await play_all([(version, vector) for vector in vectors], broker_of) == {}

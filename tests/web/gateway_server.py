@@ -14,6 +14,7 @@ from gateway.assembly import Assembled, assemble
 from gateway.contract.transport import Transport
 from gateway.process.serve import listen, server_of, url_of
 from gateway.settings import Settings
+from tests.plain_http import plain_http
 from transports.scripted import Script, ScriptedTransport
 
 STREAM = "/messages/stream"
@@ -85,8 +86,8 @@ async def served(
         try:
             # Else a refusal on a stream's endpoint is a frame of its dialect.
             headers = {"accept": "application/json"}
-            async with httpx.AsyncClient(base_url=url_of(listener), timeout=5, headers=headers) as client:
+            async with plain_http(url_of(listener), timeout=5, headers=headers) as client:
                 yield Served(url_of(listener), client, transport, assembled)
         finally:
-            server.should_exit = True
+            server.stop()
             await serving

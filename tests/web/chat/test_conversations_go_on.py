@@ -10,6 +10,7 @@ import pytest
 
 from gateway.contract.requests import ChatRequest
 from tests.contract.rig_dialects import frames_of
+from tests.plain_http import plain_http
 from tests.web.gateway_server import Served, served
 from transports.scripted import Step, tokens
 
@@ -54,7 +55,7 @@ def turns(response: httpx.Response) -> str:
 
 
 async def test_lunar_goes_on_by_its_cookie(tmp_path: Path) -> None:
-    async with served(tmp_path, counts) as gateway, httpx.AsyncClient(base_url=gateway.url) as another:
+    async with served(tmp_path, counts) as gateway, plain_http(gateway.url) as another:
         first = await gateway.http.post(CHAT, json={"message": "Hi"})
         second = await gateway.http.post(CHAT, json={"message": "Hi"})
         theirs = await another.post(CHAT, json={"message": "Hi"})

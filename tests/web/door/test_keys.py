@@ -4,13 +4,13 @@ import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, Permission
 from gateway.core.keys import draw_key
 from gateway.telemetry.logs import JsonLines, TextLines
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, Served, served
 from tests.web.key_holders import bearer, keys_of, make_key, revoke_all
 from transports.scripted import tokens
@@ -187,7 +187,7 @@ async def test_keys_and_tickets_are_in_no_log_line(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     key, wrong = await make_key(gateway, "anna"), draw_key()
-    async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(key)) as anna:
+    async with plain_http(gateway.url, headers=bearer(key)) as anna:
         session = (await anna.post(SESSIONS)).json()["id"]
         ticket = (await anna.post(f"{SESSIONS}/{session}/ticket")).json()["ticket"]
         await anna.get(f"{STREAM}/{'0' * 32}?ticket={ticket}")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from gateway.contract.events import Delta, Done
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from tests.web.key_holders import bearer, make_key
 from transports.scripted import Step, tokens
@@ -36,9 +37,7 @@ def two_streams(tmp_path: Path) -> AbstractAsyncContextManager[Served]:
 
 
 def user(gateway: Served, key: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        base_url=gateway.url, headers={**bearer(key), "accept": "application/json"}, timeout=5
-    )
+    return plain_http(gateway.url, headers={**bearer(key), "accept": "application/json"}, timeout=5)
 
 
 async def test_open_mode_knows_no_limits(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from gateway.contract.events import Delta, Done
 from gateway.contract.keys import ALL_PERMISSIONS
 from gateway.contract.requests import ChatRequest
 from gateway.web.endpoints.table import ENDPOINTS
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from tests.web.key_holders import bearer, keys_of, make_key
 from transports.scripted import Step
@@ -157,7 +158,7 @@ async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]
     async with served(tmp_path, script, within_s=60, rate_per_minute=10_000) as gateway:
         key = await make_key(gateway, "anna")
         bens = await make_key(gateway, "ben", ALL_PERMISSIONS)
-        async with httpx.AsyncClient(base_url=gateway.url, headers=bearer(key), timeout=5) as anna:
+        async with plain_http(gateway.url, headers=bearer(key), timeout=5) as anna:
             things = await things_of(gateway, anna)
             live = {**SAYS, "content": f"{SECRET} live", "session_id": int(things["session"])}
             async with anna.stream("POST", STREAM, json={**live, "resumable": True}) as reply:
@@ -203,7 +204,7 @@ def test_every_endpoint_has_a_case() -> None:
 async def test_nothing_of_another_users_shows_anywhere(tmp_path: Path) -> None:
     async with (
         annas_house(tmp_path) as (gateway, things, bens),
-        httpx.AsyncClient(base_url=gateway.url, headers=bearer(bens), timeout=5) as ben,
+        plain_http(gateway.url, headers=bearer(bens), timeout=5) as ben,
     ):
         for (method, path), cases in CASES.items():
             for case in cases:

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from tests.web.key_holders import bearer, make_key, revoke_all
 from transports.scripted import tokens
@@ -103,5 +103,5 @@ async def test_who_listens_hears_nothing_more_when_the_key_is_revoked(gateway: S
 async def test_a_ticket_works_in_open_mode_too(gateway: Served) -> None:
     await gateway.http.post(SESSIONS)
     told = (await gateway.http.post(f"{SESSIONS}/1/ticket")).json()
-    async with httpx.AsyncClient(base_url=gateway.url) as http, http.stream("GET", told["url"]) as tab:
+    async with plain_http(gateway.url) as http, http.stream("GET", told["url"]) as tab:
         assert tab.status_code == 200

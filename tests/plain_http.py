@@ -1,0 +1,14 @@
+"""An HTTP client for servers on this machine: no certificates are read for it and no proxy is asked."""
+
+import ssl
+from typing import Any
+
+import httpx
+
+_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""To read the machine's certificates takes longer than many a test."""
+
+
+def plain_http(url: object = "", **more: Any) -> httpx.AsyncClient:
+    """url: where paths without a host begin. more: as for httpx.AsyncClient."""
+    return httpx.AsyncClient(base_url=str(url), verify=_NO_CERTIFICATES, trust_env=False, **more)
