@@ -18,6 +18,9 @@ from gateway.web.services import Services
 ENDPOINT = "sluice.endpoint"
 """The scope's entry for the request's Endpoint. The ids in its path are the scope's `path_params`."""
 
+POLICY_VIOLATION = 1008
+"""Source: RFC 6455, 7.4.1. A server that has not accepted yet answers 403 instead."""
+
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "WEBSOCKET", "*"]
 Scopes = frozenset[Permission]
 
@@ -120,8 +123,11 @@ def path_id(scope: Scope) -> str:
 
 
 async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
-    """Answer a request that has no answer yet with this error, in its endpoint's shape."""
-    await endpoint_of(scope).errors.send(scope, send, error)
+    """Answer a request that has no answer yet with this error, in its endpoint's shape; close a WebSocket."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": str(error)[:120]})
+    else:
+        await endpoint_of(scope).errors.send(scope, send, error)
 
 
 async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:

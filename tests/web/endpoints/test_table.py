@@ -1,0 +1,166 @@
+"""Every endpoint of the table does what its entry says; an endpoint is one entry."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.contract.keys import PERMISSIONS
+from gateway.web.app import api_of
+from gateway.web.endpoints.table import ENDPOINTS
+from gateway.web.http.endpoint import Endpoint, JsonEndpoint
+from gateway.web.http.error_shapes import FRONTEND, LAM_FRAME, OPENAI, PROBLEM, WORDS_FRAME
+from tests.web.gateway_server import STREAM, Served, served
+from tests.web.key_holders import bearer, make_key
+from transports.scripted import tokens
+
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+NOBODYS = "987654"
+PATHS = sorted({endpoint.path for endpoint in ENDPOINTS})
+
+
+def filled(path: str, **ids: str) -> str:
+    return re.sub(r"{(\w+)(:path)?}", lambda found: ids.get(found[1], NOBODYS), path)
+
+
+async def ask(
+    http: httpx.AsyncClient, method: str, path: str, headers: dict[str, str] | None = None
+) -> httpx.Response:
+    body: dict[str, str] | None = {} if method in {"POST", "PUT", "PATCH"} else None
+    return await http.request(method, path, json=body, headers={"accept": "*/*", **(headers or {})})
+
+
+def is_shaped(answer: httpx.Response, endpoint: Endpoint) -> bool:
+    kind = answer.headers["content-type"]
+    if endpoint.errors in {LAM_FRAME, WORDS_FRAME}:
+        return kind.startswith("text/event-stream")
+    if endpoint.errors is OPENAI:
+        return kind == "application/json" and "message" in answer.json()["error"]
+    assert endpoint.errors in {PROBLEM, FRONTEND}
+    is_problem = kind == "application/problem+json" and answer.json()["status"] == answer.status_code
+    return is_problem and ("error" in answer.json()) == (endpoint.errors is FRONTEND)
+
+
+def test_every_entry_has_a_name_and_a_description_of_its_own() -> None:
+    assert len({endpoint.name for endpoint in ENDPOINTS}) == len(ENDPOINTS)
+    assert len({(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}) == len(ENDPOINTS)
+    for endpoint in ENDPOINTS:
+        assert endpoint.summary, endpoint.name
+        assert endpoint.description.endswith("."), endpoint.name
+        assert endpoint.summary[-1] != ".", endpoint.name
+
+
+async def test_fastapi_has_the_json_endpoints_of_the_table_and_no_other_route(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        routes = api_of(gateway.assembled.gateway).routes
+    there = [(method, route.path) for route in routes for method in route.methods]  # type: ignore[attr-defined]
+    table = [(entry.method, entry.path) for entry in ENDPOINTS if isinstance(entry, JsonEndpoint)]
+    assert sorted(there) == sorted(table)
+
+
+async def test_without_a_key_only_public_endpoints_answer(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        await make_key(gateway, "anna")
+        for endpoint in ENDPOINTS:
+            answer = await ask(gateway.http, endpoint.method, filled(endpoint.path))
+            assert (answer.status_code == 401) == bool(endpoint.scopes), endpoint.name
+            if endpoint.scopes:
+                assert answer.headers["www-authenticate"] == "Bearer"
+                assert is_shaped(answer, endpoint), endpoint.name
+
+
+@pytest.mark.parametrize("permission", PERMISSIONS)
+async def test_a_key_opens_the_endpoints_of_its_scope_only(tmp_path: Path, permission: str) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        key = await make_key(gateway, "anna", frozenset({permission}))  # type: ignore[arg-type]
+        for endpoint in ENDPOINTS:
+            answer = await ask(gateway.http, endpoint.method, filled(endpoint.path), bearer(key))
+            opens = not endpoint.scopes or permission in endpoint.scopes
+            assert (answer.status_code == 403) != opens, endpoint.name
+            if not opens:
+                assert all(scope in answer.text for scope in endpoint.scopes), endpoint.name
+                assert is_shaped(answer, endpoint), endpoint.name
+
+
+async def test_every_other_method_is_405_and_names_those_that_are_answered(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: [], cors_origins=("https://app.example",)) as gateway:
+        for path in PATHS:
+            entries = [endpoint for endpoint in ENDPOINTS if endpoint.path == path]
+            answered = {str(endpoint.method) for endpoint in entries}
+            allowed = answered | ({"HEAD"} if "GET" in answered else set())
+            for method in METHODS - answered:
+                refused = await ask(gateway.http, method, filled(path))
+                assert refused.status_code == 405, (method, path)
+                assert set(refused.headers["allow"].split(", ")) == allowed, (method, path)
+                assert is_shaped(refused, entries[0]), (method, path)
+            preflight = await gateway.http.options(
+                filled(path),
+                headers={"origin": "https://app.example", "access-control-request-method": "GET"},
+            )
+            told = set(preflight.headers["access-control-allow-methods"].split(", "))
+            assert (preflight.status_code, told) == (200, allowed), path
+
+
+async def test_a_path_of_no_endpoint_is_404_for_every_method(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        for path in (
+            "/nothing",
+            "/v1/nothing",
+            "/api/admin/nothing",
+            f"{STREAM}/",
+            "/api",
+            "/%0a",
+            "/api//chat",
+        ):
+            for method in METHODS:
+                answer = await ask(gateway.http, method, path)
+                assert answer.status_code == 404, (method, path)
+                told = answer.json()
+                code = told["error"]["code"] if path.startswith("/v1/") else told["code"]
+                assert code == "not_found", (method, path)
+
+
+async def things_of(gateway: Served) -> dict[str, str]:
+    """One of each thing that a path can name."""
+    asked = await gateway.http.post(
+        STREAM, json={"content": "Hi"}, headers={"idempotency-key": "k", "accept": "*/*"}
+    )
+    template = await gateway.http.post("/api/chatbot/templates", json={"name": "short"})
+    return {
+        "stream_id": asked.headers["sluice-stream-id"],
+        "session_id": "1",
+        "template_id": str(template.json()["id"]),
+        "asset": "start.js",
+    }
+
+
+async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
+        ids = await things_of(gateway)
+        for endpoint in ENDPOINTS:
+            if endpoint.method != "GET":
+                continue
+            status = 404 if endpoint.name == "model" else 200  # the scripted transport has no models
+            headed = await gateway.http.head(filled(endpoint.path, **ids))
+            assert (headed.status_code, headed.content) == (status, b""), endpoint.name
+            if endpoint.name == "session_events":
+                continue  # its GET has no end
+            got = await gateway.http.get(filled(endpoint.path, **ids))
+            assert got.status_code == status, endpoint.name
+            assert headed.headers["content-type"] == got.headers["content-type"], endpoint.name
+
+
+async def test_a_session_goes_by_its_id_uuid_and_key_wherever_a_path_names_it(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
+        for endpoint in ENDPOINTS:
+            if "{session_id}" not in endpoint.path:
+                continue
+            answers = set()
+            for name in ("id", "uuid", "key"):
+                session = (await gateway.http.post("/api/chatbot/sessions", json={})).json()
+                path = endpoint.path.replace("{session_id}", str(session[name]))
+                method = "HEAD" if endpoint.name == "session_events" else endpoint.method
+                body = {"title": "Another"} if endpoint.method in {"POST", "PATCH"} else None
+                answers.add((await gateway.http.request(method, path, json=body)).status_code)
+            assert answers in ({200}, {204}), endpoint.name
