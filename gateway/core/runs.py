@@ -11,6 +11,7 @@ from gateway.contract.errors import Draining, GatewayError, NotFound
 from gateway.contract.events import Reason, Status
 from gateway.contract.journal import Journal, JournalReader, JournalWriter, OnNews
 from gateway.contract.store import Exchange
+from gateway.core.ended_event import EndedEvent
 from gateway.core.follower import Follower
 
 log = logging.getLogger("sluice.runs")
@@ -68,7 +69,7 @@ class Run:
         self.resume_url = resume_url
         self.journal = journal
         self.outcome: Outcome | None = None
-        self.ended = asyncio.Event()
+        self.ended = EndedEvent()
         self._interruptible = False
         self._readers = 0
         self._leave_timer: asyncio.TimerHandle | None = None

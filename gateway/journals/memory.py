@@ -25,7 +25,7 @@ _EVENT_BYTES = 112
 """Bytes of an event without its texts: object and place in the list, measured with tracemalloc."""
 _ENDING_BYTES = 900
 """Bytes of the first and the last event without the reply's text and message: numbers, ids and a URL."""
-_PACK_EVENTS = 64
+_PACK_EVENTS = 16
 """How many events are packed at once; as many stay unpacked, since readers are mostly near the end."""
 
 
@@ -174,11 +174,15 @@ class MemoryLog:
     def _pack(self) -> None:
         """Pack the events that are safe in the store, or else the older half."""
         count = max(len(self.events) - _PACK_EVENTS, self._safe_seq - self._packed_seq)
-        packed = pack(islice(self.events, count)) if count > 0 else []
-        saved = sum(map(_size, islice(self.events, max(0, count)))) - sum(map(_packed_size, packed))
-        self.packed += packed
-        del self.events[: max(0, count)]
-        self._packed_seq += max(0, count)
+        if count <= 0:
+            return
+        older = self.events[:count]
+        del self.events[:count]
+        growing = max(0, len(self.packed) - 1)  # the last packed text may take more
+        before = sum(map(_packed_size, self.packed[growing:]))
+        pack(older, self.packed)
+        self._packed_seq += count
+        saved = sum(map(_size, older)) + before - sum(map(_packed_size, self.packed[growing:]))
         self.bytes -= saved
         self._journal.bytes -= saved
 

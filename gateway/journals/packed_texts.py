@@ -17,10 +17,17 @@ class Texts:
 
     __slots__ = ("ends", "text")
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.text = "".join(texts)
+    def __init__(self) -> None:
+        self.text = ""
         self.ends = array("I")
-        end = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.ends) >= MAX_DELTAS
+
+    def add(self, texts: Sequence[str]) -> None:
+        end = len(self.text)
+        self.text += "".join(texts)
         for text in texts:
             end += len(text)
             self.ends.append(end)
@@ -35,23 +42,29 @@ class Texts:
 Packed = Texts | ReaderEvent
 
 
-def pack(events: Iterable[ReaderEvent]) -> list[Packed]:
-    """The events with neighbouring deltas packed; `unpack` gives them back one by one."""
-    packed: list[Packed] = []
+def pack(events: Iterable[ReaderEvent], behind: list[Packed]) -> None:
+    """Add the events to those that are packed already; `unpack` gives them back one by one."""
+    last = behind[-1] if behind else None
     texts: list[str] = []
+
+    def add_texts() -> None:
+        nonlocal last
+        while texts:
+            if not isinstance(last, Texts) or last.is_full:
+                last = Texts()
+                behind.append(last)
+            room = MAX_DELTAS - len(last.ends)
+            last.add(texts[:room])
+            del texts[:room]
+
     for event in events:
         if isinstance(event, Delta):
             texts.append(event.text)
-            if len(texts) < MAX_DELTAS:
-                continue
-        if texts:
-            packed.append(Texts(texts))
-            texts = []
-        if not isinstance(event, Delta):
-            packed.append(event)
-    if texts:
-        packed.append(Texts(texts))
-    return packed
+            continue
+        add_texts()
+        behind.append(event)
+        last = event
+    add_texts()
 
 
 def unpack(packed: Iterable[Packed]) -> Iterator[ReaderEvent]:

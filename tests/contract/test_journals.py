@@ -18,6 +18,7 @@ from gateway.contract.events import (
     ToolCall,
 )
 from gateway.contract.journal import BadPosition, FellBehind, Journal, Position
+from gateway.journals import memory
 from gateway.journals.memory import MemoryJournal
 from tests.contract.registry import JOURNAL_RIGS, JournalFactory
 
@@ -187,6 +188,19 @@ async def test_memory_comes_back_when_logs_are_forgotten() -> None:
     journal.forget("a")
     journal.forget("b")
     assert (journal.bytes, len(journal)) == (0, 0)
+
+
+def test_the_bytes_of_a_log_are_those_of_what_it_holds_however_it_was_packed() -> None:
+    journal = MemoryJournal()
+    log = journal.open("a")
+    for number in range(400):
+        log.append([Reasoning("hm") if number % 150 == 0 else Delta("ab" * (number % 7 + 1))])
+        if number % 90 == 0:
+            log.checkpointed(log.last_seq)
+            log.drop_to(10**9)
+    assert len(log.packed) < 40
+    assert log.bytes == journal.bytes
+    assert log.bytes == sum(map(memory._packed_size, log.packed)) + sum(map(memory._size, log.events))
 
 
 @pytest.mark.parametrize(

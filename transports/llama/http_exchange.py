@@ -8,6 +8,7 @@ import httptools
 import httpx
 
 MAX_HEAD_BYTES = 64 * 1024  # and of whatever else comes in a row without being body
+KEPT_HEADERS = (b"content-type", b"retry-after")
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is left unread, so that the server feels it
 
 Receive = Callable[[bytes], Awaitable[None] | None]
@@ -91,11 +92,8 @@ class HttpExchange(asyncio.Protocol):
             await self._news()
 
     def header(self, name: bytes) -> str | None:
-        """The first value of a header of the answer. name: lower case."""
-        for key, value in self._headers:
-            if key.lower() == name:
-                return value.decode("latin-1")
-        return None
+        """The first value of a header of the answer. name: one of KEPT_HEADERS."""
+        return next((value.decode("latin-1") for kept, value in self._headers if kept == name), None)
 
     async def push(self, receive: Receive) -> None:
         """Call `receive` for the body's bytes at every network read; return when the body has ended.
@@ -214,9 +212,10 @@ class HttpExchange(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_complete:
             return  # a trailer
-        self._headers.append((name, value))
         name = name.lower()
-        if name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
+        if name in KEPT_HEADERS:
+            self._headers.append((name, value))
+        elif name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value.lower()):
             self._delimited = True
 
     def on_headers_complete(self) -> None:

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import ClassVar
 
 from gateway.contract.errors import BadRequest, Forbidden, GatewayError
@@ -52,22 +52,20 @@ class Cors:
         self._clock = clock
         self._warned_at = float("-inf")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         origin = header(scope, b"origin")
         allowed = self._headers_for(origin)
         asks_first = (
             scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method") is not None
         )
         if origin is not None and asks_first:
-            await self._answer_preflight(scope, origin, allowed, send)
-        elif not self._origins:
-            await self._app(scope, receive, send)
-        else:
-            exposed = [(b"access-control-expose-headers", EXPOSED.encode())] if allowed else []
-            await self._app(scope, receive, _varying(send, allowed + exposed))
+            return self._answer_preflight(scope, origin, allowed, send)
+        if not self._origins:
+            return self._app(scope, receive, send)
+        exposed = [(b"access-control-expose-headers", EXPOSED.encode())] if allowed else []
+        return self._app(scope, receive, _varying(send, allowed + exposed))
 
     def _headers_for(self, origin: str | None) -> Headers:
         """The headers that let a page of this origin in; none if it may not come in."""

@@ -1,7 +1,7 @@
 """Reverse proxies: which peers are trusted, and under which path prefix clients reach us."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from gateway.web.http.asgi import App, Receive, Scope, Send
@@ -52,14 +52,14 @@ class PathPrefix:
         self._root_path = root_path
         self._proxies = proxies
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "lifespan":
             path, root = scope["path"], self._root_path
             if root and (path == root or path.startswith(f"{root}/")):
                 scope["path"] = path.removeprefix(root) or "/"
             forwarded = self._forwarded_prefix(scope)
             scope["root_path"] = root if forwarded is None else forwarded
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)  # no coroutine between: it would live as long as a stream
 
     def _forwarded_prefix(self, scope: Scope) -> str | None:
         """The prefixes that proxies removed, the outermost first; None if no trusted one says so."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections.abc import Awaitable
 
 from gateway.contract.errors import BadRequest, TooLarge, UnsupportedEncoding
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Message, Receive, Scope, Send
@@ -24,7 +25,7 @@ class DecodedBodies:
         self._app = app
         self._gateway = gateway
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope.get("method") in METHODS_WITH_BODY:
             codings = _codings_of(scope)
             if codings in (["gzip"], ["x-gzip"]):
@@ -32,9 +33,8 @@ class DecodedBodies:
             elif codings:
                 named = ", ".join(codings)[:100]
                 error = UnsupportedEncoding(f"A body may be compressed with gzip, not with {named}.")
-                await refuse(scope, send, error)
-                return
-        await self._app(scope, receive, send)
+                return refuse(scope, send, error)
+        return self._app(scope, receive, send)
 
 
 def _codings_of(scope: Scope) -> list[str]:

@@ -11,6 +11,8 @@ import httptools
 class RequestParser:
     """What uvicorn needs of httptools.HttpRequestParser. protocol: gets the same callbacks."""
 
+    __slots__ = ("_head", "_parser", "_protocol")
+
     def __init__(self, protocol: object) -> None:
         self._protocol = protocol
         self._parser = httptools.HttpRequestParser(protocol)

@@ -14,6 +14,8 @@ class SendDeadline:
     Only for times in which nothing more is written: while writing is paused, and once the transport closes.
     """
 
+    __slots__ = ("_loop", "_timeout_s", "_timer", "_transport", "_waiting_bytes")
+
     def __init__(
         self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, timeout_s: float
     ) -> None:

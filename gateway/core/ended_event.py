@@ -1,0 +1,36 @@
+"""The end of a reply, as others wait for it."""
+
+import asyncio
+
+
+class EndedEvent:
+    """An asyncio.Event that is set once and never cleared.
+
+    Most replies end with nobody waiting, and asyncio's keeps 700 bytes for its queue of waiters.
+    """
+
+    __slots__ = ("_is_set", "_waiters")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Return at once if it is set."""
+        if self._is_set:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters += (waiter,)
+        try:
+            await waiter
+        finally:
+            self._waiters = tuple(other for other in self._waiters if other is not waiter)
