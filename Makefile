@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Else every program that the tests start compiles all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check fmt live bench lock clean
+.PHONY: demo test check fmt live bench lock mutants release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -38,8 +38,16 @@ lock: .venv/installed ## Pin everything again, with hashes and without naming a 
 	uv pip compile --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --universal --all-extras -o requirements.lock pyproject.toml
 
+mutants: .venv/installed .venv-mutants/installed ## Change the code in small ways and see whether a test fails; hours (docs/testing.md)
+	@rm -rf mutants && nice -n 19 .venv-mutants/bin/mutmut run
+	@.venv-mutants/bin/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
+	@.venv-mutants/bin/mutmut results
+
+release: .venv/installed ## Build wheel and source distribution into dist/ and try them in a clean environment
+	@rm -rf dist && $(BIN)/hatchling build && $(BIN)/python .ci/try_release.py
+
 clean: ## Remove what was built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
+	rm -rf .venv .venv-mutants mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
@@ -48,4 +56,10 @@ clean: ## Remove what was built
 	@echo "installing into .venv (once; about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-mutants/installed: requirements.lock pyproject.toml
+	@$(BIN)/python -m venv .venv-mutants
+	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	@touch $@
