@@ -25,6 +25,7 @@ from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
+from gateway.core.stages.order import stages_of
 from gateway.core.tickets import Tickets
 from gateway.journals.memory import MemoryJournal
 from gateway.settings import LOOPBACK, Settings, SettingsError
@@ -104,6 +105,12 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
         new_id=lambda: uuid4().hex,
         clock=time.monotonic,
+        stages=stages_of(
+            settings.stages,
+            cache_ttl_s=settings.cache_ttl_s,
+            cache_max_bytes=settings.cache_max_bytes,
+            clock=time.monotonic,
+        ),
         allowance_of=keys.allowance_of,
     )
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.certificates import check_certificates
@@ -102,21 +102,26 @@ class Settings(BaseSettings):
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20
     sessions_per_user: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
     templates_per_user: Annotated[int, Field(ge=1, le=10_000)] = 200
+    stages: Annotated[tuple[Literal["cache"], ...], NoDecode] = ("cache",)
+    cache_ttl_s: SecondsOrOff = 0
+    cache_max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
     queue_max: Annotated[int, Field(ge=0, le=100_000)] = 200
     worker_max: Annotated[int, Field(ge=1, le=100_000)] = 64
 
-    @field_validator("allowed_hosts", "cors_origins", "llm_mode_order", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "llm_mode_order", "stages", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
-    @field_validator("llm_mode_order")
+    @field_validator("llm_mode_order", "stages")
     @classmethod
-    def _names_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) < len(value):
-            raise ValueError("it names sse, mqtt or both, each once, separated by a comma")
+    def _names_each_once(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if len(set(value)) < len(value) or (not value and info.field_name == "llm_mode_order"):
+            raise ValueError("it holds names separated by commas, each once")
         return value
 
     @field_validator("root_path")

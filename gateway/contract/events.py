@@ -13,7 +13,7 @@ from typing import Literal
 from gateway.contract.errors import ErrorReason, UpstreamFailed
 
 Granularity = Literal["token", "message"]
-Delivery = Literal["token", "chunked"]
+Delivery = Literal["token", "chunked", "cached"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 CancelReason = Literal["user_stop", "abandoned"]
 Reason = FinishReason | CancelReason | ErrorReason
@@ -133,11 +133,13 @@ class Done:
         model: the model that answered; None if unknown.
         whole: the events of a reply that arrived in one piece, its text as one Delta; they were not pushed
             before. None if the reply was pushed as the model made it.
+        cached: the reply is an earlier one, which is shown at once.
     """
 
     reason: FinishReason
     model: str | None = None
     whole: Sequence[TransportEvent] | None = None
+    cached: bool = False
 
     @property
     def granularity(self) -> Granularity:

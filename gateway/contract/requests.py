@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from gateway.contract.content import Content, model_json
 
+CacheUse = Literal["use", "refresh", "off"]
+"""A cached reply may answer; a new one is made and kept; nothing is read or kept."""
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -94,7 +97,8 @@ class ChatRequest:
     id: 32 hex digits, unguessable; the stream's id. model: None or a name no transport lists means the
     default model. deadline_s: seconds the whole reply may take. session: the session's key, for a
     worker's log and cache, never a credential. trace: a W3C `traceparent`. broke_off: how many servers
-    took this request and then broke off; see `suspects.ask_again`.
+    took this request and then broke off; see `suspects.ask_again`. user: the user's id, for stages; None
+    behind a broker. cache: see CacheUse.
     """
 
     id: str
@@ -105,3 +109,5 @@ class ChatRequest:
     session: str | None = None
     trace: str | None = None
     broke_off: int = 0
+    user: str | None = None
+    cache: CacheUse = "use"

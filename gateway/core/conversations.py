@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from gateway.contract.authors import Author
 from gateway.contract.content import Content, Text, parts_of, text_of
 from gateway.contract.errors import Draining
-from gateway.contract.requests import ChatRequest, Sampling, Turn
+from gateway.contract.requests import CacheUse, ChatRequest, Sampling, Turn
+from gateway.contract.stage import Stage
 from gateway.contract.store import Exchange, IdempotencyClaim, MessageStore, NewExchange
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.earlier_turns import carried, earlier_turns
@@ -17,9 +18,10 @@ from gateway.core.idempotency import Idempotency
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
 from gateway.core.reply_store import DiscardingStore, ReplyStore
-from gateway.core.reply_task import ReplyTask
+from gateway.core.reply_task import ReplyTask, delivery_of
 from gateway.core.runs import SHUTDOWN, Outcome, Run, Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
+from gateway.core.stages.order import expected_delivery
 
 TITLE_CHARS = 60
 
@@ -47,6 +49,7 @@ class Question:
     turns: Sequence[Turn] | None = None
     trace: str | None = None
     allowance: Allowance | None = None
+    cache: CacheUse = "use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,14 @@ class Routes(Protocol):
 
 
 class Conversations:
-    """resume_url: where a stream id of a user can be read on. new_id: 32 random hex digits. clock: seconds,
-    monotonic. allowance_of: what a user may use; None for no limits.
+    """Takes questions and starts their replies.
+
+    Args:
+        resume_url: where a stream id of a user can be read on.
+        new_id: 32 random hex digits.
+        clock: seconds, monotonic.
+        stages: in the order in which questions pass them.
+        allowance_of: the limits of a user; None for no limits.
     """
 
     def __init__(
@@ -83,6 +92,7 @@ class Conversations:
         new_id: Callable[[], str],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        stages: Sequence[Stage] = (),
         allowance_of: Callable[[str], Allowance | None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -98,6 +108,7 @@ class Conversations:
         self._new_id = new_id
         self._clock = clock
         self._sleep = sleep
+        self._stages = stages
 
     async def ask(self, question: Question) -> str:
         """Save the question and start its reply; the stream's id, to be followed before the next await.
@@ -121,7 +132,7 @@ class Conversations:
     async def rehearse(self, question: Question) -> str:
         """Start a reply that is kept nowhere, question and all; the stream's id, to be followed before the
         next await."""
-        return await self._begin(question, kept=False)
+        return await self._begin(replace(question, cache="off"), kept=False)
 
     async def _begin(self, question: Question, *, kept: bool = True) -> str:
         self._runs.refuse_if_draining()
@@ -144,11 +155,14 @@ class Conversations:
             model=question.model,
             deadline_s=self._limits.deadline_s,
             trace=question.trace,
+            user=question.user_id,
+            cache=question.cache,
         )
         if question.turns is None:
             route, request = carried(route, request)
         else:
             route = fitting(route, request)
+        delivery = expected_delivery(self._stages, request) or delivery_of(route.info)
         exchange = await store.begin(
             NewExchange(
                 user_id=question.user_id,
@@ -157,7 +171,7 @@ class Conversations:
                 content=question.content,
                 stream_id=stream_id,
                 mode=route.info.name,
-                delivery="token" if route.info.granularity == "token" else "chunked",
+                delivery=delivery,
                 idempotency=question.idempotency,
                 thread=question.thread,
                 author=question.author,
@@ -170,6 +184,8 @@ class Conversations:
             exchange,
             route.info,
             store,
+            delivery=delivery,
+            stages=self._stages,
             resume_url=resume_url,
             clock=self._clock,
             sleep=self._sleep,

@@ -2,18 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.contract.errors import RequestRejected, TimedOut, TransportError
-from gateway.contract.events import ReaderEvent
-from gateway.contract.journal import JournalWriter
+from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
 from gateway.contract.suspects import ask_again
-from gateway.contract.transport import Transport, TransportInfo
-from gateway.core.reply_accumulator import ReplyAccumulator, generate
+from gateway.contract.transport import Hear, Transport, TransportInfo
+from gateway.core.reply_accumulator import ReplyAccumulator
 
 log = logging.getLogger("sluice.replies")
 
@@ -61,15 +60,14 @@ def _onward(route: Route, request: ChatRequest) -> Route | None:
 
 async def first_answer(
     route: Route,
-    request: ChatRequest,
     reply: ReplyAccumulator,
-    journal: JournalWriter,
-    is_over: Callable[[], bool],
-) -> Sequence[ReaderEvent]:
-    """`generate` on this route, and onward on the next while transports fail and nothing was seen.
+    request: ChatRequest,
+    hear: Hear,
+) -> Done:
+    """Ask this route's transport, and onward the next while transports fail and nothing was seen.
 
     One deadline is for all of it. Raises what the transport that was asked last raised, or what
-    `ask_again` makes of it.
+    `ask_again` makes of it. reply: hears what `hear` lets through.
     """
     clock = asyncio.get_running_loop()
     ends_at = clock.time() + request.deadline_s
@@ -83,7 +81,7 @@ async def first_answer(
                 reply.on_first = _both(answered, blame)
                 try:
                     async with deadline:
-                        return await generate(route.transport, asked, reply, journal, is_over)
+                        return await route.transport.answer(asked, hear)
                 except TimeoutError as error:
                     if not deadline.expired():
                         raise

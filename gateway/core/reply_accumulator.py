@@ -18,8 +18,7 @@ from gateway.contract.events import (
     usage_of,
 )
 from gateway.contract.journal import JournalWriter
-from gateway.contract.requests import ChatRequest
-from gateway.contract.transport import Transport, TransportInfo
+from gateway.contract.transport import Hear, TransportInfo
 
 
 class ReplyAccumulator:
@@ -84,8 +83,11 @@ class ReplyAccumulator:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """As the model server measured it, else as it looked from here; None if nobody counted tokens."""
-        if self.usage is None or self.first_at is None:
+        """As the model server measured it, else as it looked from here.
+
+        None if nobody counted tokens, and for a cached reply, whose tokens were made at another time.
+        """
+        if self.usage is None or self.first_at is None or (self.done is not None and self.done.cached):
             return None
         if self.usage.tokens_per_s is not None:
             return round(self.usage.tokens_per_s, 1)
@@ -142,20 +144,11 @@ class ReplyAccumulator:
         return True
 
 
-async def generate(
-    transport: Transport,
-    request: ChatRequest,
-    reply: ReplyAccumulator,
-    journal: JournalWriter,
-    is_over: Callable[[], bool],
-) -> Sequence[ReaderEvent]:
-    """Let the transport answer: all of it goes into `reply`, and into the journal as it arrives.
-
-    A reply that arrives in one piece is returned instead, for the caller to save and to pace. Raises
-    TransportError or RequestRejected; `reply` holds what arrived before.
+def recording(reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable[[], bool]) -> Hear:
+    """The innermost ear: all that it hears goes into `reply` and the journal.
 
     Args:
-        is_over: whether the run was settled; what a transport still pushes then is dropped.
+        is_over: whether the run was settled; what is still pushed then is dropped.
     """
 
     def hear(batch: Sequence[TransportEvent]) -> None:
@@ -167,8 +160,7 @@ async def generate(
             if reply.tool_calls:
                 reply.number_tool_calls(events, journal.last_seq)
 
-    reply.done = await transport.answer(request, hear)
-    return () if reply.done.whole is None else reply.take(reply.done.whole)
+    return hear
 
 
 def merge_deltas(events: Sequence[ReaderEvent]) -> list[ReaderEvent]:

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import (
     Cancelled,
     Delivery,
     Delta,
+    Done,
     Ending,
     Failed,
     Finished,
@@ -19,13 +21,15 @@ from gateway.contract.events import (
 )
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
+from gateway.contract.stage import Stage
 from gateway.contract.store import Checkpoint, Exchange, FinalReply, StoredError
 from gateway.contract.transport import TransportInfo
 from gateway.core.failover import Route, first_answer
 from gateway.core.pacing import Pace, pieces
-from gateway.core.reply_accumulator import ReplyAccumulator
+from gateway.core.reply_accumulator import ReplyAccumulator, recording
 from gateway.core.reply_store import ReplyStore
 from gateway.core.runs import Outcome, Run
+from gateway.core.stages.order import through
 
 log = logging.getLogger("sluice.replies")
 
@@ -35,7 +39,14 @@ MAX_MODEL_CHARS = 256
 
 
 class ReplyTask:
-    """clock: seconds, monotonic."""
+    """Makes one reply.
+
+    Args:
+        expected: of the transport that will be asked.
+        delivery: as expected; readers get it with the first event.
+        stages: in the order in which the request passes them.
+        clock: seconds, monotonic.
+    """
 
     def __init__(
         self,
@@ -44,6 +55,8 @@ class ReplyTask:
         expected: TransportInfo,
         store: ReplyStore,
         *,
+        delivery: Delivery,
+        stages: Sequence[Stage],
         resume_url: str | None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -52,6 +65,8 @@ class ReplyTask:
         self._exchange = exchange
         self._expected = expected
         self._store = store
+        self._expected_delivery = delivery
+        self._stages = stages
         self._resume_url = resume_url
         self._clock = clock
         self._sleep = sleep
@@ -69,10 +84,12 @@ class ReplyTask:
         """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
         self._journal = run.journal
         run.journal.append([self._started()])
-        whole = await first_answer(route, request, self._reply, run.journal, run.is_settled)
-        assert self._reply.done is not None  # noqa: S101 - first_answer's promise
-        outcome = Outcome("complete", self._reply.done.reason)
-        if whole and pace is not None and pace.delay_s > 0:
+        reply = self._reply
+        ask = through(self._stages, partial(first_answer, route, reply))
+        done = reply.done = await ask(request, recording(reply, run.journal, run.is_settled))
+        whole = () if done.whole is None else reply.take(done.whole)
+        outcome = Outcome("complete", done.reason)
+        if whole and not done.cached and pace is not None and pace.delay_s > 0:
             told = list(_paced(whole, pace))
             last_seq = run.journal.last_seq + len(told)
             self._reply.number_tool_calls(told, last_seq)
@@ -189,8 +206,11 @@ class ReplyTask:
     @property
     def _delivery(self) -> Delivery:
         done = self._reply.done
-        granularity = self._asked.granularity if done is None else done.granularity
-        return "token" if granularity == "token" else "chunked"
+        if done is not None and done.cached:
+            return "cached"
+        if done is None and self._reply.asked is None:
+            return self._expected_delivery
+        return delivery_of(self._asked if done is None else done)
 
     @property
     def _model(self) -> str | None:
@@ -266,6 +286,10 @@ class ReplyTask:
             self._reply.ttft_ms,
             "" if error is None else f": {error.code}: {error}",
         )
+
+
+def delivery_of(source: TransportInfo | Done) -> Delivery:
+    return "token" if source.granularity == "token" else "chunked"
 
 
 def _paced(whole: Sequence[ReaderEvent], pace: Pace) -> Iterator[ReaderEvent]:

@@ -47,7 +47,7 @@ def count_ended(connection: Connection, ended: Iterable[tuple[str, str, FinalRep
         counts = used.setdefault((user_id, day, storable(reply.model or "")), [0] * len(_COUNTS))
         counts[0] += 1
         counts[1] += len(reply.tool_calls)
-        if (usage := reply.usage) is not None:
+        if (usage := reply.usage) is not None and reply.delivery != "cached":  # counted when it was made
             counts[2] += usage.prompt_tokens
             counts[3] += usage.completion_tokens
             counts[4] += usage.total_tokens
@@ -83,6 +83,7 @@ _latest = (
         messages.c.id > select(func.max(messages.c.id)).scalar_subquery() - _LOOKED_AT,
         messages.c.role == "assistant",
         messages.c.status == "complete",
+        messages.c.delivery.is_distinct_from("cached"),  # its times are not the model's
     )
     .order_by(messages.c.id.desc())
     .limit(LATEST)

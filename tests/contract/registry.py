@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.contract.journal import Journal
+from gateway.contract.stage import Stage
+from gateway.core.stages.response_cache import ResponseCache
 from gateway.journals.memory import MemoryJournal
 from tests.contract.rig_llama import LlamaRig, LlamaServersRig
 from tests.contract.rig_mqtt import MqttStreamingRig, MqttWholeRig
@@ -12,6 +14,19 @@ from tests.contract.rigs import ScriptedRig, TransportRig
 RigFactory = Callable[[], TransportRig]
 
 TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig, LlamaRig, LlamaServersRig, MqttStreamingRig, MqttWholeRig]
+
+
+class StageFactory(Protocol):
+    __name__: str
+
+    def __call__(self) -> Stage: ...
+
+
+def cache() -> Stage:
+    return ResponseCache(ttl_s=60, max_bytes=1_000_000, clock=lambda: 0.0)
+
+
+STAGE_RIGS: list[StageFactory] = [cache]
 
 
 class JournalFactory(Protocol):

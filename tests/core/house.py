@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.contract.events import ReaderEvent
+from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore
 from gateway.contract.transport import Transport
 from gateway.core.checkpoints import Checkpoints
@@ -64,6 +65,7 @@ async def house(
     limits: Limits | None = None,
     sleep: Callable[[float], Awaitable[None]] = no_pause,
     modes: ModeSelector | None = None,
+    stages: Sequence[Stage] = (),
     within_s: float = 10,
 ) -> AsyncIterator[House]:
     transport = ScriptedTransport(script)
@@ -86,6 +88,7 @@ async def house(
         new_id=lambda: f"{next(numbers):032x}",
         clock=time.monotonic,
         sleep=sleep,
+        stages=stages,
     )
     async with asyncio.timeout(within_s), sql.running(), transport.running(), runs.running():
         yield House(conversations, runs, journal, kept, transport, checkpoints, news)

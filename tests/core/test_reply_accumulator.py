@@ -15,7 +15,7 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.core.reply_accumulator import ReplyAccumulator, generate, merge_deltas
+from gateway.core.reply_accumulator import ReplyAccumulator, merge_deltas, recording
 from gateway.journals.memory import MemoryJournal, MemoryLog
 from transports.scripted import ScriptedTransport, Step, tokens, whole
 
@@ -33,8 +33,8 @@ def request() -> ChatRequest:
 async def generated(*steps: Step) -> tuple[ReplyAccumulator, MemoryLog, list[object]]:
     transport = ScriptedTransport(lambda _: steps)
     reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
-    rest = await generate(transport, request(), reply, log, lambda: False)
-    return reply, log, list(rest)
+    done = await transport.answer(request(), recording(reply, log, lambda: False))
+    return reply, log, [] if done.whole is None else list(reply.take(done.whole))
 
 
 def test_deltas_that_came_together_are_one() -> None:
@@ -128,5 +128,5 @@ def test_a_reply_without_an_end_is_stopped(endless: Delta | Reasoning | ToolCall
 async def test_what_is_pushed_after_the_run_was_settled_is_dropped() -> None:
     transport = ScriptedTransport(lambda _: tokens("a", "b"))
     reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
-    await generate(transport, request(), reply, log, lambda: bool(log.events))
+    await transport.answer(request(), recording(reply, log, lambda: bool(log.events)))
     assert (log.events, reply.text) == ([Delta("a")], "a")

@@ -31,6 +31,10 @@ WRONG = [
     ("REPLY_DEADLINE_S", "inf"),
     ("LOG_LEVEL", "loud\nline"),
     ("CHUNK_SIZE", "0"),
+    ("STAGES", "cache,filter"),
+    ("STAGES", "cache,cache"),
+    ("CACHE_TTL_S", "-1"),
+    ("CACHE_MAX_BYTES", "64 MiB"),
 ]
 
 

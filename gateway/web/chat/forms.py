@@ -11,6 +11,7 @@ import msgspec
 from gateway.contract.dialect import Dialect
 from gateway.contract.errors import BadRequest
 from gateway.contract.journal import START, BadPosition, Position
+from gateway.contract.requests import CacheUse
 from gateway.contract.store import IdempotencyClaim
 from gateway.core.conversations import Question
 from gateway.web.chat.formats import dialect_chosen
@@ -72,6 +73,7 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
         idempotency=claim,
         allowance=caller.allowance,
         trace=trace_of(scope),
+        cache=cache_use_of(scope),
         resumable=asked.question.resumable or claim is not None or header(scope, b"sluice-resumable") == "1",
     )
     return replace(asked, question=question, dialect=dialect, after=after)
@@ -103,6 +105,17 @@ def trace_of(scope: Scope) -> str | None:
     """The request's `traceparent`, None if it is none. Source: W3C Trace Context, 3.2."""
     trace = header(scope, b"traceparent")
     return trace if trace is not None and _TRACEPARENT.fullmatch(trace) else None
+
+
+def cache_use_of(scope: Scope) -> CacheUse:
+    """The request's wish in `Cache-Control`; other directives are ignored. Source: RFC 9111, 5.2.1."""
+    said = header(scope, b"cache-control")
+    if said is None:
+        return "use"
+    directives = {directive.strip().lower() for directive in said.split(",")}
+    if "no-store" in directives:
+        return "off"
+    return "refresh" if directives & {"no-cache", "max-age=0"} else "use"
 
 
 def _position_of(scope: Scope, claim: IdempotencyClaim | None) -> Position:

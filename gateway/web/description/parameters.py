@@ -62,7 +62,14 @@ SENT_AGAIN: Parameter = {
     **LAST_EVENT_ID,
     "description": "With the Idempotency-Key of a request that is sent again: continues behind that event.",
 }
-ASKING = (FORMAT, IDEMPOTENCY_KEY, SENT_AGAIN, RESUMABLE)
+CACHE_CONTROL: Parameter = {
+    "name": "Cache-Control",
+    "in": "header",
+    "description": "Where replies are cached (CACHE_TTL_S): `no-cache` makes a new reply and keeps it, "
+    "`no-store` makes a new one and keeps none.",
+    "schema": _STRING,
+}
+ASKING = (FORMAT, IDEMPOTENCY_KEY, SENT_AGAIN, RESUMABLE, CACHE_CONTROL)
 
 
 def path_parameter(name: str) -> Parameter:

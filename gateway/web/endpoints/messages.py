@@ -8,6 +8,7 @@ from gateway.web.description import problems
 from gateway.web.description.bodies import WholeExchange
 from gateway.web.description.parameters import (
     ASKING,
+    CACHE_CONTROL,
     FORMAT,
     IDEMPOTENCY_KEY,
     LAST_EVENT_ID,
@@ -92,7 +93,7 @@ MESSAGES: tuple[Endpoint, ...] = (
         tag="messages",
         body=MessageBody,
         max_body_bytes=body_with_parts,
-        parameters=(IDEMPOTENCY_KEY, FORMAT),
+        parameters=(IDEMPOTENCY_KEY, FORMAT, CACHE_CONTROL),
         answers={
             "200": {"description": "Both messages as they are kept", "content": json_content(WholeExchange)},
             **refusals(400, *NOBODY, shape=problems.FAILED_REPLY),

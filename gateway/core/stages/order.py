@@ -1,0 +1,42 @@
+"""The stages in their order, and the way through them."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from gateway.contract.events import Delivery
+from gateway.contract.requests import ChatRequest
+from gateway.contract.stage import Next, Stage
+from gateway.core.stages.response_cache import ResponseCache
+
+
+def stages_of(
+    names: Sequence[str],
+    *,
+    cache_ttl_s: float,
+    cache_max_bytes: int,
+    clock: Callable[[], float],
+) -> list[Stage]:
+    """The stages with these names, in this order, without those that are off.
+
+    Args:
+        names: as the setting STAGES has them, each once.
+        cache_ttl_s: 0 turns the cache off.
+        cache_max_bytes: see ResponseCache.
+        clock: seconds, monotonic.
+    """
+    stages: dict[str, Stage] = {}
+    if cache_ttl_s > 0:
+        stages["cache"] = ResponseCache(ttl_s=cache_ttl_s, max_bytes=cache_max_bytes, clock=clock)
+    return [stages[name] for name in names if name in stages]
+
+
+def through(stages: Sequence[Stage], last: Next) -> Next:
+    """The way through all stages, in their order, to `last`."""
+    for stage in reversed(stages):
+        last = partial(stage.answer, next=last)
+    return last
+
+
+def expected_delivery(stages: Sequence[Stage], request: ChatRequest) -> Delivery | None:
+    """The answer of the first stage that has one."""
+    return next((delivery for stage in stages if (delivery := stage.expects(request)) is not None), None)
