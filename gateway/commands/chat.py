@@ -85,7 +85,8 @@ class TerminalChat:
     def _show_session(self) -> None:
         if self._session_id != self._shown_session_id:
             self._shown_session_id = self._session_id
-            self._notes.print(f"session {self._session_id} (later: sluice chat --session {self._session_id})")
+            later = f"sluice chat --url {self._url} --session {self._session_id}"
+            self._notes.print(f"session {self._session_id} (later: {later})")
 
     def _print_reply(self, connection: http.client.HTTPConnection, question: str) -> int:
         asked = {"content": question, "session_id": self._session_id}

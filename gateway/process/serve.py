@@ -16,8 +16,11 @@ from gateway.process.server import GatewayServer
 from gateway.settings import Settings, SettingsError
 from gateway.web.http.connection import ClientConnection
 from gateway.web.http.connection_limits import Arrivals
+from gateway.web.http.malformed_requests import MalformedRequests
 
 log = logging.getLogger("sluice.server")
+
+_malformed_requests = MalformedRequests()
 
 BACKLOG = 4096
 KEEP_ALIVE_S = 30
@@ -68,6 +71,7 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
 def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewayServer:
     """The server for an assembled gateway."""
     arrivals = Arrivals(descriptor_limit(), time.monotonic)
+    logging.getLogger("uvicorn.error").addFilter(_malformed_requests)  # the same filter is added once
     config = uvicorn.Config(
         assembled.app,
         http=partial(  # type: ignore[arg-type]  # it is only called

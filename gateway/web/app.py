@@ -74,5 +74,7 @@ class _Living:
         if refusal is None:
             await send({"type": "lifespan.shutdown.complete"})
             return
-        cause = str(refusal.__cause__ or "").partition("\n")[0]
-        await send({"type": "lifespan.startup.failed", "message": f"{refusal} {cause}".strip()})
+        cause, message = str(refusal.__cause__ or "").partition("\n")[0], str(refusal)
+        if cause not in message:
+            message = f"{message} {cause}"
+        await send({"type": "lifespan.startup.failed", "message": message})

@@ -52,7 +52,7 @@ async def test_after_ctrl_c_the_next_question_goes_on_in_the_session_and_a_secon
             await chat.until_said("on and on ", by_line=False)
             chat.process.send_signal(signal.SIGINT)
             await chat.until_said(r"stopped\n")
-            await chat.until_said(r"sluice chat --session 1\)")
+            await chat.until_said(r"sluice chat --url \S+ --session 1\)")
             chat.process.stdin.write(b"two\n")
             # Wait for the prompt: then no reply is left to stop.
             await chat.until_said(r"the end[\s\S]*\n> ", by_line=False)
@@ -75,7 +75,7 @@ async def test_a_session_goes_on_and_another_model_can_be_asked(tmp_path: Path) 
         async with running_program(*chat, "--session", "1", "--model", "small", "two") as second:
             assert await second.ended() == 0
         messages = await gateway.messages()
-    assert "session 1 (later: sluice chat --session 1)" in first.said
+    assert f"session 1 (later: sluice chat --url {gateway.url} --session 1)" in first.said
     assert [message["content"] for message in messages] == ["one", "Hello", "two", "Hello"]
     assert [request.model for request in gateway.transport.seen_requests] == [None, "small"]
 

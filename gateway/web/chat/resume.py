@@ -1,14 +1,14 @@
 """Following a stream, live or long over: what a POST begins and a GET resumes."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from urllib.parse import parse_qs
 
 from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.errors import NotFound
-from gateway.contract.events import ReaderEvent, Started, ToolCall
-from gateway.contract.journal import START, JournalReader, Position
+from gateway.contract.events import Delta, ReaderEvent, Started, ToolCall
+from gateway.contract.journal import START, BadPosition, JournalReader, Position
 from gateway.core.replays import Placed, calls_before, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.dialects.registry import LAM
@@ -65,7 +65,7 @@ async def follow(
     with ExitStack() as stack:
         try:
             run = gateway.runs.find(stream_id, user_id)
-            _recall(encoder, _calls_in_journal(gateway, run, after))
+            _recall(encoder, _calls_up_to(gateway, run, after))
             with gateway.runs.looking(run, after.seq) as look:
                 ended = after != START and _tells_nothing_more(run, dialect, look)
             if not (ended or is_head):
@@ -119,16 +119,22 @@ def _recall(encoder: Encoder, calls: Iterable[ToolCall]) -> None:
         encoder.frames(call)
 
 
-def _calls_in_journal(gateway: Services, run: Run, after: Position) -> Iterator[ToolCall]:
-    """The tool calls up to this position; a live reply's journal drops none."""
+def _calls_up_to(gateway: Services, run: Run, after: Position) -> list[ToolCall]:
+    """The tool calls up to this position; a live reply's journal drops none.
+
+    Raises BadPosition where the journal's text does not end there: what follows would be cut or doubled.
+    """
     if after == START:
-        return
+        return []
     with gateway.runs.looking(run, 0) as look:
         first = START if look.begins_at is None else look.begins_at
-        events = look.take()
-    for event in events[: max(0, after.seq - first.seq)]:
-        if isinstance(event, ToolCall):
-            yield event
+        events = look.take()[: max(0, after.seq - first.seq)]
+    chars = first.chars + sum(len(event.text) for event in events if isinstance(event, Delta))
+    # Before `first`, the text alone says where it goes on; see rest_of.
+    fits = after.chars == chars if after.seq >= first.seq else after.chars <= chars
+    if not fits:
+        raise BadPosition("The event id does not fit this reply.")
+    return [event for event in events if isinstance(event, ToolCall)]
 
 
 def _tells_nothing_more(run: Run, dialect: Dialect, look: JournalReader) -> bool:

@@ -19,7 +19,7 @@ PATH_IDS: dict[str, dict[str, Any]] = {
     "template_id": {"type": "integer", "minimum": 1},
     "model": _STRING,
 }
-"""The schemas of the ids in paths, by their names there."""
+"""The schemas of the names in paths; others are strings."""
 
 TICKET: Parameter = {
     "name": "ticket",
@@ -73,4 +73,4 @@ ASKING = (FORMAT, IDEMPOTENCY_KEY, SENT_AGAIN, RESUMABLE, CACHE_CONTROL)
 
 
 def path_parameter(name: str) -> Parameter:
-    return {"name": name, "in": "path", "required": True, "schema": PATH_IDS[name]}
+    return {"name": name, "in": "path", "required": True, "schema": PATH_IDS.get(name, _STRING)}

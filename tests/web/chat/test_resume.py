@@ -188,7 +188,9 @@ async def test_a_stop_ends_every_reader(tmp_path: Path) -> None:
     assert [end["reason"] for end in ends] == ["user_stop", "user_stop"]
 
 
-@pytest.mark.parametrize("event_id", ["x", "1", "1-", "99-0", "-1-0", "1-1-1", "1e3-0"])
+@pytest.mark.parametrize(
+    "event_id", ["x", "1", "1-", "99-0", "-1-0", "1-1-1", "1e3-0", "2-999", "1-3", "2-2"]
+)
 async def test_a_wrong_event_id_is_refused(tmp_path: Path, event_id: str) -> None:
     async with (
         served(tmp_path, says([Delta("on ")])) as gateway,
