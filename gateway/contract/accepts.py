@@ -8,9 +8,14 @@ ALL_KINDS: frozenset[Kind] = frozenset({"image", "audio"})
 _NAMES: dict[Kind, str] = {"image": "images", "audio": "sound"}
 
 
+def kinds_of(request: ChatRequest) -> frozenset[Kind]:
+    """All that the request holds besides text."""
+    return frozenset(kinds_in(turn.content for turn in request.turns))
+
+
 def check_accepts(request: ChatRequest, accepts: frozenset[Kind], answerer: str = "This model") -> None:
     """Raise UnsupportedContent if the request holds what is not accepted. answerer: begins the sentence."""
-    missing = kinds_in(turn.content for turn in request.turns) - accepts
+    missing = kinds_of(request) - accepts
     if missing:
         names = " or ".join(sorted(_NAMES[kind] for kind in missing))
         raise UnsupportedContent(f"{answerer} takes no {names}: leave them out, or ask another model.")

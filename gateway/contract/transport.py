@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from gateway.contract.accepts import ALL_KINDS
+from gateway.contract.content import Kind
 from gateway.contract.events import Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
 
@@ -110,6 +112,7 @@ class Abilities:
         servers: each model server that the transport can choose from, in its order; empty for one alone.
         place_in_queue: where a request for a model would stand, as far as known: 0 starts at once, 1 is next.
         slots: asks how many replies the other side makes at a time, None if unknown; never raises.
+        accepts: the kinds of content that it takes besides text, as last told; all where that is unknown.
         drain: says to the other side that no new requests will come; what runs goes on.
     """
 
@@ -121,6 +124,7 @@ class Abilities:
     servers: Callable[[], Sequence[ServerInfo]] = tuple
     place_in_queue: Callable[[str | None], int] = lambda _: 0
     slots: Callable[[], Awaitable[int | None]] = _untold
+    accepts: Callable[[], frozenset[Kind]] = lambda: ALL_KINDS
     drain: Callable[[], None] = lambda: None
 
 

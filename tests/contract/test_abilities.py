@@ -16,8 +16,8 @@ from transports.scripted import ScriptedTransport
 
 HAS = {
     "scripted": {"health"},
-    "llama": {"health", "models", "slots"},
-    "llama-servers": {"health", "models", "admit", "servers", "place_in_queue"},
+    "llama": {"health", "models", "check", "slots", "accepts"},
+    "llama-servers": {"health", "models", "admit", "check", "servers", "place_in_queue", "accepts"},
     "mqtt-streaming": {"health", "models", "admit", "check", "workers", "drain"},
     "mqtt-whole": {"health", "models", "admit", "check", "workers", "drain"},
 }

@@ -4,12 +4,16 @@ import asyncio
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.contract.errors import ModelRefused, Unreachable, UpstreamFailed
+from gateway.contract.content import File, Image, Text
+from gateway.contract.errors import ModelRefused, Unreachable, UnsupportedContent, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.requests import Turn
 from gateway.contract.transport import Health
 from tests.live.llama_server import (
     LlamaServer,
@@ -217,3 +221,20 @@ async def test_no_server_outlives_a_parent_that_was_killed() -> None:
         assert await reader.read() == b""  # its last connection ends when the server does
         writer.close()
         assert not (await LlamaTransport(url).health()).ok
+
+
+async def test_a_model_without_eyes_says_so_and_gets_no_image() -> None:
+    image = Image("image/png", b64encode(b"\x89PNG\r\n\x1a\n").decode())
+    asked = replace(asking("x"), turns=[Turn("user", (Text("This?"), image))])
+    async with asyncio.timeout(20), llama_server(tiny_model_path()) as url:
+        transport = LlamaTransport(url)
+        with pytest.raises(UpstreamFailed, match="image input is not supported"):
+            await events_of(transport, asked)  # nothing is known of the server yet
+        await transport.total_slots()
+        with pytest.raises(UnsupportedContent, match="This model takes no images"):
+            transport.abilities.check(asked)
+        with pytest.raises(UnsupportedContent):
+            await events_of(transport, asked)
+        file = File("a.txt", "text/plain", b64encode(b"Tell me about the boat.").decode())
+        events = await events_of(transport, replace(asked, turns=[Turn("user", (file,))]))
+    assert text_of(events)

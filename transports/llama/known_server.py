@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gateway.contract.content import Kind
 from gateway.contract.transport import Health, ServerInfo, Transport
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class KnownServer:
     @property
     def room(self) -> int:
         return self.slots - self.open
+
+    @property
+    def accepts(self) -> frozenset[Kind]:
+        """The kinds of content that it takes besides text."""
+        return self.server.abilities.accepts()
 
     @property
     def silent(self) -> bool:

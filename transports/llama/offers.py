@@ -4,6 +4,8 @@ from itertools import islice
 
 import msgspec
 
+from gateway.contract.accepts import ALL_KINDS
+from gateway.contract.content import Kind
 from gateway.contract.errors import ProtocolViolation
 
 MAX_MODELS = 1_000
@@ -22,6 +24,15 @@ class _ModelList(msgspec.Struct):
 
 class _Props(msgspec.Struct):
     total_slots: int | None = None
+
+
+class _Modalities(msgspec.Struct):
+    vision: bool = True
+    audio: bool = True
+
+
+class _Senses(msgspec.Struct):
+    modalities: _Modalities = msgspec.field(default_factory=_Modalities)
 
 
 def models_told(body: bytes) -> tuple[tuple[str, ...], bool]:
@@ -43,3 +54,17 @@ def slots_told(body: bytes) -> int | None:
         return msgspec.json.decode(body, type=_Props).total_slots
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def accepts_told(body: bytes) -> frozenset[Kind]:
+    """What llama.cpp's model takes besides text, by its `/props`; all kinds where it does not tell."""
+    try:
+        told = msgspec.json.decode(body, type=_Senses).modalities
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ALL_KINDS
+    refused: set[Kind] = set()
+    if not told.vision:
+        refused.add("image")
+    if not told.audio:
+        refused.add("audio")
+    return ALL_KINDS - refused

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
+from gateway.contract.accepts import check_accepts, kinds_of
+from gateway.contract.content import Kind
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
@@ -16,6 +18,7 @@ from transports.llama.server_attempt import ServerAttempt
 from transports.llama.transport import LlamaTransport
 
 FIRST_RETRY_S = 0.25
+NO_KINDS: frozenset[Kind] = frozenset()
 
 
 class LlamaServers:
@@ -48,6 +51,8 @@ class LlamaServers:
             health=self.health,
             models=self.known_models,
             admit=self.admit,
+            check=self.check,
+            accepts=self.accepts,
             place_in_queue=self.place_in_queue,
             servers=self.list_servers,
         )
@@ -87,6 +92,16 @@ class LlamaServers:
             raise self._nobody(meant)
         return self.info
 
+    def accepts(self) -> frozenset[Kind]:
+        """The kinds that a server takes, of those that are well."""
+        return frozenset().union(*(known.accepts for known in self._well()))
+
+    def check(self, request: ChatRequest) -> None:
+        """Raises UnsupportedContent if no server of the model, of those that are well, takes the request."""
+        able = self._able(self._meant(request.model), ())
+        if able and self._choose(self._meant(request.model), (), kinds_of(request)) is None:
+            check_accepts(request, max((known.accepts for known in able), key=len))
+
     def place_in_queue(self, model: str | None) -> int:
         """See Abilities; requests of other clients to the same servers are not known here."""
         known = self._choose(self._meant(model), ())
@@ -113,10 +128,12 @@ class LlamaServers:
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         model = self._meant(request.model)
         asked = replace(request, model=model)
+        kinds = kinds_of(request)
         passed_over: list[KnownServer] = []
         while True:
-            known = self._choose(model, passed_over)
+            known = self._choose(model, passed_over, kinds)
             if known is None:
+                self.check(request)
                 raise self._nobody(model)
             attempt = ServerAttempt(known, asked, hear, passed_over)
             try:
@@ -129,7 +146,7 @@ class LlamaServers:
                     raise
                 asked = ask_again(asked, error)
                 passed_over.append(known)
-                if self._choose(model, passed_over) is None:
+                if self._choose(model, passed_over, kinds) is None:
                     error.broke_off = asked.broke_off - request.broke_off
                     raise
 
@@ -145,14 +162,22 @@ class LlamaServers:
             return model
         return next((known.models[0] for known in self._well()[:1] if known.models), None)
 
-    def _choose(self, meant: str | None, passed_over: Sequence[KnownServer]) -> KnownServer | None:
-        """The one with the most room that is well and has the model; of equals the first."""
-        fitting = [
+    def _choose(
+        self,
+        meant: str | None,
+        passed_over: Sequence[KnownServer],
+        kinds: frozenset[Kind] = NO_KINDS,
+    ) -> KnownServer | None:
+        """The one with the most room that is well, has the model and takes the kinds; of equals the first."""
+        fitting = [known for known in self._able(meant, passed_over) if kinds <= known.accepts]
+        return max(fitting, key=lambda known: known.room, default=None)
+
+    def _able(self, meant: str | None, passed_over: Sequence[KnownServer]) -> list[KnownServer]:
+        return [
             known
             for known in self._well()
             if known not in passed_over and (meant in known.models or (meant is None and not known.models))
         ]
-        return max(fitting, key=lambda known: known.room, default=None)
 
     async def _watch(self, known: KnownServer) -> None:
         retry_s = FIRST_RETRY_S
@@ -171,7 +196,8 @@ class LlamaServers:
 
     def _move_replies_from(self, silent: KnownServer) -> None:
         for waiting in list(silent.waiting):
-            if self._choose(waiting.request.model, waiting.passed_over) is not None:
+            request = waiting.request
+            if self._choose(request.model, waiting.passed_over, kinds_of(request)) is not None:
                 waiting.give_up()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.contract.accepts import ALL_KINDS, check_accepts, kinds_of
 from gateway.contract.errors import (
     ModelRefused,
     ProtocolViolation,
@@ -23,7 +24,7 @@ from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 from transports.llama.client import Connect, ModelServerClient, whole_body
 from transports.llama.failures import before_answer, health_problem
-from transports.llama.offers import models_told, slots_told
+from transports.llama.offers import accepts_told, models_told, slots_told
 from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
 
 log = logging.getLogger("sluice.servers")
@@ -71,7 +72,14 @@ class LlamaTransport:
         self._linger_s = linger_s
         self._models: tuple[str, ...] = ()
         self._is_llama_cpp = False
-        self.abilities = Abilities(health=self.health, models=self.models, slots=self.total_slots)
+        self._accepts = ALL_KINDS
+        self.abilities = Abilities(
+            health=self.health,
+            models=self.models,
+            check=self.check,
+            slots=self.total_slots,
+            accepts=lambda: self._accepts,
+        )
 
     @property
     def info(self) -> TransportInfo:
@@ -88,7 +96,11 @@ class LlamaTransport:
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         """See Transport.answer. Closing the connection is what frees llama.cpp's slot."""
-        body = self._body_of(request)
+        self.check(request)
+        # The body of a large image takes long to make.
+        body = (
+            await asyncio.to_thread(self._body_of, request) if kinds_of(request) else self._body_of(request)
+        )
         with before_answer:
             exchange = await self._client.post(b"/v1/chat/completions", body, request.trace)
         try:
@@ -98,6 +110,10 @@ class LlamaTransport:
 
     def models(self) -> Sequence[str]:
         return self._models
+
+    def check(self, request: ChatRequest) -> None:
+        """Raises UnsupportedContent for images or sound where the server has told that it takes none."""
+        check_accepts(request, self._accepts)
 
     async def health(self) -> Health:
         """Asks `/health`, and `/v1/models` where a server has no such page, as Ollama has none."""
@@ -125,12 +141,16 @@ class LlamaTransport:
         return health_problem(status)
 
     async def total_slots(self) -> int | None:
-        """How many replies llama.cpp makes at a time, by its `/props`; None where a server does not tell."""
+        """How many replies llama.cpp makes at a time, by its `/props`; None where a server does not tell.
+
+        Also learns from there which kinds of content its model takes.
+        """
         try:
             async with asyncio.timeout(PROBE_S):
                 status, body = await self._get(b"/props")
         except (TimeoutError, TransportError):
             return None
+        self._accepts = accepts_told(body) if status == 200 else ALL_KINDS
         return slots_told(body) if status == 200 else None
 
     def _body_of(self, request: ChatRequest) -> bytes:
@@ -169,6 +189,7 @@ class LlamaTransport:
             health = await self.health()
             self._tell(health)
             if health.ok:
+                await self.total_slots()
                 pause_s, retry_s = MODELS_FRESH_S, MODELS_RETRY_S
             else:
                 pause_s, retry_s = retry_s, min(2 * retry_s, MODELS_FRESH_S)

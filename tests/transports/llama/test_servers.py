@@ -7,7 +7,16 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.contract.errors import GatewayError, Loading, Overloaded, Unreachable, UpstreamFailed
+from gateway.contract.accepts import ALL_KINDS
+from gateway.contract.content import Audio, Image
+from gateway.contract.errors import (
+    GatewayError,
+    Loading,
+    Overloaded,
+    Unreachable,
+    UnsupportedContent,
+    UpstreamFailed,
+)
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Abilities, Health, Hear
@@ -28,12 +37,15 @@ class Server(ScriptedTransport):
         self._models = models
         self.slots = slots
         self.well = True
+        self.accepts = ALL_KINDS
         self.refusal: GatewayError | None = None
         self.checked = asyncio.Event()
 
     @property
     def abilities(self) -> Abilities:
-        return Abilities(health=self.health, models=self.models, slots=self.total_slots)
+        return Abilities(
+            health=self.health, models=self.models, slots=self.total_slots, accepts=lambda: self.accepts
+        )
 
     async def health(self) -> Health:
         self.checked.set()
@@ -262,3 +274,30 @@ async def test_what_broke_off_is_counted_also_if_the_last_one_only_refuses() -> 
         with pytest.raises(Overloaded) as refused:
             await house.ask()
     assert refused.value.broke_off == 1
+
+
+IMAGE, AUDIO = Image("image/png", "iVBORw=="), Audio("wav", "UklG")
+
+
+async def test_a_server_that_takes_images_gets_them() -> None:
+    blind, seeing = Server("tiny", slots=9), Server("tiny")
+    blind.accepts, seeing.accepts = frozenset(), frozenset({"image"})
+    request = ChatRequest(uuid4().hex, [Turn("user", (IMAGE,))])
+    async with House(blind, seeing).running() as house:
+        house.all.abilities.check(request)
+        async with reading(house.all, request) as stream:
+            await anext(stream)
+        assert house.all.abilities.accepts() == {"image"}
+    assert (blind.seen_requests, len(seeing.seen_requests)) == ([], 1)
+
+
+async def test_content_that_no_server_takes_is_refused_by_name() -> None:
+    seeing, hearing = Server("tiny"), Server("tiny")
+    seeing.accepts, hearing.accepts = frozenset({"image"}), frozenset({"audio"})
+    request = ChatRequest(uuid4().hex, [Turn("user", (IMAGE, AUDIO))])
+    async with House(seeing, hearing).running() as house:
+        with pytest.raises(UnsupportedContent, match="takes no sound"):
+            house.all.abilities.check(request)
+        with pytest.raises(UnsupportedContent, match="takes no sound"):
+            await events_of(house.all, request)
+    assert seeing.seen_requests == hearing.seen_requests == []
