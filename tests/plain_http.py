@@ -11,4 +11,5 @@ _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 def plain_http(url: object = "", **more: Any) -> httpx.AsyncClient:
     """url: where paths without a host begin. more: as for httpx.AsyncClient."""
-    return httpx.AsyncClient(base_url=str(url), verify=_NO_CERTIFICATES, trust_env=False, **more)
+    usual: dict[str, Any] = {"timeout": 60, "verify": _NO_CERTIFICATES, "trust_env": False}
+    return httpx.AsyncClient(base_url=str(url), **{**usual, **more})

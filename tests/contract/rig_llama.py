@@ -49,7 +49,7 @@ class LlamaRig:
         await self._server.start()
 
     async def idle(self) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             while await self._server.busy_slots():
                 pass
 

@@ -79,7 +79,7 @@ class MqttStreamingRig(_MqttRig):
                 yield self._transport
 
     async def idle(self) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await self._all_arrived()
             await self._worker.idle()
             await self._scripted.idle()
@@ -121,7 +121,7 @@ class MqttWholeRig(_MqttRig):
             self._link.publish(frame.reply_to, encode(Whole(frame.id, frame.messages[-1].content)))
 
     async def idle(self) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await self._all_arrived()
         assert not self._unanswered
 

@@ -103,7 +103,7 @@ class ScriptedRig:
         self._there = True
 
     async def idle(self) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await self._transport.idle()
 
     async def break_off(self) -> None:

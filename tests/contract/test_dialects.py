@@ -173,7 +173,7 @@ async def test_on_a_resumable_stream_every_event_is_placed_by_its_last_frame(rig
     positions = [Position(seq, 2 if seq > 1 else 0) for seq in range(1, len(events) + 1)]
     pipe = Pipe()
     stream = SseConnection(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stream.serve_replay(pipe.send, [], list(zip(events, positions, strict=True)))
     frames = frames_of(pipe.received)
     encoder = rig.dialect.encoder("ab")
@@ -189,6 +189,6 @@ async def test_on_a_resumable_stream_every_event_is_placed_by_its_last_frame(rig
 async def test_on_a_resumable_stream_the_end_is_always_placed(rig: DialectRig, last: Terminal) -> None:
     pipe = Pipe()
     stream = SseConnection(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await stream.serve_replay(pipe.send, [], [(STARTED, Position(1, 0)), (last, Position(2, 0))])
     assert frames_of(pipe.received)[-1].id == "2-0"

@@ -179,7 +179,7 @@ def stage(portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> I
 async def perform(stage: Stage, plays: list[tuple[Part, ...]]) -> None:
     stage.set()
     for parts in plays:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await stage.play(parts)
 
 

@@ -45,7 +45,7 @@ async def begin() -> Beginning:
 async def test_another_request_with_a_key_that_is_beginning_is_a_conflict(
     idempotency: Idempotency, begin: Beginning
 ) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         first = group.create_task(idempotency.once("anna", HI, begin))
         await begin.reached.wait()
         with pytest.raises(Conflict):
@@ -59,7 +59,7 @@ async def test_another_request_with_a_key_that_is_beginning_is_a_conflict(
 async def test_the_same_request_waits_for_the_first_and_gets_its_stream(
     idempotency: Idempotency, begin: Beginning
 ) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         first = group.create_task(idempotency.once("anna", HI, begin))
         await begin.reached.wait()
         again = [
@@ -75,7 +75,7 @@ async def test_the_same_request_waits_for_the_first_and_gets_its_stream(
 async def test_the_same_request_gets_the_error_of_the_first(
     idempotency: Idempotency, begin: Beginning
 ) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
 
         async def fails() -> None:
             with pytest.raises(NoWorker):
@@ -90,7 +90,7 @@ async def test_the_same_request_gets_the_error_of_the_first(
 
 
 async def test_another_account_has_keys_of_its_own(idempotency: Idempotency, begin: Beginning) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(idempotency.once("anna", HI, begin))
         await begin.reached.wait()
         other = Beginning()
@@ -102,7 +102,7 @@ async def test_another_account_has_keys_of_its_own(idempotency: Idempotency, beg
 async def test_when_the_first_is_cancelled_the_next_begins_in_its_place(
     idempotency: Idempotency, begin: Beginning
 ) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         first = group.create_task(idempotency.once("anna", HI, begin))
         await begin.reached.wait()
         second = group.create_task(idempotency.once("anna", HI, begin))

@@ -137,7 +137,7 @@ async def test_a_whole_reply_that_was_kept_is_done_whatever_the_database_does_wh
 
     async with house(tmp_path, says(*whole("all of it")), sleep=hold, store=Fickle) as home:  # type: ignore[arg-type]
         answer = asyncio.create_task(home.answer("Hi", pace=PACE))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await pacing.wait()
             fickle(home).refusing = True
             refusing.set()

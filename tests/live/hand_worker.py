@@ -37,7 +37,7 @@ class Hand:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
         async with self.link.running():
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await self._connected.wait()
             yield self
 
@@ -50,7 +50,7 @@ class Hand:
         await self._all_taken([self.link.publish(topic, payload) for topic, payload in messages])
 
     async def _all_taken(self, receipts: Sequence[Future[Receipt]]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert set(await asyncio.gather(*receipts)) <= {Receipt.TAKEN, Receipt.NOBODY}
 
     async def answer_as(self, worker: str, *payloads: bytes, retain: bool = False) -> None:
@@ -75,12 +75,12 @@ class HandWorker(Hand):
 
     async def asked(self) -> RequestFrame:
         """The next request."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._asked.get()
 
     async def cancelled(self) -> CancelFrame:
         """The next cancel."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._cancelled.get()
 
     async def say(self, *frames: Frame) -> None:

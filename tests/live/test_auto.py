@@ -147,7 +147,7 @@ async def test_a_silent_model_server_costs_its_idle_time_and_no_more(tmp_path: P
 
 async def test_without_a_broker_only_llama_is_asked(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         running_llama() as llama,
         running_gateway(tmp_path, LLM_COMM_MODE="auto", LLM_SERVER_URL=llama.url) as gateway,
     ):

@@ -107,7 +107,7 @@ async def test_where_the_database_has_keys_it_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["sse", "mqtt"])
 async def test_a_model_server_of_ones_own_needs_openais_api_and_no_more(tmp_path: Path, mode: str) -> None:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         ollama_like() as url,
         demo_on(tmp_path, LLM_COMM_MODE=mode, LLM_SERVER_URL=url) as program,
     ):
@@ -121,7 +121,7 @@ async def test_a_model_server_of_ones_own_needs_openais_api_and_no_more(tmp_path
 async def test_a_model_server_that_is_not_there_is_one_line_at_once(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         running_program(*sluice("demo"), cwd=tmp_path, LLM_SERVER_URL=url) as program,
     ):
         assert await program.ended() == 2
@@ -150,7 +150,7 @@ async def test_it_says_nothing_before_the_session_is_there_that_it_names() -> No
     asked_for = demo._say_ready(
         Console(file=said), "http://x", Settings(_env_file=None), broker, cast(MessageStore, store), True, []
     )
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(asked_for)
         await store.asked.wait()
         before = said.getvalue()

@@ -49,7 +49,7 @@ async def device_at(
 
     link.subscribe(every_gateway_status("sluice/v1"), hear_gateway)
     device = DeviceEnd(link)
-    async with link.running(), asyncio.timeout(25):
+    async with link.running(), asyncio.timeout(60):
         await complete.wait()
         yield device
 
@@ -276,7 +276,7 @@ async def test_what_is_asked_over_http_is_mirrored_to_a_device(tmp_path: Path, p
 
 async def test_a_device_is_registered_beside_a_gateway_that_runs(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         running_mosquitto() as broker,
         model_server() as model,
         house_of(tmp_path, model, broker) as house,

@@ -46,7 +46,7 @@ async def failures(played: list[Vector], broker: Mosquitto, start: Callable[[str
             except* Exception as failure:  # noqa: BLE001  # told together with the others
                 failed.append(f"{vector.name}: {failure.exceptions!r}")
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         for number, vector in enumerate(played):
             tasks.create_task(one(number, vector))
     return failed

@@ -125,7 +125,7 @@ async def test_the_whole_conversation_goes_to_the_model(tmp_path: Path) -> None:
 
 
 async def test_a_tool_call_of_llama_cpp_is_heard_in_the_officials_words(tmp_path: Path) -> None:
-    async with asyncio.timeout(30), raw_server() as llama:
+    async with asyncio.timeout(60), raw_server() as llama:
         llama.answer, llama.ending = [captures.chunked("tools_required_stream")], "close"
         async with (
             running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,

@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +19,15 @@ from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM
 
 pytestmark = [pytest.mark.live]
+
+
+@pytest.fixture
+def hangup_as_usual() -> Iterator[None]:
+    """Programs inherit no ignored SIGHUP, as they would where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
 
 SMALLEST_PIPE_BYTES = 4096
 FAILURES = 60
@@ -101,6 +110,7 @@ DEMO = ("Sluice is ready", ["demo"])
     ],
     ids=["serve", "worker", "demo"],
 )
+@pytest.mark.usefixtures("hangup_as_usual")
 async def test_sighup_ends_nothing(tmp_path: Path, begun: str, arguments: list[str]) -> None:
     settings = {"PORT": "0", "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"}
     async with asyncio.timeout(60), running_mosquitto() as broker:

@@ -47,7 +47,7 @@ class Page:
 
 @asynccontextmanager
 async def page(report: Report = READY) -> AsyncIterator[Page]:
-    async with asyncio.timeout(5), health_page(0, report) as url:
+    async with asyncio.timeout(30), health_page(0, report) as url:
         yield Page(url)
 
 

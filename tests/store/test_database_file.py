@@ -26,7 +26,7 @@ def rig(tmp_path: Path) -> SqliteRig:
 
 @pytest.fixture
 async def store(rig: SqliteRig) -> AsyncIterator[SqlStore]:
-    async with asyncio.timeout(10), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         yield store
 
 
@@ -94,7 +94,7 @@ async def test_a_second_gateway_is_refused_and_told_who_holds_the_file(
 async def test_a_file_with_two_names_is_told_of_at_the_start(
     rig: SqliteRig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with rig.store().running():
             assert "names" not in caplog.text
         by_a_hard_link(rig.file)
@@ -131,7 +131,7 @@ async def test_without_locks_of_open_files_a_lock_file_serves(
     rig: SqliteRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr("fcntl.F_OFD_SETLK")
-    async with asyncio.timeout(5), rig.store().running():
+    async with asyncio.timeout(30), rig.store().running():
         lock._held.clear()  # as in another process
         with pytest.raises(StorageFailed, match=rf"sluice\.db is held by another .*{os.getpid()}"):
             async with rig.store().running():
@@ -152,7 +152,7 @@ def let_others_read(folder: Path) -> None:
 async def test_a_new_database_is_for_its_user_only(rig: SqliteRig, tmp_path: Path, alone: bool) -> None:
     before = os.umask(0)
     try:
-        async with asyncio.timeout(5), (store := rig.store()).running(alone=alone):
+        async with asyncio.timeout(30), (store := rig.store()).running(alone=alone):
             await store.create_session("local", "")
             found = modes(tmp_path)
     finally:
@@ -163,7 +163,7 @@ async def test_a_new_database_is_for_its_user_only(rig: SqliteRig, tmp_path: Pat
 async def test_files_that_others_could_read_are_mended_at_the_start_and_named(
     rig: SqliteRig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             await store.create_session("local", "")
             let_others_read(tmp_path)
@@ -183,7 +183,7 @@ async def test_a_mode_that_cannot_be_changed_is_an_error_with_a_remedy_and_no_ob
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(Path, "chmod", refuse)
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         await store.ping()
     assert f"Run: chmod 600 {rig.file}" in caplog.text
 
@@ -191,6 +191,6 @@ async def test_a_mode_that_cannot_be_changed_is_an_error_with_a_remedy_and_no_ob
 async def test_a_name_with_signs_of_a_url_is_a_plain_file(tmp_path: Path) -> None:
     file = tmp_path / "a b#c.db"
     store = SqlStore(f"sqlite+aiosqlite:///{file}")
-    async with asyncio.timeout(5), store.running():
+    async with asyncio.timeout(30), store.running():
         await store.create_session("local", "")
     assert set(modes(tmp_path)) == {file.name}

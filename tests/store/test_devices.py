@@ -19,7 +19,7 @@ def rig(tmp_path: Path) -> SqliteRig:
 
 @pytest.fixture
 async def store(rig: SqliteRig) -> AsyncIterator[SqlStore]:
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         yield store
 
 

@@ -24,7 +24,7 @@ def rig(tmp_path: Path) -> SqliteRig:
 
 async def test_no_figure_reads_a_whole_table(rig: SqliteRig) -> None:
     said: list[tuple[str, object]] = []
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         event.listen(
             store._database.reading.sync_engine,
             "before_cursor_execute",
@@ -71,7 +71,7 @@ async def test_a_database_from_before_is_counted_once(rig: SqliteRig) -> None:
             connection.exec_driver_sql(reply.replace("'', ?, 1", "hex(randomblob(8)), ?, 7"), row)
         connection.exec_driver_sql("DELETE FROM messages WHERE id = 7")
 
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         used = await store.usage.between(*EVER, None)
         told = await store.usage.figures()
     assert used == [
@@ -104,7 +104,7 @@ async def test_a_database_that_believed_absurd_counts_is_mended(rig: SqliteRig, 
         sane = "INSERT INTO token_usage VALUES ('anna', '2026-01-31', '', 1, 0, 4, 5, 9)"
         connection.exec_driver_sql(sane)
 
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         assert await store.usage.between(*EVER, None) == [
             UsedTokens(date(2026, 1, 31), "anna", None, 1, 4, 5, 9),
             UsedTokens(date(2026, 1, 31), "local", "tiny", 4, 5, 7, 12),
@@ -114,7 +114,7 @@ async def test_a_database_that_believed_absurd_counts_is_mended(rig: SqliteRig, 
 
 
 async def test_a_sum_beyond_64_bits_is_still_a_whole_number(rig: SqliteRig) -> None:
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         with closing(sqlite3.connect(rig.file)) as connection, connection:
             connection.execute("INSERT INTO token_usage VALUES ('a', '2026-01-31', '', 1, 0, 1e30, -1, 3)")
         (used,) = await store.usage.between(*EVER, None)

@@ -37,7 +37,7 @@ def migrating(rig: SqliteRig) -> Iterator[tuple[Connection, Config]]:
 async def rig(tmp_path: Path) -> SqliteRig:
     """A database that a store has migrated."""
     rig = SqliteRig(tmp_path)
-    async with asyncio.timeout(5), rig.store().running():
+    async with asyncio.timeout(30), rig.store().running():
         pass
     return rig
 
@@ -85,7 +85,7 @@ async def test_a_database_of_the_first_version_keeps_its_messages(tmp_path: Path
             """'[{"id": "c1", "name": "f", "arguments": ""}]')"""
         )
 
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         (kept,) = await store.messages("local", 1)
         assert (kept.content, kept.tool_calls, kept.tool_call_seqs) == (
             "hello",
@@ -102,7 +102,7 @@ async def test_a_database_of_a_newer_sluice_is_left_alone(rig: SqliteRig) -> Non
     connection.close()
 
     with pytest.raises(StorageFailed, match="9999"):
-        async with asyncio.timeout(5), rig.store().running():
+        async with asyncio.timeout(30), rig.store().running():
             pass
 
 
@@ -117,6 +117,6 @@ async def main():
 
 asyncio.run(main())
 """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", child, rig.url)
         assert await process.wait() == 0

@@ -28,7 +28,7 @@ def rig(tmp_path: Path) -> SqliteRig:
 
 @pytest.fixture
 async def store(rig: SqliteRig) -> AsyncIterator[SqlStore]:
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         yield store
 
 
@@ -47,7 +47,7 @@ async def test_the_connections_are_set_as_they_should_be(
         return [connection.scalar(text(f"PRAGMA {name}")) for name in named]
 
     database = open_database(rig.url, synchronous)
-    async with asyncio.timeout(5), database.opened():
+    async with asyncio.timeout(30), database.opened():
         assert await database.transact(settings) == ["wal", level, 1, 2000]
         async with database.reading.connect() as reading:
             with pytest.raises(OperationalError, match="readonly"):
@@ -65,7 +65,7 @@ async def test_a_transaction_has_the_write_lock_before_it_looks_at_anything(
             another_program.execute("BEGIN IMMEDIATE")
 
     database = open_database(rig.url, "NORMAL")
-    async with asyncio.timeout(5), database.opened():
+    async with asyncio.timeout(30), database.opened():
         await database.transact(try_to_begin)
 
 
@@ -92,7 +92,7 @@ async def test_a_transaction_that_is_given_up_leaves_when_it_is_rolled_back(rig:
         gate.wait(connection)
 
     database = open_database(rig.url, "NORMAL")
-    async with asyncio.timeout(5), database.opened():
+    async with asyncio.timeout(30), database.opened():
         gate = Gate()
         transaction = asyncio.ensure_future(database.transact(create))
         await gate.reached.wait()
@@ -108,7 +108,7 @@ async def test_a_transaction_that_is_given_up_leaves_when_it_is_rolled_back(rig:
 async def test_a_transaction_that_is_given_up_too_late_counts(rig: SqliteRig) -> None:
     database = open_database(rig.url, "NORMAL")
     assert isinstance(database, SqliteFile)
-    async with asyncio.timeout(5), database.opened():
+    async with asyncio.timeout(30), database.opened():
         gate = Gate()
         event.listen(database._writing, "commit", gate.wait)
         transaction = asyncio.ensure_future(
@@ -133,7 +133,7 @@ async def test_a_message_needs_its_session_and_goes_with_it(rig: SqliteRig) -> N
         for table in (messages, idempotency_keys):
             assert connection.scalar(select(func.count()).select_from(table)) == 0
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             await store.begin(question(idempotency=IdempotencyClaim("k", "f")))
         database = open_database(rig.url, "NORMAL")
@@ -208,7 +208,7 @@ async def test_a_link_to_the_file_is_no_way_around(rig: SqliteRig, store: SqlSto
 
 async def test_the_file_is_free_again_afterwards(rig: SqliteRig) -> None:
     for _ in range(2):
-        async with asyncio.timeout(5), (store := rig.store()).running():
+        async with asyncio.timeout(30), (store := rig.store()).running():
             await store.ping()
 
 
@@ -224,7 +224,7 @@ async def test_a_file_that_is_no_database_is_refused(rig: SqliteRig) -> None:
     rig.file.write_text("not a database, but long enough to be taken for one" * 100)
 
     with pytest.raises(StorageFailed):
-        async with asyncio.timeout(5), rig.store().running():
+        async with asyncio.timeout(30), rig.store().running():
             pass
 
 
@@ -252,7 +252,7 @@ async def test_a_session_key_that_is_taken_is_drawn_again(rig: SqliteRig) -> Non
     # The first; then a pair of which one is taken; then a pair that wants the same.
     draws = iter(["a", *("a", "b", "c"), *("d", "d", "e")])
     store = SqlStore(rig.url, draw_key=lambda user_id: f"{user_id}-{next(draws)}")
-    async with asyncio.timeout(5), store.running():
+    async with asyncio.timeout(30), store.running():
         first = await store.create_session("local", "")
         pairs = [
             await asyncio.gather(*(store.create_session("local", "") for _ in range(2))) for _ in range(2)
@@ -263,7 +263,7 @@ async def test_a_session_key_that_is_taken_is_drawn_again(rig: SqliteRig) -> Non
 
 
 async def test_keys_that_are_too_old_are_gone_after_a_start(rig: SqliteRig) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             exchange = await store.begin(question(idempotency=IdempotencyClaim("k", "f")))
         rig.later(timedelta(hours=24))

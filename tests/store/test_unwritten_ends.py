@@ -24,7 +24,7 @@ def rig(tmp_path: Path) -> SqliteRig:
 
 @pytest.fixture
 async def store(rig: SqliteRig) -> AsyncIterator[SqlStore]:
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         yield store
 
 
@@ -85,7 +85,7 @@ async def test_a_question_that_is_committed_after_its_caller_gave_up_leaves_noth
 
 
 async def test_what_took_too_long_is_rolled_back_or_taken_back(rig: SqliteRig) -> None:
-    async with asyncio.timeout(5), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         writing = threading.Event()
         slow = _Slow(store, writing)
         store._writer._deadline_s = 0.01
@@ -115,7 +115,7 @@ class _Slow:
 
 
 async def test_an_end_that_is_still_owed_at_the_end_is_tried_again(rig: SqliteRig) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             exchange = await store.begin(question())
             with moved_away(rig.file):

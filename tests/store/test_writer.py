@@ -21,7 +21,7 @@ async def ledger() -> Ledger:
 
 @pytest.fixture
 async def writer(ledger: Ledger) -> AsyncIterator[Writer]:
-    async with asyncio.timeout(5), (writer := Writer(ledger.transact)).running():
+    async with asyncio.timeout(30), (writer := Writer(ledger.transact)).running():
         yield writer
 
 
@@ -123,7 +123,7 @@ async def test_a_database_that_is_away_fails_the_group_once_and_the_writer_goes_
 async def test_a_transaction_that_hangs_is_given_up(ledger: Ledger) -> None:
     ledger.commits = asyncio.Event()  # and nobody will set it
     note = Write(ledger.note, rank=0)
-    async with asyncio.timeout(5), (writer := Writer(ledger.transact, deadline_s=0.05)).running():
+    async with asyncio.timeout(30), (writer := Writer(ledger.transact, deadline_s=0.05)).running():
         with pytest.raises(StorageFailed):
             await writer.do(note, 1)
 
@@ -188,7 +188,7 @@ async def test_leaving_early_still_commits_what_was_handed_over(ledger: Ledger) 
         async with writer.running():
             await asyncio.Event().wait()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         owning = asyncio.ensure_future(owner())
         await asyncio.sleep(0)  # it runs
         begun = asyncio.ensure_future(writer.do(note, 1))

@@ -19,7 +19,7 @@ async def ledger() -> Ledger:
 
 @pytest.fixture
 async def writer(ledger: Ledger) -> AsyncIterator[Writer]:
-    async with asyncio.timeout(5), (writer := Writer(ledger.transact)).running():
+    async with asyncio.timeout(30), (writer := Writer(ledger.transact)).running():
         yield writer
 
 
@@ -92,7 +92,7 @@ async def test_what_is_owed_is_tried_until_the_database_takes_it(ledger: Ledger)
             raise away.pop()
         return ledger.note(connection, numbers)
 
-    async with asyncio.timeout(5), (writer := Writer(ledger.transact, retry_s=0.001)).running():
+    async with asyncio.timeout(30), (writer := Writer(ledger.transact, retry_s=0.001)).running():
         assert await writer.owe(Write[int, int](apply, rank=0), 1) == 2
     assert ledger.kept == [[1]]
 
@@ -106,7 +106,7 @@ async def test_what_is_owed_goes_with_the_next_change_that_is_made(ledger: Ledge
         return ledger.note(connection, numbers)
 
     write = Write[int, int](apply, rank=0)
-    async with asyncio.timeout(5), (writer := Writer(ledger.transact, retry_s=60)).running():
+    async with asyncio.timeout(30), (writer := Writer(ledger.transact, retry_s=60)).running():
         owed = writer.owe(write, 1)
         with pytest.raises(StorageFailed):
             await writer.do(write, 2)
@@ -133,7 +133,7 @@ async def test_what_is_owed_is_tried_for_a_while_after_the_end(ledger: Ledger) -
             raise away.pop()
         return ledger.note(connection, numbers)
 
-    async with asyncio.timeout(5), (writer := Writer(ledger.transact, retry_s=0.001)).running():
+    async with asyncio.timeout(30), (writer := Writer(ledger.transact, retry_s=0.001)).running():
         owed = writer.owe(Write[int, int](apply, rank=0), 1)
     assert await owed == 2
     assert ledger.kept == [[1]]
@@ -148,7 +148,7 @@ async def test_what_cannot_be_made_for_a_while_after_the_end_fails(ledger: Ledge
         raise AWAY
 
     writer = Writer(ledger.transact, retry_s=0.001, clock=lambda: next(times))
-    async with asyncio.timeout(5), writer.running():
+    async with asyncio.timeout(30), writer.running():
         owed = writer.owe(Write[int, int](apply, rank=0), 1)
     with pytest.raises(StorageFailed):
         await owed

@@ -49,12 +49,12 @@ def test_lines_are_gathered_until_one_is_urgent_or_the_end_is_near(monkeypatch: 
     writer.put(b"1\n")
     writer.put(b"2\n")
     writer.put(b"3\n", at_once=True)
-    assert written.get(timeout=5) == b"1\n2\n3\n"
+    assert written.get(timeout=60) == b"1\n2\n3\n"
     writer.put(b"4\n")
     assert writer.flush(5)
-    assert written.get(timeout=5) == b"4\n"
+    assert written.get(timeout=60) == b"4\n"
     writer.put(b"5\n" + b"x" * MAX_WRITE_BYTES)
-    assert written.get(timeout=5)[:2] == b"5\n"
+    assert written.get(timeout=60)[:2] == b"5\n"
 
 
 def test_a_pipe_that_nobody_reads_holds_nobody_up_and_tells_later_what_is_missing(

@@ -57,7 +57,7 @@ async def unified_events(response: httpx.Response) -> AsyncIterator[dict[str, An
 async def served(
     tmp_path: Path,
     script: Script,
-    within_s: float = 15,
+    within_s: float = 60,
     kind: type[ScriptedTransport] = ScriptedTransport,
     mqtt: Transport | None = None,
     sse: Transport | None = None,
@@ -86,7 +86,7 @@ async def served(
         try:
             # Else a refusal on a stream's endpoint is a frame of its dialect.
             headers = {"accept": "application/json"}
-            async with plain_http(url_of(listener), timeout=5, headers=headers) as client:
+            async with plain_http(url_of(listener), headers=headers) as client:
                 yield Served(url_of(listener), client, transport, assembled)
         finally:
             server.stop()

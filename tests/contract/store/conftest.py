@@ -18,5 +18,5 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> StoreRig:
 
 @pytest.fixture
 async def store(rig: StoreRig) -> AsyncIterator[MessageStore]:
-    async with asyncio.timeout(5), (kept := rig.store()).running():
+    async with asyncio.timeout(30), (kept := rig.store()).running():
         yield kept

@@ -70,7 +70,7 @@ async def test_a_key_that_is_too_old_is_claimed_anew_by_one(rig: StoreRig, store
 
 
 async def test_a_key_survives_a_restart_until_it_is_too_old(rig: StoreRig) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             await store.begin(question(stream_id="s1", idempotency=CLAIM))
         async with (store := rig.store()).running():

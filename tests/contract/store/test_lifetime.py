@@ -12,7 +12,7 @@ from tests.store.rigs import StoreRig
 
 
 async def test_leaving_first_commits_what_was_handed_over(rig: StoreRig) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with rig.store().running():
             pass
         store = rig.store()
@@ -25,7 +25,7 @@ async def test_leaving_first_commits_what_was_handed_over(rig: StoreRig) -> None
 
 
 async def test_a_store_that_is_closed_says_so(rig: StoreRig) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             await store.ping()
         with pytest.raises(StorageFailed):
@@ -52,7 +52,7 @@ async def test_what_was_committed_survives_kill_9(rig: StoreRig) -> None:
 
         asyncio.run(main())
     """)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", child, rig.url, stdout=asyncio.subprocess.PIPE
         )
@@ -69,7 +69,7 @@ async def test_what_was_committed_survives_kill_9(rig: StoreRig) -> None:
 
 
 async def test_a_secret_is_made_once_for_everybody_who_asks(rig: StoreRig) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             values = await asyncio.gather(*(store.secret("tickets") for _ in range(5)), store.secret("other"))
             assert await store.secret("tickets") == values[0]

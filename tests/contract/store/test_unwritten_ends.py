@@ -69,7 +69,7 @@ async def test_an_end_with_something_that_cannot_be_kept_is_kept_without_it(stor
     exchange = await store.begin(question(stream_id="s1"))
     calls = (ToolCall("c1", "open", "{}"),)
     store.finish_later(told(answer(exchange, "text", tool_calls=calls, last_seq=2**70, reasoning="hm")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await until_written(store)
         await until_written(store)
 

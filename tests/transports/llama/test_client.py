@@ -67,7 +67,7 @@ def cut(raw: bytes, *edges: int) -> list[bytes]:
 async def test_a_real_answer_that_trickles_in_is_read_whole(server: RawServer, name: str) -> None:
     raw = captures.chunked(name)
     server.answer = cut(raw, *range(1, len(raw)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server)
         assert response.status == 200
         assert response.header(b"content-type") == "text/event-stream"
@@ -76,7 +76,7 @@ async def test_a_real_answer_that_trickles_in_is_read_whole(server: RawServer, n
 
 @pytest.mark.parametrize("raw", [CHUNKED, SIZED, UNTIL_CLOSE], ids=["chunked", "sized", "until close"])
 async def test_an_answer_may_be_cut_at_any_byte(server: RawServer, raw: bytes) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for at in range(1, len(raw)):
             server.answer, server.ending = cut(raw, at), "close" if raw is UNTIL_CLOSE else "stay"
             response = await answer(server)
@@ -85,13 +85,13 @@ async def test_an_answer_may_be_cut_at_any_byte(server: RawServer, raw: bytes) -
 
 async def test_an_answer_without_a_body_ends_at_once(server: RawServer) -> None:
     server.answer = [EMPTY]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await items(await answer(server)) == []
 
 
 async def test_what_came_while_nobody_read_is_one_item(server: RawServer) -> None:
     server.answer = cut(CHUNKED, *range(1, len(CHUNKED)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server)
         await server.peers[0].gone.wait()  # the client hangs up as soon as it has everything
         assert await items(response) == [b"hello, world"]
@@ -99,7 +99,7 @@ async def test_what_came_while_nobody_read_is_one_item(server: RawServer) -> Non
 
 async def test_the_request_is_sent_as_it_is_and_asks_for_no_second(server: RawServer) -> None:
     server.answer = [EMPTY]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await answer(server, b'{"a":1}')
     head, _, body = server.peers[0].received.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v1/chat?a=b HTTP/1.1\r\n")
@@ -117,7 +117,7 @@ async def test_the_request_is_sent_as_it_is_and_asks_for_no_second(server: RawSe
 )
 async def test_a_trace_is_sent_where_it_is_a_headers_value(server: RawServer, trace: str, sent: bool) -> None:
     server.answer = [EMPTY]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await ModelServerClient(server.url).post(b"/", b"{}", trace)
     received = server.peers[0].received
     assert (b"\r\ntraceparent: 00-1-2-01\r\n" in received) is sent
@@ -126,7 +126,7 @@ async def test_a_trace_is_sent_where_it_is_a_headers_value(server: RawServer, tr
 
 async def test_a_path_before_the_apis_own_is_kept(server: RawServer) -> None:
     server.answer = [EMPTY]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await ModelServerClient(f"{server.url}/a%20b/", api_key="k").get(b"/health")
     head = server.peers[0].received
     assert head.startswith(b"GET /a%20b/health HTTP/1.1\r\n")
@@ -135,7 +135,7 @@ async def test_a_path_before_the_apis_own_is_kept(server: RawServer) -> None:
 
 async def test_interim_answers_are_passed_over(server: RawServer) -> None:
     server.answer = [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + SIZED]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server)
         assert response.status == 200
         assert response.header(b"link") is None
@@ -144,7 +144,7 @@ async def test_interim_answers_are_passed_over(server: RawServer) -> None:
 
 async def test_a_second_answer_is_not_part_of_the_first(server: RawServer) -> None:
     server.answer = [(SIZED.replace(b"Connection: close\r\n", b"")) * 2]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await items(await answer(server)) == [b"hello, world"]
 
 
@@ -154,7 +154,7 @@ async def test_hanging_up_before_the_head_is_a_read_error(
     server: RawServer, said: bytes, ending: Ending
 ) -> None:
     server.answer, server.ending = [said] if said else [], ending
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(httpx.ReadError):
             await answer(server)
 
@@ -165,21 +165,21 @@ async def test_hanging_up_in_the_middle_is_a_read_error(
     server: RawServer, raw: bytes, ending: Ending
 ) -> None:
     server.answer, server.ending = [raw[:-8]], ending
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(httpx.ReadError):
             await items(await answer(server))
 
 
 async def test_a_body_that_ends_with_the_connection_does_not_end_with_a_reset(server: RawServer) -> None:
     server.answer, server.ending = [UNTIL_CLOSE], "reset"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(httpx.ReadError):
             await items(await answer(server))
 
 
 async def test_what_came_before_the_end_is_given_before_the_error(server: RawServer) -> None:
     server.answer, server.ending = [SIZED[:-5]], "close"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server)
         await server.peers[0].gone.wait()
         heard: list[bytes] = []
@@ -202,7 +202,7 @@ async def test_what_came_before_the_end_is_given_before_the_error(server: RawSer
 )
 async def test_what_is_no_http_is_a_protocol_error(server: RawServer, garbage: bytes) -> None:
     server.answer = [garbage]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(httpx.RemoteProtocolError):
             await answer(server)
         await server.peers[0].gone.wait()
@@ -216,7 +216,7 @@ async def test_a_body_that_is_no_http_is_a_protocol_error_after_what_was_good(
     garbled = body + b"not a size\r\n"
     server.answer = [head + b"\r\n\r\n" + garbled] if reads == 1 else [head + b"\r\n\r\n"]
     heard: list[bytes] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server)
         pushing = asyncio.ensure_future(response.push(heard.append))
         await asyncio.sleep(0)
@@ -229,7 +229,7 @@ async def test_a_body_that_is_no_http_is_a_protocol_error_after_what_was_good(
 
 
 async def test_a_refused_connection_is_a_connect_error() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with raw_server() as server:
             pass
         with pytest.raises(httpx.ConnectError):
@@ -251,13 +251,13 @@ def full_backlog() -> Iterator[str]:
 
 
 async def test_a_connection_that_never_stands_is_a_connect_timeout(full_backlog: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(httpx.ConnectTimeout):
             await ModelServerClient(full_backlog, connect_s=0.02).get(b"/")
 
 
 async def test_silence_before_the_head_is_a_read_timeout(server: RawServer) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(httpx.ReadTimeout):
             await answer(server, idle_s=0.02)
         await server.peers[0].gone.wait()
@@ -265,7 +265,7 @@ async def test_silence_before_the_head_is_a_read_timeout(server: RawServer) -> N
 
 async def test_silence_in_the_middle_is_a_read_timeout(server: RawServer) -> None:
     server.answer = [SIZED[:-5]]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server, idle_s=0.02)
         with pytest.raises(httpx.ReadTimeout):
             await items(response)
@@ -273,7 +273,7 @@ async def test_silence_in_the_middle_is_a_read_timeout(server: RawServer) -> Non
 
 
 async def test_a_request_that_is_not_taken_is_a_write_timeout(server: RawServer) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         task = asyncio.ensure_future(answer(server, bytes(32_000_000), idle_s=0.05))
         (await server.peer()).transport.pause_reading()
         with pytest.raises(httpx.WriteTimeout):
@@ -281,7 +281,7 @@ async def test_a_request_that_is_not_taken_is_a_write_timeout(server: RawServer)
 
 
 async def test_a_server_may_answer_before_it_has_read_everything(server: RawServer) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         task = asyncio.ensure_future(answer(server, bytes(32_000_000)))
         peer = await server.peer()
         peer.transport.pause_reading()
@@ -293,7 +293,7 @@ async def test_a_server_may_answer_before_it_has_read_everything(server: RawServ
 
 
 async def test_hanging_up_on_half_a_request_is_a_write_error(server: RawServer) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         task = asyncio.ensure_future(answer(server, bytes(32_000_000)))
         (await server.peer()).say([], "reset")
         with pytest.raises(httpx.WriteError):
@@ -303,7 +303,7 @@ async def test_hanging_up_on_half_a_request_is_a_write_error(server: RawServer) 
 async def test_an_answer_that_nobody_reads_stays_with_the_server(server: RawServer) -> None:
     size = 32_000_000
     server.answer = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server)
         server.answer = [EMPTY]
         for _ in range(100):  # turns of the loop, in which an unbounded client would take everything
@@ -314,7 +314,7 @@ async def test_an_answer_that_nobody_reads_stays_with_the_server(server: RawServ
 
 async def test_closing_the_answer_cuts_the_connection(server: RawServer) -> None:
     server.answer = [SIZED[:-5]]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer(server)
         response.close()
         await server.peers[0].gone.wait()
@@ -322,7 +322,7 @@ async def test_closing_the_answer_cuts_the_connection(server: RawServer) -> None
 
 
 async def test_giving_up_before_the_head_cuts_the_connection(server: RawServer) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         task = asyncio.ensure_future(answer(server))
         peer = await server.peer()
         await peer.asked.wait()
@@ -350,7 +350,7 @@ async def test_https_is_spoken_with_servers_that_are_trusted_only(certificate: P
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     trusting = ssl.create_default_context(cafile=certificate)
-    async with asyncio.timeout(5), raw_server(context) as server:
+    async with asyncio.timeout(30), raw_server(context) as server:
         server.answer = cut(CHUNKED, 60)
         response = await ModelServerClient(server.url, connect=Connector(trusting)).get(b"/")
         assert b"".join(await items(response)) == b"hello, world"
@@ -378,7 +378,7 @@ async def test_an_answer_without_an_end_is_given_up_at_64_kib(
 ) -> None:
     piece = line * (4096 // len(line))
     server.answer = [begin, *[piece] * 64] if begin else [piece] * 64
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(httpx.RemoteProtocolError, match="65536 bytes"):
             await items(await answer(server))
         await (await server.peer()).gone.wait()
@@ -386,7 +386,7 @@ async def test_an_answer_without_an_end_is_given_up_at_64_kib(
 
 async def test_long_streams_in_small_chunks_are_not_taken_for_an_endless_head(server: RawServer) -> None:
     server.answer = [HEAD, *[b"1;" + b"e" * 1000 + b"\r\n", b"x\r\n"] * 200, b"0\r\n\r\n"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert b"".join(await items(await answer(server))) == b"x" * 200
 
 

@@ -94,7 +94,7 @@ def pieces(stream: bytes, size: int) -> list[bytes]:
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 async def test_a_stream_says_what_its_server_meant(case: Case, cut: int) -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer = [HEAD, *pieces(case.stream, cut)]
         if not case.held or case.message == "broke off":
             server.ending = "close"
@@ -113,7 +113,7 @@ async def test_a_stream_says_what_its_server_meant(case: Case, cut: int) -> None
 
 
 async def test_a_finished_reply_waits_for_its_usage() -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer = [HEAD + A + STOP]
         transport = LlamaTransport(server.url, linger_s=60)
         async with reading(transport, CHAT) as batches:
@@ -126,7 +126,7 @@ async def test_a_finished_reply_waits_for_its_usage() -> None:
 
 
 async def test_pings_do_not_keep_a_finished_reply_open() -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer = [HEAD + A + STOP]
         async with reading(LlamaTransport(server.url, linger_s=0.05), CHAT) as batches:
             await anext(batches)
@@ -138,7 +138,7 @@ async def test_pings_do_not_keep_a_finished_reply_open() -> None:
 
 
 async def test_an_unfinished_reply_is_not_cut_short_by_silence() -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer = [HEAD + A]
         async with reading(LlamaTransport(server.url, linger_s=0), CHAT) as batches:
             await anext(batches)
@@ -160,7 +160,7 @@ async def test_an_unfinished_reply_is_not_cut_short_by_silence() -> None:
     ],
 )
 async def test_an_error_in_a_whole_answer_is_an_error(body: Any, message: str) -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer, server.ending = [JSON_HEAD + json.dumps(body).encode()], "close"
         said = await heard(server)
     assert said.ends == "error"
@@ -182,7 +182,7 @@ async def test_an_error_in_a_whole_answer_is_an_error(body: Any, message: str) -
     ],
 )
 async def test_a_whole_answer_is_read_as_loosely(choice: Any, text: str, ends: str) -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         body = {"choices": [choice], "usage": {"prompt_tokens": None}}
         server.answer, server.ending = [JSON_HEAD + json.dumps(body, indent=1).encode()], "close"
         said = await heard(server)
@@ -195,14 +195,14 @@ async def test_a_whole_answer_is_read_as_loosely(choice: Any, text: str, ends: s
 )
 async def test_a_stream_under_another_content_type_is_read(content_type: str) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n".encode()
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer, server.ending = [head + A + B + END], "close"
         said = await heard(server)
     assert (said.text, said.ends) == ("AB", "stop")
 
 
 async def test_a_stream_without_a_content_type_is_read() -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer, server.ending = [b"HTTP/1.1 200 OK\r\n\r\n" + A + B + END], "close"
         said = await heard(server)
     assert (said.text, said.ends) == ("AB", "stop")
@@ -210,7 +210,7 @@ async def test_a_stream_without_a_content_type_is_read() -> None:
 
 @pytest.mark.parametrize("cut", CUTS)
 async def test_plain_text_instead_of_a_stream_is_the_servers_word(cut: int) -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer, server.ending = [HEAD, *pieces(b"Internal Server Error\n", cut)], "close"
         said = await heard(server)
     assert said.error is not None
@@ -219,7 +219,7 @@ async def test_plain_text_instead_of_a_stream_is_the_servers_word(cut: int) -> N
 
 async def test_a_problem_in_json_of_another_name_keeps_its_words() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/problem+json\r\n\r\n"
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer, server.ending = [head + b'{"title":"Oops","detail":"boom"}'], "close"
         said = await heard(server)
     assert said.error is not None
@@ -228,7 +228,7 @@ async def test_a_problem_in_json_of_another_name_keeps_its_words() -> None:
 
 @pytest.mark.parametrize("tail", [frame({"error": "boom"}), b""], ids=["error", "broken off"])
 async def test_a_failed_stream_under_another_content_type_keeps_its_text(tail: bytes) -> None:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         server.answer, server.ending = [JSON_HEAD + A + tail], "close"
         said = await heard(server)
     assert (said.text, said.ends) == ("A", "error")

@@ -21,7 +21,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 
 @pytest.fixture
 async def server() -> AsyncIterator[RawServer]:
-    async with asyncio.timeout(5), raw_server() as server:
+    async with asyncio.timeout(30), raw_server() as server:
         yield server
 
 

@@ -79,7 +79,7 @@ class House:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["House"]:
-        async with asyncio.timeout(5), self.all.running(), self._open:
+        async with asyncio.timeout(30), self.all.running(), self._open:
             yield self
 
     async def ask(self, model: str | None = None) -> None:

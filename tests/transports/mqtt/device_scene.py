@@ -110,7 +110,7 @@ async def scene(
         chats = ask or chats_of(home, keys_exist=keys_exist, anothers_s=anothers_s)
         ingress = MqttIngress(link, chats, idle_s=idle_s, grace_s=grace_s, coalesce_s=coalesce_s, retry_s=0)
         mirrors = Mirrors(home.runs, owners_of(home, keys_exist=keys_exist), ingress)
-        async with link.running(), ingress.running(), asyncio.timeout(5):
+        async with link.running(), ingress.running(), asyncio.timeout(30):
             yield Scene(home, ingress, mirrors, broker, link, device_at(broker, "robot-1"))
 
 

@@ -67,7 +67,7 @@ PLANS = st.builds(
 
 
 async def _act(store: SqlStore, plan: Plan) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
         scene = Scene(plan, store, tasks)
         async with scene.runs.running():
             run = await scene.ask()

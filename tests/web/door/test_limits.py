@@ -37,7 +37,7 @@ def two_streams(tmp_path: Path) -> AbstractAsyncContextManager[Served]:
 
 
 def user(gateway: Served, key: str) -> httpx.AsyncClient:
-    return plain_http(gateway.url, headers={**bearer(key), "accept": "application/json"}, timeout=5)
+    return plain_http(gateway.url, headers={**bearer(key), "accept": "application/json"})
 
 
 async def test_open_mode_knows_no_limits(tmp_path: Path) -> None:

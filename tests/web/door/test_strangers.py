@@ -158,7 +158,7 @@ async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]
     async with served(tmp_path, script, within_s=60, rate_per_minute=10_000) as gateway:
         key = await make_key(gateway, "anna")
         bens = await make_key(gateway, "ben", ALL_PERMISSIONS)
-        async with plain_http(gateway.url, headers=bearer(key), timeout=5) as anna:
+        async with plain_http(gateway.url, headers=bearer(key)) as anna:
             things = await things_of(gateway, anna)
             live = {**SAYS, "content": f"{SECRET} live", "session_id": int(things["session"])}
             async with anna.stream("POST", STREAM, json={**live, "resumable": True}) as reply:
@@ -204,7 +204,7 @@ def test_every_endpoint_has_a_case() -> None:
 async def test_nothing_of_another_users_shows_anywhere(tmp_path: Path) -> None:
     async with (
         annas_house(tmp_path) as (gateway, things, bens),
-        plain_http(gateway.url, headers=bearer(bens), timeout=5) as ben,
+        plain_http(gateway.url, headers=bearer(bens)) as ben,
     ):
         for (method, path), cases in CASES.items():
             for case in cases:

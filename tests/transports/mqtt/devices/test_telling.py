@@ -185,7 +185,7 @@ async def play(moves: list[str], fails: bool) -> None:
     if fails:
         end = Failed("upstream_error", "upstream_error", "broke", True, reply.ending())
     reply.say(end)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         certain = await told
     telling.accept_again()
     check_what_a_device_heard(link.heard, reply.text)

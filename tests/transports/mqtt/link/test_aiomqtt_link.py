@@ -103,7 +103,7 @@ async def scripted_broker(
         finally:
             writer.close()
 
-    async with asyncio.timeout(5), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async with asyncio.timeout(30), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         client = Client(BrokerAddress("127.0.0.1", port, protocol=protocol))
         async with client.link.running():

@@ -52,7 +52,7 @@ async def test_a_gateway_that_may_not_publish_its_status_is_not_ready_and_says_w
 ) -> None:
     link = link_that_forbids("r/gateways/gw/status", silent=silent)
     transport = MqttTransport(link, root="r", heartbeat_s=0.01, forbidden_name=FORBIDDEN)
-    async with asyncio.timeout(5), transport.running():
+    async with asyncio.timeout(30), transport.running():
         await said.event.wait()
         health = await transport.health()
         assert (health.ok, health.detail) == (False, FORBIDDEN)
@@ -67,7 +67,7 @@ async def test_a_gateway_that_may_not_publish_its_status_is_not_ready_and_says_w
 async def test_a_worker_that_may_not_publish_its_status_says_why(silent: bool, said: Said) -> None:
     link = link_that_forbids("r/workers/gw/status", silent=silent)
     worker = Worker(ScriptedTransport(lambda _: tokens("x")), link, root="r", forbidden_name=FORBIDDEN)
-    async with asyncio.timeout(5), worker.running():
+    async with asyncio.timeout(30), worker.running():
         await said.event.wait()
         assert worker.problem == FORBIDDEN
 
@@ -89,7 +89,7 @@ async def test_a_status_that_comes_back_is_well(silent: bool, said: Said) -> Non
     link = MemoryBroker().link("gw")
     link.silent = silent
     transport = MqttTransport(link, root="r", heartbeat_s=0.01)
-    async with asyncio.timeout(5), transport.running():
+    async with asyncio.timeout(30), transport.running():
         for _ in range(2):
             await transport.presence_changed()
         assert "no MQTT worker" in (await transport.health()).detail

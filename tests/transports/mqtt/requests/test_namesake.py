@@ -36,7 +36,7 @@ class TalkativeLink(MemoryLink):
 
 
 async def lives(link: MemoryLink) -> bool:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await namesake_lives(link, TOPIC)
 
 
@@ -97,7 +97,7 @@ async def test_a_gateway_does_not_start_beside_a_living_namesake() -> None:
     broker = MemoryBroker()
     first = MqttTransport(broker.link("gw"), root="r", heartbeat_s=0.01, incarnation=1)
     second = MqttTransport(broker.link("gw"), lookout=broker.link("gw-look"), root="r", incarnation=2)
-    async with asyncio.timeout(5), first.running():
+    async with asyncio.timeout(30), first.running():
         with pytest.raises(NameTaken, match="GATEWAY_NAME=gw"):
             async with second.running():
                 pass
@@ -123,7 +123,7 @@ async def test_a_gateway_contradicts_its_own_lost() -> None:
     said = asyncio.Event()
     watcher = broker.link("watcher")
     watcher.subscribe(TOPIC, lambda _, payload, __: said.set() if b'"ready"' in payload else None)
-    async with asyncio.timeout(5), transport.running(), watcher.running():
+    async with asyncio.timeout(30), transport.running(), watcher.running():
         await said.wait()
         said.clear()
         say(broker, Status("lost", incarnation=1))

@@ -143,7 +143,7 @@ BROKEN = [
 @pytest.mark.parametrize("payload", BROKEN)
 async def test_a_frame_that_cannot_be_read_ends_the_reply_whose_id_it_has(payload: bytes) -> None:
     at = Rubbish()
-    async with at.transport.running(), asyncio.timeout(5):
+    async with at.transport.running(), asyncio.timeout(30):
         at.status("w", b'{"type":"status","state":"ready","max":2}')
         async with (
             reading(at.transport, Gateway.request()) as first,
@@ -160,7 +160,7 @@ async def test_a_frame_that_cannot_be_read_ends_the_reply_whose_id_it_has(payloa
 @pytest.mark.parametrize("payload", [b"hello", b"\x00", b"[]", b"{", b"[" * 5_000])
 async def test_rubbish_ends_the_only_reply_of_its_worker_and_none_of_several(payload: bytes) -> None:
     at = Rubbish()
-    async with at.transport.running(), asyncio.timeout(5):
+    async with at.transport.running(), asyncio.timeout(30):
         at.status("w", b'{"type":"status","state":"ready","max":2}')
         async with reading(at.transport, Gateway.request()) as first:
             async with reading(at.transport, Gateway.request()):
@@ -180,7 +180,7 @@ async def test_rubbish_ends_the_only_reply_of_its_worker_and_none_of_several(pay
 )
 async def test_a_type_of_another_version_and_an_empty_message_end_nothing(payload: bytes) -> None:
     at = Rubbish()
-    async with at.transport.running(), asyncio.timeout(5):
+    async with at.transport.running(), asyncio.timeout(30):
         at.status("w", b'{"type":"status","state":"ready"}')
         async with reading(at.transport, Gateway.request()):
             (id,) = at.transport._requests.open

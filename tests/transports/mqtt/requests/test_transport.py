@@ -29,5 +29,5 @@ async def test_a_link_that_takes_no_more_does_not_end_the_gateway() -> None:
     announced = asyncio.Event()
     watcher = broker.link("watcher")
     watcher.subscribe("r/gateways/gw/status", lambda *_: announced.set())
-    async with asyncio.timeout(5), watcher.running(), transport.running():
+    async with asyncio.timeout(30), watcher.running(), transport.running():
         await announced.wait()

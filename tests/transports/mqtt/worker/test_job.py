@@ -31,7 +31,7 @@ async def test_nothing_follows_an_end_that_the_broker_has_not_acknowledged(then:
     calls = [ToolCall(str(number), "add", "{}") for number in range(2 * UNANSWERED_MAX)]
     model = ScriptedTransport(lambda _: [[Done("stop", whole=calls)]])
     worker = Worker(model, link, root="r", coalesce_s=0, heartbeat_s=60)
-    async with asyncio.timeout(5), worker.running():
+    async with asyncio.timeout(30), worker.running():
         await link.published()
         link.stuck = True
         deadline_s = 0.05 if then == "its deadline" else 60

@@ -67,7 +67,7 @@ class Scene:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Scene"]:
-        async with asyncio.timeout(5), self.worker.running():
+        async with asyncio.timeout(30), self.worker.running():
             assert (await self.told.get()).state == "ready"
             yield self
 

@@ -45,13 +45,13 @@ def chat(text: str = "hi") -> ChatRequest:
 
 
 async def until(transport: MqttTransport, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await transport.presence_changed()
 
 
 async def all_of(transport: MqttTransport, request: ChatRequest) -> list[TransportEvent | Done]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await events_of(transport, request)
 
 
@@ -83,7 +83,7 @@ class House:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["House"]:
         async with self.transport.running(), self.worker.running():
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await self.transport.until_ready()
             yield self
 
@@ -102,7 +102,7 @@ async def mid_reply(
 ) -> AsyncIterator[tuple[House, Batches]]:
     """A house in the middle of a reply that has said "a" and goes on until it is stopped."""
     house = House(lambda _: [[Delta("a")]], max_concurrent=max_concurrent, gateway_grace_s=gateway_grace_s)
-    async with house.running(), asyncio.timeout(5), reading(house.transport, chat()) as stream:
+    async with house.running(), asyncio.timeout(30), reading(house.transport, chat()) as stream:
         assert await anext(stream) == [Delta("a")]
         yield house, stream
 
@@ -140,9 +140,9 @@ async def test_a_bug_in_one_reply_leaves_the_others_alone(caplog: pytest.LogCapt
 
 async def test_leaving_stops_the_model_and_the_worker_says_so() -> None:
     async with House(lambda _: [[Delta("a")]]).running() as house:
-        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
+        async with asyncio.timeout(30), reading(house.transport, chat()) as stream:
             await anext(stream)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await house.worker.idle()
         assert not house.scripted.open_requests
         assert [frame.code for frame in house.heard()] == ["cancelled"]
@@ -150,7 +150,7 @@ async def test_leaving_stops_the_model_and_the_worker_says_so() -> None:
 
 async def test_a_lost_connection_loses_what_was_seen_and_frees_the_model() -> None:
     async with House(lambda _: [[Delta("a")]]).running() as house:
-        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
+        async with asyncio.timeout(30), reading(house.transport, chat()) as stream:
             assert await anext(stream) == [Delta("a")]
             house.worker_link.lose_connection()
             with pytest.raises(WorkerLost):
@@ -162,7 +162,7 @@ async def test_a_lost_connection_loses_what_was_seen_and_frees_the_model() -> No
 async def test_a_reply_that_showed_nothing_survives_the_workers_restart() -> None:
     answer = asyncio.Event()
     async with House(lambda _: [answer.wait, *tokens("late")]).running() as house:
-        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
+        async with asyncio.timeout(30), reading(house.transport, chat()) as stream:
             await until(house.transport, lambda: house.transport.workers != [])
             house.worker_link.lose_connection()
             await until(house.transport, lambda: not house.transport.workers)
@@ -181,7 +181,7 @@ async def test_without_the_broker_a_request_is_refused_at_once() -> None:
         assert not (await house.transport.health()).ok
         assert not house.transport.workers
         house.gateway_link.connect()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await house.transport.until_ready()
         assert (await all_of(house.transport, chat()))[0] == Delta("a")
 
@@ -203,7 +203,7 @@ async def test_what_to_expect_is_what_the_worker_does() -> None:
 
 async def test_more_than_a_worker_takes_waits_its_turn() -> None:
     async with House(lambda _: tokens("a"), max_concurrent=1).running() as house:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             asked = [group.create_task(all_of(house.transport, chat())) for _ in range(5)]
         assert all(Delta("a") in task.result() for task in asked)
         assert house.heard() == [], "nobody was refused"
@@ -211,7 +211,7 @@ async def test_more_than_a_worker_takes_waits_its_turn() -> None:
 
 async def test_a_full_worker_refuses_another_gateways_request_at_once() -> None:
     async with House(lambda _: [[Delta("a")]], max_concurrent=1).running() as house:
-        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
+        async with asyncio.timeout(30), reading(house.transport, chat()) as stream:
             await anext(stream)
             foreign = RequestFrame("x" * 32, "r/gateways/other/replies/w", [MessageField("user", "hi")])
             house.worker_link.deliver(INBOX, encode(foreign), False)
@@ -224,12 +224,12 @@ async def test_a_full_worker_refuses_another_gateways_request_at_once() -> None:
 
 async def test_a_request_that_comes_twice_runs_once() -> None:
     async with House(lambda _: [[Delta("a")]]).running() as house:
-        async with asyncio.timeout(5), reading(house.transport, chat()) as stream:
+        async with asyncio.timeout(30), reading(house.transport, chat()) as stream:
             await anext(stream)
             (again,) = [payload for topic, payload in house.broker.log if topic == INBOX]
             house.worker_link.deliver(INBOX, again, False)
             assert house.worker.busy == 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await house.worker.idle()
         house.worker_link.deliver(INBOX, again, False)
         assert house.worker.busy == 0
@@ -296,7 +296,7 @@ async def test_a_worker_that_sees_its_own_lost_says_that_it_is_there() -> None:
     async with House(lambda _: tokens("a")).running() as house:
         house.broker.publish(STATUS, encode(Status("lost", incarnation=3)), retain=True)
         await until(house.transport, lambda: not house.transport.workers)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await house.transport.until_ready()
         assert house.states()[-2:] == ["lost", "ready"]
 
@@ -333,7 +333,7 @@ async def test_a_draining_worker_finishes_and_takes_nothing_new() -> None:
     finish = asyncio.Event()
     async with House(lambda _: [[Delta("a")], finish.wait, [Delta("b"), Done("stop")]]).running() as house:
         async with (
-            asyncio.timeout(5),
+            asyncio.timeout(30),
             reading(house.transport, chat()) as stream,
             asyncio.TaskGroup() as group,
         ):
@@ -358,7 +358,7 @@ async def test_who_leaves_says_lost_first() -> None:
 
 async def test_a_worker_that_goes_away_gives_its_replies_back() -> None:
     house = House(lambda _: [[Delta("a")]])
-    async with house.transport.running(), asyncio.timeout(5):
+    async with house.transport.running(), asyncio.timeout(30):
         async with house.worker.running():
             await house.transport.until_ready()
             stack = reading(house.transport, chat())
@@ -373,14 +373,14 @@ async def test_models_come_from_the_workers() -> None:
     broker = MemoryBroker()
     transport = MqttTransport(broker.link("gw"), root=ROOT)
     worker = Worker(ScriptedTransport(lambda _: tokens("a")), broker.link("w"), root=ROOT, models=["tiny"])
-    async with transport.running(), worker.running(), asyncio.timeout(5):
+    async with transport.running(), worker.running(), asyncio.timeout(30):
         await transport.until_ready()
         assert transport.models() == ["tiny"]
         assert (await all_of(transport, chat()))[-1] == Done("stop", "tiny")
 
 
 async def test_a_gateway_that_drains_says_so() -> None:
-    async with House(lambda _: tokens("a")).running() as house, asyncio.timeout(5):
+    async with House(lambda _: tokens("a")).running() as house, asyncio.timeout(30):
         heard = asyncio.Event()
         watcher: MemoryLink = house.broker.link("watcher")
         watcher.subscribe(GATEWAY_STATUS, lambda *_: heard.set())
