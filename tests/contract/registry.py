@@ -8,12 +8,19 @@ from gateway.contract.stage import Stage
 from gateway.core.stages.response_cache import ResponseCache
 from gateway.journals.memory import MemoryJournal
 from tests.contract.rig_llama import LlamaRig, LlamaServersRig
-from tests.contract.rig_mqtt import MqttStreamingRig, MqttWholeRig
+from tests.contract.rig_mqtt import MqttPublicWayRig, MqttStreamingRig, MqttWholeRig
 from tests.contract.rigs import ScriptedRig, TransportRig
 
 RigFactory = Callable[[], TransportRig]
 
-TRANSPORT_RIGS: list[RigFactory] = [ScriptedRig, LlamaRig, LlamaServersRig, MqttStreamingRig, MqttWholeRig]
+TRANSPORT_RIGS: list[RigFactory] = [
+    ScriptedRig,
+    LlamaRig,
+    LlamaServersRig,
+    MqttStreamingRig,
+    MqttWholeRig,
+    MqttPublicWayRig,
+]
 
 
 class StageFactory(Protocol):

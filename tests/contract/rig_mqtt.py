@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from unittest.mock import patch
 
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.contract.rigs import ENDLESS, broke_off, chat_request, echo
 from tests.live.brokers import Mosquitto, running_mosquitto
 from tests.reading import reading
+from transports.mqtt.link import paho_internals
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
 from transports.mqtt.protocol.frames import RequestFrame, Status, Whole, decode_inbox, encode
@@ -86,6 +88,18 @@ class MqttStreamingRig(_MqttRig):
 
     async def break_off(self) -> None:
         self._broken.set()
+
+
+class MqttPublicWayRig(MqttStreamingRig):
+    """Both ends use the public interface of the MQTT libraries alone, as if they had lost a private name."""
+
+    name = "mqtt-public-way"
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Transport]:
+        with patch.dict(paho_internals.REASONS, {"_gone": "for this rig"}):
+            async with super().serving() as transport:
+                yield transport
 
 
 class MqttWholeRig(_MqttRig):

@@ -20,6 +20,7 @@ HAS = {
     "llama-servers": {"health", "models", "admit", "check", "servers", "place_in_queue", "accepts"},
     "mqtt-streaming": {"health", "models", "admit", "check", "workers", "drain"},
     "mqtt-whole": {"health", "models", "admit", "check", "workers", "drain"},
+    "mqtt-public-way": {"health", "models", "admit", "check", "workers", "drain"},
 }
 """By the name of a rig: the abilities in which its transport differs from one that has none."""
 

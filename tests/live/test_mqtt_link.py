@@ -18,6 +18,7 @@ import pytest
 from gateway.contract.errors import TooLarge
 from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mosquitto, running_mosquitto
 from transports.mqtt.embedded_broker import EmbeddedBroker, embedded_broker
+from transports.mqtt.link import paho_internals
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.handshake import speaks_mqtt_5
 from transports.mqtt.link.link import BrokerAddress, Envelope, Receipt, Will
@@ -89,6 +90,18 @@ async def test_messages_arrive_in_order_with_either_version(protocol: Protocol) 
         link = AiomqttLink(address, client_id="one")
         ear = Ear(link, "here/+")
         async with connected(link), asyncio.timeout(60):
+            envelope = Envelope(5, "answer/here", "an id", "00-trace")
+            sent = [link.publish("here/x", b"%d" % number, envelope=envelope) for number in range(500)]
+            assert {await receipt for receipt in sent} == {Receipt.TAKEN}
+            assert await ear.hears(500) == [b"%d" % number for number in range(500)]
+
+
+async def test_messages_arrive_in_order_the_public_way_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(paho_internals.REASONS, "_gone", "for this test")
+    async with running_mosquitto() as broker:
+        link = AiomqttLink(broker.address, client_id="one")
+        ear = Ear(link, "here/+")
+        async with connected(link), asyncio.timeout(5):
             envelope = Envelope(5, "answer/here", "an id", "00-trace")
             sent = [link.publish("here/x", b"%d" % number, envelope=envelope) for number in range(500)]
             assert {await receipt for receipt in sent} == {Receipt.TAKEN}

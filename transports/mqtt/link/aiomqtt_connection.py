@@ -1,4 +1,4 @@
-"""One connection to a broker, over aiomqtt and paho: only this file and aiomqtt_link.py know them."""
+"""One connection to a broker over aiomqtt and paho, with their most costly steps done by ourselves."""
 
 import asyncio
 import socket
@@ -6,38 +6,36 @@ import ssl
 from asyncio import Future
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import aiomqtt
-from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTT_ERR_SUCCESS, ConnectFlags, MQTTMessage
-from paho.mqtt.client import Client as PahoClient
-from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTT_ERR_SUCCESS, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.contract.errors import Overloaded
+from transports.mqtt.link import paho_internals
+from transports.mqtt.link.aiomqtt_internals import HookedClient
 from transports.mqtt.link.batched_socket import Wire
 from transports.mqtt.link.broker_limits import BrokerLimits
+from transports.mqtt.link.client_options import (
+    IN_FLIGHT,
+    check_granted,
+    client_options,
+    is_refusal,
+    properties_of,
+)
 from transports.mqtt.link.handshake import refusal
 from transports.mqtt.link.link import BrokerAddress, Envelope, MessageHandler, Receipt, Will
-
-ANSWER_S = 5.0
-KEEPALIVE_S = 15
-IN_FLIGHT = 100
-WAITING = 10_000
+from transports.mqtt.link.subscriptions import Subscriptions
 
 _NO_SUBSCRIBER = 0x10
-_FAILURE = 0x80
-_SUCCESS = ReasonCode(PacketTypes.PUBACK)
-_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho's own gap
 
 
-class Connection(aiomqtt.Client):
+class Connection(HookedClient):
     """One connection, used once.
 
-    aiomqtt and paho connect, subscribe, publish and keep alive. The hooks leave to a Wire what costs them
-    most, and tell a publish the PUBACK's reason, which aiomqtt drops. They reach into what aiomqtt 2.5 and
-    paho 2 keep to themselves: that is why aiomqtt, which pins paho, is pinned below 3.
+    aiomqtt and paho connect, subscribe, publish and keep alive. A Wire does what costs them most, and a
+    publish gets the PUBACK's reason, which aiomqtt drops. See aiomqtt_internals and paho_internals.
     """
 
     def __init__(
@@ -53,23 +51,11 @@ class Connection(aiomqtt.Client):
         on_up: Callable[["Connection"], None],
     ) -> None:
         """on_up: called when every subscription is granted, before the first message comes."""
-        super().__init__(
-            address.host,
-            address.port,
-            username=address.username,
-            password=address.password,
-            identifier=client_id,
-            protocol=aiomqtt.ProtocolVersion.V5 if mqtt_5 else aiomqtt.ProtocolVersion.V311,
-            will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
-            clean_session=None if mqtt_5 else True,
-            timeout=ANSWER_S,
-            keepalive=KEEPALIVE_S,
-            max_inflight_messages=IN_FLIGHT,
-            max_queued_outgoing_messages=WAITING,
-            tls_context=tls,
-        )
+        super().__init__(**client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will))
         self.mqtt_5 = mqtt_5
-        self.shares = False
+        self.tells_refusals = mqtt_5
+        self._paho = self.paho
+        self._shares = False
         self._tls = tls is not None
         self._limits = limits
         self._hear = on_message
@@ -79,14 +65,33 @@ class Connection(aiomqtt.Client):
         self._hung_up = False
         self._abandoned = False
 
+    async def run(self, subscriptions: Subscriptions) -> None:
+        """Connect, subscribe and hear messages; return when the broker is lost.
+
+        Raises MqttError, OSError or TimeoutError if the broker does not let us in.
+        """
+        try:
+            async with self:
+                if filters := subscriptions.filters(shared=self._shares):
+                    check_granted(filters, await self.subscribe(filters))
+                else:
+                    self._on_up(self)
+                raise_if_cancelled()
+                # No message comes this way (see Wire); it raises when the broker is lost.
+                with suppress(aiomqtt.MqttError):
+                    async for _ in self.messages:
+                        pass
+        finally:
+            self.abandon()
+
     def send(self, topic: str, payload: bytes, retain: bool, envelope: Envelope | None) -> Future[Receipt]:
         """Raises TooLarge for what the broker does not take, Overloaded when too much waits for it."""
-        properties = _properties(envelope) if envelope and self.mqtt_5 else None
+        properties = properties_of(envelope) if envelope and self.mqtt_5 else None
         self._limits.check(topic, payload)
-        sent = self._client.publish(topic, payload, 1, retain, properties)
+        sent = self._paho.publish(topic, payload, 1, retain, properties)
         if sent.rc == MQTT_ERR_QUEUE_SIZE:
             raise Overloaded("too many messages wait for the MQTT broker")
-        receipt: Future[Receipt] = self._loop.create_future()
+        receipt: Future[Receipt] = self.loop.create_future()
         if sent.rc == MQTT_ERR_SUCCESS:
             self._unanswered[sent.mid] = receipt, len(topic) + len(payload)
         else:
@@ -96,74 +101,57 @@ class Connection(aiomqtt.Client):
     def abandon(self) -> None:
         """Close what is still open; aiomqtt keeps socket and task when a CONNACK does not come."""
         self._abandoned = True
-        self._client._sock_close()
+        paho_internals.close_socket(self._paho)
         unanswered, self._unanswered = self._unanswered, {}
         if self._hung_up:
             self._limits.hung_up_on(size for _, size in unanswered.values())
         for receipt, _ in unanswered.values():
-            _settle(receipt, Receipt.LOST)
+            settle(receipt, Receipt.LOST)
 
-    def _on_socket_open(self, client: PahoClient, userdata: Any, sock: Any) -> None:
+    def opened(self, sock: socket.socket) -> Wire | None:
         # aiomqtt connects in a thread, which goes on when nobody waits for it any more.
         if self._abandoned:
-            client._sock = None
+            paho_internals.replace_socket(self._paho, None)
             sock.close()
-            return
+            return None
         # Nagle and delayed acknowledgements would hold a burst to 1,149 messages a second.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wire = Wire(
             sock,
-            self._loop,
-            client,
+            self.loop,
+            self._paho,
             mqtt_5=self.mqtt_5,
             max_payload=self._limits.max_payload,
             on_message=self._hear,
             on_taken=self._taken,
             on_lost=self._lost,
         )
-        client._sock = self._wire  # type: ignore[assignment]  # it need not be set to non-blocking again
-        super()._on_socket_open(client, userdata, sock)
-        self._loop.call_soon_threadsafe(self._wire.start)
+        paho_internals.replace_socket(self._paho, self._wire)
+        return self._wire
 
-    def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        if self._connected.done():
+    def reading_may_begin(self) -> None:
+        self._wire.start()
+
+    def write_wanted(self) -> None:
+        if self.let_in:
             self._wire.write_soon()
         else:
-            self._loop.call_soon_threadsafe(self._wire.write_soon)
+            self.loop.call_soon_threadsafe(self._wire.write_soon)
 
-    def _on_socket_unregister_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:
-        pass  # the wire sees for itself
-
-    def _on_connect(
-        self,
-        client: PahoClient,
-        userdata: Any,
-        flags: ConnectFlags,
-        reason_code: ReasonCode,
-        properties: Properties | None = None,
-    ) -> None:
+    def connack_came(self, properties: Properties | None) -> None:
         # paho would run over a broker's Receive Maximum, and the broker would hang up.
         broker_takes = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
-        client._max_inflight_messages = min(IN_FLIGHT, broker_takes)
+        paho_internals.limit_in_flight(self._paho, min(IN_FLIGHT, broker_takes))
         self._limits.connected(getattr(properties, "MaximumPacketSize", None))
         # Absent means that it is available. Source: MQTT 5.0, 3.2.2.3.13.
-        self.shares = self.mqtt_5 and getattr(properties, "SharedSubscriptionAvailable", 1) == 1
-        super()._on_connect(client, userdata, flags, reason_code, properties)
+        self._shares = self.mqtt_5 and getattr(properties, "SharedSubscriptionAvailable", 1) == 1
 
-    def _on_subscribe(
-        self,
-        client: PahoClient,
-        userdata: Any,
-        mid: int,
-        reason_codes: list[ReasonCode],
-        properties: Properties | None = None,
-    ) -> None:
+    def suback_came(self, codes: list[ReasonCode]) -> None:
         # Here and not where aiomqtt waits for it: the first messages may follow in the same read.
-        if not any(map(is_refusal, reason_codes)):
+        if not any(map(is_refusal, codes)):
             self._on_up(self)
-        super()._on_subscribe(client, userdata, mid, reason_codes, properties)
 
-    def _on_message(self, client: PahoClient, userdata: Any, message: MQTTMessage) -> None:
+    def message_came(self, message: MQTTMessage) -> None:
         # Only QoS 2 comes this way, which we never subscribe to.
         try:
             topic = message.topic
@@ -172,51 +160,34 @@ class Connection(aiomqtt.Client):
         self._hear(topic, bytes(message.payload), message.retain)
 
     def _taken(self, packet_id: int) -> None:
-        # What paho does too, after taking the packet apart at six times the cost.
         if packet_id in self._unanswered:
-            self._client._do_on_publish(packet_id, _SUCCESS, _NO_PROPERTIES)
+            paho_internals.acknowledge(self._paho, packet_id)
 
     def _lost(self, why: Exception) -> None:
         self._hung_up = isinstance(why, ConnectionError)
-        self._client._sock_close()
-        up = self._connected.done()
-        end = self._disconnected if up else self._connected
-        if not end.done():
-            end.set_exception(aiomqtt.MqttError(str(why) if up else refusal(why, tls=self._tls)))
-            end.exception()  # it counts as seen: nobody may be waiting for it yet, or any more
+        paho_internals.close_socket(self._paho)
+        self.end(aiomqtt.MqttError(str(why) if self.let_in else refusal(why, tls=self._tls)))
 
-    def _on_publish(
-        self, client: PahoClient, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
-    ) -> None:
-        receipt, size = self._unanswered.pop(mid, (None, 0))
+    def puback_came(self, packet_id: int, code: ReasonCode) -> None:
+        receipt, size = self._unanswered.pop(packet_id, (None, 0))
         if receipt is None:
             return
         self._limits.took(size)
-        if reason_code.value == _NO_SUBSCRIBER:
-            _settle(receipt, Receipt.NOBODY)
-        elif reason_code.value >= _FAILURE:
-            _settle(receipt, Receipt.REFUSED)
+        if code.value == _NO_SUBSCRIBER:
+            settle(receipt, Receipt.NOBODY)
+        elif is_refusal(code):
+            settle(receipt, Receipt.REFUSED)
         else:
-            _settle(receipt, Receipt.TAKEN)
+            settle(receipt, Receipt.TAKEN)
 
 
-def _settle(receipt: Future[Receipt], value: Receipt) -> None:
-    with suppress(asyncio.InvalidStateError):  # whoever waited was cancelled
+def settle(receipt: Future[Receipt], value: Receipt) -> None:
+    with suppress(asyncio.InvalidStateError):  # its waiter was cancelled
         receipt.set_result(value)
 
 
-def is_refusal(code: ReasonCode | int) -> bool:
-    return getattr(code, "value", code) >= _FAILURE
-
-
-def _properties(envelope: Envelope) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own gap
-    properties.ContentType = "application/json"
-    properties.MessageExpiryInterval = max(1, round(envelope.expiry_s))
-    if envelope.response_topic is not None:
-        properties.ResponseTopic = envelope.response_topic
-    if envelope.correlation is not None:
-        properties.CorrelationData = envelope.correlation.encode()
-    if envelope.trace is not None:
-        properties.UserProperty = ("traceparent", envelope.trace)
-    return properties
+def raise_if_cancelled() -> None:
+    """Python 3.11's wait_for, in aiomqtt, swallows a cancellation that comes together with the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

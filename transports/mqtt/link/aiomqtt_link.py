@@ -5,16 +5,18 @@ import logging
 import random
 import time
 from asyncio import Future
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiomqtt
-from paho.mqtt.reasoncodes import ReasonCode
 
-from transports.mqtt.link.aiomqtt_connection import Connection, is_refusal
+from transports.mqtt.link import aiomqtt_internals, paho_internals
+from transports.mqtt.link.aiomqtt_connection import Connection
+from transports.mqtt.link.aiomqtt_internals import HookedClient
 from transports.mqtt.link.broker_limits import BrokerLimits
 from transports.mqtt.link.handshake import speaks_mqtt_5, tls_context
 from transports.mqtt.link.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
+from transports.mqtt.link.plain_connection import PlainConnection
 from transports.mqtt.link.subscriptions import Subscriptions
 from transports.mqtt.protocol.frames import DEFAULT_MAX_PAYLOAD
 
@@ -46,7 +48,8 @@ class AiomqttLink:
         self._tls = tls_context(address)
         self.subscriptions = Subscriptions()
         self._watchers: list[StateHandler] = []
-        self._connection: Connection | None = None
+        self._kind: type[Connection | PlainConnection] = Connection
+        self._connection: Connection | PlainConnection | None = None
         self._away = False
         self._where = f"{address.host}:{address.port}"
         self._mqtt_5 = {"auto": None, "5": True, "3.1.1": False}[address.protocol]
@@ -61,7 +64,7 @@ class AiomqttLink:
 
     @property
     def tells_refusals(self) -> bool:
-        return self._connection is not None and self._connection.mqtt_5
+        return self._connection is not None and self._connection.tells_refusals
 
     @property
     def max_payload(self) -> int:
@@ -78,6 +81,10 @@ class AiomqttLink:
 
     @asynccontextmanager
     async def running(self, will: Will | None = None) -> AsyncIterator[None]:
+        if missing := missing_names():
+            self._kind = PlainConnection
+            names = ", ".join(missing)
+            log.log(self._loss_level, "MQTT is slower: the installed libraries do not have %s", names)
         async with asyncio.TaskGroup() as tasks:
             keeper = tasks.create_task(self._stay_connected(will))
             try:
@@ -95,7 +102,7 @@ class AiomqttLink:
             return lost
         return self._connection.send(topic, payload, retain, envelope)
 
-    def came_up(self, connection: Connection) -> None:
+    def came_up(self, connection: Connection | PlainConnection) -> None:
         """Take `connection`, which is granted every subscription, for what is published from now on."""
         self._connection = connection
         version = "5" if connection.mqtt_5 else "3.1.1"
@@ -128,7 +135,7 @@ class AiomqttLink:
         mqtt_5 = self._mqtt_5
         if mqtt_5 is None:
             mqtt_5 = await speaks_mqtt_5(self.address, self._tls)
-        connection = Connection(
+        connection = self._kind(
             self.address,
             self.client_id,
             tls=self._tls,
@@ -139,23 +146,13 @@ class AiomqttLink:
             on_up=self.came_up,
         )
         try:
-            async with connection:
-                if filters := self.subscriptions.filters(shared=connection.shares):
-                    _check_granted(filters, await connection.subscribe(filters))
-                else:
-                    self.came_up(connection)
-                _raise_if_cancelled()
-                # Nothing comes this way (see Wire); it raises when the broker is lost.
-                with suppress(aiomqtt.MqttError):
-                    async for _ in connection.messages:
-                        pass
-                log.warning("lost the MQTT broker at %s", self._where)
-                self._away = True
+            await connection.run(self.subscriptions)
+            log.warning("lost the MQTT broker at %s", self._where)
+            self._away = True
         finally:
             if self._connection is not None:
                 self._connection = None
                 self._tell(False)
-            connection.abandon()
 
     def _tell(self, connected: bool) -> None:
         for watcher in self._watchers:
@@ -165,14 +162,8 @@ class AiomqttLink:
                 log.exception("a watcher of the connection failed")
 
 
-def _raise_if_cancelled() -> None:
-    """Python 3.11's wait_for, in aiomqtt, swallows a cancellation that comes together with the answer."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def _check_granted(filters: list[tuple[str, int]], codes: Sequence[ReasonCode | int]) -> None:
-    for (topic_filter, _), code in zip(filters, codes, strict=True):
-        if is_refusal(code):
-            raise aiomqtt.MqttError(f"the broker does not let us subscribe to {topic_filter}")
+def missing_names() -> list[str]:
+    """The private names that Connection uses and the installed libraries no longer have."""
+    client = aiomqtt.Client("nowhere.invalid")
+    missing = aiomqtt_internals.missing_names(client)
+    return missing or paho_internals.missing_names(HookedClient("nowhere.invalid").paho)

@@ -1,16 +1,13 @@
 """The Link against a broker that follows a script, and what it needs of aiomqtt and paho."""
 
 import asyncio
-import inspect
 import socket
 from asyncio import Future, StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
-import aiomqtt
 import pytest
-from paho.mqtt.client import Client as PahoClient
 
 from tests.transports.mqtt import packets
 from transports.mqtt.link.aiomqtt_connection import Connection
@@ -235,7 +232,7 @@ async def test_a_connection_made_after_it_was_given_up_is_closed() -> None:
     connection.abandon()
     ours, theirs = socket.socketpair()
     with theirs:
-        connection._on_socket_open(connection._client, None, ours)
+        assert connection.opened(ours) is None
         assert theirs.recv(1) == b""
 
 
@@ -248,23 +245,5 @@ async def test_paho_reads_and_writes_through_our_wire() -> None:
     async with scripted_broker("5", until_the_end) as client:
         await client.is_told(True)
         connection = client.link._connection
-        assert connection is not None
-        assert isinstance(connection._client.socket(), Wire), (
-            "aiomqtt or paho no longer go by the hooks of Connection"
-        )
-
-
-@pytest.mark.parametrize("hook", [name for name in vars(Connection) if name.startswith("_on_")])
-def test_aiomqtt_still_has_the_hook(hook: str) -> None:
-    ours = inspect.signature(getattr(Connection, hook))
-    theirs = inspect.signature(getattr(aiomqtt.Client, hook))
-    assert list(ours.parameters) == list(theirs.parameters)
-
-
-async def test_aiomqtt_and_paho_still_have_the_private_parts_in_use() -> None:
-    connection = unconnected()
-    assert {"_client", "_loop", "_connected", "_disconnected"} <= vars(connection).keys()
-    assert {"_sock", "_max_inflight_messages"} <= vars(connection._client).keys()
-    assert {"loop_read", "loop_write", "want_write", "_sock_close"} <= vars(PahoClient).keys()
-    on_publish = inspect.signature(PahoClient._do_on_publish)
-    assert list(on_publish.parameters) == ["self", "mid", "reason_code", "properties"]
+        assert isinstance(connection, Connection)
+        assert isinstance(connection.paho.socket(), Wire), "aiomqtt or paho no longer call our hooks"

@@ -1,0 +1,65 @@
+"""The arguments for aiomqtt's client and the properties of its messages, the same for both connections."""
+
+import ssl
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from transports.mqtt.link.link import BrokerAddress, Envelope, Will
+
+ANSWER_S = 5.0
+KEEPALIVE_S = 15
+IN_FLIGHT = 100
+WAITING = 10_000
+
+_FAILURE = 0x80
+
+
+def client_options(
+    address: BrokerAddress, client_id: str, *, tls: ssl.SSLContext | None, mqtt_5: bool, will: Will | None
+) -> dict[str, Any]:
+    """Keyword arguments of aiomqtt.Client."""
+    return {
+        "hostname": address.host,
+        "port": address.port,
+        "username": address.username,
+        "password": address.password,
+        "identifier": client_id,
+        "protocol": aiomqtt.ProtocolVersion.V5 if mqtt_5 else aiomqtt.ProtocolVersion.V311,
+        "will": aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
+        "clean_session": None if mqtt_5 else True,
+        "timeout": ANSWER_S,
+        "keepalive": KEEPALIVE_S,
+        "max_inflight_messages": IN_FLIGHT,
+        "max_queued_outgoing_messages": WAITING,
+        "tls_context": tls,
+    }
+
+
+def properties_of(envelope: Envelope) -> Properties:
+    """The envelope as the properties of an MQTT 5 PUBLISH."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own gap
+    properties.ContentType = "application/json"
+    properties.MessageExpiryInterval = max(1, round(envelope.expiry_s))
+    if envelope.response_topic is not None:
+        properties.ResponseTopic = envelope.response_topic
+    if envelope.correlation is not None:
+        properties.CorrelationData = envelope.correlation.encode()
+    if envelope.trace is not None:
+        properties.UserProperty = ("traceparent", envelope.trace)
+    return properties
+
+
+def is_refusal(code: ReasonCode | int) -> bool:
+    """True for a reason code by which the broker refuses what was asked."""
+    return getattr(code, "value", code) >= _FAILURE
+
+
+def check_granted(filters: list[tuple[str, int]], codes: Any) -> None:
+    """Raise MqttError if the broker did not grant one of the subscriptions."""
+    for (topic_filter, _), code in zip(filters, codes, strict=True):
+        if is_refusal(code):
+            raise aiomqtt.MqttError(f"the broker does not let us subscribe to {topic_filter}")

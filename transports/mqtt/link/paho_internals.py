@@ -1,0 +1,57 @@
+"""The private names of paho-mqtt that Connection uses; nothing else may use them.
+
+If one is gone, the link uses PlainConnection, which needs none.
+"""
+
+from typing import Protocol
+
+from paho.mqtt.client import Client
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+REASONS = {
+    "_sock": "to give the client our Wire as its socket: one read and one write for many messages",
+    "_sock_close": "to close the connection after a broken read, which happens outside of loop_read",
+    "_max_inflight_messages": "to obey a broker's Receive Maximum; the public setter refuses once connected",
+    "_do_on_publish": "to take a PUBACK that Wire has read, at a sixth of the cost of loop_read",
+}
+
+_SUCCESS = ReasonCode(PacketTypes.PUBACK)
+_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho's own gap
+
+
+class Socket(Protocol):
+    """The methods that paho calls on its socket."""
+
+    def recv(self, buffer_size: int) -> bytes: ...
+
+    def send(self, buffer: bytes | bytearray) -> int: ...
+
+    def close(self) -> None: ...
+
+    def fileno(self) -> int: ...
+
+
+def missing_names(client: object) -> list[str]:
+    """The names that paho's client no longer has."""
+    return [f"paho.mqtt.client.Client.{name}" for name in REASONS if not hasattr(client, name)]
+
+
+def replace_socket(client: Client, sock: Socket | None) -> None:
+    """Put `sock` in the place of the client's socket, which stays open."""
+    client._sock = sock  # type: ignore[assignment]  # its setblocking is not called any more
+
+
+def close_socket(client: Client) -> None:
+    client._sock_close()
+
+
+def limit_in_flight(client: Client, messages: int) -> None:
+    """Set how many messages may be unacknowledged at once."""
+    client._max_inflight_messages = messages
+
+
+def acknowledge(client: Client, packet_id: int) -> None:
+    """Take a PUBACK without a reason for a message that is unacknowledged; on_publish is called."""
+    client._do_on_publish(packet_id, _SUCCESS, _NO_PROPERTIES)
