@@ -22,10 +22,10 @@ from transports.mqtt.link.client_options import (
     check_granted,
     client_options,
     is_refusal,
-    properties_of,
 )
 from transports.mqtt.link.handshake import refusal
 from transports.mqtt.link.link import BrokerAddress, Envelope, MessageHandler, Receipt, Will
+from transports.mqtt.link.publish_properties import PublishProperties
 from transports.mqtt.link.subscriptions import Subscriptions
 
 _NO_SUBSCRIBER = 0x10
@@ -86,7 +86,7 @@ class Connection(HookedClient):
 
     def send(self, topic: str, payload: bytes, retain: bool, envelope: Envelope | None) -> Future[Receipt]:
         """Raises TooLarge for what the broker does not take, Overloaded when too much waits for it."""
-        properties = properties_of(envelope) if envelope and self.mqtt_5 else None
+        properties = PublishProperties(envelope) if envelope and self.mqtt_5 else None
         self._limits.check(topic, payload)
         sent = self._paho.publish(topic, payload, 1, retain, properties)
         if sent.rc == MQTT_ERR_QUEUE_SIZE:
