@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Else every program that the tests start compiles all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check fmt live bench lock mutants release clean
+.PHONY: demo test check fmt live bench canary oldest lock mutants release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -34,6 +34,20 @@ fmt: .venv/installed ## Format and mend what ruff can mend
 bench: .venv/installed ## Measure beside nginx and a naive relay: benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
 
+canary: ## Run the tests with the newest version of every dependency, whatever requirements.lock says
+	@$(MAKE) --no-print-directory PIP_OPTIONS="--upgrade --upgrade-strategy eager" .venv-newest/tested
+
+oldest: ## Run the tests with the oldest version of every dependency that pyproject.toml allows
+	@$(PYTHON) .ci/oldest_versions.py > .oldest-versions.txt
+	@$(MAKE) --no-print-directory PIP_OPTIONS="-c .oldest-versions.txt" .venv-oldest/tested
+
+.PHONY: .venv-newest/tested .venv-oldest/tested
+.venv-newest/tested .venv-oldest/tested:
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -e '.[demo,dev]'
+	@$(@D)/bin/python -m pip list --disable-pip-version-check > $(@D)/versions.txt
+	@$(@D)/bin/pytest -n auto --dist worksteal -rs $(TESTS)
+
 lock: .venv/installed ## Pin everything again, with hashes and without naming a host (needs uv)
 	uv pip compile --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --universal --all-extras -o requirements.lock pyproject.toml
@@ -47,7 +61,7 @@ release: .venv/installed ## Build wheel and source distribution into dist/ and t
 	@rm -rf dist && $(BIN)/hatchling build && $(BIN)/python .ci/try_release.py
 
 clean: ## Remove what was built
-	rm -rf .venv .venv-mutants mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
+	rm -rf .venv .venv-mutants .venv-newest .venv-oldest .oldest-versions.txt mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
