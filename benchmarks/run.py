@@ -6,6 +6,7 @@
 import argparse
 import collections
 import contextlib
+import dataclasses
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,14 @@ def main() -> int:
     parser.add_argument(
         "--peers", default="direct,nginx,naive,sluice", help="comma-separated (default: %(default)s)"
     )
+    parser.add_argument(
+        "--earlier", type=Path, help="the `sluice` command of an earlier build: measured beside, as `earlier`"
+    )
     options = parser.parse_args()
     peers = over_http(options.sluice)
+    if options.earlier is not None:
+        peers["earlier"] = dataclasses.replace(over_http(options.earlier)["sluice"], name="earlier")
+        options.peers += ",earlier"
     names = chosen(options.peers, (DIRECT, *peers), "peer")
     scenarios = chosen(options.scenarios, OVER_HTTP, "scenario")
     try:
@@ -62,7 +69,7 @@ def main() -> int:
 
     if not rounds:
         return 1
-    table = markdown_table(rounds, subject="sluice", beside=("nginx", "naive"))
+    table = markdown_table(rounds, subject="sluice", beside=("nginx", "naive", "litellm", "earlier"))
     left_out = "".join(f"\n{name} was left out: {why}." for name, why in missing.items())
     print(f"\n{table}\n\n{NOTE}{left_out}")
     keep_raw("http", rounds)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.litellm import litellm_installed
 from harness.load import Endpoint, put_load
 from harness.machine import MODEL_CPU, TARGET_CPU, process_tree, resident_kib
 from harness.measurement import Target
@@ -126,9 +127,7 @@ def _under_uvicorn(app: str, port: int) -> Sequence[str]:
 
 
 def _litellm(run: Path) -> Sequence[str]:
-    litellm = os.environ.get("LITELLM") or find_program("litellm")
-    if litellm is None:
-        raise Unavailable("litellm is not installed; benchmarks/README.md says how")
+    litellm = os.environ.get("LITELLM") or litellm_installed()
     config = str(PEER_FILES / "litellm.yaml")
     return [litellm, "--config", config, "--host", "127.0.0.1", "--port", "9204", "--num_workers", "1"]
 

@@ -36,6 +36,8 @@ OVER_HTTP = {
     "S3xl": Scenario("4,000 streams at 20 tokens/s", 4000, 4000, 200, 20, ramp_s=8),
     "S4": Scenario("short requests, 50 at a time", 50, 2000, 10),
     "S4x": Scenario("the same, longer", 50, 20_000, 10),
+    "B1": Scenario("one stream of 64 tokens at 50 tokens/s, again and again", 1, 8, 64, 50),
+    "B128": Scenario("the same, 128 arrive at once", 128, 256, 64, 50),
 }
 
 OVER_MQTT = {
