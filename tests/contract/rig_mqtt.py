@@ -132,7 +132,7 @@ class MqttWholeRig(_MqttRig):
             self._unanswered.add(frame.id)
             self._taken.set()
         else:
-            self._link.publish(frame.reply_to, encode(Whole(frame.id, frame.messages[-1].content)))
+            self._link.publish(frame.reply_to, encode(Whole(frame.id, str(frame.messages[-1].content))))
 
     async def idle(self) -> None:
         async with asyncio.timeout(30):

@@ -48,7 +48,7 @@ class HttpGateway:
             told = (await self._http.get("/api/chatbot/workers")).raise_for_status().json()
             known = {worker["name"] for worker in told if worker["state"] == "ready"}
 
-    def ask(self, content: str, model: str | None) -> "HttpReader":
+    def ask(self, content: object, model: str | None) -> "HttpReader":
         reader = HttpReader(self._http)
         task = self._tasks.create_task(reader.read({"content": content, "model": model}))
         self._readings.append(task)

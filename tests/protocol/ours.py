@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.contract.content import text_of
+from gateway.contract.content_form import read_content
 from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed, error_of
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
@@ -116,8 +117,9 @@ class OurGateway:
         while {worker.name for worker in self._transport.workers if worker.ready} != workers:
             await self._transport.presence_changed()
 
-    def ask(self, content: str, model: str | None) -> "OurReader":
-        request = ChatRequest("0" * 32, [Turn("user", content)], model=model, deadline_s=self._deadline_s)
+    def ask(self, content: object, model: str | None) -> "OurReader":
+        read = read_content(content, "content", 1_000_000)
+        request = ChatRequest("0" * 32, [Turn("user", read)], model=model, deadline_s=self._deadline_s)
         reader = OurReader(self._transport, request)
         reader.task = self._tasks.create_task(reader.read())
         self._readings.append(reader.task)

@@ -58,7 +58,7 @@ class Party(Protocol):
 
 
 class GatewayParty(Party, Protocol):
-    def ask(self, content: str, model: str | None) -> Reader: ...
+    def ask(self, content: object, model: str | None) -> Reader: ...
 
     async def until_known(self, workers: set[str]) -> None:
         """Return when these, and no others, would be sent requests; the caller sets the deadline."""

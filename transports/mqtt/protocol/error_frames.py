@@ -14,6 +14,7 @@ from gateway.contract.errors import (
     TimedOut,
     TransportError,
     Unreachable,
+    UnsupportedContent,
     UpstreamFailed,
     WorkerLost,
 )
@@ -27,6 +28,7 @@ _ERRORS: dict[str, type[GatewayError]] = {
     error.code: error
     for error in (
         ContextExceeded,
+        UnsupportedContent,
         ModelRefused,
         Unreachable,
         Loading,

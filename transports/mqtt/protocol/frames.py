@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 
+from gateway.contract.content_form import read_content
 from gateway.contract.errors import ProtocolViolation, Unprocessable
 from gateway.contract.events import Usage, usage_of
 from gateway.contract.requests import ChatRequest, Role, Sampling, Turn
@@ -20,6 +21,7 @@ LARGEST = 2**53 - 1
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+KindName = Annotated[str, msgspec.Meta(max_length=32)]
 ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
@@ -43,22 +45,25 @@ class Status(Frame, tag="status"):
     accept_s: Seconds | None = None
     max: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)] = 1
     busy: Count = 0
+    accepts: Annotated[list[KindName], msgspec.Meta(max_length=16)] = []
 
 
 class MessageField(msgspec.Struct, gc=False, omit_defaults=True):
-    """One turn of a request; see Turn."""
+    """One turn of a request; see Turn. content: text, or OpenAI's list of parts."""
 
     role: Role
-    content: str
+    content: str | list[Any]
     tool_calls: Sequence[Mapping[str, Any]] = ()
     tool_call_id: str | None = None
     name: str | None = None
     reasoning_content: str | None = None
 
     def as_turn(self) -> Turn:
+        """Raises Unprocessable for parts that cannot be used."""
+        content = self.content
         return Turn(
             self.role,
-            self.content,
+            content if isinstance(content, str) else read_content(content, "content", LARGEST),
             self.tool_calls,
             self.tool_call_id,
             self.name,
@@ -81,6 +86,7 @@ class RequestFrame(Frame, tag="request"):
     broke_off: Count = 0
 
     def as_chat_request(self) -> ChatRequest:
+        """Raises Unprocessable for parts that cannot be used."""
         return ChatRequest(
             id=self.id,
             turns=[message.as_turn() for message in self.messages],

@@ -3,8 +3,11 @@
 from bisect import insort
 from typing import Protocol
 
+from gateway.contract.content import Kind
 from gateway.contract.errors import NoWorker, Overloaded
 from transports.mqtt.requests.presence import KnownWorker, Presence
+
+NO_KINDS: frozenset[Kind] = frozenset()
 
 
 class Candidate(Protocol):
@@ -16,6 +19,11 @@ class Candidate(Protocol):
 
     @property
     def model(self) -> str | None: ...
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of content that the worker must take besides text."""
+        ...
 
     @property
     def tried(self) -> set[KnownWorker]: ...
@@ -50,7 +58,7 @@ class Dispatch:
         """
         if not self._presence.ready:
             raise NoWorker("no MQTT worker is ready", retry_after_s=5)
-        worker = self._choose(model, set())
+        worker = self._choose(model, NO_KINDS, set())
         if worker is None:
             self._refuse_if_full()
         return worker or self._presence.serving(model)[0]
@@ -60,7 +68,7 @@ class Dispatch:
 
         again: a worker failed it. It was let in before, so it takes its old place however many wait.
         """
-        worker = self._choose(candidate.model, candidate.tried)
+        worker = self._choose(candidate.model, candidate.kinds, candidate.tried)
         if worker is not None:
             self._assign(worker, candidate)
             return
@@ -89,15 +97,15 @@ class Dispatch:
         """Give workers to those who wait, first come first served; to be called after any change."""
         at = 0
         first_moved: int | None = None
-        full: set[str | None] = set()
-        """Models that nobody has room for: the many who want the same need not look again."""
+        full: set[tuple[str | None, frozenset[Kind]]] = set()
+        """Models and kinds that nobody has room for: the many who want the same need not look again."""
         while at < len(self._queue):
             candidate = self._queue[at]
-            model = candidate.model
-            worker = None if model in full else self._choose(model, candidate.tried)
+            wanted = candidate.model, candidate.kinds
+            worker = None if wanted in full else self._choose(*wanted, candidate.tried)
             if worker is None:
                 if not candidate.tried:
-                    full.add(model)
+                    full.add(wanted)
                 at += 1
                 continue
             if first_moved is None:
@@ -109,7 +117,8 @@ class Dispatch:
 
     def has_untried(self, candidate: Candidate) -> bool:
         """Whether anybody who has the model has not refused it yet, if only after a wait."""
-        return any(worker not in candidate.tried for worker in self._presence.serving(candidate.model))
+        serving = self._presence.serving(candidate.model)
+        return any(worker not in candidate.tried and worker.takes(candidate.kinds) for worker in serving)
 
     def _refuse_if_full(self) -> None:
         if len(self._queue) >= self._queue_max:
@@ -121,9 +130,11 @@ class Dispatch:
         worker.open += 1
         candidate.assigned(worker)
 
-    def _choose(self, model: str | None, tried: set[KnownWorker]) -> KnownWorker | None:
-        """The ready worker with the most room within its share that has the model; of equals the one least
-        recently used.
+    def _choose(
+        self, model: str | None, kinds: frozenset[Kind], tried: set[KnownWorker]
+    ) -> KnownWorker | None:
+        """The ready worker with the most room within its share that has the model and takes these kinds of
+        content; of equals the one least recently used.
 
         What a worker says of its room cannot win it more than its answers have. A worker whose last request
         failed is chosen only if nobody else has room.
@@ -132,7 +143,7 @@ class Dispatch:
         is_one_proven = any(worker.standing.proven for worker in serving)
         chosen, best = None, (False, 0, 0)
         for worker in serving:
-            if not worker.ready or worker in tried:
+            if not worker.ready or worker in tried or not worker.takes(kinds):
                 continue
             standing = worker.standing
             room = worker.room(self._worker_max, held_back=is_one_proven and not standing.proven)

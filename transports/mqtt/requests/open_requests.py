@@ -64,7 +64,7 @@ class OpenRequests:
         if size > room:
             raise TooLarge(
                 f"The conversation takes {size} bytes as an MQTT message, and at most {room} can be sent: "
-                "send a shorter message, or start a new session."
+                "send a shorter message or a smaller attachment, or start a new session."
             )
 
     def owner_of(self, sender: KnownWorker, payload: bytes) -> "PendingRequest | None":

@@ -5,6 +5,7 @@ from asyncio import Future, TimerHandle
 from collections.abc import Sequence
 from functools import partial
 
+from gateway.contract.accepts import kinds_of
 from gateway.contract.errors import (
     FrameGap,
     GatewayError,
@@ -42,6 +43,7 @@ class PendingRequest:
     def __init__(self, request: ChatRequest, hear: Hear, requests: OpenRequests, clock: Clock) -> None:
         self.asked_at = clock.time()
         self.tried: set[KnownWorker] = set()
+        self.kinds = kinds_of(request)
         self._request = request
         self._broke_off_before = request.broke_off
         self._hear = hear

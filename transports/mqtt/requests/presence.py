@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from gateway.contract.content import Kind
 from gateway.contract.transport import WorkerInfo
 from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.standing import Standing, Standings
@@ -36,6 +37,10 @@ class KnownWorker:
     @property
     def ready(self) -> bool:
         return self.status.state == "ready" and self.standing.aside_until is None
+
+    def takes(self, kinds: frozenset[Kind]) -> bool:
+        """True if its status accepts all these kinds of content."""
+        return not kinds or kinds.issubset(self.status.accepts)
 
     def room(self, worker_max: int, *, held_back: bool) -> int:
         """How many more requests it may get.

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from gateway.contract.accepts import check_accepts
+from gateway.contract.accepts import ALL_KINDS, check_accepts, kinds_of
+from gateway.contract.content import Kind
 from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
@@ -83,6 +84,7 @@ class MqttTransport:
             models=self.models,
             admit=self.admit,
             check=self.check,
+            accepts=self.accepts,
             workers=self.list_workers,
             drain=self.drain,
         )
@@ -120,6 +122,7 @@ class MqttTransport:
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         self.admit(request.model)
+        self._check_accepts(request)
         return await PendingRequest(request, hear, self._requests, asyncio.get_running_loop()).answer()
 
     def admit(self, model: str | None) -> TransportInfo:
@@ -130,8 +133,21 @@ class MqttTransport:
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
     def check(self, request: ChatRequest) -> None:
-        check_accepts(request, frozenset(), "A worker over MQTT")
+        """Raises UnsupportedContent, TooLarge or Unprocessable for a request that no worker can get."""
+        self._check_accepts(request)
         self._requests.check(request)
+
+    def _check_accepts(self, request: ChatRequest) -> None:
+        kinds = kinds_of(request)
+        serving = self._presence.serving(request.model) if kinds else []
+        if serving and not any(worker.takes(kinds) for worker in serving):
+            accepted = max((worker.status.accepts for worker in serving), key=len)
+            check_accepts(request, ALL_KINDS.intersection(accepted), "A worker over MQTT")
+
+    def accepts(self) -> frozenset[Kind]:
+        """The kinds of content that a ready worker takes besides text."""
+        accepted = {kind for worker in self._presence.ready for kind in worker.status.accepts}
+        return ALL_KINDS.intersection(accepted)
 
     def list_workers(self) -> Sequence[WorkerInfo]:
         now = asyncio.get_running_loop().time()

@@ -181,6 +181,7 @@ class Worker:
             accept_s=self._accept_s,
             max=max(1, self._max_concurrent),
             busy=self.busy,
+            accepts=sorted(self._transport.abilities.accepts()),
         )
 
     def _connection_changed(self, connected: bool) -> None:

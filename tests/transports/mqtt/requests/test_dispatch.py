@@ -2,6 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gateway.contract.content import Kind
 from gateway.contract.errors import NoWorker, Overloaded
 from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.dispatch import Dispatch
@@ -13,6 +14,7 @@ class Asker:
     model: str | None = None
     asked_at: float = 0.0
     tried: set[KnownWorker] = field(default_factory=set)
+    kinds: frozenset[Kind] = frozenset()
     worker: KnownWorker | None = None
     positions: list[int] = field(default_factory=list)
 

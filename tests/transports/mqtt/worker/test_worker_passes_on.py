@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.contract.content import File, Image
-from gateway.contract.errors import UnsupportedContent
+from gateway.contract.content import Audio, File, Image, Text
+from gateway.contract.errors import TooLarge, UnsupportedContent
 from gateway.contract.events import Delta, Done, FinishReason, Reasoning, ToolCall, TransportEvent, Usage
 from gateway.contract.requests import ChatRequest, Turn
-from tests.transports.mqtt.worker.test_worker_and_transport import House, all_of, chat
+from tests.transports.mqtt.worker.test_worker_and_transport import INBOX, House, all_of, chat, until
+from transports.mqtt.protocol.frames import MessageField, RequestFrame, encode
 from transports.scripted import Step, tokens
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -49,9 +50,52 @@ async def test_what_a_model_server_says_is_the_same_behind_a_worker() -> None:
         assert await all_of(house.transport, chat()) == said
 
 
-async def test_a_worker_never_gets_a_list_of_parts() -> None:
-    image, file = Image("image/png", "iVBORw=="), File("a.txt", "text/plain", "SGkK")
+IMAGE, FILE = Image("image/png", "iVBORw==", "low"), File("a.txt", "text/plain", "SGkK")
+SOUND = Audio("wav", "UklGRg==")
+
+
+async def test_parts_reach_the_model() -> None:
+    heard: list[ChatRequest] = []
+
+    def script(request: ChatRequest) -> Iterable[Step]:
+        heard.append(request)
+        return tokens("x")
+
+    turns = [Turn("user", (Text("Look and hear"), IMAGE, SOUND)), Turn("user", (FILE,))]
+    async with House(script).running() as house:
+        assert house.transport.abilities.accepts() == {"image", "audio"}
+        await all_of(house.transport, replace(chat(), turns=turns))
+    assert [turn.as_json() for turn in heard[0].turns] == [turn.as_json() for turn in turns]
+    assert heard[0].turns[0].content == turns[0].content
+
+
+async def test_parts_go_to_nobody_whose_status_does_not_accept_them() -> None:
     async with House(lambda _: tokens("x")).running() as house:
+        house.scripted._abilities = replace(house.scripted.abilities, accepts=lambda: frozenset({"audio"}))
+        house.worker.offer(["m"], 2)
+        await until(house.transport, lambda: house.transport.abilities.accepts() == {"audio"})
+        request = replace(chat(), turns=[Turn("user", (IMAGE,)), Turn("user", "So?")])
         with pytest.raises(UnsupportedContent, match="A worker over MQTT takes no images"):
-            house.transport.check(replace(chat(), turns=[Turn("user", (image,)), Turn("user", "So?")]))
-        house.transport.check(replace(chat(), turns=[Turn("user", (file,))]))
+            house.transport.check(request)
+        with pytest.raises(UnsupportedContent, match="A worker over MQTT takes no images"):
+            await all_of(house.transport, request)
+        house.transport.check(replace(chat(), turns=[Turn("user", (SOUND,))]))
+        house.transport.check(replace(chat(), turns=[Turn("user", (FILE,))]))
+
+
+async def test_parts_that_cannot_be_used_are_an_error_and_the_worker_goes_on() -> None:
+    async with House(lambda _: tokens("x")).running() as house:
+        content = [{"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}]
+        frame = RequestFrame("a" * 32, "r/gateways/gw/replies/w", [MessageField("user", content)])
+        house.worker_link.deliver(INBOX, encode(frame), False)
+        assert await all_of(house.transport, chat())
+        (error,) = house.heard()
+    assert (error.id, error.retryable) == (frame.id, False)
+    assert "no address is fetched" in error.message
+
+
+async def test_an_image_that_no_message_can_carry_is_refused_by_its_size() -> None:
+    async with House(lambda _: tokens("x")).running() as house:
+        large = Image("image/png", "A" * 400_000)
+        with pytest.raises(TooLarge, match="send a shorter message or a smaller attachment"):
+            house.transport.check(replace(chat(), turns=[Turn("user", (large,))]))
