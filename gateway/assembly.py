@@ -14,6 +14,7 @@ from gateway.contract.errors import StorageFailed
 from gateway.contract.ingress import Ask, Ingress
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
+from gateway.core.access import OwnerAccess
 from gateway.core.breaker import Breaker
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
@@ -46,6 +47,8 @@ log = logging.getLogger("sluice")
 ANOTHERS_S = 5.0
 """A device that has heard nothing for so long asks again."""
 
+ACCESS = OwnerAccess()
+
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
@@ -74,7 +77,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         transports = transports_of(settings, link)
     store = store_of(settings)
     journal = MemoryJournal(max_bytes=settings.journal_max_bytes, total_bytes=settings.journal_total_bytes)
-    runs = Runs(journal, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
+    runs = Runs(journal, ACCESS, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
     checkpoints = Checkpoints(store)
     news = SessionNews()
     tickets = Tickets(
@@ -202,6 +205,7 @@ def store_of(settings: Settings) -> SqlStore:
     try:
         return SqlStore(
             settings.database_url,
+            access=ACCESS,
             sessions_per_user=settings.sessions_per_user,
             templates_per_user=settings.templates_per_user,
         )

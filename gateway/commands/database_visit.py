@@ -29,11 +29,12 @@ def database_shown() -> str:
 
 def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:
     """What `work` gives, done in the database of the settings; its GatewayError ends the command."""
+    from gateway.core.access import OwnerAccess
     from gateway.store.sql_store import SqlStore
 
     async def visit() -> R | GatewayError:
         try:
-            store = SqlStore(load_settings().database_url)
+            store = SqlStore(load_settings().database_url, access=OwnerAccess())
         except ValueError as error:
             raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
         try:

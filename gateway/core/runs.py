@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.contract.access import Access
 from gateway.contract.errors import Draining, GatewayError, NotFound
 from gateway.contract.events import Reason, Status
 from gateway.contract.journal import Journal, JournalReader, JournalWriter, OnNews
@@ -122,8 +123,9 @@ class Runs:
     its end, so that a reader who comes back in time need not ask the store.
     """
 
-    def __init__(self, journal: Journal, *, grace_s: float, ttl_s: float) -> None:
+    def __init__(self, journal: Journal, access: Access, *, grace_s: float, ttl_s: float) -> None:
         self._journal = journal
+        self._access = access
         self._grace_s = grace_s
         self._ttl_s = ttl_s
         self._running: dict[str, Run] = {}
@@ -175,9 +177,12 @@ class Runs:
         return run
 
     def find(self, stream_id: str, user_id: str) -> Run:
-        """The run in the making or lately ended; NotFound if there is none or it is somebody else's."""
+        """The run in the making or lately ended; NotFound if there is none or the user may not see it."""
+        return self._find(stream_id, user_id, self._access.may_see)
+
+    def _find(self, stream_id: str, user_id: str, may: Callable[[str, str, int], bool]) -> Run:
         run = self._running.get(stream_id) or self._ended.get(stream_id)
-        if run is None or run.user_id != user_id:
+        if run is None or not may(user_id, run.user_id, run.exchange.session_id):
             raise NotFound("There is no such stream.")
         return run
 
@@ -234,8 +239,11 @@ class Runs:
             reader.leave()
 
     async def stop(self, stream_id: str, user_id: str) -> Outcome:
-        """End a run as its user wants it; returns when its end is kept and told."""
-        run = self.find(stream_id, user_id)
+        """End a run as its user wants it; returns when its end is kept and told.
+
+        NotFound if there is none or the user may not write in its session.
+        """
+        run = self._find(stream_id, user_id, self._access.may_write)
         run.settle(USER_STOP)
         await run.ended.wait()
         assert run.outcome is not None  # noqa: S101 - settled above, by us or before us

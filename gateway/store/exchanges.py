@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, case, delete, insert, literal_column, select, update
 
+from gateway.contract.access import Access
 from gateway.contract.authors import Author
 from gateway.contract.content import text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
@@ -70,7 +71,10 @@ class Exchanges:
         clock: now, aware.
     """
 
-    def __init__(self, clock: Callable[[], datetime], new_sessions: NewSessions, quota: SessionQuota) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime], new_sessions: NewSessions, quota: SessionQuota, access: Access
+    ) -> None:
+        self._access = access
         self._clock = clock
         self._new_sessions = new_sessions
         self._quota = quota
@@ -83,7 +87,7 @@ class Exchanges:
         wanted = threads.gone_on(connection, wanted, now)
         owned = _owned(connection, wanted)
         used = claims.used(connection, wanted, now)
-        refusals = [_refusal(exchange, owned, used) for exchange in wanted]
+        refusals = [self._refusal(exchange, owned, used) for exchange in wanted]
         no_room = self._quota.refusals(
             connection,
             [
@@ -95,6 +99,18 @@ class Exchanges:
         accepted = [exchange for exchange, refusal in zip(wanted, refusals, strict=True) if refusal is None]
         begun = iter(self._save(connection, accepted, owned, now) if accepted else ())
         return [refusal or next(begun) for refusal in refusals]
+
+    def _refusal(
+        self, exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]
+    ) -> RequestRejected | None:
+        user_id, session_id = storable(exchange.user_id), exchange.session_id
+        if session_id is not None and (
+            session_id not in owned or not self._access.may_write(user_id, owned[session_id][0], session_id)
+        ):
+            return NotFound("No such session.")
+        if exchange.idempotency is not None and (user_id, storable(exchange.idempotency.key)) in used:
+            return Conflict("This Idempotency-Key was used before.")
+        return None
 
     def _save(
         self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
@@ -195,17 +211,6 @@ def _owned(connection: Connection, wanted: Sequence[NewExchange]) -> Owned:
     ids = {exchange.session_id for exchange in wanted if exchange.session_id is not None}
     found = [_SELECT_OWNED.row(connection, {"session_id": id}) for id in ids]
     return {id: (user_id, Place(id, key, uuid)) for id, user_id, key, uuid in filter(None, found)}
-
-
-def _refusal(exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]) -> RequestRejected | None:
-    user_id = storable(exchange.user_id)
-    if exchange.session_id is not None:
-        owner, _ = owned.get(exchange.session_id, (None, None))
-        if owner != user_id:
-            return NotFound("No such session.")
-    if exchange.idempotency is not None and (user_id, storable(exchange.idempotency.key)) in used:
-        return Conflict("This Idempotency-Key was used before.")
-    return None
 
 
 def _touch(connection: Connection, accepted: Sequence[NewExchange], now: datetime) -> None:

@@ -1,18 +1,21 @@
-"""What may happen to a whole session: another title, or its end with all its messages."""
+"""Changes to a whole session: another title, or its end with all its messages."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from gateway.contract.access import Access
 from gateway.contract.errors import NotFound
 from gateway.contract.store import StoredSession
+from gateway.store.columns import storable
 from gateway.store.rows import stored_session
 from gateway.store.tables import messages, sessions
 from gateway.store.usage import count_deleted
 from gateway.store.writer import Write
 
 # The name of a bound value must differ from every column's.
-_THIS = (sessions.c.id == bindparam("session_id")) & (sessions.c.user_id == bindparam("owner"))
+_THIS = sessions.c.id == bindparam("this_session")
+_OWNER = select(sessions.c.user_id).where(_THIS).with_for_update()
 _RENAME = (
     update(sessions)
     .where(_THIS)
@@ -22,41 +25,44 @@ _RENAME = (
     )
     .returning(*sessions.c)
 )
-_COUNT_MESSAGES = select(func.count()).where(messages.c.session_id == bindparam("session_id"))
+_COUNT_MESSAGES = select(func.count()).where(messages.c.session_id == bindparam("this_session"))
 # The messages and their idempotency keys go with it: ON DELETE CASCADE.
 _DELETE = delete(sessions).where(_THIS)
 
 
-def _rename(connection: Connection, wanted: Sequence[tuple[str, int, str]]) -> list[StoredSession | NotFound]:
-    return [_rename_one(connection, *change) for change in wanted]
+class SessionChanges:
+    """The changes `rename` (user id, session id, new title) and `delete` (user id, session id)."""
 
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self.rename = Write[tuple[str, int, str], StoredSession](self._rename, rank=0)
+        # Behind what is still being written into the session.
+        self.delete = Write[tuple[str, int], None](self._delete, rank=9)
 
-def _rename_one(
-    connection: Connection, user_id: str, session_id: int, title: str
-) -> StoredSession | NotFound:
-    values = {
-        "owner": user_id,
-        "session_id": session_id,
-        "new_title": title,
-        "new_folded": title.casefold(),
-    }
-    row = connection.execute(_RENAME, values).first()
-    return NotFound("No such session.") if row is None else stored_session(row)
+    def _rename(
+        self, connection: Connection, wanted: Sequence[tuple[str, int, str]]
+    ) -> list[StoredSession | NotFound]:
+        return [self._rename_one(connection, *change) for change in wanted]
 
+    def _rename_one(
+        self, connection: Connection, user_id: str, session_id: int, title: str
+    ) -> StoredSession | NotFound:
+        if not self._may_manage(connection, user_id, session_id):
+            return NotFound("No such session.")
+        values = {"this_session": session_id, "new_title": title, "new_folded": title.casefold()}
+        return stored_session(connection.execute(_RENAME, values).one())
 
-def _delete(connection: Connection, wanted: Sequence[tuple[str, int]]) -> list[NotFound | None]:
-    return [_delete_one(connection, *session) for session in wanted]
+    def _delete(self, connection: Connection, wanted: Sequence[tuple[str, int]]) -> list[NotFound | None]:
+        return [self._delete_one(connection, *session) for session in wanted]
 
+    def _delete_one(self, connection: Connection, user_id: str, session_id: int) -> NotFound | None:
+        if not self._may_manage(connection, user_id, session_id):
+            return NotFound("No such session.")
+        held = connection.scalar(_COUNT_MESSAGES, {"this_session": session_id})
+        connection.execute(_DELETE, {"this_session": session_id})
+        count_deleted(connection, messages=held or 0, sessions=1)
+        return None
 
-def _delete_one(connection: Connection, user_id: str, session_id: int) -> NotFound | None:
-    held = connection.scalar(_COUNT_MESSAGES, {"session_id": session_id})
-    if not connection.execute(_DELETE, {"owner": user_id, "session_id": session_id}).rowcount:
-        return NotFound("No such session.")
-    count_deleted(connection, messages=held or 0, sessions=1)
-    return None
-
-
-# User id, session id, and the new title.
-RENAME = Write[tuple[str, int, str], StoredSession](_rename, rank=0)
-# User id and session id. Behind what is still being written into it.
-DELETE = Write[tuple[str, int], None](_delete, rank=9)
+    def _may_manage(self, connection: Connection, user_id: str, session_id: int) -> bool:
+        owner = connection.scalar(_OWNER, {"this_session": session_id})
+        return owner is not None and self._access.may_manage(storable(user_id), owner, session_id)

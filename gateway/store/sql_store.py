@@ -11,6 +11,7 @@ from anyio import CancelScope
 from sqlalchemy import Connection, Row, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.contract.access import Access
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.store import (
     MAX_PAGE_CHARS,
@@ -23,9 +24,9 @@ from gateway.contract.store import (
     StoredMessage,
     StoredSession,
 )
-from gateway.store import devices, migrations, replies, session_changes, threads
+from gateway.store import devices, migrations, replies, threads
 from gateway.store import idempotency as claims
-from gateway.store.columns import MAX_ID
+from gateway.store.columns import MAX_ID, storable
 from gateway.store.engine import Synchronous, open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.history import latest_finished
@@ -35,6 +36,7 @@ from gateway.store.pages import length_of, page_of
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
 from gateway.store.rows import stored_message, stored_messages, stored_session
+from gateway.store.session_changes import SessionChanges
 from gateway.store.session_quota import SessionQuota
 from gateway.store.shared_secrets import SECRET
 from gateway.store.tables import messages, sessions
@@ -63,6 +65,7 @@ class SqlStore:
         self,
         database_url: str,
         *,
+        access: Access,
         synchronous: Synchronous = "NORMAL",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw_key: Callable[[str], str] = draw_session_key,
@@ -74,9 +77,11 @@ class SqlStore:
         self._probe = Probe(self._writer)
         self._unwritten = UnwrittenEnds(self._writer, clock)
         self._clock = clock
+        self._access = access
+        self._session_changes = SessionChanges(access)
         quota = SessionQuota(sessions_per_user)
         self._new_sessions = NewSessions(clock, draw_key, quota)
-        self._exchanges = Exchanges(clock, self._new_sessions, quota)
+        self._exchanges = Exchanges(clock, self._new_sessions, quota, access)
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.usage = SqlUsage(self._reading, clock)
@@ -101,24 +106,24 @@ class SqlStore:
 
     async def session(self, user_id: str, session_id: int) -> StoredSession:
         async with self._reading() as connection:
-            return stored_session(await _session(connection, user_id, session_id))
+            return stored_session(await self._session(connection, user_id, session_id))
 
     async def rename_session(self, user_id: str, session_id: int, title: str) -> StoredSession:
         _check_id(session_id)
-        return await self._writer.do(session_changes.RENAME, (user_id, session_id, title))
+        return await self._writer.do(self._session_changes.rename, (user_id, session_id, title))
 
     async def delete_session(self, user_id: str, session_id: int) -> None:
         _check_id(session_id)
-        await self._writer.do(session_changes.DELETE, (user_id, session_id))
+        await self._writer.do(self._session_changes.delete, (user_id, session_id))
 
     async def session_named(self, user_id: str, name: str) -> StoredSession:
         named = or_(sessions.c.key == name, sessions.c.uuid == name)
-        wanted = select(sessions).where(named, sessions.c.user_id == user_id)
         async with self._reading() as connection:
-            row = (await connection.execute(wanted)).first()
-        if row is None:
-            raise NotFound("No such session.")
-        return stored_session(row)
+            rows = (await connection.execute(select(sessions).where(named))).all()
+        for row in rows:
+            if self._access.may_see(storable(user_id), row.user_id, row.id):
+                return stored_session(row)
+        raise NotFound("No such session.")
 
     async def latest_session(self, user_id: str, thread: str) -> StoredSession | None:
         async with self._reading() as connection:
@@ -132,7 +137,7 @@ class SqlStore:
             wanted = wanted.where(sessions.c.title_folded.contains(query.casefold(), autoescape=True))
         async with self._reading() as connection:
             if before is not None:
-                mark = await _session(connection, user_id, before)
+                mark = await self._session(connection, user_id, before)
                 place = tuple_(sessions.c.updated_at, sessions.c.id)
                 wanted = wanted.where(place < (mark.updated_at, mark.id))
             latest_first = wanted.order_by(sessions.c.updated_at.desc(), sessions.c.id.desc()).limit(limit)
@@ -143,7 +148,7 @@ class SqlStore:
     ) -> Sequence[StoredMessage]:
         unwritten = self._unwritten.held()
         async with self._reading() as connection:
-            session = await _session(connection, user_id, session_id)
+            session = await self._session(connection, user_id, session_id)
             wanted = (
                 select(messages.c.id)
                 .where(messages.c.session_id == session.id, messages.c.id > min(after, MAX_ID))
@@ -158,7 +163,7 @@ class SqlStore:
         self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
         async with self._reading() as connection:
-            session = await _session(connection, user_id, session_id)
+            session = await self._session(connection, user_id, session_id)
             latest = await latest_finished(connection, session.id, max_chars, max_bytes)
         return stored_session(session), latest
 
@@ -166,11 +171,9 @@ class SqlStore:
         unwritten = self._unwritten.held()
         async with self._reading() as connection:
             row = (
-                await connection.execute(
-                    select(messages).where(messages.c.stream_id == stream_id, messages.c.user_id == user_id)
-                )
+                await connection.execute(select(messages).where(messages.c.stream_id == stream_id))
             ).first()
-        if row is None:
+        if row is None or not self._access.may_see(storable(user_id), row.user_id, row.session_id):
             raise NotFound("No such stream.")
         return as_told(stored_message(row), unwritten)
 
@@ -196,14 +199,16 @@ class SqlStore:
                         messages.c.id,
                         messages.c.uuid,
                         sessions.c.created_at == messages.c.created_at,
+                        messages.c.epoch,
+                        messages.c.user_id,
                     )
                     .join(sessions, sessions.c.id == messages.c.session_id)
-                    .where(messages.c.stream_id == stream_id, messages.c.user_id == user_id)
+                    .where(messages.c.stream_id == stream_id)
                 )
             ).first()
-        if row is None:
+        if row is None or not self._access.may_see(storable(user_id), row.user_id, row.id):
             raise NotFound("No such stream.")
-        return Exchange(*row)
+        return Exchange(*row[:-1])
 
     async def begin(self, exchange: NewExchange) -> Exchange:
         if exchange.session_id is not None:
@@ -249,6 +254,13 @@ class SqlStore:
         migrations.upgrade(connection)
         claims.forget_old(connection, self._clock())
 
+    async def _session(self, connection: AsyncConnection, user_id: str, session_id: int) -> Row[Any]:
+        _check_id(session_id)
+        row = (await connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
+        if row is None or not self._access.may_see(storable(user_id), row.user_id, row.id):
+            raise NotFound("No such session.")
+        return row
+
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         if not self._writer.open:
@@ -264,15 +276,3 @@ def _check_id(session_id: int) -> None:
     """NotFound for a number that no row can have; a database may raise on it."""
     if not 0 < session_id <= MAX_ID:
         raise NotFound("No such session.")
-
-
-async def _session(connection: AsyncConnection, user_id: str, session_id: int) -> Row[Any]:
-    _check_id(session_id)
-    row = (
-        await connection.execute(
-            select(sessions).where(sessions.c.id == session_id, sessions.c.user_id == user_id)
-        )
-    ).first()
-    if row is None:
-        raise NotFound("No such session.")
-    return row

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.contract.access import Access
 from gateway.contract.events import ReaderEvent
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore
 from gateway.contract.transport import Transport
+from gateway.core.access import OwnerAccess
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits, Question
 from gateway.core.mode_selector import ModeSelector
@@ -66,14 +68,15 @@ async def house(
     sleep: Callable[[float], Awaitable[None]] = no_pause,
     modes: ModeSelector | None = None,
     stages: Sequence[Stage] = (),
+    access: Access | None = None,
     within_s: float = 10,
 ) -> AsyncIterator[House]:
     transport = ScriptedTransport(script)
     transports: dict[str, Transport] = {"scripted": transport}
-    sql = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}")
+    sql = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}", access=OwnerAccess())
     kept = store(sql)
     journal = MemoryJournal()
-    runs = Runs(journal, grace_s=grace_s, ttl_s=ttl_s)
+    runs = Runs(journal, access or OwnerAccess(), grace_s=grace_s, ttl_s=ttl_s)
     checkpoints = Checkpoints(kept)
     news = SessionNews()
     numbers = itertools.count(1)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from gateway.core.access import OwnerAccess
 from gateway.store.sql_store import SqlStore
 
 
@@ -14,7 +15,7 @@ class StoreRig(Protocol):
     @property
     def url(self) -> str: ...
 
-    def store(self, **limits: Any) -> SqlStore:
+    def store(self, **given: Any) -> SqlStore:
         """A new store on the same database, as after a restart; each of its changes has a later time."""
         ...
 
@@ -29,8 +30,8 @@ class SqliteRig:
         self.url = f"sqlite+aiosqlite:///{self.file}"
         self._clock = TickingClock()
 
-    def store(self, **limits: Any) -> SqlStore:
-        return SqlStore(self.url, clock=self._clock, **limits)
+    def store(self, **given: Any) -> SqlStore:
+        return SqlStore(self.url, clock=self._clock, **({"access": OwnerAccess()} | given))
 
     def later(self, by: timedelta) -> None:
         self._clock.now += by

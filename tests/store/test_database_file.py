@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 
 from gateway.contract.errors import StorageFailed
+from gateway.core.access import OwnerAccess
 from gateway.store import lock
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import ask, question
@@ -35,12 +36,14 @@ async def open_elsewhere(file: Path, *, alone: bool = True) -> str:
     child = dedent("""
         import asyncio, sys
         from gateway.contract.errors import StorageFailed
+        from gateway.core.access import OwnerAccess
         from gateway.store.sql_store import SqlStore
         from tests.store.exchanges import question
 
         async def main():
             try:
-                async with (store := SqlStore(sys.argv[1])).running(alone=sys.argv[2] == "alone"):
+                store = SqlStore(sys.argv[1], access=OwnerAccess())
+                async with store.running(alone=sys.argv[2] == "alone"):
                     await store.create_session("local", "from elsewhere")
             except* StorageFailed as failures:
                 print(failures.exceptions[0], end="")
@@ -190,7 +193,7 @@ async def test_a_mode_that_cannot_be_changed_is_an_error_with_a_remedy_and_no_ob
 
 async def test_a_name_with_signs_of_a_url_is_a_plain_file(tmp_path: Path) -> None:
     file = tmp_path / "a b#c.db"
-    store = SqlStore(f"sqlite+aiosqlite:///{file}")
+    store = SqlStore(f"sqlite+aiosqlite:///{file}", access=OwnerAccess())
     async with asyncio.timeout(30), store.running():
         await store.create_session("local", "")
     assert set(modes(tmp_path)) == {file.name}

@@ -109,10 +109,11 @@ async def test_a_database_of_a_newer_sluice_is_left_alone(rig: SqliteRig) -> Non
 async def test_a_start_with_nothing_to_migrate_does_not_import_alembic(rig: SqliteRig) -> None:
     child = """
 import asyncio, sys
+from gateway.core.access import OwnerAccess
 from gateway.store.sql_store import SqlStore
 
 async def main():
-    async with SqlStore(sys.argv[1]).running():
+    async with SqlStore(sys.argv[1], access=OwnerAccess()).running():
         sys.exit("alembic" in sys.modules)
 
 asyncio.run(main())

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.store import IdempotencyClaim
+from gateway.core.access import OwnerAccess
 from gateway.store.engine import SqliteFile, Synchronous, open_database
 from gateway.store.sql_store import SqlStore
 from gateway.store.tables import idempotency_keys, messages, metadata, sessions
@@ -202,7 +203,7 @@ async def test_a_link_to_the_file_is_no_way_around(rig: SqliteRig, store: SqlSto
     (tmp_path / "link.db").symlink_to(rig.file)
 
     with pytest.raises(StorageFailed, match="held by another"):
-        async with SqlStore(f"sqlite+aiosqlite:///{tmp_path}/link.db").running():
+        async with SqlStore(f"sqlite+aiosqlite:///{tmp_path}/link.db", access=OwnerAccess()).running():
             pass
 
 
@@ -213,7 +214,7 @@ async def test_the_file_is_free_again_afterwards(rig: SqliteRig) -> None:
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/nowhere/sluice.db")
+    store = SqlStore(f"sqlite+aiosqlite:///{tmp_path}/nowhere/sluice.db", access=OwnerAccess())
 
     with pytest.raises(StorageFailed, match="nowhere"):
         async with store.running():
@@ -243,7 +244,7 @@ async def test_a_file_that_is_no_database_is_refused(rig: SqliteRig) -> None:
 )
 def test_a_url_nobody_can_connect_to_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as refused:
-        SqlStore(url)
+        SqlStore(url, access=OwnerAccess())
 
     assert "hunter2" not in str(refused.value)
 
@@ -251,7 +252,7 @@ def test_a_url_nobody_can_connect_to_is_refused_without_its_password(url: str) -
 async def test_a_session_key_that_is_taken_is_drawn_again(rig: SqliteRig) -> None:
     # The first; then a pair of which one is taken; then a pair that wants the same.
     draws = iter(["a", *("a", "b", "c"), *("d", "d", "e")])
-    store = SqlStore(rig.url, draw_key=lambda user_id: f"{user_id}-{next(draws)}")
+    store = SqlStore(rig.url, access=OwnerAccess(), draw_key=lambda user_id: f"{user_id}-{next(draws)}")
     async with asyncio.timeout(30), store.running():
         first = await store.create_session("local", "")
         pairs = [

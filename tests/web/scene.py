@@ -9,6 +9,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from gateway.contract.events import Delta, Done, TransportEvent
+from gateway.core.access import OwnerAccess
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.devices import DeviceOwners
@@ -170,7 +171,7 @@ class Scene:
     def __post_init__(self) -> None:
         plan = self.plan
         self.journal = MemoryJournal(max_bytes=plan.journal_bytes)
-        self.runs = Runs(self.journal, grace_s=30, ttl_s=600)
+        self.runs = Runs(self.journal, OwnerAccess(), grace_s=30, ttl_s=600)
         self.checkpoints = Checkpoints(self.store)
         self.stream_id = uuid4().hex
         news = SessionNews()

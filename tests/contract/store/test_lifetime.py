@@ -38,11 +38,12 @@ async def test_what_was_committed_survives_kill_9(rig: StoreRig) -> None:
     child = dedent("""
         import asyncio, sys
         from gateway.contract.store import Checkpoint
+        from gateway.core.access import OwnerAccess
         from gateway.store.sql_store import SqlStore
         from tests.store.exchanges import answer, question
 
         async def main():
-            store = SqlStore(sys.argv[1])
+            store = SqlStore(sys.argv[1], access=OwnerAccess())
             async with store.running():
                 await store.finish(answer(await store.begin(question(stream_id="done")), "whole"))
                 dead = await store.begin(question(stream_id="dead"))

@@ -13,6 +13,7 @@ from uuid import uuid4
 from gateway.contract.events import Delta, Done
 from gateway.contract.ingress import Ask
 from gateway.contract.requests import ChatRequest
+from gateway.core.access import OwnerAccess
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.devices import DeviceChats, DeviceOwners
 from gateway.core.mirrors import Mirrors
@@ -116,7 +117,7 @@ async def scene(
 
 def second_core(home: House) -> House:
     """As another process would have on the same database; who wants runs of it must run them."""
-    runs = Runs(home.journal, grace_s=30, ttl_s=600)
+    runs = Runs(home.journal, OwnerAccess(), grace_s=30, ttl_s=600)
     conversations = Conversations(
         home.store,
         runs,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.events import Delta, Reasoning, ToolCall, TransportEvent
 from gateway.contract.store import StoredMessage
+from gateway.core.access import OwnerAccess
 from gateway.store.sql_store import SqlStore
 from gateway.web.door.callers import LOCAL
 from tests.web.gateway_server import served
@@ -111,7 +112,7 @@ def portal() -> Iterator[BlockingPortal]:
 def store(portal: BlockingPortal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStore]:
     """One database for all examples, each of which adds a reply."""
     folder: Path = tmp_path_factory.mktemp("guarantee")
-    store = SqlStore(f"sqlite+aiosqlite:///{folder / 'sluice.db'}")
+    store = SqlStore(f"sqlite+aiosqlite:///{folder / 'sluice.db'}", access=OwnerAccess())
     with portal.wrap_async_context_manager(store.running()):
         yield store
 
