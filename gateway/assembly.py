@@ -206,6 +206,7 @@ def store_of(settings: Settings) -> SqlStore:
         return SqlStore(
             settings.database_url,
             access=ACCESS,
+            owner=f"{settings.gateway_name}/{token_hex(8)}",
             sessions_per_user=settings.sessions_per_user,
             templates_per_user=settings.templates_per_user,
         )

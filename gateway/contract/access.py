@@ -1,4 +1,4 @@
-"""Who may see a session and write into it, and the seam to what decides that."""
+"""Access to sessions: the seam to what decides who may see them, write into them and manage them."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from typing import Protocol
 class Access(Protocol):
     """Decides for every session, message and reply alike: stored ones, and replies in the making.
 
-    Whoever may not see a session gets NotFound, exactly as if it did not exist. The answer is given at once,
+    A user who may not gets NotFound, exactly as if the session did not exist. The answer is given at once,
     from what is in memory, because the store asks within a transaction and a reader before its next await.
     """
 

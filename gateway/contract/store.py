@@ -1,7 +1,6 @@
 """What is kept of conversations, and the seam to whatever keeps it.
 
-Every record belongs to a user; asking for somebody else's raises NotFound, exactly as if it did not exist.
-Times are aware datetimes in UTC.
+NotFound is raised for what the user may not see, exactly as if it did not exist. Times are aware, in UTC.
 """
 
 from collections.abc import Mapping, Sequence
@@ -103,7 +102,7 @@ class NewExchange:
     session_id None starts a session with `title`, or goes on with the user's latest of this `thread` that was
     active in the last 12 hours. thread: what a conversation hangs on where no session is named, such as
     `device:robot-1`; a session without one takes it. author: of the question; None for the user. handle: what
-    a gateway needs to go on listening to the reply's generator, where that is known before it is asked.
+    a gateway needs to go on listening to the reply's generator, if that is known by now.
     """
 
     user_id: str
@@ -121,10 +120,8 @@ class NewExchange:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A saved question and its reply's row, which has status `streaming`.
-
-    opens_session: the session was made for it. epoch: how often the reply was taken over by another gateway.
-    """
+    """A saved question and its reply. opens_session: the session was made for it. epoch: how often another
+    gateway took the reply over."""
 
     session_id: int
     session_key: str
@@ -260,7 +257,7 @@ class MessageStore(Protocol):
         ...
 
     async def begin(self, exchange: NewExchange) -> Exchange:
-        """Save the question and the reply's row in one commit. NotFound if the session is not the user's;
+        """Save the question and the reply's row in one commit. NotFound if the user may not write there;
         QuotaReached if it needs a new session and the user has as many as a user may.
         Where this raises, or is cancelled, nothing of it stays.
 
@@ -281,8 +278,14 @@ class MessageStore(Protocol):
         """Whose device this is; None if nobody has registered it."""
         ...
 
-    async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Keep what these replies have said so far, where they still are `streaming`."""
+    async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> Sequence[int]:
+        """Keep what these replies have said so far; the message ids of those that were not kept, because they
+        were deleted, have ended, or were taken over by another gateway."""
+        ...
+
+    async def keep_handle(self, exchange: Exchange, handle: Mapping[str, Any]) -> bool:
+        """Keep what a gateway needs to go on listening to the reply's generator; False, with nothing changed,
+        if the reply was deleted, has ended, or was taken over by another gateway."""
         ...
 
     async def finish(self, reply: FinalReply) -> bool:

@@ -21,6 +21,10 @@ class Growing(Protocol):
         """What it had said up to that event is kept."""
         ...
 
+    def lost(self) -> None:
+        """End it as failed: its row was deleted, or ended or taken over from elsewhere."""
+        ...
+
 
 class Checkpoints:
     """One commit every `every_s` seconds for all replies that have grown since the last."""
@@ -47,8 +51,12 @@ class Checkpoints:
 
     async def keep_all(self) -> None:
         """Keep what all of them have said by now."""
-        said = [(reply, kept) for reply in self._growing if (kept := reply.checkpoint()) is not None]
-        if said:
-            await self._store.checkpoint([checkpoint for _, (checkpoint, _) in said])
-        for reply, (_, seq) in said:
-            reply.checkpointed(seq)
+        said = [(reply, *kept) for reply in self._growing if (kept := reply.checkpoint()) is not None]
+        if not said:
+            return
+        refused = await self._store.checkpoint([checkpoint for _, checkpoint, _ in said])
+        for reply, checkpoint, seq in said:
+            if checkpoint.assistant_message_id in refused:
+                reply.lost()
+            else:
+                reply.checkpointed(seq)

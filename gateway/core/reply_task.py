@@ -34,6 +34,7 @@ from gateway.core.stages.order import through
 log = logging.getLogger("sluice.replies")
 
 STORAGE_RETRY_S = 5.0
+LOST = "The reply's message was deleted, or it was ended or taken over from elsewhere while it was made."
 MAX_MODEL_CHARS = 256
 """Of a model's name as its server tells it; it is kept with every reply and in the usage."""
 
@@ -77,12 +78,13 @@ class ReplyTask:
         self._whole_kept = False
         self._told: Sequence[ReaderEvent] = ()
         self._shown = 0
+        self._run: Run | None = None
         self._journal: JournalWriter | None = None
         self._checkpointed_seq = 0
 
     async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
         """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
-        self._journal = run.journal
+        self._run, self._journal = run, run.journal
         run.journal.append([self._started()])
         reply = self._reply
         ask = through(self._stages, partial(first_answer, route, reply))
@@ -151,7 +153,7 @@ class ReplyTask:
             await self._sleep(pause_s)
             pause_s = min(2 * pause_s, 1.0)
         if not changed:
-            raise StorageFailed("The reply's message was deleted or ended from elsewhere while it was made.")
+            raise StorageFailed(LOST)
 
     def checkpoint(self) -> tuple[Checkpoint, int] | None:
         """What is to be kept of the reply by now, and up to which event that is; None if nothing is new."""
@@ -162,13 +164,19 @@ class ReplyTask:
         ):
             return None
         message_id = self._exchange.assistant_message_id
-        return Checkpoint(message_id, self._reply.text, self._reply.reasoning), self._journal.last_seq
+        checkpoint = Checkpoint(message_id, self._reply.text, self._reply.reasoning, self._exchange.epoch)
+        return checkpoint, self._journal.last_seq
 
     def checkpointed(self, seq: int) -> None:
         """What was said up to that event is in the store."""
         self._checkpointed_seq = seq
         if self._journal is not None:
             self._journal.checkpointed(seq)
+
+    def lost(self) -> None:
+        """End the reply: its row was deleted, or ended or taken over from elsewhere."""
+        if self._run is not None:
+            self._run.settle(Outcome("failed", "storage_failed", StorageFailed(LOST)))
 
     async def _show(self, run: Run, pace: Pace) -> None:
         first = True
@@ -251,6 +259,7 @@ class ReplyTask:
             response_ms=reply.elapsed_ms,
             error=None if error is None else StoredError(error.code, str(error), error.retryable),
             over="streaming" if self._whole is None else "complete",
+            epoch=self._exchange.epoch,
         )
 
     def _terminal(self, outcome: Outcome) -> Terminal:

@@ -176,11 +176,9 @@ class Runs:
         run._task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
         return run
 
-    def find(self, stream_id: str, user_id: str) -> Run:
-        """The run in the making or lately ended; NotFound if there is none or the user may not see it."""
-        return self._find(stream_id, user_id, self._access.may_see)
-
-    def _find(self, stream_id: str, user_id: str, may: Callable[[str, str, int], bool]) -> Run:
+    def find(self, stream_id: str, user_id: str, *, to_stop: bool = False) -> Run:
+        """The run in the making or lately ended; NotFound if there is none or the user may not."""
+        may = self._access.may_write if to_stop else self._access.may_see
         run = self._running.get(stream_id) or self._ended.get(stream_id)
         if run is None or not may(user_id, run.user_id, run.exchange.session_id):
             raise NotFound("There is no such stream.")
@@ -239,11 +237,8 @@ class Runs:
             reader.leave()
 
     async def stop(self, stream_id: str, user_id: str) -> Outcome:
-        """End a run as its user wants it; returns when its end is kept and told.
-
-        NotFound if there is none or the user may not write in its session.
-        """
-        run = self._find(stream_id, user_id, self._access.may_write)
+        """End a run as its user wants it; returns when its end is kept and told."""
+        run = self.find(stream_id, user_id, to_stop=True)
         run.settle(USER_STOP)
         await run.ended.wait()
         assert run.outcome is not None  # noqa: S101 - settled above, by us or before us

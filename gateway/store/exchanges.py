@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, literal_column, select, update
 
 from gateway.contract.access import Access
 from gateway.contract.authors import Author
@@ -32,11 +32,20 @@ class Place(NamedTuple):
     uuid: str
 
 
-# By session id; and the user it belongs to.
-Owned = dict[int, tuple[str, Place]]
+class Found(NamedTuple):
+    """A session that a question goes on with, its owner, and the id of its last message."""
 
+    place: Place
+    owner: str
+    last_id: int | None
+
+
+# By session id.
+Owned = dict[int, Found]
+
+_LAST_ID = select(func.max(messages.c.id)).where(messages.c.session_id == sessions.c.id).scalar_subquery()
 _SELECT_OWNED = Statement(
-    select(sessions.c.id, sessions.c.user_id, sessions.c.key, sessions.c.uuid).where(
+    select(sessions.c.id, sessions.c.key, sessions.c.uuid, sessions.c.user_id, _LAST_ID).where(
         sessions.c.id == bindparam("session_id")
     )
 )
@@ -54,6 +63,21 @@ _TOUCH_SESSION = Statement(
     )
 )
 
+_question = messages.alias()
+# What was asked meanwhile goes on from the message before.
+_ADOPT_CHILDREN = (
+    update(messages)
+    .where(
+        messages.c.session_id
+        == select(_question.c.session_id).where(_question.c.id == bindparam("question_id")).scalar_subquery(),
+        messages.c.parent_id == bindparam("reply_id"),
+    )
+    .values(
+        parent_id=select(_question.c.parent_id)
+        .where(_question.c.id == bindparam("question_id"))
+        .scalar_subquery()
+    )
+)
 _DELETE_MESSAGES = delete(messages).where(messages.c.id.in_(bindparam("ids", expanding=True)))
 _DELETE_EMPTY = delete(sessions).where(
     sessions.c.id == bindparam("session_id"),
@@ -69,12 +93,19 @@ class Exchanges:
 
     Args:
         clock: now, aware.
+        owner: the gateway that makes the replies.
     """
 
     def __init__(
-        self, clock: Callable[[], datetime], new_sessions: NewSessions, quota: SessionQuota, access: Access
+        self,
+        clock: Callable[[], datetime],
+        new_sessions: NewSessions,
+        quota: SessionQuota,
+        access: Access,
+        owner: str,
     ) -> None:
         self._access = access
+        self._owner = owner
         self._clock = clock
         self._new_sessions = new_sessions
         self._quota = quota
@@ -104,10 +135,10 @@ class Exchanges:
         self, exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]
     ) -> RequestRejected | None:
         user_id, session_id = storable(exchange.user_id), exchange.session_id
-        if session_id is not None and (
-            session_id not in owned or not self._access.may_write(user_id, owned[session_id][0], session_id)
-        ):
-            return NotFound("No such session.")
+        if session_id is not None:
+            found = owned.get(session_id)
+            if found is None or not self._access.may_write(user_id, found.owner, session_id):
+                return NotFound("No such session.")
         if exchange.idempotency is not None and (user_id, storable(exchange.idempotency.key)) in used:
             return Conflict("This Idempotency-Key was used before.")
         return None
@@ -116,10 +147,12 @@ class Exchanges:
         self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[Exchange]:
         places = self._places(connection, accepted, owned, now)
-        begun = [
-            _insert(connection, exchange, place, now)
-            for exchange, place in zip(accepted, places, strict=True)
-        ]
+        last_ids = {id: found.last_id for id, found in owned.items()}
+        begun: list[Exchange] = []
+        for exchange, place in zip(accepted, places, strict=True):
+            parent_id = last_ids.get(place.id)
+            begun.append(self._insert(connection, exchange, place, parent_id, now))
+            last_ids[place.id] = begun[-1].assistant_message_id
         _touch(connection, accepted, now)
         threads.take(connection, accepted)
         claims.claim(connection, accepted, begun, now)
@@ -133,7 +166,7 @@ class Exchanges:
         places: list[Place] = []
         for exchange in accepted:
             if exchange.session_id is not None:
-                places.append(owned[exchange.session_id][1])
+                places.append(owned[exchange.session_id].place)
                 continue
             conversation = (exchange.user_id, exchange.thread or exchange.stream_id)
             if conversation not in made:
@@ -143,26 +176,33 @@ class Exchanges:
             places.append(made[conversation])
         return places
 
-
-def _insert(connection: Connection, exchange: NewExchange, place: Place, now: datetime) -> Exchange:
-    question, reply = _question_and_reply(exchange, place.id, now)
-    (question_id,) = _INSERT_MESSAGE.row(connection, question)
-    (reply_id,) = _INSERT_MESSAGE.row(connection, reply)
-    return Exchange(
-        session_id=place.id,
-        session_key=place.key,
-        session_uuid=place.uuid,
-        user_message_id=question_id,
-        assistant_message_id=reply_id,
-        assistant_message_uuid=reply["uuid"],
-        opens_session=exchange.session_id is None,
-    )
+    def _insert(
+        self,
+        connection: Connection,
+        exchange: NewExchange,
+        place: Place,
+        parent_id: int | None,
+        now: datetime,
+    ) -> Exchange:
+        question, reply = _question_and_reply(exchange, place.id, self._owner, now)
+        (question_id,) = _INSERT_MESSAGE.row(connection, {**question, "parent_id": parent_id})
+        (reply_id,) = _INSERT_MESSAGE.row(connection, {**reply, "parent_id": question_id})
+        return Exchange(
+            session_id=place.id,
+            session_key=place.key,
+            session_uuid=place.uuid,
+            user_message_id=question_id,
+            assistant_message_id=reply_id,
+            assistant_message_uuid=reply["uuid"],
+            opens_session=exchange.session_id is None,
+        )
 
 
 def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
     """Delete these exchanges, their idempotency keys, and the sessions that were made for them."""
     for exchange in begun:
         ids = [exchange.user_message_id, exchange.assistant_message_id]
+        connection.execute(_ADOPT_CHILDREN, {"question_id": ids[0], "reply_id": ids[1]})
         gone = connection.execute(_DELETE_MESSAGES, {"ids": ids}).rowcount
         sessions_gone = 0
         if exchange.opens_session:
@@ -175,8 +215,10 @@ def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
 _TAKE_BACK = Write[Exchange, None](_take_back, rank=-1)
 
 
-def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -> list[dict[str, Any]]:
-    """Both rows' values by column: the one list of what a message has from its beginning."""
+def _question_and_reply(
+    exchange: NewExchange, session_id: int, owner: str, now: datetime
+) -> list[dict[str, Any]]:
+    """Both rows' values by column, but for the parent: the one list of what a message has at first."""
     common = {"user_id": exchange.user_id, "session_id": session_id, "created_at": now, "epoch": 0}
     question = {
         "uuid": str(uuid4()),
@@ -185,6 +227,8 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
         "status": "complete",
         "content": text_of(exchange.content),
         "parts": exchange.parts if isinstance(exchange, EncodedExchange) else None,
+        "owner": None,
+        "handle": None,
         "stream_id": None,
         "mode": None,
         "delivery": None,
@@ -196,6 +240,8 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
         "status": "streaming",
         "content": "",
         "parts": None,
+        "owner": owner,
+        "handle": exchange.handle,
         "stream_id": exchange.stream_id,
         "mode": exchange.mode,
         "delivery": exchange.delivery,
@@ -203,14 +249,16 @@ def _question_and_reply(exchange: NewExchange, session_id: int, now: datetime) -
     return [common | question, common | reply]
 
 
-_BEGUN = _question_and_reply(NewExchange("", None, "", "", "", mode="", delivery="token"), 0, datetime.min)[0]
-_INSERT_MESSAGE = Statement(insert(messages).returning(messages.c.id), tuple(_BEGUN))
+_BEGUN = _question_and_reply(
+    NewExchange("", None, "", "", "", mode="", delivery="token"), 0, "", datetime.min
+)[0]
+_INSERT_MESSAGE = Statement(insert(messages).returning(messages.c.id), (*_BEGUN, "parent_id"))
 
 
 def _owned(connection: Connection, wanted: Sequence[NewExchange]) -> Owned:
     ids = {exchange.session_id for exchange in wanted if exchange.session_id is not None}
     found = [_SELECT_OWNED.row(connection, {"session_id": id}) for id in ids]
-    return {id: (user_id, Place(id, key, uuid)) for id, user_id, key, uuid in filter(None, found)}
+    return {row[0]: Found(Place(*row[:3]), *row[3:]) for row in found if row is not None}
 
 
 def _touch(connection: Connection, accepted: Sequence[NewExchange], now: datetime) -> None:

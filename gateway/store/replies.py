@@ -1,76 +1,115 @@
-"""How a reply goes on and ends: all changes that wait at once, in statements compiled once."""
+"""How a reply goes on and ends: all changes that wait at once, in statements compiled once.
 
-from collections.abc import Sequence
+A gateway writes only into replies that it owns: each statement names the owner and the epoch, so that a
+gateway that another one took for dead cannot write over what that one keeps.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, or_, update
 
-from gateway.contract.store import Checkpoint, FinalReply
+from gateway.contract.store import Checkpoint, Exchange, FinalReply
 from gateway.store.rows import final_values
 from gateway.store.statements import Statement
 from gateway.store.tables import STREAMING, messages
 from gateway.store.usage import count_ended
 from gateway.store.writer import Write
 
-_GROWN = ("content", "reasoning")
 _ENDED = tuple(
     final_values(FinalReply(0, status="complete", reason="", content="", delivery="token", mode=""))
 )
 
-_of_the_message = messages.c.id == bindparam("message_id")
-_CHECKPOINT = Statement(update(messages).where(_of_the_message, STREAMING), _GROWN)
-_FINISH = Statement(update(messages).where(_of_the_message, STREAMING).returning(messages.c.user_id), _ENDED)
+_MINE = (
+    messages.c.id == bindparam("message_id"),
+    messages.c.owner == bindparam("my_name"),
+    messages.c.epoch == bindparam("my_epoch"),
+)
+_CHECKPOINT = Statement(
+    update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("content", "reasoning")
+)
+_KEEP_HANDLE = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("handle",))
+_FINISH = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.user_id), _ENDED)
 _CHANGE_END = Statement(
     update(messages)
     .where(
-        _of_the_message,
-        or_(messages.c.status == bindparam("over"), bindparam("over") == literal_column("'ended'")),
+        *_MINE, or_(messages.c.status == bindparam("over"), bindparam("over") == literal_column("'ended'"))
     )
     .returning(messages.c.id),
     _ENDED,
 )
-_SWEEP = update(messages).where(STREAMING).values(status="interrupted", reason="interrupted")
+_SWEEP = (
+    update(messages)
+    .where(STREAMING, or_(messages.c.owner.is_(None), messages.c.owner != bindparam("me")))
+    .values(status="interrupted", reason="interrupted", owner=bindparam("me"), epoch=messages.c.epoch + 1)
+)
 
 
-def _checkpoint(connection: Connection, handed: Sequence[Sequence[Checkpoint]]) -> list[None]:
-    rows = [
-        {
-            "message_id": checkpoint.assistant_message_id,
-            "content": checkpoint.content,
-            "reasoning": checkpoint.reasoning,
-        }
-        for checkpoints in handed
-        for checkpoint in checkpoints
-    ]
-    if rows:
-        _CHECKPOINT.run(connection, sorted(rows, key=lambda row: row["message_id"]))
-    return [None] * len(handed)
+class Replies:
+    """The changes `checkpoint`, `keep_handle`, `finish` and `sweep`. owner: this gateway in this start."""
 
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        # After `begin`, and each reply's checkpoints before its end. The outcome: ids of those not kept.
+        self.checkpoint = Write[Sequence[Checkpoint], Sequence[int]](
+            self._checkpoint, rank=2, needs_caller=True
+        )
+        self.keep_handle = Write[tuple[Exchange, Mapping[str, Any]], bool](
+            self._keep_handle, rank=2, needs_caller=True
+        )
+        # And now. A caller that gives up tells its readers that it failed: what it wrote must not follow.
+        self.finish = Write[tuple[FinalReply, datetime], bool](self._finish, rank=3, needs_caller=True)
+        self.sweep = Write[None, int](self._sweep, rank=4)
 
-def _finish(connection: Connection, finished: Sequence[tuple[FinalReply, datetime]]) -> list[bool]:
-    outcomes = [False] * len(finished)
-    ended: list[tuple[str, str, FinalReply]] = []
-    # In the order of ids, so that two processes never wait for each other.
-    for at in sorted(range(len(finished)), key=lambda at: finished[at][0].assistant_message_id):
-        reply, now = finished[at]
-        values = {"message_id": reply.assistant_message_id, **final_values(reply)}
-        if begun := _FINISH.row(connection, values):
-            outcomes[at] = True
-            ended.append((begun[0], now.date().isoformat(), reply))
-        elif reply.over != "streaming":
-            # It is counted already, and only its text becomes shorter.
-            outcomes[at] = _CHANGE_END.row(connection, {**values, "over": reply.over}) is not None
-    count_ended(connection, ended)
-    return outcomes
+    def _mine(self, message_id: int, epoch: int) -> dict[str, Any]:
+        return {"message_id": message_id, "my_name": self._owner, "my_epoch": epoch}
 
+    def _checkpoint(
+        self, connection: Connection, handed: Sequence[Sequence[Checkpoint]]
+    ) -> list[Sequence[int]]:
+        refused: list[list[int]] = [[] for _ in handed]
+        # In the order of ids, so that two processes never wait for each other.
+        for id, at, checkpoint in sorted(
+            (
+                (checkpoint.assistant_message_id, at, checkpoint)
+                for at, checkpoints in enumerate(handed)
+                for checkpoint in checkpoints
+            ),
+            key=lambda placed: placed[:2],
+        ):
+            said = {"content": checkpoint.content, "reasoning": checkpoint.reasoning}
+            if not _CHECKPOINT.row(connection, {**self._mine(id, checkpoint.epoch), **said}):
+                refused[at].append(id)
+        return list(refused)
 
-def _sweep(connection: Connection, asked: Sequence[None]) -> list[int]:
-    swept = connection.execute(_SWEEP).rowcount
-    return [swept] * len(asked)
+    def _keep_handle(
+        self, connection: Connection, wanted: Sequence[tuple[Exchange, Mapping[str, Any]]]
+    ) -> list[bool]:
+        return [
+            _KEEP_HANDLE.row(
+                connection, {**self._mine(exchange.assistant_message_id, exchange.epoch), "handle": handle}
+            )
+            is not None
+            for exchange, handle in wanted
+        ]
 
+    def _finish(self, connection: Connection, finished: Sequence[tuple[FinalReply, datetime]]) -> list[bool]:
+        outcomes = [False] * len(finished)
+        ended: list[tuple[str, str, FinalReply]] = []
+        # In the order of ids, so that two processes never wait for each other.
+        for at in sorted(range(len(finished)), key=lambda at: finished[at][0].assistant_message_id):
+            reply, now = finished[at]
+            values = {**self._mine(reply.assistant_message_id, reply.epoch), **final_values(reply)}
+            if begun := _FINISH.row(connection, values):
+                outcomes[at] = True
+                ended.append((begun[0], now.date().isoformat(), reply))
+            elif reply.over != "streaming":
+                # It is counted already, and only its text becomes shorter.
+                outcomes[at] = _CHANGE_END.row(connection, {**values, "over": reply.over}) is not None
+        count_ended(connection, ended)
+        return outcomes
 
-# After `begin`, and each reply's checkpoints before its end.
-CHECKPOINT = Write[Sequence[Checkpoint], None](_checkpoint, rank=2, needs_caller=True)
-# And now. A caller that gives up tells its readers that it failed: what it wrote before must not follow.
-FINISH = Write[tuple[FinalReply, datetime], bool](_finish, rank=3, needs_caller=True)
-SWEEP = Write[None, int](_sweep, rank=4)
+    def _sweep(self, connection: Connection, asked: Sequence[None]) -> list[int]:
+        swept = connection.execute(_SWEEP, {"me": self._owner}).rowcount
+        return [swept] * len(asked)

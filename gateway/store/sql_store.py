@@ -2,13 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from anyio import CancelScope
-from sqlalchemy import Connection, Row, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
@@ -24,7 +24,7 @@ from gateway.contract.store import (
     StoredMessage,
     StoredSession,
 )
-from gateway.store import devices, migrations, replies, threads
+from gateway.store import devices, migrations, threads
 from gateway.store import idempotency as claims
 from gateway.store.columns import MAX_ID, storable
 from gateway.store.engine import Synchronous, open_database, storage_failures
@@ -35,6 +35,7 @@ from gateway.store.new_sessions import NewSession, NewSessions
 from gateway.store.pages import length_of, page_of
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
+from gateway.store.replies import Replies
 from gateway.store.rows import stored_message, stored_messages, stored_session
 from gateway.store.session_changes import SessionChanges
 from gateway.store.session_quota import SessionQuota
@@ -66,6 +67,7 @@ class SqlStore:
         database_url: str,
         *,
         access: Access,
+        owner: str | None = None,
         synchronous: Synchronous = "NORMAL",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw_key: Callable[[str], str] = draw_session_key,
@@ -75,13 +77,15 @@ class SqlStore:
         self._database = open_database(database_url, synchronous)
         self._writer = Writer(self._database.transact)
         self._probe = Probe(self._writer)
-        self._unwritten = UnwrittenEnds(self._writer, clock)
+        owner = owner or f"store/{secrets.token_hex(8)}"
+        self._replies = Replies(owner)
+        self._unwritten = UnwrittenEnds(self._writer, self._replies.finish, clock)
         self._clock = clock
         self._access = access
         self._session_changes = SessionChanges(access)
         quota = SessionQuota(sessions_per_user)
         self._new_sessions = NewSessions(clock, draw_key, quota)
-        self._exchanges = Exchanges(clock, self._new_sessions, quota, access)
+        self._exchanges = Exchanges(clock, self._new_sessions, quota, access, owner)
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.usage = SqlUsage(self._reading, clock)
@@ -99,7 +103,7 @@ class SqlStore:
         await self._probe.check()
 
     async def sweep(self) -> int:
-        return await self._writer.do(replies.SWEEP, None)
+        return await self._writer.do(self._replies.sweep, None)
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:
         return await self._writer.do(self._new_sessions.create, NewSession(user_id, title))
@@ -178,16 +182,6 @@ class SqlStore:
         return as_told(stored_message(row), unwritten)
 
     async def exchange(self, user_id: str, stream_id: str) -> Exchange:
-        question = messages.alias()
-        question_id = (
-            select(func.max(question.c.id))
-            .where(
-                question.c.session_id == messages.c.session_id,
-                question.c.id < messages.c.id,
-                question.c.role == "user",
-            )
-            .scalar_subquery()
-        )
         async with self._reading() as connection:
             row = (
                 await connection.execute(
@@ -195,7 +189,7 @@ class SqlStore:
                         sessions.c.id,
                         sessions.c.key,
                         sessions.c.uuid,
-                        question_id,
+                        messages.c.parent_id,
                         messages.c.id,
                         messages.c.uuid,
                         sessions.c.created_at == messages.c.created_at,
@@ -241,11 +235,14 @@ class SqlStore:
         """Whether there was one."""
         return await self._writer.do(devices.REMOVE, name)
 
-    async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> None:
-        await self._writer.do(replies.CHECKPOINT, checkpoints)
+    async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> Sequence[int]:
+        return await self._writer.do(self._replies.checkpoint, checkpoints)
+
+    async def keep_handle(self, exchange: Exchange, handle: Mapping[str, Any]) -> bool:
+        return await self._writer.do(self._replies.keep_handle, (exchange, handle))
 
     async def finish(self, reply: FinalReply) -> bool:
-        return await self._writer.do(replies.FINISH, (reply, self._clock()))
+        return await self._writer.do(self._replies.finish, (reply, self._clock()))
 
     def finish_later(self, reply: FinalReply) -> None:
         self._unwritten.add(reply)

@@ -9,8 +9,7 @@ from functools import partial
 
 from gateway.contract.authors import Author
 from gateway.contract.store import FinalReply, StoredMessage
-from gateway.store.replies import FINISH
-from gateway.store.writer import Writer
+from gateway.store.writer import Write, Writer
 
 log = logging.getLogger("sluice.store")
 
@@ -31,12 +30,14 @@ class UnwrittenEnds:
     def __init__(
         self,
         writer: Writer,
+        finish: Write[tuple[FinalReply, datetime], bool],
         clock: Callable[[], datetime],
         *,
         max_ends: int = MAX_ENDS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._writer = writer
+        self._finish = finish
         self._clock = clock
         self._max_ends = max_ends
         self._max_bytes = max_bytes
@@ -52,7 +53,7 @@ class UnwrittenEnds:
         id = reply.assistant_message_id
         self._drop(id)
         reply = replace(reply, over="ended")
-        written = self._writer.owe(FINISH, (reply, self._clock()))
+        written = self._writer.owe(self._finish, (reply, self._clock()))
         self._ends[id], self._writing[id] = reply, written
         self._bytes += _size(reply)
         written.add_done_callback(partial(self._written, reply))

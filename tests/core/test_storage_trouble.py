@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.errors import Draining
-from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
+from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, ReaderEvent
 from gateway.contract.store import Exchange, NewExchange, StoredMessage
+from gateway.core.access import OwnerAccess
 from gateway.core.pacing import Pace
 from gateway.core.runs import Run
+from gateway.store.sql_store import SqlStore
 from tests.core.fickle import Fickle
 from tests.core.house import USER, House, house
 from transports.scripted import Script, Step, tokens, whole
@@ -165,21 +167,40 @@ async def test_a_reply_whose_session_was_deleted_meanwhile_has_failed(
     assert end.reason == "storage_failed"
 
 
-async def test_a_reply_whose_row_was_ended_by_another_process_has_failed_and_its_row_says_so(
-    tmp_path: Path,
-) -> None:
-    async def sweep() -> None:
-        assert await home.store.sweep() == 1
+async def sweep_elsewhere(tmp_path: Path) -> None:
+    """Another process takes over what this one is making, and ends it."""
+    another = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}", access=OwnerAccess())
+    async with another.running(alone=False):
+        assert await another.sweep() == 1
 
-    async with house(tmp_path, says([Delta("Hel")], sweep, [Delta("lo")]), store=Fickle) as home:  # type: ignore[arg-type]
-        run = await home.ask("Hi")
-        with home.runs.following(run) as reader:
-            while "Hello" not in text_of(list(home.journal._logs[run.stream_id].events)):
-                await reader.read()
-            outcome = await home.runs.stop(run.stream_id, USER)
+
+@pytest.mark.parametrize("by", ["its end", "a checkpoint"])
+async def test_a_reply_that_was_taken_over_has_failed_and_its_row_keeps_the_text_of_the_other(
+    tmp_path: Path, by: str
+) -> None:
+    cut_off: list[bool] = []
+
+    async def sweep() -> None:
+        await home.checkpoints.keep_all()
+        await sweep_elsewhere(tmp_path)
+
+    async def checkpoint() -> None:
+        if by == "a checkpoint":
+            (run,) = home.runs.of_session(1)
+            await home.checkpoints.keep_all()
+            cut_off.append(run.is_settled())
+            await asyncio.Event().wait()  # the generation is cut off here
+
+    script = says([Delta("Hel")], sweep, [Delta("lo")], checkpoint, [Done("stop")])
+    async with house(tmp_path, script, store=Fickle) as home:  # type: ignore[arg-type]
+        *events, end = await home.answer("Hi")
         reply = await kept(home)
-    assert (outcome.status, outcome.reason) == ("failed", "storage_failed")
-    assert (reply.status, reply.reason, reply.content) == ("failed", "storage_failed", "Hello")
+    assert isinstance(end, Failed)
+    assert (end.reason, end.code) == ("storage_failed", "storage_failed")
+    assert "taken over" in end.message
+    assert cut_off == ([True] if by == "a checkpoint" else [])
+    assert text_of(events) == end.ending.full_content == "Hello"
+    assert (reply.status, reply.reason, reply.content) == ("interrupted", "interrupted", "Hel")
 
 
 async def test_a_drain_between_saving_and_starting_is_told_as_such_though_the_database_refuses(

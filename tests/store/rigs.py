@@ -1,6 +1,9 @@
 """Every database a store may keep its messages in; a new one adds a rig here."""
 
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +26,16 @@ class StoreRig(Protocol):
         """Let that much time pass for its stores."""
         ...
 
+    async def take_over(
+        self, message_id: int, content: str, *, owner: str | None = "another", epochs: int = 1
+    ) -> None:
+        """Adopt a reply as another gateway would, and let it say `content`. owner None: keep the owner."""
+        ...
+
+    async def ownership(self, message_id: int) -> tuple[str | None, int, object]:
+        """A reply's owner, epoch and handle."""
+        ...
+
 
 class SqliteRig:
     def __init__(self, folder: Path) -> None:
@@ -35,6 +48,22 @@ class SqliteRig:
 
     def later(self, by: timedelta) -> None:
         self._clock.now += by
+
+    async def take_over(
+        self, message_id: int, content: str, *, owner: str | None = "another", epochs: int = 1
+    ) -> None:
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as connection:
+            connection.execute(
+                "UPDATE messages SET owner = coalesce(?, owner), epoch = epoch + ?, content = ? WHERE id = ?",
+                (owner, epochs, content, message_id),
+            )
+
+    async def ownership(self, message_id: int) -> tuple[str | None, int, object]:
+        with closing(sqlite3.connect(self.file)) as connection:
+            owner, epoch, handle = connection.execute(
+                "SELECT owner, epoch, handle FROM messages WHERE id = ?", (message_id,)
+            ).fetchone()
+        return owner, epoch, None if handle is None else json.loads(handle)
 
 
 STORE_RIGS: list[Callable[[Path], StoreRig]] = [SqliteRig]

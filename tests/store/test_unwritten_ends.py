@@ -33,7 +33,9 @@ async def test_the_oldest_are_dropped_beyond_a_number_and_a_size(
     rig: SqliteRig, store: SqlStore, caplog: pytest.LogCaptureFixture, max_ends: int, max_bytes: int
 ) -> None:
     begun = [await store.begin(question()) for _ in range(4)]
-    ends = UnwrittenEnds(store._writer, rig._clock, max_ends=max_ends, max_bytes=max_bytes)
+    ends = UnwrittenEnds(
+        store._writer, store._replies.finish, rig._clock, max_ends=max_ends, max_bytes=max_bytes
+    )
     with moved_away(rig.file):
         for exchange in begun:
             ends.add(answer(exchange, "x" * 3000, status="failed", reason="storage_failed"))
@@ -82,6 +84,22 @@ async def test_a_question_that_is_committed_after_its_caller_gave_up_leaves_noth
     assert claimed.stream_id == "again"
     figures = await store.usage.figures()
     assert (figures.messages, figures.sessions) == (2, 1)
+
+
+async def test_what_was_asked_behind_a_question_that_is_taken_back_goes_on_from_the_one_before(
+    store: SqlStore,
+) -> None:
+    kept = await store.begin(question())
+    refused = await store.begin(question(kept.session_id))
+    behind = await store.begin(question(kept.session_id))
+    undo = store._exchanges.begin.undo
+    assert undo is not None
+    await store._writer.do(undo, refused)
+
+    messages = await store.messages("local", kept.session_id)
+    parents = {message.id: message.parent_id for message in messages}
+    assert parents[behind.user_message_id] == kept.assistant_message_id
+    assert parents[behind.assistant_message_id] == behind.user_message_id
 
 
 async def test_what_took_too_long_is_rolled_back_or_taken_back(rig: SqliteRig) -> None:

@@ -131,3 +131,15 @@ async def test_the_author_of_a_reply_is_the_model_that_made_it(store: MessageSto
 
     _, reply = await both(store, exchange.session_id)
     assert reply.author == Author("assistant", "tiny:1b")
+
+
+async def test_a_session_is_one_path_of_messages(store: MessageStore) -> None:
+    first = await store.begin(question())
+    other = await store.begin(question())
+    await asyncio.gather(*(store.begin(question(first.session_id)) for _ in range(3)))
+
+    ids = [message.id for message in await store.messages("local", first.session_id)]
+    parents = [message.parent_id for message in await store.messages("local", first.session_id)]
+    assert parents == [None, *ids[:-1]]
+    asked, replied = await both(store, other.session_id)
+    assert (asked.parent_id, replied.parent_id) == (None, asked.id)

@@ -7,6 +7,7 @@ from gateway.contract.errors import StorageFailed
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.store import Checkpoint, MessageStore, StoredError
 from tests.store.exchanges import answer, ask, both, question
+from tests.store.rigs import StoreRig
 
 
 async def test_everything_about_a_reply_is_given_back(store: MessageStore) -> None:
@@ -113,19 +114,27 @@ async def test_what_is_handed_over_at_once_is_applied_in_order(store: MessageSto
     assert [reply.status for reply in kept] == ["complete"] * 10 + ["streaming"] * 10
 
 
-async def test_a_sweep_interrupts_what_still_streams_and_keeps_its_text(store: MessageStore) -> None:
-    done = await ask(store, "q", "whole")
-    dead = await store.begin(question(stream_id="dead"))
-    await store.checkpoint([Checkpoint(dead.assistant_message_id, "half", None)])
+async def test_a_sweep_interrupts_what_still_streams_and_keeps_its_text(
+    rig: StoreRig,
+) -> None:
+    async with asyncio.timeout(5):
+        async with (store := rig.store()).running():
+            done = await ask(store, "q", "whole")
+            dead = await store.begin(question(stream_id="dead"))
+            await store.checkpoint([Checkpoint(dead.assistant_message_id, "half", None)])
+        async with (store := rig.store()).running():
+            mine = await store.begin(question(stream_id="mine"))
 
-    assert await store.sweep() == 1
-    assert await store.sweep() == 0
+            assert await store.sweep() == 1
+            assert await store.sweep() == 0
 
-    kept = await store.reply("local", "dead")
-    assert (kept.status, kept.reason, kept.content) == ("interrupted", "interrupted", "half")
-    assert (kept.last_seq, kept.tool_call_seqs) == (None, ())
-    assert (await both(store, done.session_id))[1].status == "complete"
-    assert not await store.finish(answer(dead))
+            kept = await store.reply("local", "dead")
+            assert (kept.status, kept.reason, kept.content) == ("interrupted", "interrupted", "half")
+            assert (kept.last_seq, kept.tool_call_seqs) == (None, ())
+            assert (await both(store, done.session_id))[1].status == "complete"
+            assert not await store.finish(answer(dead))
+            assert (await store.exchange("local", "dead")).epoch == 1
+            assert await store.finish(answer(mine))
 
 
 async def test_one_change_that_cannot_be_kept_fails_alone(store: MessageStore) -> None:

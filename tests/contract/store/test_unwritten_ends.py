@@ -36,13 +36,13 @@ async def test_readers_are_given_it_at_once_and_the_database_has_it_soon(store: 
 
 
 async def test_it_stands_over_whatever_ended_the_row(store: MessageStore) -> None:
-    swept, complete = await store.begin(question(stream_id="swept")), await ask(store, "q", "a")
-    await store.sweep()
-    for exchange in (swept, complete):
+    cut_off, complete = await store.begin(question()), await ask(store, "q", "a")
+    await store.finish(answer(cut_off, status="interrupted", reason="shutdown"))
+    for exchange in (cut_off, complete):
         store.finish_later(told(answer(exchange, "as told")))
     await until_written(store)
 
-    for exchange in (swept, complete):
+    for exchange in (cut_off, complete):
         kept = (await both(store, exchange.session_id))[1]
         assert (kept.status, kept.reason, kept.content) == ("failed", "storage_failed", "as told")
 
