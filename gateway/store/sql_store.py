@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anyio import CancelScope
-from sqlalchemy import Connection, Row, or_, select, tuple_
+from sqlalchemy import Connection, Row, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
