@@ -3,22 +3,29 @@
 import json
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from gateway.contract.store import MessageStore
 from gateway.core.access import OwnerAccess
 from gateway.store.sql_store import SqlStore
+from tests.store.memory_replies import MemoryDatabase
+from tests.store.memory_store import MemoryStore
+
+
+class Runnable(MessageStore, Protocol):
+    """A store as both rigs make it."""
+
+    def running(self, *, alone: bool = True) -> AbstractAsyncContextManager[None]: ...
 
 
 class StoreRig(Protocol):
     """One empty database."""
 
-    @property
-    def url(self) -> str: ...
-
-    def store(self, **given: Any) -> SqlStore:
+    def store(self, **given: Any) -> Runnable:
         """A new store on the same database, as after a restart; each of its changes has a later time."""
         ...
 
@@ -66,7 +73,33 @@ class SqliteRig:
         return owner, epoch, None if handle is None else json.loads(handle)
 
 
-STORE_RIGS: list[Callable[[Path], StoreRig]] = [SqliteRig]
+class MemoryRig:
+    """The same promises without a database."""
+
+    def __init__(self, _: Path) -> None:
+        self._database = MemoryDatabase()
+        self._clock = TickingClock()
+
+    def store(self, **given: Any) -> MemoryStore:
+        return MemoryStore(self._database, clock=self._clock, **given)
+
+    def later(self, by: timedelta) -> None:
+        self._clock.now += by
+
+    async def take_over(
+        self, message_id: int, content: str, *, owner: str | None = "another", epochs: int = 1
+    ) -> None:
+        kept = self._database.messages[message_id]
+        kept.owner, kept.epoch = owner or kept.owner, kept.epoch + epochs
+        kept.message = replace(kept.message, content=content)
+
+    async def ownership(self, message_id: int) -> tuple[str | None, int, object]:
+        kept = self._database.messages[message_id]
+        return kept.owner, kept.epoch, kept.handle
+
+
+SQL_RIGS: list[Callable[[Path], SqliteRig]] = [SqliteRig]
+STORE_RIGS: list[Callable[[Path], StoreRig]] = [*SQL_RIGS, MemoryRig]
 
 
 class TickingClock:

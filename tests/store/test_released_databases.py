@@ -42,7 +42,7 @@ def rig(released: Path, tmp_path: Path) -> SqliteRig:
 
 @pytest.fixture
 async def store(rig: SqliteRig) -> AsyncIterator[SqlStore]:
-    async with asyncio.timeout(10), (store := rig.store()).running():
+    async with asyncio.timeout(30), (store := rig.store()).running():
         yield store
 
 

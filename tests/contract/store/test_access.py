@@ -68,7 +68,7 @@ async def test_a_stranger_hears_what_is_heard_of_a_session_that_never_was(
 
 @pytest.mark.parametrize("writes", [True, False])
 async def test_access_alone_decides(rig: StoreRig, writes: bool) -> None:
-    async with asyncio.timeout(5), (store := rig.store(access=Room(writes=writes))).running():
+    async with asyncio.timeout(30), (store := rig.store(access=Room(writes=writes))).running():
         known = await annas(store)
         for call in SEES.values():
             await call(store, "ben", known)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.contract.errors import StorageFailed
 from tests.store.exchanges import question
-from tests.store.rigs import StoreRig
+from tests.store.rigs import SqliteRig, StoreRig
 
 
 async def test_leaving_first_commits_what_was_handed_over(rig: StoreRig) -> None:
@@ -34,7 +34,7 @@ async def test_a_store_that_is_closed_says_so(rig: StoreRig) -> None:
             await store.ping()
 
 
-async def test_what_was_committed_survives_kill_9(rig: StoreRig) -> None:
+async def test_what_was_committed_survives_kill_9(sql_rig: SqliteRig) -> None:
     child = dedent("""
         import asyncio, sys
         from gateway.contract.store import Checkpoint
@@ -55,14 +55,14 @@ async def test_what_was_committed_survives_kill_9(rig: StoreRig) -> None:
     """)
     async with asyncio.timeout(30):
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", child, rig.url, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-c", child, sql_rig.url, stdout=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
         assert await process.stdout.readline() == b"kept\n"
         process.kill()
         await process.communicate()
 
-        async with (store := rig.store()).running():
+        async with (store := sql_rig.store()).running():
             assert await store.sweep() == 1
             done, dead = await store.reply("local", "done"), await store.reply("local", "dead")
     assert (done.status, done.content) == ("complete", "whole")

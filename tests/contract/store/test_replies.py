@@ -117,7 +117,7 @@ async def test_what_is_handed_over_at_once_is_applied_in_order(store: MessageSto
 async def test_a_sweep_interrupts_what_still_streams_and_keeps_its_text(
     rig: StoreRig,
 ) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with (store := rig.store()).running():
             done = await ask(store, "q", "whole")
             dead = await store.begin(question(stream_id="dead"))

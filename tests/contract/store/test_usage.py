@@ -8,7 +8,7 @@ from gateway.contract.store import Exchange, FinalReply, MessageStore
 from gateway.contract.usage import Figures, UsedTokens
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question
-from tests.store.rigs import StoreRig
+from tests.store.rigs import SqliteRig
 
 FIRST = date(2026, 1, 1)
 """The day on which the rig's clock begins."""
@@ -24,11 +24,11 @@ async def replied(store: MessageStore, user_id: str = "anna", **said: object) ->
     return exchange, reply
 
 
-async def test_usage_is_told_by_day_user_and_model(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_usage_is_told_by_day_user_and_model(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         for user_id, model in (("ben", "tiny"), ("anna", "tiny"), ("anna", "tiny"), ("anna", "big")):
             await replied(store, user_id, model=model)
-        rig.later(timedelta(days=1))
+        sql_rig.later(timedelta(days=1))
         await replied(store)
         annas = await store.usage.between(*ALWAYS, "anna")
         everybodys = await store.usage.between(*ALWAYS, None)
@@ -40,11 +40,11 @@ async def test_usage_is_told_by_day_user_and_model(rig: StoreRig) -> None:
     assert everybodys == [*annas[:2], UsedTokens(FIRST, "ben", "tiny", 1, 10, 5, 15), annas[2]]
 
 
-async def test_usage_is_told_in_pages(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_usage_is_told_in_pages(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         for user_id, model in (("ben", "tiny"), ("anna", None), ("anna", "tiny"), ("anna", "big")):
             await replied(store, user_id, model=model)
-        rig.later(timedelta(days=1))
+        sql_rig.later(timedelta(days=1))
         await replied(store, model=None)
         for whose in ("anna", None):
             everything = await store.usage.between(*ALWAYS, whose)
@@ -55,24 +55,24 @@ async def test_usage_is_told_in_pages(rig: StoreRig) -> None:
             assert max(map(len, pages)) == 2
 
 
-async def test_both_days_of_a_time_are_in_it(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_both_days_of_a_time_are_in_it(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         for _ in range(4):
             await replied(store)
-            rig.later(timedelta(days=1))
+            sql_rig.later(timedelta(days=1))
         second, third = FIRST + timedelta(days=1), FIRST + timedelta(days=2)
         assert [used.day for used in await store.usage.between(second, third, "anna")] == [second, third]
         assert await store.usage.between(third, second, "anna") == []
 
 
-async def test_a_reply_that_nobody_counted_is_a_reply_without_tokens(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_a_reply_that_nobody_counted_is_a_reply_without_tokens(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         await replied(store, usage=None, model=None, status="failed", reason="timeout")
         assert await store.usage.between(*ALWAYS, "anna") == [UsedTokens(FIRST, "anna", None, 1, 0, 0, 0)]
 
 
-async def test_a_paced_reply_that_is_cancelled_is_not_counted_twice(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_a_paced_reply_that_is_cancelled_is_not_counted_twice(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         _, reply = await replied(store)
         assert await store.finish(replace(reply, status="cancelled", reason="user_stop", over="complete"))
         assert not await store.finish(reply)
@@ -80,9 +80,9 @@ async def test_a_paced_reply_that_is_cancelled_is_not_counted_twice(rig: StoreRi
 
 
 async def test_deleting_a_session_takes_its_messages_from_the_figures_but_not_its_usage(
-    rig: StoreRig,
+    sql_rig: SqliteRig,
 ) -> None:
-    async with (store := rig.store()).running():
+    async with (store := sql_rig.store()).running():
         exchange, _ = await replied(store, tool_calls=[ToolCall("c", "f", "{}")])
         await replied(store)
         before, used = await store.usage.figures(), await store.usage.between(*ALWAYS, None)
@@ -94,26 +94,26 @@ async def test_deleting_a_session_takes_its_messages_from_the_figures_but_not_it
     assert (after.replies_today, after.tool_calls_today) == (2, 1)
 
 
-async def test_what_is_counted_is_what_is_there_after_a_restart_too(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_what_is_counted_is_what_is_there_after_a_restart_too(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         for _ in range(3):
             exchange, _ = await replied(store)
         await store.delete_session("anna", exchange.session_id)
         await store.create_session("anna", "")
         told = await store.usage.figures()
-    async with (store := rig.store()).running():
+    async with (store := sql_rig.store()).running():
         assert counts_of(await store.usage.figures()) == counts_of(told) == (4, 3, 3)
 
 
-async def test_an_empty_house_has_figures_of_nothing(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_an_empty_house_has_figures_of_nothing(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         told = await store.usage.figures()
     assert replace(told, database_bytes=0) == Figures(0, 0, 0, 0, 0, 0.0, 0.0, 0.0)
     assert told.database_bytes > 0
 
 
-async def test_means_are_those_of_the_latest_hundred_complete_replies(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_means_are_those_of_the_latest_hundred_complete_replies(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         await replied(store, response_ms=1e6, ttft_ms=1e6)
         for number in range(100):
             await replied(store, response_ms=100.0 + number % 2, ttft_ms=10.0)
@@ -122,8 +122,8 @@ async def test_means_are_those_of_the_latest_hundred_complete_replies(rig: Store
     assert (told.response_ms, told.ttft_ms, told.tokens_per_s) == (100.5, 10.0, 50.0)
 
 
-async def test_what_no_reply_has_is_left_out_of_a_mean(rig: StoreRig) -> None:
-    async with (store := rig.store()).running():
+async def test_what_no_reply_has_is_left_out_of_a_mean(sql_rig: SqliteRig) -> None:
+    async with (store := sql_rig.store()).running():
         await replied(store, ttft_ms=None, usage=None)
         await replied(store, ttft_ms=30.0)
         told = await store.usage.figures()
@@ -134,7 +134,7 @@ def counts_of(figures: Figures) -> tuple[int, int, int]:
     return figures.messages, figures.sessions, figures.replies_today
 
 
-async def test_a_model_may_be_called_anything(store: SqlStore) -> None:
-    await replied(store, model="nul \0 and \ud800")
-    (used,) = await store.usage.between(*ALWAYS, "anna")
+async def test_a_model_may_be_called_anything(sql_store: SqlStore) -> None:
+    await replied(sql_store, model="nul \0 and \ud800")
+    (used,) = await sql_store.usage.between(*ALWAYS, "anna")
     assert used.model == "nul \ufffd and \ufffd"

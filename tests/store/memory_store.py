@@ -1,0 +1,274 @@
+"""A MessageStore in memory: the whole of the contract in one file, for tests that need no SQL."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from gateway.contract.access import Access
+from gateway.contract.authors import Author
+from gateway.contract.content import chars_of, size_of, text_of
+from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
+from gateway.contract.store import (
+    MAX_PAGE_CHARS,
+    ClaimedStream,
+    Exchange,
+    NewExchange,
+    StoredDevice,
+    StoredMessage,
+    StoredSession,
+)
+from gateway.core.access import OwnerAccess
+from gateway.store.columns import storable
+from gateway.store.parts import encoded, parts_in
+from tests.store.memory_replies import Kept, MemoryDatabase, MemoryReplies
+
+THREAD_LIFE, KEY_LIFE = timedelta(hours=12), timedelta(hours=24)
+
+
+class MemoryStore(MemoryReplies):
+    """Each change is made in one step, in the order in which they were asked for."""
+
+    def __init__(
+        self,
+        database: MemoryDatabase,
+        *,
+        access: Access | None = None,
+        owner: str | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sessions_per_user: int = 1_000_000,
+    ) -> None:
+        super().__init__(database, owner or f"memory/{secrets.token_hex(8)}")
+        self._access = access or OwnerAccess()
+        self._clock = clock
+        self._most = sessions_per_user
+
+    # Sessions
+
+    async def create_session(self, user_id: str, title: str) -> StoredSession:
+        await self._turn()
+        return self._new_session(user_id, title, self._clock())
+
+    def _new_session(self, user_id: str, title: str, now: datetime) -> StoredSession:
+        user_id = storable(user_id)
+        if sum(session.user_id == user_id for session in self._kept.sessions.values()) >= self._most:
+            raise QuotaReached(f"No user may have more than {self._most} sessions (SESSIONS_PER_USER).")
+        self._kept.last_session = id = self._kept.last_session + 1
+        key = f"{user_id}-{secrets.token_hex(3)}"
+        session = StoredSession(id, str(uuid4()), key, user_id, storable(title)[:120], now, now)
+        self._kept.sessions[id] = session
+        return session
+
+    def _session(self, user_id: str, session_id: int, may: Callable[[str, str, int], bool]) -> StoredSession:
+        session = self._kept.sessions.get(session_id)
+        if session is None or not may(storable(user_id), session.user_id, session_id):
+            raise NotFound("No such session.")
+        return session
+
+    async def session(self, user_id: str, session_id: int) -> StoredSession:
+        await self._turn()
+        return self._session(user_id, session_id, self._access.may_see)
+
+    async def session_named(self, user_id: str, name: str) -> StoredSession:
+        await self._turn()
+        ids = [session.id for session in self._kept.sessions.values() if name in (session.key, session.uuid)]
+        return self._session(user_id, ids[0] if ids else 0, self._access.may_see)
+
+    async def rename_session(self, user_id: str, session_id: int, title: str) -> StoredSession:
+        await self._turn()
+        session = self._session(user_id, session_id, self._access.may_manage)
+        self._kept.sessions[session_id] = replace(session, title=storable(title))
+        return self._kept.sessions[session_id]
+
+    async def delete_session(self, user_id: str, session_id: int) -> None:
+        await self._turn()
+        self._session(user_id, session_id, self._access.may_manage)
+        del self._kept.sessions[session_id]
+        self._kept.threads.pop(session_id, None)
+        for id in [kept.message.id for kept in self._of_session(session_id)]:
+            del self._kept.messages[id]
+        self._kept.claims = {
+            place: claim for place, claim in self._kept.claims.items() if claim[1] in self._kept.messages
+        }
+
+    async def latest_session(self, user_id: str, thread: str) -> StoredSession | None:
+        await self._turn()
+        return self._latest(user_id, thread, self._clock())
+
+    def _latest(self, user_id: str, thread: str, now: datetime) -> StoredSession | None:
+        of_thread = [
+            session
+            for session in self._kept.sessions.values()
+            if session.user_id == storable(user_id)
+            and self._kept.threads.get(session.id) == thread
+            and session.updated_at > now - THREAD_LIFE
+        ]
+        return max(of_thread, key=_activity, default=None)
+
+    async def sessions(
+        self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[StoredSession]:
+        await self._turn()
+        folded = storable(query or "").casefold()
+        found = [
+            session
+            for session in self._kept.sessions.values()
+            if session.user_id == storable(user_id) and folded in session.title.casefold()
+        ]
+        if before is not None:
+            mark = _activity(self._session(user_id, before, self._access.may_see))
+            found = [session for session in found if _activity(session) < mark]
+        return sorted(found, key=_activity, reverse=True)[:limit]
+
+    # Messages
+
+    def _of_session(self, session_id: int) -> list[Kept]:
+        return [kept for kept in self._kept.messages.values() if kept.message.session_id == session_id]
+
+    async def messages(
+        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
+    ) -> Sequence[StoredMessage]:
+        await self._turn()
+        self._session(user_id, session_id, self._access.may_see)
+        page: list[StoredMessage] = []
+        length = 0
+        for kept in self._of_session(session_id):
+            if kept.message.id > after and len(page) < limit and length < MAX_PAGE_CHARS:
+                page.append(kept.message)
+                length += _length(kept.message)
+        return page
+
+    async def history(
+        self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
+    ) -> tuple[StoredSession, Sequence[StoredMessage]]:
+        await self._turn()
+        session = self._session(user_id, session_id, self._access.may_see)
+        latest: list[StoredMessage] = []
+        for message in [kept.message for kept in reversed(self._of_session(session_id))]:
+            if message.status == "streaming" or not (message.content or message.parts):
+                continue
+            max_bytes -= sum(map(size_of, message.parts))
+            message = message if max_bytes >= 0 else replace(message, parts=())
+            max_chars -= chars_of(message.parts or message.content)
+            if max_chars < 0:
+                break
+            latest.append(message)
+        return session, latest[::-1]
+
+    def _stream(self, user_id: str, stream_id: str) -> Kept:
+        for kept in self._kept.messages.values():
+            if kept.message.stream_id == storable(stream_id) and self._access.may_see(
+                storable(user_id), kept.user_id, kept.message.session_id
+            ):
+                return kept
+        raise NotFound("No such stream.")
+
+    async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
+        await self._turn()
+        return self._stream(user_id, stream_id).message
+
+    async def exchange(self, user_id: str, stream_id: str) -> Exchange:
+        await self._turn()
+        kept = self._stream(user_id, stream_id)
+        return self._exchange(kept)
+
+    def _exchange(self, kept: Kept) -> Exchange:
+        message, session = kept.message, self._kept.sessions[kept.message.session_id]
+        return Exchange(
+            session.id,
+            session.key,
+            session.uuid,
+            message.parent_id or 0,
+            message.id,
+            message.uuid,
+            kept.opens,
+            kept.epoch,
+        )
+
+    async def begin(self, exchange: NewExchange) -> Exchange:
+        await self._turn()
+        now, new = self._clock(), exchange
+        session_id = new.session_id
+        if session_id is None and new.thread is not None:
+            latest = self._latest(new.user_id, new.thread, now)
+            session_id = None if latest is None else latest.id
+        if session_id is not None:
+            self._session(new.user_id, session_id, self._access.may_write)
+        place = (storable(new.user_id), storable(new.idempotency.key)) if new.idempotency else None
+        if place is not None and self._claim(place, now) is not None:
+            raise Conflict("This Idempotency-Key was used before.")
+        if any(kept.message.stream_id == storable(new.stream_id) for kept in self._kept.messages.values()):
+            raise StorageFailed("This stream id was used before.")
+        opens = session_id is None
+        session = self._new_session(new.user_id, new.title, now) if session_id is None else None
+        session = session or self._kept.sessions[session_id or 0]
+        title = session.title or storable(new.title)[:120]
+        self._kept.sessions[session.id] = replace(session, updated_at=now, title=title)
+        if new.thread is not None:
+            self._kept.threads.setdefault(session.id, new.thread)
+        parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts)
+        author = new.author or Author("user", storable(new.user_id))
+        question = self._add(new, session.id, author, "user", now, status="complete", parts=parts)
+        question.message = replace(question.message, content=storable(text_of(new.content)))
+        reply = self._add(
+            new,
+            session.id,
+            Author("assistant", None),
+            "assistant",
+            now,
+            status="streaming",
+            stream_id=storable(new.stream_id),
+            mode=new.mode,
+            delivery=new.delivery,
+        )
+        reply.opens, reply.owner, reply.handle = opens, self._owner, new.handle
+        if place is not None and new.idempotency is not None:
+            self._kept.claims[place] = (new.idempotency.fingerprint, reply.message.id, now)
+        return self._exchange(reply)
+
+    def _add(
+        self, new: NewExchange, session_id: int, author: Author, role: Any, now: datetime, **more: Any
+    ) -> Kept:
+        before = self._of_session(session_id)
+        self._kept.last_message = id = self._kept.last_message + 1
+        parent_id = before[-1].message.id if before else None
+        message = StoredMessage(
+            id, str(uuid4()), session_id, parent_id, author, role, "", created_at=now, **more
+        )
+        self._kept.messages[id] = kept = Kept(message, storable(new.user_id))
+        return kept
+
+    def _claim(self, place: tuple[str, str], now: datetime) -> tuple[str, int, datetime] | None:
+        claim = self._kept.claims.get(place)
+        return None if claim is None or claim[2] <= now - KEY_LIFE else claim
+
+    async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
+        await self._turn()
+        claim = self._claim((storable(user_id), storable(key)), self._clock())
+        if claim is None:
+            return None
+        return ClaimedStream(claim[0], self._kept.messages[claim[1]].message.stream_id or "")
+
+    async def secret(self, name: str) -> bytes:
+        await self._turn()
+        return self._kept.secrets.setdefault(name, secrets.token_bytes(32))
+
+    async def device(self, name: str) -> StoredDevice | None:
+        await self._turn()
+        return self._kept.devices.get(name)
+
+    async def add_device(self, name: str, user_id: str) -> StoredDevice:
+        """Register a device, as SqlStore does."""
+        await self._turn()
+        return self._kept.devices.setdefault(name, StoredDevice(name, user_id, self._clock()))
+
+
+def _activity(session: StoredSession) -> tuple[datetime, int]:
+    return session.updated_at, session.id
+
+
+def _length(message: StoredMessage) -> int:
+    calls = sum(len(call.arguments) for call in message.tool_calls)
+    return len(message.content) + len(message.reasoning or "") + calls + sum(map(size_of, message.parts))
