@@ -203,6 +203,38 @@ def test_the_bytes_of_a_log_are_those_of_what_it_holds_however_it_was_packed() -
     assert log.bytes == sum(map(memory._packed_size, log.packed)) + sum(map(memory._size, log.events))
 
 
+def test_a_log_drops_from_its_beginning_what_is_too_much_and_counts_what_is_left() -> None:
+    """Three logs, so that the journal's own bytes are not those of one of them."""
+    journal = MemoryJournal(max_bytes=40 * 1024)
+    logs = [journal.open(name) for name in ("a", "b", "c")]
+    everything = [Reasoning("hm") if number % 50 == 49 else Delta("abc" * 20) for number in range(400)]
+    texts = [event.text if isinstance(event, Delta) else "" for event in everything]
+    for number, log in enumerate(logs):
+        for event in everything:
+            log.append([event])
+        log.checkpointed(log.last_seq - 10)
+        log.drop_to((number + 1) * 3 * 1024)
+        held = sum(map(memory._packed_size, log.packed)) + sum(map(memory._size, log.events))
+        assert log.bytes == held <= (number + 1) * 3 * 1024
+        assert held > (number + 1) * 2 * 1024, "it dropped more than it had to"
+        assert log.first.chars == len("".join(texts[: log.first.seq]))
+        assert list(log.since(log.first.seq)) == everything[log.first.seq :]
+    assert journal.bytes == sum(log.bytes for log in logs)
+
+
+def test_a_log_keeps_what_stands_behind_a_tool_call_or_a_checkpoint() -> None:
+    log = MemoryJournal().open("a")
+    log.append([*[Delta(KIB)] * 4, ToolCall("1", "f", "{}"), *[Delta(KIB)] * 4])
+    log.checkpointed(9)
+    log.drop_to(0)
+    assert log.first == Position(4, 4 * 1024)
+    other = MemoryJournal().open("b")
+    other.append([*[Delta(KIB)] * 4, Reasoning("hm"), *[Delta(KIB)] * 4])
+    other.checkpointed(4)
+    other.drop_to(0)
+    assert other.first == Position(4, 4 * 1024)
+
+
 @pytest.mark.parametrize(
     "text", ["", "-", "1", "1-", "-1", "a-b", "1-2-3", "+1-2", "1 -2", "\u0661-\u0662", "1-" + "9" * 13]
 )

@@ -231,3 +231,30 @@ def test_blame_opens_a_half_open_breaker_again(breaker: Breaker, clock: Clock) -
     assert state(breaker) == "half-open"
     breaker.blame(broke_off())
     assert state(breaker) == "open"
+
+
+def test_a_reply_that_fails_after_something_was_seen_is_no_failure(breaker: Breaker) -> None:
+    for _ in range(3):
+        with suppress(Unreachable), breaker.trial() as answered:
+            answered()
+            raise Unreachable("it broke in the middle")
+    assert state(breaker) == "closed"
+    fail(breaker)
+    fail(breaker)
+    assert state(breaker) == "closed"
+
+
+def test_blame_counts_and_is_named(breaker: Breaker) -> None:
+    fail(breaker)
+    fail(breaker)
+    breaker.blame(UpstreamFailed("the connection broke"))
+    with pytest.raises(Unavailable, match="after 3 failures in a row: the connection broke"):
+        breaker.check()
+
+
+def test_blame_while_it_is_open_makes_the_pause_no_longer(breaker: Breaker, clock: Clock) -> None:
+    opened(breaker)
+    clock.now = 14
+    breaker.blame(UpstreamFailed("the connection broke"))
+    clock.now = 15
+    assert state(breaker) == "half-open"

@@ -1,21 +1,25 @@
 """The same key at the same moment: one beginning, one stream, and a conflict for another request."""
 
 import asyncio
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from gateway.contract.errors import Conflict, NoWorker
-from gateway.contract.store import IdempotencyClaim, MessageStore
+from gateway.contract.store import ClaimedStream, IdempotencyClaim, MessageStore
 from gateway.core.idempotency import Idempotency
 
 HI = IdempotencyClaim("once", "fingerprint of Hi")
 HO = IdempotencyClaim("once", "fingerprint of Ho")
 
 
-class NothingClaimed:
-    async def claimed(self, user_id: str, key: str) -> None:
-        return None
+class Claims:
+    """A store in which Anna used the key `earlier`."""
+
+    async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
+        known = (user_id, key) == ("anna", "earlier")
+        return ClaimedStream("fingerprint of Hi", "stream-0") if known else None
 
 
 class Beginning:
@@ -34,7 +38,7 @@ class Beginning:
 
 @pytest.fixture
 def idempotency() -> Idempotency:
-    return Idempotency(cast(MessageStore, NothingClaimed()))
+    return Idempotency(cast(MessageStore, Claims()))
 
 
 @pytest.fixture
@@ -110,3 +114,39 @@ async def test_when_the_first_is_cancelled_the_next_begins_in_its_place(
         first.cancel()
         begin.outcome.set_result("stream-1")
     assert (await second, begin.calls) == ("stream-1", 2)
+
+
+async def test_a_key_that_was_used_gives_its_stream_to_its_own_account_only(
+    idempotency: Idempotency, begin: Beginning
+) -> None:
+    begin.outcome.set_result("stream-1")
+    earlier, other = replace(HI, key="earlier"), replace(HO, key="earlier")
+    assert await idempotency.existing("anna", earlier) == "stream-0"
+    assert await idempotency.once("anna", earlier, begin) == "stream-0"
+    assert begin.calls == 0
+    for ask in (idempotency.existing("anna", other), idempotency.once("anna", other, begin)):
+        with pytest.raises(Conflict):
+            await ask
+    assert await idempotency.existing("ben", other) is None
+    assert await idempotency.once("ben", other, begin) == "stream-1"
+
+
+async def test_another_process_that_was_faster_has_begun_it(idempotency: Idempotency) -> None:
+    async def too_late() -> str:
+        raise Conflict("taken")
+
+    late = Idempotency(cast(MessageStore, ClaimedMeanwhile()))
+    assert await late.once("anna", replace(HI, key="earlier"), too_late) == "stream-0"
+    with pytest.raises(Conflict, match="taken"):
+        await idempotency.once("anna", HI, too_late)
+
+
+class ClaimedMeanwhile(Claims):
+    """Knows of a claim only when it is asked for the second time."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
+        self._asked += 1
+        return await super().claimed(user_id, key) if self._asked > 1 else None

@@ -26,6 +26,16 @@ async def test_accounts_are_counted_apart() -> None:
         await rates.spend(Quota("ben", 1))
 
 
+def test_a_place_that_is_left_is_one_place() -> None:
+    places = StreamPlaces()
+    quota = Quota("anna", 3)
+    first, *_ = [places.take(quota) for _ in range(3)]
+    first.leave()
+    places.take(quota)
+    with pytest.raises(TooManyStreams):
+        places.take(quota)
+
+
 def test_a_place_is_free_again_when_it_is_left() -> None:
     places = StreamPlaces()
     quota = Quota("anna", 2)
