@@ -282,7 +282,7 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
             api_key=settings.llm_api_key or None,
             idle_s=settings.llm_idle_s,
             connect_s=settings.llm_connect_s,
-            setting=None if settings.llm_comm_mode == "mqtt" else "LLM_SERVER_URL",
+            setting="LLM_SERVER_URL" if settings.llm_comm_mode in ("sse", "auto") else None,
         )
     }
     if link is not None:
