@@ -37,7 +37,7 @@ from gateway.web.door.callers import LOCAL
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
-from gateway.web.http.sse_connection import Pulse
+from gateway.web.http.sse_writer import Pulse
 from gateway.web.services import Services
 from transports.llama.servers import transport_to
 from transports.mqtt.link.link import Link
@@ -191,6 +191,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         proxies=proxies,
         cors_origins=origins,
         root_path=settings.root_path,
+        send_timeout_s=settings.send_timeout_s,
     )
 
     async def drain(hurry: asyncio.Event) -> None:

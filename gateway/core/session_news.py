@@ -1,8 +1,7 @@
 """What happens in a session, for every tab that has it open: questions, replies that begin and that end."""
 
-import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,20 +39,20 @@ News = QuestionAsked | ReplyStarted | ReplyEnded
 
 
 class Listener:
-    """What one tab has not heard yet; closed when the tab is, or when it is too far behind."""
+    """The news that one tab has not heard yet; closed when it is too far behind.
 
-    def __init__(self) -> None:
+    on_news: called after each of them, and when this is closed; it must not block or raise.
+    """
+
+    def __init__(self, on_news: Callable[[], None]) -> None:
         self._waiting: deque[News] = deque()
         self._waiting_chars = 0
-        self._news = asyncio.Event()
+        self._on_news = on_news
         self.closed = False
 
-    async def next(self) -> News | None:
-        """The oldest that was not heard, waiting for one; None when this is closed."""
-        while not self._waiting and not self.closed:
-            self._news.clear()
-            await self._news.wait()
-        if self.closed:
+    def take(self) -> News | None:
+        """The oldest that was not taken yet; None if there is none."""
+        if not self._waiting:
             return None
         news = self._waiting.popleft()
         self._waiting_chars -= _chars(news)
@@ -66,13 +65,9 @@ class Listener:
         self._waiting_chars += _chars(news)
         waiting = len(self._waiting)
         if waiting > MAX_WAITING or (waiting > 1 and self._waiting_chars > MAX_WAITING_CHARS):
-            self.close()
-        self._news.set()
-
-    def close(self) -> None:
-        self.closed = True
-        self._waiting.clear()
-        self._news.set()
+            self.closed = True
+            self._waiting.clear()
+        self._on_news()
 
 
 def _chars(news: News) -> int:
@@ -90,9 +85,9 @@ class SessionNews:
         return sum(map(len, self._listeners.values()))
 
     @contextmanager
-    def listening(self, session_id: int) -> Iterator[Listener]:
-        """Hear what happens in a session from now on."""
-        listener = Listener()
+    def listening(self, session_id: int, on_news: Callable[[], None]) -> Iterator[Listener]:
+        """Hear of everything that happens in a session from now on. on_news: see Listener."""
+        listener = Listener(on_news)
         self._listeners.setdefault(session_id, set()).add(listener)
         try:
             yield listener

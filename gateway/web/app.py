@@ -13,6 +13,7 @@ from gateway.web.door.cors import Cors
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import PathPrefix, TrustedProxies
 from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
+from gateway.web.http.any_server import AnyServer
 from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.decoded_bodies import DecodedBodies
 from gateway.web.http.endpoint import Endpoint
@@ -29,6 +30,7 @@ def create_app(
     proxies: TrustedProxies,
     cors_origins: Sequence[str] = (),
     root_path: str = "",
+    send_timeout_s: float = 20,
     table: Sequence[Endpoint] = ENDPOINTS,
 ) -> App:
     """The ASGI application. lifespan: entered before the first request, left after the last."""
@@ -38,7 +40,8 @@ def create_app(
     app = Auth(app, gateway.keys, gateway.rates, gateway.tickets, open_mode)
     app = Cors(app, cors_origins, routes.methods_at)
     app = Router(app, routes)
-    return _Living(PathPrefix(app, root_path, proxies), lifespan)
+    app = PathPrefix(app, root_path, proxies)
+    return _Living(AnyServer(app, send_timeout_s), lifespan)
 
 
 def api_of(gateway: Services, table: Sequence[Endpoint] = ENDPOINTS) -> FastAPI:

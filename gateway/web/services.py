@@ -17,7 +17,7 @@ from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
-from gateway.web.http.sse_connection import Pulse
+from gateway.web.http.sse_writer import Pulse
 
 
 class Modes(Protocol):

@@ -25,7 +25,8 @@ from gateway.contract.journal import Position
 from gateway.core.pacing import Pace, pieces
 from gateway.dialects.frame import PING
 from gateway.dialects.registry import DIALECTS
-from gateway.web.http.sse_connection import Pulse, SseConnection
+from gateway.web.chat.reply_stream import ReplyStream
+from gateway.web.http.sse_writer import Pulse
 from tests.contract.rig_dialects import DIALECT_RIGS, DialectRig, Heard, frames_of
 from tests.web.scene import Pipe
 
@@ -172,7 +173,7 @@ async def test_on_a_resumable_stream_every_event_is_placed_by_its_last_frame(rig
     events: list[ReaderEvent] = [STARTED, Delta("ab"), *BESIDE, ToolCall("c", "f", "{}"), failed("ab")]
     positions = [Position(seq, 2 if seq > 1 else 0) for seq in range(1, len(events) + 1)]
     pipe = Pipe()
-    stream = SseConnection(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
+    stream = ReplyStream(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
     async with asyncio.timeout(30):
         await stream.serve_replay(pipe.send, [], list(zip(events, positions, strict=True)))
     frames = frames_of(pipe.received)
@@ -188,7 +189,7 @@ async def test_on_a_resumable_stream_every_event_is_placed_by_its_last_frame(rig
 @pytest.mark.parametrize("last", [finished(""), Cancelled("user_stop", ending("")), failed("")])
 async def test_on_a_resumable_stream_the_end_is_always_placed(rig: DialectRig, last: Terminal) -> None:
     pipe = Pipe()
-    stream = SseConnection(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
+    stream = ReplyStream(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
     async with asyncio.timeout(30):
         await stream.serve_replay(pipe.send, [], [(STARTED, Position(1, 0)), (last, Position(2, 0))])
     assert frames_of(pipe.received)[-1].id == "2-0"

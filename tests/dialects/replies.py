@@ -23,7 +23,8 @@ from gateway.contract.events import (
 from gateway.contract.journal import Position
 from gateway.dialects.openai import OpenAI
 from gateway.dialects.registry import DIALECTS
-from gateway.web.http.sse_connection import Pulse, SseConnection
+from gateway.web.chat.reply_stream import ReplyStream
+from gateway.web.http.sse_writer import Pulse
 from tests.web.scene import Pipe
 
 FOLDER = Path(__file__).parent / "transcripts"
@@ -98,7 +99,7 @@ async def transcript(dialect: Dialect, events: Sequence[ReaderEvent], *, resumab
         chars += len(event.text) if isinstance(event, Delta) else 0
         placed.append((event, Position(seq, chars)))
     pipe = Pipe()
-    stream = SseConnection(pipe, dialect.encoder(STREAM), Pulse(15), with_ids=resumable)
+    stream = ReplyStream(pipe, dialect.encoder(STREAM), Pulse(15), with_ids=resumable)
     await stream.serve_replay(pipe.send, [], placed)
     return pipe.received
 

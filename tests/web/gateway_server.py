@@ -2,17 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 
 from gateway.assembly import Assembled, assemble
 from gateway.contract.transport import Transport
 from gateway.process.serve import listen, server_of, url_of
+from gateway.process.server import GatewayServer
 from gateway.settings import Settings
 from tests.plain_http import plain_http
 from transports.scripted import Script, ScriptedTransport
@@ -61,11 +63,12 @@ async def served(
     kind: type[ScriptedTransport] = ScriptedTransport,
     mqtt: Transport | None = None,
     sse: Transport | None = None,
+    server: Callable[..., uvicorn.Server] = server_of,
     **settings: Any,
 ) -> AsyncIterator[Served]:
     """A gateway in mode sse whose transport, of this kind, follows `script`; mqtt: another one it has.
 
-    sse: the transport to ask instead of one with a script.
+    sse: the transport to ask instead of one with a script. server: makes the server, as `server_of` does.
     """
     settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}")
     settings.setdefault("llm_comm_mode", "sse")
@@ -79,9 +82,9 @@ async def served(
         listening.set()
 
     listener = listen(chosen)
-    server = server_of(assembled, note_listening)
+    running = server(assembled, note_listening)
     async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
-        serving = group.create_task(server.serve([listener]))
+        serving = group.create_task(running.serve([listener]))
         await listening.wait()
         try:
             # Else a refusal on a stream's endpoint is a frame of its dialect.
@@ -89,5 +92,7 @@ async def served(
             async with plain_http(url_of(listener), headers=headers) as client:
                 yield Served(url_of(listener), client, transport, assembled)
         finally:
-            server.stop()
+            if isinstance(running, GatewayServer):
+                running.stop()
+            running.should_exit = True
             await serving

@@ -31,7 +31,7 @@ from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
 from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message
 from gateway.web.http.endpoint import ENDPOINT
 from gateway.web.http.routes import Routes
-from gateway.web.http.sse_connection import Pulse
+from gateway.web.http.sse_writer import Pulse
 from gateway.web.services import Services
 from tests.web.event_source import EventSource
 from transports.scripted import ScriptedTransport, Step

@@ -1,20 +1,21 @@
 """`GET /api/chatbot/sessions/{id}/events`: what happens in a session, for its other tabs."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from gateway.contract.content import parts_of, size_of, text_of
 from gateway.core.keys import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
-from gateway.dialects.frame import PING, data_frame, json_bytes
+from gateway.dialects.frame import data_frame, json_bytes
 from gateway.web.api.views import author_view
 from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.large_bodies import unhurried
-from gateway.web.http.sse_connection import HEADERS, send_head
+from gateway.web.http.sse_writer import Pulse, SseWriter, send_head
 from gateway.web.services import Services
 
 
@@ -41,46 +42,58 @@ class SessionEvents:
 
     async def _listen(self, session_id: int, caller: Caller, connection: Connection, send: Send) -> None:
         gateway = self._gateway
-        with gateway.news.listening(session_id) as listener:
+        stream = SessionStream(connection, gateway.pulse, lambda: gateway.keys.stands(caller))
+        with gateway.news.listening(session_id, stream.hear) as listener:
             for run in gateway.runs.of_session(session_id):
                 listener.hear(ReplyStarted(run.stream_id, run.exchange.assistant_message_id))
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            connection.watch(_Client(listener))
-            try:
-                await self._tell(listener, caller, send)
-            finally:
-                connection.watch(None)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _tell(self, listener: Listener, caller: Caller, send: Send) -> None:
-        gateway = self._gateway
-        while not listener.closed:
-            body = PING
-            try:
-                async with asyncio.timeout(gateway.pulse.ping_s):
-                    news = await listener.next()
-                if news is None:
-                    return
-            except TimeoutError:
-                pass
-            else:
-                body = await unhurried(attached_bytes(news), partial(frame_of, news))
-            if not gateway.keys.stands(caller):
-                return  # Their key was revoked while they listened.
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await stream.serve(listener, send)
 
 
-class _Client:
-    """Ends the listening when the client goes away."""
+class SessionStream(SseWriter):
+    """One listener's connection. may_listen: False once the key of its caller was revoked.
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    News are few, and may have attachments that a thread encodes: they are written by `serve`, not by `hear`.
+    """
+
+    __slots__ = ("_called", "_may_listen")
+
+    def __init__(self, connection: Connection, pulse: Pulse, may_listen: Callable[[], bool]) -> None:
+        super().__init__(connection, pulse)
+        self._may_listen = may_listen
+        self._called = asyncio.Event()
+
+    async def serve(self, listener: Listener, send: Send) -> None:
+        """Answer the request; return when the caller may not listen any more or is gone."""
+        try:
+            await self.begin(send)
+            self.watch()
+            while not (self.is_over or listener.closed):
+                self._called.clear()
+                while (news := listener.take()) is not None:
+                    body = await unhurried(attached_bytes(news), partial(frame_of, news))
+                    if not self._may_listen():
+                        break
+                    await self.put(send, body)
+                if not self._may_listen():
+                    break
+                await self._called.wait()
+            if not self.is_over:
+                await self.put(send, b"", more=False)
+        finally:
+            self.leave()
+
+    def hear(self) -> None:
+        self._called.set()
+
+    def beat(self, silent_since: float) -> None:
+        if self._may_listen():
+            super().beat(silent_since)
+        else:
+            self.hear()
 
     def connection_lost(self) -> None:
-        self._listener.close()
-
-    def connection_writable(self) -> None:
-        pass
+        super().connection_lost()
+        self.hear()
 
 
 def attached_bytes(news: News) -> int:

@@ -13,11 +13,12 @@ from gateway.core.replays import Placed, calls_before, replay, rest_of, started_
 from gateway.core.runs import Run
 from gateway.dialects.registry import LAM
 from gateway.web.chat.formats import dialect_chosen
+from gateway.web.chat.reply_stream import ReplyStream
 from gateway.web.door.callers import caller_of
 from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of, header
 from gateway.web.http.endpoint import path_id
-from gateway.web.http.sse_connection import Headers, SseConnection, send_head
+from gateway.web.http.sse_writer import Headers, send_head
 from gateway.web.services import Services
 
 
@@ -60,7 +61,7 @@ async def follow(
     root_path = root_path_of(scope)
     is_head = scope["method"] == "HEAD"
     encoder = _encoder(dialect, stream_id, root_path)
-    stream = SseConnection(connection_of(scope), encoder, gateway.pulse, with_ids=with_ids, after=after)
+    stream = ReplyStream(connection_of(scope), encoder, gateway.pulse, with_ids=with_ids, after=after)
     sent = [(b"sluice-stream-id", stream_id.encode()), *headers]
     with ExitStack() as stack:
         try:

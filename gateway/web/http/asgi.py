@@ -15,7 +15,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 CONNECTION = "sluice.connection"
-"""The scope's extension under which our server puts the request's Connection."""
+"""The scope's extension under which our server, or any_server.py, puts the request's Connection."""
 
 
 class ConnectionWatcher(Protocol):

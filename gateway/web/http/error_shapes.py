@@ -12,7 +12,7 @@ from gateway.web.chat.formats import dialect_chosen
 from gateway.web.chat.openai_errors import send_openai_error
 from gateway.web.http.asgi import Scope, Send
 from gateway.web.http.problems import problem_headers, send_problem
-from gateway.web.http.sse_connection import HEADERS
+from gateway.web.http.sse_writer import HEADERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From a request to its endpoint, and from the endpoint to the application that answers."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.contract.errors import GatewayError, MethodNotAllowed
@@ -72,12 +72,12 @@ class Router:
         self._app = app
         self._routes = routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
         if method == "HEAD":
             method = "GET"
         scope[ENDPOINT], scope["path_params"] = self._routes.find(method, scope["path"])
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 class Dispatcher:

@@ -105,13 +105,15 @@ async def test_a_stream_that_nobody_takes_is_cut_off(tmp_path: Path, told_from: 
 
 
 async def test_what_waits_for_a_listener_is_bounded() -> None:
-    listener = Listener()
+    called: list[None] = []
+    listener = Listener(lambda: called.append(None))
     listener.hear(QuestionAsked(1, ANNA, "x" * 3 * MEGABYTE))
     assert not listener.closed
     listener.hear(QuestionAsked(2, ANNA, "x"))
     assert listener.closed
-    assert await listener.next() is None
-    many = Listener()
+    assert listener.take() is None
+    assert len(called) == 2
+    many = Listener(lambda: called.append(None))
     for number in range(MAX_WAITING):
         many.hear(QuestionAsked(number, ANNA, "x"))
     assert not many.closed

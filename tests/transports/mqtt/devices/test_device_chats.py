@@ -313,9 +313,13 @@ async def test_a_bug_in_one_chat_is_told_and_touches_no_other(
 async def test_the_other_tabs_of_the_session_hear_of_it(tmp_path: Path) -> None:
     async with scene(tmp_path, lambda _: tokens("yes")) as at:
         started = await at.home.store.create_session(USER, "")
-        with at.home.news.listening(started.id) as tab:
+        called = asyncio.Semaphore(0)
+        with at.home.news.listening(started.id, called.release) as tab:
             at.device.chat("c1", "Hi", session=started.key)
-            news = [await tab.next() for _ in range(3)]
+            news = []
+            for _ in range(3):
+                await called.acquire()
+                news.append(tab.take())
         asked, _ = await at.home.store.messages(USER, started.id)
     assert [type(item).__name__ for item in news] == ["QuestionAsked", "ReplyStarted", "ReplyEnded"]
     assert isinstance(news[0], QuestionAsked)

@@ -1,0 +1,172 @@
+"""One reader of a reply: follows its journal and writes in a dialect what is new.
+
+This is the token path: no task and no timer per token; all that is new goes out in one send.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+
+from gateway.contract.dialect import Encoder
+from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
+from gateway.contract.journal import START, FellBehind, JournalReader, Position
+from gateway.core.replays import Placed
+from gateway.dialects.frame import id_frame, retry_frame, with_id
+from gateway.web.http.asgi import Connection, Send
+from gateway.web.http.sse_writer import Headers, Pulse, SseWriter
+
+MAX_WRITE_BYTES = 16 * 1024
+RETRY_MS = (500, 3000)
+"""When readers shall come back after a shutdown: not all at once."""
+
+_MAX_MERGED_CHARS = 4 * 1024
+_TERMINAL = (Finished, Cancelled, Failed)
+
+
+class ReplyStream(SseWriter):
+    """with_ids: events carry their position as `id:`, so that a reader that drops can come back."""
+
+    __slots__ = ("_chars", "_encoder", "_live", "_reader", "_seq", "_with_ids")
+
+    def __init__(
+        self,
+        connection: Connection,
+        encoder: Encoder,
+        pulse: Pulse,
+        *,
+        with_ids: bool = False,
+        after: Position = START,
+    ) -> None:
+        super().__init__(connection, pulse)
+        self._encoder = encoder
+        self._with_ids = with_ids
+        self._seq = after.seq
+        self._chars = after.chars
+        self._reader: JournalReader | None = None
+        self._live = False
+
+    async def serve(
+        self, reader: JournalReader, send: Send, headers: Headers, before: Sequence[Placed] = ()
+    ) -> None:
+        """Answer the request with the stream; return at its end, or when its client is gone.
+
+        Args:
+            reader: opened with our `hear`.
+            before: the events to write first, each with the position behind it.
+        """
+        try:
+            await self.begin(send, headers)
+            for event, position in before:
+                await self.put(send, self._placed_frame(event, position))
+            if reader.begins_at is not None:
+                self._seq, self._chars = reader.begins_at.seq, reader.begins_at.chars
+            self._reader = reader
+            self.hear()
+            self._live = True
+            await self.until_over(send)
+        finally:
+            self._reader = None
+            self.leave()
+
+    async def serve_replay(self, send: Send, headers: Headers, told: Sequence[Placed]) -> None:
+        """Answer with these events, of which the last is the reply's end."""
+        try:
+            await self.begin(send, headers)
+            for event, position in told:
+                more = event is not told[-1][0]
+                await self.put(send, self._placed_frame(event, position), more=more)
+        finally:
+            self.leave()
+
+    def write_news(self) -> None:
+        reader = self._reader
+        if reader is None:
+            return
+        try:
+            events = reader.take()
+        except FellBehind:
+            self.abort()  # the rest is in the store: the reader finds it there when it comes back
+            return
+        if events:
+            self._write(events)
+        elif reader.at_end:
+            self.abort()  # the log broke off without an end, and so does the response
+
+    def _write(self, events: Sequence[ReaderEvent]) -> None:
+        last = events[-1]
+        if isinstance(last, Delta) and len(events) == 1:
+            # The token path: one event, one frame, one write.
+            frame = self._frame(last, 1)
+            if frame:
+                self.write(frame)
+            return
+        if self._live and self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
+            # Its reader comes back, here or to our successor, and hears the end then.
+            writes = [*self._writes(events[:-1]), retry_frame(random.randint(*RETRY_MS))]
+            over = True
+        else:
+            writes = self._writes(events)
+            over = isinstance(last, _TERMINAL)
+        last_write = writes.pop() if over and writes else b""
+        for body in writes:  # an event that the dialect does not tell puts no heartbeat off
+            self.write(body)
+        if over:
+            self.end(last_write)
+
+    def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:
+        """The events' frames, gathered into as few writes as MAX_WRITE_BYTES allows."""
+        writes: list[bytes] = []
+        gathered: list[bytes] = []
+        size = 0
+        for event, count in self._merged(events):
+            frame = self._frame(event, count)
+            if gathered and size + len(frame) > MAX_WRITE_BYTES:
+                writes.append(b"".join(gathered))
+                gathered, size = [], 0
+            if frame:
+                gathered.append(frame)
+                size += len(frame)
+        if gathered:
+            writes.append(b"".join(gathered))
+        return writes
+
+    def _merged(self, events: Sequence[ReaderEvent]) -> Iterator[tuple[ReaderEvent, int]]:
+        """Neighbouring deltas as one, and how many they were; the reply's first delta stays alone."""
+        texts: list[str] = []
+        chars = 0
+        for event in events:
+            if isinstance(event, Delta) and self._chars and chars < _MAX_MERGED_CHARS:
+                texts.append(event.text)
+                chars += len(event.text)
+                continue
+            if texts:
+                yield Delta("".join(texts)), len(texts)
+                texts, chars = [], 0
+            if isinstance(event, Delta) and self._chars:
+                texts, chars = [event.text], len(event.text)
+            else:
+                yield event, 1
+        if texts:
+            yield Delta("".join(texts)), len(texts)
+
+    def _placed_frame(self, event: ReaderEvent, position: Position) -> bytes:
+        self._seq, self._chars = position.seq, position.chars
+        return self._encoded(event)
+
+    def _frame(self, event: ReaderEvent, count: int) -> bytes:
+        """The bytes for an event that stands for `count` entries of the journal; empty if there are none."""
+        self._seq += count
+        if isinstance(event, Delta):
+            self._chars += len(event.text)
+        return self._encoded(event)
+
+    def _encoded(self, event: ReaderEvent) -> bytes:
+        frames = self._encoder.frames(event)
+        if self._with_ids:
+            event_id = f"{self._seq}-{self._chars}"
+            if frames:
+                # An event of several frames is remembered only when its last one has arrived.
+                frames = [*frames[:-1], with_id(frames[-1], event_id)]
+            elif isinstance(event, _TERMINAL):
+                # This dialect has no end frame: the id alone lets a reader that comes back get 204.
+                frames = [id_frame(event_id)]
+        return frames[0] if len(frames) == 1 else b"".join(frames)

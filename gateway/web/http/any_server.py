@@ -1,0 +1,127 @@
+"""Connections for requests that another ASGI server took: slower than ours, and right as far as ASGI allows.
+
+ASGI has no way to write at once, to see that a client is behind, or to cut it off. Source: ASGI 3.0, HTTP.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+
+from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message, Receive, Scope, Send
+
+
+class AnyServer:
+    """Puts a SendConnection into the scope of each request that has no Connection.
+
+    send_timeout_s: how long a client may take nothing of an answer. Its response is broken off then; the
+    socket is closed when the server does it.
+    """
+
+    def __init__(self, app: App, send_timeout_s: float) -> None:
+        self._app = app
+        self._send_timeout_s = send_timeout_s
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        extensions = scope.get("extensions") or {}
+        if scope["type"] != "http" or CONNECTION in extensions:
+            return self._app(scope, receive, send)
+        return self._call_with_connection({**scope, "extensions": extensions}, receive, send)
+
+    async def _call_with_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error: Exception | None = None
+        async with asyncio.TaskGroup() as tasks:
+            connection = SendConnection(receive, send, tasks, self._send_timeout_s)
+            scope["extensions"] = {**scope["extensions"], CONNECTION: connection}
+            try:
+                await self._app(scope, receive, connection.send)
+            except Exception as raised:  # noqa: BLE001 - the server gets it as it is, not in a group
+                error = raised
+            finally:
+                connection.close()
+        if error is not None:
+            raise error
+
+
+class SendConnection:
+    """Implements gateway.web.http.asgi.Connection with `send` and `receive`; tasks: those of one request.
+
+    One `send` is under way at a time. Until it returns the client counts as behind, so that what comes
+    meanwhile is gathered by the journal and not here.
+    """
+
+    def __init__(self, receive: Receive, send: Send, tasks: asyncio.TaskGroup, send_timeout_s: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._tasks = tasks
+        self._send_timeout_s = send_timeout_s
+        self._watcher: ConnectionWatcher | None = None
+        self._chunks: list[bytes] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._lost = False
+        self._ended = False
+
+    @property
+    def writable(self) -> bool:
+        return self._sending is None and not (self._turn.locked() or self._lost or self._ended)
+
+    def write_chunk(self, body: bytes) -> None:
+        if self._lost or self._ended:
+            return
+        self._chunks.append(body)
+        if self._sending is None:
+            self._sending = self._tasks.create_task(self._send_chunks())
+
+    def abort(self) -> None:
+        """Break the response off: nothing more of it is sent."""
+        self._lost = True
+        self._chunks.clear()
+        if self._watcher is not None:
+            self._watcher.connection_lost()
+
+    def watch(self, watcher: ConnectionWatcher | None) -> None:
+        self._watcher = watcher
+        if watcher is None:
+            return
+        if self._lost:
+            watcher.connection_lost()
+        elif self._listening is None:
+            self._listening = self._tasks.create_task(self._listen())
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send` for the application: behind the chunks that were written."""
+        while self._sending is not None:
+            await asyncio.wait({self._sending})
+        self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._put(message)
+
+    def close(self) -> None:
+        """The application has returned."""
+        self._watcher = None
+        if self._listening is not None:
+            self._listening.cancel()
+
+    async def _send_chunks(self) -> None:
+        try:
+            while self._chunks:
+                body = b"".join(self._chunks)
+                self._chunks.clear()
+                await self._put({"type": "http.response.body", "body": body, "more_body": True})
+        finally:
+            self._sending = None
+        if self._watcher is not None and not self._lost:
+            self._watcher.connection_writable()
+
+    async def _put(self, message: Message) -> None:
+        try:
+            async with self._turn, asyncio.timeout(self._send_timeout_s):
+                if not self._lost:
+                    await self._send(message)
+        except (TimeoutError, OSError):  # a client that takes nothing, or is gone: ASGI 3.0, "Disconnects"
+            self.abort()
+
+    async def _listen(self) -> None:
+        """Wait for the client to leave; its request was read before."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.abort()

@@ -1,0 +1,141 @@
+"""One client's stream of server-sent events: its head, heartbeats, back-pressure and its end."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from gateway.dialects.frame import PING
+from gateway.web.http.asgi import Connection, Send
+
+log = logging.getLogger("sluice.web")
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+async def send_head(send: Send, headers: Headers = ()) -> None:
+    """Answer a HEAD as a stream's GET would begin."""
+    await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class Pulse:
+    """Sends a heartbeat on every open stream on which nothing was written for `ping_s` seconds."""
+
+    def __init__(self, ping_s: float) -> None:
+        self.ping_s = ping_s
+        self._streams: set[SseWriter] = set()
+
+    def __len__(self) -> int:
+        """The number of open streams."""
+        return len(self._streams)
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(1.0, self.ping_s / 4))
+            silent_since = loop.time() - self.ping_s
+            for stream in list(self._streams):
+                stream.beat(silent_since)
+
+    def watch(self, stream: "SseWriter") -> None:
+        self._streams.add(stream)
+
+    def leave(self, stream: "SseWriter") -> None:
+        self._streams.discard(stream)
+
+
+class SseWriter:
+    """Writes to the client's connection at once: no task, timer or await for each event.
+
+    A subclass writes in `write_news` all that is new. It is called by `hear`, but not while the client is
+    behind: then `hear` is called again when the client has read. The connection cuts off a client that takes
+    nothing for SEND_TIMEOUT_S.
+    """
+
+    __slots__ = ("_connection", "_last", "_over", "_pulse", "_time", "_written_at")
+
+    def __init__(self, connection: Connection, pulse: Pulse) -> None:
+        loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._pulse = pulse
+        self._time = loop.time
+        self._written_at = loop.time()
+        self._over: asyncio.Future[None] = loop.create_future()
+        self._last: bytes | None = None
+
+    def write_news(self) -> None:
+        """Write all that is new, if there is anything."""
+        raise NotImplementedError
+
+    async def begin(self, send: Send, headers: Headers = ()) -> None:
+        """Send the head. Call `leave` in the end, whatever happens."""
+        await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+        self._pulse.watch(self)
+
+    async def put(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        """Write what does not come from `write_news`; waits for a client that is behind."""
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+        self._written_at = self._time()
+
+    async def until_over(self, send: Send) -> None:
+        """Write news until `end` is called or the client is gone. Call `hear` before, for the first ones."""
+        self.watch()
+        await self._over
+        if self._last is not None:
+            await self.put(send, self._last, more=False)
+
+    def watch(self) -> None:
+        """Hear when the client is gone, and when it has read."""
+        self._connection.watch(self)
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.done()
+
+    def leave(self) -> None:
+        self._connection.watch(None)
+        self._pulse.leave(self)
+
+    def hear(self) -> None:
+        """Write all that is new, if the client can take it; called whenever there may be something."""
+        if not self._connection.writable or self._over.done():
+            return
+        try:
+            self.write_news()
+        except Exception:
+            # The caller is the run that appends: a bug in one reader's encoder must not end it for all.
+            log.exception("a stream could not be written")
+            self._connection.abort()
+
+    def write(self, body: bytes) -> None:
+        self._connection.write_chunk(body)
+        self._written_at = self._time()
+
+    def end(self, last: bytes) -> None:
+        """Let `until_over` write this, which may be empty, as the response's last bytes."""
+        if not self._over.done():
+            self._last = last
+            self._over.set_result(None)
+
+    def abort(self) -> None:
+        """Break the response off: its client sees that it is not whole."""
+        self._connection.abort()
+
+    def beat(self, silent_since: float) -> None:
+        """See Pulse. A client that is behind gets no heartbeat: it has something to read."""
+        if self._connection.writable and self._written_at <= silent_since and not self._over.done():
+            self.write(PING)
+
+    def connection_lost(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def connection_writable(self) -> None:
+        self.hear()
