@@ -25,6 +25,7 @@ from tests.live.llama_server import (
     running_llama,
 )
 from tests.reading import events_of, reading
+from tests.web.gateway_server import STREAM, served
 from transports.llama.embedded_server import llama_process, llama_server, tiny_model_path
 from transports.llama.transport import LlamaTransport
 
@@ -238,3 +239,18 @@ async def test_a_model_without_eyes_says_so_and_gets_no_image() -> None:
         file = File("a.txt", "text/plain", b64encode(b"Tell me about the boat.").decode())
         events = await events_of(transport, replace(asked, turns=[Turn("user", (file,))]))
     assert text_of(events)
+
+
+async def test_through_the_gateway_a_model_without_eyes_reads_files_and_gets_no_image(tmp_path: Path) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
+    boat = "data:text/plain;base64," + b64encode(b"Tell me about the boat.").decode()
+    file = {"type": "file", "file": {"file_data": boat, "filename": "boat.txt"}}
+    async with asyncio.timeout(30), llama_server(tiny_model_path()) as url:
+        transport = LlamaTransport(url)
+        await transport.total_slots()
+        async with served(tmp_path, lambda _: [], sse=transport) as gateway:
+            refused = await gateway.http.post(STREAM, json={"content": [image]})
+            kept = (await gateway.http.get("/api/chatbot/sessions")).json()
+            events = await gateway.events({"content": [file], "max_tokens": 8})
+    assert (refused.status_code, refused.json()["code"], kept) == (422, "unsupported_content", [])
+    assert events[-1]["full_content"]

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gateway.contract.errors import Unprocessable
+from gateway.contract.errors import BadRequest, Unprocessable
 from gateway.web.http.bodies import MessageBody, parse
-from gateway.web.http.json_shape import MAX_DIGITS, MAX_VALUES
+from gateway.web.http.json_shape import MAX_DIGITS, MAX_VALUES, without_strings
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import tokens
 
@@ -127,3 +129,33 @@ def test_a_text_may_hold_anything_in_any_number(content: str) -> None:
 def test_as_many_values_as_allowed_are_read() -> None:
     body = {"content": "x", "ignored": [0] * (MAX_VALUES - 4)}
     assert parse(json.dumps(body).encode(), MessageBody).content == "x"
+
+
+@settings(deadline=None, database=None)
+@given(st.lists(st.text(st.sampled_from('\\",[{a9/')), max_size=20), st.booleans())
+def test_strings_are_cut_out_however_they_are_escaped(texts: list[str], slashes_too: bool) -> None:
+    body = json.dumps(texts)
+    if slashes_too:
+        body = body.replace("/", "\\/")
+    assert without_strings(body.encode()) == b"[" + b", ".join([b""] * len(texts)) + b"]"
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b" " * 2 * MIB, "bytes outside of its strings"),
+        (b'"' * 2 * MIB, "strings"),
+        (b'{"content":"x","a":[' + b"9" * 2 * MIB + b"]}", "bytes outside of its strings"),
+        (b'{"content":"%b","a":[%b]}' % (b"x" * MIB, b"0," * MAX_VALUES + b"0"), "JSON values"),
+    ],
+    ids=["spaces", "quotes", "digits", "values"],
+)
+def test_a_large_body_is_large_for_its_strings_only(body: bytes, problem: str) -> None:
+    with pytest.raises(Unprocessable, match=problem):
+        parse(body, MessageBody)
+
+
+def test_in_a_large_body_too_a_number_must_be_one() -> None:
+    with pytest.raises(BadRequest, match="1e999"):
+        parse(b'{"content":"%b","a":1e999}' % (b"NaN 1e999 " * MIB), MessageBody)
+    assert parse(b'{"content":"%b"}' % (b"NaN 1e999 " * MIB), MessageBody).content.startswith("NaN")
