@@ -12,6 +12,7 @@ from transports.mqtt.requests.standing import (
     LONGEST_PAUSE_S,
     MAX_REMEMBERED,
     Standing,
+    Standings,
 )
 
 READY = Status("ready", heartbeat_s=10, max=64)
@@ -175,3 +176,28 @@ def test_records_are_bounded() -> None:
         presence.failed(worker, 0.0)
         presence.take(f"w{number}", Status("lost"), retained=False, now=0.0)
     assert len(presence._standings._gone) == MAX_REMEMBERED
+
+
+def test_each_answer_adds_one_request_to_a_share_and_a_failure_takes_all_of_them() -> None:
+    standing = Standing()
+    for _ in range(3):
+        standing.answered()
+    assert (standing.proven, standing.share) == (True, FIRST_SHARE + 3)
+    standing.failed(now=0, jitter=1)
+    assert (standing.proven, standing.share) == (False, FIRST_SHARE)
+
+
+def test_the_worker_that_left_first_is_forgotten_first() -> None:
+    standings = Standings(lambda: 1.0)
+    for number in range(MAX_REMEMBERED + 1):
+        standing = Standing()
+        standing.answered()
+        standings.leaves(f"w{number}", standing)
+    assert standings.returns(f"w{MAX_REMEMBERED}").proven
+    assert standings.returns("w1").proven
+    assert not standings.returns("w0").proven
+
+
+def test_pauses_differ_by_up_to_half() -> None:
+    assert Standings(lambda: 0.0).jitter() == 0.5
+    assert Standings(lambda: 1.0).jitter() == 1.0
