@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import uvicorn
 
@@ -14,9 +15,9 @@ from gateway.assembly import Assembled, assemble, check_door
 from gateway.contract.open_files import descriptor_limit, raise_descriptor_limit
 from gateway.process.server import GatewayServer
 from gateway.settings import Settings, SettingsError
-from gateway.web.http.connection import ClientConnection
 from gateway.web.http.connection_limits import Arrivals
 from gateway.web.http.malformed_requests import MalformedRequests
+from gateway.web.http.uvicorn_internals import missing_names
 
 log = logging.getLogger("sluice.server")
 
@@ -70,13 +71,10 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
 
 def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewayServer:
     """The server for an assembled gateway."""
-    arrivals = Arrivals(descriptor_limit(), time.monotonic)
     logging.getLogger("uvicorn.error").addFilter(_malformed_requests)  # the same filter is added once
     config = uvicorn.Config(
         assembled.app,
-        http=partial(  # type: ignore[arg-type]  # it is only called
-            ClientConnection, send_timeout_s=assembled.send_timeout_s, arrivals=arrivals
-        ),
+        http=_connections_of(assembled),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -89,3 +87,15 @@ def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewaySer
         timeout_graceful_shutdown=5,
     )
     return GatewayServer(config, assembled.drain, lambda: when_listening(assembled))
+
+
+def _connections_of(assembled: Assembled) -> Any:
+    """uvicorn's `http` setting: our own connections, or uvicorn's if it has changed (see any_server)."""
+    if missing := missing_names():
+        names = ", ".join(missing)
+        log.warning("streams are slower, slow clients stay longer: this uvicorn does not have %s", names)
+        return "auto"
+    from gateway.web.http.connection import ClientConnection  # it needs every one of those names
+
+    arrivals = Arrivals(descriptor_limit(), time.monotonic)
+    return partial(ClientConnection, send_timeout_s=assembled.send_timeout_s, arrivals=arrivals)
