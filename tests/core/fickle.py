@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.contract.errors import StorageFailed
-from gateway.contract.store import FinalReply
-from gateway.store.sql_store import SqlStore
+from gateway.contract.store import FinalReply, MessageStore
 
 
 class Fickle:
     """A store whose `finish` fails while `refusing`; `first_try` is awaited before the first answer."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: MessageStore) -> None:
         self._store = store
         self.refusing = False
         self.tried = asyncio.Event()

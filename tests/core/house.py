@@ -1,4 +1,4 @@
-"""A core with a real store around a scripted transport, for tests that ask it questions."""
+"""A core with a store in memory around a scripted transport, for tests that ask it questions."""
 
 import asyncio
 import itertools
@@ -21,6 +21,8 @@ from gateway.core.runs import Run, Runs
 from gateway.core.session_news import SessionNews
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
+from tests.store.memory_replies import MemoryDatabase
+from tests.store.memory_store import MemoryStore
 from transports.scripted import Script, ScriptedTransport
 
 USER = "local"
@@ -40,6 +42,7 @@ class House:
     transport: ScriptedTransport
     checkpoints: Checkpoints
     news: SessionNews
+    database: MemoryDatabase
 
     async def ask(self, content: str, session_id: int | None = None, **more: object) -> Run:
         question = Question(USER, content, session_id=session_id, **more)  # type: ignore[arg-type]
@@ -61,7 +64,7 @@ async def house(
     tmp_path: Path,
     script: Script,
     *,
-    store: Callable[[SqlStore], MessageStore] = lambda store: store,
+    store: Callable[[SqlStore | MemoryStore], MessageStore] = lambda store: store,
     grace_s: float = 30,
     ttl_s: float = 0,
     limits: Limits | None = None,
@@ -69,14 +72,18 @@ async def house(
     modes: ModeSelector | None = None,
     stages: Sequence[Stage] = (),
     access: Access | None = None,
+    in_sql: bool = False,
     within_s: float = 10,
 ) -> AsyncIterator[House]:
     transport = ScriptedTransport(script)
     transports: dict[str, Transport] = {"scripted": transport}
-    sql = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}", access=OwnerAccess())
-    kept = store(sql)
+    access = access or OwnerAccess()
+    database = MemoryDatabase()
+    memory = MemoryStore(database, access=access)
+    sql = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}", access=access) if in_sql else None
+    kept = store(sql or memory)
     journal = MemoryJournal()
-    runs = Runs(journal, access or OwnerAccess(), grace_s=grace_s, ttl_s=ttl_s)
+    runs = Runs(journal, access, grace_s=grace_s, ttl_s=ttl_s)
     checkpoints = Checkpoints(kept)
     news = SessionNews()
     numbers = itertools.count(1)
@@ -93,5 +100,5 @@ async def house(
         sleep=sleep,
         stages=stages,
     )
-    async with asyncio.timeout(within_s), sql.running(), transport.running(), runs.running():
-        yield House(conversations, runs, journal, kept, transport, checkpoints, news)
+    async with asyncio.timeout(within_s), (sql or memory).running(), transport.running(), runs.running():
+        yield House(conversations, runs, journal, kept, transport, checkpoints, news, database)

@@ -8,11 +8,10 @@ import pytest
 from gateway.contract.errors import Draining, NotFound, StorageFailed, UpstreamFailed
 from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, Started, Usage
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.store import FinalReply
+from gateway.contract.store import FinalReply, MessageStore
 from gateway.core.conversations import Limits, title_of
 from gateway.core.pacing import Pace
 from gateway.core.runs import Run
-from gateway.store.sql_store import SqlStore
 from tests.core.house import USER, House, house
 from transports.scripted import Script, Step, tokens, whole
 
@@ -281,7 +280,7 @@ async def test_leaving_while_it_is_paced_leaves_it_complete(tmp_path: Path) -> N
 class Refusing:
     """A store whose `finish` fails as long as it is told to."""
 
-    def __init__(self, store: SqlStore, failures: int) -> None:
+    def __init__(self, store: MessageStore, failures: int) -> None:
         self._store = store
         self.failures = failures
 

@@ -9,12 +9,11 @@ import pytest
 from gateway.contract.errors import Draining
 from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, ReaderEvent
 from gateway.contract.store import Exchange, NewExchange, StoredMessage
-from gateway.core.access import OwnerAccess
 from gateway.core.pacing import Pace
 from gateway.core.runs import Run
-from gateway.store.sql_store import SqlStore
 from tests.core.fickle import Fickle
 from tests.core.house import USER, House, house
+from tests.store.memory_store import MemoryStore
 from transports.scripted import Script, Step, tokens, whole
 
 PACE = Pace(size=5)
@@ -41,10 +40,7 @@ def text_of(events: list[ReaderEvent]) -> str:
 
 
 async def kept(home: House) -> StoredMessage:
-    """The reply as it is kept, once the store has written what it owed."""
-    await home.store.create_session(USER, "")
-    await asyncio.sleep(0)  # the store takes note
-    assert len(fickle(home)._store._unwritten) == 0
+    """The reply as it is kept."""
     return (await home.store.messages(USER, 1))[1]
 
 
@@ -160,17 +156,13 @@ async def test_a_reply_whose_session_was_deleted_meanwhile_has_failed(
 
     async with house(tmp_path, says(delete, *script), store=Fickle) as home:  # type: ignore[arg-type]
         end = (await home.answer("Hi", pace=pace))[-1]
-        await home.store.create_session(USER, "")
-        await asyncio.sleep(0)  # the store takes note
-        assert len(fickle(home)._store._unwritten) == 0
     assert isinstance(end, Failed)
     assert end.reason == "storage_failed"
 
 
-async def sweep_elsewhere(tmp_path: Path) -> None:
+async def sweep_elsewhere(home: House) -> None:
     """Another process takes over what this one is making, and ends it."""
-    another = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}", access=OwnerAccess())
-    async with another.running(alone=False):
+    async with (another := MemoryStore(home.database)).running():
         assert await another.sweep() == 1
 
 
@@ -182,7 +174,7 @@ async def test_a_reply_that_was_taken_over_has_failed_and_its_row_keeps_the_text
 
     async def sweep() -> None:
         await home.checkpoints.keep_all()
-        await sweep_elsewhere(tmp_path)
+        await sweep_elsewhere(home)
 
     async def checkpoint() -> None:
         if by == "a checkpoint":

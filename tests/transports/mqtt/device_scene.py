@@ -105,7 +105,7 @@ async def scene(
     coalesce_s: float = 0,
     **of_house: Any,
 ) -> AsyncIterator[Scene]:
-    async with house(tmp_path, script, grace_s=grace_s, ttl_s=ttl_s, **of_house) as home:
+    async with house(tmp_path, script, grace_s=grace_s, ttl_s=ttl_s, in_sql=True, **of_house) as home:
         broker = MemoryBroker()
         link = broker.link("gateway")
         chats = ask or chats_of(home, keys_exist=keys_exist, anothers_s=anothers_s)
