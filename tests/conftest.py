@@ -1,4 +1,4 @@
-"""What every test has: asyncio, and nothing left running behind it."""
+"""Settings and fixtures of all tests: asyncio as the event loop, and a check for tasks left running."""
 
 import asyncio
 import gc
@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says something of the machine and nothing of the code.
+# An example's duration depends on the machine, so it is no reason to fail.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: more workers than cores, since live tests wait for their servers most of the time."""
+    """The processes that `-n auto` starts: more than cores, because live tests mostly wait for servers."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores + (cores + 1) // 2
 
@@ -27,7 +27,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def no_task_is_left_over() -> AsyncIterator[None]:
-    """A test that leaves a task behind fails, whatever else it asserts."""
+    """Fail a test that leaves an asyncio task running."""
     before = asyncio.all_tasks()
     yield
     left = {task for task in asyncio.all_tasks() - before if "TestRunner" not in repr(task.get_coro())}
@@ -35,7 +35,7 @@ async def no_task_is_left_over() -> AsyncIterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of tests live as long as the run: take them out of the garbage collector's passes."""
+    """Exempt the collected tests from garbage collection: they live until the run ends."""
     gc.collect()
     gc.freeze()
 

@@ -1,4 +1,4 @@
-"""The house stays drawable: who may import whom, who alone knows a library, and how long a file may be."""
+"""The import rule: which folder may import which and use which library. And the limit of a file's length."""
 
 import ast
 import sys
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "transports").rglob("*.py")])
 MAX_LINES = 350
 
-# A room may import itself and what stands here. The longest prefix of a module's name is its room.
+# A room may import itself and the rooms listed here. A module's room is the longest key its name begins with.
 MAY_IMPORT: dict[str, set[str]] = {
     "gateway": set(),
     "gateway.contract": set(),

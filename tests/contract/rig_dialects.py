@@ -1,4 +1,4 @@
-"""Every dialect with a strict reader of it, so that one suite can be run against all of them."""
+"""A strict reader for every dialect: the rigs of the dialects' contract suite."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ End = Literal["complete", "cancelled", "error"]
 
 @dataclass(frozen=True)
 class Frame:
-    """One event of a stream, field by field; data None: it had none."""
+    """One SSE event by its fields. A missing field is None."""
 
     name: str | None
     data: str | None
@@ -22,7 +22,7 @@ class Frame:
 
 @dataclass
 class Heard:
-    """What a reader has understood. ends: every ending it was told; a dialect may have no word for one."""
+    """Content of a whole stream, as its reader parsed it. A dialect without an end frame has no `ends`."""
 
     text: str = ""
     reasoning: str = ""
@@ -34,9 +34,11 @@ class Heard:
 
 @dataclass(frozen=True)
 class DialectRig:
-    """hear: understands a whole transcript, and fails on anything that is not the dialect's.
+    """One dialect and its reader.
 
-    tells: what it says beside text and errors. ending: how it tells each end, None if it just ends.
+    hear: parse a whole stream; raises on a frame that the dialect does not define.
+    tells: the events that the dialect sends in addition to text and errors.
+    complete, cancelled: the end frame of such a reply; None if the stream ends without one.
     """
 
     dialect: Dialect
@@ -51,7 +53,7 @@ class DialectRig:
 
 
 def frames_of(stream: bytes) -> list[Frame]:
-    """The events of a whole stream; nothing may be left over."""
+    """Return all events of a stream; raises if it ends within one."""
     *events, rest = stream.split(b"\n\n")
     assert rest in (b"", b": ping\n"), rest
     return [_frame(event) for event in events]
@@ -72,7 +74,7 @@ def _frame(event: bytes) -> Frame:
 
 
 def _unnamed(frames: Sequence[Frame]) -> list[str]:
-    """The data of frames that have no event name; one that is nothing but an id says nothing."""
+    """Return the data of all frames. None may have an event name; frames with only an id are skipped."""
     assert all(frame.name is None for frame in frames)
     return [frame.data for frame in frames if frame.data is not None]
 

@@ -1,4 +1,4 @@
-"""MqttTransport with a real Mosquitto and a worker: one that streams, and one that answers whole."""
+"""Rigs of MqttTransport: a real Mosquitto, and a worker that streams or sends whole replies."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -23,7 +23,7 @@ ROOT = "sluice/v1"
 
 
 class _MqttRig:
-    """The peer that is lost is the broker: everybody behind it is gone at once."""
+    """Loses its peer by killing the broker, which disconnects all workers at once."""
 
     _broker: Mosquitto
     _transport: MqttTransport
@@ -55,14 +55,14 @@ class _MqttRig:
         await self._transport.until_ready()
 
     async def _all_arrived(self) -> None:
-        """What was sent earlier is with the worker, since MQTT keeps the order on one topic."""
+        """Wait until the worker has received all earlier requests: MQTT keeps the order on one topic."""
         async with reading(self._transport, self.request("the last in the line")) as stream:
             async for _ in stream:
                 pass
 
 
 class MqttStreamingRig(_MqttRig):
-    """A Worker over a script."""
+    """A Worker whose backend is a ScriptedTransport."""
 
     name = "mqtt-streaming"
 
@@ -91,7 +91,7 @@ class MqttStreamingRig(_MqttRig):
 
 
 class MqttPublicWayRig(MqttStreamingRig):
-    """Both ends use the public interface of the MQTT libraries alone, as if they had lost a private name."""
+    """Both ends use only the public interface of the MQTT libraries, as if a private name were missing."""
 
     name = "mqtt-public-way"
 
@@ -103,7 +103,7 @@ class MqttPublicWayRig(MqttStreamingRig):
 
 
 class MqttWholeRig(_MqttRig):
-    """The smallest worker of the protocol, in Python: a status, and one `reply` for each request."""
+    """The smallest worker that the protocol allows: it publishes a status and one `reply` per request."""
 
     name = "mqtt-whole"
 

@@ -1,4 +1,4 @@
-"""Every transport with its real other side, so that one suite can be run against all of them."""
+"""Every transport with a real peer: the rigs of the transports' contract suite."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -15,36 +15,36 @@ from transports.scripted import ScriptedTransport, Step
 
 
 class TransportRig(Protocol):
-    """One transport and whoever answers it."""
+    """One transport and the server or worker that answers it."""
 
     name: str
 
     def serving(self) -> AbstractAsyncContextManager[Transport]:
-        """The other side is up and the transport is inside its running()."""
+        """Start the peer and enter the transport's running()."""
         ...
 
     def request(self, text: str) -> ChatRequest:
-        """A request whose reply is exactly `text`."""
+        """Return a request whose reply is exactly `text`."""
         ...
 
     def endless(self) -> ChatRequest:
-        """A request whose reply goes on until it is stopped; a peer of whole replies never answers it."""
+        """Return a request whose reply never ends by itself. A peer of whole replies never answers it."""
         ...
 
     async def lose_peer(self) -> None:
-        """Kill the other side."""
+        """Kill the peer."""
         ...
 
     async def restore_peer(self) -> None:
-        """Bring the other side back; it takes requests when this returns."""
+        """Start the peer again and wait until it takes requests."""
         ...
 
     async def idle(self) -> None:
-        """Return when the other side holds nothing for us any more; fail after 2 s."""
+        """Wait until the peer serves no request; raises after 2 s."""
         ...
 
     async def break_off(self) -> None:
-        """Wait until a server has taken the one open request whole, and kill that server."""
+        """Wait until a server has received the open request completely, then kill that server."""
         ...
 
 
@@ -56,7 +56,7 @@ ENDLESS = "go on for ever"
 
 
 def echo(request: ChatRequest) -> Iterable[Step]:
-    """A script: say the last turn back, a few characters at a time; go on for ever when asked to."""
+    """Script: send the last turn back, a few characters at a time; without end if the request asks for it."""
     text = text_of(request.turns[-1].content)
     if text == ENDLESS:
         return [[Delta("on ")], [Delta("and on ")]]
@@ -64,7 +64,7 @@ def echo(request: ChatRequest) -> Iterable[Step]:
 
 
 def broke_off() -> TransportError:
-    """What a transport raises when its server broke off after it took the request."""
+    """Return the error of a server that breaks off after it received the request."""
     error = UpstreamFailed("the connection broke")
     error.broke_off = 1
     return error

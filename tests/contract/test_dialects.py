@@ -1,4 +1,4 @@
-"""What every dialect promises to the frontends that read it, whatever its frames look like."""
+"""Contract of dialects: the promises to frontends that hold for every frame format."""
 
 import asyncio
 from collections.abc import Sequence

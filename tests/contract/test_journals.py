@@ -1,4 +1,4 @@
-"""What every journal promises to the run that writes it and to the readers that follow."""
+"""Contract of journals, with the run that writes and with the readers that follow."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ KIB = "x" * 1024
 
 
 def unheard() -> None:
-    """For readers that are not called."""
+    """Callback of readers that nothing calls."""
 
 
 @pytest.fixture(params=JOURNAL_RIGS, ids=lambda factory: factory.__name__)

@@ -1,4 +1,4 @@
-"""What every transport promises, whoever stands behind it."""
+"""Contract of transports."""
 
 import asyncio
 from dataclasses import replace
@@ -114,7 +114,7 @@ async def test_a_lost_peer_is_a_transport_error_and_its_return_needs_no_restart(
 
 
 async def test_a_server_that_dies_with_a_request_is_told_as_one_that_broke_off(rig: TransportRig) -> None:
-    """broke_off=1: whoever would ask another server by itself must not."""
+    """broke_off=1: the caller must not send the request to another server by itself."""
     async with asyncio.timeout(30), rig.serving() as transport:
         reply = asyncio.ensure_future(events_of(transport, replace(rig.endless(), broke_off=1)))
         await rig.break_off()

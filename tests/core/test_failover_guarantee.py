@@ -1,4 +1,4 @@
-"""The guarantee of mode auto: whoever fails, a reader hears one transport, one end, and what is kept."""
+"""Guarantee of mode auto: whichever transports fail, a reply has one transport's text and one end."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ NAMES = ("sse", "mqtt", "third")
 Kind = Literal["progress", "usage", "text", "thought", "call"]
 End = Literal["done", "whole", "stop"] | GatewayError
 Part = tuple[Sequence[Kind], End]
-"""What one transport does when it is asked: what it says, a batch each, and how it ends."""
+"""One transport's part in a play: the events that it sends, one batch each, and its end."""
 
 AWAY, GONE, FULL, REFUSED = Unreachable("away"), WorkerLost("gone"), Overloaded("full"), ModelRefused("no")
 KINDS: list[Kind] = ["progress", "usage", "text", "thought", "call"]
@@ -56,7 +56,7 @@ PLAYS = st.lists(st.tuples(PARTS, PARTS, PARTS), min_size=1, max_size=8)
 
 
 class Stage:
-    """Transports that play their parts, under breakers that open early, in one house for many plays."""
+    """Transports that play their parts, behind breakers that open early. One stage serves many plays."""
 
     home: House
 
@@ -64,7 +64,7 @@ class Stage:
         self.set()
 
     def set(self) -> None:
-        """Begin a play: all transports are trusted again."""
+        """Close all breakers before a play."""
         self.now = 0.0
         breakers = {name: Breaker(name, failures=2, open_s=3, clock=lambda: self.now) for name in NAMES}
         self.modes = ModeSelector({name: self._transport(name) for name in NAMES}, AUTO, breakers=breakers)
@@ -73,7 +73,7 @@ class Stage:
         return self.modes.route(model)
 
     async def play(self, parts: tuple[Part, ...]) -> None:
-        """One reply, and what must be true of it."""
+        """Make one reply and check the guarantee."""
         self.now += 1
         self.parts = dict(zip(NAMES, parts, strict=True))
         self.asked: list[str] = []
@@ -91,7 +91,7 @@ class Stage:
         self.check(told, await self.home.store.reply(USER, run.stream_id), closed_before)
 
     def check(self, told: list[ReaderEvent], kept: StoredMessage, could_be_asked: list[str]) -> None:
-        assert self.asked == [name for name in could_be_asked if name in self.asked]  # in order, each once
+        assert self.asked == [name for name in could_be_asked if name in self.asked]  # no repeats
         *earlier, server = self.asked
         assert all(not _seen(self.parts[name]) for name in earlier)
         assert all(self.parts[name][1] in (AWAY, GONE, FULL) for name in earlier)
@@ -127,7 +127,7 @@ class Stage:
 
 
 def _event(kind: Kind, name: str) -> TransportEvent:
-    """Something that only this transport says."""
+    """Return an event that only this transport sends."""
     match kind:
         case "progress":
             return Progress("queued", position=1)
@@ -152,7 +152,7 @@ def _seen(part: Part) -> bool:
 def _sayer(event: ReaderEvent) -> str | None:
     match event:
         case Delta(text) | Reasoning(text):
-            (name,) = set(text.split())  # of two transports it would be two
+            (name,) = set(text.split())  # the text of two transports would have two names
             return name
         case ToolCall(name):
             return name

@@ -1,4 +1,4 @@
-"""Who is asked, by mode, model and health; what can be asked for; and whether anybody can serve."""
+"""Choice of the transport by mode, model and health; the models on offer; and readiness."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from transports.scripted import ScriptedTransport
 
 
 class Fake(ScriptedTransport):
-    """Lists `models`, refuses everybody with `refusal`, and is as healthy as `ok` says."""
+    """Lists `models`, fails every request with `refusal` if it is set, and reports `ok` as its health."""
 
     def __init__(
         self, name: str, *models: str, refusal: TransportError | None = None, ok: bool = True
@@ -59,13 +59,13 @@ def auto(*transports: Fake, refuse_unknown_models: bool = False) -> ModeSelector
 
 
 def break_down(modes: ModeSelector, model: str | None = None) -> None:
-    """Let whoever is asked first fail, which opens its breaker."""
+    """Let the first transport in order fail, which opens its breaker."""
     with pytest.raises(Unreachable), modes.route(model).trial():
         raise Unreachable("away")
 
 
 def asked_in_turn(modes: ModeSelector, model: str | None = None) -> list[str]:
-    """Whom a reply would be asked of, if each failed."""
+    """Return the names of the transports tried for a reply, in order, if each fails."""
     route = modes.route(model)
     names = [route.info.name]
     while (onward := route.onward()) is not None:

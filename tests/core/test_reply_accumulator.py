@@ -1,4 +1,4 @@
-"""What a reply remembers of its transport's events, and what it lets a reader hear."""
+"""ReplyAccumulator: the state it collects from a transport's events, and the events it passes to readers."""
 
 from itertools import count
 
@@ -21,7 +21,7 @@ from transports.scripted import ScriptedTransport, Step, tokens, whole
 
 
 def ticking_reply() -> ReplyAccumulator:
-    """A reply whose clock goes on by a second whenever it is asked."""
+    """A reply with a clock that advances one second per call."""
     ticks = count()
     return ReplyAccumulator(lambda: float(next(ticks)))
 

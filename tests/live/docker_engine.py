@@ -1,4 +1,4 @@
-"""Whether there is a Docker engine for live tests."""
+"""Skips live tests that need a Docker engine where none is available."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import pytest
 
 
 def requires_docker() -> None:
-    """Skip where no Docker engine answers, or fail where REQUIRE_LIVE_DOCKER=1."""
+    """Skip the test if no Docker engine answers; fail it if REQUIRE_LIVE_DOCKER=1."""
     docker = shutil.which("docker")
     answers = docker is not None and subprocess.run([docker, "info"], capture_output=True).returncode == 0
     if not answers:

@@ -1,4 +1,4 @@
-"""One gateway process, asked over bare sockets and looked at from outside."""
+"""One gateway process for live tests: requests over bare sockets, and a view of its state from outside."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -19,7 +19,7 @@ async def gateway_of(tmp_path: Path, model_url: str, **settings: str) -> AsyncIt
 
 
 class House:
-    """One gateway process, asked over bare sockets."""
+    """One gateway process with a client on bare sockets."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.program = gateway.program
@@ -33,13 +33,13 @@ class House:
         await self.client.__aexit__()
 
     async def begin(self, content: str = "Hi", **more: Any) -> RawReader:
-        """Ask and read the first text."""
+        """Send a message and read until the first text."""
         reader = await self.client.ask(content, **more)
         await reader.begin()
         return reader
 
     async def messages(self) -> list[dict[str, Any]]:
-        """All assistant messages there are."""
+        """Return all assistant messages of all sessions."""
         sessions = (await self.http.get("/api/chatbot/sessions", params={"limit": 200})).json()
         told = [
             (await self.http.get(f"/api/chatbot/sessions/{session['id']}/messages")).json()
@@ -48,7 +48,7 @@ class House:
         return [message for messages in told for message in messages if message["role"] == "assistant"]
 
     async def holds(self) -> dict[str, int]:
-        """What the gateway holds for its clients right now."""
+        """Return the gateway's counts of what it currently holds for clients."""
         told = (await self.http.get("/api/metrics")).json()["gateway"]
         return {name: told[name] for name in ("runs", "streams", "journalBytes")}
 
@@ -62,7 +62,7 @@ class House:
         await until(self.holds, {"runs": 0, "streams": 0, "journalBytes": 0})
 
     async def sockets(self) -> int:
-        """How many sockets the process has open."""
+        """Return the number of sockets that the process has open."""
         return open_sockets(self.program.process.pid)
 
     def said_no_errors(self) -> bool:
@@ -70,13 +70,13 @@ class House:
 
 
 async def until(look: Callable[[], Awaitable[Any]], expected: Any) -> None:
-    """Look again and again, until the test's own deadline."""
+    """Call `look` until it returns `expected`. The test has the deadline."""
     while await look() != expected:
         pass
 
 
 def open_sockets(pid: int) -> int:
-    """Sockets of a process; one that closes meanwhile does not count."""
+    """Return the number of open sockets of a process. One that closes meanwhile does not count."""
     count = 0
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""A real llama.cpp server for tests, with the model that comes along or with one of random weights."""
+"""A real llama.cpp server for tests, with the bundled model or with one of random weights."""
 
 import atexit
 import functools
@@ -30,19 +30,19 @@ _REASON = "needs llama.cpp's server: pip install 'sluice-gateway[demo]'"
 
 
 def requires_llama() -> pytest.MarkDecorator:
-    """Mark a live test: without llama.cpp's server it is skipped, or fails where REQUIRE_LIVE=1."""
+    """Mark a live test: skipped if llama.cpp's server is not installed, failed if REQUIRE_LIVE=1."""
     return pytest.mark.skipif(_MISSING, reason=_REASON)
 
 
 def skip_without_llama() -> None:
-    """requires_llama() for what is no test function."""
+    """The same as requires_llama(), for fixtures."""
     if _MISSING:
         pytest.skip(_REASON)
 
 
 @functools.cache
 def random_model() -> Path:
-    """A model of seeded random weights and a context of LONG_CONTEXT tokens, made once for all tests."""
+    """The path of a model with seeded random weights and LONG_CONTEXT tokens of context, made once."""
     folder = Path(tempfile.mkdtemp(prefix="sluice-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / "random.gguf"
@@ -53,7 +53,7 @@ def random_model() -> Path:
 
 
 class LlamaServer:
-    """One server on one port of loopback, to be killed and started again."""
+    """One server on a loopback port, which tests kill and start again."""
 
     def __init__(self, stack: AsyncExitStack, model: Path, *arguments: str) -> None:
         self._stack = stack
@@ -64,7 +64,7 @@ class LlamaServer:
         self.url = ""
 
     async def start(self, *arguments: str) -> None:
-        """arguments: instead of the earlier ones."""
+        """Start the server. `arguments` replace the earlier ones."""
         self._arguments = arguments or self._arguments
         process = llama_process(self._model, self._port, *self._arguments)
         self._process = await self._stack.enter_async_context(process)
@@ -77,12 +77,12 @@ class LlamaServer:
         await self._process.gone()
 
     def freeze(self) -> None:
-        """Keep its connections and answer nothing any more."""
+        """Stop the process with SIGSTOP: its connections stay open, and nothing answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     async def is_alive(self) -> bool:
-        """Whether it answers."""
+        """True if the server answers."""
         try:
             return (await self.get("/health")).status_code == 200
         except httpx.TransportError:
@@ -93,18 +93,18 @@ class LlamaServer:
         return httpx.Response(exchange.status, content=await whole_body(exchange, 16_000_000))
 
     async def busy_slots(self) -> int:
-        """How many replies are being made."""
+        """Return the number of replies in progress."""
         return sum(slot["is_processing"] for slot in (await self.get("/slots")).json())
 
     async def figure(self, name: str) -> float:
-        """One of the server's own metrics, such as `requests_deferred`."""
+        """Return one of the server's own metrics, such as `requests_deferred`."""
         lines = (await self.get("/metrics")).text.splitlines()
         return float(next(line for line in lines if line.startswith(f"llamacpp:{name} ")).split()[1])
 
 
 @asynccontextmanager
 async def running_llama(model: Path, *arguments: str) -> AsyncIterator[LlamaServer]:
-    """arguments: of `python -m transports.llama.server`."""
+    """Run a server with these arguments of `python -m transports.llama.server`."""
     async with AsyncExitStack() as stack:
         server = LlamaServer(stack, model, *arguments)
         await server.start()
@@ -112,13 +112,13 @@ async def running_llama(model: Path, *arguments: str) -> AsyncIterator[LlamaServ
 
 
 def exactly(text: str) -> ChatRequest:
-    """A request that every model answers with exactly `text`: its grammar allows nothing else."""
-    quoted = json.dumps(text, ensure_ascii=False)  # a string of GBNF is written as one of JSON is
+    """Return a request that every model answers with exactly `text`: its grammar allows nothing else."""
+    quoted = json.dumps(text, ensure_ascii=False)  # GBNF writes strings as JSON does
     return asking("say it", max_tokens=1000, options={"grammar": f"root ::= {quoted}", "temperature": 0})
 
 
 def endlessly() -> ChatRequest:
-    """A request that is answered until the context is full."""
+    """Return a request whose reply ends only when the context is full."""
     return asking("go on", max_tokens=LONG_CONTEXT, options={"ignore_eos": True})
 
 

@@ -1,4 +1,4 @@
-"""One gateway process in mode mqtt, what it knows of its workers, and how a reply ended for everybody."""
+"""Helpers for one gateway process in mode mqtt: its workers' states, and the end of a reply."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,13 +24,13 @@ async def mqtt_gateway(tmp_path: Path, broker: Mosquitto, **settings: str) -> As
 
 
 async def ready(house: House) -> None:
-    """Return when the gateway can serve."""
+    """Wait until the gateway is ready."""
     while (await house.http.get("/ready")).status_code != 200:
         pass
 
 
 async def known(house: House, name: str) -> dict[str, Any]:
-    """What the gateway knows of a worker, as soon as it knows it."""
+    """Wait until the gateway lists a worker, and return its entry."""
     while True:
         for told in (await house.http.get("/api/chatbot/workers")).json():
             if told["name"] == name:
@@ -38,7 +38,7 @@ async def known(house: House, name: str) -> dict[str, Any]:
 
 
 async def ending(house: House, reader: RawReader) -> tuple[str, str, str]:
-    """Type, reason and code of the end that the reader heard; the database tells the same, and the text."""
+    """Return type, reason and code of the reader's last event. Asserts that the database has the same end."""
     await reader.read()
     (end,) = reader.source.ends
     (kept,) = [row for row in await house.messages() if row["id"] == end["assistant_message_id"]]
@@ -50,7 +50,7 @@ async def ending(house: House, reader: RawReader) -> tuple[str, str, str]:
 
 
 async def serves(house: House, worker: HandWorker) -> None:
-    """The gateway and this worker are well."""
+    """Assert that the gateway gets a reply from this worker."""
     reader = await house.client.ask("Are you well?")
     await worker.say(Whole((await worker.asked()).id, "I am."))
     assert await ending(house, reader) == ("done", "stop", "")

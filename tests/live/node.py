@@ -1,4 +1,4 @@
-"""Frontends' own client libraries in Node, kept in tests/clients with a lock of their own."""
+"""Runs frontends' own client libraries in Node; tests/clients has their lock file."""
 
 import asyncio
 import fcntl
@@ -17,7 +17,7 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 
 
 def requires_node() -> pytest.MarkDecorator:
-    """Mark a live test: without Node it is skipped, or fails where REQUIRE_LIVE=1."""
+    """Mark a live test: skipped if Node is not installed, failed if REQUIRE_LIVE=1."""
     missing = (shutil.which("node") is None or shutil.which("npm") is None) and os.environ.get(
         "REQUIRE_LIVE"
     ) != "1"
@@ -26,7 +26,7 @@ def requires_node() -> pytest.MarkDecorator:
 
 @functools.cache
 def _installed() -> None:
-    """Install once, however many test processes ask: npm writes its own copy of the lock file last."""
+    """Install once, even with several test processes: npm writes its own copy of the lock file last."""
     locked, installed = CLIENTS / "package-lock.json", CLIENTS / "node_modules" / ".package-lock.json"
     with locked.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -35,7 +35,7 @@ def _installed() -> None:
 
 
 async def run_node(script: str, *arguments: str) -> Any:
-    """What a script of tests/clients prints, read as JSON."""
+    """Run a script of tests/clients and return its output, parsed as JSON."""
     await asyncio.to_thread(_installed)
     process = await asyncio.create_subprocess_exec(
         "node", script, *arguments, cwd=CLIENTS, stdout=PIPE, stderr=PIPE

@@ -1,4 +1,4 @@
-"""The README's commands and programs, taken from it as a reader copies them."""
+"""The README's commands and programs, read from the file as a user would copy them."""
 
 import asyncio
 import json
@@ -11,23 +11,23 @@ from tests.live.programs import ROOT
 
 
 def blocks(language: str) -> list[str]:
-    """Every code block of this language, in order."""
+    """Return all code blocks of this language, in order."""
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def shell_commands() -> list[str]:
-    """Every line of the `sh` blocks."""
+    """Return all lines of the `sh` blocks."""
     return [line for block in blocks("sh") for line in block.splitlines()]
 
 
 def the_command(start: str, holding: str = "") -> str:
-    """The first command with this start that holds these words."""
+    """Return the first command that begins with `start` and contains `holding`."""
     return next(command for command in shell_commands() if command.startswith(start) and holding in command)
 
 
 async def typed(command: str, url: str) -> str:
-    """What a command of the README prints, asked of the gateway at `url`."""
+    """Run a command of the README against the gateway at `url` and return its output."""
     process = await asyncio.create_subprocess_exec(
         *shlex.split(command.replace("http://127.0.0.1:8000", url)), stdout=PIPE, stderr=PIPE
     )

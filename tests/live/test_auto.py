@@ -1,4 +1,4 @@
-"""Mode auto over real servers: whoever is pulled out, the next question is answered, and all come back."""
+"""Mode auto over real servers: each may die, the next question is still answered, and each comes back."""
 
 import asyncio
 import os
@@ -40,13 +40,16 @@ async def auto_gateway(
 
 
 async def until_told(gateway: Gateway, words: str) -> None:
-    """Return when /ready tells this of a transport; the test has the deadline."""
+    """Wait until /ready contains these words. The test has the deadline."""
     while words not in (await gateway.http.get("/ready")).text:
         pass
 
 
 async def answer(gateway: Gateway, content: str = RIVER, **more: Any) -> tuple[str, str]:
-    """Whom the reader was told to expect, and who then gave a whole reply, by the end and by the database."""
+    """Return the transport named in the stream's metadata, and the one that gave the reply.
+
+    Asserts that the reply is complete, and the same in the stream and in the database.
+    """
     metadata, *told, done = await gateway.ask(content, **more)
     kept = await gateway.kept(done, metadata["session_id"])
     text = "".join(event["content"] for event in told if event["type"] == "chunk")
@@ -80,7 +83,7 @@ async def test_llama_dies_and_a_worker_answers_until_it_is_back(tmp_path: Path) 
     assert left_alone in (
         ("mqtt", "mqtt"),
         ("sse", "mqtt"),
-    )  # the second: it was tried again, and is still away
+    )  # the second: tried again, and still unreachable
     assert back == [("sse", "sse"), ("sse", "sse")]
     assert "Traceback" not in gateway.program.said
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml for real: built, started, asked, hurt, and taken down with all it made."""
+"""docker-compose.yml with a real Docker: build, start, requests, failures, and removal."""
 
 import json
 import os
@@ -33,7 +33,7 @@ PAUSE_S = 0.1
 
 @dataclass(frozen=True)
 class Answer:
-    """One reply as its reader saw it. text: the chunks joined."""
+    """One reply as its reader received it. text: the joined chunks."""
 
     session_id: int
     text: str
@@ -41,18 +41,18 @@ class Answer:
 
 
 class Unanswered(Exception):
-    """Refused, or ended with an error: a client may ask again."""
+    """The request was rejected, or its reply ended with an error: a client may retry."""
 
 
 class Stack:
-    """The services of docker-compose.yml as a project of its own, on a port of its own."""
+    """The services of docker-compose.yml, in a separate project and on a separate port."""
 
     def __init__(self, override: Path) -> None:
         self.port = free_port()
         self._override = override
 
     def compose(self, *arguments: str, mode: str = "sse", timeout_s: float = COMMAND_S) -> str:
-        """Run one compose command; its standard output. It fails the test when the command fails."""
+        """Run one compose command and return its standard output. A command that fails fails the test."""
         files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(self._override)]
         return run(
             *compose_command(),
@@ -66,16 +66,16 @@ class Stack:
         )
 
     def serve(self, mode: str) -> None:
-        """Let the gateway serve in this mode; a gateway in another mode is replaced, its data stays."""
+        """Run the gateway in this mode. It replaces a gateway in another mode and keeps its data."""
         self.compose("up", "--detach", mode=mode)
 
     def inspect(self, service: str, what: str) -> str:
-        """A fact about the container of a service, running or not; `what` as docker inspect's --format."""
+        """Return a fact about a service's container, running or not. `what`: as docker inspect's --format."""
         everything = self.compose("ps", "--all", "--quiet", service)
         return run("docker", "inspect", "--format", what, everything.strip()).strip()
 
     def answer(self, session_id: int | None = None) -> Answer:
-        """Ask until there is a whole answer, as a client would that is told to try again."""
+        """Send a message until its reply is complete, as a client that retries."""
         give_up = time.monotonic() + ANSWER_S
         while True:
             try:
@@ -84,10 +84,10 @@ class Stack:
                 if time.monotonic() > give_up:
                     logs = self.compose("logs", "--no-color", "--tail", "20")
                     raise AssertionError(f"no answer in {ANSWER_S} s\n{logs}") from exc
-            time.sleep(PAUSE_S)  # containers start in their own time, and tell nobody
+            time.sleep(PAUSE_S)  # containers give no signal when they are ready
 
     def messages(self, session_id: int) -> list[tuple[str, str, str]]:
-        """What the gateway has kept of a session: role, status and content, oldest first."""
+        """Return role, status and content of a session's stored messages, oldest first."""
         url = f"http://127.0.0.1:{self.port}/api/chatbot/sessions/{session_id}/messages"
         with urllib.request.urlopen(url, timeout=5) as response:
             return [(kept["role"], kept["status"], kept["content"]) for kept in json.load(response)]
@@ -108,7 +108,7 @@ class Stack:
 
 
 def compose_command() -> list[str]:
-    """Compose 2 as Docker's own subcommand where it is installed, else docker-compose 1.29."""
+    """Return the command for Compose 2 if it is installed, else for docker-compose 1.29."""
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
     if plugin.returncode == 0:
         return ["docker", "compose"]
@@ -131,7 +131,7 @@ def run(*command: str, timeout_s: float = COMMAND_S, **variables: str) -> str:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Built and started; SLUICE_BUILD_NETWORK=host where containers reach no package index by themselves."""
+    """Build and start the stack. SLUICE_BUILD_NETWORK=host: for builds that reach no package index."""
     build = {"network": os.environ.get("SLUICE_BUILD_NETWORK", "default")}
     sluice = {"image": "sluice-gateway:test", "build": build}
     llama = {"image": "sluice-llama:test", "build": build}

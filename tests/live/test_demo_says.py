@@ -1,4 +1,4 @@
-"""What `sluice demo` prints is true: its commands work when they are pasted, and it says what is missing."""
+"""The output of `sluice demo`: its commands work as printed, and it names what is missing."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.live
 
 
 def demo_on(tmp_path: Path, **settings: str) -> AbstractAsyncContextManager[Program]:
-    """`sluice demo` with its database in this folder."""
+    """Run `sluice demo` with its database in this folder."""
     return running_program(*sluice("demo"), cwd=tmp_path, **settings)
 
 
@@ -41,7 +41,7 @@ async def pasted(command: str) -> str:
 
 
 async def curls_of(program: Program) -> list[str]:
-    """The curl commands that it prints."""
+    """Return the curl commands that the demo prints."""
     return re.findall(r"^ *(curl .*)$", await whole_text(program), re.MULTILINE)
 
 
@@ -84,7 +84,7 @@ async def test_its_toy_streams_at_a_pace_one_can_watch_and_is_called_a_toy(tmp_p
     assert "toy model" in said
     assert "40 tokens/s" in said
     assert "LLM_SERVER_URL=http://127.0.0.1:11434 sluice demo" in said
-    # A worker gathers tokens for 50 ms: of a model of thousands of tokens/s it would make two chunks.
+    # A worker collects tokens for 50 ms: a model of thousands of tokens/s would give only two chunks.
     assert [event["type"] for event in events].count("chunk") > 3
     if mode == "sse":
         assert events[-1]["tokens_per_s"] == 40
@@ -130,7 +130,7 @@ async def test_a_model_server_that_is_not_there_is_one_line_at_once(tmp_path: Pa
 
 
 class SlowStore:
-    """A store without sessions that makes one when it is let; asked: somebody waits for it."""
+    """A store that makes its session only when the test allows it. `asked` is set while a caller waits."""
 
     def __init__(self) -> None:
         self.asked, self.let = asyncio.Event(), asyncio.Event()

@@ -1,4 +1,4 @@
-"""The example workers, held to the protocol's vectors, as whoever copies them would hold theirs."""
+"""The example workers pass the protocol's test vectors."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.live, requires_mosquitto()]
 
 EXAMPLES = Path(__file__).parents[2] / "deploy/examples"
 AT_ONCE = 6
-BEYOND_A_SHELL = {  # it remembers nothing, and looks at no field that it does not use
+BEYOND_A_SHELL = {  # it has no state, and reads only the fields that it uses
     "OwnLost_IsContradicted",
     "OwnStatusErased_IsSaidAgain",
     "RepeatedRequest_IsServedOnce",
@@ -33,7 +33,10 @@ def vectors(*abilities: str) -> list[Vector]:
 
 
 async def failures(played: list[Vector], broker: Mosquitto, start: Callable[[str], str]) -> list[str]:
-    """What went wrong. start: the command for a worker of that name; each vector has its own."""
+    """Play the vectors, each with its own worker, and return the failures.
+
+    start: returns the shell command that runs a worker of the given name.
+    """
     address = replace(broker.address, protocol="5")
     turns = asyncio.Semaphore(AT_ONCE)
     failed: list[str] = []
@@ -43,7 +46,7 @@ async def failures(played: list[Vector], broker: Mosquitto, start: Callable[[str
         async with turns:
             try:
                 await play(vector, ForeignWorker(name, start(name), vector.needs), address, "sluice/v1")
-            except* Exception as failure:  # noqa: BLE001  # told together with the others
+            except* Exception as failure:  # noqa: BLE001  # reported with the others
                 failed.append(f"{vector.name}: {failure.exceptions!r}")
 
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:

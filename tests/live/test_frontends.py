@@ -1,4 +1,4 @@
-"""Existing frontends, in Python and in JavaScript, in front of the gateway process in both modes."""
+"""Existing frontends, in Python and in JavaScript, against the gateway process in both modes."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ IN_JAVASCRIPT: list[tuple[str, str, dict[str, Any]]] = [
 
 
 async def kept(gateway: Gateway) -> list[str]:
-    """What the database holds of every reply, in the order of the questions."""
+    """Return the stored text of every reply, in the order of the questions."""
     sessions = (await gateway.http.get("/api/chatbot/sessions?limit=200")).json()
     replies: dict[int, str] = {}
     for session in sessions:
@@ -63,7 +63,7 @@ async def shown_in_python(gateway: Gateway) -> list[str]:
 
 
 async def shown_in_javascript(gateway: Gateway) -> list[dict[str, Any]]:
-    """What each of IN_JAVASCRIPT shows, asked in one program, one after the other."""
+    """Run the frontends of IN_JAVASCRIPT one after the other in one Node process; return what each shows."""
     assert NODE is not None, "REQUIRE_LIVE=1, and there is no node"
     url = str(gateway.http.base_url).rstrip("/")
     jobs = [{"url": url + path, "body": body, "habit": habit} for habit, path, body in IN_JAVASCRIPT]

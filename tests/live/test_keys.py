@@ -1,4 +1,4 @@
-"""Keys made and revoked by the command line, beside a gateway that runs, and what they open and close."""
+"""API keys made and revoked by the command line while a gateway runs, and the access that they give."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ KEY = re.compile(r"sk-[A-Za-z0-9_-]{43}")
 
 
 async def said_by(tmp_path: Path, *arguments: str, code: int = 0) -> str:
-    """What a command of `sluice` says about the database in this folder."""
+    """Run a command of `sluice` on the database in this folder and return its output."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
     async with asyncio.timeout(60), running_program(*sluice(*arguments), DATABASE_URL=url) as program:
         assert await program.ended() == code, program.said
@@ -81,7 +81,7 @@ async def test_the_commands_refuse_what_they_cannot_mean(tmp_path: Path) -> None
 
 
 def draws_nobody(keys: list[str]) -> str:
-    """The beginning of a key that is none of these."""
+    """Return a key's beginning that none of these keys has."""
     return next(f"sk-{c * 4}" for c in "abc" if not any(key.startswith(f"sk-{c * 4}") for key in keys))
 
 
@@ -160,7 +160,7 @@ async def test_devices_are_bound_to_users_once_there_are_keys(tmp_path: Path) ->
 
         assert await mirrored("robot-1", bens) == await mirrored("robot-9", bens) == 404
         assert await mirrored("robot-1", key) == 200
-        # The second of this minute's two was the mirrored one: device and browser share them.
+        # The mirrored question was the second of the two allowed per minute: device and browser share them.
         robot.chat("c2", "Hi")
         refused = await robot.until("error")
     assert (refused["code"], refused["retryable"]) == ("rate_limited", True)

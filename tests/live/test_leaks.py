@@ -1,4 +1,4 @@
-"""What thousands of finished replies leave behind in the real server process: nothing."""
+"""Thousands of finished replies leave no tasks, sockets or memory behind in the real server process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ TEXTS = ["one ", "x" * 20_000]
 
 
 class Load:
-    """Asks one gateway for many short streams, some at a time."""
+    """Requests many short streams of one gateway, several at a time."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -29,7 +29,7 @@ class Load:
         self._process = Path(f"/proc/{gateway.program.process.pid}")
 
     async def ask(self, count: int) -> None:
-        """Ask for `count` streams, every other of them resumable, and read each to its end."""
+        """Request `count` streams, every other one resumable, and read each to its end."""
         left = iter(range(count))
 
         async def ask_on() -> None:
@@ -49,13 +49,13 @@ class Load:
         return int(kilobytes) * 1024
 
     async def held(self) -> dict[str, int]:
-        """What is held for clients, descriptors and tasks; whoever asks is among them."""
+        """Return the counts of clients' resources, descriptors and tasks, including those of this request."""
         told = (await self._gateway.http.get("/api/metrics")).json()["gateway"]
         held = {name: told[name] for name in ("runs", "streams", "tasks")}
         return {**held, "descriptors": len(list((self._process / "fd").iterdir()))}
 
     async def until_held(self, expected: dict[str, int]) -> None:
-        """Return when no more than this is held: clients know of an end before the server has tidied up."""
+        """Wait until `held()` equals `expected`: the server cleans up after its clients have read the end."""
         while (held := await self.held()) != expected:
             assert held.keys() == expected.keys()
 
@@ -68,7 +68,7 @@ async def load(tmp_path: Path, **settings: str) -> AsyncIterator[Load]:
             running_gateway(tmp_path, LLM_SERVER_URL=model.url, **settings) as gateway,
             asyncio.TaskGroup() as group,
         ):
-            # Its log would fill the pipe, and then it would wait for us.
+            # Its log would fill the pipe and block it.
             listening = group.create_task(gateway.program.ended())
             try:
                 yield Load(gateway)
@@ -77,7 +77,7 @@ async def load(tmp_path: Path, **settings: str) -> AsyncIterator[Load]:
 
 
 async def test_two_thousand_finished_replies_leave_no_memory_socket_or_task(tmp_path: Path) -> None:
-    # With a small journal, so that what is kept of ended replies on purpose is not mistaken for a leak.
+    # A small journal, so that ended replies that it keeps on purpose are not counted as a leak.
     async with (
         asyncio.timeout(120),
         load(tmp_path, JOURNAL_MAX_BYTES="100000", JOURNAL_TOTAL_BYTES="100000") as gateway,

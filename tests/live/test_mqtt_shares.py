@@ -1,7 +1,7 @@
-"""Who may join the gateways' group `$share/gateways`, and what comes of a stranger in it.
+"""Access to the gateways' group `$share/gateways`, and the damage that another client does in it.
 
-An acl_file cannot refuse a subscription: Mosquitto hands a stranger his share of the chats, then drops it.
-docs/mqtt.md, "Security", says what to do about it; here it is done.
+An acl_file cannot refuse a subscription: Mosquitto gives the other client its share of the chats, then drops
+them. These tests apply the remedies that docs/mqtt.md, "Security", describes.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ OWN_STATUS = "sluice/v1/gateways/gateway/status"
 
 
 async def chats_heard(gateway: AiomqttLink, stranger: AiomqttLink, device: AiomqttLink) -> int:
-    """How many of CHATS chats reach the gateway while a stranger tries to be in its group."""
+    """Return how many of CHATS chats reach the gateway while another client tries to join its group."""
     heard: list[str] = []
     for link in (gateway, stranger):
         group_of = heard if link is gateway else []
@@ -55,7 +55,7 @@ async def chats_heard(gateway: AiomqttLink, stranger: AiomqttLink, device: Aiomq
 
 @asynccontextmanager
 async def trying(stranger: AiomqttLink) -> AsyncIterator[None]:
-    """Inside, the stranger has got what it wanted, or was refused."""
+    """Let `stranger` subscribe; enter when the broker has accepted or refused it."""
     answered = asyncio.Event()
     stranger.watch(lambda _: answered.set())
     async with stranger.running():
@@ -83,7 +83,7 @@ def plugin() -> Path:
 
 @asynccontextmanager
 async def dynamic_security(folder: Path) -> AsyncIterator[Guarded]:
-    """Mosquitto's plugin in place of the ACL file, filled by the shipped script."""
+    """Run Mosquitto with its dynamic security plugin, set up by the shipped script, and no ACL file."""
     await make_passwords(folder, *CLIENTS)
     (folder / "acl").write_text((SCRIPTS / "acl").read_text())
     kept = folder / "dynamic-security.json"

@@ -1,4 +1,4 @@
-"""TLS and client certificates of the shipped script, on a real Mosquitto; and what is said when they fail."""
+"""TLS and client certificates of the shipped script on a real Mosquitto, and the errors when they fail."""
 
 import asyncio
 import re
@@ -34,18 +34,21 @@ BY_CERTIFICATE = "require_certificate true\nuse_identity_as_username true\n"
 
 @dataclass
 class Authority:
-    """A folder with an authority, the broker's certificate and clients'."""
+    """A folder with an authority and the certificates of the broker and its clients."""
 
     folder: Path
 
     def broker(self, clients: "Authority | None" = None) -> Mosquitto:
-        """The shipped settings, with certificates in place of passwords; clients: who signed theirs."""
+        """A broker with the shipped settings and certificates in place of passwords.
+
+        clients: the authority of the clients' certificates, if it is another one.
+        """
         (self.folder / "acl").write_text((SCRIPTS / "acl").read_text())
         (self.folder / "passwd").touch()
         return Mosquitto(shipped_settings(self.folder) + self._files(clients or self) + BY_CERTIFICATE)
 
     def lax_broker(self) -> Mosquitto:
-        """It asks nobody for a certificate."""
+        """A broker that requires no client certificate."""
         return Mosquitto(self._files(self) + OPEN_SETTINGS)
 
     def _files(self, clients: "Authority") -> str:
@@ -53,7 +56,7 @@ class Authority:
         return f"cafile {clients.folder}/ca.crt\n{own}"
 
     def link(self, address: BrokerAddress, name: str, client_id: str | None = None) -> AiomqttLink:
-        """A client whose certificate says `name`, and who trusts this authority alone."""
+        """A client with a certificate for `name` that trusts only this authority."""
         secured = replace(
             address,
             tls=True,
@@ -96,7 +99,7 @@ async def test_the_certificate_says_who_somebody_is(tmp_path: Path) -> None:
 
 
 class Ups:
-    """When a link is first told that it is up, and that it is not."""
+    """Events that are set when a link first reports that it is up, and that it is down."""
 
     def __init__(self, link: AiomqttLink) -> None:
         self.up, self.down = asyncio.Event(), asyncio.Event()
@@ -110,7 +113,10 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def says_once_and_recovers(
     link: AiomqttLink, bad: Mosquitto, good: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> str:
-    """What the link says of a bad broker; it goes on trying, and is there when a good one takes its place."""
+    """Return the one line that the link logs about a bad broker.
+
+    The link keeps trying: asserts that it connects when a good broker replaces the bad one.
+    """
     ups = Ups(link)
     async with asyncio.timeout(60), AsyncExitStack() as stack:
         async with running(bad, link.address):
@@ -129,7 +135,7 @@ def somewhere() -> BrokerAddress:
 
 
 async def twin(of: Authority, folder: Path, *names: str, host: str = HOST, days: int = 1) -> Authority:
-    """Other certificates of the same authority."""
+    """Make other certificates of the same authority."""
     shutil.copytree(of.folder, folder, ignore=lambda _, names: [name for name in names if name[:3] != "ca."])
     return await authority(folder, *names, host=host, days=days)
 
@@ -162,7 +168,7 @@ async def test_a_broker_of_another_name_is_not_trusted(
 
 
 REFUSED = re.compile("certificate|unknown ca")
-"""In TLS 1.3 a broker says so after the handshake, or just hangs up: it depends on who is faster."""
+"""In TLS 1.3 a broker refuses after the handshake, by an alert or by closing, whichever arrives first."""
 
 
 async def test_a_client_without_a_certificate_is_refused(
@@ -226,9 +232,9 @@ async def test_gateway_and_worker_come_in_by_their_settings(tmp_path: Path) -> N
         command = sluice("worker", "--name", "worker-1", "--llm-url", f"http://{HOST}:{free_port()}")
         await stack.enter_async_context(running_program(*command, cwd=None, **settings_of("worker-1")))
         while not [worker["name"] for worker in (await gateway.http.get("/api/chatbot/workers")).json()]:
-            pass  # it has no model server, so it is there and takes nothing
+            pass  # without a model server it announces itself and takes no requests
         while await missing() == ["mode mqtt: the MQTT broker is away"]:
-            pass  # `/ready` may be a second old
+            pass  # `/ready` may be cached for a second
         assert await missing() == ["mode mqtt: no MQTT worker is ready"]
 
 
@@ -245,6 +251,6 @@ async def test_an_encrypted_key_is_refused_at_the_start(tmp_path: Path) -> None:
 
 async def test_everybody_may_look_for_certificates_and_nobody_else_reads_a_key(tmp_path: Path) -> None:
     made = await authority(tmp_path / "new", "gateway")
-    assert made.folder.stat().st_mode & 0o055 == 0o055  # the broker is a user of its own
+    assert made.folder.stat().st_mode & 0o055 == 0o055  # the broker runs as another system user
     modes = {file.name: file.stat().st_mode & 0o077 for file in made.folder.iterdir()}
     assert {name for name, mode in modes.items() if mode} == {"ca.crt", "server.crt", "gateway.crt"}

@@ -1,4 +1,4 @@
-"""Nothing that opens a door is ever said: not at the chattiest level, not when everything fails."""
+"""No credential is ever logged or sent: not at log level debug, not when everything fails."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ SETTINGS = {
 WRONG_KEY = "sk-" + "w" * 43
 STRANGE_KEY = "hunter2-no-key-of-ours"
 FORGED_TICKET = "1999999999.YW5uYQ.hunter2forgedforged"
-"""What clients send by mistake is nobody else's business either."""
+"""A forged ticket, like the wrong keys above: credentials that clients send by mistake are secrets too."""
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
@@ -50,7 +50,7 @@ async def test_no_secret_is_ever_in_what_a_gateway_says(tmp_path: Path, log_form
             await broker.kill()
     assert code == 0
     said = gateway.program.said
-    assert "unreachable" in said  # there was something to say
+    assert "unreachable" in said  # the failures were logged
     secrets = [*SETTINGS.values(), key, WRONG_KEY, STRANGE_KEY, FORGED_TICKET, *tickets]
     secrets.remove(SETTINGS["MQTT_USERNAME"])
     assert [secret for secret in secrets if secret in said] == []
@@ -67,7 +67,7 @@ async def key_made(tmp_path: Path) -> str:
 
 
 async def everything_goes_wrong(http: Any, key: str) -> list[str]:
-    """Ask with keys and tickets, right and wrong, for what fails; the tickets that were given out."""
+    """Make requests that fail, with right and wrong keys and tickets; return the tickets issued."""
     mine = {"authorization": f"Bearer {key}"}
     asked = await http.post(STREAM, json={"content": "Hi", "resumable": True}, headers=mine)
     stream_url = asked.headers.get("sluice-resume-url", "")

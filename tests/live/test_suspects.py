@@ -1,4 +1,4 @@
-"""A request that crashes real llama.cpp servers: two of them die of it, however many there are behind us."""
+"""A request that crashes real llama.cpp servers: it reaches two of them at most, however many there are."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -26,12 +26,12 @@ pytestmark = [pytest.mark.live, requires_llama()]
 
 @pytest.fixture
 def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send what nobody has thought of refusing yet."""
+    """Disable the limits of requests, as if a deadly request were not known yet."""
     monkeypatch.setattr(transport, "check_request", lambda _: None)
 
 
 def deadly() -> ChatRequest:
-    """llama.cpp's parser of grammars recurses for each parenthesis, until its stack is used up."""
+    """Return a request that crashes llama.cpp: its grammar parser recurses for each parenthesis."""
     return asking("hi", options={"grammar": "root ::= " + "(" * 30_000 + '"a"' + ")" * 30_000})
 
 
@@ -45,8 +45,8 @@ def pool_of(servers: Sequence[LlamaServer]) -> LlamaServers:
     return LlamaServers([(server.url, LlamaTransport(server.url)) for server in servers])
 
 
-async def ask(whom: Transport, request: ChatRequest) -> None:
-    async with reading(whom, request) as stream:
+async def ask(transport: Transport, request: ChatRequest) -> None:
+    async with reading(transport, request) as stream:
         async for _ in stream:
             pass
 

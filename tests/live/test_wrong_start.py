@@ -1,4 +1,4 @@
-"""What a wrong setting or an absent model server looks like to the person who starts the gateway."""
+"""The output of `sluice` when a setting is wrong or the model server is unreachable."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The other side of the party under test, on the wire: one MQTT client that speaks for everybody else."""
+"""One MQTT client that plays all other parties for the gateway or worker under test."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from transports.mqtt.link.link import BrokerAddress
 
 
 class Silence(AssertionError):
-    """Nothing came in time."""
+    """No message arrived in time."""
 
 
 def client(address: BrokerAddress, identifier: str) -> aiomqtt.Client:
@@ -30,7 +30,7 @@ def client(address: BrokerAddress, identifier: str) -> aiomqtt.Client:
 
 
 class Counterpart:
-    """Publishes, and keeps what it hears apart by topic until it is asked for."""
+    """Publishes messages, and queues the received ones by topic."""
 
     def __init__(self, address: BrokerAddress, mqtt: aiomqtt.Client) -> None:
         self._address = address
@@ -45,7 +45,7 @@ class Counterpart:
         await self._mqtt.publish(topic, payload, qos=qos, retain=retain)
 
     async def next(self, topic: str, within_s: float) -> Any:
-        """What comes next on `topic`: its JSON, or its bytes where it is none; raises Silence."""
+        """Return the next message on `topic`, parsed if it is JSON, else as bytes. Raises Silence."""
         try:
             async with asyncio.timeout(within_s), self._news:
                 await self._news.wait_for(lambda: self._heard[topic])
@@ -54,12 +54,12 @@ class Counterpart:
         return self._heard[topic].popleft()
 
     async def take_over(self, client_id: str) -> None:
-        """Connect under somebody else's name: the broker hangs up on him, and publishes his will."""
+        """Connect with another client's id: the broker disconnects that client and publishes its will."""
         async with client(self._address, client_id):
             pass
 
     async def forget_retained(self) -> None:
-        """Leave nothing behind; an empty status also means `lost`."""
+        """Clear all retained messages of this counterpart. A cleared status also means `lost`."""
         for topic in self._retained:
             await self._mqtt.publish(topic, b"", qos=1, retain=True)
 
@@ -79,7 +79,7 @@ def _decoded(payload: bytes) -> Any:
 
 @asynccontextmanager
 async def connected(address: BrokerAddress, name: str, filters: Sequence[str]) -> AsyncIterator[Counterpart]:
-    """A counterpart that hears `filters`. address.protocol: "5" or "3.1.1"."""
+    """Connect a counterpart that subscribes to `filters`. address.protocol: "5" or "3.1.1"."""
     async with client(address, name) as mqtt, asyncio.TaskGroup() as tasks:
         await mqtt.subscribe([(topic_filter, 1) for topic_filter in filters])
         counterpart = Counterpart(address, mqtt)

@@ -1,4 +1,4 @@
-"""Placeholders: `$name` stands for whatever it met first, and for the same from then on."""
+"""Placeholders of vectors: `$name` takes the first value that it is matched with, and keeps it."""
 
 import json
 import re
@@ -11,17 +11,17 @@ ANY, ABSENT = "$any", "$absent"
 
 
 class Mismatch(AssertionError):
-    """What came is not what the vector says."""
+    """A message differs from the vector's."""
 
 
 class Names:
-    """What each placeholder stands for. A placeholder is a whole string, or a whole level between slashes."""
+    """Values of the placeholders. A placeholder is a whole string, or a whole topic level."""
 
     def __init__(self, **known: str) -> None:
         self._values: dict[str, Any] = {f"${name}": value for name, value in known.items()}
 
     def filled(self, value: Any) -> Any:
-        """`value` with its placeholders replaced; one that stands for nothing yet gets 32 hex digits."""
+        """Return `value` with its placeholders replaced; one without a value gets 32 random hex digits."""
         if isinstance(value, str):
             return "/".join(self._level(level) for level in value.split("/"))
         if isinstance(value, Mapping):
@@ -36,7 +36,7 @@ class Names:
         return level
 
     def payload(self, step: Mapping[str, Any]) -> bytes:
-        """The bytes that a `publish` step sends: `payload` as JSON, or `raw` part by part."""
+        """Return the bytes that a `publish` step sends: `payload` as JSON, or the parts of `raw`."""
         if "payload" in step:
             return json.dumps(self.filled(step["payload"]), ensure_ascii=False).encode()
         return b"".join(self._raw(part) for part in step.get("raw", []))
@@ -49,7 +49,7 @@ class Names:
         return str(part["text"]).encode() * int(part["times"])
 
     def match(self, pattern: Any, actual: Any, at: str = "$") -> None:
-        """Raises Mismatch unless `actual` has everything that `pattern` says; it may have more fields."""
+        """Raise Mismatch unless `actual` has everything in `pattern`. It may have more fields."""
         if isinstance(pattern, Mapping):
             if not isinstance(actual, Mapping):
                 raise Mismatch(f"{at}: {_short(actual)} is no object")

@@ -1,4 +1,4 @@
-"""The scenarios in this folder, read and checked."""
+"""Reads the vectors in this folder and checks their format."""
 
 import json
 import re
@@ -27,7 +27,7 @@ VERBS: dict[str, set[str]] = {
     "terminate": set(),
     "dropped": set(),
 }
-"""The steps by their verb, and what else may stand in one."""
+"""Fields that a step may have, by the step's verb."""
 
 Step = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ class NotAVector(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Vector:
-    """One scenario; README.md tells what the fields mean."""
+    """One scenario. README.md describes the fields."""
 
     name: str
     role: str
@@ -53,7 +53,7 @@ class Vector:
 
     @cached_property
     def filters(self) -> Sequence[str]:
-        """What the counterpart listens to."""
+        """Topic filters of the counterpart."""
         if self.subscribe:
             return self.subscribe
         if self.role == "worker":
@@ -63,7 +63,7 @@ class Vector:
 
 
 def read_vector(path: Path) -> Vector:
-    """Raises NotAVector for a file that does not follow the format."""
+    """Read and check one file. Raises NotAVector if it does not follow the format."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         vector = Vector(name=path.stem, role=path.parent.name, **fields)
@@ -82,5 +82,5 @@ def read_vector(path: Path) -> Vector:
 
 
 def read_vectors(*roles: str) -> list[Vector]:
-    """All of these roles, by name."""
+    """Return all vectors of these roles, sorted by name."""
     return [read_vector(path) for role in roles for path in sorted((FOLDER / role).glob("*.json"))]

@@ -1,4 +1,4 @@
-"""What is kept of any text, and of any time."""
+"""Columns store and return any text and any time."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -8,7 +8,7 @@ from sqlalchemy.dialects import sqlite
 
 from gateway.store.columns import UtcTime, storable
 
-# Any code point at all; most of hypothesis's own texts leave lone surrogates out.
+# All code points: hypothesis's own texts leave lone surrogates out.
 CODE_POINTS = st.lists(st.integers(0, 0x10FFFF).map(chr)).map("".join)
 
 

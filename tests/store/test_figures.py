@@ -1,4 +1,4 @@
-"""What the panel's figures cost in SQLite, and what a database from before them is given."""
+"""The panel's figures: their query plans in SQLite, and the migration of older databases."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""What is true of a store in a SQLite file."""
+"""Behaviour of a store in a SQLite file."""
 
 import asyncio
 import sqlite3
@@ -71,7 +71,7 @@ async def test_a_transaction_has_the_write_lock_before_it_looks_at_anything(
 
 
 class Gate:
-    """Where a transaction waits until it is let go, in the writer's thread."""
+    """Blocks a transaction, in the writer's thread, until the test opens it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -250,7 +250,7 @@ def test_a_url_nobody_can_connect_to_is_refused_without_its_password(url: str) -
 
 
 async def test_a_session_key_that_is_taken_is_drawn_again(rig: SqliteRig) -> None:
-    # The first; then a pair of which one is taken; then a pair that wants the same.
+    # One session; then a pair of which one draws a taken key; then a pair that draws the same key.
     draws = iter(["a", *("a", "b", "c"), *("d", "d", "e")])
     store = SqlStore(rig.url, access=OwnerAccess(), draw_key=lambda user_id: f"{user_id}-{next(draws)}")
     async with asyncio.timeout(30), store.running():

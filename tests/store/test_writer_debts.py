@@ -1,4 +1,4 @@
-"""What the writer does without a caller: it takes back what nobody waited for, and tries what it owes."""
+"""The writer's work without a caller: it undoes changes whose callers left, and retries failed changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,7 +24,7 @@ async def writer(ledger: Ledger) -> AsyncIterator[Writer]:
 
 
 class Undoable:
-    """A kind of change whose undoing is noted in the ledger as the negative number."""
+    """A change that can be undone: the ledger records the undoing as the negative number."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -47,7 +47,7 @@ async def test_what_is_made_after_its_caller_has_gone_is_taken_back_before_anyth
     caller.cancel()
     await asyncio.wait([caller])
     after = asyncio.ensure_future(writer.do(change, 2))
-    await asyncio.sleep(0)  # it is handed over
+    await asyncio.sleep(0)  # the change is queued
     ledger.commits.set()
 
     assert await after == 4
@@ -77,7 +77,7 @@ async def test_a_caller_who_is_cancelled_with_the_answer_in_hand_has_it_taken_ba
 
 
 class Noting(list[list[int]]):
-    """A list that has somebody else append."""
+    """A list whose append() is replaced by the given function."""
 
     def __init__(self, append: Callable[[list[int]], None], before: Sequence[list[int]] = ()) -> None:
         super().__init__(before)

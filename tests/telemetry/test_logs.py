@@ -1,4 +1,4 @@
-"""What is written of a log record: one line, no control character, and no secret that was in it."""
+"""Log output: a record is one line, without control characters and without its secrets."""
 
 import io
 import logging

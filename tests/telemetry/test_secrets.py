@@ -1,4 +1,4 @@
-"""What counts as a secret in a text."""
+"""The texts that are redacted as secrets."""
 
 import base64
 from pathlib import Path

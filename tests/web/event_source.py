@@ -1,4 +1,4 @@
-"""A reader as browsers have it: what arrived is put together, half a frame and its id are thrown away."""
+"""A reader like the browser's EventSource: it drops an incomplete frame together with its id."""
 
 import json
 from collections.abc import Iterator
@@ -6,8 +6,11 @@ from typing import Any
 
 
 class EventSource:
-    """last_id: where the next connection shall go on. retry_ms: when, if it was told. told: every event.
-    chars: of text."""
+    """Parses events of one or more connections.
+
+    last_id: sent by the next connection. retry_ms: the last `retry:` field, if any.
+    told: all events. chars: characters of text.
+    """
 
     def __init__(self) -> None:
         self.last_id: str | None = None
@@ -22,7 +25,7 @@ class EventSource:
 
     @property
     def ends(self) -> list[dict[str, Any]]:
-        """Every terminal event that was heard."""
+        """All terminal events."""
         return list(self.of_type("done", "error"))
 
     @property
@@ -31,14 +34,14 @@ class EventSource:
 
     @property
     def begun(self) -> bool:
-        """Whether any text was heard."""
+        """True if any text arrived."""
         return self.chars > 0
 
     def of_type(self, *types: str) -> Iterator[dict[str, Any]]:
         return (event for event in self.told if event["type"] in types)
 
     def take(self, received: bytes) -> bytes:
-        """Read all whole frames of one connection; what is left is half a one."""
+        """Parse all complete frames and return the incomplete rest."""
         *frames, half = received.split(b"\n\n")
         for frame in frames:
             self._hear(dict(_fields(frame)))

@@ -1,6 +1,6 @@
-"""How existing frontends ask and read, each in its own way; none of them is a whole SSE parser.
+"""The requests and parsers of existing frontends. None of them is a complete SSE parser.
 
-They are given what `fetch` hands out: the reads of a socket, in order.
+Their input is what `fetch` gives them: the reads of a socket, in order.
 """
 
 import codecs
@@ -11,14 +11,14 @@ from typing import Any
 
 AWKWARD = 'He said: "yes"\r\n\r\n\\n is no newline,\u2028data: {} \u2029[DONE]\t👩‍👩‍👧 é\u0301\n\nEnd. '
 PIECES = [AWKWARD[at : at + 3] for at in range(0, len(AWKWARD), 3)]
-"""A text with everything in it that careless readers fall over, and the same in pieces."""
+"""A text that breaks careless parsers, in pieces of three characters."""
 
 Reads = Sequence[bytes]
 
 
 @dataclass
 class Screen:
-    """What a frontend shows in the end. finished: it was told that this is all."""
+    """Content that a frontend shows after the reply. finished: it received an end frame."""
 
     text: str = ""
     error: str | None = None
@@ -28,7 +28,12 @@ class Screen:
 
 @dataclass(frozen=True)
 class Frontend:
-    """request: what it sends for a message. show: what becomes of the reads. tells_end: or it just ends."""
+    """One frontend.
+
+    request: returns the request's body for a message.
+    show: turns the socket's reads into a Screen.
+    tells_end: True if its stream has an end frame.
+    """
 
     name: str
     path: str
@@ -38,7 +43,7 @@ class Frontend:
 
 
 def buffered_lines(reads: Reads) -> Iterator[str]:
-    """The usual way: a decoder that goes on from read to read, and half a line is kept for the next."""
+    """Split lines correctly: keep the decoder's state and an incomplete line for the next read."""
     yield from _buffered(reads, "\n")
 
 
@@ -55,7 +60,7 @@ def _buffered(reads: Reads, separator: str) -> Iterator[str]:
 
 
 def unbuffered_lines(reads: Reads) -> Iterator[str]:
-    """The careless way: each read is decoded and split on its own."""
+    """Split lines carelessly: decode and split each read on its own."""
     for read in reads:
         yield from read.decode().split("\n")
 
@@ -81,7 +86,7 @@ def lunar(parts: Splitter, *, knows_done: bool) -> Callable[[Reads], Screen]:
             try:
                 event = json.loads(data)
             except ValueError:
-                continue  # So does a frontend that does not know [DONE].
+                continue  # as a frontend that does not know [DONE]
             if event["type"] == "token":
                 screen.text += event["content"]
             elif event["type"] == "error":
@@ -92,7 +97,7 @@ def lunar(parts: Splitter, *, knows_done: bool) -> Callable[[Reads], Screen]:
 
 
 def printer_lines(parts: Splitter) -> Callable[[Reads], Screen]:
-    """The event's name is remembered from the line before."""
+    """Parse line by line and remember the event's name from the line before."""
 
     def show(reads: Reads) -> Screen:
         screen = Screen()
@@ -108,7 +113,7 @@ def printer_lines(parts: Splitter) -> Callable[[Reads], Screen]:
 
 
 def printer_blocks(parts: Splitter) -> Callable[[Reads], Screen]:
-    """Both lines are looked for in the block."""
+    """Parse block by block and search each for both lines."""
 
     def show(reads: Reads) -> Screen:
         screen = Screen()
@@ -133,7 +138,7 @@ def _hear_printer(screen: Screen, name: str, event: dict[str, str]) -> None:
 
 
 def words(parts: Splitter) -> Callable[[Reads], Screen]:
-    """Whatever is parsed is appended: an object would show as `[object Object]`."""
+    """Append every parsed value: an object would show as `[object Object]`."""
 
     def show(reads: Reads) -> Screen:
         screen = Screen()

@@ -1,4 +1,4 @@
-"""A client on a bare socket: it can stop reading, hang up in mid-frame, or be gone without a word."""
+"""A client on a bare socket: it can stop reading, close in mid-frame, or reset the connection."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ _READ_BYTES = 16 * 1024
 
 
 class RawReader:
-    """One connection. source: who hears its frames once they are whole. over: nothing more will come."""
+    """One connection. source: receives the complete frames. over: the response has ended."""
 
     def __init__(self, source: EventSource) -> None:
         self.source = source
@@ -38,20 +38,20 @@ class RawReader:
         return self.headers["sluice-stream-id"]
 
     async def ask(self, request: httpx.Request, receive_buffer_bytes: int | None) -> None:
-        """Connect and send the request; nothing is read yet."""
+        """Connect and send the request, without reading."""
         raw = socket.socket()
         raw.setblocking(False)
         if receive_buffer_bytes is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         await asyncio.get_running_loop().sock_connect(raw, (request.url.host, request.url.port))
-        # No more than this is taken from the kernel while nobody reads.
+        # The stream buffers no more than this while the test does not read.
         self._incoming, self._writer = await asyncio.open_connection(sock=raw, limit=_READ_BYTES)
         lines = [f"{request.method} {request.url.raw_path.decode()} HTTP/1.1".encode()]
         lines += [name + b": " + value for name, value in request.headers.raw]
         self._writer.write(b"\r\n".join([*lines, b"", request.read()]))
 
     async def read(self, until: Callable[[], bool] = lambda: False, *, room: int | None = None) -> None:
-        """Read on until nothing more comes, or `until` holds, or `room` bytes of the body have come."""
+        """Read until the response ends, or `until` holds, or `room` bytes of the body have arrived."""
         self._room = None if room is None else self._body_bytes + room
         while not (self.over or until() or self._body_bytes == self._room):
             try:
@@ -64,11 +64,11 @@ class RawReader:
                 self.over = True
 
     async def begin(self) -> None:
-        """Read on until there is some text."""
+        """Read until the first text."""
         await self.read(lambda: self.source.begun)
 
     async def reset(self) -> None:
-        """Be gone as by a crash: the other side gets an RST."""
+        """Close as a crashed process does: the server gets an RST."""
         raw: socket.socket = self._writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
@@ -82,9 +82,9 @@ class RawReader:
         try:
             await self._writer.wait_closed()
         except ConnectionError:
-            return  # The other side was faster.
+            return  # the server closed first
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.decode().lower()] = value.decode()
@@ -104,7 +104,7 @@ class RawReader:
 
 
 class RawClient:
-    """url: of the gateway."""
+    """Opens RawReaders to the gateway at `url`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -118,14 +118,14 @@ class RawClient:
             await reader.close()
 
     async def ask(self, content: str, *, receive_buffer_bytes: int | None = None, **more: Any) -> RawReader:
-        """Ask for a stream; nothing is read yet."""
+        """Request a stream, without reading."""
         request = httpx.Request("POST", self._url + STREAM, json={"content": content, **more})
         return await self._ask(EventSource(), request, receive_buffer_bytes)
 
     async def come_back(
         self, stream_id: str, source: EventSource, *, receive_buffer_bytes: int | None = None
     ) -> RawReader:
-        """Go on behind what `source` has heard; nothing is read yet."""
+        """Reconnect behind the last id of `source`, without reading."""
         headers = {} if source.last_id is None else {"last-event-id": source.last_id}
         request = httpx.Request("GET", f"{self._url}{STREAM}/{stream_id}", headers=headers)
         return await self._ask(source, request, receive_buffer_bytes)

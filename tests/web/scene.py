@@ -1,4 +1,4 @@
-"""One reply, the gateway that makes it without a socket, and a reader to whom everything happens."""
+"""One reply, a gateway without sockets that makes it, and a reader that disconnects, blocks and returns."""
 
 import asyncio
 import json
@@ -37,19 +37,20 @@ from tests.web.event_source import EventSource
 from transports.scripted import ScriptedTransport, Step
 
 Move = Literal["say", "keep", "come back", "block", "unblock"] | int
-"""What happens next: an event is said, a checkpoint is made, the reader comes back, stops reading, reads on;
-or, a number, its connection is cut after so many more bytes."""
+"""One step of a plan: the transport sends an event, a checkpoint is made, the reader reconnects, stops
+reading, or reads on. A number: the connection breaks after so many more bytes."""
 
 Ending = Literal["end", "stop", "shutdown"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A reply and what happens to its reader.
+    """A reply and the events around its reader.
 
-    in_one_piece: the batches' text arrives whole and is paced. journal_bytes: what the journal holds of what
-    is checkpointed. cuts: after the reply has ended, how many bytes the reader gets each time it comes back.
-    forgotten_after: how many of these find the journal still there.
+    in_one_piece: the batches' text arrives whole and is paced.
+    journal_bytes: maximum of checkpointed events that the journal keeps.
+    cuts: bytes that the reader gets on each reconnection after the reply has ended.
+    forgotten_after: number of these reconnections that still find the journal.
     """
 
     batches: list[list[TransportEvent]]
@@ -66,7 +67,7 @@ class Plan:
 
 
 class Pipe:
-    """One connection of the reader: a Connection that takes `room` more bytes (None: all), and a `send`."""
+    """One connection of the reader. It accepts `room` more bytes; None: all."""
 
     def __init__(self, room: int | None = None) -> None:
         self.room = room
@@ -125,7 +126,7 @@ class Pipe:
 
 
 class Turnstile:
-    """Lets a reply go on one step at a time."""
+    """Makes a reply advance one step at a time."""
 
     def __init__(self) -> None:
         self._at_it = asyncio.Event()
@@ -138,11 +139,11 @@ class Turnstile:
             await self._permits.acquire()
 
     async def reached(self) -> None:
-        """Return when the reply waits here, or has ended."""
+        """Wait until the reply waits here or has ended."""
         await self._at_it.wait()
 
     async def let_one_pass(self) -> None:
-        """Return when the reply has come to the next step, or to its end."""
+        """Let the reply make one step, and wait until it is at the next step or its end."""
         await self._at_it.wait()
         if not self._open:
             self._at_it.clear()
@@ -150,7 +151,7 @@ class Turnstile:
             await self._at_it.wait()
 
     def open(self) -> None:
-        """The reply has ended, or shall go on by itself."""
+        """Stop blocking: the reply has ended, or continues by itself."""
         self._open = True
         self._at_it.set()
         self._permits.release()
@@ -158,7 +159,7 @@ class Turnstile:
 
 @dataclass
 class Scene:
-    """One reply, the gateway that makes it, and the reader of it."""
+    """One reply with its gateway and its reader."""
 
     plan: Plan
     store: SqlStore
@@ -227,7 +228,7 @@ class Scene:
         yield [Done("stop")]
 
     async def ask(self) -> Run:
-        """Connect with a POST and return when the reply has begun."""
+        """Connect with a POST and wait until the reply has begun."""
         self.connect(MessageStream(self.gateway, unified_form), "POST")
         await self.turnstile.reached()
         run = self.runs.find(self.stream_id, LOCAL.user_id)
@@ -235,7 +236,7 @@ class Scene:
         return run
 
     def come_back(self, room: int | None = None) -> None:
-        """Leave the connection if it is still there, and go on with another one."""
+        """Close the connection if it is open, and reconnect."""
         self.pipe.abort()
         self.reader.take(self.pipe.received)
         self.pipe = Pipe(room)
@@ -257,7 +258,7 @@ class Scene:
         self.call = self.tasks.create_task(_call(app, scope, self.pipe))
 
     async def play(self, run: Run) -> None:
-        """Every move of the plan, while the reply is made."""
+        """Make every move of the plan while the reply runs."""
         for move in self.plan.moves:
             if move == "say":
                 await self.turnstile.let_one_pass()
@@ -281,7 +282,7 @@ class Scene:
         await run.ended.wait()
 
     async def read_to_the_end(self) -> None:
-        """Read on, and come back until all is read; then once more, when there must be nothing left."""
+        """Read and reconnect until everything is read; then reconnect once more and expect nothing."""
         self.pipe.unblock()
         await self.call
         for number, room in enumerate([*self.plan.cuts, None, None, None]):

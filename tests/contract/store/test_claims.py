@@ -1,4 +1,4 @@
-"""What every message store promises of idempotency keys."""
+"""Contract of message stores: idempotency keys."""
 
 import asyncio
 from datetime import timedelta

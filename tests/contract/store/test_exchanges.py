@@ -1,4 +1,4 @@
-"""What every message store promises of questions and the replies they begin."""
+"""Contract of message stores: questions and the replies they begin."""
 
 import asyncio
 from datetime import UTC
@@ -104,7 +104,7 @@ async def test_a_caller_that_gives_up_while_it_waits_saves_nothing_and_harms_nob
 ) -> None:
     given_up = asyncio.ensure_future(store.begin(question(user_id="gone")))
     others = [asyncio.ensure_future(store.begin(question())) for _ in range(3)]
-    await asyncio.sleep(0)  # each has handed over its question, and the writer has not looked yet
+    await asyncio.sleep(0)  # each has queued its question, and the writer has not run yet
     given_up.cancel()
 
     await asyncio.wait(others)

@@ -1,4 +1,4 @@
-"""What every store promises of API keys."""
+"""Contract of stores: API keys."""
 
 import asyncio
 

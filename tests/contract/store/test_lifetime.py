@@ -1,4 +1,4 @@
-"""What every message store promises of its start, its end, and what lies between two of them."""
+"""Contract of message stores: start, close, and the data kept between two starts."""
 
 import asyncio
 import sys

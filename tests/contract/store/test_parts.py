@@ -1,4 +1,4 @@
-"""What every message store promises of content that is more than text."""
+"""Contract of message stores: content with parts other than text."""
 
 from base64 import b64encode
 

@@ -1,4 +1,4 @@
-"""What every message store gives back, and to whom."""
+"""Contract of message stores: reading messages and sessions, each only by its own user."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -204,7 +204,7 @@ async def test_a_long_history_is_whole(store: MessageStore) -> None:
 
 async def test_a_reader_that_gives_up_harms_nobody(store: MessageStore) -> None:
     exchange = await ask(store, "q", "a")
-    await store.messages("local", exchange.session_id)  # connected, so that the reading itself is given up
+    await store.messages("local", exchange.session_id)  # connect first, so that the deadline hits the reading
     for moment in range(12):
         reading = asyncio.ensure_future(store.messages("local", exchange.session_id))
         for _ in range(moment):

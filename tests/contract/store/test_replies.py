@@ -1,4 +1,4 @@
-"""What every message store promises of a reply that grows and ends."""
+"""Contract of message stores: a reply that grows and ends."""
 
 import asyncio
 from dataclasses import fields, replace

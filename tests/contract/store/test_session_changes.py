@@ -1,4 +1,4 @@
-"""What every message store promises of sessions that are renamed or deleted."""
+"""Contract of message stores: renaming and deleting sessions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every message store promises of sessions that are asked for by their key."""
+"""Contract of message stores: sessions requested by their key."""
 
 import pytest
 

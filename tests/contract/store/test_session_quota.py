@@ -1,4 +1,4 @@
-"""What every message store promises of how many sessions a user may keep."""
+"""Contract of message stores: the maximum number of sessions per user."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What every message store promises of templates."""
+"""Contract of message stores: templates."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every message store promises of threads: questions that go on where no session is named."""
+"""Contract of message stores: threads, which continue a conversation without a session id."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What every message store promises of an end that readers were given before it was written."""
+"""Contract of message stores: a reply's end that readers got before it was written."""
 
 import asyncio
 from dataclasses import replace
@@ -14,7 +14,7 @@ def told(exchange_reply: FinalReply) -> FinalReply:
 
 
 async def until_written(store: MessageStore) -> None:
-    """What is owed is written with the next change, and before the one after it."""
+    """Wait for postponed writes: they are made with the next change, before the one after it."""
     for _ in range(2):
         await store.create_session("local", "")
 

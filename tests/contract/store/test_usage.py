@@ -1,4 +1,4 @@
-"""What every store promises of usage: counted with a reply's last state, once, and never undone."""
+"""Contract of stores: usage is counted with a reply's last state, once, and never subtracted."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -11,7 +11,7 @@ from tests.store.exchanges import answer, question
 from tests.store.rigs import SqliteRig
 
 FIRST = date(2026, 1, 1)
-"""The day on which the rig's clock begins."""
+"""The day at which the rig's clock starts."""
 
 ALWAYS = (date(2000, 1, 1), date(2100, 1, 1))
 TOKENS = Usage(10, 5, 15, tokens_per_s=50.0)

@@ -1,4 +1,4 @@
-"""What model servers send is heard rightly over a real socket, wherever the network cuts it."""
+"""Streams of many model servers are parsed correctly over a real socket, in pieces of any size."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 ALL = [*given_cases(), *FOREIGN, *HALVES, *TOOLS]
 CUTS = [0, 1, 7, 64]
-"""Bytes in each piece that the server sends; 0: all at once."""
+"""Bytes in each piece that the server sends. 0: one piece."""
 
 CHAT = ChatRequest("0" * 32, [Turn("user", "Hi")])
 

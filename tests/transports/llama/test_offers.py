@@ -1,4 +1,4 @@
-"""What a model server offers is bounded: `/v1/models` repeats it to everybody."""
+"""A model server's list of models is bounded, because `/v1/models` repeats it to every client."""
 
 import json
 

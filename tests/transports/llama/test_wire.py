@@ -1,4 +1,4 @@
-"""Chat completion chunks become transport events: in order, whole, and none lost to a cut or an error."""
+"""Chat completion chunks become transport events, in order; cuts and errors lose none of them."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def events_of(parts: Iterable[bytes]) -> list[TransportEvent | Done]:
-    """What a reader hears: events until Done, the rest of the stream unread."""
+    """Return the events until Done. The rest of the stream stays unread."""
     parser = ChunkParser()
     events: list[TransportEvent | Done] = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""A device's end of the wire, over a broker in memory or a real one."""
+"""The device's side of the protocol, over a broker in memory or a real one."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ DEVICES = "sluice/v1/devices"
 
 
 class DeviceEnd:
-    """What a device says, and all that it has heard. link: its client id is the device's name."""
+    """Sends a device's frames and collects the received ones. link: its client id is the device's name."""
 
     def __init__(self, link: Link) -> None:
         self.name = link.client_id
@@ -32,7 +32,7 @@ class DeviceEnd:
         self.say("status", {"type": "status", "state": state, **more}, retain=True)
 
     async def until(self, *types: str, id: str | None = None, count: int = 1) -> dict[str, Any]:
-        """Return the latest frame of these types when `count` of them were heard."""
+        """Wait for `count` frames of these types and return the latest."""
         while True:
             self._news.clear()
             found = [frame for frame in self.frames(id) if frame["type"] in types]

@@ -1,4 +1,4 @@
-"""What a broker writes on the wire, for tests."""
+"""Encodes a broker's packets, for tests."""
 
 CONNACK_3_1_1 = b"\x20\x02\x00\x00"
 CONNACK_5 = b"\x20\x03\x00\x00\x00"
@@ -6,7 +6,7 @@ SUBSCRIBE, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, DISCONNECT = 0x80, 0x30, 0x
 
 
 def packet(first: int, body: bytes) -> bytes:
-    """A fixed header and its body."""
+    """Return a packet: fixed header and body."""
     return bytes([first]) + variable_length(len(body)) + body
 
 
@@ -27,7 +27,7 @@ def publish(
     retained: bool = False,
     properties: bytes | None = None,
 ) -> bytes:
-    """properties: None for 3.1.1, b"" for an MQTT 5 packet without any."""
+    """Return a PUBLISH packet. properties: None for 3.1.1, b"" for an MQTT 5 packet without any."""
     name = topic.encode() if isinstance(topic, str) else topic
     body = len(name).to_bytes(2, "big") + name
     if qos:

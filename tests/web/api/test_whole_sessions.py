@@ -1,4 +1,4 @@
-"""What may be done with a whole session over HTTP: rename it, delete it, take it away."""
+"""Operations on whole sessions over HTTP: rename, delete and export."""
 
 import asyncio
 from pathlib import Path

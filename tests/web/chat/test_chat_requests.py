@@ -1,4 +1,4 @@
-"""What the lunar, printer and words frontends send: told apart by its fields, and refused in their way."""
+"""Requests of the lunar, printer and words frontends: recognized by their fields, refused in their shape."""
 
 import json
 from pathlib import Path
@@ -77,7 +77,7 @@ async def test_a_request_that_cannot_be_meant_is_refused_as_these_frontends_read
         sessions = (await gateway.http.get("/api/chatbot/sessions")).json()
     assert told[0] == status
     assert words in told[1]["detail"]
-    # Some of them look for `error`, some for `detail`; programs for `code`.
+    # Frontends read `error` or `detail`; programs read `code`.
     assert told[1]["error"] == told[1]["detail"]
     assert told[1]["code"] in {"bad_request", "invalid", "not_found"}
     assert sessions == []

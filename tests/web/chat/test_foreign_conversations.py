@@ -1,4 +1,4 @@
-"""A conversation goes on for its own user only, whatever id or cookie another one sends."""
+"""Only its own user can continue a conversation, whatever id or cookie another user sends."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +18,7 @@ def counts(request: ChatRequest) -> Iterable[Step]:
 
 
 async def ann_and_eve(gateway: Served) -> tuple[Headers, Headers]:
-    """What the requests of two users carry."""
+    """Return the authorization headers of two users."""
     return bearer(await make_key(gateway, "ann")), bearer(await make_key(gateway, "eve"))
 
 
@@ -36,7 +36,7 @@ async def test_a_stolen_cookie_names_nothing_of_its_owner(tmp_path: Path) -> Non
     async with served(tmp_path, counts) as gateway:
         ann, eve = await ann_and_eve(gateway)
         first = await gateway.http.post(CHAT, json={"message": "Hi"}, headers=ann)
-        # The client sends the cookie of the first answer along.
+        # The client keeps the cookie of the first response.
         theirs = await gateway.http.post(CHAT, json={"message": "Hi"}, headers=eve)
         second = await gateway.http.post(CHAT, json={"message": "Hi"}, headers=ann)
         nobody = await gateway.http.post(CHAT, json={"message": "Hi"})

@@ -1,4 +1,4 @@
-"""What would crash or stall a model server is refused at the door, with its field, and nothing is kept."""
+"""Requests that would crash or stall a model server get a 4xx that names the field, and store nothing."""
 
 from collections.abc import AsyncIterator
 from typing import Any

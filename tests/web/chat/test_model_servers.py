@@ -1,4 +1,4 @@
-"""What a reader hears, and what is kept, of replies by model servers of every kind."""
+"""Replies of model servers of every kind, as readers receive them and as the store keeps them."""
 
 import asyncio
 import json

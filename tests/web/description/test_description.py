@@ -1,4 +1,4 @@
-"""The API's description: valid, whole, and true of what is told."""
+"""The OpenAPI description is valid and complete, and real responses match it."""
 
 import json
 import re
@@ -132,7 +132,7 @@ def validator_of(described: dict[str, Any], schema: dict[str, Any]) -> OAS31Vali
 
 
 def data_of(stream: str) -> Iterator[Any]:
-    """The value of every `data:` that is JSON."""
+    """Return the values of all `data:` lines that are JSON."""
     for line in stream.split("\n"):
         if line.startswith("data: ") and line != "data: [DONE]":
             yield json.loads(line.removeprefix("data: "))

@@ -1,4 +1,4 @@
-"""Bodies that nobody meant, wherever one may ask: never a 5xx, always in the shape that frontend reads."""
+"""Random bodies at every endpoint: never a 5xx, and errors always in the frontend's shape."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -137,7 +137,7 @@ HEADERS = ["last-event-id", "idempotency-key", "sluice-session", "cookie", "orig
     path=st.sampled_from(PATHS),
     name=st.sampled_from(HEADERS),
     query=st.text(st.characters(codec="latin-1"), max_size=30),
-    # What else there is in Latin-1 no client sends.
+    # Clients send no other characters of Latin-1.
     value=st.text(
         st.characters(min_codepoint=0x20, max_codepoint=0xFF, categories=["L", "N", "P"]), max_size=30
     ),

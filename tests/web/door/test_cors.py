@@ -1,4 +1,4 @@
-"""What pages of other origins may do: nothing, unless their origin is named."""
+"""Pages of other origins can do nothing, unless the settings allow their origin."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,7 @@
-"""A second user can neither use, change nor see the existence of anything of a first one, at any endpoint.
+"""A user can neither use, change nor detect anything that belongs to another user, at any endpoint.
 
-Each case asks as Ben with the name of something of Anna's, and again with a name of the same shape that
-nobody has: the answers must be the same to the byte, but for those names. An endpoint without a case fails.
+Each case sends Ben's request with the name of a thing of Anna's, and again with an unused name of the same
+shape. The responses must be equal to the byte, except for those names. An endpoint without a case fails.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from tests.web.key_holders import bearer, keys_of, make_key
 from transports.scripted import Step
 
 SECRET = "heron"
-"""A word of Anna's that must never come to Ben."""
+"""A word in Anna's data that must never reach Ben."""
 
 API = "/api/chatbot"
 SESSION = f"{API}/sessions/{{id}}"
 TEMPLATE = f"{API}/templates/{{id}}"
 
 Names = dict[str, str]
-"""Of each kind of thing one, by its kind."""
+"""The name of one thing of each kind, by kind."""
 
 UNKNOWN: Names = {
     "session": "987654",
@@ -50,9 +50,10 @@ UNKNOWN: Names = {
 
 @dataclass(frozen=True)
 class Case:
-    """thing: what of Anna's is named, as `{}` in the path, the query, a header or the body.
+    """One endpoint that names a thing.
 
-    hidden: it answers 404; else it has nothing to do with Anna and says nothing of hers.
+    thing: the kind of Anna's thing; its name replaces `{}` in the path, the query, a header or the body.
+    hidden: the response is a 404; otherwise it has nothing to do with Anna's data.
     """
 
     thing: str
@@ -64,7 +65,7 @@ class Case:
 
 @dataclass(frozen=True)
 class OwnOnly:
-    """Nothing can be named: it answers with what is Ben's or everybody's."""
+    """An endpoint that names nothing: it responds with Ben's own or with public data."""
 
     body: dict[str, Any] | None = None
 
@@ -146,13 +147,13 @@ THERE = {
 
 @asynccontextmanager
 async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]]:
-    """A gateway, Anna's things with a reply that runs, and Ben's key."""
+    """Run a gateway with Anna's things, one of them a reply in progress, and give Ben's key."""
     held = asyncio.Event()
 
     def script(request: ChatRequest) -> list[Step]:
         if SECRET in request.turns[-1].content and "live" in request.turns[-1].content:
             return [[Delta(f"{SECRET} ")], held.wait, [Delta("still here")], [Done("stop")]]
-        # Whatever the model is told comes back, so that a stranger's history would be seen.
+        # The model repeats its input, so that Anna's history would be visible in a reply to Ben.
         return [[Delta(" / ".join(text_of(turn.content) for turn in request.turns))], [Done("stop")]]
 
     async with served(tmp_path, script, within_s=60, rate_per_minute=10_000) as gateway:
@@ -224,7 +225,7 @@ async def test_nothing_of_another_users_shows_anywhere(tmp_path: Path) -> None:
 async def ask(
     ben: httpx.AsyncClient, method: str, path: str, case: Case, name: str
 ) -> tuple[int, list[tuple[str, str]], str]:
-    """Status, headers and body of the answer, without the name and without what is new in every answer."""
+    """Return status, headers and body of the response, without the name and values that always differ."""
 
     def named(value: Any) -> Any:
         if value != "{}":
@@ -239,7 +240,7 @@ async def ask(
         headers={key: str(named(value)) for key, value in case.headers.items()},
     )
     if not case.hidden:
-        # A reply of Ben's own: it is new each time, and must not go on with anything of Anna's.
+        # Ben's own new reply, which must not continue a conversation of Anna's.
         assert SECRET not in answer.text
         assert "anna" not in answer.text.replace("annas-device", "")
         return answer.status_code, [], ""

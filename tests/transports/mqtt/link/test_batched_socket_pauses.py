@@ -1,4 +1,4 @@
-"""When the wire reads its socket, on a loop that is turned by hand."""
+"""Reads and pauses of BatchedSocket, on an event loop that the test steps by hand."""
 
 import socket
 from asyncio import AbstractEventLoop
@@ -13,7 +13,7 @@ from transports.mqtt.link.batched_socket import PAUSE_S, Wire
 
 
 class Loop:
-    """What the wire has asked of its loop: the reader it set, and the calls that are to come."""
+    """Event loop that records the socket's reader and its scheduled calls."""
 
     def __init__(self) -> None:
         self.reader: Callable[[], None] | None = None
@@ -38,7 +38,7 @@ class Loop:
 
 
 class Library:
-    """Has nothing of its own to say."""
+    """Client library without any behaviour."""
 
     def loop_read(self) -> None:
         raise AssertionError("everything here is quick")
@@ -75,19 +75,19 @@ class Scene:
         self._broker.send(packet)
 
     def wake_up(self) -> None:
-        """The socket is readable."""
+        """Report the socket as readable."""
         assert self.loop.reader is not None, "nobody would be woken"
         self.loop.reader()
 
     def next_call(self) -> float:
-        """Make the call that is to come; the delay it was asked for."""
+        """Make the scheduled call and return the delay that it was scheduled with."""
         ((delay_s, callback),) = self.loop.calls
         self.loop.calls.clear()
         callback()
         return delay_s
 
     def acknowledged(self) -> int:
-        """How many messages were acknowledged since this was asked last."""
+        """Return the number of messages acknowledged since the last call."""
         with suppress(BlockingIOError):
             return len(self._broker.recv(65_536)) // 4
         return 0

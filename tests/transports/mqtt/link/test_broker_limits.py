@@ -1,4 +1,4 @@
-"""What is refused before a broker would hang up on it."""
+"""Messages beyond a broker's limits are refused before the broker would disconnect."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Side fields of a worker's frames decide nothing; its text and its tool calls arrive all the same."""
+"""Wrong side fields of a worker's frames are ignored: its text and tool calls still arrive."""
 
 import json
 from itertools import pairwise
@@ -25,7 +25,7 @@ anything = st.recursive(
 
 
 def heard(*said: dict[str, Any]) -> list[TransportEvent | Done]:
-    """What a reader hears of these frames, which get their id and numbers here."""
+    """Return the events of these frames, which get their id and numbers here."""
     attempt = Attempt("a", KnownWorker("w", Status("ready"), 0.0), model="tiny", now=0.0)
     for seq, fields in enumerate(said, 1):
         payload = json.dumps({"id": "a", "seq": seq, **fields}).encode()
@@ -35,7 +35,7 @@ def heard(*said: dict[str, Any]) -> list[TransportEvent | Done]:
     assert attempt.done is not None
     events = [*attempt.events, *(attempt.done.whole or ()), attempt.done]
     for event in events:
-        repr(event).encode()  # no half of a character is left
+        repr(event).encode()  # fails on a lone surrogate
     return events
 
 
@@ -96,7 +96,7 @@ def test_no_side_field_decides_anything(
     usage: Any, reason: Any, queue: Any, position: Any, processed: Any, more: Any
 ) -> None:
     if isinstance(reason, str):
-        reason = None  # the words that mean something are tried elsewhere
+        reason = None  # other tests cover the known reasons
     events = heard(
         {"type": "progress", "phase": "prompt", "position": position, "processed": processed, "total": more},
         {**chunk("A"), "more": more},

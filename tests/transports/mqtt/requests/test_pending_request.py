@@ -1,4 +1,4 @@
-"""One reply's deadlines and retries, with time moved by hand and workers that are mere topics."""
+"""One reply's deadlines and retries, with a clock that the test moves and workers that are only topics."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ from transports.mqtt.requests.presence import Presence
 
 
 class Gateway:
-    """A reply's surroundings: workers a, b and c, who say what the test makes them say."""
+    """Surroundings of one reply: workers a, b and c, whose frames the test sends."""
 
     def __init__(self, *statuses: Status, max_payload: int = 262_144, listening: str = "abc") -> None:
         self.clock = HandClock()
@@ -67,7 +67,7 @@ class Gateway:
 
     @property
     def sent(self) -> list[tuple[str, str]]:
-        """What went to which worker: ("a", "Request"), ..."""
+        """The frames sent so far, each with its worker: ("a", "Request"), ..."""
         return [
             (topic.split("/")[2], type(decode_inbox(payload)).__name__) for topic, payload in self.link.sent
         ]
@@ -81,14 +81,14 @@ class Gateway:
 
 
 class Asked(PendingRequest):
-    """A reply and what was heard of it."""
+    """A pending request and the events received for it."""
 
     def __init__(self, request: ChatRequest, requests: OpenRequests, clock: HandClock) -> None:
         self.heard: list[list[TransportEvent]] = []
         super().__init__(request, lambda events: self.heard.append(list(events)), requests, clock)
 
     def news(self) -> tuple[TransportEvent, ...]:
-        """The events heard since the last look."""
+        """Return the events received since the last call."""
         events = tuple(event for batch in self.heard for event in batch)
         self.heard.clear()
         return events

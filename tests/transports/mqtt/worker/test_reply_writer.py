@@ -1,4 +1,4 @@
-"""What a worker writes, with time moved by hand."""
+"""Frames that ReplyWriter sends, with a clock that the test moves."""
 
 from asyncio import Future
 
@@ -195,7 +195,7 @@ async def test_the_place_in_the_queue_goes_with_the_accept() -> None:
 
 
 class FullLink(MemoryLink):
-    """Takes what it is given until `full`."""
+    """A link that accepts frames until `full` is set."""
 
     full = False
 

@@ -1,4 +1,4 @@
-"""What a gateway asks and what a model answers pass through a worker unchanged."""
+"""A worker passes requests and replies on unchanged."""
 
 from collections.abc import Iterable
 from dataclasses import replace
