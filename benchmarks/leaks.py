@@ -1,4 +1,4 @@
-"""What 20,000 short streams leave behind in one `sluice serve`: memory, sockets, tasks after each 4,000."""
+"""Memory, sockets and tasks of one `sluice serve` after every 4,000 of 20,000 short streams."""
 
 import argparse
 import contextlib
@@ -20,7 +20,7 @@ BLOCK = Scenario("", streams=50, requests=4000, tokens=10)
 RESUMABLE = Endpoint(SLUICE_ENDPOINT.url, '{"content":"Hi @MARKER@","resumable":true}')
 SETTINGS = {
     "LLM_SERVER_URL": f"http://127.0.0.1:{UPSTREAM_PORT}",
-    # What is kept of ended replies on purpose must not be mistaken for a leak.
+    # Small, so that ended replies that it keeps on purpose are not counted as a leak.
     "JOURNAL_MAX_BYTES": "1000000",
     "JOURNAL_TOTAL_BYTES": "1000000",
     "LOG_LEVEL": "warning",
@@ -55,7 +55,7 @@ def _watch(target: Target, endpoint: Endpoint, blocks: int) -> None:
         seen = put_load(endpoint, BLOCK, timeout_s=60)
         if seen.bad_streams or seen.bad_sequence:
             raise Unavailable(f"{seen.bad_streams} streams failed: {seen.last_error}")
-        time.sleep(1)  # readers know of an end before the gateway has tidied up
+        time.sleep(1)  # the gateway cleans up after its clients have read the end
         _print_row(block * BLOCK.requests, target)
 
 
@@ -67,7 +67,7 @@ def _print_row(streams: int, target: Target) -> None:
 
 
 def _held() -> Mapping[str, int]:
-    """What the gateway says it holds."""
+    """Return the gateway's own counts of what it holds."""
     with urllib.request.urlopen(f"http://127.0.0.1:{SLUICE_PORT}/api/metrics", timeout=5) as answer:
         told = json.load(answer)["gateway"]
     return {name: told[name] for name in ("tasks", "runs", "streams", "journalBytes")}

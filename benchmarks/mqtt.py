@@ -1,4 +1,4 @@
-"""Sluice over MQTT beside a naive relay, both behind a Mosquitto with a fast fake worker: one table."""
+"""Compares Sluice over MQTT with a naive relay, both on a Mosquitto with a fast fake worker."""
 
 import argparse
 import collections
@@ -76,7 +76,7 @@ def main() -> int:
     keep_raw("mqtt", rounds)
     if options.update_results:
         update_results("Over MQTT", f"{table}\n\n{NOTE}", options.date)
-    # The naive relay loses frames where one CPU is not enough for it.
+    # The naive relay loses frames when one CPU is not enough.
     own = (one for (name, _), measurements in rounds.items() if name == "sluice" for one in measurements)
     return 1 if any(one.flawed for one in own) else 0
 

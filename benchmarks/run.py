@@ -1,4 +1,4 @@
-"""Sluice over HTTP beside nginx and a naive relay, all in front of the same fake llama.cpp: one table.
+"""Compares Sluice over HTTP with nginx and a naive relay, all in front of the same fake llama.cpp.
 
 `make bench` runs it; README.md explains the scenarios and the figures.
 """
@@ -81,7 +81,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _serving(peer: Peer | None) -> Iterator[Target]:
-    """The peer, or nothing, in front of a fake model of its own."""
+    """Run the peer, or none, in front of a new fake model."""
     with (
         tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder,
         upstream(run := Path(folder)) as model,

@@ -1,1 +1,1 @@
-"""The Python half of the benchmark: starts what is measured, puts load on it, counts what it spends."""
+"""The Python half of the benchmark: starts the gateways, loads them and measures their CPU and memory."""

@@ -1,4 +1,4 @@
-"""LiteLLM's proxy in a virtualenv of its own: it is a peer, and no dependency of ours."""
+"""LiteLLM's proxy in a separate virtual environment: it is a peer, not a dependency."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slu
 
 
 def litellm_installed() -> str:
-    """Its command, installed into FOLDER when it is first wanted: about 750 MB.
+    """Return the proxy's command. The first call installs it into FOLDER: about 750 MB.
 
     Raises Unavailable if that fails or takes longer than INSTALL_S.
     """

@@ -15,7 +15,7 @@ from harness.scenarios import Scenario
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how a gateway is asked; `@MARKER@` in the body becomes the scenario's marker."""
+    """URL and body of the requests. `@MARKER@` in the body is replaced by the scenario's marker."""
 
     url: str
     body: str
@@ -33,7 +33,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What the client saw. bad_sequence: tokens lost, repeated or out of order within streams."""
+    """Figures of the client. bad_sequence: tokens lost, repeated or out of order within streams."""
 
     ok: int
     bad_streams: int

@@ -1,4 +1,4 @@
-"""What /proc tells about processes and the machine, and which CPU does what."""
+"""Figures of processes and the machine from /proc, and the assignment of CPUs."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def process_tree(root: int) -> list[int]:
-    """The process and all its descendants."""
+    """Return the process id and those of all descendants."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -31,12 +31,12 @@ def process_tree(root: int) -> list[int]:
 
 
 def _stat_fields(pid: int) -> list[str]:
-    # After the command's name, which may hold spaces and brackets; the first one is the state.
+    # The fields after the command's name, which may hold spaces and brackets; the first is the state.
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
 
 
 def cpu_s(pids: list[int]) -> float:
-    """CPU seconds the processes and their ended children have used."""
+    """Return the CPU seconds that the processes and their ended children have used."""
     total = 0.0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -47,7 +47,7 @@ def cpu_s(pids: list[int]) -> float:
                 int((task / "schedstat").read_text().split()[0])
                 for task in Path(f"/proc/{pid}/task").iterdir()
             )
-            # schedstat is exact but forgets ended threads; stat has ticks of 10 ms and forgets nothing.
+            # schedstat is exact but leaves out ended threads; stat counts all, in ticks of 10 ms.
             exact_s = threads_ns / 1e9
             total += (exact_s if exact_s > own_s - 0.05 else own_s) + children_s
     return total
@@ -62,7 +62,7 @@ def resident_kib(pids: list[int]) -> int:
 
 
 class MachineTime(NamedTuple):
-    """CPU seconds since boot: used by anybody here, and taken by the hypervisor's other guests."""
+    """CPU seconds since boot: used by all processes, and stolen by the hypervisor's other guests."""
 
     busy_s: float
     stolen_s: float
@@ -76,7 +76,7 @@ def machine_time() -> MachineTime:
 
 
 def description() -> str:
-    """The machine in a few words, without its name."""
+    """Return the machine's CPU, memory and system in a few words, without its host name."""
     model = "unknown CPU"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""One scenario against one running target: what the client saw beside what the target spent."""
+"""Measures one scenario against one running target: the client's figures and the target's CPU and memory."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ SAMPLE_EVERY_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is measured. helpers: our own processes beside it, whose CPU time is not foreign."""
+    """Program under test. helpers: the benchmark's other processes, whose CPU time is not foreign."""
 
     name: str
     pid: int
@@ -29,10 +29,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """cpu_s, peak_kib: of the target's process tree. helper_cpu_s: by position in Target.helpers.
+    """Figures of one scenario.
 
-    foreign_share: CPU time that programs outside the benchmark used meanwhile, in CPUs (0.15 is 15 % of one);
-    stolen_share: what the hypervisor gave to others.
+    cpu_s, peak_kib: of the target's process tree.
+    helper_cpu_s: by position in Target.helpers.
+    foreign_share: CPU time of programs outside the benchmark, in CPUs (0.15 is 15 % of one).
+    stolen_share: CPU time that the hypervisor gave to other guests, in CPUs.
     """
 
     load: LoadResult
@@ -75,7 +77,7 @@ class Measurement:
 
 
 class _Watch(threading.Thread):
-    """Samples a process tree while the load runs: its largest memory and its busiest two seconds."""
+    """Samples a process tree during the load: its largest memory and its busiest two seconds."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -85,11 +87,11 @@ class _Watch(threading.Thread):
         self.peak_kib = 0
 
     def run(self) -> None:
-        # Only this thread steps back (Linux counts niceness by thread): it must not delay the load generator.
+        # Linux counts niceness by thread: only this one must yield to the load generator.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
         samples = 0
         while True:
-            if samples % 8 == 0:  # looking for new children costs milliseconds
+            if samples % 8 == 0:  # the search for new children costs milliseconds
                 family = process_tree(self._pid)
             self._cpu.append((time.monotonic(), cpu_s(family)))
             self.peak_kib = max(self.peak_kib, resident_kib(family))
@@ -139,7 +141,7 @@ def measure(target: Target, scenario: Scenario) -> Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What a run puts up with from other programs. ends_at: monotonic; the end of waits and retries."""
+    """Limits of waiting for other programs. ends_at: end of waits and retries, on the monotonic clock."""
 
     retries: int
     idle_wait_s: float
@@ -151,13 +153,13 @@ class Patience:
 
 
 def measure_undisturbed(target: Target, scenario: Scenario, patience: Patience) -> Measurement:
-    """Again while other programs got in the way and patience lasts; the least disturbed attempt."""
+    """Measure again while other programs disturb and patience lasts; return the least disturbed attempt."""
     attempts: list[Measurement] = []
     while not attempts or (attempts[-1].disturbed and len(attempts) <= patience.retries and patience.left_s):
         _wait_until_quiet(min(patience.idle_wait_s, patience.left_s))
         attempts.append(measure(target, scenario))
-        time.sleep(1)  # closed connections are cleared away
-    # A busy machine excuses waiting, never a token that is lost or out of order.
+        time.sleep(1)  # lets closed connections be cleaned up
+    # A busy machine may delay tokens, but never lose or reorder them.
     return min(attempts, key=lambda one: (not one.load.bad_sequence, abs(one.foreign_share)))
 
 

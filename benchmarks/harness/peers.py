@@ -1,4 +1,4 @@
-"""What can stand between the fake llama.cpp server and the load generator: Sluice, and others."""
+"""The programs under test between the fake llama.cpp server and the load generator: Sluice and others."""
 
 import contextlib
 import os
@@ -21,14 +21,15 @@ SLUICE_PORT = 9300
 PEER_FILES = Path(__file__).parent.parent / "peers"
 OPENAI_BODY = '{"model":"fake","stream":true,"messages":[{"role":"user","content":"Hello @MARKER@"}]}'
 SLUICE_ENDPOINT = Endpoint(f"http://127.0.0.1:{SLUICE_PORT}/messages/stream", '{"content":"Hi @MARKER@"}')
-INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")  # no setting of the caller's gets through
+INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")  # no settings of the calling shell
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """command: takes the run's directory; raises Unavailable when something is not installed.
+    """One program under test.
 
-    ready_path: answers 200 when requests can be served; without one, an open port is enough.
+    command: returns the command for the run's directory; raises Unavailable if something is not installed.
+    ready_path: answers 200 when the program serves requests; without one, an open port is enough.
     """
 
     name: str
@@ -45,7 +46,7 @@ def openai_endpoint(port: int, *headers: str) -> Endpoint:
 
 
 def sluice(executable: Path | None, env: Mapping[str, str]) -> Peer:
-    """executable: another build's `sluice`; without one, the one beside this Python."""
+    """Return the peer for Sluice. executable: `sluice` of another build; by default, of this environment."""
 
     def command(run: Path) -> Sequence[str]:
         found = executable or Path(sys.executable).with_name("sluice")
@@ -55,13 +56,13 @@ def sluice(executable: Path | None, env: Mapping[str, str]) -> Peer:
             )
         return [str(found.absolute()), "serve"]
 
-    # The database is a file in the run's directory, where the command is started.
+    # The database is a file in the run's directory, where the command starts.
     env = {"PORT": str(SLUICE_PORT), "DATABASE_URL": "sqlite+aiosqlite:///bench.db", **env}
     return Peer("sluice", SLUICE_PORT, SLUICE_ENDPOINT, command, env, ready_path="/ready")
 
 
 def over_http(sluice_executable: Path | None) -> dict[str, Peer]:
-    """By name; `direct` is not a peer but their absence."""
+    """Return the peers over HTTP by name. `direct` means the fake model without a peer."""
     peers = [
         Peer("nginx", 9201, openai_endpoint(9201), _nginx),
         Peer("naive", 9202, openai_endpoint(9202), _naive),
@@ -85,7 +86,7 @@ def over_http(sluice_executable: Path | None) -> dict[str, Peer]:
 
 
 def over_mqtt(sluice_executable: Path | None, broker_port: int) -> dict[str, Peer]:
-    """By name, all before the worker on this broker."""
+    """Return the peers over MQTT by name, all with the worker on this broker."""
     port = str(broker_port)
     peers = [
         Peer("naive", 9203, openai_endpoint(9203), _naive_over_mqtt, {"BROKER_PORT": port}),
@@ -134,7 +135,7 @@ def _litellm(run: Path) -> Sequence[str]:
 
 @contextlib.contextmanager
 def upstream(run: Path) -> Iterator[int]:
-    """The fake llama.cpp server on UPSTREAM_PORT; gives its process id."""
+    """Run the fake llama.cpp server on UPSTREAM_PORT and give its process id."""
     log = run / "upstream.log"
     with running(
         [str(BINARIES / "upstream"), str(UPSTREAM_PORT)], cpu=MODEL_CPU, log=log, cwd=run
@@ -145,7 +146,7 @@ def upstream(run: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def started(peer: Peer, run: Path, helpers: Sequence[int]) -> Iterator[Target]:
-    """The peer, ready and warmed up. Raises Unavailable when it does not come to that."""
+    """Start the peer and warm it up. Raises Unavailable if it does not become ready."""
     log = run / f"{peer.name}.log"
     env = {name: os.environ[name] for name in INHERITED if name in os.environ} | dict(peer.env)
     with running(peer.command(run), cpu=TARGET_CPU, log=log, cwd=run, env=env) as process:
@@ -157,7 +158,7 @@ def started(peer: Peer, run: Path, helpers: Sequence[int]) -> Iterator[Target]:
 
 
 def warmed_up(name: str, pid: int, endpoint: Endpoint, helpers: Sequence[int]) -> Target:
-    """The target after its first requests, with the memory it holds then."""
+    """Return the target after its first requests, with the memory it uses then."""
     warm_up = put_load(endpoint, WARM_UP, timeout_s=30)
     if warm_up.bad_streams:
         why = warm_up.last_error or "no answer in time"

@@ -1,4 +1,4 @@
-"""Starting and ending the programs of a run: pinned to a CPU, on loopback, never left behind."""
+"""Starts and ends the programs of a run, each pinned to a CPU and on loopback; none outlives the run."""
 
 import contextlib
 import os
@@ -23,16 +23,16 @@ PARTS = {
 
 
 class Unavailable(Exception):
-    """Something that a run needs is missing or did not start; one sentence."""
+    """A program that a run needs is missing or did not start. The text is one sentence."""
 
 
 def find_program(name: str) -> str | None:
-    """A program's path; system servers are often installed where only root looks."""
+    """Return a program's path, also from directories that are only in root's PATH."""
     return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin")
 
 
 def compile_parts() -> None:
-    """Build what is missing or older than its sources. Raises Unavailable without gcc or when it fails."""
+    """Build missing and outdated programs. Raises Unavailable without gcc, or if a build fails."""
     newest_source = max(path.stat().st_mtime for path in SOURCES.iterdir())
     for part, sources in PARTS.items():
         binary = BINARIES / part
@@ -65,7 +65,7 @@ def pinned(cpu: int, command: Sequence[str]) -> list[str]:
 def running(
     command: Sequence[str], *, cpu: int, log: Path, cwd: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The program, on one CPU and in a session of its own, until the block ends."""
+    """Run the program on one CPU, in a new session, until the block ends."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             pinned(cpu, command), cwd=cwd, env=env, stdout=output, stderr=output, start_new_session=True
@@ -86,7 +86,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for pid in family[1:]:  # children that outlived it
+    for pid in family[1:]:  # children that outlived their parent
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
 
@@ -94,7 +94,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def wait_until(
     ready: Callable[[], bool], what: str, process: subprocess.Popen[bytes], log: Path, *, deadline_s: float
 ) -> None:
-    """Raises Unavailable with the end of the log when the process ends or is not ready in time."""
+    """Wait until ready. Raises Unavailable, with the log's end, if the process ends or needs too long."""
     give_up_at = time.monotonic() + deadline_s
     while not ready():
         if process.poll() is not None:
@@ -111,7 +111,7 @@ def port_open(port: int) -> bool:
 
 
 def refuse_taken_port(port: int) -> None:
-    """Raises Unavailable when somebody listens there already: their figures would be taken for ours."""
+    """Raise Unavailable if another program listens there: it would be measured in place of ours."""
     if port_open(port):
         raise Unavailable(f"port {port} is taken; is another benchmark running?")
 
@@ -128,8 +128,8 @@ def last_line(log: Path) -> str:
 
 
 def run_until_signal(main: Callable[[], int]) -> None:
-    """End the program with main's exit code; SIGINT and SIGTERM unwind it, so that nothing is left behind."""
-    # A shell starts background programs with SIGINT ignored, hence both by name.
+    """Run main and exit with its code. SIGINT and SIGTERM unwind it, so that it ends its children."""
+    # A shell starts background programs with SIGINT ignored, so SIGINT needs a handler too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

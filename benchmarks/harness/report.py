@@ -1,4 +1,4 @@
-"""The options every benchmark takes, and RESULTS.md, which keeps the last figures and their machine."""
+"""The options of all benchmarks, and RESULTS.md with the last figures and their machine."""
 
 import argparse
 import dataclasses
@@ -40,7 +40,7 @@ def patience_of(options: argparse.Namespace) -> Patience:
 
 
 def chosen(names: str, known: object, what: str) -> list[str]:
-    """The names of a comma-separated option; ends the program when one is not known."""
+    """Return the names in a comma-separated option. Exit the program if one is unknown."""
     wanted = names.split(",")
     strangers = [name for name in wanted if name not in known]  # type: ignore[operator]
     if strangers:
@@ -49,7 +49,7 @@ def chosen(names: str, known: object, what: str) -> list[str]:
 
 
 def keep_raw(name: str, rounds: Rounds) -> None:
-    """Every measurement of the run, for whoever wants more than medians: results/<name>.json."""
+    """Write every measurement of the run, not only the medians, to results/<name>.json."""
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
     raw = [
@@ -60,7 +60,7 @@ def keep_raw(name: str, rounds: Rounds) -> None:
 
 
 def update_results(title: str, table: str, date: str) -> None:
-    """Replace one section of RESULTS.md and leave the others alone."""
+    """Replace one section of RESULTS.md; the others stay."""
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     section = f"{title}\n\n{date}, {description()}\n\n    {command}\n\n{table}\n"
     old = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []

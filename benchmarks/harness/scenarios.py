@@ -1,11 +1,15 @@
-"""The loads that are put on a gateway, by name."""
+"""The benchmark's loads, by name."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """streams: open at once. tokens_per_s: of each; 0 is flat out. ramp_s: while the first ones arrive."""
+    """One load.
+
+    streams: concurrent streams. tokens_per_s: of each stream; 0: as fast as possible.
+    ramp_s: duration in which the first streams start.
+    """
 
     about: str
     streams: int
@@ -17,7 +21,7 @@ class Scenario:
 
     @property
     def marker(self) -> str:
-        """What the prompt carries to the fake model, past every gateway; see src/token.h."""
+        """Text in the prompt by which the fake model recognizes the scenario; see src/token.h."""
         return f"[[n={self.tokens} r={self.tokens_per_s}{self.extra}]]"
 
 

@@ -1,4 +1,4 @@
-"""One table of medians: a row for each figure, a column for each peer and for the ratios between them."""
+"""Table of medians: a row for each figure, a column for each peer and for the ratios between them."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +15,10 @@ DIRECT = "direct"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing to know about a scenario.
+    """One row of a scenario's table.
 
-    kind: a "cost" is the target's, so `direct`, which has no target, shows none; a "latency" is shown as what
-    the peer adds to `direct`, whose own stands in brackets; a "rate" is shown as it is.
+    kind: "cost": of the target; `direct` has no target and shows none. "latency": shown as the difference
+    to `direct`, and `direct`'s own value in brackets. "rate": shown as measured.
     """
 
     label: str
@@ -126,7 +126,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def one_line(peer: str, scenario: str, m: Measurement) -> str:
-    """What is printed while a run goes on."""
+    """Return the line that is printed for a measurement during a run."""
     return (
         f"{peer:8} {scenario:5} {m.cpu_us_per_token:6.1f} µs/token {m.tokens_per_s:9,.0f} tokens/s"
         f" {m.requests_per_s:7,.0f} requests/s | p50/p99:"

@@ -1,4 +1,4 @@
-"""What one writes in a quarter of an hour: FastAPI, httpx and a generator. No sessions, no database, no stop."""
+"""Naive relay: FastAPI, httpx and a generator, without sessions, database or stop."""
 
 import json
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ class Chat(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # httpx's default of 100 connections would fail the 101st stream: lifted in its favour.
+    # httpx's default of 100 connections would fail the 101st stream, so it is lifted.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
     async with httpx.AsyncClient(timeout=None, limits=limits) as client:  # noqa: S113
         app.state.client = client

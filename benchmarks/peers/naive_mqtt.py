@@ -1,4 +1,4 @@
-"""The same for MQTT, in a quarter of an hour: FastAPI, aiomqtt and a queue per reply. One worker, no loss noticed."""
+"""Naive relay for MQTT: FastAPI, aiomqtt and a queue per reply; one worker, and lost frames go unnoticed."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ class Chat(BaseModel):
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.replies = {}
     async with aiomqtt.Client("127.0.0.1", int(os.environ["BROKER_PORT"]), identifier="naive") as client:
-        # Its default of 10 outgoing calls under way would warn in every busy second: lifted in its favour.
+        # aiomqtt's default of 10 pending calls would log a warning in every busy second, so it is lifted.
         client.pending_calls_threshold = 10_000
         app.state.client = client
         await client.subscribe(REPLIES, qos=1)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fills the volumes of docker-compose.yml before the broker and its clients start: the ACL and the hashed passwords
-# for the broker, and for each client its own password and nobody else's. What is there already stays: to let another
-# client in run `docker compose run --rm broker-config sh /deploy/mosquitto/add.sh /mosquitto/config worker NAME`.
+# for the broker, and for each client only its own password. Existing files stay: to add a client run
+# `docker compose run --rm broker-config sh /deploy/mosquitto/add.sh /mosquitto/config worker NAME`.
 set -eu
 config=/mosquitto/config
 sluice_user=10001 # as in deploy/Dockerfile

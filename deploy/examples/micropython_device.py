@@ -1,7 +1,7 @@
-"""A device that asks and shows the answer as it comes: MicroPython with umqtt.simple.
+"""A device that asks a question and prints the answer as it arrives: MicroPython with umqtt.simple.
 
 Reads sluice.json: {"name": "robot-1", "broker": "192.168.1.2", "port": 1883, "password": "..."}
-Under plain Python: pip install paho-mqtt, and start it as it is (the folder umqtt beside it stands in).
+Under plain Python: pip install paho-mqtt, and run it unchanged (the folder umqtt replaces umqtt.simple).
 """
 
 import json
@@ -38,7 +38,7 @@ def connect():
 
 
 def ask(client, chat_id, text):
-    """Show the answer to `text`. Who hears no `accept` in 5 s asks again under the same id."""
+    """Print the answer to `text`. Without an `accept` in 5 s, send the chat again under the same id."""
     chat = json.dumps({"type": "chat", "id": chat_id, "text": text, "stream": True}).encode()
     seq, sent = -1, time.time() - 10
     while True:
@@ -51,7 +51,7 @@ def ask(client, chat_id, text):
             continue
         said, kind, frame = heard.pop(0)
         if said != chat_id or frame.get("seq", seq + 1) <= seq:
-            continue  # another chat's, or QoS 1 brought it twice
+            continue  # of another chat, or repeated by QoS 1
         seq = frame.get("seq", seq)
         if kind in ("chunk", "reply"):
             print(frame["text"], end="")
@@ -76,6 +76,6 @@ try:
                 client = None
                 time.sleep(2)
 except EOFError:
-    if client:  # after a clean goodbye the broker forgets the will, so it is said first
+    if client:  # a clean DISCONNECT makes the broker drop the will, so publish it first
         client.publish(STATUS, LOST, retain=True, qos=1)
         client.disconnect()

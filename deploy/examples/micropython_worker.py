@@ -1,7 +1,7 @@
-"""A worker on a microcontroller: MicroPython with umqtt.simple. What it answers is in `answer`.
+"""A worker on a microcontroller: MicroPython with umqtt.simple. `answer` makes its answers.
 
 Reads sluice.json: {"name": "esp-1", "broker": "192.168.1.2", "port": 1883, "password": "..."}
-Under plain Python: pip install paho-mqtt, and start it as it is (the folder umqtt beside it stands in).
+Under plain Python: pip install paho-mqtt, and run it unchanged (the folder umqtt replaces umqtt.simple).
 """
 
 import json
@@ -19,20 +19,20 @@ READY, LOST = json.dumps(status).encode(), b'{"type":"status","state":"lost"}'
 GATEWAYS = root + "/gateways/"
 ROLES = ("system", "user", "assistant", "tool")
 KEEPALIVE_S = 30
-requests = []  # the first one is being answered
+requests = []  # the first one is in progress
 taken, cancelled = [], []  # ids, the latest last: QoS 1 may bring a message twice, or a cancel first
-stands = []  # our status as this connection last heard it
+stands = []  # our status as last received by this connection
 
 
 def answer(question):
-    """The pieces of an answer; on a real board this would read a sensor."""
+    """Return the pieces of an answer. On a real board this would read a sensor."""
     yield "You said:"
     for word in question.split(" "):
         yield " " + word
 
 
 def fits(request):
-    """Whether it is as the protocol says, and wants its answer below our own name."""
+    """True if the request is valid and its reply topic is below our own name."""
     turns, kinds = request["messages"], [("id", str), ("stream", bool), ("params", dict), ("model", str)]
     place = re.match("[-A-Za-z0-9_.]+/replies/", request["reply_to"][len(GATEWAYS) :])
     return (
@@ -47,7 +47,7 @@ def fits(request):
 
 
 def hear(topic, payload):
-    """Only note what came: to publish from here would be to wait for the broker inside of waiting for it."""
+    """Only store the message: umqtt.simple cannot publish from within its own wait for messages."""
     try:
         if topic == STATUS:
             stands[:] = [payload]
@@ -87,7 +87,7 @@ def serve():
     client.set_callback(hear)
     client.set_last_will(STATUS, LOST, retain=True, qos=1)
     client.connect()
-    client.subscribe(INBOX, 1)  # what it brings before our status comes back is retained: yesterday's
+    client.subscribe(INBOX, 1)  # messages before our own status are retained, so old
     client.subscribe(STATUS, 1)
     requests.clear()
     stands.clear()
@@ -95,7 +95,7 @@ def serve():
     heard_from = time.time()
     while True:
         client.check_msg()
-        if stands and stands[0] != READY:  # an old connection's will, or somebody erased it
+        if stands and stands[0] != READY:  # an old connection's will, or the status was cleared
             stands[0] = READY
             client.publish(STATUS, READY, retain=True, qos=1)
         elif requests:

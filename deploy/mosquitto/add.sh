@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lets one more client in: add.sh FOLDER gateway|worker|device NAME
-# It gets a password in FOLDER/NAME.password and a paragraph in FOLDER/acl. Once more changes nothing.
+# Adds a client: add.sh FOLDER gateway|worker|device NAME
+# Writes its password to FOLDER/NAME.password and its paragraph to FOLDER/acl. A second run changes nothing.
 set -eu
 LC_ALL=C
 folder=$1 role=$2 name=$3 root=${MQTT_TOPIC_ROOT:-sluice/v1}
@@ -11,7 +11,7 @@ case $name in
 esac
 [ ${#name} -le 64 ] || fail "a name has at most 64 characters"
 
-# What each may do, with the reasons: acl.
+# The file acl has the rights of each kind, with the reasons.
 case $role in
 gateway) rights="read $root/gateways/$name/replies/+
 read $root/workers/+/status
@@ -32,8 +32,7 @@ access=readwrite
 [ "$role" != device ] || access=write
 own="topic $access $root/${role}s/$name/status"
 
-# Each worker answers each gateway by a line of its own, in the place of a + in older files, where a device could
-# also read its own status.
+# Each worker has one line for each gateway. Older files have a + instead, and let a device read its own status.
 bring_up_to_date() {
   [ -s "$folder/acl" ] || return 0
   updated=$(awk -v own="$root/" '

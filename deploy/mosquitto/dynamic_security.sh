@@ -1,17 +1,17 @@
 #!/bin/sh
-# Brings the rights of FOLDER/acl and the passwords of FOLDER/NAME.password into Mosquitto's dynamic-security plugin,
+# Copies the rights of FOLDER/acl and the passwords of FOLDER/NAME.password into Mosquitto's dynamic-security plugin,
 # which refuses subscriptions, as an acl_file cannot: dynamic_security.sh FOLDER OPTIONS...
 # OPTIONS are mosquitto_ctrl's, of a running broker: -h HOST -p PORT -u ADMIN -P PASSWORD. Clients without a password
-# file are left out. Once more adds what is new.
+# file are left out. A second run adds new clients.
 set -eu
 folder=$1
 shift
 name=
 
-# mosquitto_ctrl says on stderr what is wrong, and ends well all the same.
+# mosquitto_ctrl prints errors on stderr and exits with 0 all the same.
 [ -n "$(mosquitto_ctrl "$@" dynsec listRoles)" ] || { echo "dynamic_security.sh: nothing was brought over" >&2; exit 2; }
 
-allow() { mosquitto_ctrl "$@" allow >/dev/null 2>&1 || true; } # it is there already
+allow() { mosquitto_ctrl "$@" allow >/dev/null 2>&1 || true; } # it exists already
 
 while read -r kind access topic; do
   if [ "$kind" = user ]; then

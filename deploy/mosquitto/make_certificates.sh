@@ -1,13 +1,13 @@
 #!/bin/sh
 # Makes certificates of a private authority: make_certificates.sh FOLDER BROKER_HOST [NAME...]
 # FOLDER/ca.crt is for everybody; server.crt and server.key for the broker, which clients reach as BROKER_HOST (a name or
-# an address); NAME.crt and NAME.key for the client NAME. What is there stays. ca.key signs: keep it somewhere else.
+# an address); NAME.crt and NAME.key for the client NAME. Existing files stay. ca.key signs: keep it somewhere else.
 set -eu
 folder=$1 host=$2 days=${DAYS:-825}
 shift 2
 mkdir -p "$folder"
 cd "$folder"
-umask 077 # for what is in it: the broker, as a user of its own, must come in
+umask 077 # for the files; the broker, another system user, must be able to enter the folder
 new_key="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
 
 sign() { # FILE COMMON_NAME EXTENSIONS

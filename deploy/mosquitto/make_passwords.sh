@@ -11,5 +11,5 @@ for name in "$@"; do
   od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$folder/$name.password"
   mosquitto_passwd -b "$folder/passwd" "$name" "$(cat "$folder/$name.password")"
 done
-# The image's broker runs as user mosquitto; elsewhere there may be none, or we may not give files away.
+# The image's broker runs as user mosquitto. Elsewhere that user may not exist, or chown may be forbidden.
 if [ "$(id -u)" = 0 ] && id mosquitto >/dev/null 2>&1; then chown mosquitto "$folder/passwd"; fi

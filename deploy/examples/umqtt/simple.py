@@ -4,7 +4,7 @@ from paho.mqtt.client import MQTT_ERR_SUCCESS, CallbackAPIVersion, Client
 
 
 class MQTTException(Exception):
-    """The broker refused us."""
+    """The broker refused the connection."""
 
 
 class MQTTClient:
@@ -46,7 +46,7 @@ class MQTTClient:
         self._turn(1)
 
     def ping(self):
-        """paho does it by itself."""
+        """Do nothing: paho sends pings by itself."""
 
     def disconnect(self):
         self._paho.disconnect()
