@@ -1,1 +1,1 @@
-"""Ways to bring a reply from where models live; each one implements gateway.contract.transport.Transport."""
+"""Connections to model servers and workers; each implements gateway.contract.transport.Transport."""

@@ -1,4 +1,4 @@
-"""A transport that says what it was told: for tests, and the shortest example of the seam."""
+"""A transport that follows a script: for tests, and as the shortest example of a Transport."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -14,21 +14,21 @@ Script = Callable[[ChatRequest], Iterable[Step]]
 
 
 def whole(text: str) -> list[Step]:
-    """A script's steps for a reply that arrives in one piece."""
+    """Return a script's steps for a reply that arrives in one piece."""
     return [[Done("stop", whole=[Delta(text)] if text else [])]]
 
 
 def tokens(*texts: str) -> list[Step]:
-    """A script's steps for a reply of one batch per token."""
+    """Return a script's steps for a reply of one batch per token."""
     return [*([Delta(text)] for text in texts), [Done("stop")]]
 
 
 class ScriptedTransport:
     """Follows `script` for each request.
 
-    A step is a batch of events to push, whose last may be the Done to return; an error to raise; or a
-    function to await before going on (an asyncio.Event's `wait`, to hold a reply). A script that ends without
-    a Done goes on in silence until the reply is stopped.
+    A step is one of: a batch of events to push, whose last may be the Done to return; an error to raise; a
+    function to await, such as an asyncio.Event's `wait`. A script that ends without a Done stays silent until
+    the reply is stopped.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ScriptedTransport:
                 self._idle.set()
 
     async def idle(self) -> None:
-        """Return when no reply is open."""
+        """Wait until no reply is open."""
         await self._idle.wait()
 
 

@@ -1,4 +1,4 @@
-"""Errors of model servers, in whatever shape: their words, and whether the conversation was too long."""
+"""Reads model servers' errors of any shape: their message, and a conversation that is too long."""
 
 import json
 import re
@@ -29,7 +29,7 @@ _CODES = ("code", "type", "error_code", "status")
 
 
 def error_message(error: Any) -> str | None:
-    """The words of an error: text, `{"message"}`, `{"error": {...}}`, `{"detail": [{"msg"}]}`, a list."""
+    """Return an error's message: text, `{"message"}`, `{"error": {...}}`, `{"detail": [{"msg"}]}`, a list."""
     return next(_messages(error, MAX_DEPTH), None)
 
 
@@ -45,7 +45,7 @@ def _messages(error: Any, depth: int) -> Iterator[str]:
 
 
 def plain_words(body: bytes) -> str | None:
-    """The words of an error that came as plain text; None for a page, for JSON, and for what is no text."""
+    """Return an error message that is plain text; None for HTML, JSON and other data."""
     try:
         text = body.decode().strip()
     except UnicodeDecodeError:
@@ -54,7 +54,7 @@ def plain_words(body: bytes) -> str | None:
 
 
 def upstream_error(error: Any) -> GatewayError:
-    """The error that a model server told after its 200, in its own words: ContextExceeded, UpstreamFailed."""
+    """Return ContextExceeded or UpstreamFailed for an error that a model server sent after its 200."""
     message = error_message(error)
     if says_context_overflow(error):
         return ContextExceeded(message or "the conversation is too long for the model")
@@ -77,7 +77,7 @@ def _code(error: Any) -> str | None:
 def says_context_overflow(error: Any) -> bool:
     """True if the error means that the conversation has more tokens than the model's context.
 
-    Servers share no code for it, so their words decide. A limit of tokens per minute is something else.
+    Servers have no common code for it, so the message decides. A limit of tokens per minute is not meant.
     """
     try:
         said = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
@@ -98,19 +98,19 @@ _OVERFLOW_CODE = re.compile(
 _RATE_LIMIT = re.compile(
     r"rate.?limit|please wait|per.?(second|minute|hour|day)\b|\btp[mds]\b|throttl|quota|too many requests"
 )
-# A limit of the context by one of its names ...
+# Names of the context's limit ...
 _CONTEXT = re.compile(
     r"context[ _-]?(length|size|window|limit)|context the overflows|\bcontext overflow|\bn_ctx\b"
     r"|max(imum)?[ _]?(allowed )?(context|model|input|prompt|sequence|seq)[ _]?(len\b|length|tokens)"
     r"|model('s)? (input length|token) limit|max_(num|new|total|input)_tokens|max_input_length"
 )
-# ... and that it was passed.
+# ... and words for exceeding it.
 _PASSED = re.compile(
     r"exceed|overflow|surpass|(longer|greater|larger|more|bigger) than|too (long|large|big|many)|must be <="
     r"|>=|(length|size) (is|of) (only )?[\d,]+ tokens|reached|reduce|shorten|out of|does not fit|not fit"
     r"|request contains|resulted in over"
 )
-# Complete by themselves.
+# Phrases that are enough alone.
 _OVERFLOW = re.compile(
     r"(prompt|input|conversation|context|request) (is |was )?too long"  # Anthropic, Bedrock, Ollama, Atlas
     r"|(prompt|input) \([^)]{0,40}\) (is )?too long|(prompt|input) exceeds (the )?max"

@@ -1,13 +1,13 @@
-"""JSON that strict decoders refuse: halves of surrogate pairs and NaN, as some servers write them."""
+"""Decodes JSON that strict decoders refuse: with halves of surrogate pairs and NaN, as some servers send."""
 
 import json
 from typing import Any
 
 
 def decode_loosely(data: bytes) -> Any:
-    """Raises ValueError for what is no JSON, no UTF-8, or nested too deep.
+    """Return the decoded JSON. Raises ValueError if it is not JSON or UTF-8, or nested too deep.
 
-    Strings may hold lone halves of surrogate pairs: give them to `mended` or WholeCharacters.
+    Strings may contain lone halves of surrogate pairs: pass them to `mended` or WholeCharacters.
     """
     try:
         return json.loads(data.decode().removeprefix("\ufeff"))
@@ -16,7 +16,7 @@ def decode_loosely(data: bytes) -> Any:
 
 
 def peek(data: bytes) -> Any:
-    """The JSON, with what is no UTF-8 as U+FFFD; None if it is no JSON."""
+    """Return the decoded JSON, with invalid UTF-8 as U+FFFD; None if it is not JSON."""
     try:
         return json.loads(data.decode(errors="replace").removeprefix("\ufeff"))
     except (ValueError, RecursionError):
@@ -24,7 +24,7 @@ def peek(data: bytes) -> Any:
 
 
 def mended(text: str) -> str:
-    """The text with halves of a surrogate pair that meet joined, and each lone half as U+FFFD."""
+    """Return the text with adjacent halves of surrogate pairs joined, and each lone half as U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -33,7 +33,7 @@ def mended(text: str) -> str:
 
 
 class WholeCharacters:
-    """One text that comes in pieces, each of which may end in the middle of a surrogate pair."""
+    """One text that arrives in pieces, each of which may end in the middle of a surrogate pair."""
 
     __slots__ = ("_half",)
 
@@ -41,7 +41,7 @@ class WholeCharacters:
         self._half = ""
 
     def add(self, piece: str) -> str:
-        """The piece without half a character at its end, which waits for the next piece; maybe empty."""
+        """Return the piece, maybe empty. Half a character at its end is held for the next piece."""
         if not self._half and piece.isascii():
             return piece
         text = self._half + piece
@@ -52,20 +52,20 @@ class WholeCharacters:
         return mended(text)
 
     def rest(self) -> str:
-        """U+FFFD for a half whose other half never came, else nothing."""
+        """Return U+FFFD if half a character is still held, else an empty string."""
         rest = mended(self._half)
         self._half = ""
         return rest
 
 
 def arguments_text(said: object) -> str:
-    """A tool call's arguments, or a piece of them, as text: JSON for an object, nothing for null."""
+    """Return a tool call's arguments, or a piece of them, as text: JSON for an object, empty for null."""
     if said is None or said == {}:
         return ""
     return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 def whole_arguments(text: str) -> str:
-    """All of a tool call's arguments; `{}` for a call without any."""
+    """Return a tool call's complete arguments; `{}` for a call without any."""
     text = mended(text)
     return text if text.strip() not in ("", "null") else "{}"

@@ -1,4 +1,4 @@
-"""A shortcut for chunks that differ in their text only, as llama.cpp's do: one string is decoded."""
+"""Fast path for chunks that differ only in their text, as llama.cpp's: only that string is decoded."""
 
 import re
 
@@ -7,7 +7,7 @@ import msgspec
 from transports.llama.chunks import Choice, Chunk, Message, decode_strictly
 
 MAX_MISSES = 4
-"""Templates learned in a row that fitted no chunk, before none is learned any more."""
+"""Maximum number of templates in a row that fit no chunk; after that no more are learned."""
 
 _CONTENT = re.compile(rb'"content":("(?:[^"\\]|\\.)*+")')
 _PROBE = "another text"
@@ -15,7 +15,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 class ChunkTemplate:
-    """The bytes before and after the content of a reply's chunks, learned from one that was decoded whole."""
+    """The bytes before and after the content of a reply's chunks, learned from a fully decoded one."""
 
     __slots__ = ("_has_fitted", "_misses", "_prefix", "_suffix")
 
@@ -26,10 +26,10 @@ class ChunkTemplate:
         self._misses = 0
 
     def text_in(self, frame: bytes) -> str | None:
-        """The content of a chunk like the learned one; None for any other chunk, and for empty content."""
+        """Return the content of a chunk that fits the template; None for other chunks and empty content."""
         if not self._prefix or not frame.startswith(self._prefix) or not frame.endswith(self._suffix):
             return None
-        try:  # with its quotes: what is no single JSON string is refused
+        try:  # decoded with its quotes, so that anything but one JSON string is refused
             text = _decode_text(frame[len(self._prefix) - 1 : len(frame) - len(self._suffix) + 1])
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
@@ -37,9 +37,9 @@ class ChunkTemplate:
         return text or None
 
     def learn(self, frame: bytes, chunk: Chunk) -> None:
-        """Take the place of the content from a frame and its chunk, if the chunk says nothing else.
+        """Learn the position of the content from a frame and its chunk, if the chunk has no other data.
 
-        That it is the place, and not a field of the same name elsewhere, is tried out with another text.
+        Decodes the frame with another text at that position, to make sure that no other field was found.
         """
         if self._misses > MAX_MISSES or not _is_plain(chunk):
             return
@@ -59,7 +59,7 @@ class ChunkTemplate:
 
 
 def _is_plain(chunk: Chunk) -> bool:
-    """Return whether the chunk gives a piece of text and the model's name, and nothing else."""
+    """True if the chunk has only text and the model's name."""
     if not (content := _content_of(chunk)):
         return False
     return chunk == Chunk(choices=[Choice(delta=Message(content=content))], model=chunk.model)

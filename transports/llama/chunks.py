@@ -1,4 +1,4 @@
-"""One frame of a model server: a chat completion chunk, read strictly, or loosely where it is malformed."""
+"""Decodes one frame of a model server, a chat completion chunk: strictly, or loosely if it is malformed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ class PromptProgress(msgspec.Struct, gc=False):
 
     @property
     def events(self) -> Sequence[Progress]:
-        """One event, or none where a count is missing."""
+        """One event, or none if a count is missing."""
         processed, total = token_count(self.processed), token_count(self.total)
         if processed is None or total is None:
             return ()
@@ -79,7 +79,7 @@ decode_strictly = msgspec.json.Decoder(Chunk).decode
 
 
 def raise_error(said: Any, frame: bytes) -> None:
-    """Raise the error that a frame tells, if it tells one. said: the frame's JSON."""
+    """Raise the error in a frame, if it contains one. said: the frame's JSON."""
     if isinstance(frame, ErrorData):
         raise upstream_error(said)
     if (error := error_in(said)) is not None:
@@ -87,7 +87,7 @@ def raise_error(said: Any, frame: bytes) -> None:
 
 
 def error_in(said: Any) -> Any:
-    """The error that a frame tells instead of being a chunk; None if it tells none."""
+    """Return the error in a frame that is not a chunk; None if there is none."""
     if isinstance(said, list):  # Gemini
         return next((error for item in said if (error := error_in(item)) is not None), None)
     if not isinstance(said, dict):
@@ -105,7 +105,7 @@ def error_in(said: Any) -> Any:
         return said
     if "usage" in said or str(said.get("object")).startswith("chat.completion"):
         return None
-    # Without these names, since `{"status": ..., "reason": ...}` may be a heartbeat.
+    # Without these fields it is no error: `{"status": ..., "reason": ...}` may be a heartbeat.
     return said if error_message({key: said.get(key) for key in _ERROR_KEYS}) is not None else None
 
 
@@ -113,9 +113,9 @@ _ERROR_KEYS = ("message", "detail", "msg", "error_message", "error_msg")
 
 
 def read_loosely(said: Any) -> Chunk:
-    """A chunk from what `decode_strictly` refuses: fields that cannot be used count as absent.
+    """Return a chunk from JSON that `decode_strictly` refuses. Unusable fields count as absent.
 
-    Texts may hold halves of surrogate pairs. Raises ProtocolViolation for what is no chunk.
+    Texts may contain halves of surrogate pairs. Raises ProtocolViolation if it is not a chunk.
     """
     if not isinstance(said, dict):
         raise ProtocolViolation("the model server sent JSON that is no chat completion")
@@ -141,7 +141,7 @@ def read_loosely(said: Any) -> Chunk:
 
 
 def why_broken(frame: bytes) -> GatewayError | None:
-    """The error that a frame tells beside a finish reason of BROKEN_REASONS; None if it says no more."""
+    """Return the error in a frame whose finish reason is in BROKEN_REASONS; None if there is none."""
     for choice in _choices_in(frame):
         for key in ("error", "finish_reason", "message"):
             if isinstance(choice.get(key), dict) and error_message(choice[key]) is not None:
@@ -160,7 +160,7 @@ _RARE_FIELDS = (b'"refusal"', b'"function_call"', b'"text"', b'"error"')
 
 
 def rare_message(frame: bytes) -> Message | None:
-    """What a choice without content says in fields of its own; raises the error that it holds.
+    """Return the message of a choice that has no content but other fields. Raises the error in it.
 
     `refusal` is OpenAI's and `function_call` was, `text` is the completions API's, `error` OpenRouter's.
     """
@@ -235,7 +235,7 @@ def _message(said: Any) -> Message | None:
 
 
 def _texts(said: Any) -> tuple[str, str]:
-    """Text and thinking of a content: a string, a part, or a list of them (Mistral)."""
+    """Return text and reasoning of a content: a string, a part, or a list of them (Mistral)."""
     if isinstance(said, str):
         return said, ""
     if isinstance(said, list):

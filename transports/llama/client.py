@@ -1,4 +1,4 @@
-"""The requests to one model server, written as bytes: objects of an HTTP library cost 60 us a request."""
+"""Sends requests to one model server, written as bytes: objects of an HTTP library cost 60 us a request."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,21 +9,21 @@ from transports.llama.connector import Connector
 from transports.llama.http_exchange import HttpExchange
 
 Connect = Callable[[httpx.URL, float | None, float | None], Awaitable[HttpExchange]]
-"""Connects to a URL's server, within so many seconds; see Connector."""
+"""Connects to a URL's server. Arguments: url, connect_s and read_s of Connector.__call__."""
 
 
 class ModelServerClient:
-    """HTTP/1.1 without a pool; proxies and HTTP/2 are not spoken.
+    """HTTP/1.1 client without a connection pool, proxies or HTTP/2.
 
-    `get` and `post` return when the answer's head has come. They raise what `connect` raises, WriteTimeout,
-    WriteError when the connection ends before the request is sent whole, ReadTimeout, ReadError when it ends
-    before the answer does, and RemoteProtocolError for an answer that is not HTTP.
+    `get` and `post` return when the response's head has arrived. They raise the errors of `connect`;
+    WriteTimeout; WriteError if the connection ends before the whole request is sent; ReadTimeout; ReadError
+    if it ends before the response does; and RemoteProtocolError if the response is not HTTP/1.1.
 
     Args:
-        root: the server's URL, perhaps with a path before the API's own.
+        root: the server's URL, with an optional path before the API's own.
         api_key: visible ASCII.
-        connect_s: until a connection stands.
-        idle_s: how long the server may take nothing of a request, or say nothing.
+        connect_s: deadline for connecting, in seconds.
+        idle_s: longest time in seconds in which the server reads nothing of a request, or sends nothing.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class ModelServerClient:
     async def post(self, path: bytes, body: bytes, trace: str | None = None) -> HttpExchange:
         """Send JSON.
 
-        trace: the value of a `traceparent` header; left out where it is no header's value, since workers get
-        it from others.
+        trace: the value of the `traceparent` header. It is left out if it is not a valid header value, since
+        workers get it from other programs.
         """
         traced = b""
         if trace is not None and trace.isascii() and trace.isprintable():
@@ -70,7 +70,7 @@ class ModelServerClient:
 
 
 async def whole_body(exchange: HttpExchange, max_bytes: int) -> bytes:
-    """The answer's body; raises ProtocolViolation beyond `max_bytes`."""
+    """Return the response's body; raises ProtocolViolation if it has more than `max_bytes`."""
     body = bytearray()
 
     def take(received: bytes) -> None:

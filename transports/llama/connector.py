@@ -11,11 +11,11 @@ from gateway.contract.open_files import descriptor_limit
 from transports.llama.http_exchange import HttpExchange
 
 KEPT_DESCRIPTORS = 16
-"""The last free ones are left to the database, which opens files while it writes."""
+"""File descriptors left free for the database, which opens files while it writes."""
 
 
 class Connector:
-    """Connects without a pool: llama.cpp closes after every stream, whatever its Keep-Alive says."""
+    """Opens connections without a pool: llama.cpp closes after every stream, despite its Keep-Alive."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
         self._ssl_context = ssl_context
@@ -23,13 +23,12 @@ class Connector:
     async def __call__(self, url: httpx.URL, connect_s: float | None, read_s: float | None) -> HttpExchange:
         """Connect to the server of `url`.
 
-        Raises ConnectError, ConnectTimeout, and PoolTimeout when this process has too many files open to
-        connect.
+        Raises ConnectError; ConnectTimeout; PoolTimeout if this process has too many files open.
 
         Args:
             url: http or https.
-            connect_s: how long this may take; None for no limit.
-            read_s: how long the server may be silent in the exchange; None for no limit.
+            connect_s: deadline in seconds; None for no limit.
+            read_s: longest silence of the server in the exchange, in seconds; None for no limit.
         """
         secure = url.scheme == "https"
         loop = asyncio.get_running_loop()
@@ -59,7 +58,7 @@ class Connector:
 
 
 def _no_descriptor_free() -> bool:
-    """Return whether no file can be opened: a resolver's error does not say that this was its cause."""
+    """True if no file can be opened: a resolver's error does not say that this was its cause."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError:
@@ -68,7 +67,7 @@ def _no_descriptor_free() -> bool:
 
 
 def _reason(error: OSError) -> str:
-    """In plain words; asyncio's own text repeats the address."""
+    """Return the error's reason without the address, which asyncio's own text repeats."""
     if isinstance(error, socket.gaierror) or not error.errno or error.errno < 0:
         return error.strerror or str(error)
     return os.strerror(error.errno)

@@ -1,4 +1,4 @@
-"""A llama.cpp server for as long as a block lasts: for the demo and tests, with a model that comes along."""
+"""Runs a llama.cpp server for the demo and tests, and finds the bundled model."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ KEPT_ERROR_BYTES = 2048
 
 
 def llama_available() -> bool:
-    """Whether the wheel with llama.cpp's server is installed, as the extra `demo` does."""
+    """True if the wheel with llama.cpp's server is installed, as by the extra `demo`."""
     return importlib.util.find_spec("xllamacpp") is not None
 
 
 def tiny_model_path() -> Path:
-    """The model of half a million parameters that comes with the package; FileNotFoundError without it."""
+    """Return the path of the bundled model of half a million parameters. Raises FileNotFoundError."""
     here = Path(__file__).resolve()
     installed = here.with_name("models") / "tiny.gguf"
     in_checkout = here.parents[2] / "deploy" / "models" / "tiny.gguf"
@@ -44,12 +44,19 @@ async def llama_server(
     api_key: str = "",
     tokens_per_s: float = 0,
 ) -> AsyncIterator[str]:
-    """Serve `model` on 127.0.0.1 and give the server's URL; port 0 means any free one.
+    """Serve `model` on 127.0.0.1 and give the server's URL.
 
-    tokens_per_s: how fast a reply streams at most; 0 means as fast as the model is.
+    Raises RuntimeError with the end of the server's output if it is not ready within READY_S. The server
+    ends with the block, and with this process, even after kill -9.
 
-    Raises RuntimeError with the server's own last words when it is not ready within READY_S. The server
-    ends with the block, and with this process however that ends.
+    Args:
+        model: path of a GGUF file.
+        port: 0 takes any free port.
+        parallel: slots, the number of concurrent replies.
+        ctx_per_slot: tokens of context in each slot.
+        alias: the model's name.
+        api_key: required of clients; empty for none.
+        tokens_per_s: highest speed of a reply; 0 for no limit.
     """
     arguments = ["--parallel", str(parallel), "--ctx-per-slot", str(ctx_per_slot), "--alias", alias]
     if api_key:
@@ -62,20 +69,20 @@ async def llama_server(
 
 @contextlib.asynccontextmanager
 async def llama_process(model: Path, port: int, *arguments: str) -> AsyncIterator["LlamaProcess"]:
-    """llama_server() with server.py's own arguments, and with a process that can be killed."""
+    """Like llama_server(), with server.py's own arguments; gives the process, so that tests can kill it."""
     program = Path(__file__).with_name("server.py")
     with openmp_environment() as environment:
         transport, process = await asyncio.get_running_loop().subprocess_exec(
             LlamaProcess,
             sys.executable,
-            "-P",  # the program's folder holds modules of ours, which are nobody's to import from there
+            "-P",  # keeps this folder out of sys.path: its modules would hide others
             str(program),
             str(model),
             str(port),
             "--with-parent",
             *arguments,
             env={**os.environ, **environment},
-            start_new_session=True,  # a terminal's Ctrl-C is for the parent, which ends the child in order
+            start_new_session=True,  # Ctrl-C in a terminal goes only to the parent, which then ends the child
         )
         try:
             await process.ready()
@@ -86,7 +93,7 @@ async def llama_process(model: Path, port: int, *arguments: str) -> AsyncIterato
 
 
 class LlamaProcess(asyncio.SubprocessProtocol):
-    """The child as its parent sees it. url: where it listens, once ready() has returned."""
+    """The server's child process. url: set when ready() has returned."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -108,7 +115,7 @@ class LlamaProcess(asyncio.SubprocessProtocol):
             raise RuntimeError(f"llama.cpp's server did not start: {last_words}")
 
     def kill(self) -> None:
-        """End it as a crash would: SIGKILL."""
+        """Kill the process with SIGKILL, like a crash."""
         self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: int) -> None:
@@ -121,7 +128,7 @@ class LlamaProcess(asyncio.SubprocessProtocol):
         await asyncio.shield(self._gone)
 
     async def end(self) -> None:
-        """Ask it to end and wait; after END_S, or when even that is cancelled, it is killed."""
+        """End the process with SIGTERM and wait; kill it after END_S, or if the wait is cancelled."""
         try:
             with contextlib.suppress(ProcessLookupError, TimeoutError):
                 if self._transport is not None:

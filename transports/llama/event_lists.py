@@ -1,4 +1,4 @@
-"""Lists of a reply's events: whether a reader sees anything of them, and the same in one piece."""
+"""Functions on lists of a reply's events: is anything visible, and the same events merged."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ def is_visible(events: Iterable[TransportEvent]) -> bool:
 
 
 def in_one_piece(events: list[TransportEvent]) -> list[TransportEvent]:
-    """The same events with one Reasoning and one Delta at most."""
+    """Return the same events, merged to at most one Reasoning and one Delta."""
     thought = "".join(event.text for event in events if isinstance(event, Reasoning))
     text = "".join(event.text for event in events if isinstance(event, Delta))
     rest = [event for event in events if not isinstance(event, Reasoning | Delta)]

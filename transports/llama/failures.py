@@ -1,4 +1,4 @@
-"""What goes wrong with a model server, in the gateway's own words: translated here and nowhere else."""
+"""Translates all failures of a model server into the gateway's errors."""
 
 from types import TracebackType
 from typing import Any
@@ -22,9 +22,9 @@ from transports.lenient.loose_json import decode_loosely
 
 
 class ForeignErrors:
-    """A context in which every error of httpx's becomes one of ours; what caused it stays in `__cause__`.
+    """Context manager that turns httpx's errors into GatewayErrors, with the original as `__cause__`.
 
-    A connection that broke or fell silent once it stood counts as `broke_off`: it had the request.
+    A connection that breaks or falls silent after the request was sent counts as `broke_off`.
     """
 
     __slots__ = ("_answered",)
@@ -74,7 +74,7 @@ class ForeignErrors:
 
 
 def broke_off(error: TransportError) -> TransportError:
-    """The same error, marked: the server had taken the request whole."""
+    """Mark the error: the server had received the whole request."""
     error.broke_off = 1
     return error
 
@@ -84,7 +84,7 @@ in_answer = ForeignErrors(answered=True)
 
 
 def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
-    """What an HTTP answer other than 200 means. retry_after: the header of that name; body: maybe cut off."""
+    """Return the error for a status other than 200. retry_after: that header. body: may be incomplete."""
     try:
         error = decode_loosely(body)
     except ValueError:
@@ -95,13 +95,13 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
         return UpstreamFailed("the model server does not accept the gateway's API key")
     if status == 408:
         return TimedOut(said or "the model server gave the request up as too slow")
-    if status == 504:  # of a proxy: the server behind it fell silent
+    if status == 504:  # from a proxy: the server behind it fell silent
         return broke_off(TimedOut(said or "the model server gave the request up as too slow"))
-    if status == 502:  # of a proxy: the server behind it broke off
+    if status == 502:  # from a proxy: the server behind it broke off
         return broke_off(UpstreamFailed(said or f"the model server answered with status {status}"))
     if status == 429:
         return Overloaded(said or "the model server takes no more requests", retry_after_s=retry_after_s)
-    if status == 503 and _kind(error) == "unavailable_error":  # llama.cpp's, until its model is loaded
+    if status == 503 and _kind(error) == "unavailable_error":  # from llama.cpp, until its model is loaded
         return Loading(said or "the model is still being loaded", retry_after_s=retry_after_s)
     if status == 503:
         return Overloaded(said or "the model server is not available", retry_after_s=retry_after_s)
@@ -118,7 +118,7 @@ def _kind(error: Any) -> Any:
 
 
 def health_problem(status: int) -> str | None:
-    """What the status of a health check means; None for 200."""
+    """Return the problem that a health check's status means; None for 200."""
     match status:
         case 200:
             return None

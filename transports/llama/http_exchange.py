@@ -1,4 +1,4 @@
-"""One HTTP/1.1 exchange with a model server, from its request to the end of its answer."""
+"""One HTTP/1.1 exchange with a model server, from the request to the end of the response."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,21 +7,21 @@ from typing import cast
 import httptools
 import httpx
 
-MAX_HEAD_BYTES = 64 * 1024  # and of whatever else comes in a row without being body
+MAX_HEAD_BYTES = 64 * 1024  # limit of the head, and of other bytes in a row that are not body
 KEPT_HEADERS = (b"content-type", b"retry-after")
-MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is left unread, so that the server feels it
+MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is not read, so that the server must wait
 
 Receive = Callable[[bytes], Awaitable[None] | None]
-"""Takes the bytes of one network read, from within it; what it returns is awaited before the next read."""
+"""Called within a network read with its bytes. A returned awaitable is awaited before the next read."""
 
 
 class HttpExchange(asyncio.Protocol):
-    """One connection, one request, one response, and that response's body.
+    """One connection with one request and its response.
 
-    status: of the answer, 0 until its head has come.
+    status: of the response; 0 until its head has arrived.
 
     Args:
-        read_s: how long the server may be silent before its head and between two reads of the body.
+        read_s: longest silence before the head and between two reads of the body, in seconds; None: no limit.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class HttpExchange(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._head_complete = False
-        self._delimited = False  # by a length or in chunks; else the body ends with the connection
+        self._delimited = False  # has a length or chunks; else the body ends with the connection
         self._parts: list[bytes] = []
         self._unread_bytes = 0
         self._ended = False
@@ -70,11 +70,11 @@ class HttpExchange(asyncio.Protocol):
     # Called by the reader.
 
     async def ask(self, message: bytes, write_s: float | None) -> None:
-        """Send the request and wait for the answer's head.
+        """Send the request and wait for the response's head.
 
         Args:
             message: head and body.
-            write_s: how long the server may take for reading it; None for no limit.
+            write_s: time in seconds that the server gets to read it; None for no limit.
         """
         if self._transport is not None:
             self._transport.write(message)
@@ -92,14 +92,14 @@ class HttpExchange(asyncio.Protocol):
             await self._news()
 
     def header(self, name: bytes) -> str | None:
-        """The first value of a header of the answer. name: one of KEPT_HEADERS."""
+        """Return the first value of a response header. name: one of KEPT_HEADERS."""
         return next((value.decode("latin-1") for kept, value in self._headers if kept == name), None)
 
     async def push(self, receive: Receive) -> None:
-        """Call `receive` for the body's bytes at every network read; return when the body has ended.
+        """Call `receive` with the body's bytes at every network read; return when the body has ended.
 
-        What came before this is pushed first. Raises what broke the connection, behind what came before that,
-        and what `receive` raises. After `close` it returns at once.
+        Bytes that arrived before this call are pushed first. Raises the connection's error, after all bytes
+        that arrived before it, and every error of `receive`. Returns at once after `close`.
         """
         self._receive = receive
         self._deliver()
@@ -120,12 +120,12 @@ class HttpExchange(asyncio.Protocol):
             raise self._error
 
     def close(self) -> None:
-        """Cut the connection now; `push` returns as if the body had ended."""
+        """Close the connection now; `push` returns as if the body had ended."""
         self._receive = None
         self._end(None)
 
     def _news(self) -> asyncio.Future[None]:
-        """Done at the next read that is not pushed, or at the end."""
+        """Return a future that is done at the next read that is not pushed, or at the end."""
         self._waiter = self._loop.create_future()
         self._waiting_since = self._loop.time()
         return self._waiter
@@ -155,7 +155,7 @@ class HttpExchange(asyncio.Protocol):
         self._wake()
 
     def _deliver(self) -> None:
-        """Push what has arrived, unless the receiver is still busy with what came before."""
+        """Push the bytes that have arrived, unless the receiver is still busy with earlier ones."""
         parts = self._parts
         if not parts or self._busy is not None or self._receive is None:
             return
@@ -163,7 +163,7 @@ class HttpExchange(asyncio.Protocol):
         self._unread_bytes = self._head_bytes = 0
         try:
             self._busy = self._receive(parts[0] if len(parts) == 1 else b"".join(parts))
-        except Exception as error:  # noqa: BLE001 - not for the event loop, which called us: `push` raises it
+        except Exception as error:  # noqa: BLE001 - the event loop called this: `push` raises the error
             self._receive = None
             self._error = error
             self._end(None)
@@ -198,7 +198,7 @@ class HttpExchange(asyncio.Protocol):
             self._end(None)
 
     def _check_silence(self, read_s: float) -> None:
-        """One timer serves all reads: when it fires early for the present wait, it is set again."""
+        """Fail after a silence of read_s. One timer serves all reads: rearm it if the wait began later."""
         now = self._loop.time()
         is_waiting = self._waiter is not None and not self._waiter.done()
         since = self._waiting_since if is_waiting else now

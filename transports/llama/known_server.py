@@ -1,4 +1,4 @@
-"""One of several model servers, as it was when it was last asked how it is."""
+"""The state of one of several model servers at its latest health check."""
 
 import asyncio
 import logging
@@ -14,21 +14,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("sluice.servers")
 
 SLOTS_UNTOLD = 4
-"""Replies at a time of a server that is not llama.cpp's and does not tell."""
+"""Assumed concurrent replies of a server that reports no slots."""
 MISSES_TO_GIVE_UP = 2
-"""Health checks that must fail in a row before replies that wait for their first token go elsewhere."""
+"""Failed health checks in a row after which replies that wait for their first token go to another server."""
 
 
 class KnownServer:
     """A server's latest health, models and slots, and our replies there.
 
-    models and slots keep their values while the server is away. waiting: replies of which nothing can be seen
+
+
+    models and slots keep their values while the server is unhealthy. waiting: replies that have shown nothing
     yet.
 
     Args:
         url: names the server in the log and in `info`.
         server: the transport to it.
-        quiet: its going and coming is not logged.
+        quiet: do not log changes of its health.
     """
 
     def __init__(self, url: str, server: Transport, *, quiet: bool = False) -> None:
@@ -53,12 +55,12 @@ class KnownServer:
 
     @property
     def accepts(self) -> frozenset[Kind]:
-        """The kinds of content that it takes besides text."""
+        """The kinds of content that the server takes besides text."""
         return self.server.abilities.accepts()
 
     @property
     def silent(self) -> bool:
-        """True when replies without a first token should not wait here any longer."""
+        """True if replies without a first token should move to another server."""
         return self._misses >= MISSES_TO_GIVE_UP
 
     @property
@@ -67,12 +69,12 @@ class KnownServer:
         return ServerInfo(self.url, self.well, detail, list(self.models), self.slots, self.open)
 
     async def check(self) -> None:
-        """Ask the server how it is; never raises, takes a few seconds at most."""
+        """Check the server's health. Never raises; takes a few seconds at most."""
         self.doubted.clear()
         able = self.server.abilities
         health = await able.health()
         if health.ok:
-            # Asked each time, since it may have been restarted with others between two checks.
+            # The server may have restarted with other slots between two checks.
             self.slots = await able.slots() or SLOTS_UNTOLD
             self.models = able.models()
         self._misses = 0 if health.ok else self._misses + 1

@@ -1,11 +1,11 @@
-"""What a model server counted of one reply."""
+"""Token counts and timings of one reply, as its model server reports them."""
 
 from gateway.contract.events import Usage, token_count, usage_of
 from transports.llama.chunks import Timings, TokenUsage
 
 
 class Measurements:
-    """Usage, and llama.cpp's timings, which stand in where it was not asked for usage."""
+    """Usage of one reply, from `usage` or, if that is missing, from llama.cpp's `timings`."""
 
     __slots__ = ("_timings", "_tokens_per_s", "_usage")
 
@@ -24,7 +24,7 @@ class Measurements:
         self._tokens_per_s = told.predicted_per_second
 
     def usage(self) -> Usage | None:
-        """None where the server has not told both prompt and completion."""
+        """The usage; None if the server has not reported both prompt and completion."""
         usage = self._usage or self._timings
         if usage is None:
             return None
@@ -32,7 +32,7 @@ class Measurements:
 
 
 def _fuller(known: Usage | None, new: Usage | None) -> Usage | None:
-    """Counts only grow: what is partial, or smaller than what is known, tells nothing."""
+    """Return the more complete counts. Counts only grow, so partial or smaller new ones are ignored."""
     if new is None or (known is not None and new.total_tokens < known.total_tokens):
         return known
     return new

@@ -1,4 +1,4 @@
-"""What a model server says that it offers: its models, and its slots where it is llama.cpp's."""
+"""Parses a model server's models, and slots and kinds of content if it is llama.cpp's."""
 
 from itertools import islice
 
@@ -10,7 +10,7 @@ from gateway.contract.errors import ProtocolViolation
 
 MAX_MODELS = 1_000
 MAX_NAME_CHARS = 256
-"""A request may name no longer one."""
+"""The limit of a request's `model` too."""
 
 
 class _Model(msgspec.Struct):
@@ -36,9 +36,10 @@ class _Senses(msgspec.Struct):
 
 
 def models_told(body: bytes) -> tuple[tuple[str, ...], bool]:
-    """The names that `/v1/models` lists, and whether it is llama.cpp; ProtocolViolation for rubbish.
+    """Return the names in a `/v1/models` response, and True if the server is llama.cpp's.
 
-    Names that are too long are left out, and what follows the first MAX_MODELS.
+    Names that are too long are left out, and names after the first MAX_MODELS. Raises ProtocolViolation if
+    the body is not such a response.
     """
     try:
         listed = msgspec.json.decode(body, type=_ModelList).data or ()
@@ -49,7 +50,7 @@ def models_told(body: bytes) -> tuple[tuple[str, ...], bool]:
 
 
 def slots_told(body: bytes) -> int | None:
-    """How many replies llama.cpp makes at a time, by its `/props`; None where it does not tell."""
+    """Return llama.cpp's number of slots (concurrent replies) in a `/props` response; None if it has none."""
     try:
         return msgspec.json.decode(body, type=_Props).total_slots
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -57,7 +58,7 @@ def slots_told(body: bytes) -> int | None:
 
 
 def accepts_told(body: bytes) -> frozenset[Kind]:
-    """What llama.cpp's model takes besides text, by its `/props`; all kinds where it does not tell."""
+    """Return the kinds of content that llama.cpp's model accepts, by a `/props` response; else all kinds."""
     try:
         told = msgspec.json.decode(body, type=_Senses).modalities
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
-"""The OpenMP runtime that llama.cpp's wheel expects of the system, lent where the system has none.
+"""Finds an OpenMP runtime for llama.cpp's wheel where the system has none.
 
-The wheel links libgomp.so.1 and does not carry it, and slim images do not have it. The wheel of pykdtree,
-half a megabyte, carries one; a link with the right name beside it is all the loader needs.
+The wheel links libgomp.so.1 but does not contain it, and slim images do not have it. The wheel of pykdtree,
+half a megabyte, contains one; the loader finds it by a link with the right name.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ LENDER = "pykdtree"
 
 @contextmanager
 def openmp_environment() -> Iterator[dict[str, str]]:
-    """Environment variables by which a child started in the block finds OpenMP; empty where it needs none."""
+    """Give the environment variables by which a child process finds OpenMP; empty if it needs none."""
     if not sys.platform.startswith("linux") or system_has_openmp():
         yield {}
         return
@@ -42,7 +42,7 @@ def system_has_openmp() -> bool:
 
 
 def lent_openmp() -> Path | None:
-    """The library inside the lender's wheel; None where that is not installed or carries none."""
+    """Return the library's path inside pykdtree's wheel; None if that is not installed or contains none."""
     try:
         files = importlib.metadata.files(LENDER) or []
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""A reply out of the answer to one chat completion: a stream, one JSON object, or a refusal."""
+"""Reads a reply from the HTTP response to a chat completion: a stream, one JSON object, or a refusal."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ async def reply_in(exchange: HttpExchange, hear: Hear, linger_s: float) -> Done:
 
 
 class _StreamedReply:
-    """Pushes the events of an answer that is a stream, those of one network read at once."""
+    """Pushes the events of a streamed response, all events of a network read at once."""
 
     __slots__ = ("_exchange", "_hear", "_linger", "_linger_s", "_parser")
 
@@ -45,7 +45,7 @@ class _StreamedReply:
         self._parser = ChunkParser()
 
     async def done(self) -> Done:
-        """Return when the reply is complete."""
+        """Wait until the reply is complete."""
         parser = self._parser
         try:
             with in_answer:
@@ -71,7 +71,7 @@ class _StreamedReply:
 
 
 async def _whole_reply(exchange: HttpExchange, hear: Hear) -> Done:
-    """An answer that is one JSON object, as servers give that cannot stream."""
+    """Read a response that is one JSON object, from a server that cannot stream."""
     parser = ChunkParser()
     with in_answer:
         events = parser.whole(await whole_body(exchange, MAX_ANSWER_BYTES))
@@ -82,6 +82,6 @@ async def _whole_reply(exchange: HttpExchange, hear: Hear) -> Done:
 
 async def _refusal(exchange: HttpExchange) -> GatewayError:
     body = b""
-    with contextlib.suppress(httpx.RequestError, ProtocolViolation):  # the status says enough
+    with contextlib.suppress(httpx.RequestError, ProtocolViolation):  # the status is enough
         body = await whole_body(exchange, MAX_REFUSAL_BYTES)
     return refusal(exchange.status, exchange.header(b"retry-after"), body)

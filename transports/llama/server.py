@@ -1,9 +1,9 @@
-"""A real llama.cpp server as a program of its own, out of the xllamacpp wheel: for the demo and for tests.
+"""Program that runs the llama.cpp server of the xllamacpp wheel, for the demo and for tests.
 
 usage: python -m transports.llama.server MODEL PORT [--parallel N] [--ctx-per-slot N] [--tokens-per-s N] ...
 
-Prints `READY http://HOST:PORT` when the model is loaded; ends on SIGTERM and SIGINT, and with
---with-parent when its standard input ends, which is when its parent is gone, however it went.
+Prints `READY http://HOST:PORT` when the model is loaded. Ends on SIGTERM and SIGINT; with --with-parent also
+when its standard input ends, so when its parent is gone, even after kill -9.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     try:
         slowed_server = SlowedServer(options) if options.tokens_per_s else None
         server = _start(options)
-    except (OSError, RuntimeError) as exc:  # the wheel has logged what was wrong
+    except (OSError, RuntimeError) as exc:  # the wheel has logged the reason
         raise SystemExit(str(exc)) from exc
     url = server.listening_address
     while not ended.is_set() and not _is_loaded(url):
@@ -43,7 +43,7 @@ def main() -> None:
     sys.stdout.write(f"READY {url}\n")
     sys.stdout.flush()
     ended.wait()
-    os._exit(0)  # the wheel's own shutdown would wait for replies that are being made
+    os._exit(0)  # the wheel's own shutdown would wait for running replies
 
 
 def _options() -> argparse.Namespace:
@@ -70,13 +70,13 @@ def _options() -> argparse.Namespace:
 
 
 def _start(options: argparse.Namespace) -> Any:
-    """Load the model and listen; the first requests may still be answered 503."""
-    import xllamacpp  # takes the wheel's 100 MB in: not for who only wants --help
+    """Load the model and listen. The first requests may still get 503."""
+    import xllamacpp  # loads 100 MB, which --help does not need
 
     params = xllamacpp.CommonParams()
     params.model.path = options.model
     params.model_alias = {options.alias}
-    # A slowed server listens itself, in front of the wheel's.
+    # SlowedServer listens at this address, in front of the wheel's server.
     params.hostnames = ["127.0.0.1" if options.tokens_per_s else options.host]
     params.port = 0 if options.tokens_per_s else options.port
     params.n_parallel = options.parallel
@@ -102,28 +102,28 @@ def _is_loaded(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310  our own http URL
             return bool(answer.status == 200)
-    except OSError:  # a 503 is one too
+    except OSError:  # a 503 too
         return False
 
 
 class SlowedServer(http.server.ThreadingHTTPServer):
-    """Passes every request on to llama.cpp, and slows down the event streams that come back."""
+    """Passes every request on to llama.cpp and slows down the event streams that it sends."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        """Bind host and port of `options`; OSError if they are taken."""
+        """Bind host and port of `options`. Raises OSError if the port is taken."""
         super().__init__((options.host, options.port), SlowedRequest)
         self.tokens_per_s: float = options.tokens_per_s
         self.model = ""
 
     def pass_on_to(self, model_url: str) -> str:
-        """Serve in a thread from now on, and return our own URL."""
+        """Start to serve in a thread, and return this server's URL."""
         self.model = urlsplit(model_url).netloc
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return f"http://{self.server_address[0]!s}:{self.server_port}"
 
 
 class SlowedRequest(http.server.BaseHTTPRequestHandler):
-    """One request. Its answer ends with the connection, as in HTTP/1.0."""
+    """One request. Its response ends with the connection, as in HTTP/1.0."""
 
     server: SlowedServer
 
@@ -141,7 +141,7 @@ class SlowedRequest(http.server.BaseHTTPRequestHandler):
             is_stream = answer.headers.get_content_type() == "text/event-stream"
             for line in slowed(answer, self.server.tokens_per_s) if is_stream else answer:
                 self.wfile.write(line)
-        except (OSError, http.client.HTTPException):  # the client has gone, or the model server has
+        except (OSError, http.client.HTTPException):  # the client or the model server closed the connection
             self.close_connection = True
         finally:
             model.close()
@@ -149,7 +149,7 @@ class SlowedRequest(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_OPTIONS = pass_on  # noqa: N815 - http.server's own names
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the gateway's log says what was asked."""
+        """Log nothing: the gateway logs its requests."""
 
 
 _OWN_RATE = re.compile(rb'(?<="predicted_per_second":)[0-9.eE+-]+')
@@ -162,9 +162,9 @@ def slowed(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[bytes]:
-    """The lines of an event stream, its events at most `events_per_s`; llama.cpp puts one token in each.
+    """Yield the lines of an event stream, at most `events_per_s` events per second, each with one token.
 
-    The rate that llama.cpp measured is replaced by this one: readers would take it for what they see.
+    Replaces the rate that llama.cpp measured by this one, because readers take it for the speed they see.
     """
     due = clock()
     for line in lines:

@@ -12,9 +12,9 @@ from transports.llama.known_server import KnownServer
 
 
 class ServerAttempt:
-    """Asks `known`, and can be given up while nothing of the answer can be seen.
+    """Sends the request to `known`, and can be given up while nothing of the reply is visible.
 
-    seen: something of the answer was heard that readers can see; no other server may be asked any more.
+    seen: readers can see something of the reply, so no other server may be tried.
     """
 
     __slots__ = ("_hear", "_known", "_patience", "passed_over", "request", "seen")
@@ -30,7 +30,7 @@ class ServerAttempt:
         self.seen = False
 
     async def answer(self) -> Done:
-        """See Transport.answer; raises Unreachable when it was given up."""
+        """See Transport.answer. Raises Unreachable if the attempt was given up."""
         known = self._known
         known.open += 1
         known.waiting.add(self)

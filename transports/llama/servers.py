@@ -1,4 +1,4 @@
-"""Several model servers as one transport: the least busy one that is well and has the model answers."""
+"""Several model servers as one transport: each request goes to the least busy healthy one with its model."""
 
 import asyncio
 import random
@@ -22,18 +22,18 @@ NO_KINDS: frozenset[Kind] = frozenset()
 
 
 class LlamaServers:
-    """A Transport over several; the first server's first model is the default.
+    """Transport over several model servers. The first server's first model is the default.
 
-    A request for a model goes to the server with the most free slots among those that are well and list it.
-    A server that fails before anything of its answer can be seen is passed over (within the limit of
-    `suspects.ask_again`); so is one that stops answering health checks while a reply waits there, if another
-    could take that reply.
+    A request goes to the healthy server that lists its model and has the most free slots. If that fails
+    before anything of the reply is visible, the request goes to another one, within the limit of
+    `suspects.ask_again`; also if it stops answering health checks while a reply waits there and another
+    server could take that reply.
 
     Args:
         servers: each with its URL.
         changed: called when `models` or `slots` have changed.
-        check_s: seconds between two checks of a server that is well; one that is away is asked sooner.
-        quiet: the going and coming of servers is not logged.
+        check_s: seconds between two checks of a healthy server; an unhealthy one is checked sooner.
+        quiet: do not log changes of the servers' health.
     """
 
     def __init__(
@@ -63,15 +63,15 @@ class LlamaServers:
 
     @property
     def slots(self) -> int:
-        """Of all servers that are well; 0 when none is."""
+        """Slots of all healthy servers; 0 if there are none."""
         return sum(known.slots for known in self._well())
 
     def models(self) -> Sequence[str]:
-        """Of all servers that are well."""
+        """Return the models of all healthy servers."""
         return list(dict.fromkeys(model for known in self._well() for model in known.models))
 
     def known_models(self) -> Sequence[str]:
-        """Of all servers, those that are away last."""
+        """Return the models of all servers, those of unhealthy ones last."""
         well_first = sorted(self._servers, key=lambda known: not known.well)
         return list(dict.fromkeys(model for known in well_first for model in known.models))
 
@@ -79,37 +79,37 @@ class LlamaServers:
         return [known.info for known in self._servers]
 
     async def health(self) -> Health:
-        """As last checked; names each server that is away."""
+        """Return the result of the latest checks. It names each unhealthy server."""
         servers = self.list_servers()
         away = [f"{server.url} is away: {server.detail}" for server in servers if not server.ok]
         ready = len(servers) - len(away)
         return Health(ready > 0, "; ".join([f"{ready} of {len(servers)} model servers are ready", *away]))
 
     def admit(self, model: str | None) -> TransportInfo:
-        """Raises Unreachable while no server that could answer is well."""
+        """Raise Unreachable if no server that could answer is healthy."""
         meant = self._meant(model)
         if self._choose(meant, ()) is None:
             raise self._nobody(meant)
         return self.info
 
     def accepts(self) -> frozenset[Kind]:
-        """The kinds that a server takes, of those that are well."""
+        """Return the kinds of content that at least one healthy server takes."""
         return frozenset().union(*(known.accepts for known in self._well()))
 
     def check(self, request: ChatRequest) -> None:
-        """Raises UnsupportedContent if no server of the model, of those that are well, takes the request."""
+        """Raise UnsupportedContent if no healthy server with the model takes the kinds of content."""
         able = self._able(self._meant(request.model), ())
         if able and self._choose(self._meant(request.model), (), kinds_of(request)) is None:
             check_accepts(request, max((known.accepts for known in able), key=len))
 
     def place_in_queue(self, model: str | None) -> int:
-        """See Abilities; requests of other clients to the same servers are not known here."""
+        """See Abilities. Requests of other clients to the same servers are not counted."""
         known = self._choose(self._meant(model), ())
         return max(0, 1 - known.room) if known is not None else 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Every server has been asked once when the block begins."""
+        """See Transport.running. Every server has been checked once when the block begins."""
         async with AsyncExitStack() as stack:
             for known in self._servers:
                 await stack.enter_async_context(known.server.running())
@@ -157,7 +157,7 @@ class LlamaServers:
         return [known for known in self._servers if known.well]
 
     def _meant(self, model: str | None) -> str | None:
-        """The model itself if a server lists it, away or not; else the default: None if that has no name."""
+        """Return `model` if a server lists it, healthy or not; else the default, None if that has no name."""
         if any(model in known.models for known in self._servers):
             return model
         return next((known.models[0] for known in self._well()[:1] if known.models), None)
@@ -168,7 +168,7 @@ class LlamaServers:
         passed_over: Sequence[KnownServer],
         kinds: frozenset[Kind] = NO_KINDS,
     ) -> KnownServer | None:
-        """The one with the most room that is well, has the model and takes the kinds; of equals the first."""
+        """Return the healthy server with the model and kinds that has the most room; of equals the first."""
         fitting = [known for known in self._able(meant, passed_over) if kinds <= known.accepts]
         return max(fitting, key=lambda known: known.room, default=None)
 
@@ -209,9 +209,9 @@ def transport_to(
     connect_s: float,
     setting: str | None,
 ) -> Transport:
-    """The transport to one model server, or to several as one; see LlamaTransport for the arguments.
+    """Return the transport to one model server, or to several as one. See LlamaTransport for the arguments.
 
-    setting: None keeps the going and coming of servers out of the log.
+    setting: None: do not log changes of the servers' health.
     """
     if len(urls) == 1:
         return LlamaTransport(urls[0], api_key=api_key, idle_s=idle_s, connect_s=connect_s, setting=setting)

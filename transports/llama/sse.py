@@ -1,4 +1,4 @@
-"""Server-sent events as bytes: where one ends and the next begins."""
+"""Splits a stream of server-sent events into the data of its events."""
 
 from gateway.contract.errors import ProtocolViolation
 from transports.lenient.error_words import plain_words
@@ -7,15 +7,15 @@ MAX_FRAME_BYTES = 1024 * 1024
 
 
 class ErrorData(bytes):
-    """Data that is an error by its place: of an event named `error`, or in a field `error`."""
+    """Data of an event named `error`, or of a field `error`."""
 
 
 class SseFramer:
-    """Cuts a byte stream into the data of its events, wherever the network cut it.
+    """Splits a byte stream into the data of its events, in reads of any size.
 
     Lines end with LF, CRLF or CR and nothing else: U+2028 and its like stay inside their JSON. Comments, `id`
-    and `retry` are skipped. Source: WHATWG HTML, 9.2.6. Beyond it, because servers tell errors so: a field
-    `error` (llama.cpp until 2025) and JSON without a field name (Ollama) are data too.
+    and `retry` are skipped. Source: WHATWG HTML, 9.2.6. Beyond it, two forms of errors are data too: a field
+    `error` (llama.cpp until 2025) and JSON without a field name (Ollama).
     """
 
     __slots__ = ("_after_cr", "_rest")
@@ -25,9 +25,9 @@ class SseFramer:
         self._after_cr = False
 
     def feed(self, received: bytes) -> list[bytes]:
-        """Data of the events that `received` completes.
+        """Return the data of the events that `received` completes.
 
-        Raises ProtocolViolation when more comes for an event that is over MAX_FRAME_BYTES already.
+        Raises ProtocolViolation if an event that already exceeds MAX_FRAME_BYTES goes on.
         """
         if not self._rest and not self._after_cr and _is_one_frame(received):
             return [received[6:-2]]
@@ -42,7 +42,7 @@ class SseFramer:
         rest = self._rest
         if rest:
             if b"\n\n" not in received and not (rest[-1:] == b"\n" == received[:1]):
-                rest += received  # joined once the event is whole, not with every part of it
+                rest += received  # joined once, when the event is complete
                 return []
             received = bytes(rest + received)
             rest.clear()
@@ -58,11 +58,11 @@ class SseFramer:
         return frames
 
     def unfinished(self) -> list[bytes]:
-        """Data of the event that the stream's end cut off, which SSE says to drop; it may be incomplete."""
+        """Return the data, maybe incomplete, of an event cut off by the stream's end. SSE says to drop it."""
         return _event_data(bytes(self._rest))
 
     def plain_words(self) -> str | None:
-        """What stands at the stream's end instead of an event, if it is plain text."""
+        """Return the text at the stream's end if it is plain text and not an event, else None."""
         words = plain_words(bytes(self._rest))
         if words is None or len(words) < len("event:") or words.startswith(_STARTS):
             return None
@@ -73,7 +73,7 @@ _STARTS = (":", "data:", "event:", "id:", "retry:", "error:")
 
 
 def _is_one_frame(received: bytes) -> bool:
-    """Return whether this is one event of one data line, as most reads of a paced stream are."""
+    """True if this is one event of one data line, as most reads of a paced stream are."""
     return (
         received.startswith(b"data: ")
         and received.endswith(b"\n\n")

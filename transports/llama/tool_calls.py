@@ -1,4 +1,4 @@
-"""Tool calls put together from their fragments, however their server numbers and names them."""
+"""Assembles tool calls from their fragments, in the variants of many servers."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from transports.lenient.loose_json import whole_arguments
 from transports.llama.chunks import CallPart
 
 MAX_CALLS_CHARS = 2_000_000
-"""Of all calls of one reply together; they are held until it ends."""
+"""Limit of all calls of one reply together: they are held in memory until it ends."""
 
 
 class ToolCalls:
@@ -34,7 +34,7 @@ class ToolCalls:
         return bool(self._calls)
 
     def add(self, parts: Sequence[CallPart]) -> None:
-        """Take the fragments of one chunk; UpstreamFailed when there is more than a reply may have."""
+        """Take the fragments of one chunk. Raises UpstreamFailed beyond MAX_CALLS_CHARS."""
         for position, part in enumerate(parts):
             function = part.function
             name = function.name if function is not None else None
@@ -70,7 +70,7 @@ class ToolCalls:
                 raise UpstreamFailed(f"the model server sent tool calls of over {MAX_CALLS_CHARS} characters")
 
     def whole(self) -> list[ToolCall]:
-        """All calls, in the order in which they began; ProtocolViolation for one without a name."""
+        """Return all calls, in the order of their beginnings. Raises ProtocolViolation if one has no name."""
         told: list[ToolCall] = []
         ids: set[str] = set()
         for position, call in enumerate(self._calls):
@@ -100,29 +100,29 @@ class _Call:
         self.chars = 0
 
     def text(self) -> str:
-        """The arguments; `{}` in front of others is what proxies of Anthropic's API begin with."""
+        """Return the arguments without a leading `{}`, which proxies of Anthropic's API send first."""
         first, rest = "".join(self.arguments[:1]), "".join(self.arguments[1:])
         return rest if first.strip() == "{}" and rest.strip() else first + rest
 
     def is_named_on(self, call_id: str | None, name: str | None) -> bool:
-        """Whether a fragment at this call's number holds more of its name."""
+        """True if a fragment with this call's number continues its name."""
         is_more = name and self.name and name != self.name
         return bool(is_more and self.id and not call_id and not self.arguments)
 
     def is_followed_by(self, call_id: str | None, name: str | None, arguments: str | None) -> bool:
-        """Whether a fragment at this call's place begins another call."""
+        """True if a fragment with this call's number begins another call."""
         if name and self.name and name != self.name:
             return True
         if call_id and self.id and call_id != self.id:
-            # A fresh id without a name is vLLM's, as long as the arguments are unfinished.
+            # vLLM sends a new id without a name in every fragment: no new call before the arguments end.
             return bool(name) or self._is_whole()
         if not (name and arguments and self._is_whole()):
             return False
         return not self.is_repeated_by(call_id, arguments)
 
     def is_repeated_by(self, call_id: str | None, arguments: str | None) -> bool:
-        """Whether a fragment says again what this call holds already."""
-        # Its length is compared first, or every fragment would cost as much as all before it.
+        """True if a fragment repeats this whole call."""
+        # Compare lengths first: comparing texts at every fragment would take quadratic time.
         if not call_id or call_id != self.id or len(arguments or "") != self.chars:
             return False
         return arguments == "".join(self.arguments) and self._is_whole()

@@ -1,4 +1,4 @@
-"""The transport `sse`: one HTTP request per reply, to llama.cpp's server or any other that speaks its API."""
+"""The transport `sse`: one HTTP request per reply, to llama.cpp's server or another one with OpenAI's API."""
 
 import asyncio
 import contextlib
@@ -35,19 +35,19 @@ MODELS_RETRY_S = 1.0
 
 
 class LlamaTransport:
-    """Streams chat completions from a server that speaks OpenAI's API. ValueError if `url` is no address.
+    """Streams chat completions from a server with OpenAI's API. Raises ValueError if `url` is not valid.
 
     Args:
-        url: of the server, with or without `/v1` at its end.
+        url: the server's URL, with or without `/v1` at its end.
         api_key: visible ASCII.
-        idle_s: how long the server may be silent before the head of its answer, which a queued request gets
-            only when a slot frees, and between two reads of its body, where llama.cpp's pings count as life.
-        connect_s: until a connection stands.
-        linger_s: how long to wait for more behind a finish reason; a server that neither says `[DONE]` nor
-            closes would keep the reply open until idle_s.
-        setting: the setting that holds `url`: health names both, and the log says when the server goes away
-            and comes back.
-        connect: how to connect; None for TCP or TLS.
+        idle_s: longest silence in seconds before the response's head, which a queued request gets only when
+            a slot is free, and between two reads of its body. llama.cpp's pings end a silence.
+        connect_s: deadline for connecting, in seconds.
+        linger_s: how long to wait for more data after a finish reason, in seconds: a server that neither
+            sends `[DONE]` nor closes would keep the reply open until idle_s.
+        setting: name of the setting that holds `url`. Health then names both, and the log says when the
+            server becomes unreachable and when it is ready again.
+        connect: opens connections; None for TCP or TLS.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class LlamaTransport:
                 watching.cancel()
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
-        """See Transport.answer. Closing the connection is what frees llama.cpp's slot."""
+        """See Transport.answer. Closes the connection at the end, which frees llama.cpp's slot."""
         self.check(request)
-        # The body of a large image takes long to make.
+        # Encoding a large image takes long, so it is done in a thread.
         body = (
             await asyncio.to_thread(self._body_of, request) if kinds_of(request) else self._body_of(request)
         )
@@ -112,11 +112,11 @@ class LlamaTransport:
         return self._models
 
     def check(self, request: ChatRequest) -> None:
-        """Raises UnsupportedContent for images or sound where the server has told that it takes none."""
+        """Raise UnsupportedContent for images or sound if the server has reported that it takes none."""
         check_accepts(request, self._accepts)
 
     async def health(self) -> Health:
-        """Asks `/health`, and `/v1/models` where a server has no such page, as Ollama has none."""
+        """Request `/health`, or `/v1/models` if the server has no `/health`, as Ollama."""
         problem = await self._problem()
         if problem is None:
             return Health(True, "the model server is ready")
@@ -141,9 +141,9 @@ class LlamaTransport:
         return health_problem(status)
 
     async def total_slots(self) -> int | None:
-        """How many replies llama.cpp makes at a time, by its `/props`; None where a server does not tell.
+        """Return llama.cpp's number of slots (concurrent replies), by `/props`; None if it reports none.
 
-        Also learns from there which kinds of content its model takes.
+        Also stores the kinds of content that the model takes.
         """
         try:
             async with asyncio.timeout(PROBE_S):
@@ -155,12 +155,12 @@ class LlamaTransport:
 
     def _body_of(self, request: ChatRequest) -> bytes:
         try:
-            check_request(request)  # also here: a worker's requests came through no door of ours
+            check_request(request)  # a worker's requests were not checked by our HTTP endpoints
         except Unprocessable as error:
             raise ModelRefused(str(error)) from error
         sampling = request.sampling.as_json()
         body: dict[str, Any] = sampling.pop("options", {})
-        if self._is_llama_cpp:  # others may refuse fields they do not know
+        if self._is_llama_cpp:  # other servers may refuse unknown fields
             body.setdefault("return_progress", True)
         body |= sampling
         body["messages"] = [turn.as_json() for turn in request.turns]
@@ -173,7 +173,7 @@ class LlamaTransport:
         try:
             return msgspec.json.encode(body)
         except UnicodeEncodeError as exc:
-            raise ModelRefused("the conversation holds half of a surrogate pair, which is no text") from exc
+            raise ModelRefused("the conversation contains half a character (a lone surrogate)") from exc
 
     async def _get(self, path: bytes) -> tuple[int, bytes]:
         with before_answer:
@@ -209,7 +209,7 @@ class LlamaTransport:
             log.info("%s=%s: the model server is ready", self._setting, self._root)
 
     async def _learn_models(self) -> int:
-        """Ask which models there are; gives the HTTP status."""
+        """Request the list of models and store it. Returns the HTTP status."""
         status, body = await self._get(b"/v1/models")
         if status == 200:
             self._models, self._is_llama_cpp = models_told(body)

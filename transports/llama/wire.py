@@ -1,4 +1,4 @@
-"""A reply of a model server: OpenAI chat completion chunks, and llama.cpp's additions to them, as events."""
+"""Turns a model server's reply, OpenAI chat completion chunks with llama.cpp's additions, into events."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -35,19 +35,19 @@ from transports.llama.tool_calls import ToolCalls
 
 _END = b"[DONE]"
 _UNFINISHED = ("null", "none")
-"""Finish reasons that mean that there is none yet: some servers write null as text."""
+"""Finish reasons that mean none: some servers write null as text."""
 
 
 class ChunkParser:
     """Turns the bytes of one streamed chat completion into transport events, in order and unmerged.
 
-    `done`: set once the reply is complete. `finished`: the server has given a finish reason; its usage may
-    follow.
-    `failure`: what went wrong after the events that were given last; feed raises it, and a caller that has
-    handed those on should not wait for more bytes first.
+    done: set when the reply is complete.
+    finished: the server has sent a finish reason; its usage may follow.
+    failure: an error behind the events returned last. The next feed raises it; a caller should not wait for
+    more bytes before that.
 
-    Every frame is decoded strictly first. One that is refused is read loosely: only the text, the tool calls
-    and errors decide how a reply ends, and no other field.
+    Every frame is decoded strictly first, and loosely if that fails: only text, tool calls and errors decide
+    how a reply ends.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class ChunkParser:
         self._model: str | None = None
         self._spoke = False
         self._measurements = Measurements()
-        # Halves of characters can only be in frames that strict decoding refuses.
+        # Only frames that strict decoding refuses can contain halves of characters.
         self._loose = False
         self._text = WholeCharacters()
         self._thinking = WholeCharacters()
@@ -87,10 +87,10 @@ class ChunkParser:
         return self._finish_reason is not None
 
     def feed(self, received: bytes) -> list[TransportEvent]:
-        """Events that `received` completes, often none.
+        """Return the events that `received` completes, often none.
 
-        Raises UpstreamFailed or ContextExceeded for an error that the server reports, ProtocolViolation for
-        what is no chat completion; where events came before it in the same bytes, `failure` is set instead.
+        Raises UpstreamFailed or ContextExceeded for an error that the server reports, and ProtocolViolation
+        for other data. If events precede the error in the same bytes, sets `failure` instead.
         """
         if self.failure is not None:
             raise self.failure
@@ -115,9 +115,9 @@ class ChunkParser:
         return events
 
     def eof(self, said: Iterable[TransportEvent] = ()) -> list[TransportEvent]:
-        """What was said in the same bytes and the last events, when the stream has ended.
+        """End the stream: return the last events, behind `said`, the events of the same read.
 
-        Raises UpstreamFailed if that was too early; where there are events, `failure` is set instead.
+        Raises UpstreamFailed if the reply is not complete. If there are events, sets `failure` instead.
         """
         if self.failure is not None:
             raise self.failure
@@ -137,11 +137,11 @@ class ChunkParser:
         return events
 
     def whole(self, body: bytes) -> list[TransportEvent]:
-        """Take a completion that came unstreamed, as one JSON object; see feed for errors.
+        """Take a completion that arrived as one JSON object, whose events are in `done`. See feed for errors.
 
-        Its events stand in `done`. A stream under the wrong content type gives its events here.
+        Returns events only if the body is a stream with the wrong content type.
         """
-        if body.lstrip()[:5] in (b"data:", b"event", b"error"):  # a stream under the wrong content type
+        if body.lstrip()[:5] in (b"data:", b"event", b"error"):  # a stream with the wrong content type
             events = self.feed(body)
             return events if self.done is not None or self.failure is not None else self.eof(events)
         parts: list[TransportEvent] = []
@@ -156,7 +156,7 @@ class ChunkParser:
         return []
 
     def completed(self) -> Done:
-        """`done`, or the failure that came in its place."""
+        """Return `done`, or raise the failure."""
         if self.failure is not None:
             raise self.failure
         if self.done is None:
@@ -189,7 +189,7 @@ class ChunkParser:
             self._measurements.take_timings(chunk.timings)
 
     def _reread(self, frame: bytes, events: list[TransportEvent]) -> Chunk | None:
-        """The chunk in a frame that strict decoding refuses; None if there is nothing to take from it."""
+        """Return the chunk in a frame that strict decoding refuses; None if it contains nothing to use."""
         text = frame.strip()
         if text.strip(b'"') == _END:
             self._close(events)
@@ -209,14 +209,14 @@ class ChunkParser:
                 if (words := plain_words(text)) is not None:
                     raise upstream_error(words) from None
                 raise ProtocolViolation(f"the model server sent what is no chat completion: {exc}") from exc
-            for line in text.split(b"\n"):  # events that no blank line parts
+            for line in text.split(b"\n"):  # events without blank lines between them
                 self._read(line, events)
             return None
         raise_error(said, frame)
         if isinstance(said, str) and said.strip():
             raise upstream_error(said)
         if not isinstance(said, dict) and not (isinstance(said, list) and said):
-            return None  # null, a number, nothing: decides nothing
+            return None  # null, a number or nothing
         self._loose = True
         return read_loosely(said)
 
@@ -244,7 +244,7 @@ class ChunkParser:
             self._finish(choice.finish_reason, frame, events)
 
     def _message(self, choice: Choice, frame: bytes, events: list[TransportEvent]) -> Message | None:
-        """What a choice says that is not as most are: without a delta, without text, or read loosely."""
+        """Return the message of an unusual choice: without delta or text, or read loosely."""
         message = choice.delta
         if message is None or not message.says_something:
             message = self._whole_message(choice, events) or message
@@ -267,7 +267,7 @@ class ChunkParser:
         self._end_text(events)
 
     def _whole_message(self, choice: Choice, events: list[TransportEvent]) -> Message | None:
-        """What stands where a delta should; a whole message after deltas only repeats them."""
+        """Return a choice's whole message in place of a delta. After deltas it only repeats them: None."""
         repeats = self._spoke or self._calls or is_visible(events)
         return None if repeats else choice.message
 
@@ -278,7 +278,7 @@ class ChunkParser:
             events.append(Delta(text))
 
     def _close(self, events: list[TransportEvent]) -> None:
-        """Say what is held back until the end: tool calls, usage, Done."""
+        """Append the events held until the end: tool calls, usage, Done."""
         if self._broken is not None:
             raise self._broken
         calls = self._calls.whole()
@@ -293,4 +293,4 @@ class ChunkParser:
 
 
 class _StreamEnd(Exception):
-    """The end of the stream in another spelling than `[DONE]`; Done has been said."""
+    """The stream ended with another spelling of `[DONE]`; Done is set."""
