@@ -1,4 +1,4 @@
-"""The part of an event loop that deadlines need, so that a test can move time by hand."""
+"""The event loop's clock as a Protocol, so that tests can set the time."""
 
 from asyncio import TimerHandle
 from collections.abc import Callable

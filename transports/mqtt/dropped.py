@@ -1,4 +1,4 @@
-"""Messages that cannot be used: counted by kind, and logged once for each topic. They may come in floods."""
+"""Counts unusable messages by kind and logs the first of each topic, since there may be floods of them."""
 
 import logging
 from collections import Counter
@@ -11,7 +11,7 @@ MAX_TOPICS_LOGGED = 1_000
 
 
 class Dropped(Counter[str]):
-    """How many of each kind were dropped."""
+    """Number of dropped messages by kind."""
 
     def __init__(self) -> None:
         super().__init__()

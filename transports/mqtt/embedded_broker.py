@@ -1,4 +1,4 @@
-"""A broker for the demo and for tests: a mosquitto child where there is one, else amqtt in this process."""
+"""A broker for the demo and tests: mosquitto as a child process if installed, else amqtt in this process."""
 
 import asyncio
 import ctypes
@@ -24,7 +24,7 @@ BrokerKind = Literal["mosquitto", "amqtt"]
 START_S = 5.0
 STOP_S = 2.0
 
-# The reasons stand in the mosquitto.conf that ships with the project.
+# The shipped mosquitto.conf has the reasons.
 _SETTINGS = """\
 listener {port} 127.0.0.1
 allow_anonymous true
@@ -45,20 +45,20 @@ class EmbeddedBroker:
 
 
 def mosquitto_binary() -> str | None:
-    """The path of the mosquitto broker; Debian keeps it where only root's PATH leads."""
+    """Return the path of the mosquitto broker; Debian installs it where only root's PATH leads."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
 def broker_available() -> bool:
-    """Whether mosquitto is installed, or amqtt, as the extra `demo` does."""
+    """True if mosquitto is installed, or amqtt, as by the extra `demo`."""
     return mosquitto_binary() is not None or importlib.util.find_spec("amqtt") is not None
 
 
 @asynccontextmanager
 async def embedded_broker(port: int = 0, force: BrokerKind | None = None) -> AsyncIterator[EmbeddedBroker]:
-    """A broker on loopback without authentication, for as long as the block lasts; port 0 picks a free one.
+    """Run a broker on loopback without authentication until the block ends; port 0 takes a free one.
 
-    force: this kind or none. Raises RuntimeError when neither is installed, or the broker does not start.
+    force: use only this kind. Raises RuntimeError if no broker is installed, or it does not start.
     """
     binary = mosquitto_binary()
     address = BrokerAddress("127.0.0.1", port or _free_port())
@@ -93,7 +93,7 @@ async def _mosquitto(binary: str, address: BrokerAddress) -> AsyncIterator[None]
 async def _start(binary: str, address: BrokerAddress, folder: Path) -> Process:
     settings = _SETTINGS.format(port=address.port)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        settings += "user root\n"  # or it would change to a user that cannot read its config
+        settings += "user root\n"  # otherwise it changes to a user that cannot read its config
     config = folder / "mosquitto.conf"
     config.write_text(settings)
     with (folder / "log").open("wb") as said:
@@ -103,7 +103,7 @@ async def _start(binary: str, address: BrokerAddress, folder: Path) -> Process:
 
 
 async def _until_listening(child: Process, said: Path) -> None:
-    """Return when it says that it runs. A connection proves nothing: another program may have the port."""
+    """Wait until the broker logs that it runs. A connection is no proof: it may be another program's port."""
     with suppress(TimeoutError):
         async with asyncio.timeout(START_S):
             while child.returncode is None:
@@ -148,10 +148,10 @@ def _free_port() -> int:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Have Linux kill the child when this process ends, even by kill -9; elsewhere it would stay."""
+    """Make Linux kill the child when this process ends, even by kill -9. Other systems have no such call."""
     if not sys.platform.startswith("linux"):
         return None
-    # Loaded here, before the fork: the child may do next to nothing.
+    # Loaded before the fork, because the child may do very little before exec.
     prctl = ctypes.CDLL(None).prctl
     set_death_signal, parent = 1, os.getpid()
 

@@ -1,4 +1,4 @@
-"""Keeps one retained status true: at every heartbeat, at every connection, and whenever it changes."""
+"""Publishes one retained status: at every heartbeat, at every connection, and at every change."""
 
 import asyncio
 import logging
@@ -17,10 +17,10 @@ SOON_S = 1.0
 
 
 class Announcer:
-    """Says what `status` gives, on `topic`, for as long as `run` goes on.
+    """Publishes the result of `status` on `topic` while `run` runs.
 
-    link: what it does not take, such as a list of models that is too long, is logged once and not said. said:
-    called with the receipt of each.
+    A status that the link refuses, such as one with too many models, is logged once and not published.
+    said: called with the receipt of each published status.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class Announcer:
         self._refused = False
 
     def now(self) -> None:
-        """Something changed that others wait for."""
+        """Publish the status at once: others wait for this change."""
         self._asked.set()
 
     def soon(self) -> None:
-        """Something changed that may change again: said with whatever else does within SOON_S."""
+        """Publish the status within SOON_S, together with further changes."""
         if self._later is None:
             self._later = asyncio.get_running_loop().call_later(SOON_S, self._asked.set)
 
     def say(self) -> Future[Receipt]:
-        """Publish the status now; the future never holds an exception."""
+        """Publish the status and return its receipt. The future never has an exception."""
         self._forget_later()
         status = self._status()
         envelope = None if status.state == "lost" else Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
@@ -58,7 +58,7 @@ class Announcer:
             receipt = self._link.publish(self._topic, encode(status), retain=True, envelope=envelope)
         except GatewayError as error:
             if not self._refused:
-                log.error("the status on %s cannot be told: %s", self._topic, error)
+                log.error("cannot publish the status on %s: %s", self._topic, error)
             self._refused = True
             unsaid: Future[Receipt] = asyncio.get_running_loop().create_future()
             unsaid.set_result(Receipt.LOST)

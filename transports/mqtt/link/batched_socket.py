@@ -1,4 +1,4 @@
-"""The socket that paho is given: one read for all that has come, one write for all that goes."""
+"""The socket that paho uses: it reads and writes many packets at once."""
 
 import logging
 import socket
@@ -23,50 +23,51 @@ from transports.mqtt.link.packets import (
 log = logging.getLogger(__name__)
 
 READ_BYTES = 16_384
-"""As much as a TLS record holds: what stayed behind inside the TLS layer, the loop would not see."""
+"""Size of a TLS record: the event loop would not notice bytes left inside the TLS layer."""
 FULL_BYTES = 65_536
 MOST_ACKS = 65_535
-"""As many as a broker may wait for. Source: MQTT 5.0, 3.1.2.11.3."""
+"""Maximum of unacknowledged messages of a broker. Source: MQTT 5.0, 3.1.2.11.3."""
 
 PAUSE_S = 0.001
-"""How long the socket is left alone after messages. Being woken costs more than all the rest of a message, so
-what comes meanwhile costs one wake-up together and one send that acknowledges it. What is no message to
-acknowledge makes no pause: somebody may wait for the broker's word before publishing on."""
+"""Pause in seconds before the next read after messages. A wake-up costs more than all other work on a
+message, so all messages of a pause share one wake-up and one send of acknowledgements. There is no pause
+after other packets: a caller may wait for the broker's acknowledgement before it publishes more."""
 ACKS_TOGETHER = 8
-"""So many acknowledgements go at once and the next read follows without a pause, or a broker would hold
-back: most go on up to 20 unacknowledged messages, some only up to 10."""
+"""Number of acknowledgements that are sent at once, with the next read without a pause: brokers stop sending
+at 20 unacknowledged messages, some at 10."""
 READS_A_TURN = 64
-"""Others want the loop too."""
+"""Maximum number of reads in a row, so that other tasks can run."""
 
 _DISCONNECT = 0xE0
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class PacketLibrary(Protocol):
-    """What we need of paho's client, by its own names."""
+    """The methods of paho's client that Wire uses."""
 
     def loop_read(self) -> object:
         """`recv` one packet."""
         ...
 
     def loop_write(self) -> object:
-        """`send` every packet that waits, as long as the wire takes them."""
+        """`send` the waiting packets, as long as the wire accepts them."""
         ...
 
     def want_write(self) -> bool:
-        """Whether packets still wait."""
+        """True if packets wait."""
         ...
 
 
 class Wire:
-    """Messages of QoS 0 and 1 go straight to their handler; what else comes is left to the library.
+    """Passes messages of QoS 0 and 1 directly to their handler, and all other packets to the library.
 
-    max_payload: see PacketSplitter.
-    on_taken: told the packet id of each of our messages that the broker acknowledged without a reason.
-    on_lost: told why the connection cannot go on, and has the library close it.
+    The library calls `recv`, `send`, `close` and `fileno` as on its socket. Only whole packets wait to be
+    sent, so that acknowledgements can be inserted between the library's packets.
 
-    `recv`, `send`, `close` and `fileno` are what the library calls on its socket. Only whole packets wait to
-    be sent, so that acknowledgements may stand between the library's.
+    Args:
+        max_payload: see PacketSplitter.
+        on_taken: called with the packet id of each message that the broker acknowledged without a reason.
+        on_lost: called with the error when the connection is lost; it makes the library close the socket.
     """
 
     def __init__(
@@ -97,12 +98,12 @@ class Wire:
         self._closed = False
 
     def start(self) -> None:
-        """Read from now on, in place of whoever read before."""
+        """Start reading, in place of the library."""
         if not self._closed:
             self._listen()
 
     def write_soon(self) -> None:
-        """Send all packets of this loop turn when it is over."""
+        """Send all packets of this loop iteration at its end."""
         self._loop.call_soon(self._write)
 
     def recv(self, buffer_size: int) -> bytes:
@@ -135,7 +136,7 @@ class Wire:
             self._loop.add_reader(self._sock.fileno(), self._read)
 
     def _read(self) -> None:
-        """Hear what has come; acknowledge it if it is much, or if nothing has followed it."""
+        """Read and handle packets. Acknowledge messages if there are many, or if no more follow."""
         if self._closed:
             return
         before = self._unsent_acks
@@ -154,7 +155,7 @@ class Wire:
             self._read_on(more, many)
 
     def _read_on(self, more: bool, many: bool) -> None:
-        """See that `_read` is called again: when something comes, at once, or after a pause."""
+        """Schedule the next `_read`: when the socket is readable, at once, or after a pause."""
         if self._closed:
             return
         if not more:
@@ -169,7 +170,7 @@ class Wire:
             self._loop.call_later(PAUSE_S, self._read)
 
     def _hear_what_came(self) -> None:
-        """Hear every packet that is here, until enough wait to be acknowledged."""
+        """Handle all received packets, until enough messages wait for their acknowledgement."""
         for _ in range(READS_A_TURN):
             received = self._receive()
             if not received:
@@ -214,7 +215,7 @@ class Wire:
             self._on_lost(exc)
 
     def _send_waiting(self) -> None:
-        """Send what waits; come again for the rest when there is room."""
+        """Send the waiting packets; continue when the socket is writable."""
         waits = not self._flush() or self._library.want_write()
         if waits == self._waits_for_room:
             return
@@ -225,8 +226,8 @@ class Wire:
             self._loop.remove_writer(self._sock.fileno())
 
     def _send_last(self, buffer: bytes | bytearray) -> int:
-        """The library closes as soon as this is sent, so nothing may be left unsent, nor unread: closing on
-        unread data resets the connection."""
+        """Send the library's last packet. It closes the socket next, so send all packets and read all data
+        first: closing with unread data resets the connection."""
         if not self._flush():
             raise BlockingIOError
         while self._receive():
@@ -234,7 +235,7 @@ class Wire:
         return self._sock.send(buffer)
 
     def _flush(self) -> bool:
-        """Send what waits in one go; False if there was no room for all of it."""
+        """Send the waiting packets in one call; False if the socket did not take all."""
         while self._unsent:
             try:
                 sent = self._sock.send(self._unsent)

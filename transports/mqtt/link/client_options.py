@@ -1,4 +1,4 @@
-"""The arguments for aiomqtt's client and the properties of its messages, the same for both connections."""
+"""Arguments of aiomqtt's client and properties of its messages, for Connection and PlainConnection."""
 
 import ssl
 from typing import Any
@@ -21,7 +21,7 @@ _FAILURE = 0x80
 def client_options(
     address: BrokerAddress, client_id: str, *, tls: ssl.SSLContext | None, mqtt_5: bool, will: Will | None
 ) -> dict[str, Any]:
-    """Keyword arguments of aiomqtt.Client."""
+    """Return the keyword arguments of aiomqtt.Client."""
     return {
         "hostname": address.host,
         "port": address.port,
@@ -40,7 +40,7 @@ def client_options(
 
 
 def properties_of(envelope: Envelope) -> Properties:
-    """The envelope as the properties of an MQTT 5 PUBLISH."""
+    """Return the envelope as the properties of an MQTT 5 PUBLISH."""
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's own gap
     properties.ContentType = "application/json"
     properties.MessageExpiryInterval = max(1, round(envelope.expiry_s))
@@ -54,7 +54,7 @@ def properties_of(envelope: Envelope) -> Properties:
 
 
 def is_refusal(code: ReasonCode | int) -> bool:
-    """True for a reason code by which the broker refuses what was asked."""
+    """True for a reason code by which the broker refuses a request."""
     return getattr(code, "value", code) >= _FAILURE
 
 

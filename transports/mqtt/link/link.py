@@ -1,4 +1,4 @@
-"""What we need of an MQTT client, in our own words: one connection that comes back by itself."""
+"""Protocol of an MQTT client: one connection to a broker that reconnects by itself."""
 
 from asyncio import Future
 from collections.abc import Callable
@@ -8,19 +8,20 @@ from enum import Enum
 from typing import Literal, Protocol
 
 MessageHandler = Callable[[str, bytes, bool], None]
-"""Called with topic, payload and the retain flag inside the reader: it must not block."""
+"""Called in the reader with topic, payload and the retain flag. It must not block."""
 
 StateHandler = Callable[[bool], None]
-"""Called with True when connected and every subscription is acknowledged, with False when that is over and
-when the first attempt to have it failed."""
+"""Called with True when connected with every subscription acknowledged; with False when the connection is
+lost, and when the first attempt to connect fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where a broker is and how to come in. protocol: "auto" asks the broker which version it speaks.
+    """Address of a broker and the client's credentials. Files are PEM.
 
-    tls: encrypt, and check the broker's certificate against ca_file, or the system's authorities without
-    one. cert_file, key_file: our own certificate, where the broker wants one. Files are PEM.
+    tls: encrypt, and check the broker's certificate against ca_file, by default the system's authorities.
+    cert_file, key_file: the client's certificate, if the broker requires one.
+    protocol: MQTT version; "auto" finds out which one the broker speaks.
     """
 
     host: str
@@ -36,7 +37,7 @@ class BrokerAddress:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker publishes, retained, when we vanish without a word."""
+    """Message that the broker publishes, retained, when the client is gone without a DISCONNECT."""
 
     topic: str
     payload: bytes
@@ -44,7 +45,7 @@ class Will:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What MQTT 5 writes on the outside of a message; a 3.1.1 connection leaves it off."""
+    """Properties of an MQTT 5 message; a 3.1.1 connection leaves them out."""
 
     expiry_s: float
     response_topic: str | None = None
@@ -53,7 +54,7 @@ class Envelope:
 
 
 class Receipt(Enum):
-    """What became of a message. Only MQTT 5 brokers tell of NOBODY and REFUSED, and not all of them do."""
+    """Result of a published message. Only some MQTT 5 brokers report NOBODY and REFUSED."""
 
     TAKEN = "the broker has it"
     NOBODY = "the broker has it, and no subscriber wants it"
@@ -62,59 +63,63 @@ class Receipt(Enum):
 
     @property
     def arrived(self) -> bool:
-        """Whether the broker has it."""
+        """True if the broker has the message."""
         return self in (Receipt.TAKEN, Receipt.NOBODY)
 
 
 class Link(Protocol):
     @property
     def client_id(self) -> str:
-        """Our name: MQTT client id and the name in our topics are the same."""
+        """MQTT client id, which is also the name in this client's topics."""
         ...
 
     @property
     def connected(self) -> bool:
-        """Connected, and every subscription acknowledged."""
+        """True if connected with every subscription acknowledged."""
         ...
 
     @property
     def tells_refusals(self) -> bool:
-        """Whether a forbidden message is REFUSED; else it is TAKEN like any other."""
+        """True if the broker reports a forbidden message as REFUSED; otherwise it counts as TAKEN."""
         ...
 
     @property
     def max_payload(self) -> int:
-        """Bytes that a payload may have by our own settings, in both directions."""
+        """Largest payload in bytes by the settings, in both directions."""
         ...
 
     def room(self, topic: str) -> int:
-        """Bytes that a payload on `topic` may have now: `max_payload`, or what the broker takes."""
+        """Return the largest payload in bytes on `topic` now: `max_payload`, or the broker's limit."""
         ...
 
     def subscribe(self, topic_filter: str, handler: MessageHandler, *, group: str | None = None) -> None:
-        """Hear `topic_filter` on this and every later connection, QoS 1; at most one level may be `+`.
+        """Subscribe to `topic_filter` with QoS 1 on every connection. Call it before `running()`.
 
-        group: of all links that name it one hears each message, where the broker speaks MQTT 5 and shares
-        subscriptions; elsewhere all of them do. To be called before `running()`. A handler that raises is
-        logged; the connection lives on.
+        An error of the handler is logged; the connection goes on.
+
+        Args:
+            topic_filter: at most one level may be `+`.
+            handler: called for each message.
+            group: of all links with the same group, one gets each message if the broker has shared
+                subscriptions (MQTT 5); otherwise all links do.
         """
         ...
 
     def watch(self, handler: StateHandler) -> None:
-        """Hear of connection and loss. To be called before `running()`."""
+        """Call `handler` when the connection is made or lost. Call it before `running()`."""
         ...
 
     def running(self, will: Will | None = None) -> AbstractAsyncContextManager[None]:
-        """Connect, and connect again for ever; entered once, and without waiting for the first connection."""
+        """Connect, and reconnect for ever. Can be entered once; does not wait for the first connection."""
         ...
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, envelope: Envelope | None = None
     ) -> Future[Receipt]:
-        """Hand over one QoS 1 message at once, in the order of the calls.
+        """Publish one QoS 1 message at once, in the order of the calls.
 
-        The future may be ignored and never holds an exception; it is done when the broker has answered or
-        the connection is lost. Raises TooLarge for a payload over `room(topic)`, which most brokers would
-        answer by closing the connection, and Overloaded when too many messages wait for the broker.
+        The future is done when the broker has acknowledged the message or the connection is lost. It may be
+        ignored and never has an exception. Raises TooLarge for a payload over `room(topic)`, for which most
+        brokers would close the connection, and Overloaded if too many messages wait for the broker.
         """
         ...

@@ -1,25 +1,25 @@
-"""The part of MQTT that every token passes: where packets end, PUBLISH and PUBACK. Pure."""
+"""The part of MQTT on the token path: packet boundaries, PUBLISH and PUBACK. Pure."""
 
 from gateway.contract.errors import ProtocolViolation
 
 ACK_BYTES = 4
 LONGEST_PACKET = 268_435_455
 _ROOM_BESIDE_PAYLOAD = 128 * 1024
-"""More than what stands before a payload takes: a topic has at most 65,535 bytes."""
+"""More than the bytes before a payload: a topic has at most 65,535 bytes."""
 
 _PUBACK = b"\x40\x02"
 _CUT_OFF = "a PUBLISH ends in the middle of a field"
 
 Publish = tuple[str, bytes, bool, bytes]
-"""One message from the broker: topic, payload, whether it was retained, and the packet id, two bytes to
-acknowledge QoS 1 with, none for QoS 0."""
+"""One message from the broker: topic, payload, the retain flag, and the packet id (two bytes to acknowledge
+QoS 1; empty for QoS 0)."""
 
 
 class PacketSplitter:
-    """Cuts what one connection receives into packets; one that has not all arrived waits for its rest.
+    """Splits the bytes of one connection into packets; an incomplete one waits for its rest.
 
-    max_payload: a PUBLISH of more is not kept. It comes out with its topic and packet id, and one zero byte
-    for its payload, which no handler takes for a message: so it is acknowledged, and not sent again.
+    max_payload: of a larger PUBLISH only topic and packet id are kept, with one zero byte as its payload,
+    which every handler refuses. So it is acknowledged, and the broker does not send it again.
     """
 
     def __init__(self, max_payload: int = LONGEST_PACKET) -> None:
@@ -29,9 +29,9 @@ class PacketSplitter:
         self._unwanted = 0
 
     def feed(self, received: bytes) -> list[bytes]:
-        """Every packet that is whole now.
+        """Return the packets that `received` completes.
 
-        Raises ProtocolViolation for a length that MQTT cannot write, and for a packet that is too long and no
+        Raises ProtocolViolation for an invalid length, and for a packet that is too long unless it is a
         PUBLISH of QoS 0 or 1.
         """
         if self._unwanted:
@@ -60,7 +60,7 @@ class PacketSplitter:
 
 
 def _without_payload(packet: bytes) -> bytes:
-    """The beginning of a long PUBLISH as a short one; both versions read a zero byte as its payload."""
+    """Return a short PUBLISH from the beginning of a long one, with a zero byte as its payload."""
     if not is_quick(packet):
         raise ProtocolViolation("the broker sent a packet that is too long")
     at = 2
@@ -73,15 +73,15 @@ def _without_payload(packet: bytes) -> bytes:
 
 
 def is_quick(packet: bytes) -> bool:
-    """Whether it is a PUBLISH of QoS 0 or 1; the handshake of QoS 2 needs a memory."""
+    """True for a PUBLISH of QoS 0 or 1. The handshake of QoS 2 needs state, which paho has."""
     return packet[0] & 0xF4 == 0x30
 
 
 def decode_publish(packet: bytes, mqtt_5: bool) -> Publish:
-    """Take apart a packet that `is_quick`; raises ProtocolViolation if it ends in the middle of a field.
+    """Decode a packet that `is_quick`. Raises ProtocolViolation if it ends within a field.
 
-    MQTT 5 properties are skipped: our payloads are complete without them. Bytes of the topic that are not
-    UTF-8 become U+FFFD, which no name may hold. Source: MQTT 5.0, 3.3.
+    MQTT 5 properties are skipped: our payloads are complete without them. Invalid UTF-8 in the topic becomes
+    U+FFFD, which no name contains. Source: MQTT 5.0, 3.3.
     """
     first = packet[0]
     at = 2
@@ -109,33 +109,33 @@ def decode_publish(packet: bytes, mqtt_5: bool) -> Publish:
 
 
 def encode_puback(packet_id: bytes) -> bytes:
-    """The acknowledgement of one QoS 1 message, the same in both versions. Source: MQTT 5.0, 3.4."""
+    """Return the PUBACK of one QoS 1 message, the same in both versions. Source: MQTT 5.0, 3.4."""
     return _PUBACK + packet_id
 
 
 def is_plain_puback(packet: bytes) -> bool:
-    """Whether it acknowledges one message and has nothing more to say."""
+    """True for a PUBACK without reason code and properties."""
     return len(packet) == ACK_BYTES and packet.startswith(_PUBACK)
 
 
 def decode_puback(packet: bytes) -> int:
-    """The packet id in a packet that `is_plain_puback`."""
+    """Return the packet id of a packet that `is_plain_puback`."""
     return int.from_bytes(packet[2:], "big")
 
 
 def _packet_end(received: bytes, start: int) -> int:
-    """Where the packet that begins at `start` ends, or the least that must arrive before that can be told."""
+    """Return the end of the packet at `start`, or the least number of bytes needed to know it."""
     if start + 2 < len(received) and received[start + 1] >= 0x80 > received[start + 2]:
-        # What a token comes in: a length of two bytes.
+        # Fast path for a token's packet, whose length has two bytes.
         return start + 3 + (received[start + 1] & 0x7F | received[start + 2] << 7)
     length, body = _variable_length(received, start + 1)
     return body + length
 
 
 def _variable_length(packet: bytes, at: int) -> tuple[int, int]:
-    """A Variable Byte Integer and the index behind it. Cut off it counts as 1: there is a byte more at least.
+    """Return a Variable Byte Integer and the index behind it. An incomplete one counts as 1 more byte.
 
-    Raises ProtocolViolation when it takes more than four bytes. Source: MQTT 5.0, 1.5.5.
+    Raises ProtocolViolation if it has more than four bytes. Source: MQTT 5.0, 1.5.5.
     """
     value = 0
     for shift in (0, 7, 14, 21):
@@ -146,4 +146,4 @@ def _variable_length(packet: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise ProtocolViolation("a length takes more than four bytes")
+    raise ProtocolViolation("the broker sent a packet length of more than four bytes")

@@ -1,4 +1,4 @@
-"""One connection to a broker by aiomqtt's public interface alone: slower, blind to the broker's limits."""
+"""One connection to a broker with aiomqtt's public interface only: slower, without the broker's limits."""
 
 import asyncio
 import math
@@ -24,10 +24,10 @@ from transports.mqtt.link.subscriptions import Subscriptions
 
 
 class PlainConnection:
-    """Used once, in place of Connection, where a library has changed inside.
+    """Replaces Connection if a private name of a library is missing. Used for one connection.
 
-    A task per message sent and per message received. The limits in CONNACK and the reasons in PUBACK are not
-    seen: every acknowledged message counts as TAKEN.
+    Needs a task per sent and per received message. It does not see the limits in CONNACK and the reasons in
+    PUBACK: every acknowledged message counts as TAKEN.
     """
 
     tells_refusals = False
@@ -44,7 +44,7 @@ class PlainConnection:
         on_message: MessageHandler,
         on_up: Callable[["PlainConnection"], None],
     ) -> None:
-        """on_up: called when every subscription is granted, before the first message is heard."""
+        """on_up: called when every subscription is granted, before the first message arrives."""
         options = client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will)
         self.mqtt_5 = mqtt_5
         self._client = aiomqtt.Client(**options)
@@ -79,7 +79,7 @@ class PlainConnection:
         if self._lost:
             receipt.set_result(Receipt.LOST)
             return receipt
-        # Tasks begin in the order of their making, and each hands its message over before it waits.
+        # Tasks start in the order of their creation, and each passes its message on before it waits.
         task = self._tasks.create_task(self._publish(topic, payload, retain, envelope, receipt))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -104,7 +104,7 @@ class PlainConnection:
             settle(receipt, Receipt.TAKEN)
 
     async def _subscribe(self, subscriptions: Subscriptions) -> None:
-        """Ask an MQTT 5 broker for shared subscriptions first: this way nobody says if it has them."""
+        """Subscribe. Try shared subscriptions first: aiomqtt does not tell if the broker has them."""
         shared, own = (subscriptions.filters(shared=share) for share in (self.mqtt_5, False))
         if not shared:
             return

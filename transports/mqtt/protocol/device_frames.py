@@ -1,4 +1,4 @@
-"""The payloads that devices send and hear, where they are not those of workers."""
+"""The payloads from and to devices that differ from those of workers."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ from transports.mqtt.protocol.frames import (
 
 
 class Chat(Frame, tag="chat"):
-    """What a device asks. session: a session's key; stream False: answered by one `reply`."""
+    """A device's question. session: a session's key. stream False: answered by one `reply`."""
 
     id: Id
     text: str
@@ -29,7 +29,7 @@ class Chat(Frame, tag="chat"):
 
 
 class DeviceAccept(Frame, tag="accept"):
-    """session: the key of the session in which the chat is answered."""
+    """The chat was accepted. session: the key of its session."""
 
     id: Id
     seq: int
@@ -48,16 +48,16 @@ _UNREADABLE = (ValueError, RecursionError)
 
 
 def decode_chat(payload: bytes) -> Chat | ErrorFrame:
-    """A chat, or what to answer to one that has an id and does not fit otherwise.
+    """Return a chat; or, if it has an id but is otherwise invalid, the error to answer with.
 
-    Raises ProtocolViolation for everything else.
+    Raises ProtocolViolation for all other payloads.
     """
     try:
         return _chat_decoder.decode(payload)
     except _UNREADABLE as exc:
         wrong = str(exc)
     try:
-        chat = _any_chat_decoder.decode(payload.decode())  # what is skipped must be UTF-8 too
+        chat = _any_chat_decoder.decode(payload.decode())  # msgspec skips fields unchecked
     except _UNREADABLE:
         raise ProtocolViolation(f"not a chat: {wrong}"[:200]) from None
     message = f"The chat does not fit: {wrong}"[:LONGEST_MESSAGE]
@@ -65,7 +65,7 @@ def decode_chat(payload: bytes) -> Chat | ErrorFrame:
 
 
 def decode_cancel(payload: bytes) -> CancelFrame:
-    """What a device cancels; raises ProtocolViolation for everything that is no cancel."""
+    """Return a device's cancel. Raises ProtocolViolation for all other payloads."""
     try:
         return _cancel_decoder.decode(payload)
     except _UNREADABLE as exc:
@@ -73,7 +73,7 @@ def decode_cancel(payload: bytes) -> CancelFrame:
 
 
 def encode_for_device(frame: Frame, *, session: str, mirror: bool) -> bytes:
-    """The payload of a reply's frame on its way to a device; raises Unprocessable as `encode` does."""
+    """Return the payload of a reply's frame to a device. Raises Unprocessable as `encode` does."""
     if isinstance(frame, AcceptFrame):
         frame = DeviceAccept(frame.id, frame.seq, session)
     payload = encode(frame)

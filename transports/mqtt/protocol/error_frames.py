@@ -1,4 +1,4 @@
-"""Errors as workers write them in `error` frames, and how a gateway reads them."""
+"""Translates between `error` frames and the gateway's errors."""
 
 import msgspec
 
@@ -44,10 +44,10 @@ _ERRORS: dict[str, type[GatewayError]] = {
 
 
 def error_said(frame: ErrorFrame) -> GatewayError:
-    """The worker's error as one of ours; its code decides, an unknown one is UpstreamFailed.
+    """Return the error of a worker's frame, by its code; UpstreamFailed for an unknown code.
 
-    A worker that has no code for a conversation that is too long is understood by its server's words.
-    A worker that failed without saying that it was only away or full had the request: that counts as one
+    The message of a model server decides if a conversation is too long, where a worker has no code for it.
+    If a worker fails with another code than those for away or full, it had the request: that counts as one
     server that broke off.
     """
     kind = _ERRORS.get(frame.code, UpstreamFailed)
@@ -64,7 +64,7 @@ def error_said(frame: ErrorFrame) -> GatewayError:
 
 
 def error_frame(id: str, error: GatewayError) -> ErrorFrame:
-    """What a worker says of `error`."""
+    """Return the frame by which a worker reports `error`."""
     frame = ErrorFrame(id, error.code, str(error)[:LONGEST_MESSAGE], error.retryable)
     if isinstance(error, TransportError) and error.broke_off > _least_broke_off(error):
         frame.broke_off = error.broke_off

@@ -1,4 +1,4 @@
-"""The payloads of Sluice over MQTT, version 1: JSON in, JSON out, no error but our own."""
+"""The JSON payloads of Sluice over MQTT, version 1, with their decoders and encoders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -16,7 +16,7 @@ DEFAULT_MAX_PAYLOAD = 262_144
 
 MAX_MODELS = 256
 LARGEST = 2**53 - 1
-"""Beyond it JSON readers disagree about what a number is. Source: RFC 8259, 6."""
+"""Largest integer that all JSON readers decode exactly. Source: RFC 8259, 6."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -26,13 +26,13 @@ ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 class Frame(msgspec.Struct, tag_field="type", gc=False):
-    """What every payload is: an object with a `type`; fields that are not listed are ignored."""
+    """Base of all payloads: an object with a `type`. Unknown fields are ignored."""
 
 
 class Status(Frame, tag="status"):
-    """Who is there; retained. What is absent is not promised: see "The smallest worker" in the protocol.
+    """Retained status of a worker, gateway or device. Absent fields promise nothing: see docs/mqtt.md.
 
-    A gateway keeps the latest of each worker, hence the limits.
+    A gateway stores the latest of each worker, so its fields have limits.
     """
 
     state: Literal["ready", "draining", "lost"]
@@ -59,7 +59,7 @@ class MessageField(msgspec.Struct, gc=False, omit_defaults=True):
     reasoning_content: str | None = None
 
     def as_turn(self) -> Turn:
-        """Raises Unprocessable for parts that cannot be used."""
+        """Return the Turn. Raises Unprocessable for parts that cannot be used."""
         content = self.content
         return Turn(
             self.role,
@@ -86,7 +86,7 @@ class RequestFrame(Frame, tag="request"):
     broke_off: Count = 0
 
     def as_chat_request(self) -> ChatRequest:
-        """Raises Unprocessable for parts that cannot be used."""
+        """Return the ChatRequest. Raises Unprocessable for parts that cannot be used."""
         return ChatRequest(
             id=self.id,
             turns=[message.as_turn() for message in self.messages],
@@ -149,7 +149,7 @@ class AliveFrame(Frame, tag="alive"):
 
 
 class Tokens(msgspec.Struct, gc=False, omit_defaults=True):
-    """Token counts as a worker gives them; only whole ones become a Usage, since none is ever invented."""
+    """Token counts as a worker reports them. Only complete ones become a Usage: no count is invented."""
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
@@ -157,12 +157,12 @@ class Tokens(msgspec.Struct, gc=False, omit_defaults=True):
     tokens_per_s: float | None = None
 
     def as_usage(self) -> Usage | None:
-        """None unless prompt and completion are told, and could be true."""
+        """Return the Usage; None unless prompt and completion are present and plausible."""
         return usage_of(self.prompt_tokens, self.completion_tokens, self.total_tokens, self.tokens_per_s)
 
 
 class EndFrame(Frame, tag="end"):
-    """length: code points of all chunks' text together; absent means that nothing is checked."""
+    """The reply is complete. length: code points of all chunks' text together; absent: not checked."""
 
     id: Id
     seq: Count
@@ -172,7 +172,7 @@ class EndFrame(Frame, tag="end"):
 
 
 class Whole(Frame, tag="reply"):
-    """The whole answer in one piece; needs no other frame."""
+    """The whole reply in one frame, which needs no other."""
 
     id: Id
     text: str
@@ -181,7 +181,7 @@ class Whole(Frame, tag="reply"):
 
 
 class ErrorFrame(Frame, tag="error"):
-    """broke_off: how many servers took the request and then broke off."""
+    """The reply failed. broke_off: number of servers that took the request and then broke off."""
 
     id: Id
     code: str = "upstream_error"
@@ -198,14 +198,14 @@ _Decoded = TypeVar("_Decoded")
 
 
 class _NoFrame(Frame, tag="none"):
-    """Nobody's: msgspec insists on a `type` only where it has two to choose from."""
+    """A frame that nothing sends: msgspec requires a `type` only in a union of at least two."""
 
     def __post_init__(self) -> None:
-        raise ValueError("a `type` that nobody sends")
+        raise ValueError("unknown `type`")
 
 
 def strict_decoder(kind: type[_Decoded]) -> msgspec.json.Decoder[_Decoded]:
-    """Decodes this one kind of frame, and refuses an object without a `type`."""
+    """Return a decoder for this kind of frame, which refuses an object without a `type`."""
     return msgspec.json.Decoder(kind | _NoFrame)
 
 
@@ -229,14 +229,14 @@ def _decoded(decoder: msgspec.json.Decoder[_Decoded], payload: bytes) -> _Decode
 
 
 def decode_reply(payload: bytes) -> ReplyFrame:
-    """A worker's frame to a gateway; raises ProtocolViolation for everything that is none.
+    """Return a worker's frame to a gateway. Raises ProtocolViolation for all other payloads.
 
-    Fields that decide nothing never make a frame unusable: see loose_frames.
+    Wrong values in side fields are ignored: see loose_frames.
     """
     try:
         return _reply_decoder.decode(payload)
     except (ValueError, RecursionError) as exc:
-        strictly = str(exc)  # not the error itself, which would keep this frame and the payload
+        strictly = str(exc)  # the error itself would keep this call's frame and payload alive
     try:
         frame: ReplyFrame = msgspec.convert(loosened(payload), ReplyFrame)
         return frame
@@ -245,7 +245,7 @@ def decode_reply(payload: bytes) -> ReplyFrame:
 
 
 def is_unlisted(payload: bytes) -> bool:
-    """Whether a frame that cannot be decoded is one of a type that this version does not know."""
+    """True if a frame that cannot be decoded has a type that this version does not know."""
     try:
         said = msgspec.json.decode(payload, type=_AnyFrame)
     except (ValueError, RecursionError):
@@ -254,32 +254,32 @@ def is_unlisted(payload: bytes) -> bool:
 
 
 def decode_inbox(payload: bytes) -> InboxFrame:
-    """A gateway's frame to a worker; raises ProtocolViolation for everything that is none."""
+    """Return a gateway's frame to a worker. Raises ProtocolViolation for all other payloads."""
     return _decoded(_inbox_decoder, payload)
 
 
 def decode_status(payload: bytes) -> Status:
-    """Anybody's status; raises ProtocolViolation for everything that is none.
+    """Return a status. Raises ProtocolViolation for all other payloads.
 
-    An empty payload is how MQTT forgets a retained message, so it means `lost`, whatever the incarnation.
+    An empty payload clears a retained message in MQTT, so it means `lost`, whatever the incarnation.
     """
     return _decoded(_status_decoder, payload) if payload else Status(state="lost")
 
 
 def encode(frame: Frame) -> bytes:
-    """Any frame's payload; text that is not Unicode (a lone surrogate) raises Unprocessable."""
+    """Return a frame's payload. Raises Unprocessable for text with a lone surrogate."""
     try:
         return _encoder.encode(frame)
     except UnicodeEncodeError as exc:
-        raise Unprocessable("the text holds half a character (a lone surrogate)") from exc
+        raise Unprocessable("the text contains half a character (a lone surrogate)") from exc
 
 
 def encode_request(
     request: ChatRequest, *, attempt_id: str, reply_to: str, deadline_s: float, idle_s: float
 ) -> bytes:
-    """The `request` payload of one attempt; absent fields of turns and sampling are left out.
+    """Return the `request` payload of one attempt, without the absent fields of turns and sampling.
 
-    Raises Unprocessable for text that is not Unicode.
+    Raises Unprocessable for text with a lone surrogate.
     """
     payload = {
         "v": VERSION,
@@ -300,4 +300,4 @@ def encode_request(
     try:
         return _encoder.encode(payload)
     except UnicodeEncodeError as exc:
-        raise Unprocessable("the messages hold half a character (a lone surrogate)") from exc
+        raise Unprocessable("the conversation contains half a character (a lone surrogate)") from exc

@@ -1,4 +1,4 @@
-"""Frames of workers that strict decoding refuses, with the fields that decide nothing put right."""
+"""Repairs workers' frames that strict decoding refuses only because of side fields."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from transports.lenient.error_words import error_message
 from transports.lenient.loose_json import arguments_text, decode_loosely, mended
 
 _TOLD_ANYWAY = ("text",)
-"""Of these fields Attempt joins the halves of characters."""
+"""Fields in which Attempt joins the halves of characters."""
 
 
 def loosened(payload: bytes) -> Any:
-    """The frame with unusable counts, usage and reasons left out, and a tool call's fields as text.
+    """Return the frame without unusable counts, usage and reasons, and with a tool call's fields as text.
 
-    Texts may hold halves of surrogate pairs. Whether the rest is a frame is for the decoder to say. Raises
-    ValueError for what is no JSON.
+    Texts may contain halves of surrogate pairs. The caller must decode the result again, since it may still
+    be no frame. Raises ValueError if the payload is not JSON.
     """
     said = decode_loosely(payload)
     if not isinstance(said, dict):

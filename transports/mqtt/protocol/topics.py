@@ -1,4 +1,4 @@
-"""Topic names, built and taken apart: the only place that knows where things live below the root."""
+"""Builds and parses topic names. No other module knows the topics below the root."""
 
 import re
 
@@ -8,9 +8,9 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def checked_name(name: str) -> str:
-    """`name` itself, if it may stand in a topic: 1 to 64 characters of `[A-Za-z0-9_.-]`.
+    """Return `name` if it is a valid name in a topic: 1 to 64 characters of `[A-Za-z0-9_.-]`.
 
-    Anything else raises RequestRejected, because `+`, `#` and `/` would reach others. Source: MQTT 5.0, 4.7.
+    Otherwise raises RequestRejected: `+`, `#` and `/` would address other clients. Source: MQTT 5.0, 4.7.
     """
     if not NAME.fullmatch(name):
         raise RequestRejected(f"{name[:80]!r} is no name: 1 to 64 characters of A-Z a-z 0-9 _ . -")
@@ -18,69 +18,69 @@ def checked_name(name: str) -> str:
 
 
 def checked_root(root: str) -> str:
-    """`root` itself, if every level of it is a name; raises RequestRejected."""
+    """Return `root` if each of its levels is a valid name. Otherwise raises RequestRejected."""
     for level in root.split("/"):
         checked_name(level)
     return root
 
 
 def inbox_topic(root: str, worker: str) -> str:
-    """Where one worker takes requests and cancels; raises RequestRejected."""
+    """Return the topic of a worker's requests and cancels. Raises RequestRejected for an invalid name."""
     return f"{root}/workers/{checked_name(worker)}/inbox"
 
 
 def worker_status_topic(root: str, worker: str) -> str:
-    """Where one worker keeps its retained status; its last will goes there too; raises RequestRejected."""
+    """Return the topic of a worker's status and will. Raises RequestRejected for an invalid name."""
     return f"{root}/workers/{checked_name(worker)}/status"
 
 
 def gateway_status_topic(root: str, gateway: str) -> str:
-    """Where one gateway keeps its retained status; its last will goes there too; raises RequestRejected."""
+    """Return the topic of a gateway's status and will. Raises RequestRejected for an invalid name."""
     return f"{root}/gateways/{checked_name(gateway)}/status"
 
 
 def reply_topic(root: str, gateway: str, worker: str) -> str:
-    """Where one worker answers one gateway; raises RequestRejected."""
+    """Return the topic of one worker's replies to one gateway. Raises RequestRejected for an invalid name."""
     return f"{root}/gateways/{checked_name(gateway)}/replies/{checked_name(worker)}"
 
 
 def down_topic(root: str, device: str) -> str:
-    """Where one device hears its answers and mirrored replies; raises RequestRejected."""
+    """Return the topic of answers and mirrored replies to a device. Raises RequestRejected."""
     return f"{root}/devices/{checked_name(device)}/down"
 
 
 def every_chat(root: str) -> str:
-    """The filter that hears the chats of every device."""
+    """Return the topic filter for the chats of all devices."""
     return f"{root}/devices/+/up"
 
 
 def every_chat_cancel(root: str) -> str:
-    """The filter that hears what devices cancel."""
+    """Return the topic filter for the cancels of all devices."""
     return f"{root}/devices/+/cancel"
 
 
 def every_device_status(root: str) -> str:
-    """The filter that hears the status of every device."""
+    """Return the topic filter for the status of all devices."""
     return f"{root}/devices/+/status"
 
 
 def every_worker_status(root: str) -> str:
-    """The filter that hears the status of every worker."""
+    """Return the topic filter for the status of all workers."""
     return f"{root}/workers/+/status"
 
 
 def every_gateway_status(root: str) -> str:
-    """The filter that hears the status of every gateway."""
+    """Return the topic filter for the status of all gateways."""
     return f"{root}/gateways/+/status"
 
 
 def every_reply_to(root: str, gateway: str) -> str:
-    """The filter that hears all workers' replies to one gateway; raises RequestRejected."""
+    """Return the topic filter for all workers' replies to one gateway. Raises RequestRejected."""
     return f"{root}/gateways/{checked_name(gateway)}/replies/+"
 
 
 def status_sender(topic: str) -> str:
-    """Whose topic this is, its last level but one; raises ProtocolViolation for a name nobody may have."""
+    """Return the sender's name, the last level but one. Raises ProtocolViolation for an invalid name."""
     name = topic.rsplit("/", 2)[-2]
     if not NAME.fullmatch(name):
         raise ProtocolViolation(f"{name[:80]!r} is no name")
@@ -88,15 +88,15 @@ def status_sender(topic: str) -> str:
 
 
 def reply_sender(topic: str) -> str:
-    """The level that names the worker on a reply topic, unchecked: it is compared, never used."""
+    """Return the worker's name in a reply topic. It is not checked, since it is only compared."""
     return topic[topic.rfind("/") + 1 :]
 
 
 def gateway_to_answer(root: str, reply_to: str, worker: str) -> str:
-    """The gateway behind a request's `reply_to`.
+    """Return the name of the gateway in a request's `reply_to`.
 
-    Raises ProtocolViolation unless the topic is this worker's own below that gateway: a worker that
-    published wherever it was told to would be a tool for whoever can write to its inbox.
+    Raises ProtocolViolation unless the topic is this worker's own below that gateway: otherwise any client
+    that can write to the inbox could make the worker publish on any topic.
     """
     prefix, suffix = f"{root}/gateways/", f"/replies/{worker}"
     gateway = reply_to[len(prefix) : -len(suffix)]

@@ -1,4 +1,4 @@
-"""Which gateways a worker works for are still there: whose replies would nobody hear?"""
+"""Watches the gateways that a worker serves, so that it stops replies that no gateway would receive."""
 
 import asyncio
 from asyncio import TimerHandle
@@ -10,9 +10,9 @@ KNOWN_GATEWAYS = 1_000
 
 
 class GatewayWatch:
-    """Calls `gone` with a gateway's name when it has been lost for `grace_s`, or has started anew.
+    """Calls `gone` with a gateway's name when it has been lost for `grace_s` seconds, or has restarted.
 
-    Not more than KNOWN_GATEWAYS are remembered, the latest ones: a broker may let anybody claim to be one.
+    Stores only the latest KNOWN_GATEWAYS: a broker may let any client publish a gateway's status.
     """
 
     def __init__(self, grace_s: float, gone: Callable[[str], None]) -> None:
@@ -22,7 +22,7 @@ class GatewayWatch:
         self._leaving: dict[str, TimerHandle] = {}
 
     def take(self, name: str, status: Status) -> None:
-        """Learn one gateway's status; a `lost` of an earlier life is ignored."""
+        """Take one gateway's status. A `lost` of an earlier incarnation is ignored."""
         known = self._lives.pop(name, None)
         if status.state != "lost":
             self._lives[name] = status.incarnation

@@ -1,4 +1,4 @@
-"""One request that a worker has at work."""
+"""One running request of a worker."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ from transports.mqtt.protocol.frames import ErrorFrame, RequestFrame
 from transports.mqtt.worker.reply_writer import ReplyWriter
 
 NewWriter = Callable[..., ReplyWriter]
-"""A ReplyWriter with its link and its rhythm given."""
+"""ReplyWriter with its link and its times already given."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
 class ServedRequest:
-    """stopped: what the gateway is told once the task was ended. answered: the last word was sent."""
+    """One running request. stopped: frame to send when the task has ended. answered: last frame was sent."""
 
     request: RequestFrame
     gateway: str
@@ -30,17 +30,17 @@ class ServedRequest:
     answered: bool = False
 
     def fail(self, error: GatewayError) -> None:
-        """Stop it, and tell the gateway why."""
+        """Stop the request and send the gateway the error."""
         self.stop(error_frame(self.request.id, error))
 
     def stop(self, said: ErrorFrame) -> None:
-        """Stop it, and tell the gateway `said`; the first to stop it decides."""
+        """Stop the request and send the gateway `said`. Later calls do nothing."""
         if self.stopped is None and self.task is not None:
             self.stopped = said
             self.task.cancel()
 
     async def work(self, transport: Transport, new_writer: NewWriter, queue: int) -> None:
-        """Have `transport` answer the request, and write the reply. queue: its place there."""
+        """Get the reply from `transport` and write it. queue: the request's place there."""
         request = self.request
         writer = new_writer(
             request.reply_to,
@@ -65,7 +65,7 @@ class ServedRequest:
             writer.fail(TimedOut(f"no whole reply within {request.deadline_s:g} s"))
         except GatewayError as error:
             writer.fail(error)
-        except Exception:  # here a task ends; the other requests go on
+        except Exception:  # the task ends here; other requests go on
             log.exception("request %s failed", request.id)
             writer.fail(UpstreamFailed("the worker failed"))
         finally:
@@ -74,7 +74,7 @@ class ServedRequest:
 
 
 class _LinkLost(Exception):
-    """The connection to the broker was lost in the middle of a reply."""
+    """The connection to the broker was lost during a reply."""
 
 
 async def _keep_up(writer: ReplyWriter) -> None:

@@ -1,4 +1,4 @@
-"""What a worker writes of one reply: numbered frames, small tokens gathered into fewer messages."""
+"""Writes one reply as numbered frames, with small tokens collected into fewer messages."""
 
 from asyncio import Future, TimerHandle
 from collections import deque
@@ -40,22 +40,25 @@ from transports.mqtt.protocol.frames import (
 
 UNANSWERED_MAX = 8
 AMPLE_AROUND_TEXT = 1_024
-"""Bytes; more than any chunk has around its text."""
+"""Bytes; more than any chunk has besides its text."""
 LONGEST_ESCAPE = 6
-"""Bytes that JSON may make of one code point (a control character becomes `\\u0000`)."""
+"""Largest number of bytes for one code point in JSON (a control character becomes `\\u0000`)."""
 
 
 class ReplyWriter:
-    """Everything is handed to the link at once and in order; `written` is the back pressure.
+    """Writes the frames of one reply to the link, at once and in order. Await `written` for back pressure.
 
-    whole: answer in one `reply` frame, if the text fits into one, instead of chunks; what the model thinks
-    and how far it is are left out then. The first text goes out at once; later text, and what the model
-    thinks, waits until `coalesce_s` after the last message or for `coalesce_bytes`. encode: the payload of a
-    frame. envelope: of every message but text.
+    The first text is sent at once; later text and reasoning wait until `coalesce_s` after the last message,
+    or for `coalesce_bytes`. After a numbered frame that the link refused, only an `error` is sent.
 
-    ended: the last word (`end`, `reply` or `error`) was sent; nothing is sent after it. unheard: the broker
-    said that nobody takes these messages. When the link did not take a numbered frame, no other follows:
-    only an `error` is sent then.
+    ended: the last frame (`end`, `reply` or `error`) was sent; nothing follows it.
+    unheard: the broker reported that these messages have no subscriber.
+
+    Args:
+        whole: send one `reply` frame instead of chunks if the text fits, without reasoning and progress.
+        alive_s: silence in seconds after which an `alive` is sent.
+        encode: returns a frame's payload.
+        envelope: of all messages except text.
     """
 
     def __init__(
@@ -99,14 +102,14 @@ class ReplyWriter:
         self.ended = False
 
     def accept(self, queue: int = 0) -> None:
-        """queue: where the request stands; 0 starts at once, 1 is next."""
+        """Send `accept`. queue: the request's place; 0 starts at once, 1 is next."""
         self._send(AcceptFrame(self._id, self._seq, queue))
         self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._stay_alive)
 
     def say(self, batch: Sequence[TransportEvent]) -> None:
         """Write one batch of the reply.
 
-        Raises TooLarge for a tool call that no message can carry, and Overloaded when the link is full.
+        Raises TooLarge for a tool call that does not fit into a message, and Overloaded if the link is full.
         """
         self._take(batch)
         if not self._text or self._whole:
@@ -138,16 +141,16 @@ class ReplyWriter:
 
     @property
     def has_receipts(self) -> bool:
-        """Whether `written` has something to wait for or to look at."""
+        """True if `written` has something to wait for, or an error to raise."""
         unanswered = self._unanswered
         if self._refused is not None:
             return True
         return bool(unanswered) and (len(unanswered) > UNANSWERED_MAX or unanswered[0].done())
 
     async def written(self, at_most: int = UNANSWERED_MAX) -> bool:
-        """Wait while more than `at_most` messages are under way; False when the connection was lost with one.
+        """Wait while more than `at_most` messages are unacknowledged; False if a lost connection had one.
 
-        Raises Overloaded when the link did not take what a timer wrote.
+        Raises Overloaded if the link refused a message that a timer wrote.
         """
         while self._unanswered and (len(self._unanswered) > at_most or self._unanswered[0].done()):
             receipt = await self._unanswered.popleft()
@@ -160,31 +163,31 @@ class ReplyWriter:
         return True
 
     def fail(self, error: GatewayError) -> None:
-        """What is known of the text goes out before the error, so that the reader keeps it.
+        """Send the text that waits, so that the reader has it, then the error.
 
-        Does nothing after the last word.
+        Does nothing after the last frame.
         """
         if self.ended:
             return
         with suppress(GatewayError):
             if not self._whole and self._refused is None:
                 self.flush()
-        with suppress(GatewayError):  # a link that takes nothing more cannot be told
+        with suppress(GatewayError):  # a full link cannot send the error
             self._send_last(error_frame(self._id, error))
 
     def fits(self, text: str) -> bool:
-        """Whether one message can carry all of it."""
+        """True if the text fits into one message."""
         room = self._link.room(self._topic) - AMPLE_AROUND_TEXT
         return LONGEST_ESCAPE * len(text) <= room or len(self._encode(Whole(self._id, text))) <= room
 
     def close(self) -> None:
-        """No timer writes any more."""
+        """Stop the timers."""
         for timer in (self._flush_timer, self._alive_timer):
             if timer is not None:
                 timer.cancel()
 
     def end(self, done: Done) -> None:
-        """Write the last frame, and before it what came in one piece with `done`. Raises as `say` does."""
+        """Write the events in `done`, if any, and the last frame. Raises as `say` does."""
         if done.whole is not None:
             self._take(done.whole)
         if self._text_kind is not ChunkFrame:
@@ -207,7 +210,7 @@ class ReplyWriter:
         self._text_bytes += len(text.encode())
 
     def flush(self) -> None:
-        """Send the text that waits for more."""
+        """Send the text that waits."""
         if self._flush_timer is not None:
             self._flush_timer.cancel()
             self._flush_timer = None
@@ -223,7 +226,7 @@ class ReplyWriter:
             self._length += len(text)
 
     def _longest_text(self, text: str) -> int:
-        """Code points of `text` that one message can carry, whatever they are."""
+        """Return the number of code points of `text` that fit into one message, even if all are escaped."""
         room = self._link.room(self._topic)
         if AMPLE_AROUND_TEXT + LONGEST_ESCAPE * len(text) <= room:
             return max(1, len(text))
@@ -271,7 +274,7 @@ class ReplyWriter:
         self._send(AliveFrame(self._id, self._next_seq()))
 
     def _in_timer(self, write: Callable[[], None]) -> None:
-        """Nobody is there to hear of an error: `written` raises it."""
+        """Call `write` in a timer. `written` raises its error."""
         with suppress(GatewayError):
             write()
 

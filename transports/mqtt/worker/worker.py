@@ -1,4 +1,4 @@
-"""The other end: serves any Transport to the gateways behind an MQTT broker."""
+"""The worker: serves any Transport to gateways over an MQTT broker."""
 
 import asyncio
 import logging
@@ -53,14 +53,17 @@ REMEMBERED_IDS = 1_000
 class Worker:
     """Takes requests from its inbox, runs them on `transport` and writes the replies.
 
-    link: ours alone to run; its client id is this worker's name. max_concurrent: more requests are refused as
-    overloaded, since the gateways' queue knows of other workers. models: what to offer; by default what
-    the transport lists. accept_s: within it every request is accepted or refused. coalesce_s and
-    coalesce_bytes: see ReplyWriter. gateway_grace_s: how long a gateway may be gone before its replies are
-    stopped. incarnation: must grow with every start; by default the wall clock's milliseconds.
-    forbidden_name: see NameCheck.
+    dropped: messages that could not be used or sent, by kind.
 
-    dropped: what could not be used, or not be said, by kind. What is remembered of others is bounded.
+    Args:
+        link: run only by this worker; its client id is the worker's name.
+        max_concurrent: further requests are refused as overloaded, because the gateways know other workers.
+        models: models to announce; by default those of the transport.
+        accept_s: every request is accepted or refused within it, in seconds.
+        coalesce_s, coalesce_bytes: see ReplyWriter.
+        gateway_grace_s: seconds that a gateway may be gone before its replies are stopped.
+        incarnation: must grow with every start; by default the wall clock's milliseconds.
+        forbidden_name: see NameCheck.
     """
 
     def __init__(
@@ -109,26 +112,26 @@ class Worker:
 
     @property
     def busy(self) -> int:
-        """Requests at work."""
+        """Number of running requests."""
         return len(self._jobs)
 
     @property
     def max_concurrent(self) -> int:
-        """Requests that are taken at a time; 0 while there is nothing to serve them with."""
+        """Maximum number of concurrent requests; 0 while no model server can serve them."""
         return self._max_concurrent
 
     @property
     def state(self) -> Literal["ready", "draining", "lost"]:
-        """As the gateways are told: `draining` also while there is nothing to serve requests with."""
+        """The announced state: `draining` also while no model server can serve requests."""
         return self._leaving or ("ready" if self._max_concurrent else "draining")
 
     @property
     def problem(self) -> str | None:
-        """Why gateways cannot hear this worker although it is connected; None if they can."""
+        """The reason why gateways do not receive a connected worker's messages; None if they do."""
         return self._name_check.problem
 
     def offer(self, models: Sequence[str], max_concurrent: int) -> None:
-        """What there is from now on; `max_concurrent` 0: nothing, so that gateways choose other workers."""
+        """Replace the announced models and capacity. `max_concurrent` 0: gateways choose other workers."""
         self._models = models
         self._max_concurrent = max_concurrent
         self._announcer.now()
@@ -152,11 +155,11 @@ class Worker:
                         await self._idle.wait()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
-                        # A clean DISCONNECT makes the broker forget the will, so we say it ourselves.
+                        # A clean DISCONNECT makes the broker drop the will, so publish it here.
                         await self._announcer.say()
 
     async def drain(self, within_s: float) -> None:
-        """Take nothing new, and return when what runs has ended; after `within_s` the rest is stopped."""
+        """Refuse new requests and wait until the running ones have ended; stop them after `within_s`."""
         self._leaving = "draining"
         self._announcer.say()
         with suppress(TimeoutError):
@@ -166,7 +169,7 @@ class Worker:
             job.fail(WorkerLost("the worker is going away"))
 
     async def idle(self) -> None:
-        """Return when no request is at work."""
+        """Wait until no request is running."""
         await self._idle.wait()
 
     def _status(self) -> Status:
@@ -188,12 +191,12 @@ class Worker:
         if connected:
             self._announcer.now()
             return
-        # Every gateway has given these replies up: our will told them, or they lost the broker too.
+        # Every gateway has ended these replies: it received our will, or lost the broker too.
         for job in list(self._jobs.values()):
             job.fail(WorkerLost("the worker lost the broker"))
 
     def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Our own `lost` is an old connection's will, or somebody's mistake: we are here."""
+        """Correct our own `lost`: it is an old connection's will, or another client's mistake."""
         try:
             self._check_size(payload)
             status = decode_status(payload)
@@ -231,7 +234,7 @@ class Worker:
             self.dropped.drop("inbox", topic, violation)
 
     def _take(self, request: RequestFrame, gateway: str) -> None:
-        """Start one request, once: QoS 1 may bring it again, even after its cancel."""
+        """Start one request, once: QoS 1 may repeat it, even after its cancel."""
         if request.id in self._remembered:
             self.dropped["repeated request"] += 1
             return
@@ -276,7 +279,7 @@ class Worker:
             self._say(job.request.reply_to, job.stopped)
 
     def _busy_changed(self, *, at_once: bool) -> None:
-        """A gateway counts what it asked itself; what others have asked it learns from `busy`."""
+        """Announce `busy`: a gateway knows only its own requests, not those of other gateways."""
         if at_once:
             self._announcer.now()
         else:
