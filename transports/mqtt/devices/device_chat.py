@@ -1,4 +1,4 @@
-"""One chat of a device, from its question to the last frame of its answer."""
+"""One chat of a device, from the question to the last frame of the answer."""
 
 from gateway.contract.errors import GatewayError, NotFound
 from gateway.contract.events import Cancelled, Failed, Finished
@@ -10,7 +10,7 @@ _TERMINAL = (Finished, Cancelled, Failed)
 
 
 class OpenChat:
-    """telling: brings the device the answer."""
+    """One chat in progress. telling: sends the answer to the device."""
 
     def __init__(self, device: str, frame: Chat, telling: Telling) -> None:
         self.question = DeviceChat(device, frame.id, frame.text, frame.session)
@@ -19,7 +19,7 @@ class OpenChat:
         self._stopped = False
 
     async def answer(self, ask: Ask) -> bool:
-        """Ask, and tell the device the answer; True if it is certain that all of it arrived."""
+        """Ask the question and send the answer to the device. True if all of it certainly arrived."""
         try:
             reply = await ask(self.question)
             if reply is not None and not isinstance(reply, _TERMINAL):
@@ -29,23 +29,23 @@ class OpenChat:
                 try:
                     return await self.telling.tell(reply.reading)
                 except NotFound:
-                    reply = await ask(self.question)  # It ended while the device was away: the store has it.
+                    reply = await ask(self.question)  # ended while the device was away: the store has it
             if not isinstance(reply, _TERMINAL):
-                return False  # Another gateway answers.
+                return False  # another gateway answers
             return await self.telling.tell_end(reply)
         finally:
             self.telling.close()
 
     def fail(self, error: GatewayError) -> None:
-        """Say that it cannot be answered, or not to its end."""
+        """Send the error that ends the answer."""
         self.telling.fail(error)
 
     def ask_again(self) -> None:
-        """It came once more: the device may have heard nothing."""
+        """The device sent the chat again: it may have received nothing."""
         self.telling.accept_again()
 
     def stop(self) -> None:
-        """End it as its user wants it; again: nothing."""
+        """Stop the reply at the user's request. A second call does nothing."""
         self._stopped = True
         if self._reply is not None:
             self._reply.stop()

@@ -1,4 +1,4 @@
-"""One reply on its way to one device: what a reader hears becomes frames on the device's `down`."""
+"""Writes one reply to one device: turns reader events into frames on the device's `down`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _TERMINAL = (Finished, Cancelled, Failed)
 
 
 def envelope_for(id: str) -> Envelope:
-    """What stands on the outside of every message to a device but text."""
+    """Return the envelope of all messages to a device except text."""
     return Envelope(EXPIRY_S, correlation=id)
 
 
@@ -47,13 +47,14 @@ class Rhythm:
 
 
 class DownWriter:
-    """Writes frames that a device hears, the last word included, which is written once.
+    """Writes the frames of one reply, with exactly one last frame.
 
-    whole: one `reply` or `error` when the reply has ended, and nothing before. anew: the device may have
-    heard frames of this answer; so a `reply` that does not fit into one message becomes an `error`, since
-    chunks would have numbers that were used before. mirror: say that the device did not ask.
-
-    session: the key of the session, once known. taken: how many of the reply's events were written.
+    whole: only one `reply` or `error`, when the reply has ended.
+    anew: the device may have received frames of this answer. So a `reply` that does not fit into one message
+    becomes an `error`, since chunks would reuse numbers.
+    mirror: mark all frames with `mirror`: another client asked the question.
+    session: the key of the session, when known.
+    taken: number of the reply's events that were written.
     """
 
     def __init__(
@@ -91,16 +92,16 @@ class DownWriter:
 
     @property
     def next_event(self) -> int:
-        """Behind which event to read on. A whole reply needs the last one only, which may have been read."""
+        """Number of the event to read on behind; 0 for a whole reply, which may need its last event again."""
         return 0 if self.whole else self.taken
 
     async def follow(self, hearing: Hearing) -> bool:
-        """Write what is heard; True when the last word was written.
+        """Write the reader's events. True when the last frame was written.
 
-        False before that, when a frame may not have reached the device: the connection was lost, nobody
-        listened, or this writer was closed. The last word is written when the broker has all the others.
+        False if a frame before that may not have reached the device: the connection was lost, there was no
+        subscriber, or this writer was closed. The last frame is written when the broker has all others.
 
-        Raises FellBehind when text is missing, and what `say` of ReplyWriter does.
+        Raises FellBehind if text is missing, and as `say` of ReplyWriter does.
         """
         if hearing.missed and not self.whole:
             raise FellBehind("Some of the reply is no longer held.")
@@ -116,7 +117,7 @@ class DownWriter:
         return False
 
     def tell_end(self, end: Terminal) -> None:
-        """Write how it ended; a whole reply with all its text."""
+        """Write the last frame; for a whole reply, with all its text."""
         ending = end.ending
         if isinstance(end, Failed):
             self._writer.fail(error_of(end.code, end.message, end.retryable))
@@ -129,7 +130,7 @@ class DownWriter:
             last.append(Delta(ending.full_content))
         if ending.usage is not None:
             last.append(ending.usage)
-        # A device hears of a stop as of any other end.
+        # A stop is an `end` to a device too.
         self._writer.say(last)
         self._writer.end(Done(cast(FinishReason, end.reason)))
 
@@ -137,28 +138,28 @@ class DownWriter:
         self._writer.fail(error)
 
     def accept_again(self) -> None:
-        """Repeat the `accept`, if there was one and the last word was not written."""
+        """Repeat the `accept`, if there was one and the last frame was not written."""
         if self.session and not self.ended:
             accept = encode(DeviceAccept(self._id, 0, self.session))
-            with suppress(GatewayError):  # a link that takes nothing more cannot be told, and it asks again
+            with suppress(GatewayError):  # a full link cannot send it; the device asks again
                 self._link.publish(self._topic, accept, envelope=envelope_for(self._id))
 
     async def all_written(self) -> bool:
-        """Wait for the broker's answers; False if it may not have all of it."""
+        """Wait for the broker's acknowledgements; False if the broker may not have all frames."""
         return await self._writer.written(at_most=0)
 
     @property
     def ended(self) -> bool:
-        """The last word was written."""
+        """True if the last frame was written."""
         return self._writer.ended
 
     @property
     def unheard(self) -> bool:
-        """The broker said that nobody listens."""
+        """True if the broker reported that `down` has no subscriber."""
         return self._writer.unheard
 
     def close(self) -> None:
-        """Nothing is written any more but by `fail` and `tell_end`."""
+        """Stop writing, except by `fail` and `tell_end`."""
         self._closed = True
         self._writer.close()
 

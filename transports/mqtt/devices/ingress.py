@@ -1,4 +1,4 @@
-"""Where devices come in: their chats become questions to the gateway, and replies go out to them."""
+"""Turns devices' chats into questions to the gateway, and sends replies to devices."""
 
 import asyncio
 import hashlib
@@ -48,12 +48,12 @@ MAX_CHATS = 2_000
 REMEMBERED_ANSWERS = 1_000
 GOODBYE_S = 1.0
 CROSSING_S = 5.0
-"""A device that was away may have asked again just before it heard the answer; later it has not heard it."""
+"""Seconds in which a repeated chat gets no answer: the device may have sent it before it got the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """A chat whose last word was sent. until: before then the same chat again gets no answer."""
+    """A chat whose last frame was sent. until: before this time a repeated chat gets no answer."""
 
     digest: bytes
     until: float
@@ -62,9 +62,12 @@ class _Answered:
 class MqttIngress:
     """Implements gateway.contract.ingress.Ingress.
 
-    link: somebody else runs it. idle_s: a third of it is the longest silence towards a device that waits for
-    its answer. grace_s: how long an answer waits for a device, or the broker, that has gone. coalesce_s and
-    coalesce_bytes: see ReplyWriter. retry_s: see Telling.
+    Args:
+        link: run by the caller.
+        idle_s: a third of it is the longest silence towards a device that waits for its answer.
+        grace_s: seconds that an answer waits for a disconnected device or broker.
+        coalesce_s, coalesce_bytes: see ReplyWriter.
+        retry_s: see Telling.
     """
 
     def __init__(
@@ -109,7 +112,7 @@ class MqttIngress:
                     task.cancel()
 
     async def idle(self) -> None:
-        """Return when every chat and every mirrored reply was told to its end."""
+        """Wait until every chat and every mirrored reply has been sent to its end."""
         while self._working:
             await asyncio.wait(self._working)
 
@@ -141,7 +144,7 @@ class MqttIngress:
             self._take(device, frame)
 
     def _take(self, device: Device, frame: Chat) -> None:
-        """Start one chat, once: QoS 1 may bring it again, and so does a device that hears nothing."""
+        """Start one chat, once: QoS 1 may repeat it, and so does a device that receives no answer."""
         known = device.chats.get(frame.id)
         answered = self._answered.get((device.name, frame.id))
         if (known is not None and known.question.text != frame.text) or (
@@ -194,7 +197,7 @@ class MqttIngress:
                 self._remember(question, certain=certain)
         except GatewayError as error:
             chat.fail(error)
-        except Exception:  # here a task ends; the other chats go on
+        except Exception:  # the task ends here; other chats go on
             log.exception("chat %s of device %s failed", question.id, device.name)
             chat.fail(UpstreamFailed("The gateway failed on this chat; its log says why."))
         finally:
@@ -207,7 +210,7 @@ class MqttIngress:
             telling.fail(FrameGap("Frames of this reply were lost on their way to this device."))
         except GatewayError as error:
             telling.fail(error)
-        except Exception:  # here a task ends; the other replies go on
+        except Exception:  # the task ends here; other replies go on
             log.exception("the reply %s could not be mirrored to %s", reply.stream_id, device.name)
             telling.fail(UpstreamFailed("The gateway failed on this mirror; its log says why."))
         finally:
@@ -237,7 +240,7 @@ class MqttIngress:
         self._say(device, error_frame(id, error))
 
     def _say(self, device: Device, frame: ErrorFrame) -> None:
-        with suppress(GatewayError):  # a link that takes nothing more cannot be told
+        with suppress(GatewayError):  # a full link cannot send the error
             self._link.publish(
                 down_topic(self._root, device.name), encode(frame), envelope=envelope_for(frame.id)
             )

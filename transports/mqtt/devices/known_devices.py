@@ -1,4 +1,4 @@
-"""Which devices have been heard, which of them are away, and what they wait for."""
+"""The known devices, with their connection state, open chats and mirrored replies."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ MAX_KNOWN = 10_000
 
 @dataclass(eq=False, slots=True)
 class Device:
-    """away: its last word, or its will, was `lost`. chats: that are not answered yet, by the device's ids.
-    mirrors: replies that it is shown, by their stream's ids."""
+    """One device. away: its latest status, or its will, was `lost`. chats: unanswered chats by their ids.
+    mirrors: mirrored replies by their stream ids."""
 
     name: str
     incarnation: int = 0
@@ -25,14 +25,13 @@ class Device:
 
     @property
     def tellings(self) -> Iterator[Telling]:
-        """All that it is told."""
+        """Return all replies that are being sent to it."""
         return chain((chat.telling for chat in self.chats.values()), self.mirrors.values())
 
 
 class KnownDevices:
-    """All that were heard, except the longest silent of too many. A device that tells no status is there.
-
-    A device that is told something is never forgotten.
+    """All known devices. Beyond a limit the one with the longest silence is dropped, unless a reply is being
+    sent to it. A device without a status counts as connected.
     """
 
     def __init__(self) -> None:
@@ -42,7 +41,7 @@ class KnownDevices:
         return name in self._devices
 
     def hear(self, name: str) -> Device:
-        """The device of this name, which has said something just now."""
+        """Return the device of this name, which has just sent a message."""
         device = self._devices.setdefault(name, Device(name))
         self._devices.move_to_end(name)
         if len(self._devices) > MAX_KNOWN:
@@ -56,7 +55,7 @@ class KnownDevices:
         return None if device is None else device.chats.get(id)
 
     def take(self, name: str, status: Status) -> None:
-        """Learn one status; a `lost` of an earlier life is ignored."""
+        """Take one status. A `lost` of an earlier incarnation is ignored."""
         device = self.hear(name)
         if status.state != "lost":
             device.incarnation = status.incarnation
@@ -73,7 +72,7 @@ class KnownDevices:
                 telling.come_back()
 
     def connection_changed(self, connected: bool) -> None:
-        """Without a broker nobody can be reached, and what we knew of who is away is worth nothing."""
+        """Mark all devices as unreachable without a broker. After a loss their known states are outdated."""
         for device in self._devices.values():
             device.away = False
             for telling in device.tellings:

@@ -1,4 +1,4 @@
-"""One reply told to one device, while the device and the broker may come and go."""
+"""Sends one reply to one device, while the device and the broker may disconnect and return."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,23 +13,24 @@ from transports.mqtt.devices.down_writer import DownWriter
 TRIES = 30
 
 NewWriter = Callable[[bool, bool], DownWriter]
-"""Its arguments are DownWriter's `whole` and `anew`."""
+"""Makes a DownWriter from its arguments `whole` and `anew`."""
 Reading = Callable[[int], AbstractContextManager[Hearing]]
-"""The reply's events behind the one of this number."""
+"""Opens the reply's events behind the event with this number."""
 
 
 class Telling:
-    """Sends one device the frames of one reply, and exactly one last word.
+    """Sends one device the frames of one reply, and exactly one last frame.
 
     When a frame may be lost, no further numbered frame is sent; one `reply` with the whole text follows when
     the reply has ended. A frame may be lost when the connection to the broker breaks, even if the broker had
-    acknowledged it, when the device goes away, and when nobody listens. A last word that was under way when
-    the connection broke is not sent again: the device may have heard it, and else it asks again.
+    acknowledged it, when the device disconnects, and when `down` has no subscriber. A last frame that was
+    unacknowledged when the connection broke is not sent again: the device may have received it, and otherwise
+    asks again.
 
-    delivered: the broker has the last word, and did not say that nobody listens.
-
-    grace_s: how long device and broker may be away. retry_s: when a last word that nobody heard, after
-    somebody was away, is sent again.
+    delivered: the broker has the last frame, and did not report that it has no subscriber.
+    grace_s: seconds that device and broker may be away.
+    retry_s: pause in seconds before a last frame without a subscriber is sent again, if device or broker was
+    away.
     """
 
     def __init__(self, new_writer: NewWriter, *, whole: bool, grace_s: float, retry_s: float) -> None:
@@ -45,7 +46,7 @@ class Telling:
         self.delivered = False
 
     async def tell(self, reading: Reading) -> bool:
-        """Tell all of it; True if it is certain that all of it arrived."""
+        """Send the whole reply. True if all of it certainly arrived."""
         tries = TRIES
         while await self._is_reachable():
             writer, fell_behind = self._writer, False
@@ -57,7 +58,7 @@ class Telling:
             if not ended:
                 if writer is self._writer:
                     if writer.whole and not fell_behind:
-                        return False  # The reply has no end.
+                        return False  # the reply has no end
                     self._begin_anew()
                 continue
             if not await writer.all_written():
@@ -67,29 +68,29 @@ class Telling:
                 return not self._was_away
             if not self._was_away or tries == 0:
                 return False
-            # Who lost the broker when we did comes back in its own time.
+            # A device that lost the broker together with us may need more time to return.
             tries -= 1
             await asyncio.sleep(self._retry_s)
             self._begin_anew()
         return False
 
     async def tell_end(self, end: Terminal) -> bool:
-        """Tell a reply that has ended; True if it is certain that all of it arrived."""
+        """Send a reply that has ended. True if all of it certainly arrived."""
         self._replace(self._new_writer(True, self._anew or self._writer.taken > 0))
         self._writer.tell_end(end)
         self.delivered = await self._writer.all_written() and not self._writer.unheard
         return self.delivered
 
     def fail(self, error: GatewayError) -> None:
-        """Say that it cannot be told, or not to its end; nothing after the last word."""
+        """Send the error that ends the answer. Does nothing after the last frame."""
         self._writer.fail(error)
 
     def accept_again(self) -> None:
-        """The device may have heard nothing."""
+        """Repeat the `accept`: the device may have received nothing."""
         self._writer.accept_again()
 
     def leave(self) -> None:
-        """The device, or the broker, has gone."""
+        """The device or the broker has disconnected."""
         self._was_away = True
         self._reachable.clear()
         if not self._writer.ended:
@@ -104,7 +105,7 @@ class Telling:
         self._writer.close()
 
     async def _is_reachable(self) -> bool:
-        """Wait for device and broker to be there; False if they stay away."""
+        """Wait until device and broker are connected; False if they stay away for grace_s."""
         try:
             async with asyncio.timeout(self._grace_s):
                 await self._reachable.wait()

@@ -1,4 +1,4 @@
-"""One connection to a broker over aiomqtt and paho, with their most costly steps done by ourselves."""
+"""One connection to a broker with aiomqtt and paho, without their most costly steps."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ _NO_SUBSCRIBER = 0x10
 class Connection(HookedClient):
     """One connection, used once.
 
-    aiomqtt and paho connect, subscribe, publish and keep alive. A Wire does what costs them most, and a
+    aiomqtt and paho connect, subscribe, publish and keep alive. A Wire does their most costly steps, and a
     publish gets the PUBACK's reason, which aiomqtt drops. See aiomqtt_internals and paho_internals.
     """
 
@@ -50,7 +50,7 @@ class Connection(HookedClient):
         on_message: MessageHandler,
         on_up: Callable[["Connection"], None],
     ) -> None:
-        """on_up: called when every subscription is granted, before the first message comes."""
+        """on_up: called when every subscription is granted, before the first message arrives."""
         super().__init__(**client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will))
         self.mqtt_5 = mqtt_5
         self.tells_refusals = mqtt_5
@@ -66,9 +66,9 @@ class Connection(HookedClient):
         self._abandoned = False
 
     async def run(self, subscriptions: Subscriptions) -> None:
-        """Connect, subscribe and hear messages; return when the broker is lost.
+        """Connect, subscribe and receive messages; return when the connection is lost.
 
-        Raises MqttError, OSError or TimeoutError if the broker does not let us in.
+        Raises MqttError, OSError or TimeoutError if the broker cannot be reached or refuses the connection.
         """
         try:
             async with self:
@@ -77,7 +77,7 @@ class Connection(HookedClient):
                 else:
                     self._on_up(self)
                 raise_if_cancelled()
-                # No message comes this way (see Wire); it raises when the broker is lost.
+                # Messages do not arrive here (see Wire); the loop raises when the connection is lost.
                 with suppress(aiomqtt.MqttError):
                     async for _ in self.messages:
                         pass
@@ -85,7 +85,7 @@ class Connection(HookedClient):
             self.abandon()
 
     def send(self, topic: str, payload: bytes, retain: bool, envelope: Envelope | None) -> Future[Receipt]:
-        """Raises TooLarge for what the broker does not take, Overloaded when too much waits for it."""
+        """Publish. Raises TooLarge beyond the broker's limit, Overloaded if too many messages wait for it."""
         properties = PublishProperties(envelope) if envelope and self.mqtt_5 else None
         self._limits.check(topic, payload)
         sent = self._paho.publish(topic, payload, 1, retain, properties)
@@ -99,7 +99,7 @@ class Connection(HookedClient):
         return receipt
 
     def abandon(self) -> None:
-        """Close what is still open; aiomqtt keeps socket and task when a CONNACK does not come."""
+        """Close the socket and end the task, which aiomqtt keeps if the CONNACK does not arrive."""
         self._abandoned = True
         paho_internals.close_socket(self._paho)
         unanswered, self._unanswered = self._unanswered, {}
@@ -109,7 +109,7 @@ class Connection(HookedClient):
             settle(receipt, Receipt.LOST)
 
     def opened(self, sock: socket.socket) -> Wire | None:
-        # aiomqtt connects in a thread, which goes on when nobody waits for it any more.
+        # aiomqtt connects in a thread, which goes on after its caller is cancelled.
         if self._abandoned:
             paho_internals.replace_socket(self._paho, None)
             sock.close()
@@ -139,20 +139,20 @@ class Connection(HookedClient):
             self.loop.call_soon_threadsafe(self._wire.write_soon)
 
     def connack_came(self, properties: Properties | None) -> None:
-        # paho would run over a broker's Receive Maximum, and the broker would hang up.
+        # paho would exceed the broker's Receive Maximum, and the broker would disconnect.
         broker_takes = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
         paho_internals.limit_in_flight(self._paho, min(IN_FLIGHT, broker_takes))
         self._limits.connected(getattr(properties, "MaximumPacketSize", None))
-        # Absent means that it is available. Source: MQTT 5.0, 3.2.2.3.13.
+        # Absent means available. Source: MQTT 5.0, 3.2.2.3.13.
         self._shares = self.mqtt_5 and getattr(properties, "SharedSubscriptionAvailable", 1) == 1
 
     def suback_came(self, codes: list[ReasonCode]) -> None:
-        # Here and not where aiomqtt waits for it: the first messages may follow in the same read.
+        # Here, not where aiomqtt waits for it: the first messages may follow in the same read.
         if not any(map(is_refusal, codes)):
             self._on_up(self)
 
     def message_came(self, message: MQTTMessage) -> None:
-        # Only QoS 2 comes this way, which we never subscribe to.
+        # Only QoS 2 arrives here, which we never subscribe to.
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -187,7 +187,7 @@ def settle(receipt: Future[Receipt], value: Receipt) -> None:
 
 
 def raise_if_cancelled() -> None:
-    """Python 3.11's wait_for, in aiomqtt, swallows a cancellation that comes together with the answer."""
+    """Raise a swallowed cancellation: Python 3.11's wait_for, in aiomqtt, loses one that meets its result."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

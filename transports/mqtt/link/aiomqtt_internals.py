@@ -1,6 +1,6 @@
-"""The private names of aiomqtt that Connection uses, under public ones; nothing else may use them.
+"""The private names of aiomqtt that Connection uses, with public names. No other module may use them.
 
-If one is gone or takes other parameters, the link uses PlainConnection, which needs none.
+If one is missing or has other parameters, the link uses PlainConnection, which needs none.
 """
 
 import inspect
@@ -32,7 +32,7 @@ REASONS = {
 
 
 def missing_names(client: object) -> list[str]:
-    """The names that `client`, an aiomqtt.Client, no longer has, or whose parameters have changed."""
+    """Return the names that `client`, an aiomqtt.Client, no longer has or whose parameters have changed."""
     return [f"aiomqtt.Client.{name}" for name in REASONS if not _is_as_we_know_it(client, name)]
 
 
@@ -46,7 +46,7 @@ def _is_as_we_know_it(client: object, name: str) -> bool:
 
 
 class HookedClient(aiomqtt.Client):
-    """aiomqtt's client, which tells a subclass all that comes from the broker."""
+    """aiomqtt's client with methods that a subclass overrides to handle the broker's packets."""
 
     @property
     def paho(self) -> PahoClient:
@@ -58,22 +58,22 @@ class HookedClient(aiomqtt.Client):
 
     @property
     def let_in(self) -> bool:
-        """True once the broker has answered our CONNECT."""
+        """True when the broker has answered our CONNECT."""
         return self._connected.done()
 
     def end(self, error: aiomqtt.MqttError) -> None:
-        """Let the wait for the CONNACK, or the loop over messages, raise `error`; harmless if it is over."""
+        """Make the wait for the CONNACK, or the loop over messages, raise `error`, unless it is over."""
         end = self._disconnected if self.let_in else self._connected
         if not end.done():
             end.set_exception(error)
-            end.exception()  # counts as retrieved: nobody may wait for it yet, or any more
+            end.exception()  # marks it as retrieved: there may be no waiter
 
     def opened(self, sock: socket.socket) -> Socket | None:
-        """The TCP connection is made, in aiomqtt's thread: return the socket to use, None to stop here."""
+        """Called in aiomqtt's thread on a new TCP connection. Return the socket to use; None to stop."""
         raise NotImplementedError
 
     def write_wanted(self) -> None:
-        """paho has something to write; called in aiomqtt's thread until `let_in`."""
+        """Called when paho has data to write, in aiomqtt's thread until `let_in`."""
         raise NotImplementedError
 
     def connack_came(self, properties: Properties | None) -> None:
@@ -95,7 +95,7 @@ class HookedClient(aiomqtt.Client):
             self.loop.call_soon_threadsafe(self.reading_may_begin)
 
     def reading_may_begin(self) -> None:
-        """The socket is open, and aiomqtt has begun to read from it: take its place."""
+        """Called when the socket is open and aiomqtt reads from it: start to read in its place."""
         raise NotImplementedError
 
     def _on_socket_register_write(self, client: PahoClient, userdata: Any, sock: Any) -> None:

@@ -1,4 +1,4 @@
-"""The Link over aiomqtt and paho."""
+"""Implements Link with aiomqtt and paho."""
 
 import asyncio
 import logging
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.05, 10.0
 SETTLED_S = 5.0
-"""A connection that lived shorter counts as one more failure: two clients of one name would push each
-other out at full speed."""
+"""A shorter connection counts as a failure, so that reconnecting backs off: two clients with the same id
+disconnect each other again and again."""
 
 
 class AiomqttLink:
-    """See `Link`. client_id must be stable: under a random one an old will would overtake our new status."""
+    """See `Link`. client_id must not change: with a random one an old will could follow our new status."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class AiomqttLink:
         max_payload: int = DEFAULT_MAX_PAYLOAD,
         quiet: bool = False,
     ) -> None:
-        """Raises OSError or ssl.SSLError when a certificate file cannot be read. quiet: warns of nothing."""
+        """quiet: log at DEBUG only. Raises OSError or ssl.SSLError if a certificate file cannot be read."""
         self.address = address
         self._client_id = client_id
         self._max_payload = max_payload
@@ -103,10 +103,10 @@ class AiomqttLink:
         return self._connection.send(topic, payload, retain, envelope)
 
     def came_up(self, connection: Connection | PlainConnection) -> None:
-        """Take `connection`, which is granted every subscription, for what is published from now on."""
+        """Publish on `connection` from now on: every subscription is granted."""
         self._connection = connection
         version = "5" if connection.mqtt_5 else "3.1.1"
-        # As loud as its going was; the first time it is no news.
+        # At the level of the line about the loss. The first connection is not reported.
         level = self._loss_level if self._away else logging.INFO
         log.log(level, "connected by MQTT %s to %s", version, self._where)
         self._away = False
@@ -131,7 +131,7 @@ class AiomqttLink:
             await asyncio.sleep(random.uniform(0.5, 1.0) * longest)
 
     async def _connect_once(self, will: Will | None) -> None:
-        """Connect, and return when that is over; MqttError, OSError or TimeoutError if it never was."""
+        """Connect; return when the connection is lost. Raises MqttError, OSError or TimeoutError."""
         mqtt_5 = self._mqtt_5
         if mqtt_5 is None:
             mqtt_5 = await speaks_mqtt_5(self.address, self._tls)
@@ -163,7 +163,7 @@ class AiomqttLink:
 
 
 def missing_names() -> list[str]:
-    """The private names that Connection uses and the installed libraries no longer have."""
+    """Return the private names that Connection uses and the installed libraries no longer have."""
     client = aiomqtt.Client("nowhere.invalid")
     missing = aiomqtt_internals.missing_names(client)
     return missing or paho_internals.missing_names(HookedClient("nowhere.invalid").paho)

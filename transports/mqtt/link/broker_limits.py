@@ -1,27 +1,27 @@
-"""How large a message may be: by our own settings, by the broker's word, and by what it hung up on."""
+"""Size limit of a message: by the settings, by the broker's CONNACK, and by earlier disconnections."""
 
 from collections.abc import Callable, Iterable
 
 from gateway.contract.errors import TooLarge
 
 HEADER_BYTES = 9
-"""Of a PUBLISH at most, without topic, properties and payload. Source: MQTT 5.0, 3.3."""
+"""Maximum size of a PUBLISH without topic, properties and payload. Source: MQTT 5.0, 3.3."""
 ENVELOPE_BYTES = 1_024
-"""More than the properties of an Envelope take."""
+"""More than the size of an Envelope's properties."""
 STRIKES = 2
 LEARNED_S = 600.0
-"""A broker may have been told to take more meanwhile, or it was not the message after all."""
+"""Seconds after which a learned limit ends: the broker's limit may have changed, or the guess was wrong."""
 
 
 class BrokerLimits:
-    """Refuses a message before it is sent, where the broker would close the connection.
+    """Refuses messages for which the broker would close the connection.
 
-    MQTT 5 brokers say in CONNACK what they take. MQTT 3.1.1 has no word for it: there a message under way,
-    larger than all that the broker took before, is suspected when the broker hangs up. After STRIKES such
-    losses nothing of that size is sent for LEARNED_S. If it then hangs up on a smaller one as well, the limit
-    goes half the way down to what it took: shorter and shorter messages cost few connections.
+    MQTT 5 brokers send their limit in CONNACK. On MQTT 3.1.1 the limit is learned: if the broker disconnects
+    while a message is unacknowledged that is larger than all accepted ones, that message is suspected. After
+    STRIKES such losses no message of that size is sent for LEARNED_S. If the broker then disconnects on a
+    smaller one too, the limit moves half way down to the largest accepted size, which costs few connections.
 
-    clock: seconds, monotonic.
+    clock: returns monotonic seconds.
     """
 
     def __init__(self, max_payload: int, clock: Callable[[], float]) -> None:
@@ -34,7 +34,7 @@ class BrokerLimits:
         self._learned_at = 0.0
 
     def connected(self, max_packet: int | None) -> None:
-        """A connection was made. max_packet: MaximumPacketSize, if the broker said it."""
+        """A connection was made. max_packet: MaximumPacketSize, if the broker sent it."""
         self._told = max_packet
 
     def took(self, size: int) -> None:
@@ -57,7 +57,7 @@ class BrokerLimits:
             self._suspects.clear()
 
     def room(self, topic: str) -> int:
-        """Bytes that a payload on `topic` may have, whatever its envelope."""
+        """Return the largest payload in bytes on `topic`, with any envelope."""
         room = self.max_payload
         if self._told is not None:
             room = min(room, self._told - HEADER_BYTES - ENVELOPE_BYTES - _bytes(topic))
@@ -67,7 +67,7 @@ class BrokerLimits:
         return max(0, room)
 
     def check(self, topic: str, payload: bytes) -> None:
-        """Raises TooLarge for a message that is not to be sent."""
+        """Raise TooLarge for a message beyond the limit."""
         room = self.room(topic)
         size = len(payload)
         if size <= room:

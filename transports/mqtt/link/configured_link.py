@@ -1,4 +1,4 @@
-"""The connection to the broker that the MQTT_* settings describe, for the gateway and for a worker."""
+"""Makes the link to the broker from the MQTT_* settings, for the gateway and for a worker."""
 
 from typing import Literal, Protocol
 
@@ -7,7 +7,7 @@ from transports.mqtt.link.link import BrokerAddress, Link
 
 
 class BrokerSettings(Protocol):
-    """The settings that say where the broker is and how to come in; gateway.settings.Settings has them."""
+    """The settings of the broker's address and the credentials. gateway.settings.Settings implements it."""
 
     mqtt_broker_host: str
     mqtt_broker_port: int
@@ -22,7 +22,7 @@ class BrokerSettings(Protocol):
 
 
 def configured_link(settings: BrokerSettings, client_id: str, *, quiet: bool = False) -> Link:
-    """A link that is not connected yet. Raises OSError if a certificate file cannot be read.
+    """Return a link that is not connected yet. Raises OSError if a certificate file cannot be read.
 
     Args:
         client_id: see AiomqttLink.

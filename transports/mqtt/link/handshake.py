@@ -1,4 +1,4 @@
-"""What is settled before a connection: how to encrypt, and which version of MQTT the broker speaks."""
+"""Prepares a connection: the TLS context, and the MQTT version that the broker speaks."""
 
 import asyncio
 import ssl
@@ -12,7 +12,7 @@ _CONNECT_5 = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
 
 
 def tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
-    """None without TLS; raises OSError or ssl.SSLError when a certificate file cannot be read."""
+    """Return the TLS context; None without TLS. Raises OSError or ssl.SSLError for an unreadable file."""
     if not address.tls:
         return None
     context = ssl.create_default_context(cafile=address.ca_file)
@@ -22,10 +22,10 @@ def tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
 
 
 async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = None) -> bool:
-    """Ask the broker with a minimal MQTT 5 CONNECT; raises OSError when nobody listens or TLS fails.
+    """True if the broker answers a minimal MQTT 5 CONNECT. Raises OSError if it is unreachable or TLS fails.
 
-    A 3.1.1 broker refuses in a CONNACK of two bytes, hangs up or stays silent; an MQTT 5 CONNACK has at
-    least three, even when it is a refusal. aiomqtt itself takes a 3.1.1 refusal for silence.
+    A 3.1.1 broker refuses in a CONNACK of two bytes, disconnects or stays silent; an MQTT 5 CONNACK has at
+    least three, even if it refuses. aiomqtt itself treats a 3.1.1 refusal as silence.
     """
     async with asyncio.timeout(CONNECT_S):
         reader, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
@@ -34,7 +34,7 @@ async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = Non
         async with asyncio.timeout(ANSWER_S):
             head = await reader.readexactly(4)
     except ssl.SSLError:
-        raise  # TLS 1.3 tells only now that our certificate is refused
+        raise  # in TLS 1.3 the refusal of our certificate arrives only here
     except (TimeoutError, OSError, asyncio.IncompleteReadError):
         return False
     finally:
@@ -43,7 +43,7 @@ async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = Non
 
 
 def refusal(why: Exception, *, tls: bool) -> str:
-    """What is to be told of a broker that hung up before it let us in: most do so without a word."""
+    """Return the reason to log for a broker that refused the connection: most just disconnect."""
     if not isinstance(why, ConnectionError | ssl.SSLEOFError):
         return str(why)
     guess = "does it refuse our certificate, or miss one?" if tls else "does it want TLS?"

@@ -1,4 +1,4 @@
-"""Whether the broker lets us publish under our own name."""
+"""Detects a broker that forbids this client to publish under its own name."""
 
 import asyncio
 import logging
@@ -13,12 +13,12 @@ FORBIDDEN_NAME = "the MQTT broker does not let us publish under our own name"
 
 
 def forbidden_name(username: str, setting: str, name: str) -> str:
-    """The error text for a broker that does not let us publish under our name.
+    """Return the error text for a broker that forbids this client to publish under its name.
 
     Args:
         username: MQTT_USERNAME, maybe empty.
-        setting: what sets our name, such as GATEWAY_NAME.
-        name: our name, the MQTT client id.
+        setting: the setting of the name, such as GATEWAY_NAME.
+        name: the MQTT client id.
     """
     return (
         f"the MQTT broker does not let MQTT_USERNAME={username or '(none)'} publish as "
@@ -27,11 +27,12 @@ def forbidden_name(username: str, setting: str, name: str) -> str:
 
 
 class NameCheck:
-    """Looks at what becomes of our own status, which is the first thing that we publish.
+    """Checks the broker's reaction to this client's status, the first message that it publishes.
 
-    An MQTT 5 broker refuses it in its PUBACK. A 3.1.1 broker acknowledges it and throws it away: then it does
-    not come back to us, who subscribe to it. forbidden: the sentence that is logged, and that is `problem`
-    while it is so.
+    An MQTT 5 broker refuses it in its PUBACK. A 3.1.1 broker acknowledges and drops it: then our own
+    subscription does not receive it.
+
+    forbidden: the error text, which is logged, and is `problem` while the name is forbidden.
     """
 
     def __init__(self, link: Link, forbidden: str) -> None:
@@ -44,12 +45,12 @@ class NameCheck:
         link.watch(self._connection_changed)
 
     def said(self, receipt: Future[Receipt]) -> None:
-        """Our status was published. It may come back before the broker acknowledges it."""
+        """Take the receipt of our published status. The status may be received before the acknowledgement."""
         self._is_back = False
         receipt.add_done_callback(lambda done: self._answered(done.result()))
 
     def came_back(self) -> None:
-        """Our own status was heard."""
+        """Our own status was received."""
         self._is_back = True
         self._forget_timer()
         self.problem = None

@@ -1,6 +1,6 @@
-"""The private names of paho-mqtt that Connection uses; nothing else may use them.
+"""The private names of paho-mqtt that Connection uses. No other module may use them.
 
-If one is gone, the link uses PlainConnection, which needs none.
+If one is missing, the link uses PlainConnection, which needs none.
 """
 
 from typing import Protocol
@@ -34,13 +34,13 @@ class Socket(Protocol):
 
 
 def missing_names(client: object) -> list[str]:
-    """The names that paho's client no longer has."""
+    """Return the names that paho's client no longer has."""
     return [f"paho.mqtt.client.Client.{name}" for name in REASONS if not hasattr(client, name)]
 
 
 def replace_socket(client: Client, sock: Socket | None) -> None:
     """Put `sock` in the place of the client's socket, which stays open."""
-    client._sock = sock  # type: ignore[assignment]  # its setblocking is not called any more
+    client._sock = sock  # type: ignore[assignment]  # paho no longer calls its setblocking
 
 
 def close_socket(client: Client) -> None:
@@ -48,10 +48,10 @@ def close_socket(client: Client) -> None:
 
 
 def limit_in_flight(client: Client, messages: int) -> None:
-    """Set how many messages may be unacknowledged at once."""
+    """Set the maximum number of unacknowledged messages."""
     client._max_inflight_messages = messages
 
 
 def acknowledge(client: Client, packet_id: int) -> None:
-    """Take a PUBACK without a reason for a message that is unacknowledged; on_publish is called."""
+    """Make paho handle a PUBACK without a reason for an unacknowledged message; it calls on_publish."""
     client._do_on_publish(packet_id, _SUCCESS, _NO_PROPERTIES)

@@ -1,4 +1,4 @@
-"""Who hears what on one link: the filters a broker is asked for, and the way from a topic to its handler."""
+"""The subscriptions of one link: the topic filters for the broker, and the handler of each topic."""
 
 import logging
 
@@ -21,7 +21,7 @@ class Subscriptions:
         self._routes.append((prefix, suffix, handler))
 
     def filters(self, *, shared: bool) -> list[tuple[str, int]]:
-        """What to subscribe to, each with its QoS. shared: the broker can share a filter within a group.
+        """Return the topic filters with their QoS. shared: the broker has shared subscriptions.
 
         Source: MQTT 5.0, 4.8.2.
         """
@@ -31,7 +31,7 @@ class Subscriptions:
         ]
 
     def dispatch(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Give one message to its handler; called in the reader, which an exception would end."""
+        """Call the message's handler and log its errors. The reader calls this, and must not fail."""
         for prefix, suffix, handler in self._routes:
             if topic.startswith(prefix) and topic.endswith(suffix):
                 try:

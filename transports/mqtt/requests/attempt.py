@@ -1,4 +1,4 @@
-"""One attempt at one worker: its frames put in order and turned into events."""
+"""One attempt at one worker: puts its frames in order and turns them into events."""
 
 from dataclasses import replace
 
@@ -31,16 +31,19 @@ from transports.mqtt.requests.presence import KnownWorker
 
 MAX_EARLY_FRAMES = 1_000
 MAX_REPLY_BYTES = 16 * 1024 * 1024
-"""Of all frames together. What a reply has said is held until it ends, so a worker that raves is stopped."""
+"""Limit of all frames of a reply together, because the reply is held in memory until it ends."""
 
 
 class Attempt:
     """Takes frames from the MQTT reader and turns them into events.
 
-    id: fences this attempt's frames off from everybody else's. heard_at: of the latest frame, None before
-    the first. hole_since: since when a frame is missing, None while none is. visible: the reader has seen
-    something of it that cannot be taken back. events: those not pushed yet. ended: nothing more will come.
-    done: set once the reply is complete.
+    id: unique, so that no other frames are taken for this attempt's.
+    heard_at: time of the latest frame; None before the first.
+    hole_since: time since which a frame is missing; None if none is.
+    visible: readers have seen something of the reply.
+    events: events not pushed yet.
+    ended: no more frames will arrive.
+    done: set when the reply is complete.
     """
 
     __slots__ = (
@@ -91,15 +94,15 @@ class Attempt:
 
     @property
     def is_taken(self) -> bool:
-        """Whether the worker has the request: it said so, or is one of those that never do."""
+        """True if the worker has the request: it sent a frame, or it never promised an accept."""
         return self.heard_at is not None or self.worker.status.accept_s is None
 
     def take(self, frame: Numbered | Whole, size: int, now: float) -> None:
         """Take one frame of `size` bytes.
 
-        A repeated frame is dropped, an early one waits for those before it. Raises FrameGap when text is
-        missing for good, ProtocolViolation for a frame that cannot come here, UpstreamFailed when the frames
-        together pass MAX_REPLY_BYTES, or when the model gave the reply up.
+        A repeated frame is dropped, an early one waits for those before it. Raises FrameGap if text is lost;
+        ProtocolViolation for a frame that is not allowed here; UpstreamFailed if the frames together exceed
+        MAX_REPLY_BYTES, or if the model broke off.
         """
         self.heard_at = now
         self._size += size
@@ -109,7 +112,7 @@ class Attempt:
             self._say_whole(frame)
             return
         expected = self._next
-        if frame.seq == expected or (frame.seq == 1 and expected == 0):  # an accept may be left out
+        if frame.seq == expected or (frame.seq == 1 and expected == 0):  # `accept` is optional
             self._next = frame.seq + 1
             self._say(frame)
             if self._early:
@@ -128,7 +131,7 @@ class Attempt:
         self.hole_since = now if self._early else None
 
     def _say(self, frame: Numbered) -> None:
-        """What is not named here (Alive) says nothing by itself."""
+        """Turn one frame into events. Other kinds (Alive) have no content."""
         if isinstance(frame, ChunkFrame):
             if text := self._text.add(frame.text):
                 self._say_text(text)

@@ -1,4 +1,4 @@
-"""Who gets which request: the choice of a worker, and the bounded queue of those who wait for one."""
+"""Assigns requests to workers: the choice of a worker, and the bounded queue of waiting requests."""
 
 from bisect import insort
 from typing import Protocol
@@ -11,8 +11,8 @@ NO_KINDS: frozenset[Kind] = frozenset()
 
 
 class Candidate(Protocol):
-    """Somebody who needs a worker. asked_at: who asked first is served first. tried: workers that refused it
-    and are not asked again."""
+    """A request that needs a worker. asked_at: the earliest is served first. tried: workers that refused it
+    and do not get it again."""
 
     @property
     def asked_at(self) -> float: ...
@@ -29,16 +29,16 @@ class Candidate(Protocol):
     def tried(self) -> set[KnownWorker]: ...
 
     def assigned(self, worker: KnownWorker) -> None:
-        """It is your turn; `release` the worker when done with it."""
+        """Called when a worker is assigned. `release` the worker at the end of the request."""
         ...
 
     def waits_at(self, position: int) -> None:
-        """You wait; 1 is next. Told again whenever it changes."""
+        """Called when the request waits, and when its position changes; 1 is next."""
         ...
 
 
 class Dispatch:
-    """worker_max: requests that one worker may have of us at once, whatever it says itself."""
+    """Assigns workers. worker_max: concurrent requests to one worker, even if its `max` is larger."""
 
     def __init__(self, presence: Presence, *, queue_max: int, worker_max: int = 64) -> None:
         self._presence = presence
@@ -52,9 +52,9 @@ class Dispatch:
         return len(self._queue)
 
     def expected(self, model: str | None) -> KnownWorker:
-        """Who would serve a request for `model`, now or after a wait.
+        """Return the worker that would serve a request for `model`, now or after a wait.
 
-        Raises NoWorker when nobody is ready, Overloaded when all are full and the queue is too.
+        Raises NoWorker if no worker is ready, Overloaded if all workers and the queue are full.
         """
         if not self._presence.ready:
             raise NoWorker("no MQTT worker is ready", retry_after_s=5)
@@ -64,9 +64,9 @@ class Dispatch:
         return worker or self._presence.serving(model)[0]
 
     def enter(self, candidate: Candidate, *, again: bool = False) -> None:
-        """Assign a worker at once, or let the candidate wait; raises Overloaded when the queue is full.
+        """Assign a worker at once, or queue the candidate. Raises Overloaded if the queue is full.
 
-        again: a worker failed it. It was let in before, so it takes its old place however many wait.
+        again: a worker failed it. It was accepted before, so it gets its old place even in a full queue.
         """
         worker = self._choose(candidate.model, candidate.kinds, candidate.tried)
         if worker is not None:
@@ -78,27 +78,27 @@ class Dispatch:
         self._tell_positions(self._queue.index(candidate))
 
     def leave(self, candidate: Candidate) -> None:
-        """Stop waiting; harmless for one who does not wait."""
+        """Remove the candidate from the queue. Does nothing if it is not waiting."""
         if candidate in self._queue:
             at = self._queue.index(candidate)
             del self._queue[at]
             self._tell_positions(at)
 
     def failed(self, worker: KnownWorker, now: float) -> None:
-        """It let a request lie, or answered with rubbish."""
+        """The worker did not answer a request, or sent an invalid frame."""
         self._presence.failed(worker, now)
 
     def release(self, worker: KnownWorker) -> None:
-        """One of our requests there is over."""
+        """One of our requests to the worker has ended."""
         worker.open -= 1
         self.serve()
 
     def serve(self) -> None:
-        """Give workers to those who wait, first come first served; to be called after any change."""
+        """Assign workers to waiting candidates, the earliest first. Call it after every change."""
         at = 0
         first_moved: int | None = None
         full: set[tuple[str | None, frozenset[Kind]]] = set()
-        """Models and kinds that nobody has room for: the many who want the same need not look again."""
+        """Models and kinds without a free worker, so that each is looked up only once."""
         while at < len(self._queue):
             candidate = self._queue[at]
             wanted = candidate.model, candidate.kinds
@@ -116,7 +116,7 @@ class Dispatch:
             self._tell_positions(first_moved)
 
     def has_untried(self, candidate: Candidate) -> bool:
-        """Whether anybody who has the model has not refused it yet, if only after a wait."""
+        """True if a worker with the model has not refused it yet, even if that one is busy."""
         serving = self._presence.serving(candidate.model)
         return any(worker not in candidate.tried and worker.takes(candidate.kinds) for worker in serving)
 
@@ -133,11 +133,11 @@ class Dispatch:
     def _choose(
         self, model: str | None, kinds: frozenset[Kind], tried: set[KnownWorker]
     ) -> KnownWorker | None:
-        """The ready worker with the most room within its share that has the model and takes these kinds of
-        content; of equals the one least recently used.
+        """Return the ready worker for the model and the kinds with the most room within its share; of equals
+        the least recently used.
 
-        What a worker says of its room cannot win it more than its answers have. A worker whose last request
-        failed is chosen only if nobody else has room.
+        A worker's announced capacity does not rank it above its share, which its answers have earned. A
+        worker whose last request failed is chosen only if no other has room.
         """
         serving = self._presence.serving(model)
         is_one_proven = any(worker.standing.proven for worker in serving)

@@ -1,4 +1,4 @@
-"""Another gateway under our name: looked for before we start, noticed while we run."""
+"""Detects another gateway with the same name, before the start and while running."""
 
 import asyncio
 from asyncio import Future
@@ -9,20 +9,19 @@ from transports.mqtt.protocol.frames import Status, decode_status
 
 CONNECT_S = 3.0
 RETAINED_S = 0.5
-"""A broker sends what it has retained right behind its answer to a subscription, but not all say when that
-was all."""
+"""Time in which retained messages arrive after a subscription: not every broker marks the last one."""
 LONGEST_HEARTBEAT_S = 15.0
 
 
 async def namesake_lives(lookout: Link, status_topic: str) -> bool:
-    """Whether somebody else says now, on our own topic, that he is there.
+    """True if another gateway with our name is running, by the statuses on our own topic.
 
-    lookout: under another client id, since our own would push him off the broker. A retained status may be of
-    yesterday: if it says that he is there he gets one heartbeat, at most LONGEST_HEARTBEAT_S, to say so
-    again. A broker that is away is not waited for.
+    A retained status may be old: the other gateway gets one heartbeat, at most LONGEST_HEARTBEAT_S, to
+    publish it again. If the broker is unreachable, returns False without waiting.
 
-    Where the broker takes our username for our client id, the lookout does push him off. Then it finds his
-    will, and he is back in a moment and pushes it off in turn.
+    lookout: a link with another client id, since our own would disconnect the other gateway. If the broker
+    uses the username as client id, the lookout disconnects it all the same. Then the lookout finds the
+    other's will, and is disconnected in turn when the other returns a moment later.
     """
     loop = asyncio.get_running_loop()
     answer: Future[bool] = loop.create_future()
@@ -57,7 +56,7 @@ async def namesake_lives(lookout: Link, status_topic: str) -> bool:
         elif not retained:
             settle(True)
         else:
-            # A heartbeat is a pause, and what is done at its end takes its time too.
+            # A heartbeat arrives a little later than its interval.
             wait(1.1 * min(status.heartbeat_s, LONGEST_HEARTBEAT_S))
 
     lookout.subscribe(status_topic, hear)
@@ -70,10 +69,12 @@ async def namesake_lives(lookout: Link, status_topic: str) -> bool:
 
 
 class OwnTopic:
-    """What comes back on our own status topic while we run: we ourselves, old wills, a namesake.
+    """Statuses received on our own topic while running: our own, old wills, those of another gateway.
 
-    incarnation: ours. Two who share a client id push each other off the broker, so neither hears the other
-    speak; but each finds the other's last word when it comes back, where its own should be.
+    Two clients with one client id disconnect each other, so neither receives the other's live messages. But
+    after reconnecting each finds the other's retained status in place of its own.
+
+    incarnation: our own.
     """
 
     def __init__(self, incarnation: int) -> None:
@@ -82,7 +83,7 @@ class OwnTopic:
         self.namesake_at: float | None = None
 
     def take(self, status: Status, *, retained: bool, now: float) -> bool:
-        """Learn one status; whether it has to be contradicted, because all workers hear that we are gone."""
+        """Take one status. True if it says `lost`, so that we must publish ours again for the workers."""
         lost = status.state == "lost"
         if status.incarnation == self._incarnation:
             self._heard_ourselves = True

@@ -1,4 +1,4 @@
-"""What all replies of one MQTT transport share: the list of open ones, and the sending of requests."""
+"""Shared by all replies of one MQTT transport: the open requests by id, and the sending of frames."""
 
 import logging
 import re
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 CANCEL_EXPIRY_S = 60.0
 SESSION_BYTES = 256
-"""More than a session's key takes."""
+"""More than the length of a session's key."""
 
 SEARCHED_BYTES = 65_536
 _ANY_ID = re.compile(rb"[0-9a-f]{32}")
@@ -32,7 +32,7 @@ _LONGEST_NAME = "w" * 64
 
 @dataclass(frozen=True, slots=True)
 class OpenRequests:
-    """open: the replies that wait for frames, by attempt id. idle_s: how long a worker may be silent."""
+    """open: replies that wait for frames, by attempt id. idle_s: longest silence of a worker, in seconds."""
 
     link: Link
     dispatch: Dispatch
@@ -44,7 +44,7 @@ class OpenRequests:
     def send_request(
         self, request: ChatRequest, worker: KnownWorker, attempt_id: str, deadline_s: float
     ) -> Future[Receipt]:
-        """Raises TooLarge, Unprocessable or Overloaded when it cannot be sent."""
+        """Send a request. Raises TooLarge, Unprocessable or Overloaded if it cannot be sent."""
         reply_to = reply_topic(self.root, self.link.client_id, worker.name)
         payload = encode_request(
             request, attempt_id=attempt_id, reply_to=reply_to, deadline_s=deadline_s, idle_s=self.idle_s
@@ -53,8 +53,10 @@ class OpenRequests:
         return self.link.publish(inbox_topic(self.root, worker.name), payload, envelope=envelope)
 
     def check(self, request: ChatRequest) -> None:
-        """Raises TooLarge for a request that no message to a worker can carry, Unprocessable for half a
-        character. Its session may be missing still."""
+        """Raise TooLarge for a request that does not fit into a message, Unprocessable for a lone surrogate.
+
+        The request may still lack its session.
+        """
         topic = inbox_topic(self.root, _LONGEST_NAME)
         reply_to = reply_topic(self.root, self.link.client_id, _LONGEST_NAME)
         payload = encode_request(
@@ -68,9 +70,9 @@ class OpenRequests:
             )
 
     def owner_of(self, sender: KnownWorker, payload: bytes) -> "PendingRequest | None":
-        """The open reply that a frame of `sender` belongs to, although it cannot be decoded.
+        """Return the open reply to which an undecodable frame of `sender` belongs; None if that is unknown.
 
-        It is the one whose id stands in the frame, or the only one that this worker works on.
+        It is the reply whose id is in the frame, or else the only one of this worker.
         """
         for found in _ANY_ID.findall(payload[:SEARCHED_BYTES]):
             reply = self.open.get(found.decode())
@@ -81,9 +83,9 @@ class OpenRequests:
         return next((reply for reply in self.open.values() if reply.worker is sender), None)
 
     def send_cancel(self, worker: KnownWorker, attempt_id: str) -> None:
-        """A link that takes nothing more is logged."""
+        """Send a cancel. If the link refuses it, log that."""
         topic, envelope = inbox_topic(self.root, worker.name), Envelope(CANCEL_EXPIRY_S)
         try:
             self.link.publish(topic, encode(CancelFrame(attempt_id)), envelope=envelope)
         except GatewayError as error:
-            log.warning("worker %s was not told to stop: %s", worker.name, error)
+            log.warning("the cancel to worker %s was not sent: %s", worker.name, error)

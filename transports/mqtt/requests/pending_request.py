@@ -1,4 +1,4 @@
-"""One reply from the queue to its last frame: attempt after attempt until something can be seen."""
+"""One reply, from the queue to its last frame, with further attempts until something is visible."""
 
 import asyncio
 from asyncio import Future, TimerHandle
@@ -30,14 +30,15 @@ from transports.mqtt.requests.presence import KnownWorker
 
 HOLE_S = 2.0
 EARLY_S = 0.25
-"""Readers have the same deadline, and their clock began a little earlier."""
+"""Seconds. A cancellation so shortly before the deadline counts as the deadline: the core has the same one
+and started a little earlier."""
 MIN_DEADLINE_S = 0.001
 
 
 class PendingRequest:
     """Pushes the events of one reply to `hear`, from inside the MQTT reader.
 
-    Everything but `answer` is a plain call that returns at once; one timer serves all deadlines.
+    All methods except `answer` are plain functions. One timer serves all deadlines.
     """
 
     def __init__(self, request: ChatRequest, hear: Hear, requests: OpenRequests, clock: Clock) -> None:
@@ -61,11 +62,11 @@ class PendingRequest:
 
     @property
     def worker(self) -> KnownWorker | None:
-        """Who works on it now."""
+        """The worker of the current attempt, if any."""
         return self._attempt.worker if self._attempt is not None else None
 
     async def answer(self) -> Done:
-        """Return when the reply is complete; cancelling this stops the worker. Raises as `start` does."""
+        """Wait until the reply is complete. Cancelling stops the worker. Raises as `start` does."""
         try:
             self.start()
             return await self.done
@@ -73,9 +74,9 @@ class PendingRequest:
             self.leave()
 
     def start(self) -> None:
-        """Ask for a worker.
+        """Request a worker.
 
-        Raises Overloaded when too many wait, TooLarge and Unprocessable for what cannot be sent.
+        Raises Overloaded if too many requests wait; TooLarge or Unprocessable if the request cannot be sent.
         """
         self._requests.dispatch.enter(self)
         if self.done.done():
@@ -83,7 +84,7 @@ class PendingRequest:
         self._arm()
 
     def leave(self) -> None:
-        """End this reply; a worker that still has the request is told to stop. Harmless after the end."""
+        """End this reply; send a cancel to a worker that still has it. Does nothing after the end."""
         attempt = self._attempt
         if attempt is not None and not attempt.visible and self._clock.time() >= self._deadline_at - EARLY_S:
             self._blame(attempt)
@@ -115,7 +116,7 @@ class PendingRequest:
         self._push([Progress("queued", position=position)])
 
     def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
-        """A frame of `size` bytes with the open attempt's id; False if `sender` is not the one it went to."""
+        """Take a frame of `size` bytes with the attempt's id. False if `sender` is not its worker."""
         attempt = self._attempt
         if attempt is None or attempt.worker.name != sender:
             return False
@@ -150,24 +151,24 @@ class PendingRequest:
             return
         try:
             self._hear(events)
-        except Exception as error:  # noqa: BLE001 - not for the MQTT reader, which called us: `answer` raises it
+        except Exception as error:  # noqa: BLE001 - the MQTT reader called this: `answer` raises the error
             self._fail(error)
 
     def reject(self, error: GatewayError) -> None:
-        """The worker of this attempt sent what cannot be used: the reply ends here."""
+        """End the reply: its worker sent an invalid frame."""
         if self._attempt is not None and isinstance(error, ProtocolViolation | FrameGap):
             self._blame(self._attempt)
         self._fail(error)
 
     def worker_lost(self, why: str) -> None:
-        """The worker of this attempt went away: it may have died of the request, if it had taken it."""
+        """The attempt's worker is lost. The request may be the cause, if the worker had received it."""
         error = WorkerLost(why)
         if self._attempt is not None and self._attempt.is_taken:
             error.broke_off = 1
         self._retry_after(error)
 
     def broker_lost(self, why: str) -> None:
-        """Nothing more will come from the worker of this attempt, through no fault of the request."""
+        """The broker is lost: no more frames will arrive. The request is not the cause."""
         self._retry_after(WorkerLost(why))
 
     def _published(self, attempt: Attempt, receipt: Future[Receipt]) -> None:
@@ -181,7 +182,7 @@ class PendingRequest:
             self._refused(attempt.worker, UpstreamFailed(forbidden))
 
     def _refused(self, worker: KnownWorker, error: GatewayError) -> None:
-        """The worker said `error`. Before anything was seen somebody else may do better."""
+        """The worker sent `error`. Try another one if nothing is visible yet."""
         if self._is_over_after(error):
             return
         if isinstance(error, Overloaded | WorkerLost) and worker.status.heartbeat_s is not None:
@@ -202,7 +203,7 @@ class PendingRequest:
             self._retry()
 
     def _is_over_after(self, error: GatewayError) -> bool:
-        """Fail the reply if no other worker may be asked after `error`."""
+        """Fail the reply if no other worker may get the request after `error`. True if it failed."""
         if self._visible or not error.retryable or not isinstance(error, TransportError):
             self._fail(error)
             return True
@@ -232,12 +233,12 @@ class PendingRequest:
         del self._requests.open[attempt.id]
         worker = attempt.worker
         if not attempt.ended:
-            # Also if the worker is lost: it may only have been out of hearing, or somebody else said so.
+            # Also to a lost worker: it may only be disconnected, or another client published `lost`.
             self._requests.send_cancel(worker, attempt.id)
         self._requests.dispatch.release(worker)
 
     def _due(self) -> float:
-        """When the reply fails or is tried again, if nothing more comes."""
+        """Return the time at which the reply fails or is tried again, if no frame arrives."""
         attempt = self._attempt
         if attempt is None:
             return self._deadline_at
@@ -248,7 +249,7 @@ class PendingRequest:
         return due if attempt.hole_since is None else min(due, attempt.hole_since + HOLE_S)
 
     def _arm(self) -> None:
-        """See that the timer rings in time; it may ring early, so a frame that moves the due back is free."""
+        """Set the timer to the due time. It may fire early: a frame that postpones the due costs nothing."""
         if self.done.done():
             return
         due = self._due()

@@ -1,4 +1,4 @@
-"""Who is there: what the gateway knows of each worker, from nothing but status frames and their arrival."""
+"""The gateway's view of the workers, from their status frames and the times of arrival."""
 
 import logging
 import random
@@ -14,15 +14,16 @@ log = logging.getLogger(__name__)
 
 MISSED_HEARTBEATS = 3
 MAX_WORKERS = 1_000
-"""Whoever may publish may invent names."""
+"""Maximum number of known workers: a client that may publish may invent names."""
 
 
 @dataclass(eq=False, slots=True)
 class KnownWorker:
-    """One life of one worker: a restart is another object.
+    """One incarnation of one worker: a restart makes another object.
 
-    open: our own requests there. used: the turn at which it was last chosen, 0 for never. full: it refused a
-    request, and gets none until its next status. standing: what came of its requests, in earlier lives too.
+    open: number of our own requests there. used: number of the turn in which it was last chosen; 0: never.
+    full: it refused a request, and gets none until its next status. standing: record of its answers, also of
+    earlier incarnations.
     """
 
     name: str
@@ -43,10 +44,10 @@ class KnownWorker:
         return not kinds or kinds.issubset(self.status.accepts)
 
     def room(self, worker_max: int, *, held_back: bool) -> int:
-        """How many more requests it may get.
+        """Return the number of further requests that it may get.
 
-        worker_max: of ours, whatever it says. held_back: it gets no more than its share. A worker that failed
-        gets one at a time until it answers.
+        worker_max: concurrent requests of ours, even if its `max` is larger. held_back: it gets no more than
+        its share. A worker that failed gets one at a time until it answers.
         """
         if self.full:
             return 0
@@ -57,12 +58,12 @@ class KnownWorker:
 
     @property
     def believed_until(self) -> float:
-        """Seconds on the clock of `heard_at`; for ever where no heartbeat was promised."""
+        """Time, on the clock of `heard_at`, at which it counts as lost; infinity without a heartbeat."""
         heartbeat_s = self.status.heartbeat_s
         return float("inf") if heartbeat_s is None else self.heard_at + MISSED_HEARTBEATS * heartbeat_s
 
     def serves(self, model: str | None) -> str | None:
-        """The model that answers a request for `model` here; None where the worker does not tell."""
+        """Return the model that answers a request for `model` here; None if the worker lists no models."""
         models = self.status.models
         return model if model in models else models[0] if models else None
 
@@ -85,9 +86,9 @@ class KnownWorker:
 
 
 class Presence:
-    """All living workers by name, at most MAX_WORKERS.
+    """All known workers by name, at most MAX_WORKERS.
 
-    Times are seconds of the caller's monotonic clock. random: numbers from 0 to 1.
+    Times are seconds of the caller's monotonic clock. random: returns numbers from 0 to 1.
     """
 
     def __init__(self, random: Callable[[], float] = random.random) -> None:
@@ -107,25 +108,25 @@ class Presence:
         return self._workers.get(name)
 
     def failed(self, worker: KnownWorker, now: float) -> None:
-        """It let a request lie, or answered with rubbish: it is set aside for a while."""
+        """The worker did not answer a request, or sent an invalid frame: it is suspended for a while."""
         worker.standing.failed(now, self._standings.jitter())
 
     def models(self) -> Sequence[str]:
-        """What the ready workers offer, each name once, the first worker's default first."""
+        """Return the models of the ready workers, each name once, the first worker's default first."""
         return list(dict.fromkeys(model for worker in self.ready for model in worker.status.models))
 
     def serving(self, model: str | None) -> list[KnownWorker]:
-        """Who calls itself ready and lists the model; everybody when nobody does, since it then means the
-        default model. Those set aside are among them: one who has the model is worth waiting for."""
+        """Return the workers in state ready that list the model; if there are none, all in state ready, since
+        the request then gets the default model. Suspended workers are included: requests wait for them."""
         willing = [worker for worker in self._workers.values() if worker.status.state == "ready"]
         return [worker for worker in willing if model in worker.status.models] or willing
 
     def take(self, name: str, status: Status, *, retained: bool, now: float) -> KnownWorker | None:
-        """Learn one status; returns the life that ended by it, whose requests nobody answers any more.
+        """Take one status. Returns the incarnation that it ends, whose requests will get no more frames.
 
-        A `lost` of an earlier life is ignored: an old connection's will may come after the new status. A
-        `lost` that names no incarnation speaks of any. No status brings a worker back that was set aside; a
-        retained one may be old, and does not end what a worker said of being full either.
+        A `lost` of an earlier incarnation is ignored: an old connection's will may arrive after the new
+        status. A `lost` without an incarnation ends any. No status ends a suspension. A retained status may
+        be old, so it does not end `full` either.
         """
         known = self._workers.get(name)
         if status.state == "lost":
@@ -147,7 +148,7 @@ class Presence:
         return None
 
     def expire(self, now: float) -> list[KnownWorker]:
-        """Forget the workers that missed their heartbeats, and return them; end the pauses that are over."""
+        """Forget the workers that missed their heartbeats, and return them. End suspensions that are over."""
         for worker in self.workers:
             until = worker.standing.aside_until
             if until is not None and until <= now:
@@ -155,11 +156,11 @@ class Presence:
         return [self._end(worker) for worker in list(self.workers) if worker.believed_until <= now]
 
     def forget_all(self) -> list[KnownWorker]:
-        """The broker is away: whoever is there will say so again; returns them."""
+        """Forget all workers, and return them: after a lost connection each publishes its status again."""
         return [self._end(worker) for worker in list(self.workers)]
 
     def _has_room(self) -> bool:
-        """Whether a newcomer can be known, if need be in the place of one who takes no requests anyway."""
+        """True if one more worker can be stored, if necessary in place of one that takes no requests."""
         if len(self._workers) < MAX_WORKERS:
             return True
         idle = next((worker for worker in self.workers if not worker.ready and not worker.open), None)

@@ -1,4 +1,4 @@
-"""How far each worker is trusted with requests, by what came of those that it was given."""
+"""Records each worker's answers and failures, which decide how many requests it gets."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,12 +11,13 @@ MAX_REMEMBERED = 1_000
 
 @dataclass(eq=False, slots=True)
 class Standing:
-    """One worker's record. No status changes it: only answers do.
+    """One worker's record. Only its answers change it, not its statuses.
 
-    proven: it has answered, and has not failed since. share: how many requests it is preferred for; each
-    answer adds one. Before it is proven it gets no more than that beside a proven worker. failures: requests
-    that it let lie or answered with rubbish, since its last answer. aside_until: it gets no request before
-    then; None when it is not set aside.
+    proven: it has answered, and has not failed since.
+    share: number of concurrent requests for which it is preferred; each answer adds one. Until it is proven
+    it gets no more than that while another worker is proven.
+    failures: requests without an answer or with invalid frames, since its last answer.
+    aside_until: end of its suspension, in which it gets no requests; None if it is not suspended.
     """
 
     proven: bool = False
@@ -25,16 +26,16 @@ class Standing:
     aside_until: float | None = None
 
     def answered(self) -> None:
-        """It gave a whole reply."""
+        """The worker completed a reply."""
         self.proven = True
         self.share += 1
         self.failures = 0
         self.aside_until = None
 
     def failed(self, now: float, jitter: float) -> None:
-        """It let a request lie, or answered with rubbish: it gets none for a while, each time for longer.
+        """The worker did not answer a request, or sent an invalid frame. Suspend it, each time for longer.
 
-        What else it had at that time counts as the same failure. jitter: 0.5 to 1.
+        Its other requests of that time count as the same failure. jitter: 0.5 to 1.
         """
         if self.aside_until is not None:
             return
@@ -46,10 +47,10 @@ class Standing:
 
 
 class Standings:
-    """The records of all workers by name. They outlive restarts and lost brokers, at most MAX_REMEMBERED of
-    workers that are not there.
+    """The records of all workers by name. They survive restarts of workers and lost brokers, at most
+    MAX_REMEMBERED records of absent workers.
 
-    random: numbers from 0 to 1.
+    random: returns numbers from 0 to 1.
     """
 
     def __init__(self, random: Callable[[], float]) -> None:
@@ -60,11 +61,11 @@ class Standings:
         return 0.5 + self._random() / 2
 
     def returns(self, name: str) -> Standing:
-        """The record of a worker that has come, a new one if nothing is remembered of it."""
+        """Return the stored record of a worker that has appeared, or a new one."""
         return self._gone.pop(name, None) or Standing()
 
     def leaves(self, name: str, standing: Standing) -> None:
-        """Remember the record of a worker that has gone."""
+        """Store the record of a worker that has gone."""
         if standing.proven or standing.failures:
             self._gone[name] = standing
             if len(self._gone) > MAX_REMEMBERED:

@@ -42,12 +42,15 @@ GOODBYE_S = 1.0
 class MqttTransport:
     """Sends each request to one worker, and brings its reply back.
 
-    link: ours alone to run; its client id is this gateway's name. lookout: another one under another client
-    id, to look for a living gateway of our name before we come; without it nobody looks. idle_s: seconds of
-    silence after a reply's first frame. queue_max: requests that may wait while all workers are busy.
-    worker_max: requests that one worker may have of us at once, whatever it says itself. forbidden_name: see
-    NameCheck.
-    incarnation: must grow with every start; by default the wall clock's milliseconds.
+    Args:
+        link: run only by this transport; its client id is the gateway's name.
+        lookout: link with another client id, to look for a running gateway with the same name before the
+            start; None: do not look.
+        idle_s: longest silence in seconds after a reply's first frame.
+        queue_max: requests that may wait while all workers are busy.
+        worker_max: concurrent requests to one worker, even if its `max` is larger.
+        forbidden_name: see NameCheck.
+        incarnation: must grow with every start; by default the wall clock's milliseconds.
     """
 
     def __init__(
@@ -99,12 +102,12 @@ class MqttTransport:
 
     @property
     def workers(self) -> Collection[KnownWorker]:
-        """Everybody whose status is known."""
+        """All workers with a known status."""
         return self._presence.workers
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """See `Transport`; NameTaken if another living gateway has our name."""
+        """See `Transport`. Raises NameTaken if another running gateway has the same name."""
         if self._lookout is not None and await namesake_lives(self._lookout, self._status_topic):
             raise NameTaken(self._rival)
         will = Will(self._status_topic, encode(self._status("lost")))
@@ -126,14 +129,14 @@ class MqttTransport:
         return await PendingRequest(request, hear, self._requests, asyncio.get_running_loop()).answer()
 
     def admit(self, model: str | None) -> TransportInfo:
-        """Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
+        """See Abilities. Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
         if not self._link.connected:
             raise Unreachable("the MQTT broker is away", retry_after_s=2)
         worker = self._dispatch.expected(model)
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
     def check(self, request: ChatRequest) -> None:
-        """Raises UnsupportedContent, TooLarge or Unprocessable for a request that no worker can get."""
+        """Raise UnsupportedContent, TooLarge or Unprocessable for a request that no worker can get."""
         self._check_accepts(request)
         self._requests.check(request)
 
@@ -145,7 +148,7 @@ class MqttTransport:
             check_accepts(request, ALL_KINDS.intersection(accepted), "A worker over MQTT")
 
     def accepts(self) -> frozenset[Kind]:
-        """The kinds of content that a ready worker takes besides text."""
+        """Return the kinds of content that at least one ready worker takes besides text."""
         accepted = {kind for worker in self._presence.ready for kind in worker.status.accepts}
         return ALL_KINDS.intersection(accepted)
 
@@ -170,18 +173,18 @@ class MqttTransport:
         return self._presence.models()
 
     async def until_ready(self) -> None:
-        """Return when the broker is there and a worker is ready; the caller sets the deadline."""
+        """Wait until the broker is connected and a worker is ready. The caller sets the deadline."""
         while not (self._link.connected and self._presence.ready):
             await self.presence_changed()
 
     async def presence_changed(self) -> None:
-        """Return at the next news of broker or workers; the caller sets the deadline."""
+        """Wait for the next change of broker or workers. The caller sets the deadline."""
         waiter: Future[None] = asyncio.get_running_loop().create_future()
         self._watchers.append(waiter)
         await waiter
 
     def drain(self) -> None:
-        """Tell everybody that this gateway is about to go; replies go on."""
+        """Publish that this gateway is stopping. Replies go on."""
         self._state = "draining"
         self._announcer.now()
 
@@ -250,12 +253,12 @@ class MqttTransport:
             return
         reply = self._requests.open.get(frame.id)
         if reply is None:
-            self.dropped["unknown id"] += 1  # late frames of a stopped reply are no news
+            self.dropped["unknown id"] += 1  # late frames of a stopped reply are normal, so not logged
         elif not reply.take(reply_sender(topic), frame, size):
-            self.dropped.drop("reply", topic, ProtocolViolation("the reply is somebody else's"))
+            self.dropped.drop("reply", topic, ProtocolViolation("the reply belongs to another worker"))
 
     def _reject(self, sender: str, payload: bytes, violation: ProtocolViolation) -> None:
-        """End the reply that a frame which cannot be decoded belongs to, if that can be told."""
+        """End the reply to which an undecodable frame belongs, if that is known."""
         worker = self._presence.find(sender)
         if worker is None or not worker.open or is_unlisted(payload):
             return
@@ -275,7 +278,7 @@ class MqttTransport:
         now = asyncio.get_running_loop().time()
         contradict = self._own_topic.take(status, retained=retained, now=now)
         if contradict and self._state != "lost":
-            self._announcer.soon()  # within the workers' patience, and not once for each word of a flood
+            self._announcer.soon()  # not at once, in case of a flood, but before workers stop our requests
         if first_seen and self._own_topic.namesake_at is not None:
             log.error(self._rival)
 
