@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
-COLUMNS = ["fault", "moment", "what the reader hears", "what the database holds", "test"]
+COLUMNS = ["fault", "moment", "the reader receives", "the database contains", "test"]
 NAMED = sorted(set(re.findall(r"(tests/[\w/]+\.(?:py|json))(?:::(\w+))?", PAGE)))
 
 
