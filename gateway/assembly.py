@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from secrets import token_hex
-from uuid import uuid4
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.ingress import Ask, Ingress
+from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
 from gateway.core.access import OwnerAccess
@@ -106,7 +106,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         checkpoints,
         news,
         resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
-        new_id=lambda: uuid4().hex,
+        new_id=random_hex,
         clock=time.monotonic,
         stages=stages_of(
             settings.stages,

@@ -15,7 +15,12 @@ def kinds_of(request: ChatRequest) -> frozenset[Kind]:
 
 def check_accepts(request: ChatRequest, accepts: frozenset[Kind], answerer: str = "This model") -> None:
     """Raise UnsupportedContent if the request holds what is not accepted. answerer: begins the sentence."""
-    missing = kinds_of(request) - accepts
+    check_kinds(kinds_of(request), accepts, answerer)
+
+
+def check_kinds(kinds: frozenset[Kind], accepts: frozenset[Kind], answerer: str = "This model") -> None:
+    """As check_accepts, for what kinds_of gave."""
+    missing = kinds - accepts
     if missing:
         names = " or ".join(sorted(_NAMES[kind] for kind in missing))
         raise UnsupportedContent(f"{answerer} takes no {names}: leave them out, or ask another model.")

@@ -111,7 +111,9 @@ def kinds_in(contents: Iterable[Content]) -> set[Kind]:
     """What a model must take in to understand them all."""
     kinds: set[Kind] = set()
     for content in contents:
-        for part in parts_of(content):
+        if isinstance(content, str):
+            continue
+        for part in content:
             if isinstance(part, Image):
                 kinds.add("image")
             elif isinstance(part, Audio):

@@ -115,10 +115,14 @@ def usage_of(
     if prompt is None or completion is None:
         return None
     total = max(token_count(total_tokens) or 0, prompt + completion)
-    rate = tokens_per_s if isinstance(tokens_per_s, int | float) and tokens_per_s is not True else None
-    if rate is not None and not (math.isfinite(rate) and 0 <= rate <= MAX_TOKENS):
-        rate = None
-    return Usage(prompt, completion, total, rate)
+    return Usage(prompt, completion, total, usable_rate(tokens_per_s))
+
+
+def usable_rate(said: object) -> float | None:
+    """A finite number from 0 to MAX_TOKENS; None for anything else."""
+    if isinstance(said, int | float) and said is not True and math.isfinite(said) and 0 <= said <= MAX_TOKENS:
+        return said
+    return None
 
 
 TransportEvent = Delta | Reasoning | ToolCall | Progress | Usage

@@ -204,7 +204,7 @@ class Conversations:
             return outcome
 
         try:
-            self._runs.start(
+            run = self._runs.start(
                 stream_id,
                 question.user_id,
                 make,
@@ -215,16 +215,21 @@ class Conversations:
         except Draining:
             await answer.keep(SHUTDOWN)  # or leave it to the store, if that takes it later only
             raise
+        answer.begin(run)
         self._tell_begin(question, exchange, stream_id)
         return stream_id
 
     def _tell_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
+        if not self._news.heard(exchange.session_id):
+            return
         author = question.author or Author("user", question.user_id)
         asked = QuestionAsked(exchange.user_message_id, author, question.content)
         self._news.tell(exchange.session_id, asked)
         self._news.tell(exchange.session_id, ReplyStarted(stream_id, exchange.assistant_message_id))
 
     def _tell_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
+        if not self._news.heard(exchange.session_id):
+            return
         ended = ReplyEnded(stream_id, exchange.assistant_message_id, outcome.status, outcome.reason)
         self._news.tell(exchange.session_id, ended)
 

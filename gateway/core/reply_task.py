@@ -82,10 +82,16 @@ class ReplyTask:
         self._journal: JournalWriter | None = None
         self._checkpointed_seq = 0
 
-    async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
-        """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
+    def begin(self, run: Run) -> None:
+        """Tell that the reply has begun: at once, so that it goes out with the head of the answer.
+
+        Call it before the next await after the run's start.
+        """
         self._run, self._journal = run, run.journal
         run.journal.append([self._started()])
+
+    async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
+        """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
         reply = self._reply
         ask = through(self._stages, partial(first_answer, route, reply))
         done = reply.done = await ask(request, recording(reply, run.journal, run.is_settled))

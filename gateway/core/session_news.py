@@ -84,6 +84,10 @@ class SessionNews:
         """How many tabs listen."""
         return sum(map(len, self._listeners.values()))
 
+    def heard(self, session_id: int) -> bool:
+        """Whether anybody listens to this session's news."""
+        return session_id in self._listeners
+
     @contextmanager
     def listening(self, session_id: int, on_news: Callable[[], None]) -> Iterator[Listener]:
         """Hear of everything that happens in a session from now on. on_news: see Listener."""

@@ -28,6 +28,11 @@ def storable(text: str) -> str:
     return text
 
 
+def storable_or_null(text: str | None) -> str | None:
+    """As `storable`; None stays NULL."""
+    return None if text is None else storable(text)
+
+
 class StorableText(TypeDecorator[str]):
     """Text that never fails on what it holds, as a value or as what is looked for."""
 
@@ -35,7 +40,7 @@ class StorableText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else storable(value)
+        return storable_or_null(value)
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, literal_column, select, update
 
@@ -11,6 +10,7 @@ from gateway.contract.access import Access
 from gateway.contract.authors import Author
 from gateway.contract.content import text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
+from gateway.contract.random_names import random_uuid
 from gateway.contract.store import Exchange, NewExchange
 from gateway.store import idempotency as claims
 from gateway.store import threads
@@ -221,7 +221,7 @@ def _question_and_reply(
     """Both rows' values by column, but for the parent: the one list of what a message has at first."""
     common = {"user_id": exchange.user_id, "session_id": session_id, "created_at": now, "epoch": 0}
     question = {
-        "uuid": str(uuid4()),
+        "uuid": random_uuid(),
         "role": "user",
         "author": str(exchange.author or Author("user", exchange.user_id)),
         "status": "complete",
@@ -234,7 +234,7 @@ def _question_and_reply(
         "delivery": None,
     }
     reply = {
-        "uuid": str(uuid4()),
+        "uuid": random_uuid(),
         "role": "assistant",
         "author": str(Author("assistant", None)),
         "status": "streaming",

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from sqlalchemy import Connection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
+from gateway.contract.random_names import random_uuid
 from gateway.contract.store import StoredSession
 from gateway.store.columns import storable
 from gateway.store.session_quota import SessionQuota
@@ -29,7 +29,7 @@ def _row(new: NewSession, key: str, now: datetime) -> dict[str, Any]:
     """A session's values by column: the one list of them."""
     title = storable(new.title[:MAX_TITLE_CHARS])
     return {
-        "uuid": str(uuid4()),
+        "uuid": random_uuid(),
         "key": storable(key),
         "user_id": storable(new.user_id),
         "title": title,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
 from gateway.contract.errors import NotFound, StorageFailed
+from gateway.contract.random_names import random_hex
 from gateway.contract.store import (
     MAX_PAGE_CHARS,
     Checkpoint,
@@ -54,7 +55,7 @@ _MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c
 
 
 def draw_session_key(user_id: str) -> str:
-    return f"{user_id}-{secrets.token_hex(3)}"
+    return f"{user_id}-{random_hex()[:6]}"
 
 
 class SqlStore:

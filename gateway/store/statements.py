@@ -10,6 +10,9 @@ from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import Delete
+from sqlalchemy.types import TypeEngine
+
+from gateway.store.columns import StorableText, storable_or_null
 
 Values = Mapping[str, Any]
 
@@ -83,12 +86,9 @@ class Statement:
         chosen = statement[dialect.name] if isinstance(statement, Mapping) else statement
         compiled = chosen.compile(dialect=dialect, column_keys=self._columns)
         assert compiled.positiontup is not None, "a driver that numbers its values"  # noqa: S101
+        binds = compiled.binds
         return Compiled(
-            str(compiled),
-            [
-                (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-                for name in compiled.positiontup
-            ],
+            str(compiled), [(name, _convert(binds[name].type, dialect)) for name in compiled.positiontup]
         )
 
 
@@ -97,6 +97,12 @@ def upsert(
 ) -> Mapping[str, Insert]:
     """By dialect, an INSERT with ON CONFLICT: SQLAlchemy has no common one. then: says all but the table."""
     return {"sqlite": then(sqlite.insert(table)), "postgresql": then(postgresql.insert(table))}
+
+
+def _convert(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(type_, StorableText):
+        return storable_or_null  # SQLAlchemy's way to it is three calls, for most of the values there are
+    return type_.dialect_impl(dialect).bind_processor(dialect)
 
 
 def _in_order(compiled: Compiled, values: Values) -> tuple[Any, ...]:

@@ -83,6 +83,8 @@ class QueuedLines(logging.Handler):
 
 def configure_logs(level: str, log_format: str) -> None:
     """level: debug, info, warning or error; log_format: text or json."""
+    # No line tells these, and to find them out takes as long as to format it.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = QueuedLines(_standard_error(), JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("sluice").setLevel(level.upper())

@@ -35,6 +35,17 @@ async def test_a_reply_begins_with_its_metadata_and_ends_with_its_text(tmp_path:
     assert finished.ending.assistant_message_id == started.assistant_message_id
 
 
+async def test_who_follows_a_new_reply_finds_its_metadata_there_at_once(tmp_path: Path) -> None:
+    async with house(tmp_path, says(*tokens("Hi"))) as home:
+        run = await home.ask("Hello")
+        with home.runs.looking(run, 0) as look:
+            (started,) = look.take()  # nothing was awaited since: it goes out with the answer's head
+        await run.ended.wait()
+
+    assert isinstance(started, Started)
+    assert started.stream_id == run.stream_id
+
+
 async def test_the_question_is_saved_before_the_model_is_asked(tmp_path: Path) -> None:
     seen: list[object] = []
 

@@ -1,6 +1,6 @@
 """Token counts and timings of one reply, as its model server reports them."""
 
-from gateway.contract.events import Usage, token_count, usage_of
+from gateway.contract.events import Usage, token_count, usable_rate, usage_of
 from transports.llama.chunks import Timings, TokenUsage
 
 
@@ -28,7 +28,8 @@ class Measurements:
         usage = self._usage or self._timings
         if usage is None:
             return None
-        return usage_of(usage.prompt_tokens, usage.completion_tokens, tokens_per_s=self._tokens_per_s)
+        rate = usable_rate(self._tokens_per_s)
+        return Usage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, rate)
 
 
 def _fuller(known: Usage | None, new: Usage | None) -> Usage | None:

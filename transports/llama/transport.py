@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract.accepts import ALL_KINDS, check_accepts, kinds_of
+from gateway.contract.accepts import ALL_KINDS, check_accepts, check_kinds, kinds_of
 from gateway.contract.errors import (
     ModelRefused,
     ProtocolViolation,
@@ -96,11 +96,10 @@ class LlamaTransport:
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         """See Transport.answer. Closes the connection at the end, which frees llama.cpp's slot."""
-        self.check(request)
+        kinds = kinds_of(request)
+        check_kinds(kinds, self._accepts)
         # Encoding a large image takes long, so it is done in a thread.
-        body = (
-            await asyncio.to_thread(self._body_of, request) if kinds_of(request) else self._body_of(request)
-        )
+        body = await asyncio.to_thread(self._body_of, request) if kinds else self._body_of(request)
         with before_answer:
             exchange = await self._client.post(b"/v1/chat/completions", body, request.trace)
         try:

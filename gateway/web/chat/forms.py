@@ -76,7 +76,7 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
         cache=cache_use_of(scope),
         resumable=asked.question.resumable or claim is not None or header(scope, b"sluice-resumable") == "1",
     )
-    return replace(asked, question=question, dialect=dialect, after=after)
+    return Asked(question, dialect, asked.headers, asked.mirror, after)
 
 
 async def begin(gateway: Services, asked: Asked) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.errors import NotFound
 from gateway.contract.events import Delta, ReaderEvent, Started, ToolCall
-from gateway.contract.journal import START, BadPosition, JournalReader, Position
+from gateway.contract.journal import START, BadPosition, Position
 from gateway.core.replays import Placed, calls_before, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.dialects.registry import LAM
@@ -67,8 +67,7 @@ async def follow(
         try:
             run = gateway.runs.find(stream_id, user_id)
             _recall(encoder, _calls_up_to(gateway, run, after))
-            with gateway.runs.looking(run, after.seq) as look:
-                ended = after != START and _tells_nothing_more(run, dialect, look)
+            ended = after != START and _tells_nothing_more(gateway, run, dialect, after)
             if not (ended or is_head):
                 reader = stack.enter_context(gateway.runs.reading(run, stream.hear, after.seq))
             joined()
@@ -138,13 +137,14 @@ def _calls_up_to(gateway: Services, run: Run, after: Position) -> list[ToolCall]
     return [event for event in events if isinstance(event, ToolCall)]
 
 
-def _tells_nothing_more(run: Run, dialect: Dialect, look: JournalReader) -> bool:
+def _tells_nothing_more(gateway: Services, run: Run, dialect: Dialect, after: Position) -> bool:
     """Return whether the run has ended and its journal holds nothing more that this dialect tells."""
-    if look.at_end:
-        return True
-    if not run.ended.is_set() or look.begins_at is not None:
-        return False
-    return _are_silent(dialect, run.stream_id, look.take())
+    with gateway.runs.looking(run, after.seq) as look:
+        if look.at_end:
+            return True
+        if not run.ended.is_set() or look.begins_at is not None:
+            return False
+        return _are_silent(dialect, run.stream_id, look.take())
 
 
 def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent]) -> bool:

@@ -39,10 +39,8 @@ class DecodedBodies:
 
 def _codings_of(scope: Scope) -> list[str]:
     """The body's content codings in the order in which they were applied."""
-    named = ",".join(
-        value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"
-    )
-    codings = [coding.strip().lower() for coding in named.split(",")]
+    named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"]
+    codings = [coding.strip().lower() for coding in ",".join(named).split(",")] if named else []
     return [coding for coding in codings if coding not in ("", "identity")]
 
 
