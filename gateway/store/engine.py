@@ -106,6 +106,7 @@ class SqliteFile:
             raise ValueError("SQLite must be a plain file: readers and the writer meet there")
         self._file = Path(url.database).absolute()
         self._in_place: dict[Path, Identity] = {}
+        self._kept: Connection | None = None
         # The file is made before anything connects, and never by a connection.
         url = url.set(database=self._file.as_uri(), query={**url.query, "mode": "rw", "uri": "true"})
         # The driver would begin transactions by itself, late and without the write lock: it is told not to.
@@ -136,14 +137,14 @@ class SqliteFile:
                 yield
             finally:
                 await self.reading.dispose()
-                await self._in_thread(self._writing.dispose)
+                await self._in_thread(self._close)
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
         given_up = threading.Event()
 
         def whole() -> R:
             self._check_in_place()
-            with self._writing.begin() as connection:
+            with self._kept_connection() as connection, connection.begin():
                 done = work(connection)
                 if given_up.is_set():
                     raise TimeoutError("the transaction was given up")
@@ -151,7 +152,7 @@ class SqliteFile:
                 self._note_files_beside()
             return done
 
-        visit = asyncio.ensure_future(self._in_thread(whole))
+        visit = self._in_thread(whole)
         try:
             return await asyncio.shield(visit)
         except asyncio.CancelledError:
@@ -161,8 +162,28 @@ class SqliteFile:
                 return visit.result()
             raise
 
-    async def _in_thread(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def _in_thread(self, work: Callable[[], R]) -> asyncio.Future[R]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    @contextmanager
+    def _kept_connection(self) -> Iterator[Connection]:
+        """One connection for all transactions: to take one from the pool takes longer than a statement.
+
+        After an error it goes back to the pool, which makes it clean.
+        """
+        connection, self._kept = self._kept or self._writing.connect(), None
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._kept = connection
+
+    def _close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+        self._writing.dispose()
 
     def _note_files_beside(self) -> None:
         """Remember which other files SQLite has open, now that it has made them."""

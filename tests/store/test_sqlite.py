@@ -70,6 +70,22 @@ async def test_a_transaction_has_the_write_lock_before_it_looks_at_anything(
         await database.transact(try_to_begin)
 
 
+async def test_transactions_share_a_connection_until_one_of_them_fails(rig: SqliteRig) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE t (x)"))
+        raise ValueError("no")
+
+    database = open_database(rig.url, "NORMAL")
+    async with asyncio.timeout(30), database.opened():
+        first = await database.transact(lambda connection: connection)
+        assert await database.transact(lambda connection: connection) is first
+
+        with pytest.raises(ValueError, match="no"):
+            await database.transact(fail)
+        assert first.closed
+        assert not await database.transact(lambda connection: inspect(connection).has_table("t"))
+
+
 class Gate:
     """Blocks a transaction, in the writer's thread, until the test opens it."""
 
