@@ -22,15 +22,36 @@ class Encoder(Protocol):
 
 
 class Dialect(Protocol):
-    """name: as `?format=` gives it. paced_by: how its readers are used to see a reply that came whole."""
+    """The frames of one kind of client.
+
+    name: as `?format=` gives it. paced_by: how its readers are used to see a reply that came whole.
+    media_type: the answer's content type. headers: of the answer, besides every stream's own.
+    heartbeat: one whole frame that goes out while nothing else does; empty where the dialect has none.
+    bears_ids: its readers come back behind an event id; those of other dialects start from the beginning.
+    """
 
     name: str
     paced_by: PacedBy
+
+    @property
+    def media_type(self) -> str: ...
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]: ...
+
+    @property
+    def heartbeat(self) -> bytes: ...
+
+    @property
+    def bears_ids(self) -> bool: ...
 
     def encoder(self, stream_id: str) -> Encoder:
         """For one reader of that stream, from its beginning or from further on."""
         ...
 
     def refusal(self, error: GatewayError) -> bytes:
-        """The whole body that tells a client that reads no statuses why there is no reply, with the code."""
+        """The whole body that tells a client that reads no statuses why there is no reply.
+
+        With the error's code, where the dialect has a place for one.
+        """
         ...

@@ -168,6 +168,7 @@ class Started:
     resume_url: str | None = None
     session_uuid: str = ""
     opens_session: bool = False
+    assistant_message_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

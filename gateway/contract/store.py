@@ -222,10 +222,22 @@ class MessageStore(Protocol):
         ...
 
     async def sessions(
-        self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
+        self,
+        user_id: str,
+        *,
+        query: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+        hidden: bool = False,
     ) -> Sequence[StoredSession]:
-        """Latest first by last activity. query: part of the title, any case. before: only what stands after
-        the session of that id in this order."""
+        """The user's sessions, by last activity, the latest first.
+
+        Args:
+            query: part of the title, in any case.
+            before: only the sessions behind the one of this id, in this order.
+            limit: at most so many.
+            hidden: agents' sessions too (HIDDEN_PREFIX).
+        """
         ...
 
     async def messages(

@@ -78,6 +78,7 @@ def started_of(message: StoredMessage, exchange: Exchange, resume_url: str | Non
         resume_url=resume_url,
         session_uuid=exchange.session_uuid,
         opens_session=exchange.opens_session,
+        assistant_message_uuid=exchange.assistant_message_uuid,
     )
 
 

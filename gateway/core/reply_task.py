@@ -243,6 +243,7 @@ class ReplyTask:
             resume_url=self._resume_url,
             session_uuid=self._exchange.session_uuid,
             opens_session=self._exchange.opens_session,
+            assistant_message_uuid=self._exchange.assistant_message_uuid,
         )
 
     def _final(self, outcome: Outcome, last_seq: int | None) -> FinalReply:

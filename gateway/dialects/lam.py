@@ -18,10 +18,10 @@ from gateway.contract.events import (
     ToolCall,
     Usage,
 )
-from gateway.dialects.frame import data_frame, json_bytes
+from gateway.dialects.frame import SseDialect, data_frame, json_bytes
 
 
-class Lam:
+class Lam(SseDialect):
     name = "lam"
     paced_by: PacedBy = "characters"
 

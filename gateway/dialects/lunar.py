@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, ToolCall
-from gateway.dialects.frame import data_frame, json_bytes
+from gateway.dialects.frame import SseDialect, data_frame, json_bytes
 from gateway.dialects.tool_arguments import readable
 
 _DONE = data_frame(b"[DONE]")
 
 
-class Lunar:
+class Lunar(SseDialect):
     name = "lunar"
     paced_by: PacedBy = "characters"
 

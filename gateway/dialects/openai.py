@@ -24,7 +24,8 @@ from gateway.contract.events import (
     ToolCall,
     Usage,
 )
-from gateway.dialects.frame import data_frame, json_bytes
+from gateway.contract.store import StoredMessage
+from gateway.dialects.frame import SseDialect, data_frame, json_bytes
 
 DEFAULT_MODEL = "default"
 
@@ -32,7 +33,7 @@ _DONE = data_frame(b"[DONE]")
 _AFTER_DELTA = b',"logprobs":null,"finish_reason":null}]'
 
 
-class OpenAI:
+class OpenAI(SseDialect):
     """model: who answers, as the chunks name it. include_usage: one more chunk tells the tokens.
 
     clock: seconds since the epoch.
@@ -136,3 +137,26 @@ def usage_json(usage: Usage) -> dict[str, int]:
 
 def error_object(message: str, type_: str, code: str | None, param: str | None = None) -> dict[str, Any]:
     return {"error": {"message": message, "type": type_, "param": param, "code": code}}
+
+
+def completion_json(reply: StoredMessage, stream_id: str) -> dict[str, Any]:
+    """The `chat.completion` object; `usage` is null where it is unknown."""
+    calls = [tool_call_json(call) for call in reply.tool_calls]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if calls and not reply.content else reply.content,
+        "refusal": None,
+    }
+    if reply.reasoning is not None:
+        message["reasoning_content"] = reply.reasoning
+    if calls:
+        message["tool_calls"] = calls
+    finish_reason = finish_reason_of(reply.reason)
+    return {
+        "id": completion_id(stream_id),
+        "object": "chat.completion",
+        "created": int(reply.created_at.timestamp()),
+        "model": reply.model or DEFAULT_MODEL,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}],
+        "usage": None if reply.usage is None else usage_json(reply.usage),
+    }

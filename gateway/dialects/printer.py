@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, Started
-from gateway.dialects.frame import json_bytes
+from gateway.dialects.frame import SseDialect, json_bytes
 
 
-class Printer:
+class Printer(SseDialect):
     name = "printer"
     paced_by: PacedBy = "characters"
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Failed, ReaderEvent
-from gateway.dialects.frame import json_bytes
+from gateway.dialects.frame import SseDialect, json_bytes
 
 
-class Text:
+class Text(SseDialect):
     name = "text"
     paced_by: PacedBy = "word"
 

@@ -11,3 +11,9 @@ def readable(arguments: str) -> dict[str, Any] | str:
         return msgspec.json.decode(arguments, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return arguments
+
+
+def as_object(arguments: str) -> dict[str, Any]:
+    """The JSON object that the text is; `{"arguments": text}` where the model broke it."""
+    value = readable(arguments)
+    return {"arguments": value} if isinstance(value, str) else value

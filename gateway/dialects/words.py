@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Failed, ReaderEvent
-from gateway.dialects.frame import data_frame, json_bytes
+from gateway.dialects.frame import SseDialect, data_frame, json_bytes
 
 
-class Words:
+class Words(SseDialect):
     name = "words"
     paced_by: PacedBy = "word"
 

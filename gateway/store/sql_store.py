@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anyio import CancelScope
-from sqlalchemy import Connection, Row, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, func, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
@@ -25,6 +25,7 @@ from gateway.contract.store import (
     StoredMessage,
     StoredSession,
 )
+from gateway.contract.threads import HIDDEN_PREFIX
 from gateway.store import devices, migrations, threads
 from gateway.store import idempotency as claims
 from gateway.store.columns import MAX_ID, storable
@@ -135,9 +136,18 @@ class SqlStore:
             return await threads.latest_session(connection, user_id, thread, self._clock())
 
     async def sessions(
-        self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
+        self,
+        user_id: str,
+        *,
+        query: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+        hidden: bool = False,
     ) -> Sequence[StoredSession]:
         wanted = select(sessions).where(sessions.c.user_id == user_id)
+        if not hidden:
+            of_agents = sessions.c.thread.startswith(HIDDEN_PREFIX, autoescape=True)
+            wanted = wanted.where(or_(sessions.c.thread.is_(None), not_(of_agents)))
         if query:
             wanted = wanted.where(sessions.c.title_folded.contains(query.casefold(), autoescape=True))
         async with self._reading() as connection:

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.store import NewExchange, StoredSession
+from gateway.contract.threads import thread_since
 from gateway.store.rows import stored_session
 from gateway.store.statements import Statement
 from gateway.store.tables import sessions
-
-THREAD_LIFE = timedelta(hours=12)
 
 # The name of a bound value must differ from every column's.
 _SELECT_LATEST = (
@@ -67,4 +66,4 @@ def _latest_id(connection: Connection, user_id: str, thread: str, now: datetime)
 
 
 def _sought(user_id: str, thread: str, now: datetime) -> dict[str, object]:
-    return {"whose": user_id, "wanted": thread, "since": now - THREAD_LIFE}
+    return {"whose": user_id, "wanted": thread, "since": thread_since(thread, now)}

@@ -23,11 +23,11 @@ from gateway.contract.events import (
 )
 from gateway.contract.journal import Position
 from gateway.core.pacing import Pace, pieces
-from gateway.dialects.frame import PING
 from gateway.dialects.registry import DIALECTS
 from gateway.web.chat.reply_stream import ReplyStream
 from gateway.web.http.sse_writer import Pulse
-from tests.contract.rig_dialects import DIALECT_RIGS, DialectRig, Heard, frames_of
+from tests.contract.rig_dialects import DIALECT_RIGS, RESUMING_RIGS, DialectRig
+from tests.dialects.order.frames import Heard, frames_of
 from tests.web.scene import Pipe
 
 UUID = "0192f0c1-7a4e-7000-8000-000000000001"
@@ -62,7 +62,7 @@ def told(encoder: Encoder, events: Sequence[ReaderEvent]) -> list[bytes]:
 
 
 def heard(rig: DialectRig, events: Sequence[ReaderEvent]) -> Heard:
-    return rig.hear(frames_of(b"".join(told(rig.dialect.encoder("ab"), events))))
+    return rig.hear(b"".join(told(rig.dialect.encoder("ab"), events)))
 
 
 EVERY_KIND: list[ReaderEvent] = [
@@ -75,6 +75,9 @@ EVERY_KIND: list[ReaderEvent] = [
     Cancelled("user_stop", ending(AWKWARD)),
     failed(AWKWARD),
 ]
+
+
+resuming = pytest.mark.parametrize("rig", RESUMING_RIGS, ids=lambda rig: rig.name)
 
 
 @pytest.fixture(params=DIALECT_RIGS, ids=lambda rig: rig.name)
@@ -111,6 +114,12 @@ def test_neighbouring_deltas_may_be_told_together(rig: DialectRig) -> None:
 @pytest.mark.parametrize("event", EVERY_KIND, ids=lambda event: type(event).__name__)
 def test_every_frame_is_whole_and_its_values_are_one_line(rig: DialectRig, event: ReaderEvent) -> None:
     for frame in rig.dialect.encoder("ab").frames(event):
+        if rig.dialect.media_type == "application/x-ndjson":
+            assert frame.endswith(b"}\n")
+            assert frame.count(b"\n") == 1
+            continue
+        if rig.dialect.media_type.startswith("text/plain"):
+            continue
         assert frame.endswith(b"\n\n")
         assert frame.count(b"\n\n") == 1
         assert not {0, ord("\r")} & set(frame)
@@ -132,7 +141,11 @@ def test_an_error_is_its_end_before_and_after_the_first_token(
     rig: DialectRig, started: Started, said: str
 ) -> None:
     told = heard(rig, [started, *([Delta(said)] if said else []), failed(said)])
-    assert (told.text, told.error, told.ends) == (said, 'It "is"\naway.', ("error",))
+    assert told.text == said
+    if rig.error is None:
+        assert told.ends == ()  # the connection is cut instead
+    else:
+        assert (told.error, told.ends) == ('It "is"\naway.', (rig.error,))
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter"])
@@ -151,7 +164,9 @@ def test_a_reply_that_was_stopped_ends_as_the_dialect_says(rig: DialectRig, said
 def test_a_heartbeat_between_any_two_frames_changes_nothing(rig: DialectRig) -> None:
     events = [STARTED, *BESIDE, Delta("a"), ToolCall("c", "f", "{}"), Delta("b"), finished("ab")]
     frames = told(rig.dialect.encoder("ab"), events)
-    assert rig.hear(frames_of(PING + PING.join(frames) + PING)) == heard(rig, events)
+    ping = rig.dialect.heartbeat
+    last = ping if ping.startswith(b":") else b""  # a comment may stand behind the end
+    assert rig.hear(ping + ping.join(frames) + last) == heard(rig, events)
 
 
 def test_two_readers_have_nothing_in_common(rig: DialectRig) -> None:
@@ -169,11 +184,12 @@ def test_a_reply_that_came_whole_reads_like_one_that_came_by_token(rig: DialectR
     assert heard(rig, paced) == heard(rig, by_token)
 
 
+@resuming
 async def test_on_a_resumable_stream_every_event_is_placed_by_its_last_frame(rig: DialectRig) -> None:
     events: list[ReaderEvent] = [STARTED, Delta("ab"), *BESIDE, ToolCall("c", "f", "{}"), failed("ab")]
     positions = [Position(seq, 2 if seq > 1 else 0) for seq in range(1, len(events) + 1)]
     pipe = Pipe()
-    stream = ReplyStream(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
+    stream = ReplyStream(pipe, rig.dialect, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
     async with asyncio.timeout(30):
         await stream.serve_replay(pipe.send, [], list(zip(events, positions, strict=True)))
     frames = frames_of(pipe.received)
@@ -183,13 +199,14 @@ async def test_on_a_resumable_stream_every_event_is_placed_by_its_last_frame(rig
         count = len(encoder.frames(event))
         placed += [None] * (count - 1) + ([str(position)] if count else [])
     assert [frame.id for frame in frames] == placed
-    assert rig.hear(frames) == heard(rig, events)
+    assert rig.hear(pipe.received) == heard(rig, events)
 
 
+@resuming
 @pytest.mark.parametrize("last", [finished(""), Cancelled("user_stop", ending("")), failed("")])
 async def test_on_a_resumable_stream_the_end_is_always_placed(rig: DialectRig, last: Terminal) -> None:
     pipe = Pipe()
-    stream = ReplyStream(pipe, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
+    stream = ReplyStream(pipe, rig.dialect, rig.dialect.encoder("ab"), Pulse(15), with_ids=True)
     async with asyncio.timeout(30):
         await stream.serve_replay(pipe.send, [], [(STARTED, Position(1, 0)), (last, Position(2, 0))])
     assert frames_of(pipe.received)[-1].id == "2-0"

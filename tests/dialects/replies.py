@@ -3,7 +3,8 @@ writes them anew, and the difference is what frontends will see.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.contract.dialect import Dialect
@@ -21,8 +22,10 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.journal import Position
+from gateway.dialects.ollama import Ollama
 from gateway.dialects.openai import OpenAI
 from gateway.dialects.registry import DIALECTS
+from gateway.dialects.responses import Responses
 from gateway.web.chat.reply_stream import ReplyStream
 from gateway.web.http.sse_writer import Pulse
 from tests.web.scene import Pipe
@@ -66,7 +69,12 @@ NEW = started(opens_session=True)
 OLD = started(opens_session=False)
 SAID = ["What ", "is 🙂,\r\n", 'a "quote" ', "and a \\ and \u2028?"]
 AWAY = "The model server refused the connection."
-ON_A_STOPPED_CLOCK: Dialect = OpenAI("tiny", include_usage=True, clock=lambda: 1_790_000_000)
+NOW = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
+ON_A_STOPPED_CLOCK: Mapping[str, Dialect] = {
+    "openai": OpenAI("tiny", include_usage=True, clock=NOW.timestamp),
+    "ollama": Ollama("tiny", now=lambda: NOW),
+    "responses": Responses(model="tiny", clock=NOW.timestamp),
+}
 
 REPLIES: dict[str, Sequence[ReaderEvent]] = {
     "whole": [NEW, *map(Delta, SAID), Finished("stop", ending("".join(SAID)))],
@@ -99,7 +107,7 @@ async def transcript(dialect: Dialect, events: Sequence[ReaderEvent], *, resumab
         chars += len(event.text) if isinstance(event, Delta) else 0
         placed.append((event, Position(seq, chars)))
     pipe = Pipe()
-    stream = ReplyStream(pipe, dialect.encoder(STREAM), Pulse(15), with_ids=resumable)
+    stream = ReplyStream(pipe, dialect, dialect.encoder(STREAM), Pulse(15), with_ids=resumable)
     await stream.serve_replay(pipe.send, [], placed)
     return pipe.received
 
@@ -107,10 +115,11 @@ async def transcript(dialect: Dialect, events: Sequence[ReaderEvent], *, resumab
 async def all_transcripts() -> dict[str, bytes]:
     """By the name of the file, below FOLDER, that holds it."""
     told = {}
-    for name, dialect in {**DIALECTS, "openai": ON_A_STOPPED_CLOCK}.items():
+    for name, dialect in {**DIALECTS, **ON_A_STOPPED_CLOCK}.items():
         for reply, events in REPLIES.items():
             told[f"{name}/{reply}.sse"] = await transcript(dialect, events)
-        told[f"{name}/resumable.sse"] = await transcript(dialect, REPLIES["whole"], resumable=True)
+        if dialect.bears_ids:
+            told[f"{name}/resumable.sse"] = await transcript(dialect, REPLIES["whole"], resumable=True)
     return told
 
 

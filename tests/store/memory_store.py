@@ -20,12 +20,13 @@ from gateway.contract.store import (
     StoredMessage,
     StoredSession,
 )
+from gateway.contract.threads import HIDDEN_PREFIX, thread_since
 from gateway.core.access import OwnerAccess
 from gateway.store.columns import storable
 from gateway.store.parts import encoded, parts_in
 from tests.store.memory_replies import Kept, MemoryDatabase, MemoryReplies
 
-THREAD_LIFE, KEY_LIFE = timedelta(hours=12), timedelta(hours=24)
+KEY_LIFE = timedelta(hours=24)
 
 
 class MemoryStore(MemoryReplies):
@@ -103,19 +104,27 @@ class MemoryStore(MemoryReplies):
             for session in self._kept.sessions.values()
             if session.user_id == storable(user_id)
             and self._kept.threads.get(session.id) == thread
-            and session.updated_at > now - THREAD_LIFE
+            and session.updated_at > thread_since(thread, now)
         ]
         return max(of_thread, key=_activity, default=None)
 
     async def sessions(
-        self, user_id: str, *, query: str | None = None, before: int | None = None, limit: int = 50
+        self,
+        user_id: str,
+        *,
+        query: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+        hidden: bool = False,
     ) -> Sequence[StoredSession]:
         await self._turn()
         folded = storable(query or "").casefold()
         found = [
             session
             for session in self._kept.sessions.values()
-            if session.user_id == storable(user_id) and folded in session.title.casefold()
+            if session.user_id == storable(user_id)
+            and folded in session.title.casefold()
+            and (hidden or not self._kept.threads.get(session.id, "").startswith(HIDDEN_PREFIX))
         ]
         if before is not None:
             mark = _activity(self._session(user_id, before, self._access.may_see))

@@ -31,9 +31,12 @@ async def list_sessions(
         SessionName | None, Query(description="A session's id, uuid or key: only what stands after it.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    all: Annotated[
+        Literal["0", "1"], Query(description="`1`: agents' sessions too, which no request named.")
+    ] = "0",
 ) -> list[Session]:
     last = None if before is None else await session_id_of(gateway.store, user_id, before)
-    sessions = await gateway.store.sessions(user_id, query=q, before=last, limit=limit)
+    sessions = await gateway.store.sessions(user_id, query=q, before=last, limit=limit, hidden=all == "1")
     return [session_view(session) for session in sessions]
 
 

@@ -13,11 +13,11 @@ from gateway.contract.content_form import read_content
 from gateway.contract.errors import Unprocessable
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
+from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
-from gateway.dialects.openai import DEFAULT_MODEL, OpenAI
+from gateway.dialects.openai import DEFAULT_MODEL, OpenAI, completion_json
+from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.forms import Asked, Post
-from gateway.web.chat.session_names import session_id_of
-from gateway.web.http.asgi import header
 from gateway.web.http.bodies import (
     MAX_OPTIONS_BYTES,
     AtMost512,
@@ -158,19 +158,24 @@ class CompletionForm:
         the header `Sluice-Session` that is unknown or somebody else's."""
         body, turns = await unhurried(len(post.body), partial(_read, post.body, gateway.max_attachment_bytes))
         self.streams = self.streams or bool(body.stream)
-        at, said = _latest_question(turns)
+        at, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, f"messages.{at}.content")
+        session_id, thread = await agent_session(gateway, post, "openai")
         question = Question(
             user_id=post.user_id,
             content=said,
             turns=turns,
-            session_id=await _session_id(gateway, post),
+            session_id=session_id,
+            thread=thread,
             model=body.model,
             sampling=body.sampling(),
         )
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-        dialect = OpenAI(_model_told(gateway, body.model), include_usage=include_usage)
+        dialect = OpenAI(model_told(gateway, body.model), include_usage=include_usage)
         return Asked(question, dialect)
+
+    def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
+        return completion_json(reply, stream_id)
 
 
 def _read(raw: bytes, max_attachment_bytes: int) -> tuple[CompletionBody, list[Turn]]:
@@ -211,21 +216,14 @@ def _readable(message: ChatMessage) -> object:
     ]
 
 
-def _latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:
+def latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:
     """What is kept as the question: the user's latest turn, or the last one if there is none of theirs."""
     asked = [at for at, turn in enumerate(turns) if turn.role == "user"]
     at = asked[-1] if asked else len(turns) - 1
     return at, turns[at].content
 
 
-async def _session_id(gateway: Services, post: Post) -> int | None:
-    named = header(post.scope, b"sluice-session")
-    if named is None:
-        return None
-    return await session_id_of(gateway.store, post.user_id, named)
-
-
-def _model_told(gateway: Services, wanted: str | None) -> str:
+def model_told(gateway: Services, wanted: str | None) -> str:
     """Which model the chunks name: the one that will answer, as far as the transports have told."""
     models = gateway.modes.models()
     if wanted in models or not models:

@@ -6,7 +6,7 @@ This is the token path: no task and no timer per token; all that is new goes out
 import random
 from collections.abc import Iterator, Sequence
 
-from gateway.contract.dialect import Encoder
+from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
 from gateway.contract.journal import START, FellBehind, JournalReader, Position
 from gateway.core.replays import Placed
@@ -23,13 +23,20 @@ _TERMINAL = (Finished, Cancelled, Failed)
 
 
 class ReplyStream(SseWriter):
-    """with_ids: events carry their position as `id:`, so that a reader that drops can come back."""
+    """One answer.
 
-    __slots__ = ("_chars", "_encoder", "_live", "_reader", "_seq", "_with_ids")
+    Args:
+        dialect: of the encoder.
+        with_ids: events carry their position as `id:`, so that a reader that drops can come back.
+        after: the position behind which the reader goes on.
+    """
+
+    __slots__ = ("_chars", "_dialect", "_encoder", "_live", "_reader", "_seq", "_untold", "_with_ids")
 
     def __init__(
         self,
         connection: Connection,
+        dialect: Dialect,
         encoder: Encoder,
         pulse: Pulse,
         *,
@@ -37,12 +44,22 @@ class ReplyStream(SseWriter):
         after: Position = START,
     ) -> None:
         super().__init__(connection, pulse)
+        self._dialect = dialect
         self._encoder = encoder
+        self._untold = False
         self._with_ids = with_ids
         self._seq = after.seq
         self._chars = after.chars
         self._reader: JournalReader | None = None
         self._live = False
+
+    @property
+    def media_type(self) -> str:
+        return self._dialect.media_type
+
+    @property
+    def heartbeat(self) -> bytes:
+        return self._dialect.heartbeat
 
     async def serve(
         self, reader: JournalReader, send: Send, headers: Headers, before: Sequence[Placed] = ()
@@ -73,7 +90,11 @@ class ReplyStream(SseWriter):
             await self.begin(send, headers)
             for event, position in told:
                 more = event is not told[-1][0]
-                await self.put(send, self._placed_frame(event, position), more=more)
+                frame = self._placed_frame(event, position)
+                if self._untold:
+                    self.abort()
+                    return
+                await self.put(send, frame, more=more)
         finally:
             self.leave()
 
@@ -109,7 +130,11 @@ class ReplyStream(SseWriter):
         last_write = writes.pop() if over and writes else b""
         for body in writes:  # an event that the dialect does not tell puts no heartbeat off
             self.write(body)
-        if over:
+        if self._untold:
+            if last_write:
+                self.write(last_write)
+            self.abort()
+        elif over:
             self.end(last_write)
 
     def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:
@@ -161,6 +186,8 @@ class ReplyStream(SseWriter):
 
     def _encoded(self, event: ReaderEvent) -> bytes:
         frames = self._encoder.frames(event)
+        if not frames and isinstance(event, Failed) and not self._dialect.bears_ids:
+            self._untold = True  # this dialect has no error: only a cut connection tells that it is not whole
         if self._with_ids:
             event_id = f"{self._seq}-{self._chars}"
             if frames:

@@ -54,6 +54,8 @@ async def follow(
 ) -> None:
     """Answer with the stream's events behind a position; 204 if its end had been read. HEAD gets no events.
 
+    A dialect that bears no ids starts from the beginning.
+
     headers: of the answer, besides every stream's own. joined: called once we read along, for those who kept
     the reply alive until then.
     Raises NotFound and BadPosition, and then nothing was answered yet.
@@ -61,8 +63,12 @@ async def follow(
     root_path = root_path_of(scope)
     is_head = scope["method"] == "HEAD"
     encoder = _encoder(dialect, stream_id, root_path)
-    stream = ReplyStream(connection_of(scope), encoder, gateway.pulse, with_ids=with_ids, after=after)
-    sent = [(b"sluice-stream-id", stream_id.encode()), *headers]
+    if not dialect.bears_ids:
+        with_ids, after = False, START
+    stream = ReplyStream(
+        connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=after
+    )
+    sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
     with ExitStack() as stack:
         try:
             run = gateway.runs.find(stream_id, user_id)
@@ -80,7 +86,7 @@ async def follow(
             if not told:
                 await _send_nothing_left(send)
             elif is_head:
-                await send_head(send, sent)
+                await send_head(send, sent, dialect.media_type)
             else:
                 await stream.serve_replay(send, sent, told)
             return
@@ -90,7 +96,7 @@ async def follow(
         if run.resume_url is not None:
             sent.append((b"sluice-resume-url", _told_in(dialect, root_path + run.resume_url).encode()))
         if is_head:
-            await send_head(send, sent)
+            await send_head(send, sent, dialect.media_type)
             return
         await stream.serve(reader, send, sent, await _dropped(gateway, run, after, reader.begins_at))
 

@@ -9,38 +9,36 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.web.chat.frontend_forms import WordsBody
-from gateway.web.chat.openai_form import CompletionBody
-from gateway.web.description.bodies import LunarBody, PrinterBody, WholeExchange
+from gateway.web.description.bodies import WholeExchange
 from gateway.web.description.events import LamRefusal, SessionEvent
 from gateway.web.description.openai_objects import ChatCompletion, Model, ModelList, OpenAIError
 from gateway.web.description.parameters import TICKET, path_parameter
-from gateway.web.description.problems import BODY, DOOR, FailedReply, Problem, error_responses, refusals
+from gateway.web.description.problems import (
+    BODY,
+    DOOR,
+    AnthropicError,
+    FailedReply,
+    OllamaError,
+    Problem,
+    error_responses,
+    refusals,
+)
 from gateway.web.description.schemas import body_of
 from gateway.web.description.streams import EVENTS
 from gateway.web.http.asgi import METHODS_WITH_BODY
-from gateway.web.http.bodies import MessageBody, RenameBody, SessionBody, TemplateBody
 from gateway.web.http.endpoint import AsgiEndpoint, Endpoint
 
 SUMMARY = "One chat endpoint in front of language models that answer over HTTP or over MQTT."
 
-_ASKED: tuple[type[BaseModel], ...] = (
-    CompletionBody,
-    LunarBody,
-    MessageBody,
-    PrinterBody,
-    RenameBody,
-    SessionBody,
-    TemplateBody,
-    WordsBody,
-)
 _ANSWERED: tuple[type[BaseModel], ...] = (
     *EVENTS.values(),
+    AnthropicError,
     ChatCompletion,
     FailedReply,
     LamRefusal,
     Model,
     ModelList,
+    OllamaError,
     OpenAIError,
     Problem,
     SessionEvent,
@@ -88,7 +86,7 @@ def _document(api: FastAPI, table: Sequence[Endpoint]) -> dict[str, Any]:
             if "$ref" in response
         }
     document["paths"] = paths
-    schemas = {**_schemas(), **document["components"]["schemas"]}
+    schemas = {**_schemas(table), **document["components"]["schemas"]}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     document["components"] = {
@@ -132,10 +130,14 @@ def _errors(endpoint: Endpoint, operation: dict[str, Any]) -> set[int]:
     return statuses
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(table: Sequence[Endpoint]) -> dict[str, Any]:
+    bodies = [endpoint.body for endpoint in table if endpoint.body is not None]
+    asked = dict.fromkeys(
+        model for body in bodies for model in (body if isinstance(body, tuple) else (body,))
+    )
     _, told = models_json_schema(
         [
-            *((model, "validation") for model in _ASKED),
+            *((model, "validation") for model in asked),
             *((model, "serialization") for model in _ANSWERED),
         ],
         ref_template="#/components/schemas/{model}",

@@ -1,17 +1,18 @@
 """Errors in the description: RFC 9457 problems, and OpenAI's own shape where its clients ask."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from gateway.contract import errors
 from gateway.web.api.views import Message
+from gateway.web.chat.anthropic_errors import anthropic_error
 from gateway.web.chat.openai_errors import openai_error
 from gateway.web.description.events import LamRefusal
 from gateway.web.description.openai_objects import OpenAIError
 from gateway.web.description.schemas import reference, sometimes
 from gateway.web.description.streams import EVENTS, event_content, json_of
-from gateway.web.http.error_shapes import LAM_FRAME, OPENAI, PROBLEM
+from gateway.web.http.error_shapes import ANTHROPIC, LAM_FRAME, OLLAMA, OPENAI, PROBLEM
 from gateway.web.http.problems import MEDIA_TYPE, problem
 
 
@@ -30,6 +31,20 @@ class Problem(BaseModel):
     code: Annotated[str, Field(description="A stable word for programs.")]
     errors: Annotated[list[FieldProblem], sometimes()]
     error: Annotated[str, sometimes()]
+
+
+class AnthropicErrorKind(BaseModel):
+    type: str
+    message: str
+
+
+class AnthropicError(BaseModel):
+    type: Literal["error"]
+    error: AnthropicErrorKind
+
+
+class OllamaError(BaseModel):
+    error: str
 
 
 class FailedReply(Problem):
@@ -60,6 +75,7 @@ _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
     431: ("The head is too large", errors.HeadTooLarge("The request's head is larger than 65536 bytes.")),
     502: ("The model server failed", errors.UpstreamFailed("The model server broke off.")),
     503: ("Nobody can answer now", errors.NoWorker("No worker is ready.")),
+    529: ("Nobody can answer now", errors.NoWorker("No worker is ready.")),
     504: ("The model took too long", errors.TimedOut("The model server was silent for 60 s.")),
 }
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
@@ -86,6 +102,8 @@ def error_responses() -> dict[str, Any]:
             (PROBLEM.name, MEDIA_TYPE, Problem, problem(error)),
             (FAILED_REPLY, MEDIA_TYPE, FailedReply, problem(error)),
             (OPENAI.name, "application/json", OpenAIError, openai_error(error)[1]),
+            (ANTHROPIC.name, "application/json", AnthropicError, anthropic_error(error)[1]),
+            (OLLAMA.name, "application/json", OllamaError, {"error": str(error)}),
         ):
             told[f"{name}{status}"] = {
                 "description": description,

@@ -1,5 +1,6 @@
 """The answers that are streams, by dialect."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -40,13 +41,29 @@ STREAM_HEADERS = {
 def stream_of(*dialects: Dialect) -> dict[str, Any]:
     """The response that is a reply in one of these dialects, or in the one that `?format=` names."""
     others = [dialect for dialect in DIALECTS.values() if dialect not in dialects]
-    data = [json_of(EVENTS[dialect.name]) for dialect in (*dialects, *others)]
+    data = [json_of(EVENTS[dialect.name]) for dialect in (*dialects, *others) if dialect.name in EVENTS]
     examples = [f"{dialect.name}:\n{_code(stream_example(dialect))}" for dialect in (*dialects, *others)]
     return {
         "description": "\n".join(["Server-Sent Events.", *examples]),
         "headers": STREAM_HEADERS,
         "content": event_content([*data, {"const": "[DONE]"}]),
     }
+
+
+def ndjson_of() -> dict[str, Any]:
+    """The response that is a reply as lines of JSON."""
+    return {
+        "description": "Lines of JSON; the last one has `done: true`, or an `error` alone.",
+        "headers": STREAM_HEADERS,
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+
+
+def object_or(stream: dict[str, Any] | None = None, *, required: Sequence[str]) -> dict[str, Any]:
+    """The response that is this stream, or one JSON object of that API with these keys at least."""
+    told = stream or {"description": "The object, as that API describes it.", "content": {}}
+    schema = {"type": "object", "required": list(required)}
+    return {**told, "content": {**told["content"], "application/json": {"schema": schema}}}
 
 
 def session_events() -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from gateway.dialects.registry import OPENAI as OPENAI_DIALECT
-from gateway.web.chat.openai_completions import ChatCompletions
-from gateway.web.chat.openai_form import CompletionBody
+from gateway.web.chat.model_api import ModelApi
+from gateway.web.chat.openai_form import CompletionBody, CompletionForm
 from gateway.web.chat.openai_models import ModelList, OneModel
 from gateway.web.description import openai_objects
 from gateway.web.description.parameters import ASKING, SLUICE_SESSION
@@ -24,7 +24,7 @@ OPENAI_API: tuple[Endpoint, ...] = (
     AsgiEndpoint(
         method="POST",
         path="/v1/chat/completions",
-        handler=ChatCompletions,
+        handler=lambda gateway: ModelApi(gateway, CompletionForm),
         name="chat_completion",
         summary="OpenAI's chat completions",
         description="A stream with `stream: true`, else one object. Fields that are not listed go to the "
@@ -40,7 +40,7 @@ OPENAI_API: tuple[Endpoint, ...] = (
     AsgiEndpoint(
         method="POST",
         path="/api/v1/inference/stream",
-        handler=lambda gateway: ChatCompletions(gateway, always_streams=True),
+        handler=lambda gateway: ModelApi(gateway, lambda: CompletionForm(streams=True)),
         name="inference_stream",
         summary="OpenAI's chat completions, always as a stream",
         description="The body of `/v1/chat/completions`; its `stream` is ignored.",

@@ -3,6 +3,7 @@
 from gateway.contract.errors import NotFound
 from gateway.web.endpoints.frontends import FRONTENDS
 from gateway.web.endpoints.messages import MESSAGES
+from gateway.web.endpoints.model_apis import MODEL_APIS
 from gateway.web.endpoints.openai import OPENAI_API
 from gateway.web.endpoints.operation import OPERATION
 from gateway.web.endpoints.sessions import SESSIONS
@@ -16,6 +17,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *MESSAGES,
     *FRONTENDS,
     *OPENAI_API,
+    *MODEL_APIS,
     *SESSIONS,
     *TEMPLATES,
     *OPERATION,

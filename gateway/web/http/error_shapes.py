@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from gateway.contract.dialect import Dialect
 from gateway.contract.errors import GatewayError, Unprocessable
 from gateway.dialects import registry
+from gateway.web.chat.anthropic_errors import send_anthropic_error
 from gateway.web.chat.formats import dialect_chosen
 from gateway.web.chat.openai_errors import send_openai_error
 from gateway.web.http.asgi import Scope, Send
-from gateway.web.http.problems import problem_headers, send_problem
-from gateway.web.http.sse_writer import HEADERS
+from gateway.web.http.problems import problem_headers, send_json, send_problem
+from gateway.web.http.sse_writer import stream_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,22 @@ async def _send_openai_error(_: Scope, send: Send, error: GatewayError) -> None:
     await send_openai_error(send, error)
 
 
+async def _send_ollama_error(_: Scope, send: Send, error: GatewayError) -> None:
+    status = 400 if isinstance(error, Unprocessable) else error.status
+    if isinstance(error, Unprocessable) and error.fields.get("model") == "unknown":
+        status = 404
+    await send_json(send, status, {"error": str(error)}, problem_headers(error))
+
+
+async def _send_text(_: Scope, send: Send, error: GatewayError) -> None:
+    body = str(error).encode("utf-8", "replace")
+    headers = {**problem_headers(error), "content-type": "text/plain; charset=utf-8"}
+    headers |= {"x-content-type-options": "nosniff", "content-length": str(len(body))}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
 def _frame_of(own: Dialect, as_json: ErrorShape) -> ErrorShape:
     """A frame of the dialect that `?format=` names, else of this one, because these frontends never look at
     the status. as_json: for clients that accept JSON."""
@@ -55,7 +72,13 @@ def _frame_of(own: Dialect, as_json: ErrorShape) -> ErrorShape:
         body = dialect.refusal(error)
         headers = {**problem_headers(error), "content-length": str(len(body))}
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": error.status, "headers": [*HEADERS, *raw]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": error.status,
+                "headers": [*stream_headers(dialect.media_type), *raw],
+            }
+        )
         await send({"type": "http.response.body", "body": body})
 
     return ErrorShape("Stream", send_frame)
@@ -74,5 +97,10 @@ FRONTEND = ErrorShape("Problem", _send_frontend_problem)
 """A problem with an `error` beside its `detail`: older frontends read one or the other."""
 
 OPENAI = ErrorShape("OpenAI", _send_openai_error)
+ANTHROPIC = ErrorShape("Anthropic", send_anthropic_error)
+OLLAMA = ErrorShape("Ollama", _send_ollama_error)
+PLAIN_TEXT = ErrorShape("PlainText", _send_text)
+"""The message alone: the AI SDK shows the whole body to its user."""
+
 LAM_FRAME = _frame_of(registry.LAM, PROBLEM)
 WORDS_FRAME = _frame_of(registry.WORDS, FRONTEND)

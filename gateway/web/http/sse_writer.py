@@ -9,18 +9,21 @@ from gateway.web.http.asgi import Connection, Send
 
 log = logging.getLogger("sluice.web")
 
-HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
-
 Headers = Sequence[tuple[bytes, bytes]]
 
+MEDIA_TYPE = "text/event-stream; charset=utf-8"
+_UNBUFFERED = [(b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no")]
 
-async def send_head(send: Send, headers: Headers = ()) -> None:
+
+def stream_headers(media_type: str = MEDIA_TYPE) -> list[tuple[bytes, bytes]]:
+    """The headers of every stream: no cache keeps it and no proxy gathers it."""
+    return [(b"content-type", media_type.encode()), *_UNBUFFERED]
+
+
+async def send_head(send: Send, headers: Headers = (), media_type: str = MEDIA_TYPE) -> None:
     """Answer a HEAD as a stream's GET would begin."""
-    await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+    sent = [*stream_headers(media_type), *headers]
+    await send({"type": "http.response.start", "status": 200, "headers": sent})
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -70,13 +73,23 @@ class SseWriter:
         self._over: asyncio.Future[None] = loop.create_future()
         self._last: bytes | None = None
 
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPE
+
+    @property
+    def heartbeat(self) -> bytes:
+        """The bytes that go out after a silence; none where the format has none."""
+        return PING
+
     def write_news(self) -> None:
         """Write all that is new, if there is anything."""
         raise NotImplementedError
 
     async def begin(self, send: Send, headers: Headers = ()) -> None:
         """Send the head. Call `leave` in the end, whatever happens."""
-        await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *headers]})
+        sent = [*stream_headers(self.media_type), *headers]
+        await send({"type": "http.response.start", "status": 200, "headers": sent})
         self._pulse.watch(self)
 
     async def put(self, send: Send, body: bytes, *, more: bool = True) -> None:
@@ -130,8 +143,10 @@ class SseWriter:
 
     def beat(self, silent_since: float) -> None:
         """See Pulse. A client that is behind gets no heartbeat: it has something to read."""
-        if self._connection.writable and self._written_at <= silent_since and not self._over.done():
-            self.write(PING)
+        if not self._connection.writable or self._over.done():
+            return
+        if self._written_at <= silent_since and self.heartbeat:
+            self.write(self.heartbeat)
 
     def connection_lost(self) -> None:
         if not self._over.done():

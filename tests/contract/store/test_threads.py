@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from gateway.contract.store import IdempotencyClaim, MessageStore
+from gateway.contract.threads import HIDDEN_PREFIX, LASTING_PREFIX
 from tests.store.exchanges import question
 from tests.store.rigs import StoreRig
 
@@ -45,6 +46,23 @@ async def test_a_thread_is_over_when_it_was_silent_for_12_hours(rig: StoreRig, s
     rig.later(timedelta(minutes=1))
     assert await store.latest_session("local", THREAD) is None
     assert (await store.begin(question(thread=THREAD))).session_id != first.session_id
+
+
+async def test_a_thread_that_a_client_names_itself_never_ends(rig: StoreRig, store: MessageStore) -> None:
+    named = f"{LASTING_PREFIX}ag-ui:t1"
+    first = await store.begin(question(thread=named))
+    rig.later(timedelta(days=400))
+    assert (await store.begin(question(thread=named))).session_id == first.session_id
+
+
+async def test_sessions_of_agents_are_listed_where_all_are_asked_for(store: MessageStore) -> None:
+    agents = await store.begin(question(thread=f"{HIDDEN_PREFIX}openai:python"))
+    shown = [(await store.begin(question(thread=thread))).session_id for thread in (THREAD, None)]
+    listed = [session.id for session in await store.sessions("local")]
+    assert sorted(listed) == sorted(shown)
+    everything = [session.id for session in await store.sessions("local", hidden=True)]
+    assert sorted(everything) == sorted([agents.session_id, *shown])
+    assert (await store.session("local", agents.session_id)).id == agents.session_id
 
 
 async def test_a_session_without_a_thread_takes_that_of_who_asks_in_it(store: MessageStore) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.contract.requests import ChatRequest
-from tests.contract.rig_dialects import frames_of
+from tests.dialects.order.frames import frames_of
 from tests.plain_http import plain_http
 from tests.web.gateway_server import Served, served
 from transports.scripted import Step, tokens

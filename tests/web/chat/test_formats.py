@@ -5,11 +5,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Reasoning
+from gateway.dialects.frame import PING
 from gateway.dialects.registry import DIALECTS
-from tests.contract.rig_dialects import DIALECT_RIGS, DialectRig, frames_of
+from tests.contract.rig_dialects import DIALECT_RIGS, RESUMING_RIGS, DialectRig
+from tests.dialects.order.frames import frames_of
 from tests.web.gateway_server import STREAM, served
 from transports.scripted import Step, tokens, whole
 
@@ -20,6 +24,10 @@ ENDPOINTS = {
     "/api/v1/chat/unified/stream": {"message": "Hi", "user_id": "ann"},
 }
 
+commenting = pytest.mark.parametrize(
+    "rig", [rig for rig in DIALECT_RIGS if rig.dialect.heartbeat == PING], ids=lambda rig: rig.name
+)
+resuming = pytest.mark.parametrize("rig", RESUMING_RIGS, ids=lambda rig: rig.name)
 rigs = pytest.mark.parametrize("rig", DIALECT_RIGS, ids=lambda rig: rig.name)
 
 
@@ -28,8 +36,9 @@ rigs = pytest.mark.parametrize("rig", DIALECT_RIGS, ids=lambda rig: rig.name)
 async def test_any_endpoint_answers_in_any_dialect(tmp_path: Path, path: str, rig: DialectRig) -> None:
     async with served(tmp_path, lambda _: tokens("Hel", "lo")) as gateway:
         response = await gateway.http.post(f"{path}?format={rig.name}", json=ENDPOINTS[path])
-    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert rig.hear(frames_of(response.content)).text == "Hello"
+    assert response.headers["content-type"] == rig.dialect.media_type
+    assert set(rig.dialect.headers) <= {(name, value) for name, value in response.headers.raw}
+    assert rig.hear(response.content).text == "Hello"
 
 
 @pytest.mark.parametrize("path", [*ENDPOINTS, f"{STREAM}/{'0' * 32}"])
@@ -50,7 +59,7 @@ async def test_a_query_of_the_frontends_own_is_ignored(tmp_path: Path) -> None:
     assert events[-1]["full_content"] == "Hello"
 
 
-@rigs
+@resuming
 async def test_a_resumed_stream_goes_on_in_its_dialect(tmp_path: Path, rig: DialectRig) -> None:
     read_on = asyncio.Event()
     script: list[Step] = [[Delta("Hel")], read_on.wait, [Delta("lo")], [Done("stop")]]
@@ -69,8 +78,8 @@ async def test_a_resumed_stream_goes_on_in_its_dialect(tmp_path: Path, rig: Dial
         end_id = frames_of(rest.content)[-1].id
         nothing = await gateway.http.get(resume_url, headers={"last-event-id": str(end_id)})
         again = await gateway.http.get(resume_url)
-    assert rig.hear(frames_of(received + rest.content)).text == "Hello"
-    assert rig.hear(frames_of(again.content)) == rig.hear(frames_of(received + rest.content))
+    assert rig.hear(received + rest.content).text == "Hello"
+    assert rig.hear(again.content) == rig.hear(received + rest.content)
     assert nothing.status_code == 204
 
 
@@ -104,7 +113,7 @@ async def test_others_come_by_characters_where_the_reply_came_whole(tmp_path: Pa
     assert response.content.count(b'"type":"token"') == 3
 
 
-@rigs
+@commenting
 async def test_a_silent_stream_has_a_heartbeat_without_a_blank_line(tmp_path: Path, rig: DialectRig) -> None:
     async with (
         served(tmp_path, lambda _: [], sse_ping_s=0.05) as gateway,
@@ -116,6 +125,30 @@ async def test_a_silent_stream_has_a_heartbeat_without_a_blank_line(tmp_path: Pa
             received += await anext(told)
     assert received.endswith(b": ping\n: ping\n")
     assert b": ping\n\n" not in received
+
+
+@pytest.mark.parametrize(("name", "beat"), [("anthropic", b'{"type":"ping"}'), ("ollama", b'"content":""')])
+async def test_a_dialect_without_comments_has_a_heartbeat_of_its_own(
+    tmp_path: Path, name: str, beat: bytes
+) -> None:
+    async with (
+        served(tmp_path, lambda _: [], sse_ping_s=0.05) as gateway,
+        gateway.http.stream("POST", f"{STREAM}?format={name}", json={"content": "Hi"}) as response,
+    ):
+        told = response.aiter_raw()
+        received = b""
+        while received.count(beat) < 2:
+            received += await anext(told)
+    assert b"\n: ping" not in received
+
+
+async def test_a_failure_that_plain_text_cannot_tell_cuts_the_connection(tmp_path: Path) -> None:
+    script: list[Step] = [[Delta("Hel")], UpstreamFailed("The model server broke off.")]
+    async with served(tmp_path, lambda _: script) as gateway:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await gateway.http.post(f"{STREAM}?format=plain", json={"content": "Hi"})
+        (_, reply) = await gateway.messages()
+    assert (reply["status"], reply["content"]) == ("failed", "Hel")
 
 
 async def test_what_a_dialect_leaves_out_puts_no_heartbeat_off(tmp_path: Path) -> None:

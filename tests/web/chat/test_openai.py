@@ -238,14 +238,14 @@ async def test_a_client_that_leaves_before_the_first_word_stops_the_reply(tmp_pa
         return [asyncio.Event().wait]
 
     async with served(tmp_path, script) as gateway, asyncio.TaskGroup() as group:
-        for session, stream in enumerate((True, False), 1):
+        for number, stream in enumerate((True, False), 1):
             asked.clear()
             body = {"messages": ASKED, "stream": stream}
             asking = group.create_task(gateway.http.post(COMPLETIONS, json=body))
             await asked.wait()
             asking.cancel()
             await gateway.transport.idle()
-            while (await gateway.messages(session))[1]["reason"] != "abandoned":
+            while (await gateway.messages())[2 * number - 1]["reason"] != "abandoned":
                 pass
 
 

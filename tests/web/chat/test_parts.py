@@ -11,7 +11,7 @@ import pytest
 from gateway.contract.accepts import check_accepts
 from gateway.contract.content import Audio, File, Image, Text
 from gateway.contract.transport import Abilities
-from tests.contract.rig_dialects import frames_of
+from tests.dialects.order.frames import frames_of
 from tests.web.gateway_server import STREAM, served
 from transports.scripted import ScriptedTransport, tokens
 

@@ -61,23 +61,35 @@ def test_every_answer_that_is_json_has_a_schema(described: dict[str, Any]) -> No
                 assert content["schema"] != {"type": "object"}, (method, path, status, media_type)
 
 
-def test_every_error_is_a_problem_or_in_openais_shape(described: dict[str, Any]) -> None:
+SHAPES = {
+    "/v1/messages": "Anthropic",
+    "/v1/": "OpenAI",
+    "/api/v1/inference/": "OpenAI",
+    **{f"/api/{name}/": "Ollama" for name in ("generate", "tags", "ps", "show", "version")},
+}
+
+
+def test_every_error_is_a_problem_or_in_the_shape_of_its_api(described: dict[str, Any]) -> None:
     for method, path, operation in operations_of(described):
         for status, response in operation["responses"].items():
             if status < "400" or (path, status) == ("/ready", "503"):
                 continue
             name = response["$ref"].rpartition("/")[2]
-            is_openai = path.startswith(("/v1/", "/api/v1/inference/"))
-            assert name.startswith("OpenAI") == is_openai, (method, path, status)
+            shape = (
+                "Ollama"
+                if path == "/api/chat"
+                else next((shape for start, shape in SHAPES.items() if f"{path}/".startswith(start)), None)
+            )
+            assert shape is None or name.startswith(shape), (method, path, status)
             content = set(described["components"]["responses"][name]["content"])
             if name.startswith("Stream"):
                 content.remove("text/event-stream")
-            assert content == {"application/json" if is_openai else "application/problem+json"}
+            assert content == {"application/json" if shape else "application/problem+json"}
 
 
 def test_whoever_needs_a_key_is_told_so(described: dict[str, Any]) -> None:
     public = {path for _, path, operation in operations_of(described) if operation["security"] == []}
-    assert public == {"/health", "/ready", "/", "/docs", "/docs/{asset}", "/openapi.json"}
+    assert public == {"/health", "/ready", "/", "/docs", "/docs/{asset}", "/openapi.json", "/api/version"}
 
 
 def test_examples_fit_their_schemas(described: dict[str, Any]) -> None:

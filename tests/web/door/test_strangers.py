@@ -92,6 +92,10 @@ RESUMES: list[Case | OwnOnly] = [
     Case("live", query={"format": "words"}),
 ]
 
+ANTHROPIC = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 10}
+OLLAMA = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
+AG_UI = {"threadId": "{}", "runId": "r", "messages": [{"id": "1", "role": "user", "content": "Hi"}]}
+
 CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ("POST", STREAM): ASKED,
     ("POST", API + STREAM): ASKED,
@@ -107,6 +111,20 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ],
     ("POST", "/v1/chat/completions"): COMPLETED,
     ("POST", "/api/v1/inference/stream"): COMPLETED,
+    ("POST", "/v1/messages"): [
+        Case("session key", ANTHROPIC, headers={"sluice-session": "{}"}),
+        OwnOnly(ANTHROPIC),
+    ],
+    ("POST", "/api/chat"): [Case("uuid", OLLAMA, headers={"sluice-session": "{}"}), OwnOnly(OLLAMA)],
+    ("POST", "/api/generate"): [
+        Case("uuid", {"prompt": "Hi"}, headers={"sluice-session": "{}"}),
+        OwnOnly({"prompt": "Hi"}),
+    ],
+    ("POST", "/api/ag-ui"): [Case("words user", AG_UI, hidden=False)],
+    ("GET", "/api/tags"): [OwnOnly()],
+    ("GET", "/api/ps"): [OwnOnly()],
+    ("GET", "/api/version"): [OwnOnly()],
+    ("POST", "/api/show"): [Case("session key", {"model": "{}"})],
     ("GET", "/v1/models"): [OwnOnly()],
     ("GET", "/v1/models/{id}"): [Case("session key")],
     ("GET", f"{STREAM}/{{id}}"): RESUMES,

@@ -10,7 +10,7 @@ from gateway.contract.keys import PERMISSIONS
 from gateway.web.app import api_of
 from gateway.web.endpoints.table import ENDPOINTS
 from gateway.web.http.endpoint import Endpoint, JsonEndpoint
-from gateway.web.http.error_shapes import FRONTEND, LAM_FRAME, OPENAI, PROBLEM, WORDS_FRAME
+from gateway.web.http.error_shapes import ANTHROPIC, FRONTEND, LAM_FRAME, OLLAMA, OPENAI, PROBLEM, WORDS_FRAME
 from tests.web.gateway_server import STREAM, Served, served
 from tests.web.key_holders import bearer, make_key
 from transports.scripted import tokens
@@ -37,6 +37,10 @@ def is_shaped(answer: httpx.Response, endpoint: Endpoint) -> bool:
         return kind.startswith("text/event-stream")
     if endpoint.errors is OPENAI:
         return kind == "application/json" and "message" in answer.json()["error"]
+    if endpoint.errors is ANTHROPIC:
+        return kind == "application/json" and "message" in answer.json()["error"]
+    if endpoint.errors is OLLAMA:
+        return kind == "application/json" and list(answer.json()) == ["error"]
     assert endpoint.errors in {PROBLEM, FRONTEND}
     is_problem = kind == "application/problem+json" and answer.json()["status"] == answer.status_code
     return is_problem and ("error" in answer.json()) == (endpoint.errors is FRONTEND)

@@ -1,8 +1,9 @@
-"""`POST /v1/chat/completions`: a stream whose head waits for the model's first word, or the whole reply."""
+"""The endpoints of model APIs: a stream whose head waits for the model's first word, or the whole reply."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.contract.errors import NotFound, error_of
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, Reasoning, ToolCall
@@ -10,40 +11,67 @@ from gateway.contract.journal import START
 from gateway.contract.store import StoredMessage
 from gateway.core.follower import Follower
 from gateway.core.runs import Run
-from gateway.dialects.openai import (
-    DEFAULT_MODEL,
-    completion_id,
-    finish_reason_of,
-    tool_call_json,
-    usage_json,
-)
-from gateway.web.chat.forms import Asked, accept, begin
-from gateway.web.chat.openai_form import CompletionForm
+from gateway.web.chat.forms import Asked, Post, accept, begin
 from gateway.web.chat.resume import follow
 from gateway.web.chat.whole_replies import until_ended, waiting
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.http.problems import send_json
+from gateway.web.http.sse_writer import Headers
 from gateway.web.services import Services
 
 _FIRST = (Delta, Reasoning, ToolCall, Finished, Cancelled, Failed)
 
 
-class ChatCompletions:
-    """always_streams: whatever the request says of `stream`."""
+class NoQuestion(Exception):
+    """The request asks no model; the answer is known."""
 
-    def __init__(self, gateway: Services, *, always_streams: bool = False) -> None:
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class ApiForm(Protocol):
+    """One request of a model API.
+
+    streams: the client wants a stream; known once the request was read. headers: of an answer in one piece.
+    """
+
+    @property
+    def streams(self) -> bool: ...
+
+    async def read(self, gateway: Services, post: Post) -> Asked:
+        """See gateway.web.chat.forms.Form. Raises NoQuestion too."""
+        ...
+
+    def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
+        """The answer in one piece, of a reply that did not fail."""
+        ...
+
+
+class ModelApi:
+    """One endpoint.
+
+    Args:
+        form: makes the form of one request.
+    """
+
+    def __init__(self, gateway: Services, form: Callable[[], ApiForm]) -> None:
         self._gateway = gateway
-        self._always_streams = always_streams
+        self._form = form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
-        form = CompletionForm(streams=self._always_streams)
-        asked = await accept(gateway, form.read, scope, receive)
+        form = self._form()
+        try:
+            asked = await accept(gateway, form.read, scope, receive)
+        except NoQuestion as request:
+            await send_json(send, 200, request.answer)
+            return
         stream_id = await begin(gateway, asked)
         if form.streams:
             await self._stream(scope, send, asked, stream_id)
         else:
-            await self._answer_whole(scope, send, asked, stream_id)
+            await self._answer_whole(scope, send, form, asked, stream_id)
 
     async def _stream(self, scope: Scope, send: Send, asked: Asked, stream_id: str) -> None:
         gateway, question = self._gateway, asked.question
@@ -94,35 +122,18 @@ class ChatCompletions:
             pass
         return not client.gone
 
-    async def _answer_whole(self, scope: Scope, send: Send, asked: Asked, stream_id: str) -> None:
+    async def _answer_whole(
+        self, scope: Scope, send: Send, form: ApiForm, asked: Asked, stream_id: str
+    ) -> None:
         gateway, user_id = self._gateway, asked.question.user_id
         if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
             return  # Nobody would hear the answer.
         reply = await gateway.store.reply(user_id, stream_id)
         if reply.error is not None:
             raise error_of(reply.error.code, reply.error.message, reply.error.retryable)
-        headers = {"sluice-stream-id": stream_id}
-        await send_json(send, 200, completion_json(reply, stream_id), headers)
+        headers = {"sluice-stream-id": stream_id, **_texts(asked.headers)}
+        await send_json(send, 200, form.whole(reply, stream_id), headers)
 
 
-def completion_json(reply: StoredMessage, stream_id: str) -> dict[str, Any]:
-    """The `chat.completion` object; `usage` is null where it is unknown."""
-    calls = [tool_call_json(call) for call in reply.tool_calls]
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": None if calls and not reply.content else reply.content,
-        "refusal": None,
-    }
-    if reply.reasoning is not None:
-        message["reasoning_content"] = reply.reasoning
-    if calls:
-        message["tool_calls"] = calls
-    finish_reason = finish_reason_of(reply.reason)
-    return {
-        "id": completion_id(stream_id),
-        "object": "chat.completion",
-        "created": int(reply.created_at.timestamp()),
-        "model": reply.model or DEFAULT_MODEL,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}],
-        "usage": None if reply.usage is None else usage_json(reply.usage),
-    }
+def _texts(headers: Headers) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}

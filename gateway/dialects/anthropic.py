@@ -1,0 +1,206 @@
+"""Anthropic's Messages stream, as its official clients read it.
+
+Source: Anthropic API reference, "Streaming messages"; the clients' parsers.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
+from gateway.contract.events import (
+    Cancelled,
+    Delta,
+    Ending,
+    Failed,
+    Finished,
+    ReaderEvent,
+    Reason,
+    Reasoning,
+    Started,
+    ToolCall,
+    Usage,
+)
+from gateway.contract.store import StoredMessage
+from gateway.dialects.frame import SseDialect, json_bytes, named_frame
+from gateway.dialects.openai import DEFAULT_MODEL
+from gateway.dialects.tool_arguments import as_object
+
+STOP_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+"""By our status; other 4xx are `invalid_request_error`, the rest `api_error`."""
+
+SIGNATURE = "c2x1aWNl"
+"""Closes a thinking block: clients send it back unread. Base64 of `sluice`."""
+
+
+class Anthropic(SseDialect):
+    """Messages named after their stream.
+
+    Args:
+        model: the model that answers, as `message_start` names it.
+    """
+
+    name = "anthropic"
+    paced_by: PacedBy = "characters"
+    bears_ids = False
+    heartbeat = named_frame("ping", {"type": "ping"})
+
+    def __init__(self, model: str = DEFAULT_MODEL) -> None:
+        self._model = model
+
+    def encoder(self, stream_id: str) -> "AnthropicEncoder":
+        return AnthropicEncoder(message_id(stream_id), self._model)
+
+    def refusal(self, error: GatewayError) -> bytes:
+        return named_frame("error", error_object(str(error), error_type(error.status)))
+
+
+class AnthropicEncoder:
+    """Numbers the content blocks and keeps at most one of them open."""
+
+    def __init__(self, message_id: str, model: str) -> None:
+        self._message_id = message_id
+        self._model = model
+        self._blocks = 0
+        self._open: str | None = None
+        self._before_text = b""
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Delta):
+            opening = self._opened("text", {"type": "text", "text": ""})
+            return (*opening, self._before_text + json_bytes(event.text) + b"}}\n\n")
+        match event:
+            case Started():
+                return (self._start(),)
+            case Reasoning(text):
+                opening = self._opened("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+                return (*opening, self._delta({"type": "thinking_delta", "thinking": text}))
+            case ToolCall():
+                return self._tool_call(event)
+            case Finished(reason, ending) | Cancelled(reason, ending):
+                return (*self._closed(), *_end(reason, ending))
+            case Failed():
+                told = error_object(event.message, error_type(503 if event.retryable else 500))
+                return (named_frame("error", told),)
+            case _:
+                return ()
+
+    def _start(self) -> bytes:
+        message: dict[str, Any] = {
+            "id": self._message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage_json(None),
+        }
+        return named_frame("message_start", {"type": "message_start", "message": message})
+
+    def _tool_call(self, call: ToolCall) -> Sequence[bytes]:
+        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
+        # Clients throw where it is no JSON.
+        arguments = {
+            "type": "input_json_delta",
+            "partial_json": json_bytes(as_object(call.arguments)).decode(),
+        }
+        return (*self._closed(), *self._opened("tool_use", block), self._delta(arguments), *self._closed())
+
+    def _opened(self, kind: str, block: dict[str, Any]) -> Sequence[bytes]:
+        """The frames that make a block of this kind the open one."""
+        if self._open == kind:
+            return ()
+        closing = self._closed()
+        self._open = kind
+        index = self._blocks
+        self._before_text = (
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
+            b'"delta":{"type":"text_delta","text":' % index
+        )
+        start = {"type": "content_block_start", "index": index, "content_block": block}
+        return (*closing, named_frame("content_block_start", start))
+
+    def _closed(self) -> Sequence[bytes]:
+        """The frames that close the open block, if there is one."""
+        if self._open is None:
+            return ()
+        signed = (
+            (self._delta({"type": "signature_delta", "signature": SIGNATURE}),)
+            if self._open == "thinking"
+            else ()
+        )
+        stop = named_frame("content_block_stop", {"type": "content_block_stop", "index": self._blocks})
+        self._open = None
+        self._blocks += 1
+        return (*signed, stop)
+
+    def _delta(self, delta: dict[str, Any]) -> bytes:
+        told = {"type": "content_block_delta", "index": self._blocks, "delta": delta}
+        return named_frame("content_block_delta", told)
+
+
+def _end(reason: Reason, ending: Ending) -> Sequence[bytes]:
+    told = {
+        "type": "message_delta",
+        "delta": {"stop_reason": stop_reason_of(reason), "stop_sequence": None},
+        "usage": usage_json(ending.usage),
+    }
+    return named_frame("message_delta", told), named_frame("message_stop", {"type": "message_stop"})
+
+
+def message_id(stream_id: str) -> str:
+    return f"msg_{stream_id}"
+
+
+def stop_reason_of(reason: str | None) -> str:
+    """Anthropic's word for the end of a reply; a stopped one says `end_turn`."""
+    return STOP_REASONS.get(reason or "stop", "end_turn")
+
+
+def usage_json(usage: Usage | None) -> dict[str, int]:
+    """Token counts; clients throw without them, so unknown ones are 0."""
+    if usage is None:
+        return {"input_tokens": 0, "output_tokens": 0}
+    return {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+
+
+def error_type(status: int) -> str:
+    """Anthropic's name for an error of this HTTP status."""
+    if status in ERROR_TYPES:
+        return ERROR_TYPES[status]
+    return "invalid_request_error" if status < 500 else "api_error"
+
+
+def error_object(message: str, kind: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": message}}
+
+
+def message_json(reply: StoredMessage, stream_id: str) -> dict[str, Any]:
+    """The message in one piece."""
+    content: list[dict[str, Any]] = []
+    if reply.reasoning:
+        content.append({"type": "thinking", "thinking": reply.reasoning, "signature": SIGNATURE})
+    if reply.content:
+        content.append({"type": "text", "text": reply.content})
+    for call in reply.tool_calls:
+        input = as_object(call.arguments)
+        content.append({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
+    return {
+        "id": message_id(stream_id),
+        "type": "message",
+        "role": "assistant",
+        "model": reply.model or DEFAULT_MODEL,
+        "content": content,
+        "stop_reason": stop_reason_of(reply.reason),
+        "stop_sequence": None,
+        "usage": usage_json(reply.usage),
+    }

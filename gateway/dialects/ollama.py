@@ -1,0 +1,169 @@
+"""Ollama's NDJSON stream: one JSON object a line, `done: true` in the last.
+
+The lines are ASCII, since Ollama's Python client splits them at U+2028, U+2029 and U+0085.
+Source: Ollama API reference, "Generate a chat completion" and "Generate a completion".
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
+from gateway.contract.events import (
+    Cancelled,
+    Delta,
+    Failed,
+    Finished,
+    ReaderEvent,
+    Reasoning,
+    ToolCall,
+    Usage,
+)
+from gateway.contract.store import StoredMessage
+from gateway.dialects.frame import without_surrogates
+from gateway.dialects.tool_arguments import as_object
+
+Shape = Literal["chat", "generate"]
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+
+class Ollama:
+    """Lines of `/api/chat` or of `/api/generate`.
+
+    Args:
+        model: the model's name as the client asked for it.
+        shape: the endpoint: "chat" puts the text into `message`, "generate" into `response`.
+        now: the current time, aware.
+    """
+
+    name = "ollama"
+    paced_by: PacedBy = "characters"
+    media_type = "application/x-ndjson"
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    bears_ids = False
+
+    def __init__(
+        self,
+        model: str = "default",
+        shape: Shape = "chat",
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._model = model
+        self._shape = shape
+        self._now = now
+
+    @property
+    def heartbeat(self) -> bytes:
+        return self.encoder("").line({"content": ""})
+
+    def encoder(self, stream_id: str) -> "OllamaEncoder":
+        return OllamaEncoder(self._model, self._shape, self._now)
+
+    def refusal(self, error: GatewayError) -> bytes:
+        return ndjson({"error": str(error)})
+
+
+class OllamaEncoder:
+    """Writes each event as one line."""
+
+    def __init__(self, model: str, shape: Shape, now: Callable[[], datetime]) -> None:
+        self._model = model
+        self._shape = shape
+        self._now = now
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        match event:
+            case Delta(text):
+                return (self.line({"content": text}),)
+            case Reasoning(text):
+                return (self.line({"content": "", "thinking": text}),)
+            case ToolCall():
+                return (self.line({"content": "", "tool_calls": [tool_call_json(event)]}),)
+            case Finished(reason, ending) | Cancelled(reason, ending):
+                end = end_json(reason, ending.usage, ending.ttft_ms, ending.tokens_per_s)
+                return (self.line({"content": ""}, end),)
+            case Failed():
+                return (ndjson({"error": event.message}),)
+            case _:
+                return ()
+
+    def line(self, said: dict[str, Any], end: dict[str, Any] | None = None) -> bytes:
+        """One line: more of the message, or its end with what is known of it."""
+        return ndjson(chunk_json(self._model, self._now(), self._shape, said, end))
+
+
+def chunk_json(
+    model: str, created_at: datetime, shape: Shape, said: dict[str, Any], end: dict[str, Any] | None
+) -> dict[str, Any]:
+    """A line as an object.
+
+    Args:
+        model: the model's name.
+        created_at: aware.
+        shape: see Ollama.
+        said: content, thinking and tool_calls, as they are given.
+        end: the fields of a last line; None for the others.
+    """
+    head = {"model": model, "created_at": created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    if shape == "chat":
+        body: dict[str, Any] = {"message": {"role": "assistant", **said}}
+    else:
+        body = {"response": said["content"]}
+        body |= {name: value for name, value in said.items() if name != "content"}
+    return {**head, **body, "done": end is not None, **(end or {})}
+
+
+def end_json(
+    reason: str | None, usage: Usage | None, ttft_ms: float | None, tokens_per_s: float | None
+) -> dict[str, Any]:
+    """The fields of the last line: durations in nanoseconds, counts where they are known.
+
+    The time of the prompt is the time to the first token, and that of the reply follows from its rate.
+    """
+    told: dict[str, Any] = {"done_reason": "length" if reason == "length" else "stop"}
+    prompt_ns = round((ttft_ms or 0) * NS_PER_MS)
+    reply_ns = 0
+    if usage is not None and tokens_per_s:
+        reply_ns = round(usage.completion_tokens / tokens_per_s * NS_PER_S)
+    told |= {"total_duration": prompt_ns + reply_ns, "load_duration": 0}
+    if usage is not None:
+        told |= {"prompt_eval_count": usage.prompt_tokens}
+    told |= {"prompt_eval_duration": prompt_ns}
+    if usage is not None:
+        told |= {"eval_count": usage.completion_tokens}
+    return {**told, "eval_duration": reply_ns}
+
+
+def tool_call_json(call: ToolCall) -> dict[str, Any]:
+    """A call with its arguments as an object: clients reject a string."""
+    return {"id": call.id, "function": {"name": call.name, "arguments": as_object(call.arguments)}}
+
+
+def ndjson(value: dict[str, Any]) -> bytes:
+    """One line in ASCII; half of a surrogate pair becomes U+FFFD."""
+    line = json.dumps(value, separators=(",", ":"))
+    if "\\ud" in line:
+        line = json.dumps(without_surrogates(value), separators=(",", ":"))
+    return line.encode() + b"\n"
+
+
+def answer_json(reply: StoredMessage, model: str, shape: Shape) -> dict[str, Any]:
+    """The answer in one piece."""
+    said: dict[str, Any] = {"content": reply.content}
+    if reply.reasoning:
+        said["thinking"] = reply.reasoning
+    if reply.tool_calls:
+        said["tool_calls"] = [tool_call_json(call) for call in reply.tool_calls]
+    rate = None if reply.usage is None else reply.usage.tokens_per_s
+    return chunk_json(
+        model, reply.created_at, shape, said, end_json(reply.reason, reply.usage, reply.ttft_ms, rate)
+    )
+
+
+def loaded_json(model: str, shape: Shape) -> dict[str, Any]:
+    """The answer to a request without a question, which would load the model: it is loaded for good."""
+    return chunk_json(model, datetime.now(UTC), shape, {"content": ""}, {"done_reason": "load"})

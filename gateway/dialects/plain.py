@@ -1,0 +1,33 @@
+"""The reply's text and nothing else, as `text/plain`: for `TextStreamChatTransport` and `curl`.
+
+The text cannot tell an error, so the connection is cut where a reply fails.
+"""
+
+from collections.abc import Sequence
+
+from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
+from gateway.contract.events import Delta, ReaderEvent
+from gateway.dialects.frame import without_surrogates
+
+
+class Plain:
+    name = "plain"
+    paced_by: PacedBy = "characters"
+    media_type = "text/plain; charset=utf-8"
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    heartbeat = b""
+    bears_ids = False
+
+    def encoder(self, stream_id: str) -> "Plain":
+        return self
+
+    def refusal(self, error: GatewayError) -> bytes:
+        return _utf8(f"{error}\n")
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        return (_utf8(event.text),) if isinstance(event, Delta) else ()
+
+
+def _utf8(text: str) -> bytes:
+    return str(without_surrogates(text)).encode()

@@ -1,0 +1,106 @@
+"""The objects of OpenAI's Responses API: a response, its output items, its usage.
+
+Every key that the clients' models require is there. Source: OpenAI API reference, "The response object".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.contract.events import Usage
+
+Item = dict[str, Any]
+
+DEFAULTS: Mapping[str, Any] = {
+    "background": False,
+    "instructions": None,
+    "max_output_tokens": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "reasoning": {"effort": None, "summary": None},
+    "service_tier": "default",
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+"""The settings of a response whose request is not known any more."""
+
+
+def response_json(
+    head: Mapping[str, Any],
+    status: str,
+    output: Sequence[Item] = (),
+    *,
+    usage: Usage | None = None,
+    error: str | None = None,
+    incomplete: str | None = None,
+) -> dict[str, Any]:
+    """A response object.
+
+    Args:
+        head: id, created_at, model and the settings that were asked for; DEFAULTS fill the rest.
+        status: `in_progress`, `completed`, `incomplete`, `failed` or `cancelled`.
+        output: finished items.
+        usage: None where it is unknown.
+        error: the message of a failed response.
+        incomplete: `max_output_tokens` or `content_filter`.
+    """
+    return {
+        "object": "response",
+        **DEFAULTS,
+        **head,
+        "status": status,
+        "error": None if error is None else {"code": "server_error", "message": error},
+        "incomplete_details": None if incomplete is None else {"reason": incomplete},
+        "output": list(output),
+        "usage": None if usage is None else usage_json(usage),
+    }
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def text_part(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def message_item(item_id: str, status: str, content: Sequence[Mapping[str, Any]]) -> Item:
+    return {
+        "type": "message",
+        "id": item_id,
+        "status": status,
+        "role": "assistant",
+        "content": list(content),
+    }
+
+
+def reasoning_item(item_id: str, status: str, text: str | None) -> Item:
+    """text: None while it is being made. It stands as summary and as content, since clients show one."""
+    item: Item = {"type": "reasoning", "id": item_id, "summary": []}
+    if text is not None:
+        item["summary"] = [{"type": "summary_text", "text": text}]
+        item["content"] = [{"type": "reasoning_text", "text": text}]
+    return {**item, "encrypted_content": None, "status": status}
+
+
+def call_item(item_id: str, status: str, call_id: str, name: str, arguments: str) -> Item:
+    return {
+        "type": "function_call",
+        "id": item_id,
+        "call_id": call_id,
+        "name": name,
+        "arguments": arguments,
+        "status": status,
+    }

@@ -1,0 +1,237 @@
+"""OpenAI's Responses stream: numbered events that open, fill and close the items of one response.
+
+Source: OpenAI API reference, "Streaming events" of Responses; the clients' parsers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import time
+from typing import Any
+
+from gateway.contract.dialect import PacedBy
+from gateway.contract.errors import GatewayError
+from gateway.contract.events import (
+    Cancelled,
+    Delta,
+    Ending,
+    Failed,
+    Finished,
+    ReaderEvent,
+    Reason,
+    Reasoning,
+    Started,
+    ToolCall,
+)
+from gateway.dialects.frame import SseDialect, json_bytes, named_frame
+from gateway.dialects.response_objects import (
+    Item,
+    call_item,
+    message_item,
+    reasoning_item,
+    response_json,
+    text_part,
+)
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+class Responses(SseDialect):
+    """The events of one response.
+
+    Args:
+        settings: of the request, as the response object repeats them; None for those of no request.
+        model: the model that answers.
+        after: the `sequence_number` behind which this reader goes on; None tells all events.
+        created_at: seconds since the epoch; None for now.
+    """
+
+    name = "responses"
+    paced_by: PacedBy = "characters"
+    bears_ids = False
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        model: str = "default",
+        after: int | None = None,
+        created_at: int | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._settings = settings or {}
+        self._model = model
+        self._after = after
+        self._created_at = created_at
+        self._clock = clock
+
+    def encoder(self, stream_id: str) -> "ResponsesEncoder":
+        created_at = int(self._clock()) if self._created_at is None else self._created_at
+        head = {
+            "id": response_id(stream_id),
+            "created_at": created_at,
+            "model": self._model,
+            **self._settings,
+        }
+        return ResponsesEncoder(stream_id, head, after=self._after)
+
+    def refusal(self, error: GatewayError) -> bytes:
+        told = {"type": "error", "code": error.code, "message": str(error), "param": None}
+        return named_frame("error", {**told, "sequence_number": 0})
+
+
+class ResponsesEncoder:
+    """Numbers the events, keeps one item open, and remembers the finished ones for the last event.
+
+    A reader that goes on behind a number hears the later events only, but all are counted.
+    """
+
+    def __init__(self, stream_id: str, head: Mapping[str, Any], *, after: int | None = None) -> None:
+        self._stream_id = stream_id
+        self._head = head
+        self._after = -1 if after is None else after
+        self._number = 0
+        self._output: list[Item] = []
+        self._open: str | None = None
+        self._item_id = ""
+        self._text: list[str] = []
+
+    @property
+    def output(self) -> Sequence[Item]:
+        """The items that are finished."""
+        return self._output
+
+    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Delta):
+            return [*self._message_opened(), *self._text_delta(event.text)]
+        match event:
+            case Started():
+                told = response_json(self._head, "in_progress")
+                created = self._event("response.created", {"response": told})
+                return [*created, *self._event("response.in_progress", {"response": told})]
+            case Reasoning(text):
+                return [*self._reasoning_opened(), *self._reasoning_delta(text)]
+            case ToolCall():
+                return [*self._closed(), *self._call(event)]
+            case Finished(reason, ending):
+                return [*self._closed(_item_status(reason)), *self._end(reason, ending)]
+            case Cancelled(reason, ending):
+                return [*self._closed("incomplete"), *self._end(reason, ending)]
+            case Failed():
+                failed = response_json(self._head, "failed", self._output, error=event.message)
+                return self._event("response.failed", {"response": failed})
+            case _:
+                return []
+
+    def _text_delta(self, text: str) -> list[bytes]:
+        self._text.append(text)
+        return self._event("response.output_text.delta", {**self._place(), "delta": text, "logprobs": []})
+
+    def _reasoning_delta(self, text: str) -> list[bytes]:
+        self._text.append(text)
+        return self._event("response.reasoning_text.delta", {**self._place(), "delta": text})
+
+    def _message_opened(self) -> list[bytes]:
+        if self._open == "message":
+            return []
+        closing = self._closed()
+        self._begin("message", "msg")
+        item = message_item(self._item_id, "in_progress", [])
+        return [*closing, *self._item_added(item), *self._part("added", text_part(""))]
+
+    def _reasoning_opened(self) -> list[bytes]:
+        if self._open == "reasoning":
+            return []
+        closing = self._closed()
+        self._begin("reasoning", "rs")
+        item = reasoning_item(self._item_id, "in_progress", None)
+        part = {"type": "reasoning_text", "text": ""}
+        return [*closing, *self._item_added(item), *self._part("added", part)]
+
+    def _begin(self, kind: str, prefix: str) -> None:
+        self._open = kind
+        self._item_id = self._new_id(prefix)
+        self._text = []
+
+    def _new_id(self, prefix: str) -> str:
+        return f"{prefix}_{self._stream_id}_{len(self._output)}"
+
+    def _closed(self, status: str = "completed") -> list[bytes]:
+        """The events that close the open item, if there is one."""
+        kind, self._open = self._open, None
+        text = "".join(self._text)
+        if kind == "message":
+            return self._message_done(text, status)
+        return self._reasoning_done(text) if kind == "reasoning" else []
+
+    def _message_done(self, text: str, status: str) -> list[bytes]:
+        part = text_part(text)
+        done = {**self._place(), "text": text, "logprobs": []}
+        return [
+            *self._event("response.output_text.done", done),
+            *self._part("done", part),
+            *self._item_done(message_item(self._item_id, status, [part])),
+        ]
+
+    def _reasoning_done(self, text: str) -> list[bytes]:
+        """The text ends, then stands as a summary too: some clients show the one, some the other."""
+        part = {"type": "reasoning_text", "text": text}
+        place = {"item_id": self._item_id, "output_index": len(self._output), "summary_index": 0}
+        empty, summary = ({"type": "summary_text", "text": said} for said in ("", text))
+        return [
+            *self._event("response.reasoning_text.done", {**self._place(), "text": text}),
+            *self._part("done", part),
+            *self._event("response.reasoning_summary_part.added", {**place, "part": empty}),
+            *self._event("response.reasoning_summary_text.delta", {**place, "delta": text}),
+            *self._event("response.reasoning_summary_text.done", {**place, "text": text}),
+            *self._event("response.reasoning_summary_part.done", {**place, "part": summary}),
+            *self._item_done(reasoning_item(self._item_id, "completed", text)),
+        ]
+
+    def _call(self, call: ToolCall) -> list[bytes]:
+        item_id = self._new_id("fc")
+        place = {"item_id": item_id, "output_index": len(self._output)}
+        done = {**place, "name": call.name, "arguments": call.arguments}
+        return [
+            *self._item_added(call_item(item_id, "in_progress", call.id, call.name, "")),
+            *self._event("response.function_call_arguments.delta", {**place, "delta": call.arguments}),
+            *self._event("response.function_call_arguments.done", done),
+            *self._item_done(call_item(item_id, "completed", call.id, call.name, call.arguments)),
+        ]
+
+    def _end(self, reason: Reason, ending: Ending) -> list[bytes]:
+        """A stopped response is `completed` with an incomplete item: clients raise at any other end."""
+        incomplete = _INCOMPLETE.get(reason)
+        status = "completed" if incomplete is None else "incomplete"
+        head = {**self._head, "model": ending.model or self._head["model"]}
+        told = response_json(head, status, self._output, usage=ending.usage, incomplete=incomplete)
+        return self._event(f"response.{status}", {"response": told})
+
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": self._item_id, "output_index": len(self._output), "content_index": 0}
+
+    def _part(self, done: str, part: Mapping[str, Any]) -> list[bytes]:
+        return self._event(f"response.content_part.{done}", {**self._place(), "part": part})
+
+    def _item_added(self, item: Item) -> list[bytes]:
+        return self._event("response.output_item.added", {"output_index": len(self._output), "item": item})
+
+    def _item_done(self, item: Item) -> list[bytes]:
+        told = self._event("response.output_item.done", {"output_index": len(self._output), "item": item})
+        self._output.append(item)
+        return told
+
+    def _event(self, kind: str, fields: Mapping[str, Any]) -> list[bytes]:
+        number, self._number = self._number, self._number + 1
+        if number <= self._after:
+            return []
+        return [
+            b"event: %b\ndata: %b\n\n"
+            % (kind.encode(), json_bytes({"type": kind, **fields, "sequence_number": number}))
+        ]
+
+
+def _item_status(reason: Reason) -> str:
+    return "incomplete" if reason in _INCOMPLETE else "completed"
+
+
+def response_id(stream_id: str) -> str:
+    return f"resp_{stream_id}"

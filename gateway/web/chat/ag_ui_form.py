@@ -1,0 +1,178 @@
+"""AG-UI's `RunAgentInput`, read into a question with its whole history."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.contract.content import Content
+from gateway.contract.content_form import read_content
+from gateway.contract.model_limits import check_sampling
+from gateway.contract.requests import Role, Sampling, Turn
+from gateway.contract.store import StoredMessage
+from gateway.core.conversations import Question
+from gateway.dialects.ag_ui import AgUi
+from gateway.web.chat.agent_sessions import named_thread
+from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.openai_form import latest_question
+from gateway.web.http.bodies import AtMost512, AtMost2048, parse
+from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.services import Services
+
+Object = dict[str, Any]
+_ROLES: Mapping[str, Role] = {
+    "user": "user",
+    "assistant": "assistant",
+    "system": "system",
+    "developer": "system",
+    "tool": "tool",
+}
+
+
+class AgUiMessage(BaseModel):
+    """Messages of other roles (`activity`, `reasoning`) are for people and not sent to the model."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    role: str
+    content: str | AtMost512[Object] | Object | None = None
+    toolCalls: AtMost512[Object] | None = None  # noqa: N815 - AG-UI's name
+    toolCallId: str | None = None  # noqa: N815 - AG-UI's name
+
+
+class RunBody(BaseModel):
+    """threadId names the conversation, among the caller's own. Fields that are not listed are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    threadId: Annotated[str, Field(min_length=1, max_length=256)]  # noqa: N815 - AG-UI's name
+    runId: Annotated[str, Field(min_length=1, max_length=256)]  # noqa: N815 - AG-UI's name
+    messages: Annotated[AtMost2048[AgUiMessage], Field(min_length=1)]
+    tools: AtMost512[Object] | None = None
+    context: AtMost512[Object] | None = None
+    forwardedProps: Any = None  # noqa: N815 - AG-UI's name
+    protocolVersion: str | None = None  # noqa: N815 - AG-UI's name
+
+    def sampling(self) -> Sampling:
+        """Unprocessable for tools that no model server should get."""
+        tools = [_tool(at, tool) for at, tool in enumerate(self.tools or ())]
+        sampling = Sampling(tools=tools or None)
+        check_sampling(sampling)
+        return sampling
+
+    def model(self) -> str | None:
+        """The model that `forwardedProps.model` names."""
+        match self.forwardedProps:
+            case {"model": str(name)} if 0 < len(name) <= 256:
+                return name
+            case _:
+                return None
+
+
+class RunForm:
+    """One request's form; AG-UI always streams."""
+
+    streams = True
+
+    async def read(self, gateway: Services, post: Post) -> Asked:
+        """Unprocessable, with the field, for what does not fit or is not supported."""
+        body = parse(post.body, RunBody)
+        turns = [*_context(body.context), *_turns(body.messages, gateway.max_attachment_bytes)]
+        if not any(turn.role != "system" for turn in turns):
+            raise misfit("messages", "must hold a message of a user, an assistant or a tool")
+        _, said = latest_question(turns)
+        check_chars(said, gateway.max_content_chars, "messages")
+        question = Question(
+            user_id=post.user_id,
+            content=said,
+            turns=turns,
+            thread=named_thread("ag-ui", body.threadId),
+            model=body.model(),
+            sampling=body.sampling(),
+        )
+        dialect = AgUi(body.threadId, body.runId, reasoning=body.protocolVersion is not None)
+        return Asked(question, dialect)
+
+    def whole(self, reply: StoredMessage, stream_id: str) -> Object:
+        raise NotImplementedError("AG-UI always streams")
+
+
+def _context(context: Sequence[Mapping[str, Any]] | None) -> Iterator[Turn]:
+    """The page's context as one system message."""
+    told = []
+    for at, item in enumerate(context or ()):
+        match item:
+            case {"value": str(value)}:
+                told.append(f"{item.get('description', '')}: {value}")
+            case _:
+                raise misfit(f"context.{at}.value", "must be a string")
+    if told:
+        yield Turn("system", "\n".join(told))
+
+
+def _turns(messages: Sequence[AgUiMessage], max_bytes: int) -> Iterator[Turn]:
+    for at, message in enumerate(messages):
+        role = _ROLES.get(message.role)
+        if role is None:
+            continue
+        place = f"messages.{at}"
+        if role == "tool" and message.toolCallId is None:
+            raise misfit(f"{place}.toolCallId", "must be there")
+        calls = [
+            _call(f"{place}.toolCalls.{number}", call) for number, call in enumerate(message.toolCalls or ())
+        ]
+        content = _content(f"{place}.content", message.content, max_bytes)
+        yield Turn(role, content, tool_calls=calls, tool_call_id=message.toolCallId)
+
+
+def _content(place: str, said: object, max_bytes: int) -> Content:
+    if said is None or isinstance(said, str):
+        return said or ""
+    if not isinstance(said, list):
+        raise misfit(place, "must be a string or a list of parts")
+    parts = [_part(f"{place}.{number}", part) for number, part in enumerate(said)]
+    return read_content(parts, place, max_bytes) if parts else ""
+
+
+def _part(place: str, part: Mapping[str, Any]) -> Object:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return {"type": "text", "text": text}
+        case {"type": "binary", "mimeType": str(kind), "data": str(data)}:
+            return _data_part(kind, data, part.get("filename"))
+        case {"source": {"type": "data", "value": str(data), "mimeType": str(kind)}}:
+            return _data_part(kind, data, None)
+        case {"type": str(kind)}:
+            raise misfit(f"{place}.type", f"{kind!r} must hold its data itself: no address is fetched here")
+        case _:
+            raise misfit(place, "must have a type")
+
+
+def _data_part(kind: str, data: str, name: object) -> Object:
+    url = f"data:{kind};base64,{data}"
+    if kind.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    if kind.startswith("audio/"):
+        format = {"audio/mpeg": "mp3", "audio/mp3": "mp3"}.get(kind, "wav")
+        return {"type": "input_audio", "input_audio": {"data": data, "format": format}}
+    file = {"file_data": url} | ({"filename": name} if isinstance(name, str) else {})
+    return {"type": "file", "file": file}
+
+
+def _call(place: str, call: Mapping[str, Any]) -> Object:
+    match call:
+        case {"id": str(id), "function": {"name": str(name), "arguments": str(arguments)}}:
+            return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        case _:
+            raise misfit(place, "must have an id and a function with a name and arguments")
+
+
+def _tool(at: int, tool: Mapping[str, Any]) -> Object:
+    match tool:
+        case {"name": str(name)}:
+            function: Object = {"name": name, "parameters": tool.get("parameters") or {"type": "object"}}
+            if isinstance(tool.get("description"), str):
+                function["description"] = tool["description"]
+            return {"type": "function", "function": function}
+        case _:
+            raise misfit(f"tools.{at}.name", "must be there")

@@ -1,0 +1,219 @@
+"""The body of Anthropic's `POST /v1/messages`, read into a question with its whole history."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.contract.content import Content
+from gateway.contract.content_form import read_content
+from gateway.contract.model_limits import check_sampling
+from gateway.contract.requests import Sampling, Turn
+from gateway.contract.store import StoredMessage
+from gateway.core.conversations import Question
+from gateway.dialects.anthropic import Anthropic, message_json
+from gateway.web.chat.agent_sessions import agent_session
+from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.openai_form import latest_question, model_told
+from gateway.web.http.bodies import AtMost512, AtMost2048, Stop, TokenCount, parse
+from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.services import Services
+
+Blocks = AtMost512[dict[str, Any]]
+_TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+
+
+class AnthropicMessage(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    role: Literal["user", "assistant", "system"]
+    content: str | Blocks
+
+
+class MessagesBody(BaseModel):
+    """A request of Anthropic's API. Fields that are not listed are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    model: Annotated[str | None, Field(max_length=256)] = None
+    messages: Annotated[AtMost2048[AnthropicMessage], Field(min_length=1)]
+    system: str | Blocks | None = None
+    max_tokens: TokenCount | None = None
+    stream: bool | None = None
+    stop_sequences: Stop = None
+    temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
+    top_k: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
+    tools: Blocks | None = None
+    tool_choice: dict[str, Any] | None = None
+    thinking: dict[str, Any] | None = None
+
+    def sampling(self) -> Sampling:
+        """Unprocessable for settings that no model server should get."""
+        options: dict[str, Any] = {}
+        if self.top_k is not None:
+            options["top_k"] = self.top_k
+        if self.thinking is not None:
+            thinks = self.thinking.get("type") != "disabled"
+            options["chat_template_kwargs"] = {"enable_thinking": thinks}
+        sampling = Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            stop=self.stop_sequences,
+            tools=[_tool(at, tool) for at, tool in enumerate(self.tools)] if self.tools else None,
+            tool_choice=_tool_choice(self.tool_choice),
+            options=options,
+        )
+        check_sampling(sampling, options="")
+        return sampling
+
+
+class MessagesForm:
+    """One request's form. streams: whether it wants its answer as a stream, known when it was read."""
+
+    def __init__(self) -> None:
+        self.streams = False
+
+    async def read(self, gateway: Services, post: Post) -> Asked:
+        """Unprocessable, with the field, for what does not fit or is not supported."""
+        body = parse(post.body, MessagesBody)
+        self.streams = bool(body.stream)
+        turns = list(turns_of(body, gateway.max_attachment_bytes))
+        _, said = latest_question(turns)
+        check_chars(said, gateway.max_content_chars, "messages")
+        session_id, thread = await agent_session(gateway, post, "anthropic")
+        question = Question(
+            user_id=post.user_id,
+            content=said,
+            turns=turns,
+            session_id=session_id,
+            thread=thread,
+            model=body.model,
+            sampling=body.sampling(),
+        )
+        return Asked(question, Anthropic(model_told(gateway, body.model)))
+
+    def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
+        return message_json(reply, stream_id)
+
+
+def turns_of(body: MessagesBody, max_attachment_bytes: int) -> Iterator[Turn]:
+    """The conversation as turns; Unprocessable for blocks that no model server takes."""
+    if body.system:
+        yield Turn("system", _joined("system", body.system))
+    for at, message in enumerate(body.messages):
+        field = f"messages.{at}.content"
+        if message.role == "system":
+            yield Turn("system", _joined(field, message.content))
+        elif isinstance(message.content, str):
+            yield Turn(message.role, message.content)
+        elif message.role == "user":
+            yield from _user_turns(field, message.content, max_attachment_bytes)
+        else:
+            yield _assistant_turn(field, message.content)
+
+
+def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int) -> Iterator[Turn]:
+    """The results of tools, one turn each, and then the rest of the message."""
+    parts = []
+    for number, block in enumerate(blocks):
+        place = f"{field}.{number}"
+        if block.get("type") != "tool_result":
+            parts.append(_part(place, block))
+            continue
+        call_id = block.get("tool_use_id")
+        if not isinstance(call_id, str):
+            raise misfit(f"{place}.tool_use_id", "must be there")
+        yield Turn("tool", _result(place, block.get("content"), max_bytes), tool_call_id=call_id)
+    if parts:
+        yield Turn("user", read_content(parts, field, max_bytes))
+
+
+def _result(place: str, content: object, max_bytes: int) -> Content:
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        raise misfit(f"{place}.content", "must be a string or a list of blocks")
+    parts = [_part(f"{place}.content.{number}", block) for number, block in enumerate(content)]
+    return read_content(parts, f"{place}.content", max_bytes) if parts else ""
+
+
+def _part(place: str, block: Any) -> dict[str, Any]:
+    """A block as a part of OpenAI's."""
+    match block:
+        case {"type": "text", "text": str(text)}:
+            return {"type": "text", "text": text}
+        case {"type": "image" | "document", "source": {"type": "url"}}:
+            raise misfit(f"{place}.source", "must hold the data itself: no address is fetched here")
+        case {"type": "image", "source": {"type": "base64", "media_type": str(kind), "data": str(data)}}:
+            return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
+        case {"type": "document", "source": {"type": "text", "data": str(text)}}:
+            return {"type": "text", "text": text}
+        case {"type": "document", "source": {"type": "base64", "media_type": str(kind), "data": str(data)}}:
+            name = block.get("title")
+            file = {"file_data": f"data:{kind};base64,{data}"}
+            if isinstance(name, str):
+                file["filename"] = name
+            return {"type": "file", "file": file}
+        case {"type": str(kind)}:
+            raise misfit(f"{place}.type", f"{kind!r} is not supported here, or lacks a field")
+        case _:
+            raise misfit(place, "must be a content block with a type")
+
+
+def _assistant_turn(field: str, blocks: Sequence[Mapping[str, Any]]) -> Turn:
+    texts, thoughts, calls = [], [], []
+    for number, block in enumerate(blocks):
+        match block:
+            case {"type": "text", "text": str(text)}:
+                texts.append(text)
+            case {"type": "thinking", "thinking": str(text)}:
+                thoughts.append(text)
+            case {"type": "redacted_thinking"}:
+                pass
+            case {"type": "tool_use", "id": str(id), "name": str(name)}:
+                arguments = json.dumps(block.get("input") or {}, ensure_ascii=False)
+                calls.append(
+                    {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+                )
+            case _:
+                kind = block.get("type")
+                raise misfit(f"{field}.{number}.type", f"{kind!r} is not supported here, or lacks a field")
+    thought = "".join(thoughts) or None
+    return Turn("assistant", "".join(texts), tool_calls=calls, reasoning_content=thought)
+
+
+def _joined(field: str, content: str | Sequence[Mapping[str, Any]]) -> str:
+    if isinstance(content, str):
+        return content
+    texts = [block.get("text") for block in content]
+    if not all(isinstance(text, str) for text in texts):
+        raise misfit(field, "must be a string or a list of text blocks")
+    return "\n\n".join(str(text) for text in texts)
+
+
+def _tool(at: int, tool: Mapping[str, Any]) -> dict[str, Any]:
+    match tool:
+        case {"name": str(name), "input_schema": dict(schema)}:
+            function: dict[str, Any] = {"name": name, "parameters": schema}
+            if isinstance(tool.get("description"), str):
+                function["description"] = tool["description"]
+            return {"type": "function", "function": function}
+        case {"type": str(kind)} if kind != "custom":
+            raise misfit(f"tools.{at}.type", f"{kind!r} is run by Anthropic only and not supported here")
+        case _:
+            raise misfit(f"tools.{at}", "must have a name and an input_schema")
+
+
+def _tool_choice(choice: Mapping[str, Any] | None) -> str | dict[str, Any] | None:
+    match choice:
+        case None:
+            return None
+        case {"type": "tool", "name": str(name)}:
+            return {"type": "function", "function": {"name": name}}
+        case {"type": "auto" | "any" | "none" as kind}:
+            return _TOOL_CHOICES[kind]
+        case _:
+            raise misfit("tool_choice", "must be of type auto, any, none, or tool with a name")

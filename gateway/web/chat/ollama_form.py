@@ -1,0 +1,222 @@
+"""The bodies of Ollama's `/api/chat` and `/api/generate`, read into questions with their whole history."""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.contract.content import Content
+from gateway.contract.content_form import read_content
+from gateway.contract.model_limits import check_sampling
+from gateway.contract.requests import Sampling, Turn
+from gateway.contract.store import StoredMessage
+from gateway.core.conversations import Question
+from gateway.dialects.ollama import Ollama, answer_json, loaded_json
+from gateway.web.chat.agent_sessions import agent_session
+from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.model_api import NoQuestion
+from gateway.web.chat.openai_form import latest_question, model_told
+from gateway.web.http.bodies import MAX_OPTIONS_BYTES, AtMost512, AtMost2048, parse
+from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.services import Services
+
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
+"""Ollama's images come without a media type; their first bytes name it."""
+
+_LOADING = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "numa"})
+"""Options for loading a model; ours is loaded."""
+
+Object = dict[str, Any]
+
+
+class OllamaMessage(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = ""
+    thinking: str | None = None
+    images: AtMost512[str] | None = None
+    tool_calls: AtMost512[Object] | None = None
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+
+
+class OllamaBody(BaseModel):
+    """The fields that both endpoints know. Fields that are not listed are ignored, `keep_alive` too."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    model: Annotated[str, Field(max_length=256)] = ""
+    stream: bool | None = None
+    options: Object | None = None
+    format: str | Object | None = None
+    think: bool | str | None = None
+
+    def sampling(self, tools: Sequence[Object] | None = None) -> Sampling:
+        """Unprocessable for settings that no model server should get."""
+        given = dict(self.options or {})
+        if len(msgspec.json.encode(given)) > MAX_OPTIONS_BYTES:
+            raise misfit("options", f"must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
+        count = _number(given, "num_predict", int)
+        sampling = Sampling(
+            temperature=_number(given, "temperature", float),
+            top_p=_number(given, "top_p", float),
+            max_tokens=count if count is None or count > 0 else None,
+            stop=_stop(given.pop("stop", None)),
+            seed=_number(given, "seed", int),
+            tools=tools or None,
+            response_format=_response_format(self.format),
+            options={name: value for name, value in given.items() if name not in _LOADING} | self._thinks(),
+        )
+        check_sampling(sampling)
+        return sampling
+
+    def _thinks(self) -> Object:
+        if self.think is None:
+            return {}
+        return {"chat_template_kwargs": {"enable_thinking": bool(self.think)}}
+
+
+class OllamaChatBody(OllamaBody):
+    messages: AtMost2048[OllamaMessage] = []
+    tools: AtMost512[Object] | None = None
+
+
+class OllamaGenerateBody(OllamaBody):
+    prompt: str = ""
+    system: str | None = None
+    images: AtMost512[str] | None = None
+
+
+class OllamaForm:
+    """One request's form; the endpoint's name tells which. streams: True unless the body says otherwise."""
+
+    def __init__(self, shape: Literal["chat", "generate"]) -> None:
+        self._shape = shape
+        self._model = ""
+        self.streams = True
+
+    async def read(self, gateway: Services, post: Post) -> Asked:
+        """Unprocessable, with the field, for what does not fit or is not supported."""
+        body: OllamaBody
+        if self._shape == "chat":
+            body = chat = parse(post.body, OllamaChatBody)
+            turns = list(_turns(chat.messages, gateway.max_attachment_bytes))
+            sampling = chat.sampling(chat.tools)
+        else:
+            body = asked = parse(post.body, OllamaGenerateBody)
+            turns = [Turn("system", asked.system)] if asked.system else []
+            content = _content("images", asked.prompt, asked.images, gateway.max_attachment_bytes)
+            turns.append(Turn("user", content))
+            sampling = asked.sampling()
+        self._model = body.model or model_told(gateway, None)
+        if not any(turn.content for turn in turns):
+            raise NoQuestion(loaded_json(self._model, self._shape))
+        self.streams = body.stream is not False
+        _, said = latest_question(turns)
+        check_chars(said, gateway.max_content_chars, "messages")
+        session_id, thread = await agent_session(gateway, post, "ollama")
+        question = Question(
+            user_id=post.user_id,
+            content=said,
+            turns=turns,
+            session_id=session_id,
+            thread=thread,
+            model=body.model or None,
+            sampling=sampling,
+        )
+        return Asked(question, Ollama(self._model, self._shape))
+
+    def whole(self, reply: StoredMessage, stream_id: str) -> Object:
+        return answer_json(reply, self._model, self._shape)
+
+
+def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
+    """Ollama's calls have no ids: results belong to the calls before them in their order."""
+    open_calls: list[str] = []
+    for at, message in enumerate(messages):
+        place = f"messages.{at}"
+        content = _content(f"{place}.images", message.content, message.images, max_bytes)
+        if message.role == "tool":
+            call_id = message.tool_call_id or (open_calls.pop(0) if open_calls else f"call_{at}")
+            yield Turn("tool", content, tool_call_id=call_id, name=message.tool_name)
+            continue
+        calls = [
+            _call(f"{place}.tool_calls.{number}", f"call_{at}_{number}", call)
+            for number, call in enumerate(message.tool_calls or ())
+        ]
+        open_calls = [call["id"] for call in calls]
+        yield Turn(message.role, content, tool_calls=calls, reasoning_content=message.thinking or None)
+
+
+def _call(place: str, id: str, call: Mapping[str, Any]) -> Object:
+    match call:
+        case {"function": {"name": str(name), "arguments": dict(arguments)}}:
+            told = msgspec.json.encode(arguments).decode()
+        case {"function": {"name": str(name), "arguments": str(told)}}:
+            pass
+        case _:
+            raise misfit(place, "must have a function with a name and arguments")
+    given = call.get("id")
+    named = given if isinstance(given, str) and given else id
+    return {"id": named, "type": "function", "function": {"name": name, "arguments": told}}
+
+
+def _content(place: str, text: str, images: Sequence[str] | None, max_bytes: int) -> Content:
+    if not images:
+        return text
+    parts: list[Object] = [{"type": "text", "text": text}] if text else []
+    for number, image in enumerate(images):
+        url = f"data:{_media_type(f'{place}.{number}', image)};base64,{image}"
+        parts.append({"type": "image_url", "image_url": {"url": url}})
+    return read_content(parts, place, max_bytes)
+
+
+def _media_type(place: str, image: str) -> str:
+    try:
+        head = base64.b64decode(image[:32], validate=True)
+    except (binascii.Error, ValueError):
+        raise misfit(place, "is not base64") from None
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    raise misfit(place, "is not a PNG, JPEG, GIF or WebP image")
+
+
+def _number(given: Object, name: str, kind: type[int] | type[float]) -> Any:
+    value = given.pop(name, None)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise misfit(f"options.{name}", "must be a number")
+    if kind is int:
+        if value != int(value) or not -(2**63) <= value < 2**63:
+            raise misfit(f"options.{name}", "must be a whole number")
+        return int(value)
+    return float(value)
+
+
+def _stop(said: object) -> str | list[str] | None:
+    if said is None or isinstance(said, str):
+        return said
+    if isinstance(said, list) and all(isinstance(word, str) for word in said):
+        return said
+    raise misfit("options.stop", "must be a string or a list of strings")
+
+
+def _response_format(format: str | Mapping[str, Any] | None) -> Object | None:
+    if format in (None, ""):
+        return None
+    if format == "json":
+        return {"type": "json_object"}
+    if isinstance(format, str):
+        raise misfit("format", "must be 'json' or a JSON schema")
+    return {"type": "json_schema", "json_schema": {"name": "format", "schema": dict(format)}}

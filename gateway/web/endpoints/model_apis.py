@@ -1,0 +1,166 @@
+"""The model APIs besides OpenAI's: Anthropic's, Ollama's and AG-UI."""
+
+from gateway.dialects.ag_ui import AgUi
+from gateway.dialects.anthropic import Anthropic
+from gateway.web.chat.ag_ui_form import RunBody, RunForm
+from gateway.web.chat.anthropic_form import MessagesBody, MessagesForm
+from gateway.web.chat.model_api import ModelApi
+from gateway.web.chat.ollama_form import OllamaChatBody, OllamaForm, OllamaGenerateBody
+from gateway.web.chat.ollama_models import LoadedModels, ModelTags, ShowBody, ShowModel, Version
+from gateway.web.description.parameters import ASKING, SLUICE_SESSION
+from gateway.web.description.problems import NOBODY
+from gateway.web.description.streams import ndjson_of, object_or, stream_of
+from gateway.web.http.endpoint import PUBLIC, AsgiEndpoint, Endpoint, body_with_parts
+from gateway.web.http.error_shapes import ANTHROPIC, OLLAMA, PROBLEM
+
+MODEL_APIS: tuple[Endpoint, ...] = (
+    AsgiEndpoint(
+        method="POST",
+        path="/v1/messages",
+        handler=lambda gateway: ModelApi(gateway, MessagesForm),
+        name="anthropic_message",
+        summary="Anthropic's messages",
+        description="A stream with `stream: true`, else one object.",
+        tag="anthropic",
+        errors=ANTHROPIC,
+        body=MessagesBody,
+        max_body_bytes=body_with_parts,
+        parameters=(*ASKING, SLUICE_SESSION),
+        answers={
+            "200": object_or(
+                stream_of(Anthropic()),
+                required=(
+                    "id",
+                    "type",
+                    "role",
+                    "content",
+                    "stop_reason",
+                    "usage",
+                ),
+            )
+        },
+        refuses=(404, 409, 529, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/chat",
+        handler=lambda gateway: ModelApi(gateway, lambda: OllamaForm("chat")),
+        name="ollama_chat",
+        summary="Ollama's chat",
+        description="A line of JSON for each piece, unless `stream` is false.",
+        tag="ollama",
+        errors=OLLAMA,
+        body=OllamaChatBody,
+        max_body_bytes=body_with_parts,
+        parameters=(*ASKING, SLUICE_SESSION),
+        answers={
+            "200": object_or(
+                ndjson_of(),
+                required=(
+                    "model",
+                    "created_at",
+                    "message",
+                    "done",
+                ),
+            )
+        },
+        refuses=(404, 409, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/generate",
+        handler=lambda gateway: ModelApi(gateway, lambda: OllamaForm("generate")),
+        name="ollama_generate",
+        summary="Ollama's completion of a prompt",
+        description="A line of JSON for each piece, unless `stream` is false.",
+        tag="ollama",
+        errors=OLLAMA,
+        body=OllamaGenerateBody,
+        max_body_bytes=body_with_parts,
+        parameters=(*ASKING, SLUICE_SESSION),
+        answers={
+            "200": object_or(
+                ndjson_of(),
+                required=(
+                    "model",
+                    "created_at",
+                    "response",
+                    "done",
+                ),
+            )
+        },
+        refuses=(404, 409, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/api/tags",
+        handler=ModelTags,
+        name="ollama_tags",
+        summary="The models, as Ollama lists them",
+        description="Name and details of each model of the current mode.",
+        tag="ollama",
+        errors=OLLAMA,
+        answers={"200": object_or(required=("models",))},
+        refuses=(503,),
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/api/ps",
+        handler=LoadedModels,
+        name="ollama_ps",
+        summary="The models that are loaded: all of them",
+        description="They are loaded for good; `keep_alive` does nothing.",
+        tag="ollama",
+        errors=OLLAMA,
+        answers={"200": object_or(required=("models",))},
+        refuses=(503,),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/show",
+        handler=ShowModel,
+        name="ollama_show",
+        summary="One model, as Ollama describes it",
+        description="Its capabilities, and as much of `model_info` as is known.",
+        tag="ollama",
+        errors=OLLAMA,
+        body=ShowBody,
+        answers={
+            "200": object_or(
+                required=(
+                    "details",
+                    "model_info",
+                    "capabilities",
+                )
+            )
+        },
+        refuses=(404, 503),
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/api/version",
+        handler=Version,
+        name="ollama_version",
+        summary="The version of Ollama's API that is spoken here",
+        description="Digits and dots, as clients parse it.",
+        tag="ollama",
+        scopes=PUBLIC,
+        errors=OLLAMA,
+        answers={"200": object_or(required=("version",))},
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/ag-ui",
+        handler=lambda gateway: ModelApi(gateway, RunForm),
+        name="ag_ui_run",
+        summary="Run an agent as AG-UI's clients do",
+        description="`threadId` names the conversation.",
+        tag="ag-ui",
+        errors=PROBLEM,
+        body=RunBody,
+        max_body_bytes=body_with_parts,
+        parameters=ASKING,
+        answers={"200": stream_of(AgUi())},
+        refuses=(404, 409, 422, *NOBODY),
+    ),
+)
