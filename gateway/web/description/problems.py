@@ -59,7 +59,7 @@ _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
     401: ("A key is needed", errors.Unauthorized("No such key, or no longer.")),
     403: ("Not from here, or not with this key", errors.Forbidden("This key lacks the scope chat.")),
     404: ("Unknown, or somebody else's", errors.NotFound("No such session.")),
-    405: ("Another method is answered", errors.MethodNotAllowed("Only POST is answered here.", ["POST"])),
+    405: ("Method not allowed", errors.MethodNotAllowed("Only POST is allowed here.", ["POST"])),
     408: ("The body stayed away", errors.TooSlow("Nothing more of the request came for 30 s.")),
     409: ("The Idempotency-Key was used otherwise", errors.Conflict("This Idempotency-Key was used before.")),
     413: ("Too large", errors.TooLarge("The request body is larger than 1048576 bytes.")),

@@ -1,6 +1,6 @@
-"""Connections for requests that another ASGI server took: slower than ours, and right as far as ASGI allows.
+"""Connections for requests received by an ASGI server other than ours. They are slower than ours.
 
-ASGI has no way to write at once, to see that a client is behind, or to cut it off. Source: ASGI 3.0, HTTP.
+ASGI cannot write without awaiting, report a slow client, or abort a connection. Source: ASGI 3.0, HTTP.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message, R
 class AnyServer:
     """Puts a SendConnection into the scope of each request that has no Connection.
 
-    send_timeout_s: how long a client may take nothing of an answer. Its response is broken off then; the
-    socket is closed when the server does it.
+    send_timeout_s: maximum seconds for which a client may read nothing of its response. The response is then
+    aborted; when the socket closes is up to the server.
     """
 
     def __init__(self, app: App, send_timeout_s: float) -> None:
@@ -42,10 +42,10 @@ class AnyServer:
 
 
 class SendConnection:
-    """Implements gateway.web.http.asgi.Connection with `send` and `receive`; tasks: those of one request.
+    """Implements gateway.web.http.asgi.Connection with ASGI's `send` and `receive`, for one request.
 
-    One `send` is under way at a time. Until it returns the client counts as behind, so that what comes
-    meanwhile is gathered by the journal and not here.
+    One `send` runs at a time. Until it returns, `writable` is False, so that new events stay in the journal
+    and are not buffered here as well.
     """
 
     def __init__(self, receive: Receive, send: Send, tasks: asyncio.TaskGroup, send_timeout_s: float) -> None:
@@ -73,7 +73,7 @@ class SendConnection:
             self._sending = self._tasks.create_task(self._send_chunks())
 
     def abort(self) -> None:
-        """Break the response off: nothing more of it is sent."""
+        """Send no more of the response, and drop the chunks that wait."""
         self._lost = True
         self._chunks.clear()
         if self._watcher is not None:
@@ -89,14 +89,14 @@ class SendConnection:
             self._listening = self._tasks.create_task(self._listen())
 
     async def send(self, message: Message) -> None:
-        """ASGI's `send` for the application: behind the chunks that were written."""
+        """ASGI's `send` for the application. Waits until all chunks from `write_chunk` are sent."""
         while self._sending is not None:
             await asyncio.wait({self._sending})
         self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._put(message)
 
     def close(self) -> None:
-        """The application has returned."""
+        """Release the watcher and stop listening. Call when the application has returned."""
         self._watcher = None
         if self._listening is not None:
             self._listening.cancel()
@@ -117,11 +117,11 @@ class SendConnection:
             async with self._turn, asyncio.timeout(self._send_timeout_s):
                 if not self._lost:
                     await self._send(message)
-        except (TimeoutError, OSError):  # a client that takes nothing, or is gone: ASGI 3.0, "Disconnects"
+        except (TimeoutError, OSError):  # the client reads nothing or has left: ASGI 3.0, "Disconnects"
             self.abort()
 
     async def _listen(self) -> None:
-        """Wait for the client to leave; its request was read before."""
+        """Wait until the client disconnects, then abort. The request's body must have been read before."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.abort()

@@ -1,4 +1,4 @@
-"""The few ASGI words that endpoints below FastAPI need. Source: ASGI 3.0, HTTP connection scope."""
+"""ASGI types, reading of request bodies, and the Connection interface. Source: ASGI 3.0, HTTP."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,37 +15,39 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 CONNECTION = "sluice.connection"
-"""The scope's extension under which our server, or any_server.py, puts the request's Connection."""
+"""Key of the request's Connection in the scope's extensions. ClientConnection or AnyServer sets it."""
 
 
 class ConnectionWatcher(Protocol):
+    """Gets the callbacks of one Connection."""
+
     def connection_lost(self) -> None:
-        """The client is gone."""
+        """The client has disconnected, or the connection was aborted."""
         ...
 
     def connection_writable(self) -> None:
-        """The client has read what it was behind with."""
+        """The connection can be written to again."""
         ...
 
 
 class Connection(Protocol):
-    """The client's socket under a chunked response that has begun."""
+    """The client's connection while a chunked response is sent on it."""
 
     @property
     def writable(self) -> bool:
-        """False while the client is too far behind to be written to."""
+        """False while the send buffer is full, because the client reads too slowly."""
         ...
 
     def write_chunk(self, body: bytes) -> None:
-        """Send one chunk, not empty, now; nothing blocks and nothing is raised."""
+        """Send one non-empty chunk. Does not block and does not raise."""
         ...
 
     def abort(self) -> None:
-        """Close the socket and drop what it has not taken."""
+        """Close the connection and drop the data that is not sent yet."""
         ...
 
     def watch(self, watcher: ConnectionWatcher | None) -> None:
-        """Tell this watcher, from now on, instead of any before; at once if the client is gone already."""
+        """Replace the watcher; None removes it. Calls `connection_lost` now if the client is gone."""
         ...
 
 
@@ -63,8 +65,11 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes:
-    """The whole request body; TooLarge as soon as it is, TooSlow when nothing of it comes for `silence_s`,
-    BadRequest if the client leaves in the middle."""
+    """Return the whole request body.
+
+    Raises TooLarge as soon as more than `max_bytes` have arrived, TooSlow if nothing arrives for `silence_s`
+    seconds, BadRequest if the client disconnects first.
+    """
     chunks: list[bytes] = []
     size = 0
     while True:

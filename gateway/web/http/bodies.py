@@ -1,4 +1,4 @@
-"""What requests carry, validated once at the door."""
+"""The JSON request bodies, and their validation."""
 
 import re
 from collections.abc import Mapping
@@ -34,14 +34,14 @@ def _says_something(text: str) -> str:
 
 
 Said = Annotated[str, AfterValidator(_says_something), Field(json_schema_extra={"pattern": r"\S"})]
-"""What somebody asks: more than white space."""
+"""Text of a message, with at least one character that is not white space."""
 
 
 def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-# 1.0 is the same number as 1, in JSON and for those who generate clients from a description.
+# JSON and JSON Schema do not distinguish 1.0 from 1.
 _WHOLE = BeforeValidator(_whole)
 RowId = Annotated[int, Field(ge=1, le=MAX_ID), _WHOLE]
 TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE]
@@ -51,7 +51,7 @@ Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), _WHOLE]
 Item = TypeVar("Item")
 AtMost512 = Annotated[list[Item], Field(max_length=512, fail_fast=True)]
 AtMost2048 = Annotated[list[Item], Field(max_length=2048, fail_fast=True)]
-"""Of a list that is wrong only the first problem is told: to look for all of them would take seconds."""
+"""Lists whose validation stops at the first invalid item: to find all of them could take seconds."""
 
 
 def _stop_schema(schema: dict[str, Any]) -> None:
@@ -60,11 +60,11 @@ def _stop_schema(schema: dict[str, Any]) -> None:
 
 
 Stop = Annotated[str | AtMost512[str] | None, Field(json_schema_extra=_stop_schema)]
-"""Its bounds are checked by check_sampling."""
+"""Stop sequences. check_sampling checks their number and length."""
 
 
 class SamplingBody(BaseModel):
-    """How the model is to choose; what is absent is left open."""
+    """Settings of the model. The model server's defaults apply to absent fields."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -78,7 +78,7 @@ class SamplingBody(BaseModel):
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     options: Annotated[
-        dict[str, Any] | None, Field(description="The model server's own settings, passed on as they are.")
+        dict[str, Any] | None, Field(description="Further settings, passed to the model server unchanged.")
     ] = None
 
     @field_validator("options")
@@ -89,7 +89,7 @@ class SamplingBody(BaseModel):
         return options
 
     def sampling(self) -> Sampling:
-        """Unprocessable for settings that no model server should get."""
+        """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
         sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
@@ -106,26 +106,32 @@ class SamplingBody(BaseModel):
 
 
 class MessageBody(SamplingBody):
-    """A message to answer. Unknown fields are ignored: frontends carry their own."""
+    """A message to answer. Unknown fields are ignored, because frontends send fields of their own."""
 
     content: SaidInParts
     session_id: Annotated[
         RowId | Annotated[str, Field(min_length=1, max_length=300)] | None,
-        Field(description="Its id, uuid or key. None starts a new session."),
+        Field(description="Id, uuid or key of a session. Without it a new session starts."),
     ] = None
     system_prompt: str | None = None
     template_id: Annotated[
-        RowId | None, Field(description="A template to start from; the message's own fields win.")
+        RowId | None,
+        Field(description="Id of a template. Fields of the message override those of the template."),
     ] = None
-    resumable: Annotated[bool | None, Field(description="The reply goes on when its reader drops.")] = None
+    resumable: Annotated[
+        bool | None, Field(description="If true, the reply continues when its reader disconnects.")
+    ] = None
     mirror: Annotated[
         str | None,
-        Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="A device that hears the reply too, over MQTT."),
+        Field(
+            pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+            description="Name of a device that also gets the reply, over MQTT.",
+        ),
     ] = None
 
 
 class TemplateBody(SamplingBody):
-    """A system prompt and settings under a name."""
+    """A system prompt and model settings, saved under a name."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
     system_prompt: Annotated[str | None, Field(max_length=32_000)] = None
@@ -143,15 +149,15 @@ class RenameBody(BaseModel):
     title: Annotated[str, Field(min_length=1, max_length=120)]
 
 
-# pydantic reads 1e999 as infinity and accepts NaN. Bodies in which this occurs are parsed strictly first.
+# pydantic reads 1e999 as infinity and accepts NaN: bodies that match are also parsed by a strict parser.
 _PERHAPS_ENDLESS = re.compile(rb"NaN|Infinity|(?<![0-9])[0-9]{200}|[eE]\+?[0-9]{3}")
 
 
 def parse(body: bytes, model: type[Body]) -> Body:
-    """The body as `model`.
+    """Return the body as `model`.
 
-    BadRequest if it is not JSON or has a number that no double can hold; Unprocessable with the fields if it
-    does not fit, or has too many values to be looked at.
+    Raises BadRequest if it is not JSON or has a number that a double cannot hold, and Unprocessable if it
+    does not fit the model or has too many values.
     """
     bare = bare_json(body)
     check_values(bare)
@@ -178,7 +184,7 @@ def _check_numbers(body: bytes) -> None:
 
 
 def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
-    """What pydantic found wrong, in our words."""
+    """Translate pydantic's errors into one exception that names the fields."""
     first: Mapping[str, Any] = errors[0]
     if first["type"] == "json_invalid":
         return BadRequest(f"The body is not JSON: {first['msg']}.")
@@ -191,7 +197,7 @@ def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
 
 
 def check_length(text: str, max_chars: int, field: str) -> None:
-    """Raise Unprocessable if the text is too long to be asked."""
+    """Raise Unprocessable, naming `field`, if the text has more than `max_chars` characters."""
     if len(text) > max_chars:
         problem = f"must have at most {max_chars} characters, not {len(text)}"
         raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})

@@ -1,8 +1,8 @@
-"""A client's socket as the token path needs it: written to at once, watched, and cut off when it must be.
+"""A client's connection: writes without awaiting, reports a lost client, and limits request heads.
 
-Source: uvicorn's HTTP/1.1 protocol on httptools, which this extends. ASGI's `send` and `receive` cost a
-coroutine per write and a task per client that waits for its leaving, and cannot abort a socket at all; and
-nobody there minds how long a request's head becomes, or how long it takes.
+It extends uvicorn's HTTP/1.1 protocol on httptools. ASGI's `send` and `receive` cost a coroutine per write
+and a task per client to notice a disconnect, and cannot abort a socket. uvicorn limits neither the size nor
+the duration of a head.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from gateway.web.http.request_parser import RequestParser
 from gateway.web.http.slow_readers import SendDeadline
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request's first line, headers and trailers together, and of what comes in a row without being body,
-such as one endless line."""
+"""Maximum size of a request's first line, headers and trailers together, and of any data received in a row
+that is not body, such as one endless line."""
 
 MAX_PIPELINED = 16
-"""Requests that may wait behind the one being answered; what follows them is not read."""
+"""Maximum number of requests that wait behind the one being answered. Further ones are not read."""
 
 
 _HEADER_FRAMING_BYTES = len(": \r\n")
@@ -38,12 +38,15 @@ _ABSOLUTE_TARGET = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<rest>.*)", re.IGN
 class ClientConnection(HttpToolsProtocol):
     """Implements gateway.web.http.asgi.Connection and puts itself into the scope of each request.
 
-    A client has uvicorn's `timeout_keep_alive` for the whole head of a request, and for what it still sends
-    when it was answered. How long a body may take is its reader's business. send_timeout_s: how long a client
-    may take nothing of an answer. arrivals: decides whether a new connection stays; None lets all stay.
+    uvicorn's `timeout_keep_alive` is the deadline for the whole head of a request, and for the rest of a
+    request that was answered early. read_body has the deadline for bodies.
+
+    Args:
+        send_timeout_s: maximum seconds for which a client may read nothing of its response.
+        arrivals: limits the number of connections; None sets no limit.
     """
 
-    # With uvicorn's own attributes these would be over 30, and Python would keep 1.5 KiB for each connection.
+    # Slots save about 1.5 KiB per connection: with uvicorn's attributes there would be over 30.
     __slots__ = (
         "_arrivals",
         "_bytes_without_progress",
@@ -119,7 +122,7 @@ class ClientConnection(HttpToolsProtocol):
         super().data_received(data)
         if self._deaf or self.transport.is_closing():
             return
-        # The parser joins a line that comes in many reads and tells only of whole ones: count the reads.
+        # The parser reports only whole lines, and buffers a line that arrives in many reads: count the reads.
         self._bytes_without_progress = 0 if self._progressed else self._bytes_without_progress + len(data)
         if self._bytes_without_progress > MAX_HEAD_BYTES:
             self._refuse(_head_too_large())
@@ -144,13 +147,13 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count_head(len(name) + len(value) + _HEADER_FRAMING_BYTES)
-        if self._in_head:  # else it is a trailer, and nobody here reads those
+        if self._in_head:  # else it is a trailer, which no endpoint uses
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._refusal = BadRequest("This is no proxy: CONNECT is not answered.")
+                self._refusal = BadRequest("CONNECT is not supported: this server is not a proxy.")
                 raise self._refusal
             self.parser.begin_again(self.url, self.headers)
             return
@@ -173,7 +176,7 @@ class ClientConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when its parser stumbles, also over what we raise in a callback."""
+        """Refuse the request. uvicorn calls this for parser errors, also for errors raised in a callback."""
         if not self._deaf:
             self._refuse(self._refusal or BadRequest(msg))
 
@@ -186,7 +189,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():
-            # The client has not taken its answer in all this time: a plain close would wait for it for ever.
+            # The client has not read its response. `close` would wait for it without a limit.
             self.transport.abort()
         else:
             super().timeout_keep_alive_handler()
@@ -210,7 +213,7 @@ class ClientConnection(HttpToolsProtocol):
             self._watcher.connection_writable()
 
     def _take_absolute_target(self) -> None:
-        """The host of an absolute target counts, not the Host header's. Source: RFC 9112, 3.2.2."""
+        """Replace the Host header by the host of an absolute target. Source: RFC 9112, 3.2.2."""
         absolute = _ABSOLUTE_TARGET.fullmatch(self.url)
         if absolute is not None:
             self.headers[:] = [
@@ -236,7 +239,7 @@ class ClientConnection(HttpToolsProtocol):
     def _miss_deadline(self) -> None:
         self._deadline = None
         if self._deaf or self._is_answering:
-            return  # What came too early waits behind the answer, and keep-alive's own deadline behind that.
+            return  # Pipelined data waits for the response; uvicorn's keep-alive timer starts after it.
         if self._in_head:
             self._refuse(TooSlow(f"The request's head took longer than {self.timeout_keep_alive:g} s."))
         else:
@@ -261,10 +264,10 @@ class ClientConnection(HttpToolsProtocol):
             raise self._refusal
 
     def _refuse(self, error: GatewayError) -> None:
-        """End the connection and parse no more of it.
+        """Answer with the error, close the connection and parse no more of it.
 
-        The client gets the error, unless it would stand inside or behind another answer: one that has begun
-        goes on to its end, and what waits behind it is dropped.
+        While another response is being sent, that response is completed instead, the error is not sent, and
+        the requests that wait behind it are dropped.
         """
         self._deaf = True
         running = self._running

@@ -1,4 +1,4 @@
-"""Which new connections stay, so that clients never use up the files that the process may have open."""
+"""Limits on client connections, so that they cannot use up the file descriptors of the process."""
 
 import logging
 from collections.abc import Callable
@@ -11,12 +11,12 @@ log = logging.getLogger("sluice.server")
 
 LEAST_RESERVE = 32
 RESERVED_SHARE = 4
-"""One in so many descriptors, and at least LEAST_RESERVE, is kept for model servers, broker and database."""
+"""One in RESERVED_SHARE descriptors, at least LEAST_RESERVE, is for model servers, broker and database."""
 
 MAX_SILENT = 256
-"""Connections of one address that have not sent a whole request yet."""
+"""Maximum number of connections of one address that have not sent a whole request yet."""
 SILENT_S = 1.0
-"""Younger ones are not closed for being too many: all clients of a proxy may connect at the same moment."""
+"""Younger connections do not count as too many: all clients of a proxy may connect at the same moment."""
 
 RETRY_S = 5.0
 LOG_EVERY_S = 60.0
@@ -29,27 +29,32 @@ class Silent(Protocol):
 
 
 class Arrivals:
-    """descriptor_limit: how many files the process may have open. clock: seconds, monotonic."""
+    """Refuses new connections when descriptors run short, and closes the oldest silent ones of an address.
+
+    Args:
+        descriptor_limit: maximum number of files that the process may have open.
+        clock: seconds, monotonic.
+    """
 
     def __init__(self, descriptor_limit: int, clock: Callable[[], float]) -> None:
         self._limit = descriptor_limit
         self._highest = descriptor_limit - max(LEAST_RESERVE, descriptor_limit // RESERVED_SHARE)
         self._clock = clock
-        # By address; the oldest first, each with the time of its arrival.
+        # By address: its silent connections, the oldest first, each with the time of its arrival.
         self._silent: dict[str, dict[Silent, float]] = {}
         self._refused = Complaint(clock)
         self._closed = Complaint(clock)
 
     def arrive(self, connection: Silent, descriptor: int, host: str) -> None:
-        """Take a new connection in. Raises Overloaded if its descriptor is one of those that are kept back.
+        """Register a new connection, and abort the oldest silent one of its address if there are too many.
 
-        A process gets the lowest number that is free, so this one tells how many are in use. An address that
-        has too many silent connections loses its oldest.
+        Raises Overloaded if its descriptor is in the reserve. The kernel assigns the lowest free number, so
+        the number shows how many descriptors are in use.
         """
         if descriptor >= self._highest:
             self._refused.count(
-                "%d connections were refused: this process may have %d files open, and keeps the last "
-                "of them for model servers and the database. Raise the limit (LimitNOFILE= or ulimit -n).",
+                "%d connections were refused: this process may have %d files open, and reserves some for "
+                "model servers and the database. Raise the limit (LimitNOFILE= or ulimit -n).",
                 self._limit,
             )
             raise Overloaded("Too many connections are open. Try again later.", retry_after_s=RETRY_S)
@@ -68,7 +73,7 @@ class Arrivals:
                 )
 
     def forget(self, connection: Silent, host: str) -> None:
-        """It has sent a whole request, or is gone."""
+        """Remove a connection that has sent a whole request or is closed."""
         address = _network(host)
         silent = self._silent.get(address)
         if silent is not None and silent.pop(connection, None) is not None and not silent:
@@ -76,7 +81,7 @@ class Arrivals:
 
 
 class Complaint:
-    """Counts what goes wrong and logs it at once, but not more often than once a minute."""
+    """Counts events of one kind, and logs a warning with their number at most every LOG_EVERY_S seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -84,7 +89,7 @@ class Complaint:
         self._count = 0
 
     def count(self, message: str, *details: object) -> None:
-        """message: begins with `%d`, for how many there were since the last line."""
+        """Count one event. message: begins with `%d`, the number of events since the last line."""
         self._count += 1
         if self._clock() >= self._quiet_until:
             log.warning(message, self._count, *details)
@@ -93,7 +98,7 @@ class Complaint:
 
 
 def _network(host: str) -> str:
-    """What one client can choose among: an IPv4 address, or 64 bits of an IPv6 one."""
+    """The address that counts as one client: an IPv4 address, or the /64 network of an IPv6 address."""
     if ":" not in host:
         return host
     address = IPv6Address(host.partition("%")[0])

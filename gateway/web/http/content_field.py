@@ -63,7 +63,7 @@ _ATTACHMENTS = [
         ),
     ),
 ]
-"""As read_content reads them (gateway/contract/content_form.py)."""
+"""Schemas of the parts that read_content accepts (gateway/contract/content_form.py)."""
 
 
 def parts_schema(*more_parts: dict[str, Any]) -> dict[str, Any]:
@@ -76,12 +76,12 @@ def parts_schema(*more_parts: dict[str, Any]) -> dict[str, Any]:
 
 
 def content_schema(text: dict[str, Any], *more_parts: dict[str, Any], says_something: bool) -> dict[str, Any]:
-    """The schema of a content.
+    """Return the JSON schema of a `content` field.
 
     Args:
-        text: of plain text.
-        more_parts: schemas of parts besides the usual ones.
-        says_something: a list of nothing but white space is refused.
+        text: schema of a plain string.
+        more_parts: schemas of further kinds of parts.
+        says_something: True if a list of parts with only white space is refused.
     """
     parts = parts_schema(*more_parts)
     if says_something:
@@ -101,21 +101,21 @@ SaidInParts = Annotated[
     Any,
     AfterValidator(_is_content),
     Field(
-        description="At most MAX_CONTENT_CHARS characters, not only white space; or such a text in parts, "
-        "with images, sound and text files.",
+        description="Text of at most MAX_CONTENT_CHARS characters, not only white space; or a list of "
+        "parts: text, images, sound and text files.",
         json_schema_extra=content_schema({"type": "string", "pattern": r"\S"}, says_something=True),
     ),
 ]
-"""The question as it was sent; `asked_content` reads it."""
+"""The `content` of a message as it was sent. `asked_content` parses it."""
 
 
 def asked_content(said: object, max_chars: int, max_attachment_bytes: int) -> Content:
-    """The content of a message; Unprocessable if a part does not fit, if it says nothing, or too much.
+    """Return the content of a message. Raises Unprocessable if it is invalid, empty or too long.
 
     Args:
         said: a SaidInParts.
-        max_chars: of its text and its text files together.
-        max_attachment_bytes: of one image, sound or file.
+        max_chars: maximum for its text and its text files together.
+        max_attachment_bytes: maximum size of one image, sound or file.
     """
     content = read_content(said, "content", max_attachment_bytes)
     check_chars(content, max_chars, "content")
@@ -125,7 +125,7 @@ def asked_content(said: object, max_chars: int, max_attachment_bytes: int) -> Co
 
 
 def check_chars(content: Content, max_chars: int, field: str) -> None:
-    """Raise Unprocessable if there is too much text to be asked."""
+    """Raise Unprocessable, naming `field`, if text and text files have more than `max_chars` characters."""
     chars = chars_of(content)
     if chars > max_chars:
         raise misfit(field, f"must have at most {max_chars} characters, not {chars}")

@@ -1,4 +1,4 @@
-"""Request bodies that come compressed with gzip. Source: RFC 9110, 8.4; RFC 1952."""
+"""Decompression of gzip request bodies. Source: RFC 9110, 8.4; RFC 1952."""
 
 import asyncio
 import zlib
@@ -10,15 +10,15 @@ from gateway.web.http.endpoint import endpoint_of, refuse
 from gateway.web.services import Services
 
 PIECE_BYTES = 64 * 1024
-"""A body is decompressed in pieces of this size, so that its reader can stop where it becomes too large."""
+"""Size of the pieces in which a body is decompressed, so that read_body can stop once it is too large."""
 
 _GZIP = zlib.MAX_WBITS | 16
 
 
 class DecodedBodies:
-    """Hands requests on with their bodies decompressed.
+    """ASGI middleware that decompresses request bodies.
 
-    The endpoint's `max_body_bytes` limits the compressed body here, and what comes of it where that is read.
+    The endpoint's `max_body_bytes` limits the compressed body here, and the decompressed one in read_body.
     """
 
     def __init__(self, app: App, gateway: Services) -> None:
@@ -45,7 +45,7 @@ def _codings_of(scope: Scope) -> list[str]:
 
 
 class GzipBody:
-    """One compressed body."""
+    """Decompresses the body of one request."""
 
     def __init__(self, receive: Receive, max_bytes: int) -> None:
         self._receive = receive
@@ -56,18 +56,19 @@ class GzipBody:
         self._more = True
 
     async def receive(self) -> Message:
-        """As ASGI's receive: the next piece of the decompressed body.
+        """ASGI's `receive`: return the next piece of the decompressed body.
 
-        Raises BadRequest if it is not gzip or ends too early, TooLarge if too much comes compressed.
+        Raises BadRequest if the body is not gzip or ends too early, TooLarge if more than `max_bytes`
+        compressed bytes arrive.
         """
         while True:
             piece = self._inflate()
             if piece:
-                await asyncio.sleep(0)  # others have their turn between the pieces of a large body
+                await asyncio.sleep(0)  # let other tasks run between the pieces of a large body
                 return {"type": "http.request", "body": piece, "more_body": True}
             if not self._more:
                 if self._size and not self._inflater.eof:
-                    raise BadRequest("The body breaks off in the middle of its gzip data.")
+                    raise BadRequest("The gzip data of the body is incomplete.")
                 return {"type": "http.request", "body": b"", "more_body": False}
             message = await self._receive()
             if message["type"] != "http.request":
@@ -82,7 +83,7 @@ class GzipBody:
         inflater = self._inflater
         if inflater.eof:
             if self._rest or inflater.unused_data:
-                raise BadRequest("Something follows the body's gzip data.")
+                raise BadRequest("The body continues after the end of its gzip data.")
             return b""
         try:
             piece = inflater.decompress(self._rest, PIECE_BYTES)

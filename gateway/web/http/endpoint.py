@@ -1,6 +1,6 @@
-"""One entry of the endpoint table: all that the gateway knows of one method at one path.
+"""Entries of the endpoint table: each describes one method at one path.
 
-Routing, the door, 405s, CORS, body limits and the OpenAPI document are made from these entries.
+Routing, authentication, 405s, CORS, body limits and the OpenAPI document are derived from these entries.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,10 +16,10 @@ from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.services import Services
 
 ENDPOINT = "sluice.endpoint"
-"""The scope's entry for the request's Endpoint. The ids in its path are the scope's `path_params`."""
+"""Key of the request's Endpoint in the ASGI scope. The scope's `path_params` has the values from the path."""
 
 POLICY_VIOLATION = 1008
-"""Source: RFC 6455, 7.4.1. A server that has not accepted yet answers 403 instead."""
+"""WebSocket close code (RFC 6455, 7.4.1). Before the handshake, the server answers 403 instead."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "WEBSOCKET", "*"]
 Scopes = frozenset[Permission]
@@ -36,28 +36,28 @@ def _any_body(gateway: Services) -> int:
 
 
 def body_with_parts(gateway: Services) -> int:
-    """The limit of a body that may hold images, sound and files."""
+    """Maximum size in bytes of a body that may hold images, sound and files."""
     return gateway.max_message_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Endpoint:
-    """Use JsonEndpoint or AsgiEndpoint.
+    """Fields common to JsonEndpoint and AsgiEndpoint. Use one of those.
 
     Args:
-        method: GET answers HEAD too. `*`: every method. WEBSOCKET: an ASGI websocket scope.
-        path: `{name}` stands for one segment that is not empty, `{name:path}` for any rest.
-        name: unique; the document's operationId.
-        summary: one line.
-        description: more, in Markdown.
-        tag: the group in the document.
-        scopes: a key needs one of them; PUBLIC: no key is needed.
-        errors: the shape of each error before the answer begins, also of the door's and of a 405.
-        ticket: gives the subject that `?ticket=` must be for, of the path's id; None: no ticket opens this.
-        rate_limited: False for what must always be possible.
-        body: the model of the JSON body as the document shows it; several: one of them.
+        method: GET also answers HEAD. `*`: every method. WEBSOCKET: an ASGI websocket scope.
+        path: `{name}` matches one non-empty segment, `{name:path}` the rest of the path.
+        name: unique; the operationId in the OpenAPI document.
+        summary: one line for the OpenAPI document.
+        description: Markdown for the OpenAPI document.
+        tag: the endpoint's group in the OpenAPI document.
+        scopes: the key must have one of them; PUBLIC: no key is needed.
+        errors: shape of every error before the response begins, also of 401, 403, 405 and 429.
+        ticket: maps the id in the path to the subject that `?ticket=` must have; None: tickets are ignored.
+        rate_limited: False if requests are not counted against the user's quota.
+        body: pydantic model of the JSON body in the OpenAPI document; a tuple: one of several.
         body_required: False if the body may be absent.
-        max_body_bytes: the body's limit.
+        max_body_bytes: gives the maximum size of the body.
     """
 
     method: Method
@@ -77,14 +77,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class JsonEndpoint(Endpoint):
-    """FastAPI calls it, and describes its parameters and its answer by its signature.
+    """An endpoint that FastAPI calls and describes by its handler's signature.
 
     Args:
-        handler: a coroutine function; see gateway.web.api.dependencies for what it may ask for.
-        status: of its answer.
-        answer: the model of its answer, where it returns a Response.
-        response_class: the class of the Response that it returns.
-        responses: further answers, as FastAPI's `responses`.
+        handler: a coroutine function. Its parameters may have the types in gateway.web.api.dependencies.
+        status: status code of a successful response.
+        answer: pydantic model of the response, if the handler returns a Response.
+        response_class: class of the Response that the handler returns.
+        responses: further responses, as FastAPI's `responses`.
     """
 
     handler: Callable[..., Awaitable[Any]]
@@ -96,13 +96,13 @@ class JsonEndpoint(Endpoint):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class AsgiEndpoint(Endpoint):
-    """It stands ahead of FastAPI, which would wrap each send of a stream twice, and is described by hand.
+    """An endpoint that bypasses FastAPI, which would wrap each `send` of a stream twice.
 
     Args:
-        handler: makes the ASGI application, once. The GatewayErrors that it raises are answered in `errors`.
-        parameters: OpenAPI's, without the path's own and the ticket.
-        answers: OpenAPI's `responses`, without the errors.
-        refuses: the statuses of its errors, without those of the door and the body.
+        handler: makes the ASGI application, once. GatewayErrors that it raises are sent in shape `errors`.
+        parameters: OpenAPI's `parameters`, without those of the path and `ticket`.
+        answers: OpenAPI's `responses`, without errors.
+        refuses: status codes of its errors, without those of authentication and of reading the body.
     """
 
     handler: Callable[[Services], App]
@@ -117,13 +117,16 @@ def endpoint_of(scope: Scope) -> Endpoint:
 
 
 def path_id(scope: Scope) -> str:
-    """The one id in the request's path."""
+    """Return the only path parameter of the request."""
     (id,) = scope["path_params"].values()
     return str(id)
 
 
 async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
-    """Answer a request that has no answer yet with this error, in its endpoint's shape; close a WebSocket."""
+    """Send the error in the shape of the request's endpoint, or close the WebSocket.
+
+    The response must not have begun.
+    """
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": str(error)[:120]})
     else:
@@ -131,5 +134,5 @@ async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
 
 
 async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:
-    """The request's whole body, within the limits of its endpoint. Raises as read_body."""
+    """Return the request's whole body, within the limits of its endpoint. Raises as read_body."""
     return await read_body(receive, endpoint_of(scope).max_body_bytes(gateway), gateway.body_timeout_s)

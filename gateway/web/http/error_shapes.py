@@ -1,4 +1,4 @@
-"""The shapes in which clients read errors: each endpoint names one of them."""
+"""The shapes of error responses. Each endpoint names one of them."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -18,9 +18,11 @@ from gateway.web.http.sse_writer import stream_headers
 
 @dataclass(frozen=True, slots=True)
 class ErrorShape:
-    """Args:
-    name: begins the names of its responses in the OpenAPI document, as in `Problem404`.
-    send: answers a request that has no answer yet with the error.
+    """Sends errors in one shape.
+
+    Args:
+        name: prefix of its responses in the OpenAPI document, as in `Problem404`.
+        send: sends the error. The response must not have begun.
     """
 
     name: str
@@ -59,8 +61,12 @@ async def _send_text(_: Scope, send: Send, error: GatewayError) -> None:
 
 
 def _frame_of(own: Dialect, as_json: ErrorShape) -> ErrorShape:
-    """A frame of the dialect that `?format=` names, else of this one, because these frontends never look at
-    the status. as_json: for clients that accept JSON."""
+    """Return the shape for frontends that ignore the status: a frame in the dialect of `?format=`.
+
+    Args:
+        own: the dialect without `?format=`.
+        as_json: the shape for clients whose Accept names JSON.
+    """
 
     async def send_frame(scope: Scope, send: Send, error: GatewayError) -> None:
         if _accepts_json(scope):
@@ -94,7 +100,7 @@ PROBLEM = ErrorShape("Problem", _send_problem)
 """RFC 9457 `application/problem+json`."""
 
 FRONTEND = ErrorShape("Problem", _send_frontend_problem)
-"""A problem with an `error` beside its `detail`: older frontends read one or the other."""
+"""A problem with `error`, a copy of `detail`, which older frontends read."""
 
 OPENAI = ErrorShape("OpenAI", _send_openai_error)
 ANTHROPIC = ErrorShape("Anthropic", send_anthropic_error)

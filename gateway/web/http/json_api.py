@@ -1,4 +1,4 @@
-"""FastAPI for the JSON endpoints of the table, with what it lacks: HEAD, and our error shapes."""
+"""FastAPI for the JSON endpoints of the table, extended by HEAD and by the endpoints' error shapes."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,15 +17,15 @@ from gateway.web.http.endpoint import Endpoint, JsonEndpoint, refuse
 
 
 def fastapi_of(table: Sequence[Endpoint], version: str) -> FastAPI:
-    """An application that answers every JsonEndpoint of the table."""
+    """Return a FastAPI application with every JsonEndpoint of the table."""
     api = FastAPI(
         title="Sluice",
         version=version,
         routes=_routes_of(table),
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # it would lead to http://, also where a proxy offers us under https://
-        openapi_url=None,  # an endpoint of ours tells it, with the prefix under which we are reached
+        redirect_slashes=False,  # it would redirect to http:// behind a proxy that serves https://
+        openapi_url=None,  # our own endpoint serves it, with the path prefix of a proxy
     )
     api.add_exception_handler(GatewayError, _refuse)
     api.add_exception_handler(RequestValidationError, _refuse_parameters)
@@ -33,7 +33,7 @@ def fastapi_of(table: Sequence[Endpoint], version: str) -> FastAPI:
 
 
 def _routes_of(table: Sequence[Endpoint]) -> list[BaseRoute]:
-    """FastAPI's routes, which know no gateway: those of a table are made once per process, in 50 ms."""
+    """Return FastAPI's routes. They take 50 ms to make and do not depend on a gateway: cached per table."""
     made = _made.get(id(table))
     if made is None or made[0] is not table:
         router = APIRouter()
@@ -67,7 +67,7 @@ def _options(endpoint: JsonEndpoint) -> dict[str, Any]:
 
 
 class JsonApi:
-    """FastAPI as an application of ours: it knows no HEAD, and wants the root path in the path."""
+    """Adapts requests to FastAPI, which does not support HEAD and expects the root path within the path."""
 
     def __init__(self, api: App) -> None:
         self._api = api
@@ -89,11 +89,11 @@ class JsonApi:
 
 
 class _HeadSent(Exception):
-    """Ends an endpoint that would go on to make a body."""
+    """Stops the endpoint of a HEAD request before it makes a body."""
 
 
 class _Refusal(Response):
-    """An error in the shape of the request's endpoint."""
+    """Response with an error in the shape of the request's endpoint."""
 
     def __init__(self, error: GatewayError) -> None:
         super().__init__(status_code=error.status)

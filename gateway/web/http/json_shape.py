@@ -1,7 +1,7 @@
-"""Looks at a JSON body before it is parsed: how many values it has, and how long its numbers are.
+"""Limits on a JSON body, checked before it is parsed: the number of its values and the length of its numbers.
 
-Parsing holds the event loop. 1 MiB of empty lists takes 400 ms, and a number of many digits takes the square
-of their count, so both have a limit that is checked in a few milliseconds.
+Parsing blocks the event loop: 1 MiB of empty lists takes 400 ms, and the time for a number grows with the
+square of its digits. These checks take a few milliseconds.
 """
 
 import math
@@ -11,16 +11,19 @@ from gateway.contract.errors import BadRequest, Unprocessable
 
 MAX_VALUES = 30_000
 MAX_BARE_BYTES = 1024 * 1024
-"""Of a body, outside of its strings."""
+"""Maximum size of a body without its strings."""
 MAX_DIGITS = 400
-"""Of one number. A double has at most 309 before its point."""
+"""Maximum number of digits of one number. A double has at most 309 before the decimal point."""
 
 _PERHAPS_ENDLESS_NUMBER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{309}[0-9.eE+-]*")
 _LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
 
 
 def bare_json(body: bytes) -> bytes:
-    """The body without its strings if it is large, else all of it; Unprocessable if it is large even so."""
+    """Return the body, without its strings if it is larger than MAX_BARE_BYTES.
+
+    Raises Unprocessable if it is larger than that even without its strings.
+    """
     if len(body) <= MAX_BARE_BYTES:
         return body
     bare = without_strings(body)
@@ -30,7 +33,7 @@ def bare_json(body: bytes) -> bytes:
 
 
 def check_values(body: bytes) -> None:
-    """Unprocessable if the body has more than MAX_VALUES values; BadRequest if it cannot be JSON anyway."""
+    """Raise Unprocessable for more than MAX_VALUES values, or BadRequest if the brackets do not match."""
     if _count(body) <= MAX_VALUES or _count(bare := without_strings(body)) <= MAX_VALUES:
         return
     if bare.count(b"[") != bare.count(b"]") or bare.count(b"{") != bare.count(b"}"):
@@ -39,15 +42,15 @@ def check_values(body: bytes) -> None:
 
 
 def check_digits(body: bytes) -> None:
-    """BadRequest if the body has a number of more than MAX_DIGITS digits."""
+    """Raise BadRequest if the body has a number of more than MAX_DIGITS digits."""
     if _LONG_NUMBER.search(without_strings(body)):
         raise BadRequest(f"The body has a number of more than {MAX_DIGITS} digits.")
 
 
 def has_endless_number(body: bytes) -> bool:
-    """Return whether the JSON has a number of so many digits that no double holds it.
+    """Return whether the JSON has a number that a double cannot hold.
 
-    Parsers tell of those with an exponent themselves, and read the others as integers.
+    Only numbers of at least 309 digits are checked: parsers themselves refuse large exponents.
     """
     return any(
         math.isinf(float(number[0])) for number in _PERHAPS_ENDLESS_NUMBER.finditer(without_strings(body))
@@ -55,12 +58,12 @@ def has_endless_number(body: bytes) -> bool:
 
 
 def _count(body: bytes) -> int:
-    """At least as many as there are values: each follows a comma, or is the first in a list or an object."""
+    """Return an upper bound of the number of values: each follows a comma or opens a list or an object."""
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def without_strings(body: bytes) -> bytes:
-    """The JSON without its strings; Unprocessable if it has too many of them."""
+    """Return the JSON without its strings. Raises Unprocessable for more than 2 * MAX_VALUES strings."""
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     if body.count(b'"') > 4 * MAX_VALUES:

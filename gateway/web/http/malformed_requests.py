@@ -1,4 +1,4 @@
-"""Uvicorn logs a line for each malformed request; this makes it one a minute."""
+"""Limits uvicorn's log lines about malformed requests to one a minute."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ _UVICORNS = "Invalid HTTP request received."
 
 
 class MalformedRequests(logging.Filter):
-    """Drops uvicorn's line, and logs at most once a minute how many there were. clock: seconds, monotonic."""
+    """Log filter that replaces uvicorn's lines by their number. clock: seconds, monotonic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

@@ -21,11 +21,11 @@ log = logging.getLogger("sluice.web")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
-"""When to come back after a 503 that does not say it."""
+"""Retry-After of a 503 whose error has no retry_after_s."""
 
 
 def problem(error: GatewayError, /, **more: Any) -> dict[str, Any]:
-    """The error as a problem: `type`, `title`, `status`, `detail`, `code`, for a 422 `errors`."""
+    """Return the error as a problem: `type`, `title`, `status`, `detail`, `code`, and `errors` for a 422."""
     told: dict[str, Any] = {
         "type": f"urn:sluice:problem:{error.code}",
         "title": HTTPStatus(error.status).phrase,
@@ -50,17 +50,17 @@ def problem_headers(error: GatewayError) -> dict[str, str]:
     if isinstance(error, UnsupportedEncoding):
         headers["accept-encoding"] = "gzip"
     if isinstance(error, TooSlow):
-        headers["connection"] = "close"  # else the rest of the request would be waited for
+        headers["connection"] = "close"  # otherwise the server would wait for the rest of the request
     return headers
 
 
 async def send_problem(send: Send, error: GatewayError, /, **more: Any) -> None:
-    """Answer a request that has no answer yet with this error."""
+    """Send the error as a problem. The response must not have begun."""
     await send_json(send, error.status, problem(error, **more), problem_headers(error), MEDIA_TYPE)
 
 
 def raw_problem(error: GatewayError) -> bytes:
-    """The whole HTTP/1.1 answer, to be written where no request has come to its endpoint."""
+    """Return a whole HTTP/1.1 response, for requests that are refused before they have an endpoint."""
     body = json_bytes(problem(error))
     headers = {
         "content-type": MEDIA_TYPE,
@@ -81,7 +81,7 @@ async def send_json(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> None:
-    """Answer a request that has no answer yet with this JSON."""
+    """Send `value` as JSON. The response must not have begun."""
     await send_json_bytes(send, status, json_bytes(value), headers, media_type)
 
 
@@ -92,7 +92,7 @@ async def send_json_bytes(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> None:
-    """As send_json, for JSON that is encoded already."""
+    """Send JSON that is encoded already. The response must not have begun."""
     head = {"content-type": media_type, "content-length": str(len(body)), **(headers or {})}
     raw = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in head.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -1,15 +1,14 @@
-"""httptools' parser of requests, for a server that never leaves HTTP/1.1.
+"""httptools' request parser, changed to ignore the header `Upgrade`, as RFC 9110, 7.8 allows.
 
-A server may ignore `Upgrade` (RFC 9110, 7.8), and ours does. httptools does not: after a head with it the
-request's body is no longer read, and what comes next would be taken for another request. Java's HTTP client
-asks for h2c on every new connection, also with a body.
+httptools stops after a head with `Upgrade`: it does not read the body, and parses it as another request.
+Java's HTTP client requests an upgrade to h2c on every new connection, also with a body.
 """
 
 import httptools
 
 
 class RequestParser:
-    """What uvicorn needs of httptools.HttpRequestParser. protocol: gets the same callbacks."""
+    """The methods of httptools.HttpRequestParser that uvicorn uses. protocol: gets httptools' callbacks."""
 
     __slots__ = ("_head", "_parser", "_protocol")
 
@@ -20,17 +19,17 @@ class RequestParser:
 
     @property
     def begins_again(self) -> bool:
-        """True from begin_again on, until the same request begins for the second time."""
+        """True from begin_again until the request is parsed for the second time."""
         return self._head is not None
 
     def begin_again(self, url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        """Call this in on_headers_complete if should_upgrade(): the request begins anew without `Upgrade`."""
+        """Parse the request again without `Upgrade`. Call in on_headers_complete if should_upgrade()."""
         lines = [b"%b: %b\r\n" % (name, value) for name, value in headers if name != b"upgrade"]
         first = b"%b %b HTTP/%b\r\n" % (self.get_method(), url, self.get_http_version().encode())
         self._head = b"".join([first, *lines, b"\r\n"])
 
     def feed_data(self, data: bytes) -> None:
-        """Raises httptools.HttpParserError."""
+        """Parse received data. Raises httptools.HttpParserError."""
         while True:
             try:
                 self._parser.feed_data(data)

@@ -1,4 +1,4 @@
-"""From a request to its endpoint, and from the endpoint to the application that answers."""
+"""Routing: Router finds the endpoint of a request, Dispatcher calls its application."""
 
 import re
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ _PLACE = re.compile(r"{(\w+)(:path)?}")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The endpoints at one path. other: answers the methods that none of them answers."""
+    """The endpoints at one path. other: the endpoint for methods that none of them has."""
 
     prefix: str
     pattern: re.Pattern[str]
@@ -23,9 +23,11 @@ class _Place:
 
 
 class Routes:
-    """Args:
-    table: a path that two entries match belongs to the one without `{…}`, else to the first.
-    elsewhere: entries for method `*`, for paths of no other entry; the last one matches every path.
+    """Finds the endpoint for a method and a path.
+
+    Args:
+        table: if several paths match, an exact one wins over one with `{…}`, else the first one.
+        elsewhere: endpoints with method `*` for all other paths; the last one must match every path.
     """
 
     def __init__(self, table: Sequence[Endpoint], elsewhere: Sequence[Endpoint]) -> None:
@@ -39,17 +41,17 @@ class Routes:
         self._methods = [endpoint.method for endpoint in table]
 
     def __iter__(self) -> Iterator[Endpoint]:
-        """Every endpoint, also those that only refuse."""
+        """Every endpoint, including those that answer 404 or 405."""
         for place in (*self._exact.values(), *self._patterns):
             yield from {*place.methods.values(), place.other}
 
     def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
-        """The endpoint that answers, and what stands in its path by name."""
+        """Return the endpoint, and the path parameters by name."""
         place, params = self._place(path)
         return place.methods.get(method, place.other), params
 
     def methods_at(self, path: str) -> tuple[str, ...]:
-        """The methods that are answered there, HEAD too; every method that the table knows, if none is."""
+        """Return the methods that are allowed at this path, with HEAD; all methods if it has no endpoint."""
         methods = self._place(path)[0].methods
         return MethodNotAllowed("", _http(self._methods if "*" in methods else methods)).allowed
 
@@ -66,7 +68,7 @@ class Routes:
 
 
 class Router:
-    """The outer end: puts the request's Endpoint into its scope, for the door and all that follows."""
+    """Puts the request's Endpoint into its scope, for authentication and everything after it."""
 
     def __init__(self, app: App, routes: Routes) -> None:
         self._app = app
@@ -81,9 +83,9 @@ class Router:
 
 
 class Dispatcher:
-    """The inner end: calls the application of the endpoint in the scope.
+    """Calls the application of the endpoint in the scope, and sends its GatewayErrors.
 
-    json_api: calls the handlers of JsonEndpoints.
+    json_api: the application for all JsonEndpoints.
     """
 
     def __init__(self, routes: Routes, gateway: Services, json_api: App) -> None:
@@ -123,18 +125,18 @@ def _http(methods: Iterable[str]) -> list[str]:
 
 
 def _wrong_method(endpoint: Endpoint, allowed: list[str]) -> AsgiEndpoint:
-    """The endpoint that answers 405 at the path of this one, to those who may use it."""
+    """Return the endpoint that answers 405 at this endpoint's path, after authentication."""
 
     answered = " or ".join(allowed) or "WebSocket"
 
     async def refuse_method(scope: Scope, receive: Receive, send: Send) -> None:
-        raise MethodNotAllowed(f"Only {answered} is answered here.", allowed)
+        raise MethodNotAllowed(f"Only {answered} is allowed here.", allowed)
 
     return AsgiEndpoint(
         method="*",
         path=endpoint.path,
         name=f"{endpoint.name}_wrong_method",
-        summary="Another method is answered",
+        summary="Method not allowed",
         tag=endpoint.tag,
         scopes=endpoint.scopes,
         errors=endpoint.errors,

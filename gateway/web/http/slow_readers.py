@@ -1,17 +1,17 @@
-"""Clients that take nothing of their answer are cut off, whatever the answer is."""
+"""Closes connections of clients that do not read their responses."""
 
 import asyncio
 import socket
 import struct
 
 _DROP_AT_ONCE = struct.pack("ii", 1, 0)
-"""For SO_LINGER: the kernel would go on offering what it has, up to megabytes, long after we have closed."""
+"""SO_LINGER value that drops unsent data: otherwise the kernel keeps up to megabytes after close."""
 
 
 class SendDeadline:
-    """Aborts a connection whose client takes nothing for `timeout_s` of what waits to be sent to it.
+    """Aborts a connection if its send buffer does not shrink for `timeout_s` seconds.
 
-    Only for times in which nothing more is written: while writing is paused, and once the transport closes.
+    Use it only while nothing is written: while writing is paused, and after `transport.close()`.
     """
 
     __slots__ = ("_loop", "_timeout_s", "_timer", "_transport", "_waiting_bytes")

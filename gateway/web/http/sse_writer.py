@@ -1,4 +1,4 @@
-"""One client's stream of server-sent events: its head, heartbeats, back-pressure and its end."""
+"""Server-Sent Events to one client: response head, heartbeats, backpressure and end."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ class Pulse:
         return len(self._streams)
 
     async def run(self) -> None:
-        """Beat until cancelled."""
+        """Send heartbeats until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(1.0, self.ping_s / 4))
@@ -55,11 +55,11 @@ class Pulse:
 
 
 class SseWriter:
-    """Writes to the client's connection at once: no task, timer or await for each event.
+    """Writes events to the client's connection without a task, timer or await for each event.
 
-    A subclass writes in `write_news` all that is new. It is called by `hear`, but not while the client is
-    behind: then `hear` is called again when the client has read. The connection cuts off a client that takes
-    nothing for SEND_TIMEOUT_S.
+    A subclass writes all new events in `write_news`, which `hear` calls if the connection is writable. When
+    it becomes writable again, `hear` is called again. The connection is aborted if its client reads nothing
+    for SEND_TIMEOUT_S seconds.
     """
 
     __slots__ = ("_connection", "_last", "_over", "_pulse", "_time", "_written_at")
@@ -93,19 +93,19 @@ class SseWriter:
         self._pulse.watch(self)
 
     async def put(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        """Write what does not come from `write_news`; waits for a client that is behind."""
+        """Write bytes outside of `write_news`. Waits while the client reads too slowly."""
         await send({"type": "http.response.body", "body": body, "more_body": more})
         self._written_at = self._time()
 
     async def until_over(self, send: Send) -> None:
-        """Write news until `end` is called or the client is gone. Call `hear` before, for the first ones."""
+        """Write events until `end` is called or the client disconnects. Call `hear` first."""
         self.watch()
         await self._over
         if self._last is not None:
             await self.put(send, self._last, more=False)
 
     def watch(self) -> None:
-        """Hear when the client is gone, and when it has read."""
+        """Receive `connection_lost` and `connection_writable` from the connection."""
         self._connection.watch(self)
 
     @property
@@ -117,13 +117,13 @@ class SseWriter:
         self._pulse.leave(self)
 
     def hear(self) -> None:
-        """Write all that is new, if the client can take it; called whenever there may be something."""
+        """Write all new events if the connection is writable. Call this whenever there may be new ones."""
         if not self._connection.writable or self._over.done():
             return
         try:
             self.write_news()
         except Exception:
-            # The caller is the run that appends: a bug in one reader's encoder must not end it for all.
+            # The run calls this: a bug in one reader's encoder must not end the run for all readers.
             log.exception("a stream could not be written")
             self._connection.abort()
 
@@ -132,13 +132,13 @@ class SseWriter:
         self._written_at = self._time()
 
     def end(self, last: bytes) -> None:
-        """Let `until_over` write this, which may be empty, as the response's last bytes."""
+        """End the stream: `until_over` writes `last`, which may be empty, and returns."""
         if not self._over.done():
             self._last = last
             self._over.set_result(None)
 
     def abort(self) -> None:
-        """Break the response off: its client sees that it is not whole."""
+        """Abort the connection, so that the client sees an incomplete response."""
         self._connection.abort()
 
     def beat(self, silent_since: float) -> None:

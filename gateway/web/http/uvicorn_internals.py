@@ -1,6 +1,6 @@
-"""The parts of uvicorn that ClientConnection uses and uvicorn's documentation does not name.
+"""The undocumented parts of uvicorn that ClientConnection uses, each with the reason.
 
-If one is gone, the server uses uvicorn's own connections, and any_server.py writes by ASGI's `send`.
+If one is missing, the server uses uvicorn's own connections, and AnyServer writes by ASGI's `send`.
 """
 
 import importlib
@@ -10,42 +10,42 @@ MODULE = "uvicorn.protocols.http.httptools_impl"
 
 REASONS: Mapping[str, Mapping[str, str]] = {
     "HttpToolsProtocol": {
-        "transport": "to write a token at once, and to cut off a client",
-        "loop": "deadlines for heads and for clients that take nothing",
-        "parser": "to stay with HTTP/1.1 when a client asks for an upgrade",
+        "transport": "to write a token without awaiting, and to abort a connection",
+        "loop": "deadlines for request heads and for clients that do not read",
+        "parser": "to ignore `Upgrade`",
         "client": "to count the connections of one address",
         "scope": "to give endpoints the connection",
         "headers": "an absolute target replaces the Host header",
         "url": "an absolute target becomes a path",
-        "flow": "to read no more from a client that was refused",
-        "cycle": "to see if an answer has begun, and where the next one waits",
-        "pipeline": "to bound the requests that wait behind an answer",
-        "timeout_keep_alive": "how long a head may take",
-        "timeout_keep_alive_handler": "a plain close would wait for ever for a client that takes nothing",
-        "on_message_begin": "a request begins: its head is counted and has a deadline",
+        "flow": "to stop reading from a refused client",
+        "cycle": "to see if a response has begun",
+        "pipeline": "to limit the requests that wait behind a response",
+        "timeout_keep_alive": "deadline for a request head",
+        "timeout_keep_alive_handler": "`close` would wait without a limit for a client that does not read",
+        "on_message_begin": "to begin counting the head's bytes, and its deadline",
         "on_url": "to count the head's bytes",
-        "on_header": "to count the head's bytes, and to leave trailers out",
-        "on_headers_complete": "the head is whole: its deadline ends",
-        "on_body": "something came, so the head's bytes are counted anew",
-        "on_message_complete": "the connection has proved itself to Arrivals",
-        "on_response_complete": "the last bytes of a closing connection get a deadline",
-        "send_400_response": "to answer with our own errors",
-        "_start_asgi_task": "a request's turn to be answered has come, which may be later than its head",
+        "on_header": "to count the head's bytes, and to ignore trailers",
+        "on_headers_complete": "to end the head's deadline",
+        "on_body": "to reset the count of bytes that are not body",
+        "on_message_complete": "to remove the connection from the silent ones of Arrivals",
+        "on_response_complete": "to begin the deadline for the last bytes of a closing connection",
+        "send_400_response": "to send our own errors",
+        "_start_asgi_task": "to know which request is being answered",
     },
     "RequestResponseCycle": {
-        "scope": "HTTP/1.0 is answered without chunks",
-        "send": "HTTP/1.0 is answered without chunks",
-        "chunked_encoding": "HTTP/1.0 is answered without chunks",
-        "expected_content_length": "HTTP/1.0 is answered without chunks",
-        "keep_alive": "to close behind an answer whose client was refused",
-        "response_started": "an error must not stand inside another answer",
-        "response_complete": "an error must not stand inside another answer",
+        "scope": "to answer HTTP/1.0 without chunks",
+        "send": "to answer HTTP/1.0 without chunks",
+        "chunked_encoding": "to answer HTTP/1.0 without chunks",
+        "expected_content_length": "to answer HTTP/1.0 without chunks",
+        "keep_alive": "to close the connection after the current response",
+        "response_started": "to not write an error into another response",
+        "response_complete": "to not write an error into another response",
     },
 }
 
 
 def missing_names(module: str = MODULE) -> list[str]:
-    """The names that the installed uvicorn does not have."""
+    """Return the names that the installed uvicorn lacks."""
     try:
         protocols = importlib.import_module(module)
     except ImportError:

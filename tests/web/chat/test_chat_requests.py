@@ -130,7 +130,7 @@ async def test_a_reply_that_cannot_begin_is_a_status_and_no_stream(
 async def test_only_post_is_answered(tmp_path: Path, path: str) -> None:
     async with served(tmp_path, lambda _: []) as gateway:
         response = await gateway.http.get(path)
-    assert (response.status_code, response.json()["error"]) == (405, "Only POST is answered here.")
+    assert (response.status_code, response.json()["error"]) == (405, "Only POST is allowed here.")
 
 
 async def test_the_same_key_asks_once(tmp_path: Path) -> None:
