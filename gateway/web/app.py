@@ -1,4 +1,4 @@
-"""The whole HTTP face: the door in front, the streaming endpoints next, FastAPI for the JSON endpoints."""
+"""Assembles the ASGI application: authentication, streaming endpoints, and FastAPI for the JSON endpoints."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -33,7 +33,7 @@ def create_app(
     send_timeout_s: float = 20,
     table: Sequence[Endpoint] = ENDPOINTS,
 ) -> App:
-    """The ASGI application. lifespan: entered before the first request, left after the last."""
+    """Return the ASGI application. lifespan: entered before the first request, left after the last."""
     routes = Routes(table, ELSEWHERE)
     app: App = Dispatcher(routes, gateway, JsonApi(api_of(gateway, table)))
     app = DecodedBodies(app, gateway)
@@ -45,7 +45,7 @@ def create_app(
 
 
 def api_of(gateway: Services, table: Sequence[Endpoint] = ENDPOINTS) -> FastAPI:
-    """FastAPI with the table's JSON endpoints, and with the document of all endpoints."""
+    """Return FastAPI with the table's JSON endpoints, and with the OpenAPI document of all endpoints."""
     api = fastapi_of(table, gateway.version)
     api.state.gateway = gateway
     api.state.readiness = Readiness(gateway)
@@ -54,7 +54,7 @@ def api_of(gateway: Services, table: Sequence[Endpoint] = ENDPOINTS) -> FastAPI:
 
 
 class _Living:
-    """Answers the server's lifespan messages: a start that fails is told in one line, not in a traceback."""
+    """Answers the server's lifespan messages. A GatewayError at startup is reported in one line."""
 
     def __init__(self, app: App, lifespan: Callable[[], AbstractAsyncContextManager[None]]) -> None:
         self._app = app
@@ -70,7 +70,7 @@ class _Living:
             async with self._lifespan():
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except* GatewayError as group:  # in groups within groups: task groups were open already
+        except* GatewayError as group:  # may be nested in groups, because task groups are open
             refusal = group
         while isinstance(refusal, BaseExceptionGroup):
             refusal = refusal.exceptions[0]

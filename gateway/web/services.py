@@ -1,4 +1,4 @@
-"""What the endpoints work with: the core's parts and the few settings they need."""
+"""The services and settings that endpoints use."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from gateway.web.http.sse_writer import Pulse
 
 
 class Modes(Protocol):
-    """What is told of the current mode: gateway.core.mode_selector, as far as it is needed here."""
+    """The methods of gateway.core.mode_selector.ModeSelector that endpoints use."""
 
     mode: str
 
@@ -38,9 +38,17 @@ class Modes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """pace, word_pace: of whole replies, by their dialect. max_attachment_bytes: of one image, sound or
-    file. max_message_bytes: of a request that may have such. max_body_bytes: of any other request.
-    body_timeout_s: how long nothing of it may come. workers: all that all transports know."""
+    """Services and settings, one instance for each gateway.
+
+    Attributes:
+        pace: pacing of whole replies that are sent as a stream.
+        word_pace: the same, for dialects that send words.
+        max_attachment_bytes: maximum size of one image, sound or file.
+        max_message_bytes: maximum size of a request that may have attachments.
+        max_body_bytes: maximum size of any other request.
+        body_timeout_s: maximum seconds for which no data of a request body may arrive.
+        workers: returns the workers that all transports know.
+    """
 
     conversations: Conversations
     runs: Runs

@@ -1,4 +1,4 @@
-"""The parameters that FastAPI fills in for our handlers, beside those from the path and the query."""
+"""Types of handler parameters that FastAPI fills in, besides those from path and query."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from gateway.core.keys import Caller
 from gateway.web.door.callers import caller_of
 from gateway.web.services import Services
 
-# Coroutine functions: FastAPI would call others in a thread.
+# Coroutine functions, because FastAPI calls others in a thread.
 
 
 async def _services(request: Request) -> Services:

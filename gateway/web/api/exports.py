@@ -1,4 +1,4 @@
-"""A whole session as a download, a page at a time: a long one is never in memory as a whole."""
+"""Downloads of a session as JSON or Markdown, written page by page to limit memory."""
 
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,14 +18,14 @@ Pages = AsyncIterator[Sequence[StoredMessage]]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A session as JSON, the oldest message first."""
+    """A session with all its messages, the oldest first."""
 
     session: Session
     messages: Sequence[Message]
 
 
 async def pages_of(store: MessageStore, user_id: str, session_id: int) -> Pages:
-    """All messages, the oldest first."""
+    """Yield all messages in pages, the oldest first."""
     after = 0
     while page := await store.messages(user_id, session_id, after=after, limit=PAGE):
         yield page
@@ -33,7 +33,7 @@ async def pages_of(store: MessageStore, user_id: str, session_id: int) -> Pages:
 
 
 async def as_json(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
-    """An Export."""
+    """Yield the JSON of an Export."""
     yield b'{"session":' + json_bytes(session_view(session)) + b',"messages":['
     separator = b""
     async for page in pages:
@@ -43,7 +43,7 @@ async def as_json(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
 
 
 async def as_markdown(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
-    """Every message, and each of its parts, is a quotation: it ends before the next one begins."""
+    """Yield Markdown. Messages are block quotes, so that their own Markdown cannot affect other messages."""
     title = " ".join(session.title.split()) or session.key
     yield f"# {title}\n\n{session.created_at:%Y-%m-%d %H:%M} UTC\n".encode(errors="replace")
     async for page in pages:
@@ -80,7 +80,7 @@ def _part(part: Part) -> str:
 
 
 def _plain(name: str) -> str:
-    """The name on one line, without a meaning in Markdown."""
+    """Return the name on one line, with Markdown escaped."""
     line = " ".join(name.split())
     shown = "".join(character if character.isprintable() else "\ufffd" for character in line)
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", shown)

@@ -1,4 +1,4 @@
-"""Liveness and readiness: does the process run, and can it serve."""
+"""Liveness (`/health`) and readiness (`/ready`)."""
 
 import asyncio
 import time
@@ -19,10 +19,13 @@ HEALTH_AGE_S = 1.0
 
 
 class LastHealth:
-    """The latest answer to a question about health, asked again when it is HEALTH_AGE_S old.
+    """Caches the result of a health check for HEALTH_AGE_S seconds.
 
-    These pages need no key: they must not let anybody ask the model server more often than that.
-    clock: seconds, monotonic.
+    Pages that need no key use it, and must not cause more requests to the model server.
+
+    Args:
+        ask: performs the check.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -31,14 +34,14 @@ class LastHealth:
         self._ask = ask
         self._clock = clock
         self._asking = asyncio.Lock()
-        self._told = Health(False, "not asked yet")
+        self._told = Health(False, "not checked yet")
         self._told_at = float("-inf")
 
     async def ask(self) -> Health:
-        """However many ask at once, one question goes out."""
+        """Return the latest result. Concurrent calls share one check."""
         async with self._asking:
             if self._clock() - self._told_at > HEALTH_AGE_S:
-                # Also true where we are cancelled before the answer is here.
+                # This result remains if the check is cancelled.
                 self._told, self._told_at = Health(False, "does not answer"), self._clock()
                 self._told = await self._ask()
                 self._told_at = self._clock()
@@ -46,9 +49,12 @@ class LastHealth:
 
 
 class Readiness:
-    """The answers of /health, /ready and the metrics, which share what they ask the transports.
+    """Health checks that the page, /ready and /api/metrics share.
 
-    current_mode, mqtt: the health of the current mode, and of mode mqtt. started_at: seconds, monotonic.
+    Attributes:
+        current_mode: health of the current mode.
+        mqtt: health of mode mqtt.
+        started_at: seconds, monotonic.
     """
 
     def __init__(self, gateway: Services) -> None:
@@ -58,7 +64,7 @@ class Readiness:
         self.started_at = time.monotonic()
 
     async def check(self) -> tuple[list[str], str]:
-        """What keeps the gateway from serving, a sentence each, empty if it can; and how the mode is."""
+        """Return the problems that keep the gateway from serving, and the details of the current mode."""
         gateway = self._gateway
         problems: list[str] = []
         if gateway.runs.draining:
@@ -89,7 +95,7 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """detail: how the current mode can serve."""
+    """detail: state of the current mode."""
 
     status: Literal["ready"]
     mode: str
@@ -98,7 +104,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """missing: a sentence for each thing."""
+    """missing: one sentence for each problem."""
 
     status: Literal["unavailable"]
     mode: str

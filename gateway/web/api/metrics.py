@@ -1,4 +1,4 @@
-"""`GET /api/metrics`: the figures of the live panel, which asks for them every few seconds."""
+"""`GET /api/metrics`: figures for a monitoring panel that polls every few seconds."""
 
 import asyncio
 import time
@@ -26,16 +26,16 @@ class _Figures(BaseModel):
 class GatewayFigures(_Figures):
     status: State
     uptime: Annotated[float, Field(description="Seconds.")]
-    runs: Annotated[int, Field(description="Replies in the making.")]
-    streams: Annotated[int, Field(description="Connections that read one.")]
-    listeners: Annotated[int, Field(description="Listeners to session events.")]
+    runs: Annotated[int, Field(description="Replies that are being generated.")]
+    streams: Annotated[int, Field(description="Open connections that read a reply.")]
+    listeners: Annotated[int, Field(description="Open streams of session events.")]
     journal_bytes: int
     tasks: int
 
 
 class ModelFigures(_Figures):
-    """status: whether the current mode could answer now. models: that can be asked for in it. servers: where
-    LLM_SERVER_URL names several.
+    """status: `up` if the current mode can answer now. models: names available in it. servers: the model
+    servers, if LLM_SERVER_URL names several.
     """
 
     status: State
@@ -44,26 +44,28 @@ class ModelFigures(_Figures):
 
 
 class MqttFigures(BaseModel):
-    """status: down without a broker, and while no worker is ready."""
+    """status: `down` without a broker, and while no worker is ready."""
 
     status: State
     workers: Sequence[WorkerInfo]
 
 
 class MemoryFigures(_Figures):
-    chunks: Annotated[int, Field(description="Messages that are kept.")]
-    size_bytes: Annotated[int, Field(description="Of the database.")]
+    chunks: Annotated[int, Field(description="Stored messages.")]
+    size_bytes: Annotated[int, Field(description="Size of the database.")]
 
 
 class SessionFigures(_Figures):
-    active: Annotated[int, Field(description="With a reply in the making.")]
+    active: Annotated[int, Field(description="Sessions with a reply that is being generated.")]
     total: int
 
 
 class Stats(_Figures):
-    """Today is since midnight UTC. Means are over the latest 100 complete replies, 0 where there is none."""
+    """Today begins at midnight UTC. Means cover the latest 100 complete replies, and are 0 without any."""
 
-    messages_today: Annotated[int, Field(alias="messagestoday", description="Answered ones, and answers.")]
+    messages_today: Annotated[
+        int, Field(alias="messagestoday", description="Answered messages and their replies.")
+    ]
     tool_calls: Annotated[int, Field(description="Today.")]
     avg_response_ms: float
     tokens_per_second: float
@@ -71,7 +73,7 @@ class Stats(_Figures):
 
 
 class Metrics(_Figures):
-    """ollama: the same as llm, for panels that look there."""
+    """ollama: the same as llm, for panels that read this name."""
 
     gateway: GatewayFigures
     llm: ModelFigures
@@ -81,11 +83,13 @@ class Metrics(_Figures):
     sessions: SessionFigures
     stats: Stats
     mode: str
-    breakers: Annotated[dict[str, str], Field(description="In mode auto, of each transport.")]
+    breakers: Annotated[
+        dict[str, str], Field(description="State of each transport's circuit breaker, in mode auto.")
+    ]
 
 
 async def _state(health: LastHealth) -> State:
-    """A model server or broker that takes longer than HEALTH_WAIT_S to say how it is counts as down."""
+    """Return `up` if the check succeeds within HEALTH_WAIT_S seconds."""
     try:
         async with asyncio.timeout(HEALTH_WAIT_S):
             return "up" if (await health.ask()).ok else "down"

@@ -1,4 +1,4 @@
-"""The pages for people: the gateway's state, the API's documentation. They load nothing from elsewhere."""
+"""The HTML pages: state of the gateway and API documentation. They load nothing from other hosts."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ def _headers(content_security_policy: str) -> dict[str, str]:
 
 
 def _style_hash(page: str) -> str:
-    """Which lets in the page's own style element and no other."""
+    """Return the CSP hash of the page's only style element."""
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
@@ -66,7 +66,7 @@ async def docs() -> HTMLResponse:
 
 async def docs_asset(asset: str) -> FileResponse:
     if asset not in ASSETS:
-        raise NotFound(f"There is no /docs/{asset[:100]} here.")
+        raise NotFound(f"There is no file /docs/{asset[:100]}.")
     return FileResponse(
         _STATIC / "swagger-ui" / asset,
         media_type=ASSETS[asset],
@@ -84,9 +84,9 @@ _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 
 
 def address_of(scope: Scope) -> str:
-    """Return the URL under which the client reached us, safe to paste into a shell, without a final slash.
+    """Return the gateway's URL for the client, safe to paste into a shell, without a slash at its end.
 
-    The Host header says it; a client that sends none, or one that no shell should see, gets our own address.
+    It uses the Host header, or the server's own address if that is absent or has unusual characters.
     """
     host = header(scope, b"host") or ""
     if not _HOST.fullmatch(host):

@@ -1,4 +1,4 @@
-"""`GET /api/chatbot/sessions/{id}/events`: what happens in a session, for its other tabs."""
+"""`GET /api/chatbot/sessions/{id}/events`: a stream of a session's events, for its other clients."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from gateway.web.services import Services
 
 
 class SessionEvents:
-    """Tells first which replies are in the making, then what is new. Listening keeps no reply alive."""
+    """Sends the replies that are being generated, then new events. Listeners do not keep a reply running."""
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
@@ -50,9 +50,9 @@ class SessionEvents:
 
 
 class SessionStream(SseWriter):
-    """One listener's connection. may_listen: False once the key of its caller was revoked.
+    """One client's connection. may_listen: returns False once the caller's key was revoked.
 
-    News are few, and may have attachments that a thread encodes: they are written by `serve`, not by `hear`.
+    `serve` writes the events, not `hear`: they are few, and large attachments are encoded in a thread.
     """
 
     __slots__ = ("_called", "_may_listen")
@@ -63,7 +63,7 @@ class SessionStream(SseWriter):
         self._called = asyncio.Event()
 
     async def serve(self, listener: Listener, send: Send) -> None:
-        """Answer the request; return when the caller may not listen any more or is gone."""
+        """Answer the request. Returns when the client disconnects or `may_listen` returns False."""
         try:
             await self.begin(send)
             self.watch()

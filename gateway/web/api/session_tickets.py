@@ -1,4 +1,4 @@
-"""`POST /api/chatbot/sessions/{id}/ticket`: a session's events for an EventSource, which has no headers."""
+"""`POST /api/chatbot/sessions/{id}/ticket`: tickets for EventSource, which cannot send an API key."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -13,9 +13,11 @@ from gateway.web.door.ticket_subjects import session_subject
 
 
 class SessionTicket(BaseModel):
-    ticket: Annotated[str, Field(description="Lets its holder read this session's events, as its user.")]
-    expires_in_s: Annotated[int, Field(description="A connection that stands then is not cut.")]
-    url: Annotated[str, Field(description="Relative to the gateway, for an EventSource.")]
+    ticket: Annotated[
+        str, Field(description="Gives access to this session's events as its user, without a key.")
+    ]
+    expires_in_s: Annotated[int, Field(description="Seconds. A connection that is open then stays open.")]
+    url: Annotated[str, Field(description="URL for an EventSource, relative to the gateway.")]
 
 
 async def issue_ticket(

@@ -26,9 +26,11 @@ async def create_session(request: Request, gateway: Gateway, user_id: UserId) ->
 async def list_sessions(
     gateway: Gateway,
     user_id: UserId,
-    q: Annotated[str | None, Query(max_length=200, description="Part of the title.")] = None,
+    q: Annotated[
+        str | None, Query(max_length=200, description="Only sessions whose title contains this.")
+    ] = None,
     before: Annotated[
-        SessionName | None, Query(description="A session's id, uuid or key: only what stands after it.")
+        SessionName | None, Query(description="Id, uuid or key of a session: only sessions listed after it.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     all: Annotated[
@@ -55,7 +57,7 @@ async def delete_session(gateway: Gateway, user_id: UserId, session_id: Name) ->
     for run in gateway.runs.of_session(session.id):
         await gateway.runs.stop(run.stream_id, user_id)
     await gateway.store.delete_session(user_id, session.id)
-    for run in gateway.runs.of_session(session.id):  # begun meanwhile: nobody could read them
+    for run in gateway.runs.of_session(session.id):  # begun meanwhile; their session is gone
         await gateway.runs.stop(run.stream_id, user_id)
     return Response(status_code=204)
 
@@ -64,7 +66,7 @@ async def export_session(
     gateway: Gateway,
     user_id: UserId,
     session_id: Name,
-    format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",
+    format: Annotated[Literal["json", "md"], Query(description="`json`, or `md` for Markdown.")] = "json",
 ) -> StreamingResponse:
     session = await session_of(gateway.store, user_id, session_id)
     export = as_json if format == "json" else as_markdown

@@ -1,4 +1,4 @@
-"""Templates, under /api/chatbot: kept, changed, and tried out without keeping what comes of it."""
+"""Templates, under /api/chatbot/templates: create, read, replace, delete, and test."""
 
 from dataclasses import replace
 from functools import partial
@@ -53,7 +53,7 @@ async def delete_template(gateway: Gateway, user_id: UserId, template_id: Id) ->
 
 
 class TemplateTest:
-    """Answers a message by a template, as a stream, and keeps nothing of it."""
+    """Answers a message with a template, as a stream, and stores nothing."""
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway

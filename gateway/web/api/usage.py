@@ -1,4 +1,4 @@
-"""`GET /api/chatbot/usage`: tokens by day and model, one's own or, for administrators, anybody's."""
+"""`GET /api/chatbot/usage`: used tokens by day and model, of the caller or, with scope admin, of any user."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _spelt_out(value: object) -> object:
-    # Else seconds since 1970 and half of ISO 8601 would do too.
+    # pydantic would also accept Unix timestamps and other forms of ISO 8601.
     if isinstance(value, str) and not _DAY.fullmatch(value):
         raise ValueError("must be a day such as 2026-01-31")
     return value
@@ -30,13 +30,15 @@ Day = Annotated[date, BeforeValidator(_spelt_out)]
 
 
 class UsageView(BaseModel):
-    """model: null where nobody named it. user: there if a user was asked for. Tokens are as the model server
-    counted them; replies that it did not count have none."""
+    """Tokens as the model server counted them; replies without a count add none.
+
+    model: null if the model server did not name it. user: only if the request has `user`.
+    """
 
     day: date
     user: Annotated[str | None, Field(json_schema_extra={"type": "string"})] = None
     model: str | None
-    replies: Annotated[int, Field(description="That ended on this day, in UTC.")]
+    replies: Annotated[int, Field(description="Replies that ended on this day, in UTC.")]
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
@@ -46,15 +48,15 @@ async def used_tokens(
     gateway: Gateway,
     caller: CallerIs,
     first: Annotated[
-        Day | None, Query(alias="from", description="The first day; 30 days up to `to` without it.")
+        Day | None, Query(alias="from", description="First day. Default: 29 days before `to`.")
     ] = None,
-    last: Annotated[Day | None, Query(alias="to", description="The last day; today without it.")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="Last day. Default: today.")] = None,
     user: Annotated[
-        str | None, Query(description="A user's name, or `*` for all; administrators only.")
+        str | None, Query(description="Name of a user, or `*` for all. Needs the scope admin.")
     ] = None,
 ) -> StreamingResponse:
     if user is not None and "admin" not in caller.permissions:
-        raise Forbidden("Only administrators may ask for other users' usage.")
+        raise Forbidden("The API key lacks the scope admin, which the parameter user needs.")
     last = last or datetime.now(UTC).date()
     first = first or max(last, date.min + _DEFAULT) - _DEFAULT
     wanted = caller.user_id if user is None else None if user == "*" else user
@@ -62,7 +64,7 @@ async def used_tokens(
     async def next_page(after: UsedTokens | None) -> Sequence[UsedTokens]:
         return await gateway.usage.between(first, last, wanted, after=after, limit=PAGE)
 
-    # The first page is read before the answer begins, so that a database that fails is told as an error.
+    # Read the first page before the response begins, so that a failure of the database becomes an error.
     rows = _as_json(await next_page(None), next_page, with_user=user is not None)
     return StreamingResponse(rows, media_type="application/json")
 
@@ -73,7 +75,7 @@ async def _as_json(
     *,
     with_user: bool,
 ) -> AsyncIterator[bytes]:
-    """A list of all rows, a page at a time."""
+    """Yield the JSON list of all rows, page by page."""
     separator = b"["
     while page:
         told = (_told(row, with_user=with_user).model_dump_json(exclude_unset=True) for row in page)

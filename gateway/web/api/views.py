@@ -1,4 +1,4 @@
-"""Stored things as the JSON that clients see, every field always there."""
+"""The JSON of stored sessions, messages and templates. Every field is always present."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, descripti
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """key: for people, never a credential."""
+    """key: a short name for people; it gives no access."""
 
     id: int
     uuid: str
@@ -35,7 +35,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class TokensView:
-    """As the model server counted them."""
+    """Token counts of the model server."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -46,12 +46,12 @@ class TokensView:
 class ToolCallView:
     id: str
     name: str
-    args: Annotated[str, Field(description="JSON as the model wrote it, which may be broken.")]
+    args: Annotated[str, Field(description="JSON as the model wrote it; it may be invalid.")]
 
 
 @dataclass(frozen=True, slots=True)
 class MessageError:
-    """Why a reply failed."""
+    """The error of a failed reply."""
 
     code: str
     message: str
@@ -59,7 +59,7 @@ class MessageError:
 
 @dataclass(frozen=True, slots=True)
 class AuthorView:
-    """name: of the user, the device or the model; null where no model is named."""
+    """name: name of the user, device or model; null if the model is unknown."""
 
     kind: AuthorKind
     name: str | None
@@ -67,22 +67,22 @@ class AuthorView:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A question or a reply; only a reply has what is null here."""
+    """A user's message or a reply. Fields that only replies have are null in a user's message."""
 
     id: int
     uuid: str
     session_id: int
-    parent_id: Annotated[int | None, Field(description="The message it answers or goes on from.")]
+    parent_id: Annotated[int | None, Field(description="Id of the message that this one follows.")]
     author: AuthorView
     role: Literal["user", "assistant"]
     content: str
     status: Status
-    reason: Annotated[str | None, Field(description="How it ended.")]
+    reason: Annotated[str | None, Field(description="Why the reply ended.")]
     created_at: Time
     usage: TokensView | None
     delivery: Delivery | None
     mode: str | None
-    model: Annotated[str | None, Field(description="Who served it.")]
+    model: Annotated[str | None, Field(description="The model that generated it.")]
     stream_id: str | None
     reasoning: str | None
     tool_calls: Sequence[ToolCallView]
@@ -90,7 +90,7 @@ class Message:
     parts: Annotated[
         Sequence[Mapping[str, Any]] | None,
         Field(
-            description="All of the content, in the form in which it was asked, where it is more than text.",
+            description="The whole content in the form of the request, if it is more than text.",
             json_schema_extra=_parts_or_null,
         ),
     ]
@@ -98,7 +98,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """reason: how it ended."""
+    """reason: why the reply ended."""
 
     stream_id: str
     status: Status
@@ -107,7 +107,7 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class TemplateView:
-    """As it was given, with its id; settings that are left open are null."""
+    """A stored template. Settings that it does not set are null."""
 
     id: int
     name: str
@@ -167,7 +167,7 @@ def author_view(author: Author) -> AuthorView:
 
 
 def attached_bytes(messages: Iterable[StoredMessage]) -> int:
-    """About how much their JSON takes besides text."""
+    """Return the approximate size of the attachments in the messages' JSON."""
     return sum(size_of(part) for message in messages for part in message.parts)
 
 

@@ -1,4 +1,4 @@
-"""The MQTT workers that this gateway knows."""
+"""`GET /api/chatbot/workers`: the MQTT workers."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""Who is calling and what they may do: keys, tickets, open mode."""
+"""Authentication and access by browsers and proxies: API keys, tickets, open mode, CORS."""

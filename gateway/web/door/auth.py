@@ -1,4 +1,4 @@
-"""The door: identifies the caller, checks the endpoint's scopes, and counts the request."""
+"""Authentication: identifies the caller, checks the endpoint's scopes, and counts the request."""
 
 from urllib.parse import parse_qs
 
@@ -13,7 +13,7 @@ from gateway.web.http.endpoint import Endpoint, endpoint_of, path_id, refuse
 
 
 class Auth:
-    """Puts the Caller into the scope: the local user in open mode, the key's user once there are keys."""
+    """Puts the Caller into the ASGI scope: the key's user, or the local user while there are no keys."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Auth:
         await self._app(scope, receive, send)
 
     async def _admit(self, scope: Scope, endpoint: Endpoint) -> None:
-        """Put the caller into the scope. Raises the GatewayError that refuses the request."""
+        """Put the caller into the ASGI scope. Raises a GatewayError if the request is refused."""
         host = host_of(scope)
         if endpoint.scopes:
             await self._keys.be_fresh()
@@ -67,12 +67,14 @@ class Auth:
     def _key_holder(self, scope: Scope, endpoint: Endpoint) -> Caller:
         key = _key_of(scope)
         if key is None:
-            raise Unauthorized("A key is needed: Authorization: Bearer sk-…, or X-API-Key.")
+            raise Unauthorized(
+                "An API key is needed: send the header Authorization: Bearer sk-… or X-API-Key."
+            )
         caller = self._keys.caller(key)
         if caller is None:
-            raise Unauthorized("No such key, or no longer.")
+            raise Unauthorized("The API key is unknown or revoked.")
         if not caller.permissions & endpoint.scopes:
-            raise Forbidden(f"This key lacks the scope {' or '.join(sorted(endpoint.scopes))}.")
+            raise Forbidden(f"The API key lacks the scope {' or '.join(sorted(endpoint.scopes))}.")
         return caller
 
 

@@ -1,16 +1,16 @@
-"""Who asks: the door puts a caller into the request's scope, and every endpoint takes it from there."""
+"""The caller of a request. Auth puts it into the ASGI scope, and endpoints read it with caller_of."""
 
 from gateway.core.keys import Caller
 from gateway.web.http.asgi import Scope
 
 CALLER = "sluice.caller"
-"""The scope's entry for the Caller."""
+"""Key of the Caller in the ASGI scope."""
 
 LOCAL = Caller("local")
-"""Everybody, while nobody has keys."""
+"""The caller of every request while there are no keys."""
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Whom the door let in; a public path has nobody, and asking there is a bug."""
+    """Return the caller. Raises KeyError at public endpoints, which have none."""
     caller: Caller = scope[CALLER]
     return caller

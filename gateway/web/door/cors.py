@@ -1,4 +1,4 @@
-"""CORS: which web pages of other origins a browser lets read our answers. Source: WHATWG Fetch, 3.2."""
+"""CORS: allows web pages of configured origins to read responses. Source: WHATWG Fetch, 3.2."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ log = logging.getLogger("sluice.web")
 EXPOSED = "Sluice-Stream-Id, Sluice-Resume-Url, Retry-After"
 PREFLIGHT_LIFE_S = 600
 WARN_AGAIN_S = 60
-"""A browser asks at every click of a user who waits for an answer: one line a minute is enough."""
+"""Minimum time between two warnings about refused preflights: a page may send many of them."""
 
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+([ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
 
@@ -24,18 +24,18 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class CrossOrigin(Forbidden):
-    """A page of an origin that is not in CORS_ORIGINS."""
+    """The origin of the page is not in CORS_ORIGINS."""
 
     code: ClassVar[str] = "cross_origin"
 
 
 class Cors:
-    """Answers preflights, and says on every answer to a named origin that its page may read it.
+    """Answers preflights, and adds CORS headers to responses for allowed origins.
 
     Args:
         app: answers all other requests.
-        origins: as origin_in gives them, or `*`, which lets every page in but none with credentials.
-        methods_at: gives the methods that are answered at a path.
+        origins: origins as origin_in gives them, or `*`, which allows all origins without credentials.
+        methods_at: gives the methods that are allowed at a path.
         clock: seconds, monotonic.
     """
 
@@ -68,7 +68,7 @@ class Cors:
         return self._app(scope, receive, _varying(send, allowed + exposed))
 
     def _headers_for(self, origin: str | None) -> Headers:
-        """The headers that let a page of this origin in; none if it may not come in."""
+        """Return the headers that allow this origin; none if it is not allowed."""
         if origin is None or not self._origins:
             return []
         if "*" in self._origins:
@@ -84,11 +84,11 @@ class Cors:
         if not allowed:
             await send_problem(_varying(send, []), self._refusal(origin))
             return
-        # Client libraries add headers of their own to every request: what they may be is not ours to know.
+        # Allow every header: client libraries add headers of their own.
         wanted = header(scope, b"access-control-request-headers") or ""
         if wanted and not _NAMES.fullmatch(wanted):
             error = BadRequest(
-                "Access-Control-Request-Headers must be names of headers, separated by commas."
+                "The header Access-Control-Request-Headers must hold header names, separated by commas."
             )
             await send_problem(_varying(send, allowed), error)
             return
@@ -107,13 +107,15 @@ class Cors:
 
     def _refusal(self, origin: str) -> GatewayError:
         known, shown = origin_in(origin), origin[:100]
-        how = f"set CORS_ORIGINS={known[:100]}" if known else "only CORS_ORIGINS=* lets them in, with a key"
+        how = (
+            f"set CORS_ORIGINS={known[:100]}" if known else "only CORS_ORIGINS=* allows them, with an API key"
+        )
         if known and self._origins:
             how = f"add {known[:100]} to CORS_ORIGINS"
         if self._clock() - self._warned_at >= WARN_AGAIN_S:
             self._warned_at = self._clock()
-            log.warning("a web page of %s may not ask this gateway: %s", shown, how)
-        return CrossOrigin(f"Web pages of {shown} may not ask this gateway: {how}.")
+            log.warning("web pages of %s may not call this gateway: %s", shown, how)
+        return CrossOrigin(f"Web pages of {shown} may not call this gateway: {how}.")
 
 
 _VARY = (b"vary", b"Origin")
@@ -121,7 +123,7 @@ _VARY_PREFLIGHT = (b"vary", b"Origin, Access-Control-Request-Method, Access-Cont
 
 
 def _varying(send: Send, more: Headers) -> Send:
-    """`send` with these headers on the answer, which is another one for another origin."""
+    """Return `send` with these headers and `Vary: Origin` added to the response."""
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,8 +1,8 @@
-"""Open mode, while nobody has keys: who may come in without one.
+"""Open mode: checks requests without a key while there are no API keys.
 
-Any page in a browser can send requests to 127.0.0.1. It would do so under a Host that is not ours (DNS
-rebinding) or with an Origin that is not ours; and through a proxy everybody could come. The bind address and
-ALLOW_OPEN change nothing here.
+Any web page can make a browser send requests to 127.0.0.1, with a foreign Host (DNS rebinding) or a foreign
+Origin, and a proxy forwards requests of strangers: all three are refused. The bind address and ALLOW_OPEN do
+not change this.
 """
 
 import re
@@ -14,7 +14,7 @@ from gateway.contract.origins import host_in, host_of_origin, origin_in
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import Scope
 
-# Headers by which proxies, CDNs and load balancers say that they hand a request on, and for whom.
+# Headers that proxies, CDNs and load balancers add to forwarded requests.
 _FORWARDED = re.compile(
     rb"(.*-)?via|(.*-)?forwarded.*|x-forward-for|x-original-.*|x-rewrite-url|x-real-.*|cdn-loop|cf-.*|fly-.*"
     rb"|x-envoy-.*|x-azure-.*|x-appengine-.*|x-vercel-.*|x-nf-.*|x-amz-cf-.*|x-varnish|tailscale-.*"
@@ -30,7 +30,7 @@ def _matches(name: bytes) -> bool:
     return _FORWARDED.fullmatch(name.replace(b"_", b"-")) is not None
 
 
-# Clients send the same names again and again, and the pattern takes 3 µs for each.
+# Clients send the same names with every request, and the pattern takes 3 µs for each.
 _remembered = lru_cache(maxsize=512)(_matches)
 
 
@@ -39,13 +39,13 @@ def _is_forwarded(name: bytes) -> bool:
 
 
 def host_of(scope: Scope) -> str | None:
-    """The host that the request asks for, as host_in gives it; None where HTTP/1.0 names none.
+    """Return the request's host as host_in gives it; None for HTTP/1.0 without a Host header.
 
     Raises BadRequest if there is not exactly one valid Host. Source: RFC 9112, 3.2.
     """
     named = [value for name, value in scope["headers"] if name == b"host"]
     if len(named) > 1 or (not named and scope["http_version"] != "1.0"):
-        raise BadRequest("A request needs exactly one Host header.")
+        raise BadRequest("The request needs exactly one Host header.")
     if not named or not named[0]:
         return None
     host = host_in(named[0].decode("latin-1"))
@@ -55,10 +55,12 @@ def host_of(scope: Scope) -> str | None:
 
 
 class OpenMode:
-    """Args:
-    hosts: the hosts that may be asked for, as host_in gives them (ALLOWED_HOSTS).
-    origins: further origins whose pages may ask, as origin_in gives them (CORS_ORIGINS).
-    proxies: the proxies that may hand requests on (TRUSTED_PROXIES).
+    """Refuses requests by Host, Origin and forwarding headers while there are no API keys.
+
+    Args:
+        hosts: allowed hosts, as host_in gives them (ALLOWED_HOSTS).
+        origins: further allowed origins of web pages, as origin_in gives them (CORS_ORIGINS).
+        proxies: proxies that may forward requests (TRUSTED_PROXIES).
     """
 
     def __init__(self, hosts: Collection[str], origins: Collection[str], proxies: TrustedProxies) -> None:
@@ -67,22 +69,22 @@ class OpenMode:
         self._proxies = proxies
 
     def check(self, scope: Scope, host: str | None) -> None:
-        """Raise Forbidden unless the request may come in without a key. host: see host_of."""
+        """Raise Forbidden unless the request is allowed without a key. host: as host_of gives it."""
         if host not in self._hosts:
             asked = "no host" if host is None else host[:100]
             raise Forbidden(
-                f"Without keys only the hosts in ALLOWED_HOSTS may be asked; this request asks for {asked}."
+                f"Without API keys, the Host header must name a host in ALLOWED_HOSTS; it names {asked}."
             )
         for name, value in scope["headers"]:
             if name == b"origin" and not self._lets_in(value.decode("latin-1")):
                 raise Forbidden(
-                    "Without keys only pages of the hosts in ALLOWED_HOSTS may ask. To let in pages of "
-                    "another origin, name it in CORS_ORIGINS."
+                    "Without API keys, only web pages of the hosts in ALLOWED_HOSTS may call this gateway. "
+                    "To allow another origin, add it to CORS_ORIGINS."
                 )
             if _is_forwarded(name) and not self._proxies.trusts(scope):
                 raise Forbidden(
-                    f"Without keys no proxy may hand requests on, and this one has the header "
-                    f"{name.decode('latin-1')}. Name the proxy's address in TRUSTED_PROXIES, or make a key: "
+                    f"Without API keys, requests through a proxy are refused, and this one has the header "
+                    f"{name.decode('latin-1')}. Add the proxy's address to TRUSTED_PROXIES, or create a key: "
                     "`sluice keys create`."
                 )
 

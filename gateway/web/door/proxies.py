@@ -1,4 +1,4 @@
-"""Reverse proxies: which peers are trusted, and under which path prefix clients reach us."""
+"""Reverse proxies: trusted peers, and the path prefix under which clients reach the gateway."""
 
 import re
 from collections.abc import Awaitable, Iterable
@@ -8,13 +8,13 @@ from gateway.web.http.asgi import App, Receive, Scope, Send
 
 _PREFIX = re.compile(rb"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
 MAX_PREFIX_BYTES = 256
-"""Of what proxies say: it stands in every link, and some hand on what a client wrote."""
+"""Maximum size of a forwarded prefix: every link repeats it, and some proxies forward a client's header."""
 
 
 class TrustedProxies:
-    """The peers whose forwarded headers are believed.
+    """The peers that may forward requests and set `X-Forwarded-Prefix`.
 
-    networks: addresses (`10.0.0.7`) or networks (`10.0.0.0/8`, `fd00::/8`); ValueError if one is neither.
+    networks: addresses (`10.0.0.7`) or networks (`10.0.0.0/8`, `fd00::/8`). Raises ValueError for others.
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
@@ -35,16 +35,16 @@ class TrustedProxies:
 
 
 def root_path_of(scope: Scope) -> str:
-    """The prefix of every link to us, without a slash at its end; empty where there is none."""
+    """Return the prefix of all links to the gateway, without a slash at its end; may be empty."""
     prefix: str = scope.get("root_path", "")
     return prefix
 
 
 class PathPrefix:
-    """Puts the prefix under which the client reaches us into the scope's `root_path`.
+    """Puts the path prefix under which the client reaches the gateway into the scope's `root_path`.
 
-    It is root_path (ROOT_PATH), or the `X-Forwarded-Prefix` of a trusted proxy. A request may come with
-    root_path or without it; its `path` is without it from here on.
+    The prefix is the `X-Forwarded-Prefix` of a trusted proxy, else root_path (ROOT_PATH). If the scope's
+    `path` begins with root_path, root_path is removed from it.
     """
 
     def __init__(self, app: App, root_path: str, proxies: TrustedProxies) -> None:
@@ -59,10 +59,12 @@ class PathPrefix:
                 scope["path"] = path.removeprefix(root) or "/"
             forwarded = self._forwarded_prefix(scope)
             scope["root_path"] = root if forwarded is None else forwarded
-        return self._app(scope, receive, send)  # no coroutine between: it would live as long as a stream
+        return self._app(
+            scope, receive, send
+        )  # no coroutine of our own, because it would exist as long as a stream
 
     def _forwarded_prefix(self, scope: Scope) -> str | None:
-        """The prefixes that proxies removed, the outermost first; None if no trusted one says so."""
+        """Return `X-Forwarded-Prefix`, several joined; None if it is absent, invalid or not trusted."""
         parts = [
             part.strip()
             for name, value in scope["headers"]

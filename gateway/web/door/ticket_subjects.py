@@ -1,4 +1,4 @@
-"""The subjects of tickets: each opens one stream, or the events of one session."""
+"""Subjects of tickets. A ticket gives access to one stream, or to the events of one session."""
 
 
 def stream_subject(stream_id: str) -> str:
@@ -6,5 +6,8 @@ def stream_subject(stream_id: str) -> str:
 
 
 def session_subject(session_id: str) -> str:
-    """session_id: the session's id, uuid or key, as the path names it. No stream's id holds a slash."""
+    """Return a subject that cannot be a stream id, because it has a slash.
+
+    session_id: the session's id, uuid or key, as in the path of the request.
+    """
     return f"session/{session_id}"

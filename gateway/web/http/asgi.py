@@ -77,9 +77,9 @@ async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes
             async with asyncio.timeout(silence_s):
                 message = await receive()
         except TimeoutError:
-            raise TooSlow(f"Nothing more of the request came for {silence_s:g} s.") from None
+            raise TooSlow(f"No more of the request body arrived for {silence_s:g} s.") from None
         if message["type"] == "http.disconnect":
-            raise BadRequest("The connection was closed before the request was whole.")
+            raise BadRequest("The connection was closed before the whole request arrived.")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:

@@ -174,7 +174,7 @@ async def test_a_refused_preflight_is_one_log_line_a_minute(caplog: pytest.LogCa
     for number in range(100):
         await ask(f"https://{number}.example")
     assert [record.getMessage() for record in caplog.records] == [
-        "a web page of https://0.example may not ask this gateway: set CORS_ORIGINS=https://0.example"
+        "web pages of https://0.example may not call this gateway: set CORS_ORIGINS=https://0.example"
     ]
     now = 60.0
     await ask("null")
