@@ -1,1 +1,1 @@
-"""The API's description for people and client generators (OpenAPI 3.1), by subject."""
+"""The OpenAPI 3.1 document, one module for each part."""

@@ -1,4 +1,4 @@
-"""Bodies that are described otherwise than they are read."""
+"""Models of bodies that only the OpenAPI document uses."""
 
 from typing import Annotated, Any
 
@@ -21,11 +21,11 @@ class PrinterBody(BaseModel):
 
     user_message: Said
     message: Annotated[None, sometimes()]
-    conversation_id: Annotated[Any, sometimes("A session's uuid, to go on with it.")]
+    conversation_id: Annotated[Any, sometimes("Uuid of a session to continue.")]
 
 
 class WholeExchange(BaseModel):
-    """A question and its reply."""
+    """A user's message and its reply."""
 
     user_message: Message
     assistant_message: Message

@@ -45,15 +45,15 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     WholeExchange,
 )
 _KEYS = {
-    "key": {"type": "http", "scheme": "bearer", "description": "A key of `sluice keys create`."},
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, made by `sluice keys create`."},
     "key_header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-# Either header; or none, while there are no keys.
+# One of the two headers; neither while there are no keys.
 _SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"key_header": []}, {}]
 
 
 def describe(api: FastAPI, table: Sequence[Endpoint]) -> Callable[[], dict[str, Any]]:
-    """A replacement for `api.openapi`; the document is made when it is first asked for."""
+    """Return a replacement for `api.openapi`, which makes the document at the first call."""
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
@@ -70,13 +70,15 @@ def _document(api: FastAPI, table: Sequence[Endpoint]) -> dict[str, Any]:
     used: set[str] = set()
     for endpoint in table:
         if endpoint.method == "WEBSOCKET":
-            continue  # OpenAPI has no words for it
+            continue  # OpenAPI cannot describe it
         method, path = endpoint.method.lower(), endpoint.path.replace(":path}", "}")
         if isinstance(endpoint, AsgiEndpoint):
             operation = _asgi_operation(endpoint)
         else:
             operation = fastapis[path][method]
-            operation["responses"].pop("422", None)  # FastAPI's own shape, which is not ours
+            operation["responses"].pop(
+                "422", None
+            )  # FastAPI's own error shape, which the gateway does not use
             operation["responses"] |= refusals(*_errors(endpoint, operation), shape=endpoint.errors.name)
         operation["security"] = _SECURITY if endpoint.scopes else []
         paths.setdefault(path, {})[method] = operation
@@ -116,7 +118,7 @@ def _asgi_operation(endpoint: AsgiEndpoint) -> dict[str, Any]:
 
 
 def _errors(endpoint: Endpoint, operation: dict[str, Any]) -> set[int]:
-    """The statuses of a JSON endpoint's errors, by what it takes."""
+    """Return the error statuses of a JSON endpoint, derived from its scopes, parameters and body."""
     statuses = {*DOOR, 503} if endpoint.scopes else {403}
     parameters = operation.get("parameters", [])
     if "{" in endpoint.path or any(parameter["name"] == "before" for parameter in parameters):

@@ -1,4 +1,4 @@
-"""What a stream's events hold, one schema for each dialect and one for a session's events."""
+"""Models of the events of streams: one for each dialect, and one for session events."""
 
 from typing import Annotated, Any, Literal, Union
 
@@ -11,7 +11,7 @@ from gateway.web.description.schemas import sometimes
 
 
 class Metadata(BaseModel):
-    """Always first. mode and delivery are what is expected; the end tells what was true."""
+    """Always first. mode and delivery are expected values; the last event has the actual ones."""
 
     type: Literal["metadata"]
     session_id: int
@@ -21,56 +21,56 @@ class Metadata(BaseModel):
     stream_id: str
     mode: str
     delivery: Delivery
-    resume_url: Annotated[str, sometimes("Of a resumable reply, for an EventSource.")]
+    resume_url: Annotated[str, sometimes("URL for an EventSource. Only for resumable replies.")]
 
 
 class ChunkEvent(BaseModel):
     type: Literal["chunk"]
-    content: Annotated[str, Field(description="More of the reply.")]
+    content: Annotated[str, Field(description="The next part of the reply's text.")]
 
 
 class ReasoningEvent(BaseModel):
     type: Literal["reasoning"]
-    content: Annotated[str, Field(description="What the model thinks before it answers.")]
+    content: Annotated[str, Field(description="The next part of the model's reasoning.")]
 
 
 class CalledTool(BaseModel):
     type: Literal["tool_call"]
     id: str
     name: str
-    args: Annotated[str, Field(description="JSON as the model wrote it, which may be broken.")]
+    args: Annotated[str, Field(description="JSON as the model wrote it; it may be invalid.")]
 
 
 class ProgressEvent(BaseModel):
-    """Why nothing is seen yet: `queued` with a position, `prompt` with token counts."""
+    """Progress before the first text: `queued` with a position, `prompt` with token counts."""
 
     type: Literal["progress"]
     phase: Literal["queued", "prompt"]
-    position: Annotated[int, sometimes("1 is next.")]
-    processed: Annotated[int, sometimes()]
-    total: Annotated[int, sometimes()]
+    position: Annotated[int, sometimes("Position in the queue; 1 is next.")]
+    processed: Annotated[int, sometimes("Prompt tokens that are processed.")]
+    total: Annotated[int, sometimes("All prompt tokens.")]
 
 
 class _End(BaseModel):
     assistant_message_id: int
-    full_content: Annotated[str, Field(description="What was kept.")]
+    full_content: Annotated[str, Field(description="The whole text of the reply, as stored.")]
     mode: str
     delivery: Delivery
-    model: Annotated[str, sometimes("Who served it.")]
+    model: Annotated[str, sometimes("The model that generated it.")]
     usage: Annotated[TokensView, sometimes()]
-    ttft_ms: Annotated[float, sometimes()]
+    ttft_ms: Annotated[float, sometimes("Milliseconds to the first token.")]
     tokens_per_s: Annotated[float, sometimes()]
 
 
 class DoneEvent(_End):
-    """Last, unless it failed. What is unknown is absent."""
+    """Last event of a reply that did not fail. Unknown values are absent."""
 
     type: Literal["done"]
     reason: FinishReason | CancelReason
 
 
 class ErrorEvent(_End):
-    """Last, if it failed."""
+    """Last event of a reply that failed."""
 
     type: Literal["error"]
     message: str
@@ -80,12 +80,12 @@ class ErrorEvent(_End):
 
 
 class LamRefusal(BaseModel):
-    """Instead of a reply that could not begin, where Accept does not name JSON."""
+    """The only event if a request is refused and its Accept does not name JSON."""
 
     type: Literal["error"]
     message: str
-    code: Annotated[str, Field(description="As a problem has it.")]
-    status: Annotated[int, Field(description="The answer's status.")]
+    code: Annotated[str, Field(description="The same as `code` of a problem.")]
+    status: Annotated[int, Field(description="Status of the response.")]
     retryable: bool
 
 
@@ -108,7 +108,7 @@ class LunarToken(BaseModel):
 class LunarToolCall(BaseModel):
     type: Literal["tool_call"]
     name: str
-    args: Annotated[dict[str, Any] | list[Any] | str, Field(description="As text where it is broken.")]
+    args: Annotated[dict[str, Any] | list[Any] | str, Field(description="A string if it is invalid JSON.")]
 
 
 class LunarError(BaseModel):
@@ -121,7 +121,7 @@ class LunarEvent(
         Annotated[Union[LunarToken, LunarToolCall, LunarError], Field(discriminator="type")]  # noqa: UP007
     ]
 ):
-    """One `data:` of lunar, but for the last, which is the bare word `[DONE]`, also after an error."""
+    """One `data:` of lunar. The last `data:` is the bare word `[DONE]`, also after an error."""
 
 
 class PrinterStart(BaseModel):
@@ -131,7 +131,7 @@ class PrinterStart(BaseModel):
 
 
 class PrinterConversation(BaseModel):
-    """`event: conversation_id`, only when the conversation is new."""
+    """`event: conversation_id`, only for a new conversation."""
 
     conversation_id: str
 
@@ -143,14 +143,14 @@ class PrinterToken(BaseModel):
 
 
 class PrinterEnd(BaseModel):
-    """`event: stream_end`, unless it failed."""
+    """`event: stream_end`, the last event of a reply that did not fail."""
 
     message_id: str
     status: Literal["complete", "cancelled"]
 
 
 class PrinterError(BaseModel):
-    """`event: error`, and nothing after it."""
+    """`event: error`, the last event of a reply that failed."""
 
     error: str
 
@@ -158,15 +158,15 @@ class PrinterError(BaseModel):
 class PrinterEvent(
     RootModel[PrinterStart | PrinterConversation | PrinterToken | PrinterEnd | PrinterError],
 ):
-    """The `data:` of printer's events, which the line `event:` tells apart."""
+    """One `data:` of printer. The line `event:` names its kind."""
 
 
 class WordsEvent(RootModel[str]):
-    """One `data:` of words: a string to append. An error is the string `Error: …`; the stream just ends."""
+    """One `data:` of words: a string to append. An error is the string `Error: …`. No frame marks the end."""
 
 
 class TextEvent(BaseModel):
-    """One `data:` of text: words in an object."""
+    """One `data:` of text. `text` is to be appended."""
 
     text: str
 
@@ -178,12 +178,12 @@ class QuestionEvent(BaseModel):
     role: Literal["user"]
     content: str
     parts: Annotated[
-        list[dict[str, Any]], sometimes("All of the content, where it is more than text; see Message.")
+        list[dict[str, Any]], sometimes("The whole content, if it is more than text; see Message.")
     ]
 
 
 class ReplyStartedEvent(BaseModel):
-    """Also told at once of every reply in the making."""
+    """Also sent first for every reply that is being generated."""
 
     type: Literal["reply_started"]
     stream_id: str

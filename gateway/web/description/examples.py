@@ -1,4 +1,4 @@
-"""Examples of streams, told by the dialects themselves."""
+"""Examples of streams, encoded by the dialects."""
 
 from gateway.contract.authors import Author
 from gateway.contract.dialect import Dialect
@@ -26,7 +26,7 @@ _NEWS: list[News] = [
 
 
 def stream_example(dialect: Dialect) -> str:
-    """A short reply."""
+    """Return a short reply in this dialect."""
     encoder = dialect.encoder(STREAM_ID)
     return b"".join(frame for event in _REPLY for frame in encoder.frames(event)).decode()
 

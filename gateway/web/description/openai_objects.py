@@ -1,4 +1,4 @@
-"""The objects of OpenAI's chat API, as far as they are answered here."""
+"""Models of the OpenAI chat API's objects, with the fields that the gateway sends."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ from gateway.web.description.schemas import sometimes
 
 class CalledFunction(BaseModel):
     name: str
-    arguments: Annotated[str, Field(description="JSON as the model wrote it, which may be broken.")]
+    arguments: Annotated[str, Field(description="JSON as the model wrote it; it may be invalid.")]
 
 
 class ChatToolCall(BaseModel):
@@ -25,7 +25,7 @@ class IndexedToolCall(ChatToolCall):
 
 
 class ChatDelta(BaseModel):
-    """One of these: the first has a role and no text, the last is empty."""
+    """Has one of these fields: the first delta has the role, the last one none."""
 
     role: Annotated[Literal["assistant"], sometimes()]
     content: Annotated[str, sometimes()]
@@ -41,9 +41,9 @@ class ChunkChoice(BaseModel):
 
 
 class ChatCompletionChunk(BaseModel):
-    """One `data:` of a stream, but for the last, which is the bare word `[DONE]`; none follows an error.
+    """One `data:` of a stream. The last `data:` is the bare word `[DONE]`, but not after an error.
 
-    usage: there with `stream_options.include_usage`, null but in the last chunk, which has no choices.
+    usage: only with `stream_options.include_usage`; null except in the last chunk, which has no choices.
     """
 
     id: str
@@ -70,7 +70,7 @@ class ChatChoice(BaseModel):
 
 
 class ChatCompletion(BaseModel):
-    """usage: null where nobody counted."""
+    """usage: null if the model server sent no token counts."""
 
     id: str
     object: Literal["chat.completion"]

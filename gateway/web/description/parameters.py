@@ -1,4 +1,4 @@
-"""OpenAPI's parameters of the endpoints that FastAPI does not know."""
+"""OpenAPI parameters of the endpoints that bypass FastAPI."""
 
 from typing import Any
 
@@ -14,45 +14,45 @@ PATH_IDS: dict[str, dict[str, Any]] = {
         "type": "string",
         "minLength": 1,
         "maxLength": 300,
-        "description": "Its id, uuid or key.",
+        "description": "Id, uuid or key of the session.",
     },
     "template_id": {"type": "integer", "minimum": 1},
     "model": _STRING,
 }
-"""The schemas of the names in paths; others are strings."""
+"""Schemas of path parameters by name. Other path parameters are strings."""
 
 TICKET: Parameter = {
     "name": "ticket",
     "in": "query",
-    "description": "For an EventSource, which cannot send headers, instead of a key.",
+    "description": "Replaces the API key, for EventSource, which cannot send headers.",
     "schema": _STRING,
 }
 FORMAT: Parameter = {
     "name": "format",
     "in": "query",
-    "description": "Another dialect for the answer.",
+    "description": "Dialect of the response.",
     "schema": {"type": "string", "enum": list(DIALECTS)},
 }
 IDEMPOTENCY_KEY: Parameter = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key and body within 24 hours never make a second reply.",
+    "description": "For 24 hours, a request with the same key and body gets the same reply.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 RESUMABLE: Parameter = {
     "name": "Sluice-Resumable",
     "in": "header",
-    "description": "`1`: the reply goes on when its reader drops.",
+    "description": "`1`: the reply continues when its reader disconnects.",
     "schema": _STRING,
 }
 SLUICE_SESSION: Parameter = {
     "name": "Sluice-Session",
     "in": "header",
-    "description": "The session to go on with: its id, key or uuid. A new one starts without it.",
+    "description": "Id, uuid or key of the session to continue. Without it a new session starts.",
     "schema": _STRING,
 }
 _EVENT_ID: Parameter = {
-    "description": "The last event that was read; from the beginning without it.",
+    "description": "Id of the last event that was read. Without it the stream starts at the beginning.",
     "schema": {"type": "string", "pattern": r"^([0-9]{1,18}-[0-9]{1,18})?$"},
     "example": "7-42",
 }
@@ -60,13 +60,13 @@ LAST_EVENT_ID: Parameter = {"name": "Last-Event-ID", "in": "header", **_EVENT_ID
 LAST_EVENT_ID_IN_QUERY: Parameter = {"name": "last_event_id", "in": "query", **_EVENT_ID}
 SENT_AGAIN: Parameter = {
     **LAST_EVENT_ID,
-    "description": "With the Idempotency-Key of a request that is sent again: continues behind that event.",
+    "description": "Only with the Idempotency-Key of an earlier request: the event to continue after.",
 }
 CACHE_CONTROL: Parameter = {
     "name": "Cache-Control",
     "in": "header",
-    "description": "Where replies are cached (CACHE_TTL_S): `no-cache` makes a new reply and keeps it, "
-    "`no-store` makes a new one and keeps none.",
+    "description": "With a response cache (CACHE_TTL_S): `no-cache` makes a new reply and caches it, "
+    "`no-store` makes a new reply and does not cache it.",
     "schema": _STRING,
 }
 ASKING = (FORMAT, IDEMPOTENCY_KEY, SENT_AGAIN, RESUMABLE, CACHE_CONTROL)

@@ -17,18 +17,18 @@ from gateway.web.http.problems import MEDIA_TYPE, problem
 
 
 class FieldProblem(BaseModel):
-    field: Annotated[str, Field(description="Its path in the request.")]
+    field: Annotated[str, Field(description="Path of the field in the request.")]
     message: str
 
 
 class Problem(BaseModel):
-    """errors: of a 422. error: `detail` again, at the endpoints of older frontends."""
+    """errors: only for 422. error: a copy of `detail`, only at the endpoints of older frontends."""
 
     type: Annotated[str, Field(examples=["urn:sluice:problem:no_worker"])]
     title: str
     status: int
-    detail: Annotated[str, Field(description="One sentence for people.")]
-    code: Annotated[str, Field(description="A stable word for programs.")]
+    detail: Annotated[str, Field(description="Message for people.")]
+    code: Annotated[str, Field(description="Stable identifier for programs.")]
     errors: Annotated[list[FieldProblem], sometimes()]
     error: Annotated[str, sometimes()]
 
@@ -48,31 +48,40 @@ class OllamaError(BaseModel):
 
 
 class FailedReply(Problem):
-    """A reply that failed, with both messages as they were kept; without them where it could not begin."""
+    """A failed reply. Has both messages as stored, if the reply began."""
 
     user_message: Annotated[Message, sometimes()]
     assistant_message: Annotated[Message, sometimes()]
 
 
 _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
-    400: ("Not JSON, or what nobody could mean", errors.BadRequest("The body is not JSON.")),
-    401: ("A key is needed", errors.Unauthorized("No such key, or no longer.")),
-    403: ("Not from here, or not with this key", errors.Forbidden("This key lacks the scope chat.")),
-    404: ("Unknown, or somebody else's", errors.NotFound("No such session.")),
+    400: ("Invalid request", errors.BadRequest("The body is not JSON.")),
+    401: ("Missing or invalid API key", errors.Unauthorized("The API key is unknown or revoked.")),
+    403: (
+        "Not allowed for this origin, host, proxy, ticket or API key",
+        errors.Forbidden("The API key lacks the scope chat."),
+    ),
+    404: ("Does not exist, or belongs to another user", errors.NotFound("No such session.")),
     405: ("Method not allowed", errors.MethodNotAllowed("Only POST is allowed here.", ["POST"])),
-    408: ("The body stayed away", errors.TooSlow("Nothing more of the request came for 30 s.")),
-    409: ("The Idempotency-Key was used otherwise", errors.Conflict("This Idempotency-Key was used before.")),
+    408: (
+        "The request body did not arrive in time",
+        errors.TooSlow("No more of the request body arrived for 30 s."),
+    ),
+    409: (
+        "The Idempotency-Key was used for another request",
+        errors.Conflict("This Idempotency-Key was used before."),
+    ),
     413: ("Too large", errors.TooLarge("The request body is larger than 1048576 bytes.")),
     415: (
         "Not `application/json`",
         errors.UnsupportedMedia("A body needs the header Content-Type: application/json."),
     ),
     422: (
-        "Well-formed, with fields that do not fit",
+        "Invalid fields",
         errors.Unprocessable("The request does not fit: limit: too much.", {"limit": "too much"}),
     ),
-    429: ("More than this user may", errors.LimitExceeded("More than 120 requests in a minute.")),
-    431: ("The head is too large", errors.HeadTooLarge("The request's head is larger than 65536 bytes.")),
+    429: ("Quota of the user exceeded", errors.LimitExceeded("More than 120 requests in a minute.")),
+    431: ("Request head too large", errors.HeadTooLarge("The request's head is larger than 65536 bytes.")),
     502: ("The model server failed", errors.UpstreamFailed("The model server broke off.")),
     503: ("Nobody can answer now", errors.NoWorker("No worker is ready.")),
     529: ("Nobody can answer now", errors.NoWorker("No worker is ready.")),
@@ -84,18 +93,17 @@ _HEADERS = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
 
 FAILED_REPLY = FailedReply.__name__
 
-# The errors of the door and of a body, and those of a gateway in which nobody can answer.
+# Status codes of authentication, of reading a body, and of a gateway without a model server.
 DOOR = (401, 403, 429)
 BODY = (400, 408, 413, 415)
 NOBODY = (502, 503, 504)
 
 _FRAMES: tuple[type[BaseModel], ...] = (LamRefusal, OpenAIError, *EVENTS.values())
-"""What a refusal's frame may hold: it is in the dialect that was asked for."""
+"""Models of the frame that refuses a request, which depends on its dialect."""
 
 
 def error_responses() -> dict[str, Any]:
-    """The description's `components.responses`: every status as a problem, in OpenAI's shape, with what was
-    kept of a reply, and as a frame where frontends never look at the status."""
+    """Return `components.responses`: every status in every error shape, and as a failed reply."""
     told: dict[str, Any] = {}
     for status, (description, error) in _SITUATIONS.items():
         for name, media_type, schema, example in (
@@ -117,5 +125,5 @@ def error_responses() -> dict[str, Any]:
 
 
 def refusals(*statuses: int, shape: str = PROBLEM.name) -> dict[str, Any]:
-    """An operation's `responses` for these errors, in this shape."""
+    """Return an operation's `responses` for these error statuses, in this shape."""
     return {str(status): {"$ref": f"#/components/responses/{shape}{status}"} for status in sorted(statuses)}

@@ -1,4 +1,4 @@
-"""How schemas are written: names for models, fields that may be absent, bodies of requests."""
+"""Helpers to write schemas: references, optional fields, request bodies."""
 
 from typing import Any
 
@@ -7,20 +7,20 @@ from pydantic.fields import FieldInfo
 
 
 def reference(model: type | str) -> dict[str, Any]:
-    """To a schema of the description, by the name of its model."""
+    """Return a reference to the schema of this model. model: class or name."""
     name = model if isinstance(model, str) else model.__name__
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def sometimes(description: str | None = None) -> Any:
-    """A field that is absent where it is unknown, never null."""
+    """Return a field that may be absent, but not null."""
     return FieldInfo(default=None, description=description, json_schema_extra=_without_default)
 
 
 def body_of(
     models: type[BaseModel] | tuple[type[BaseModel], ...] | None, *, required: bool = True
 ) -> dict[str, Any]:
-    """The request body of an operation: one of these models."""
+    """Return an operation's `requestBody`: this model, or one of these."""
     if models is None:
         return {}
     content = (

@@ -1,4 +1,4 @@
-"""The answers that are streams, by dialect."""
+"""Responses that are streams, by dialect."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,24 +22,25 @@ EVENTS: dict[str, type[BaseModel]] = {
     TEXT.name: events.TextEvent,
     OPENAI.name: ChatCompletionChunk,
 }
-"""What the `data` of each dialect's events holds; the last of lunar's and openai's is the word `[DONE]`."""
+"""Models of each dialect's `data`. The last `data` of lunar and openai is the word `[DONE]`."""
 
-NOTHING_MORE = {"204": {"description": "There is nothing more; an EventSource stops coming back."}}
+NOTHING_MORE = {"204": {"description": "No further events. An EventSource stops reconnecting."}}
 
 STREAM_HEADERS = {
     "Sluice-Stream-Id": {
-        "description": "Names the stream, to stop it and to come back.",
+        "description": "Id of the stream, to stop it or to resume it.",
         "schema": {"type": "string"},
     },
     "Sluice-Resume-Url": {
-        "description": "Of a resumable reply: where an EventSource can read on, relative to the gateway.",
+        "description": "URL to resume the stream with an EventSource, relative to the gateway. Only for "
+        "resumable replies.",
         "schema": {"type": "string"},
     },
 }
 
 
 def stream_of(*dialects: Dialect) -> dict[str, Any]:
-    """The response that is a reply in one of these dialects, or in the one that `?format=` names."""
+    """Return the response that is a stream in one of these dialects, or in the one of `?format=`."""
     others = [dialect for dialect in DIALECTS.values() if dialect not in dialects]
     data = [json_of(EVENTS[dialect.name]) for dialect in (*dialects, *others) if dialect.name in EVENTS]
     examples = [f"{dialect.name}:\n{_code(stream_example(dialect))}" for dialect in (*dialects, *others)]
@@ -67,7 +68,7 @@ def object_or(stream: dict[str, Any] | None = None, *, required: Sequence[str]) 
 
 
 def session_events() -> dict[str, Any]:
-    """The response that tells what happens in a session."""
+    """Return the response that is a stream of session events."""
     return {
         "description": f"Server-Sent Events.\n{_code(session_events_example())}",
         "content": event_content([json_of(events.SessionEvent)]),
@@ -75,12 +76,12 @@ def session_events() -> dict[str, Any]:
 
 
 def event_content(data: list[dict[str, Any]]) -> dict[str, Any]:
-    """What each event holds, as OpenAPI 3.2 describes sequences; 3.1 has no words for them."""
+    """Return the schema of one event, in OpenAPI 3.2's way: 3.1 cannot describe sequences."""
     properties = {
         "data": {"type": "string", "anyOf": data},
         "event": {"type": "string"},
-        "id": {"type": "string", "description": "Of a resumable reply: where to come back to."},
-        "retry": {"type": "integer", "description": "Milliseconds, after which to come back."},
+        "id": {"type": "string", "description": "Position of the event. Only for resumable replies."},
+        "retry": {"type": "integer", "description": "Milliseconds to wait before reconnecting."},
     }
     return {MEDIA_TYPE: {"schema": {"type": "object", "properties": properties}}}
 

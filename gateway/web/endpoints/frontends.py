@@ -16,9 +16,9 @@ FRONTENDS: tuple[Endpoint, ...] = (
         path="/api/chat/stream",
         handler=lambda gateway: MessageStream(gateway, chat_form),
         name="chat_stream",
-        summary="Ask as the lunar and printer frontends do",
-        description="With `message` the answer is lunar's, with `user_message` printer's; one of the two "
-        "must be there. A lunar conversation continues by the cookie `sluice_conversation`.",
+        summary="Send a message as the lunar and printer frontends do",
+        description="`message` gets a stream in lunar, `user_message` one in printer; one of them is "
+        "required. The cookie `sluice_conversation` continues a lunar conversation.",
         tag="frontends",
         errors=FRONTEND,
         body=(LunarBody, PrinterBody),
@@ -31,9 +31,9 @@ FRONTENDS: tuple[Endpoint, ...] = (
         path="/api/v1/chat/unified/stream",
         handler=lambda gateway: MessageStream(gateway, words_form),
         name="words_stream",
-        summary="Ask as the words frontend does",
-        description="Every `data:` is a string to append. The latest conversation of that `user_id`, among "
-        "the caller's own, continues for 12 hours.",
+        summary="Send a message as the words frontend does",
+        description="Every `data:` is a string to append. The message continues the caller's latest "
+        "conversation with this `user_id` if it is younger than 12 hours.",
         tag="frontends",
         errors=WORDS_FRAME,
         body=WordsBody,

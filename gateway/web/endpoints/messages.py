@@ -1,4 +1,4 @@
-"""Asking, reading on and stopping, under both of their addresses."""
+"""Endpoints to send messages, and to resume and stop streams, under both of their paths."""
 
 from gateway.dialects.registry import LAM
 from gateway.web.chat.messages import MessageStream, WholeMessage, stop_stream
@@ -30,10 +30,10 @@ def _streams_at(path: str, name: str) -> tuple[Endpoint, ...]:
             path=path,
             handler=lambda gateway: MessageStream(gateway, unified_form),
             name=f"{name}message_stream",
-            summary="Ask, and read the reply as it comes",
-            description="Server-Sent Events: `metadata` first, then `chunk`, `reasoning`, `tool_call` and "
-            "`progress` as they happen, and exactly one of `done` and `error` last. A comment line `: ping` "
-            "breaks a silence.",
+            summary="Send a message and stream the reply",
+            description="Server-Sent Events: first `metadata`, then any of `chunk`, `reasoning`, `tool_call` "
+            "and `progress`, last exactly one of `done` and `error`. A comment line `: ping` is sent while "
+            "there are no events.",
             tag="messages",
             errors=LAM_FRAME,
             body=MessageBody,
@@ -47,9 +47,9 @@ def _streams_at(path: str, name: str) -> tuple[Endpoint, ...]:
             path=f"{path}/{{stream_id}}",
             handler=ResumeStream,
             name=f"resume_{name}message_stream",
-            summary="Read on behind an event",
-            description="While the reply runs and after it has ended: no character is lost, none comes "
-            "twice. 204 when its end was read.",
+            summary="Resume a stream after an event",
+            description="Works while the reply is generated and after it has ended. No character is lost or "
+            "repeated. 204 if the last event was read already.",
             tag="streams",
             errors=LAM_FRAME,
             ticket=stream_subject,
@@ -73,7 +73,7 @@ def _streams_at(path: str, name: str) -> tuple[Endpoint, ...]:
             handler=stop_stream,
             name=f"stop_{name}stream",
             summary="Stop a reply",
-            description="The text so far is kept. Repeating it gives the same answer.",
+            description="The text so far is stored. Further calls get the same response.",
             tag="streams",
             rate_limited=False,
         ),
@@ -88,14 +88,14 @@ MESSAGES: tuple[Endpoint, ...] = (
         path="/api/chatbot/messages",
         handler=WholeMessage,
         name="message",
-        summary="Ask, and wait for the whole reply",
-        description="The same as the stream, answered when the reply has ended.",
+        summary="Send a message and wait for the whole reply",
+        description="The same as the stream, but the response is sent when the reply has ended.",
         tag="messages",
         body=MessageBody,
         max_body_bytes=body_with_parts,
         parameters=(IDEMPOTENCY_KEY, FORMAT, CACHE_CONTROL),
         answers={
-            "200": {"description": "Both messages as they are kept", "content": json_content(WholeExchange)},
+            "200": {"description": "Both messages as stored", "content": json_content(WholeExchange)},
             **refusals(400, *NOBODY, shape=problems.FAILED_REPLY),
         },
         refuses=(404, 409, 422),

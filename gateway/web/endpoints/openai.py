@@ -27,8 +27,8 @@ OPENAI_API: tuple[Endpoint, ...] = (
         handler=lambda gateway: ModelApi(gateway, CompletionForm),
         name="chat_completion",
         summary="OpenAI's chat completions",
-        description="A stream with `stream: true`, else one object. Fields that are not listed go to the "
-        "model server.",
+        description="A stream with `stream: true`, else one object. Other fields are passed to the model "
+        "server.",
         tag="openai",
         errors=OPENAI,
         body=CompletionBody,
@@ -72,7 +72,7 @@ OPENAI_API: tuple[Endpoint, ...] = (
         handler=OneModel,
         name="model",
         summary="One model",
-        description="Its name may hold slashes.",
+        description="The name may contain slashes.",
         tag="openai",
         errors=OPENAI,
         answers={"200": {"description": "The model", "content": json_content(openai_objects.Model)}},

@@ -1,4 +1,4 @@
-"""The gateway's own state, its figures and its pages."""
+"""Endpoints for usage, workers, metrics, health and the pages."""
 
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
@@ -14,7 +14,7 @@ OPERATION: tuple[Endpoint, ...] = (
         handler=usage.used_tokens,
         name="used_tokens",
         summary="Used tokens",
-        description="By day (UTC, the oldest first), by model and, where one was asked for, by user.",
+        description="By day (UTC, the oldest first), by model and, with the parameter `user`, by user.",
         tag="usage",
         scopes=CHAT_OR_ADMIN,
         answer=list[usage.UsageView],
@@ -25,7 +25,7 @@ OPERATION: tuple[Endpoint, ...] = (
         handler=workers.list_workers,
         name="list_workers",
         summary="The MQTT workers",
-        description="Every worker that is known now, by name; none without MQTT.",
+        description="All known workers, sorted by name; empty without MQTT.",
         tag="workers",
     ),
     JsonEndpoint(
@@ -34,7 +34,7 @@ OPERATION: tuple[Endpoint, ...] = (
         handler=metrics.metrics,
         name="metrics",
         summary="The gateway's figures",
-        description="For a panel that asks every few seconds.",
+        description="For a monitoring panel that polls every few seconds.",
         tag="health",
         scopes=METRICS,
     ),
@@ -54,8 +54,8 @@ OPERATION: tuple[Endpoint, ...] = (
         handler=health.ready,
         name="ready",
         summary="Readiness",
-        description="200 when the database takes changes and the current mode can serve; else 503 with what "
-        "is missing. An answer holds for a second.",
+        description="200 if the database can be written to and the current mode can answer, else 503 with "
+        "the problems in `missing`. Results are cached for one second.",
         tag="health",
         scopes=PUBLIC,
         answer=health.Ready,
@@ -67,7 +67,7 @@ OPERATION: tuple[Endpoint, ...] = (
         handler=pages.page,
         name="page",
         summary="The gateway's page",
-        description="Its state, and how to ask it.",
+        description="State of the gateway, and an example request.",
         tag="pages",
         scopes=PUBLIC,
         response_class=HTMLResponse,
@@ -78,7 +78,7 @@ OPERATION: tuple[Endpoint, ...] = (
         handler=pages.docs,
         name="docs",
         summary="This document as a page",
-        description="To read, and to try the endpoints.",
+        description="Shows this document and can call the endpoints.",
         tag="pages",
         scopes=PUBLIC,
         response_class=HTMLResponse,

@@ -1,4 +1,4 @@
-"""Sessions, their messages and their events."""
+"""Endpoints for sessions, their messages and their events."""
 
 from fastapi.responses import StreamingResponse
 
@@ -30,7 +30,7 @@ SESSIONS: tuple[Endpoint, ...] = (
         handler=sessions.create_session,
         name="create_session",
         summary="Start an empty session",
-        description="Without a title, its first message becomes the title.",
+        description="Without a title, the first message becomes the title.",
         tag="sessions",
         body=SessionBody,
         body_required=False,
@@ -50,8 +50,8 @@ SESSIONS: tuple[Endpoint, ...] = (
         path=_ONE,
         handler=sessions.rename_session,
         name="rename_session",
-        summary="Give a session another title",
-        description="Nothing else of it changes.",
+        summary="Rename a session",
+        description="Changes only the title.",
         tag="sessions",
         body=RenameBody,
     ),
@@ -61,7 +61,7 @@ SESSIONS: tuple[Endpoint, ...] = (
         handler=sessions.delete_session,
         name="delete_session",
         summary="Delete a session",
-        description="With all its messages. Replies that are being made are stopped first.",
+        description="Deletes all its messages too. Its replies that are being generated are stopped first.",
         tag="sessions",
         status=204,
     ),
@@ -71,8 +71,8 @@ SESSIONS: tuple[Endpoint, ...] = (
         handler=sessions.list_messages,
         name="list_messages",
         summary="The messages of a session",
-        description="The oldest first. Large ones come in fewer than `limit`: go on with `after` until none "
-        "come.",
+        description="The oldest first. A page of large messages may have fewer than `limit`: continue with "
+        "`after` until a page is empty.",
         tag="sessions",
         answer=list[Message],
     ),
@@ -82,7 +82,7 @@ SESSIONS: tuple[Endpoint, ...] = (
         handler=sessions.export_session,
         name="export_session",
         summary="Download a session",
-        description="All of it, as JSON or as Markdown.",
+        description="With all messages, as JSON or Markdown.",
         tag="sessions",
         response_class=StreamingResponse,
         responses={200: {"model": Export, "content": {"text/markdown": {"schema": {"type": "string"}}}}},
@@ -93,7 +93,7 @@ SESSIONS: tuple[Endpoint, ...] = (
         handler=session_tickets.issue_ticket,
         name="issue_ticket",
         summary="A ticket for a session's events",
-        description="It opens `url`, and nothing else, without headers.",
+        description="The ticket gives access to `url` without an API key, and to nothing else.",
         tag="sessions",
     ),
     AsgiEndpoint(
@@ -101,8 +101,9 @@ SESSIONS: tuple[Endpoint, ...] = (
         path=f"{_ONE}/events",
         handler=SessionEvents,
         name="session_events",
-        summary="The events of a session, for its other tabs",
-        description="Server-Sent Events without an end: questions, replies that begin, replies that end.",
+        summary="Stream the events of a session",
+        description="Server-Sent Events without an end, for other clients of the session: messages of users, "
+        "replies that begin, replies that end.",
         tag="sessions",
         ticket=session_subject,
         answers={"200": session_events()},

@@ -26,7 +26,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 def _not_found(_: Services) -> App:
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        raise NotFound(f"There is no {scope['path'][:200]} here.")
+        raise NotFound(f"There is no endpoint at {scope['path'][:200]}.")
 
     return refuse
 
@@ -49,4 +49,4 @@ ELSEWHERE: tuple[AsgiEndpoint, ...] = (
     _nothing("/api/admin/{rest:path}", scopes=ADMIN),
     _nothing("{rest:path}"),
 )
-"""For paths of no endpoint: the scopes that are asked for all the same, and the shape of the 404."""
+"""Endpoints that answer 404 at all other paths, with the scopes that are required there."""

@@ -1,4 +1,4 @@
-"""Templates: kept, changed, and tried."""
+"""Endpoints for templates."""
 
 from gateway.dialects.registry import LAM
 from gateway.web.api import templates
@@ -19,8 +19,8 @@ TEMPLATES: tuple[Endpoint, ...] = (
         handler=templates.list_templates,
         name="list_templates",
         summary="The caller's templates",
-        description="The oldest first. Large ones come in fewer than `limit`: go on with `after` until none "
-        "come.",
+        description="The oldest first. A page of large templates may have fewer than `limit`: continue with "
+        "`after` until a page is empty.",
         tag="templates",
     ),
     JsonEndpoint(
@@ -28,8 +28,9 @@ TEMPLATES: tuple[Endpoint, ...] = (
         path=_ALL,
         handler=templates.create_template,
         name="create_template",
-        summary="Keep a template",
-        description="A system prompt and settings under a name; what is absent is left open.",
+        summary="Create a template",
+        description="A system prompt and model settings under a name. The model server's defaults apply to "
+        "absent settings.",
         tag="templates",
         body=TemplateBody,
         status=201,
@@ -40,7 +41,7 @@ TEMPLATES: tuple[Endpoint, ...] = (
         handler=templates.get_template,
         name="get_template",
         summary="One template",
-        description="Settings that are left open are null.",
+        description="Settings that it does not set are null.",
         tag="templates",
     ),
     JsonEndpoint(
@@ -49,7 +50,7 @@ TEMPLATES: tuple[Endpoint, ...] = (
         handler=templates.replace_template,
         name="replace_template",
         summary="Replace a template",
-        description="The whole of it: what is absent is left open from now on.",
+        description="Replaces all fields: absent settings are reset.",
         tag="templates",
         body=TemplateBody,
     ),
@@ -59,7 +60,7 @@ TEMPLATES: tuple[Endpoint, ...] = (
         handler=templates.delete_template,
         name="delete_template",
         summary="Delete a template",
-        description="Sessions that began with it do not change.",
+        description="Sessions that were started with it do not change.",
         tag="templates",
         status=204,
     ),
@@ -68,8 +69,8 @@ TEMPLATES: tuple[Endpoint, ...] = (
         path=f"{_ONE}/test",
         handler=templates.TemplateTest,
         name="test_template",
-        summary="Try a template, and keep nothing",
-        description="Answered like a message.",
+        summary="Test a template without storing anything",
+        description="Streams a reply, as for a message.",
         tag="templates",
         errors=LAM_FRAME,
         body=MessageBody,
