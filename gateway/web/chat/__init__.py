@@ -1,1 +1,1 @@
-"""Asking, streaming, resuming and stopping; one file per request form."""
+"""Sending messages, and streaming, resuming and stopping replies. Each request form has its own module."""

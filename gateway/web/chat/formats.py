@@ -1,4 +1,4 @@
-"""`?format=`: the dialect that a reader asks for by name."""
+"""The query parameter `format`, which names the dialect of the response."""
 
 from urllib.parse import parse_qs
 
@@ -9,7 +9,7 @@ from gateway.web.http.asgi import Scope
 
 
 def dialect_chosen(scope: Scope) -> Dialect | None:
-    """The dialect of `?format=`, None without it; Unprocessable with the list if it is none of ours."""
+    """Return the dialect of `?format=`, or None without it. Raises Unprocessable for an unknown name."""
     query: bytes = scope["query_string"]
     if b"format" not in query:
         return None

@@ -1,4 +1,4 @@
-"""What a POST asks and in which dialect it is answered: one form per kind of request."""
+"""Reading of a POST that sends a message: its form, and the headers that all forms share."""
 
 import hashlib
 import re
@@ -27,7 +27,7 @@ _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A POST whose body is here; nothing of the body was looked at."""
+    """A POST with its whole body, which is not parsed yet."""
 
     scope: Scope
     body: bytes
@@ -36,10 +36,12 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a POST asks for.
+    """A parsed POST.
 
-    headers: of the answer, besides every stream's own. mirror: the device that is to hear the reply too.
-    after: where a client that sends its POST again goes on, from `Last-Event-ID`; START for a first POST.
+    Attributes:
+        headers: further headers of the response.
+        mirror: name of a device that also gets the reply.
+        after: position after which the stream begins, from `Last-Event-ID`; START without it.
     """
 
     question: Question
@@ -50,13 +52,11 @@ class Asked:
 
 
 Form = Callable[[Services, Post], Awaitable[Asked]]
-"""Reads the body. Raises RequestRejected. What every request has in common (the Idempotency-Key, the pace,
-resumability by header) is no business of a form."""
+"""Parses the body of one kind of request. Raises RequestRejected. `accept` reads headers and `?format=`."""
 
 
 async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) -> Asked:
-    """Read a POST by its form, and what all have in common: `?format=`, Idempotency-Key, Last-Event-ID,
-    Sluice-Resumable.
+    """Read a POST: its body by `form`, and `?format=`, Idempotency-Key, Last-Event-ID and Sluice-Resumable.
 
     Raises RequestRejected.
     """
@@ -80,18 +80,16 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
 
 
 async def begin(gateway: Services, asked: Asked) -> str:
-    """Save the question and start its reply, or find the reply that this POST goes on with.
+    """Save the message and start its reply, or find the earlier reply of its Idempotency-Key.
 
-    Returns the stream's id, to be followed before the next await. Raises NotFound for a mirror device that is
-    unknown or somebody else's, BadPosition for a Last-Event-ID where no reply was begun.
+    Returns the stream's id, which must be followed before the next await. Raises NotFound if the user has no
+    such mirror device, BadPosition if Last-Event-ID is given and there is no earlier reply.
     """
     question, claim = asked.question, asked.question.idempotency
     if asked.after != START and claim is not None:
         stream_id = await gateway.conversations.asked_before(question.user_id, claim)
         if stream_id is None:
-            raise BadPosition(
-                "No reply was begun with this Idempotency-Key; send the request without Last-Event-ID."
-            )
+            raise BadPosition("No reply has this Idempotency-Key: send the request without Last-Event-ID.")
         return stream_id
     if asked.mirror is None:
         return await gateway.conversations.ask(question)
@@ -102,13 +100,13 @@ async def begin(gateway: Services, asked: Asked) -> str:
 
 
 def trace_of(scope: Scope) -> str | None:
-    """The request's `traceparent`, None if it is none. Source: W3C Trace Context, 3.2."""
+    """Return the header `traceparent`, or None if it is absent or invalid. Source: W3C Trace Context, 3.2."""
     trace = header(scope, b"traceparent")
     return trace if trace is not None and _TRACEPARENT.fullmatch(trace) else None
 
 
 def cache_use_of(scope: Scope) -> CacheUse:
-    """The request's wish in `Cache-Control`; other directives are ignored. Source: RFC 9111, 5.2.1."""
+    """Return how the response cache is used, from the header `Cache-Control`. Source: RFC 9111, 5.2.1."""
     said = header(scope, b"cache-control")
     if said is None:
         return "use"
@@ -119,31 +117,31 @@ def cache_use_of(scope: Scope) -> CacheUse:
 
 
 def _position_of(scope: Scope, claim: IdempotencyClaim | None) -> Position:
-    """Where the client goes on.
+    """Return the position of `Last-Event-ID`.
 
-    BadPosition without a claim: the request would make a second reply, and its text would follow the first's.
+    Raises BadPosition without a claim: the client would append the text of a new reply to that of the first.
     """
     event_id = header(scope, b"last-event-id")
     if not event_id:
         return START
     if claim is None:
         raise BadPosition(
-            "A POST with Last-Event-ID needs the Idempotency-Key that it was first sent with; "
-            "send it without Last-Event-ID to ask again."
+            "A POST with Last-Event-ID needs the Idempotency-Key of the first POST: send it, or leave out "
+            "Last-Event-ID to get a new reply."
         )
     return Position.parse(event_id)
 
 
 def claim_of(scope: Scope, body: bytes) -> IdempotencyClaim | None:
-    """The request's Idempotency-Key with what it stands for: endpoint and body, however that is spaced."""
+    """Return the Idempotency-Key with a digest of path and body, or None. Raises BadRequest."""
     key = header(scope, b"idempotency-key")
     if key is None:
         return None
     if not 1 <= len(key) <= MAX_KEY_CHARS:
-        raise BadRequest(f"An Idempotency-Key has 1 to {MAX_KEY_CHARS} characters.")
+        raise BadRequest(f"The header Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters.")
     try:
         canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
     except (msgspec.DecodeError, RecursionError) as error:
-        # Rubbish that the form let pass where it ignores fields.
+        # Invalid JSON that the form accepted, in a field that it ignores.
         raise BadRequest("The body is not JSON.") from error
     return IdempotencyClaim(key, hashlib.sha256(scope["path"].encode() + b"\n" + canonical).hexdigest())

@@ -1,4 +1,4 @@
-"""The requests of the lunar, printer and words frontends: a message; most else they carry is ignored."""
+"""Requests of the lunar, printer and words frontends. Their other fields are ignored."""
 
 from typing import Annotated
 
@@ -17,9 +17,9 @@ MAX_USER_ID_CHARS = 256
 
 
 class ChatBody(BaseModel):
-    """Which of the two messages is there says which frontend asks.
+    """lunar sends `message`, printer sends `user_message`; exactly one is required.
 
-    conversation_id: printer's. Anything may stand there in a request of lunar's.
+    conversation_id: uuid of a session, from printer. Ignored for lunar.
     """
 
     model_config = ConfigDict(extra="ignore", strict=True)
@@ -30,7 +30,7 @@ class ChatBody(BaseModel):
 
 
 class WordsBody(BaseModel):
-    """user_id: whose conversation goes on, among the caller's own; without it a new one starts."""
+    """user_id: continues the caller's conversation with this value; without it a new one starts."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -39,7 +39,7 @@ class WordsBody(BaseModel):
 
 
 async def chat_form(gateway: Services, post: Post) -> Asked:
-    """`POST /api/chat/stream`. NotFound if printer's conversation is unknown or somebody else's."""
+    """Parse `POST /api/chat/stream`. Raises NotFound if printer's conversation is not one of the user's."""
     body = parse(post.body, ChatBody)
     match body.message, body.user_message:
         case str(message), None:
@@ -47,14 +47,14 @@ async def chat_form(gateway: Services, post: Post) -> Asked:
         case None, str(message):
             return await _printer(gateway, post, message, body.conversation_id)
         case None, None:
-            problem = "must be there, or user_message"
+            problem = "is required, or user_message"
         case _:
-            problem = "must not be there together with user_message"
+            problem = "must not be sent together with user_message"
     raise Unprocessable(f"The request does not fit: message: {problem}.", {"message": problem})
 
 
 async def words_form(gateway: Services, post: Post) -> Asked:
-    """`POST /api/v1/chat/unified/stream`."""
+    """Parse `POST /api/v1/chat/unified/stream`."""
     body = parse(post.body, WordsBody)
     check_length(body.message, gateway.max_content_chars, "message")
     thread = None if body.user_id in (None, "") else f"words:{body.user_id}"

@@ -1,4 +1,4 @@
-"""Messages: ask and read the reply as a stream, ask and wait for the whole of it, stop it."""
+"""Send a message and stream its reply, or wait for the whole reply; stop a reply."""
 
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,7 @@ from gateway.web.services import Services
 
 
 class MessageStream:
-    """Answers a POST, which `form` reads, with a stream."""
+    """Answers a POST with a stream. form: parses the body."""
 
     def __init__(self, gateway: Services, form: Form) -> None:
         self._gateway = gateway
@@ -44,7 +44,7 @@ class MessageStream:
 
 
 class WholeMessage:
-    """Answers the same POST when the reply has ended, with both messages."""
+    """Answers a POST with both messages, when the reply has ended."""
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
@@ -57,7 +57,7 @@ class WholeMessage:
         user_id = question.user_id
         stream_id = await begin(gateway, replace(asked, question=question))
         if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
-            return  # The client is gone: nobody would hear the answer.
+            return  # the client has disconnected
         reply = await gateway.store.reply(user_id, stream_id)
         asked_message = await self._question(stream_id, user_id)
         told = {"user_message": message_view(asked_message), "assistant_message": message_view(reply)}
@@ -76,7 +76,7 @@ class WholeMessage:
 
 
 async def stop_stream(gateway: Gateway, user_id: UserId, stream_id: str) -> StreamState:
-    """End a reply, or tell how it ended. Raises NotFound if there never was one."""
+    """Stop a reply, and return its state. Raises NotFound for an unknown stream."""
     try:
         outcome = await gateway.runs.stop(stream_id, user_id)
     except NotFound:

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's API tells them, so that its official clients raise what their users expect."""
+"""Errors in the shape of OpenAI's API, so that its official clients raise their documented exceptions."""
 
 from typing import Any
 
@@ -23,16 +23,16 @@ class ModelNotFound(NotFound):
 
 
 async def send_openai_error(send: Send, error: GatewayError) -> None:
-    """Answer a request that has no answer yet with this error."""
+    """Send the error in OpenAI's shape. The response must not have begun."""
     status, told = openai_error(error)
     headers = problem_headers(error)
     if status >= 500 and not error.retryable:
-        headers["x-should-retry"] = "false"  # OpenAI's clients would send it again, twice
+        headers["x-should-retry"] = "false"  # otherwise OpenAI's clients would retry it twice
     await send_json(send, status, told, headers)
 
 
 def openai_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
-    """Status and body. What does not fit in a request is 400 here and names its first field as `param`."""
+    """Return status and body. Unprocessable becomes 400 with its first field as `param`."""
     status, kind, code, param = error.status, INVALID, error.code, None
     match error:
         case Unprocessable():

@@ -1,4 +1,4 @@
-"""OpenAI's list of models: those that can be asked for in the current mode."""
+"""OpenAI's models endpoints: the models that are available in the current mode."""
 
 import time
 from typing import Any
@@ -22,7 +22,7 @@ class ModelList:
 
 
 class OneModel:
-    """The model of the name in the path, which may contain slashes."""
+    """Answers with the model named in the path. The name may contain slashes."""
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""The names of a session: its id, its uuid and its key mean the same wherever a request names one."""
+"""Looks up a session by its id, uuid or key, which requests may use interchangeably."""
 
 import re
 from typing import Annotated
@@ -9,13 +9,13 @@ from gateway.contract.errors import NotFound
 from gateway.contract.store import MessageStore, StoredSession
 from gateway.web.http.bodies import MAX_ID
 
-SessionName = Annotated[str, Field(min_length=1, max_length=300, description="A session's id, uuid or key.")]
+SessionName = Annotated[str, Field(min_length=1, max_length=300, description="Id, uuid or key of a session.")]
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 async def session_of(store: MessageStore, user_id: str, name: int | str) -> StoredSession:
-    """The user's session of this id, uuid or key; NotFound if there is none."""
+    """Return the user's session with this id, uuid or key. Raises NotFound."""
     number = _number_in(name)
     if number is not None:
         return await store.session(user_id, number)
@@ -23,7 +23,7 @@ async def session_of(store: MessageStore, user_id: str, name: int | str) -> Stor
 
 
 async def session_id_of(store: MessageStore, user_id: str, name: int | str) -> int:
-    """The id of the user's session of this uuid or key; NotFound if there is none. An id is not looked up."""
+    """Return the id of the user's session with this uuid or key. Raises NotFound. Ids are not checked."""
     number = _number_in(name)
     if number is not None:
         return number

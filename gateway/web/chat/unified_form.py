@@ -1,4 +1,4 @@
-"""The unified endpoint's request, `MessageBody`: answered in lam unless `?format=` says otherwise."""
+"""The request of the unified endpoint, `MessageBody`. Its default dialect is lam."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,8 +16,10 @@ from gateway.web.services import Services
 
 
 async def unified_form(gateway: Services, post: Post) -> Asked:
-    """Unprocessable if the body does not fit or its content does; NotFound for a template that is
-    unknown or somebody else's."""
+    """Parse a MessageBody.
+
+    Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such session or template.
+    """
     body, content = await unhurried(len(post.body), partial(read_message, gateway, post.body))
     template = None
     if body.template_id is not None:
@@ -30,13 +32,13 @@ async def unified_form(gateway: Services, post: Post) -> Asked:
 
 
 def read_message(gateway: Services, raw: bytes) -> tuple[MessageBody, Content]:
-    """The body and its content."""
+    """Return the parsed body and its content. Raises BadRequest or Unprocessable."""
     body = parse(raw, MessageBody)
     return body, asked_content(body.content, gateway.max_content_chars, gateway.max_attachment_bytes)
 
 
 def question_of(body: MessageBody, content: Content, user_id: str, template: Template | None) -> Question:
-    """What the body asks, with what it leaves open as its template has it; in no session yet."""
+    """Return the body as a Question without a session. The template gives the settings that it leaves out."""
     sampling, system_prompt, model = body.sampling(), body.system_prompt, body.model
     if template is not None:
         sampling = sampling.over(template.sampling)

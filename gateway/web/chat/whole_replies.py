@@ -1,4 +1,4 @@
-"""Waiting for a reply on behalf of a client who may go away meanwhile."""
+"""Waiting for a reply while its client may disconnect."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from gateway.web.http.asgi import Connection
 
 
 class Client:
-    """Stops a follower when its client goes away."""
+    """Stops a follower when its client disconnects."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
@@ -26,7 +26,7 @@ class Client:
 
 @contextmanager
 def waiting(connection: Connection, follower: Follower) -> Iterator[Client]:
-    """Follow on behalf of the client at `connection`."""
+    """Stop the follower if the connection is lost within this context."""
     client = Client(follower)
     connection.watch(client)
     try:
@@ -36,11 +36,11 @@ def waiting(connection: Connection, follower: Follower) -> Iterator[Client]:
 
 
 async def until_ended(runs: Runs, stream_id: str, user_id: str, connection: Connection) -> bool:
-    """Return True when the reply has ended, or False when the client has gone before that."""
+    """Return True when the reply has ended, or False if the client disconnects before."""
     try:
         run = runs.find(stream_id, user_id)
     except NotFound:
-        return True  # It was asked with an Idempotency-Key that was used long ago.
+        return True  # an old reply, found by its Idempotency-Key
     with runs.following(run) as follower, waiting(connection, follower) as client:
         while await follower.read() is not None:
             pass

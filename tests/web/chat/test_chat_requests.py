@@ -45,9 +45,9 @@ async def test_the_fields_tell_who_asks(tmp_path: Path, body: dict[str, Any], fi
 @pytest.mark.parametrize(
     ("path", "body", "status", "words"),
     [
-        (CHAT, {}, 422, "message: must be there, or user_message"),
-        (CHAT, {"content": "Hi"}, 422, "message: must be there, or user_message"),
-        (CHAT, {"message": "a", "user_message": "b"}, 422, "must not be there together"),
+        (CHAT, {}, 422, "message: is required, or user_message"),
+        (CHAT, {"content": "Hi"}, 422, "message: is required, or user_message"),
+        (CHAT, {"message": "a", "user_message": "b"}, 422, "must not be sent together"),
         (CHAT, {"message": " \n"}, 422, "message: must not be empty"),
         (CHAT, {"user_message": ""}, 422, "user_message: must not be empty"),
         (CHAT, {"message": "x" * 101}, 422, "message: must have at most 100 characters"),
