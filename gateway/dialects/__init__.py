@@ -1,1 +1,1 @@
-"""How each frontend wants to read a reply: pure encoders from reader events to SSE frames, one file each."""
+"""Dialects: encoders from reader events to frames, without I/O. Each has its own module."""

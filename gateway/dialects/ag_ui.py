@@ -1,4 +1,4 @@
-"""AG-UI's events: RUN_STARTED first, RUN_FINISHED or RUN_ERROR last.
+"""AG-UI's dialect: RUN_STARTED first, RUN_FINISHED or RUN_ERROR last.
 
 Source: AG-UI protocol, "Events"; the checks of `@ag-ui/client`.
 """
@@ -25,11 +25,11 @@ from gateway.dialects.frame import SseDialect, data_frame, json_bytes
 
 
 class AgUi(SseDialect):
-    """One run of a thread.
+    """Encodes one run of a thread.
 
     Args:
         thread_id: the client's `threadId`.
-        run_id: the client's `runId`; None names the run after its stream.
+        run_id: the client's `runId`; None: the stream's id.
         reasoning: whether the client understands REASONING events; older ones fail at them.
     """
 
@@ -51,7 +51,7 @@ class AgUi(SseDialect):
 
 
 class AgUiEncoder:
-    """Keeps at most one message open: text or reasoning, each under ids of its own."""
+    """Encodes one reply. At most one message is open: text or reasoning, each with its own id."""
 
     def __init__(self, stream_id: str, run: dict[str, str], *, reasoning: bool) -> None:
         self._stream_id = stream_id
@@ -129,7 +129,7 @@ class AgUiEncoder:
         )
 
     def _parent(self) -> str:
-        """The message that all calls of this reply belong to: the text before them, or one of their own."""
+        """Return the id of the message that has the tool calls: the text before them, or a new one."""
         return self._message_id if self._message_id.startswith("text-") else f"calls-{self._stream_id}"
 
     def _end(self, outcome: str, reason: Reason) -> bytes:
@@ -138,7 +138,7 @@ class AgUiEncoder:
 
 
 def _usage(ending: Ending) -> Sequence[bytes]:
-    """The figures of the finished reply, as an event that clients pass on unread."""
+    """Return token counts and timing as a CUSTOM event, which clients pass to the application."""
     told: dict[str, Any] = {"delivery": ending.delivery, "mode": ending.mode}
     if ending.usage is not None:
         told["usage"] = {

@@ -1,6 +1,6 @@
 """The AI SDK's UI message stream, wire version v1.
 
-Older clients treat a chunk of an unknown type or with an extra key as fatal, so nothing is added to it.
+Older clients fail at unknown types of chunks and at extra keys, so none are added.
 Source: AI SDK documentation, "Stream protocols"; `uiMessageChunkSchema` of the packages.
 """
 
@@ -35,11 +35,10 @@ _DONE = data_frame(b"[DONE]")
 
 
 class AiSdk(SseDialect):
-    """Chunks of one assistant message.
+    """Encodes one assistant message.
 
     Args:
-        message_id: the id of the message that the client holds already, where a tool round goes on in it;
-            None names it after our message.
+        message_id: id of the client's message that a tool round continues; None: the stored message's id.
     """
 
     name = "ai-sdk"
@@ -58,7 +57,7 @@ class AiSdk(SseDialect):
 
 
 class AiSdkEncoder:
-    """Keeps at most one part open, text or reasoning, and gives each an id of its own."""
+    """Encodes one reply. At most one part is open: text or reasoning, each with its own id."""
 
     def __init__(self, message_id: str | None) -> None:
         self._message_id = message_id
@@ -143,7 +142,7 @@ def _finish(reason: Reason, ending: Ending) -> bytes:
 
 
 def metadata_json(ending: Ending) -> dict[str, Any]:
-    """The metadata of a finished message; unknown figures are left out."""
+    """Return the metadata of a finished message. Unknown values are absent."""
     told: dict[str, Any] = {"delivery": ending.delivery, "mode": ending.mode}
     if ending.usage is not None:
         told["usage"] = {

@@ -1,4 +1,4 @@
-"""Anthropic's Messages stream, as its official clients read it.
+"""Anthropic's dialect: the stream of its Messages API.
 
 Source: Anthropic API reference, "Streaming messages"; the clients' parsers.
 """
@@ -35,17 +35,17 @@ ERROR_TYPES = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
-"""By our status; other 4xx are `invalid_request_error`, the rest `api_error`."""
+"""Error types by HTTP status. Other 4xx are `invalid_request_error`, all others `api_error`."""
 
 SIGNATURE = "c2x1aWNl"
-"""Closes a thinking block: clients send it back unread. Base64 of `sluice`."""
+"""Signature that ends a thinking block. Clients return it unchanged. Base64 of `sluice`."""
 
 
 class Anthropic(SseDialect):
-    """Messages named after their stream.
+    """Encodes replies as messages, whose ids are derived from the stream's id.
 
     Args:
-        model: the model that answers, as `message_start` names it.
+        model: name of the model in `message_start`.
     """
 
     name = "anthropic"
@@ -64,7 +64,7 @@ class Anthropic(SseDialect):
 
 
 class AnthropicEncoder:
-    """Numbers the content blocks and keeps at most one of them open."""
+    """Encodes one reply. Content blocks are numbered, and at most one is open."""
 
     def __init__(self, message_id: str, model: str) -> None:
         self._message_id = message_id
@@ -108,7 +108,7 @@ class AnthropicEncoder:
 
     def _tool_call(self, call: ToolCall) -> Sequence[bytes]:
         block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-        # Clients throw where it is no JSON.
+        # Clients fail if this is not JSON.
         arguments = {
             "type": "input_json_delta",
             "partial_json": json_bytes(as_object(call.arguments)).decode(),
@@ -116,7 +116,7 @@ class AnthropicEncoder:
         return (*self._closed(), *self._opened("tool_use", block), self._delta(arguments), *self._closed())
 
     def _opened(self, kind: str, block: dict[str, Any]) -> Sequence[bytes]:
-        """The frames that make a block of this kind the open one."""
+        """Return the frames that open a block of this kind, unless it is open already."""
         if self._open == kind:
             return ()
         closing = self._closed()
@@ -130,7 +130,7 @@ class AnthropicEncoder:
         return (*closing, named_frame("content_block_start", start))
 
     def _closed(self) -> Sequence[bytes]:
-        """The frames that close the open block, if there is one."""
+        """Return the frames that close the open block, if any."""
         if self._open is None:
             return ()
         signed = (
@@ -162,19 +162,19 @@ def message_id(stream_id: str) -> str:
 
 
 def stop_reason_of(reason: str | None) -> str:
-    """Anthropic's word for the end of a reply; a stopped one says `end_turn`."""
+    """Return Anthropic's stop reason. It is `end_turn` for cancelled replies."""
     return STOP_REASONS.get(reason or "stop", "end_turn")
 
 
 def usage_json(usage: Usage | None) -> dict[str, int]:
-    """Token counts; clients throw without them, so unknown ones are 0."""
+    """Return token counts. Unknown ones are 0, because clients fail without them."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     return {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
 
 
 def error_type(status: int) -> str:
-    """Anthropic's name for an error of this HTTP status."""
+    """Return Anthropic's error type for this HTTP status."""
     if status in ERROR_TYPES:
         return ERROR_TYPES[status]
     return "invalid_request_error" if status < 500 else "api_error"
@@ -185,7 +185,7 @@ def error_object(message: str, kind: str) -> dict[str, Any]:
 
 
 def message_json(reply: StoredMessage, stream_id: str) -> dict[str, Any]:
-    """The message in one piece."""
+    """Return the whole message as an object."""
     content: list[dict[str, Any]] = []
     if reply.reasoning:
         content.append({"type": "thinking", "thinking": reply.reasoning, "signature": SIGNATURE})

@@ -8,15 +8,11 @@ import msgspec
 _json = msgspec.json.Encoder(enc_hook=str)
 
 PING = b": ping\n"
-"""A heartbeat: one comment line and no blank line, at which some decoders dispatch an empty event."""
+"""A heartbeat: a comment without a blank line, because some decoders dispatch an empty event at that."""
 
 
 class SseDialect:
-    """The parts that every dialect of Server-Sent Events shares.
-
-    media_type: the answer's content type. headers: of the answer, besides every stream's own.
-    heartbeat: goes out while nothing else does. bears_ids: whether a frame may carry an event id.
-    """
+    """Attributes that all dialects of Server-Sent Events share; see gateway.contract.dialect.Dialect."""
 
     media_type = "text/event-stream; charset=utf-8"
     headers: Sequence[tuple[bytes, bytes]] = ()
@@ -25,7 +21,7 @@ class SseDialect:
 
 
 def json_bytes(value: Any) -> bytes:
-    """One line of JSON, UTF-8 as it is; a character that UTF-8 cannot carry becomes U+FFFD."""
+    """Return one line of JSON in UTF-8, without ASCII escapes. Lone surrogates become U+FFFD."""
     try:
         return _json.encode(value)
     except UnicodeEncodeError:
@@ -33,36 +29,36 @@ def json_bytes(value: Any) -> bytes:
 
 
 def data_frame(data: bytes) -> bytes:
-    """One event. data: a single line, not empty."""
+    """Return one event. data: a single non-empty line."""
     return b"data: " + data + b"\n\n"
 
 
 def named_frame(name: str, value: Mapping[str, Any]) -> bytes:
-    """One event with a name and a JSON object."""
+    """Return one event with a name and a JSON object."""
     return b"event: " + name.encode() + b"\ndata: " + json_bytes(value) + b"\n\n"
 
 
 def with_id(frame: bytes, event_id: str) -> bytes:
-    """The same frame, remembered by its reader as `event_id`.
+    """Return the frame with an `id:`, as its last line.
 
-    The id stands last: fetch-event-source remembers it before the frame is whole, and where the connection
-    breaks in between it never asks for that frame again.
+    fetch-event-source stores an id before the frame is complete: with the id first, a connection that breaks
+    after it would lose the frame.
     """
     return frame[:-1] + b"id: " + event_id.encode() + b"\n\n"
 
 
 def id_frame(event_id: str) -> bytes:
-    """Nothing but an id: a reader remembers it and dispatches no event."""
+    """Return a frame with only an id: the client stores it and dispatches no event."""
     return b"id: " + event_id.encode() + b"\n\n"
 
 
 def retry_frame(delay_ms: int) -> bytes:
-    """Ask an EventSource to wait this long before it connects again."""
+    """Return a frame that sets the time before an EventSource reconnects."""
     return b"retry: %d\n\n" % delay_ms
 
 
 def without_surrogates(value: Any) -> Any:
-    """The same JSON value with U+FFFD in place of each half of a surrogate pair."""
+    """Return the JSON value with U+FFFD in place of each lone surrogate."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):

@@ -40,13 +40,13 @@ class Lam(SseDialect):
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
         if isinstance(event, Delta):
-            # The one frame that is written for every token: no dict in between.
+            # Written for every token: faster without a dict.
             return (b'data: {"type":"chunk","content":' + json_bytes(event.text) + b"}\n\n",)
         return (data_frame(json_bytes(as_json(event))),)
 
 
 def as_json(event: ReaderEvent) -> dict[str, Any]:
-    """The event as the unified stream tells it; what is unknown is left out, never null."""
+    """Return the event as a JSON object. Unknown fields are absent, not null."""
     match event:
         case Delta(text):
             return {"type": "chunk", "content": text}
@@ -72,7 +72,7 @@ def as_json(event: ReaderEvent) -> dict[str, Any]:
 
 
 def usage_json(usage: Usage) -> dict[str, int]:
-    """Token counts by the names every API of the field gives them."""
+    """Return token counts by the names of OpenAI's API."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,

@@ -1,4 +1,4 @@
-"""The lunar frontend's dialect: `data:` frames of token, tool_call and error, and always `[DONE]` last."""
+"""The lunar frontend's dialect: `data:` frames of token, tool_call and error; the last is always `[DONE]`."""
 
 from collections.abc import Sequence
 

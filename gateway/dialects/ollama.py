@@ -1,4 +1,4 @@
-"""Ollama's NDJSON stream: one JSON object a line, `done: true` in the last.
+"""Ollama's dialect: NDJSON, one JSON object a line, `done: true` in the last.
 
 The lines are ASCII, since Ollama's Python client splits them at U+2028, U+2029 and U+0085.
 Source: Ollama API reference, "Generate a chat completion" and "Generate a completion".
@@ -31,12 +31,12 @@ NS_PER_S = 1_000_000_000
 
 
 class Ollama:
-    """Lines of `/api/chat` or of `/api/generate`.
+    """Encodes replies for `/api/chat` or `/api/generate`.
 
     Args:
-        model: the model's name as the client asked for it.
+        model: name of the model in the request.
         shape: the endpoint: "chat" puts the text into `message`, "generate" into `response`.
-        now: the current time, aware.
+        now: gives the current time, with a time zone.
     """
 
     name = "ollama"
@@ -68,7 +68,7 @@ class Ollama:
 
 
 class OllamaEncoder:
-    """Writes each event as one line."""
+    """Encodes one reply: each event as one line."""
 
     def __init__(self, model: str, shape: Shape, now: Callable[[], datetime]) -> None:
         self._model = model
@@ -92,20 +92,20 @@ class OllamaEncoder:
                 return ()
 
     def line(self, said: dict[str, Any], end: dict[str, Any] | None = None) -> bytes:
-        """One line: more of the message, or its end with what is known of it."""
+        """Return one line: a part of the message, or its end with token counts and durations."""
         return ndjson(chunk_json(self._model, self._now(), self._shape, said, end))
 
 
 def chunk_json(
     model: str, created_at: datetime, shape: Shape, said: dict[str, Any], end: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """A line as an object.
+    """Return one line as an object.
 
     Args:
         model: the model's name.
-        created_at: aware.
+        created_at: with a time zone.
         shape: see Ollama.
-        said: content, thinking and tool_calls, as they are given.
+        said: `content`, `thinking` and `tool_calls`, as far as present.
         end: the fields of a last line; None for the others.
     """
     head = {"model": model, "created_at": created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
@@ -120,9 +120,9 @@ def chunk_json(
 def end_json(
     reason: str | None, usage: Usage | None, ttft_ms: float | None, tokens_per_s: float | None
 ) -> dict[str, Any]:
-    """The fields of the last line: durations in nanoseconds, counts where they are known.
+    """Return the fields of the last line: durations in nanoseconds, and known token counts.
 
-    The time of the prompt is the time to the first token, and that of the reply follows from its rate.
+    prompt_eval_duration is the time to the first token; eval_duration is computed from tokens per second.
     """
     told: dict[str, Any] = {"done_reason": "length" if reason == "length" else "stop"}
     prompt_ns = round((ttft_ms or 0) * NS_PER_MS)
@@ -139,12 +139,12 @@ def end_json(
 
 
 def tool_call_json(call: ToolCall) -> dict[str, Any]:
-    """A call with its arguments as an object: clients reject a string."""
+    """Return a tool call with its arguments as an object, because clients reject a string."""
     return {"id": call.id, "function": {"name": call.name, "arguments": as_object(call.arguments)}}
 
 
 def ndjson(value: dict[str, Any]) -> bytes:
-    """One line in ASCII; half of a surrogate pair becomes U+FFFD."""
+    """Return one line in ASCII. Lone surrogates become U+FFFD."""
     line = json.dumps(value, separators=(",", ":"))
     if "\\ud" in line:
         line = json.dumps(without_surrogates(value), separators=(",", ":"))
@@ -152,7 +152,7 @@ def ndjson(value: dict[str, Any]) -> bytes:
 
 
 def answer_json(reply: StoredMessage, model: str, shape: Shape) -> dict[str, Any]:
-    """The answer in one piece."""
+    """Return the whole reply as an object."""
     said: dict[str, Any] = {"content": reply.content}
     if reply.reasoning:
         said["thinking"] = reply.reasoning
@@ -165,5 +165,5 @@ def answer_json(reply: StoredMessage, model: str, shape: Shape) -> dict[str, Any
 
 
 def loaded_json(model: str, shape: Shape) -> dict[str, Any]:
-    """The answer to a request without a question, which would load the model: it is loaded for good."""
+    """Return the response to a request without messages, which only loads a model in Ollama."""
     return chunk_json(model, datetime.now(UTC), shape, {"content": ""}, {"done_reason": "load"})

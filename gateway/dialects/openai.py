@@ -34,9 +34,12 @@ _AFTER_DELTA = b',"logprobs":null,"finish_reason":null}]'
 
 
 class OpenAI(SseDialect):
-    """model: who answers, as the chunks name it. include_usage: one more chunk tells the tokens.
+    """Chat completion chunks.
 
-    clock: seconds since the epoch.
+    Args:
+        model: name of the model in the chunks.
+        include_usage: adds a last chunk with token counts.
+        clock: seconds since the epoch.
     """
 
     name = "openai"
@@ -68,7 +71,7 @@ class OpenAI(SseDialect):
 
 
 class OpenAIEncoder:
-    """head: what all chunks have in common."""
+    """Encodes one reply. head: the fields that all chunks share."""
 
     def __init__(self, head: Mapping[str, Any], *, include_usage: bool) -> None:
         self._head = b"data: " + json_bytes(head)[:-1] + b',"choices":['
@@ -115,7 +118,7 @@ def completion_id(stream_id: str) -> str:
 
 
 def finish_reason_of(reason: str | None) -> FinishReason:
-    """A stopped reply says `stop`, since OpenAI has no word for that."""
+    """Return OpenAI's finish reason. It is `stop` for cancelled replies, for which OpenAI has none."""
     return reason if reason in FINISH_REASONS else "stop"  # type: ignore[return-value]
 
 
@@ -140,7 +143,7 @@ def error_object(message: str, type_: str, code: str | None, param: str | None =
 
 
 def completion_json(reply: StoredMessage, stream_id: str) -> dict[str, Any]:
-    """The `chat.completion` object; `usage` is null where it is unknown."""
+    """Return the `chat.completion` object. `usage` is null if unknown."""
     calls = [tool_call_json(call) for call in reply.tool_calls]
     message: dict[str, Any] = {
         "role": "assistant",

@@ -1,6 +1,6 @@
-"""The reply's text and nothing else, as `text/plain`: for `TextStreamChatTransport` and `curl`.
+"""The reply's text without frames, as `text/plain`, for `TextStreamChatTransport` and `curl`.
 
-The text cannot tell an error, so the connection is cut where a reply fails.
+Text cannot contain an error, so the connection is aborted when a reply fails.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The printer frontend's dialect: named events from stream_start to stream_end, or to error instead."""
+"""The printer frontend's dialect: named events, from stream_start to stream_end or error."""
 
 from collections.abc import Sequence
 

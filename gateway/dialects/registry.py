@@ -1,4 +1,4 @@
-"""Every dialect by the name that `?format=` gives it."""
+"""All dialects, by their names in `?format=`."""
 
 from collections.abc import Mapping
 

@@ -1,6 +1,6 @@
-"""The objects of OpenAI's Responses API: a response, its output items, its usage.
+"""Objects of OpenAI's Responses API: response, output items, usage.
 
-Every key that the clients' models require is there. Source: OpenAI API reference, "The response object".
+They have all keys that the clients' models require. Source: OpenAI API reference, "The response object".
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "truncation": "disabled",
     "user": None,
 }
-"""The settings of a response whose request is not known any more."""
+"""Settings of a response if its request is unknown."""
 
 
 def response_json(
@@ -40,13 +40,13 @@ def response_json(
     error: str | None = None,
     incomplete: str | None = None,
 ) -> dict[str, Any]:
-    """A response object.
+    """Return a response object.
 
     Args:
-        head: id, created_at, model and the settings that were asked for; DEFAULTS fill the rest.
+        head: `id`, `created_at`, `model` and settings of the request; the others are DEFAULTS.
         status: `in_progress`, `completed`, `incomplete`, `failed` or `cancelled`.
         output: finished items.
-        usage: None where it is unknown.
+        usage: None if unknown.
         error: the message of a failed response.
         incomplete: `max_output_tokens` or `content_filter`.
     """
@@ -87,7 +87,7 @@ def message_item(item_id: str, status: str, content: Sequence[Mapping[str, Any]]
 
 
 def reasoning_item(item_id: str, status: str, text: str | None) -> Item:
-    """text: None while it is being made. It stands as summary and as content, since clients show one."""
+    """Return a reasoning item. text: None while incomplete. Clients show it as summary or content."""
     item: Item = {"type": "reasoning", "id": item_id, "summary": []}
     if text is not None:
         item["summary"] = [{"type": "summary_text", "text": text}]

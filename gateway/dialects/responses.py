@@ -1,4 +1,4 @@
-"""OpenAI's Responses stream: numbered events that open, fill and close the items of one response.
+"""OpenAI's Responses dialect: numbered events that open, fill and close the items of one response.
 
 Source: OpenAI API reference, "Streaming events" of Responses; the clients' parsers.
 """
@@ -35,12 +35,12 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 
 class Responses(SseDialect):
-    """The events of one response.
+    """Encodes one response.
 
     Args:
-        settings: of the request, as the response object repeats them; None for those of no request.
-        model: the model that answers.
-        after: the `sequence_number` behind which this reader goes on; None tells all events.
+        settings: settings of the request, which the response object repeats; None: default settings.
+        model: name of the model.
+        after: the `sequence_number` after which this stream begins; None: all events.
         created_at: seconds since the epoch; None for now.
     """
 
@@ -79,9 +79,9 @@ class Responses(SseDialect):
 
 
 class ResponsesEncoder:
-    """Numbers the events, keeps one item open, and remembers the finished ones for the last event.
+    """Encodes one reply. At most one item is open; the last event repeats all finished items.
 
-    A reader that goes on behind a number hears the later events only, but all are counted.
+    Events up to `after` are numbered but not sent.
     """
 
     def __init__(self, stream_id: str, head: Mapping[str, Any], *, after: int | None = None) -> None:
@@ -96,7 +96,7 @@ class ResponsesEncoder:
 
     @property
     def output(self) -> Sequence[Item]:
-        """The items that are finished."""
+        """The finished items."""
         return self._output
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
@@ -155,7 +155,7 @@ class ResponsesEncoder:
         return f"{prefix}_{self._stream_id}_{len(self._output)}"
 
     def _closed(self, status: str = "completed") -> list[bytes]:
-        """The events that close the open item, if there is one."""
+        """Return the events that close the open item, if any."""
         kind, self._open = self._open, None
         text = "".join(self._text)
         if kind == "message":
@@ -172,7 +172,7 @@ class ResponsesEncoder:
         ]
 
     def _reasoning_done(self, text: str) -> list[bytes]:
-        """The text ends, then stands as a summary too: some clients show the one, some the other."""
+        """Return the end of the reasoning text, and its copy as summary: clients show one of the two."""
         part = {"type": "reasoning_text", "text": text}
         place = {"item_id": self._item_id, "output_index": len(self._output), "summary_index": 0}
         empty, summary = ({"type": "summary_text", "text": said} for said in ("", text))
@@ -198,7 +198,7 @@ class ResponsesEncoder:
         ]
 
     def _end(self, reason: Reason, ending: Ending) -> list[bytes]:
-        """A stopped response is `completed` with an incomplete item: clients raise at any other end."""
+        """Return the last event. It is `completed` if cancelled, because clients raise for other statuses."""
         incomplete = _INCOMPLETE.get(reason)
         status = "completed" if incomplete is None else "incomplete"
         head = {**self._head, "model": ending.model or self._head["model"]}

@@ -1,4 +1,4 @@
-"""Words with each string in an object, `{"text": "word "}`, for frontends that cannot parse a bare string."""
+"""The words dialect with strings in objects, `{"text": "word "}`, for frontends that need objects."""
 
 from collections.abc import Sequence
 

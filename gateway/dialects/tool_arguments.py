@@ -1,4 +1,4 @@
-"""What a model wrote as a tool's arguments, for frontends that show them as an object."""
+"""Parses the arguments of tool calls, for dialects that send them as an object."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 def readable(arguments: str) -> dict[str, Any] | str:
-    """The JSON object that the text is, or the text itself where the model broke it."""
+    """Return the JSON object in the text, or the text itself if it is invalid."""
     try:
         return msgspec.json.decode(arguments, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -14,6 +14,6 @@ def readable(arguments: str) -> dict[str, Any] | str:
 
 
 def as_object(arguments: str) -> dict[str, Any]:
-    """The JSON object that the text is; `{"arguments": text}` where the model broke it."""
+    """Return the JSON object in the text, or `{"arguments": text}` if it is invalid."""
     value = readable(arguments)
     return {"arguments": value} if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The words frontend's dialect: every data value is a string to append, so nothing else may come as data."""
+"""The words frontend's dialect: every `data:` is a JSON string to append, so nothing else is sent."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""HTTP: the only home of fastapi. It reads requests, hands them to the core and writes what comes back."""
+"""HTTP: parses requests, calls the core and writes responses. Only this package imports fastapi."""

@@ -1,4 +1,4 @@
-"""AG-UI's `RunAgentInput`, read into a question with its whole history."""
+"""Parses AG-UI's `RunAgentInput` into a question with its whole history."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ class AgUiMessage(BaseModel):
 
 
 class RunBody(BaseModel):
-    """threadId names the conversation, among the caller's own. Fields that are not listed are ignored."""
+    """threadId: names a conversation of the caller. Fields that are not listed are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -54,14 +54,14 @@ class RunBody(BaseModel):
     protocolVersion: str | None = None  # noqa: N815 - AG-UI's name
 
     def sampling(self) -> Sampling:
-        """Unprocessable for tools that no model server should get."""
+        """Return the tools as settings. Raises Unprocessable if a tool is invalid."""
         tools = [_tool(at, tool) for at, tool in enumerate(self.tools or ())]
         sampling = Sampling(tools=tools or None)
         check_sampling(sampling)
         return sampling
 
     def model(self) -> str | None:
-        """The model that `forwardedProps.model` names."""
+        """Name of the model in `forwardedProps.model`."""
         match self.forwardedProps:
             case {"model": str(name)} if 0 < len(name) <= 256:
                 return name
@@ -70,16 +70,16 @@ class RunBody(BaseModel):
 
 
 class RunForm:
-    """One request's form; AG-UI always streams."""
+    """Form of one request. AG-UI always streams."""
 
     streams = True
 
     async def read(self, gateway: Services, post: Post) -> Asked:
-        """Unprocessable, with the field, for what does not fit or is not supported."""
+        """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
         body = parse(post.body, RunBody)
         turns = [*_context(body.context), *_turns(body.messages, gateway.max_attachment_bytes)]
         if not any(turn.role != "system" for turn in turns):
-            raise misfit("messages", "must hold a message of a user, an assistant or a tool")
+            raise misfit("messages", "must contain a message of a user, an assistant or a tool")
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "messages")
         question = Question(
@@ -98,7 +98,7 @@ class RunForm:
 
 
 def _context(context: Sequence[Mapping[str, Any]] | None) -> Iterator[Turn]:
-    """The page's context as one system message."""
+    """Return the page's context as one system message."""
     told = []
     for at, item in enumerate(context or ()):
         match item:
@@ -117,7 +117,7 @@ def _turns(messages: Sequence[AgUiMessage], max_bytes: int) -> Iterator[Turn]:
             continue
         place = f"messages.{at}"
         if role == "tool" and message.toolCallId is None:
-            raise misfit(f"{place}.toolCallId", "must be there")
+            raise misfit(f"{place}.toolCallId", "is required")
         calls = [
             _call(f"{place}.toolCalls.{number}", call) for number, call in enumerate(message.toolCalls or ())
         ]
@@ -143,7 +143,7 @@ def _part(place: str, part: Mapping[str, Any]) -> Object:
         case {"source": {"type": "data", "value": str(data), "mimeType": str(kind)}}:
             return _data_part(kind, data, None)
         case {"type": str(kind)}:
-            raise misfit(f"{place}.type", f"{kind!r} must hold its data itself: no address is fetched here")
+            raise misfit(f"{place}.type", f"{kind!r} must contain its data: no address is fetched here")
         case _:
             raise misfit(place, "must have a type")
 
@@ -175,4 +175,4 @@ def _tool(at: int, tool: Mapping[str, Any]) -> Object:
                 function["description"] = tool["description"]
             return {"type": "function", "function": function}
         case _:
-            raise misfit(f"tools.{at}.name", "must be there")
+            raise misfit(f"tools.{at}.name", "is required")

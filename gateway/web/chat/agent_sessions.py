@@ -1,6 +1,6 @@
-"""The sessions of agents, whose requests bring their whole history and name no session.
+"""Sessions of agents, whose requests contain their whole history but name no session.
 
-Without this, each step of an agent would make a session of its own.
+Without these, each step of an agent would make a new session.
 """
 
 import re
@@ -15,10 +15,10 @@ _PRODUCT = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
 async def agent_session(gateway: Services, post: Post, api: str) -> tuple[int | None, str | None]:
-    """The session's id where the header `Sluice-Session` names one, else the thread of the hidden session.
+    """Return the id of the session in the header `Sluice-Session`, else the thread of a hidden session.
 
-    The hidden session belongs to a user, an API and a client, by the product that its User-Agent names first.
-    Raises NotFound for a session that is unknown or somebody else's.
+    There is one hidden session for each user, API and client (the first product in `User-Agent`).
+    Raises NotFound if the user has no such session.
     """
     named = header(post.scope, b"sluice-session")
     if named is not None:
@@ -29,5 +29,5 @@ async def agent_session(gateway: Services, post: Post, api: str) -> tuple[int | 
 
 
 def named_thread(api: str, name: str) -> str:
-    """The thread of the session that a client names itself; it never ends."""
+    """Return the thread for a name that the client chose. It does not expire."""
     return f"{LASTING_PREFIX}{api}:{name}"

@@ -1,4 +1,4 @@
-"""Errors as Anthropic's API tells them, so that its official clients raise what their users expect."""
+"""Errors in the shape of Anthropic's API, so that its official clients raise their documented exceptions."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from gateway.web.http.asgi import Scope, Send
 from gateway.web.http.problems import problem_headers, send_json
 
 OVERLOADED = 529
-"""Anthropic's status for a server that has no room; only with it do clients raise OverloadedError."""
+"""Anthropic's status for an overloaded server. Clients raise OverloadedError only for this one."""
 
 
 async def send_anthropic_error(_: Scope, send: Send, error: GatewayError) -> None:
-    """Answer a request that has no answer yet with this error."""
+    """Send the error in Anthropic's shape. The response must not have begun."""
     status, told = anthropic_error(error)
     headers = problem_headers(error)
     if status >= 500 and not error.retryable:
-        headers["x-should-retry"] = "false"  # Anthropic's clients would send it again, twice
+        headers["x-should-retry"] = "false"  # otherwise Anthropic's clients would retry it twice
     await send_json(send, status, told, headers)
 
 
 def anthropic_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
-    """Status and body. What does not fit in a request is 400 here."""
+    """Return status and body. Unprocessable becomes 400."""
     status = error.status
     kind = error_type(status)
     match error:

@@ -1,4 +1,4 @@
-"""The body of Anthropic's `POST /v1/messages`, read into a question with its whole history."""
+"""Parses the body of Anthropic's `POST /v1/messages` into a question with its whole history."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ class MessagesBody(BaseModel):
     thinking: dict[str, Any] | None = None
 
     def sampling(self) -> Sampling:
-        """Unprocessable for settings that no model server should get."""
+        """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
         options: dict[str, Any] = {}
         if self.top_k is not None:
             options["top_k"] = self.top_k
@@ -71,13 +71,13 @@ class MessagesBody(BaseModel):
 
 
 class MessagesForm:
-    """One request's form. streams: whether it wants its answer as a stream, known when it was read."""
+    """Form of one request. streams: True if the request asks for a stream; valid after `read`."""
 
     def __init__(self) -> None:
         self.streams = False
 
     async def read(self, gateway: Services, post: Post) -> Asked:
-        """Unprocessable, with the field, for what does not fit or is not supported."""
+        """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
         body = parse(post.body, MessagesBody)
         self.streams = bool(body.stream)
         turns = list(turns_of(body, gateway.max_attachment_bytes))
@@ -100,7 +100,7 @@ class MessagesForm:
 
 
 def turns_of(body: MessagesBody, max_attachment_bytes: int) -> Iterator[Turn]:
-    """The conversation as turns; Unprocessable for blocks that no model server takes."""
+    """Return the conversation as turns. Raises Unprocessable for blocks that are not supported."""
     if body.system:
         yield Turn("system", _joined("system", body.system))
     for at, message in enumerate(body.messages):
@@ -116,7 +116,7 @@ def turns_of(body: MessagesBody, max_attachment_bytes: int) -> Iterator[Turn]:
 
 
 def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int) -> Iterator[Turn]:
-    """The results of tools, one turn each, and then the rest of the message."""
+    """Return one turn for each tool result, then one for the rest of the message."""
     parts = []
     for number, block in enumerate(blocks):
         place = f"{field}.{number}"
@@ -125,7 +125,7 @@ def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int)
             continue
         call_id = block.get("tool_use_id")
         if not isinstance(call_id, str):
-            raise misfit(f"{place}.tool_use_id", "must be there")
+            raise misfit(f"{place}.tool_use_id", "is required")
         yield Turn("tool", _result(place, block.get("content"), max_bytes), tool_call_id=call_id)
     if parts:
         yield Turn("user", read_content(parts, field, max_bytes))
@@ -141,12 +141,12 @@ def _result(place: str, content: object, max_bytes: int) -> Content:
 
 
 def _part(place: str, block: Any) -> dict[str, Any]:
-    """A block as a part of OpenAI's."""
+    """Return a block as a content part in OpenAI's form."""
     match block:
         case {"type": "text", "text": str(text)}:
             return {"type": "text", "text": text}
         case {"type": "image" | "document", "source": {"type": "url"}}:
-            raise misfit(f"{place}.source", "must hold the data itself: no address is fetched here")
+            raise misfit(f"{place}.source", "must contain the data: no address is fetched here")
         case {"type": "image", "source": {"type": "base64", "media_type": str(kind), "data": str(data)}}:
             return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
         case {"type": "document", "source": {"type": "text", "data": str(text)}}:

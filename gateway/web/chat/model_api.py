@@ -1,4 +1,4 @@
-"""The endpoints of model APIs: a stream whose head waits for the model's first word, or the whole reply."""
+"""Endpoints of model APIs. A stream's head waits for the first event, so that early errors have a status."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _FIRST = (Delta, Reasoning, ToolCall, Finished, Cancelled, Failed)
 
 
 class NoQuestion(Exception):
-    """The request asks no model; the answer is known."""
+    """The request needs no model. answer: the JSON object of the response."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         super().__init__()
@@ -31,28 +31,24 @@ class NoQuestion(Exception):
 
 
 class ApiForm(Protocol):
-    """One request of a model API.
-
-    streams: the client wants a stream; known once the request was read. headers: of an answer in one piece.
-    """
+    """Form of one request of a model API. streams: True if it asks for a stream; valid after `read`."""
 
     @property
     def streams(self) -> bool: ...
 
     async def read(self, gateway: Services, post: Post) -> Asked:
-        """See gateway.web.chat.forms.Form. Raises NoQuestion too."""
+        """Parse the body as gateway.web.chat.forms.Form does. Also raises NoQuestion."""
         ...
 
     def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
-        """The answer in one piece, of a reply that did not fail."""
+        """Return the JSON object of a whole reply that did not fail."""
         ...
 
 
 class ModelApi:
-    """One endpoint.
+    """ASGI application of one endpoint.
 
-    Args:
-        form: makes the form of one request.
+    form: makes the form of one request.
     """
 
     def __init__(self, gateway: Services, form: Callable[[], ApiForm]) -> None:
@@ -95,9 +91,9 @@ class ModelApi:
             )
 
     def _first_heard(self, asked: Asked, stream_id: str) -> Run | None:
-        """The reply whose first word the head waits for.
+        """Return the run whose first event the head waits for.
 
-        None for a client that goes on, since it had its 200, and for a reply that only the store knows.
+        None for a client that resumes, which had status 200 before, and for a reply that only the store has.
         """
         if asked.after != START:
             return None
@@ -107,8 +103,10 @@ class ModelApi:
             return None
 
     async def _speaks(self, follower: Follower, connection: Connection) -> bool:
-        """Wait until the reply has something to tell, but not longer than a heartbeat may take; False if the
-        client is gone. Raises what made it fail before that."""
+        """Wait for the first event of the reply, at most `ping_s` seconds.
+
+        Returns False if the client has disconnected. Raises the error of a reply that failed before.
+        """
         try:
             with waiting(connection, follower) as client:
                 async with asyncio.timeout(self._gateway.pulse.ping_s):
@@ -127,7 +125,7 @@ class ModelApi:
     ) -> None:
         gateway, user_id = self._gateway, asked.question.user_id
         if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
-            return  # Nobody would hear the answer.
+            return  # the client has disconnected
         reply = await gateway.store.reply(user_id, stream_id)
         if reply.error is not None:
             raise error_of(reply.error.code, reply.error.message, reply.error.retryable)

@@ -1,4 +1,4 @@
-"""The bodies of Ollama's `/api/chat` and `/api/generate`, read into questions with their whole history."""
+"""Parses the bodies of Ollama's `/api/chat` and `/api/generate` into questions with their whole history."""
 
 import base64
 import binascii
@@ -29,10 +29,10 @@ _MAGIC = {
     b"GIF8": "image/gif",
     b"RIFF": "image/webp",
 }
-"""Ollama's images come without a media type; their first bytes name it."""
+"""Media types by the first bytes of an image: Ollama's images have no media type."""
 
 _LOADING = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "numa"})
-"""Options for loading a model; ours is loaded."""
+"""Ignored options: they are for loading a model, and model servers have theirs loaded."""
 
 Object = dict[str, Any]
 
@@ -50,7 +50,7 @@ class OllamaMessage(BaseModel):
 
 
 class OllamaBody(BaseModel):
-    """The fields that both endpoints know. Fields that are not listed are ignored, `keep_alive` too."""
+    """Fields of both endpoints. Fields that are not listed are ignored, also `keep_alive`."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -61,7 +61,7 @@ class OllamaBody(BaseModel):
     think: bool | str | None = None
 
     def sampling(self, tools: Sequence[Object] | None = None) -> Sampling:
-        """Unprocessable for settings that no model server should get."""
+        """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
         given = dict(self.options or {})
         if len(msgspec.json.encode(given)) > MAX_OPTIONS_BYTES:
             raise misfit("options", f"must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
@@ -97,7 +97,7 @@ class OllamaGenerateBody(OllamaBody):
 
 
 class OllamaForm:
-    """One request's form; the endpoint's name tells which. streams: True unless the body says otherwise."""
+    """Form of one request. streams: False if the body has `stream: false`; valid after `read`."""
 
     def __init__(self, shape: Literal["chat", "generate"]) -> None:
         self._shape = shape
@@ -105,7 +105,7 @@ class OllamaForm:
         self.streams = True
 
     async def read(self, gateway: Services, post: Post) -> Asked:
-        """Unprocessable, with the field, for what does not fit or is not supported."""
+        """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
         body: OllamaBody
         if self._shape == "chat":
             body = chat = parse(post.body, OllamaChatBody)
@@ -140,7 +140,7 @@ class OllamaForm:
 
 
 def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
-    """Ollama's calls have no ids: results belong to the calls before them in their order."""
+    """Assigns ids to tool calls. Ollama has none: results follow their calls in the same order."""
     open_calls: list[str] = []
     for at, message in enumerate(messages):
         place = f"messages.{at}"

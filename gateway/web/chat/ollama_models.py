@@ -1,4 +1,4 @@
-"""Ollama's endpoints that tell of models: those that can be asked for in the current mode."""
+"""Ollama's endpoints for models: those that are available in the current mode."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from gateway.web.http.problems import send_json
 from gateway.web.services import Services
 
 VERSION = "0.12.0"
-"""Ollama's version whose API is spoken here: clients parse it as digits and dots."""
+"""Version of Ollama whose API is implemented. Clients parse it as digits and dots."""
 
 _STARTED = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 _NEVER = "2318-01-01T00:00:00Z"
@@ -30,7 +30,7 @@ DETAILS = {
 
 
 class ShowBody(BaseModel):
-    """name: what older clients call the model."""
+    """name: older clients send this instead of `model`."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -102,7 +102,7 @@ class Version:
 
 
 def _named(name: str) -> dict[str, Any]:
-    """The fields by which clients tell models apart; the size is not known."""
+    """Return the fields that describe a model. Its size is unknown."""
     return {
         "name": name,
         "model": name,

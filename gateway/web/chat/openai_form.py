@@ -1,4 +1,4 @@
-"""The body of a chat completion as OpenAI's clients send it, read into a question with its whole history."""
+"""Parses the body of OpenAI's chat completions into a question with its whole history."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -32,15 +32,14 @@ from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 _REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_options", "top_logprobs")
-"""Fields that would change the answer's shape into one that is not told here; what else is unknown is the
-model server's."""
+"""Refused fields, which would change the shape of the response. Other unknown fields are passed on."""
 
 
 _REFUSAL = {
     "type": "object",
     "properties": {"type": {"const": "refusal"}, "refusal": {"type": "string"}},
     "required": ["type", "refusal"],
-    "description": "What an assistant said instead of content.",
+    "description": "The assistant's refusal, in place of content.",
 }
 _CONTENT = content_schema({"type": ["string", "null"]}, _REFUSAL, says_something=False)
 _CONTENT_UNLESS_ASSISTANT: JsonDict = {
@@ -50,7 +49,7 @@ _CONTENT_UNLESS_ASSISTANT: JsonDict = {
 
 
 def _only(value: object) -> dict[str, Any]:
-    """The one value that is supported, as the description tells it."""
+    """Return the schema of a field with only one supported value."""
     return {"anyOf": [{"const": value}, {"type": "null"}]}
 
 
@@ -67,8 +66,8 @@ def _refused_properties(schema: dict[str, Any]) -> None:
 class ChatMessage(BaseModel):
     """One turn. Its other fields (`id`, `timestamp`, ...) are ignored.
 
-    reasoning_content: what the model thought; vLLM and OpenRouter call it `reasoning`. refusal: what an
-    assistant said instead of content.
+    reasoning_content: the model's reasoning; vLLM and OpenRouter name it `reasoning`. refusal: replaces the
+    content of an assistant's message.
     """
 
     model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_CONTENT_UNLESS_ASSISTANT)
@@ -90,7 +89,7 @@ class StreamOptions(BaseModel):
 
 
 class CompletionBody(BaseModel):
-    """Fields that are not listed go to the model server as they are, as `extra_body` expects."""
+    """Fields that are not listed are passed to the model server unchanged, as for `extra_body`."""
 
     model_config = ConfigDict(extra="allow", strict=True, json_schema_extra=_refused_properties)
 
@@ -121,7 +120,7 @@ class CompletionBody(BaseModel):
         elif self.modalities not in (None, ["text"]):
             refused = "modalities"
         if refused is not None:
-            raise _unsupported(refused, "is not supported here")
+            raise _unsupported(refused, "is not supported")
         if len(msgspec.json.encode(self.options)) > MAX_OPTIONS_BYTES:
             raise ValueError(f"fields for the model server must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
         return self
@@ -131,7 +130,7 @@ class CompletionBody(BaseModel):
         return {name: value for name, value in (self.model_extra or {}).items() if value is not None}
 
     def sampling(self) -> Sampling:
-        """Unprocessable for settings that no model server should get."""
+        """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
         sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
@@ -148,14 +147,17 @@ class CompletionBody(BaseModel):
 
 
 class CompletionForm:
-    """One request's form. streams: whether it wants its answer as a stream, known when it was read."""
+    """Form of one request. streams: True if the request asks for a stream; valid after `read`."""
 
     def __init__(self, *, streams: bool = False) -> None:
         self.streams = streams
 
     async def read(self, gateway: Services, post: Post) -> Asked:
-        """Unprocessable, with the field, for what does not fit or is not supported; NotFound for a session in
-        the header `Sluice-Session` that is unknown or somebody else's."""
+        """Parse the body.
+
+        Raises Unprocessable, naming the field, if it is invalid or not supported, and NotFound if the header
+        `Sluice-Session` does not name a session of the user.
+        """
         body, turns = await unhurried(len(post.body), partial(_read, post.body, gateway.max_attachment_bytes))
         self.streams = self.streams or bool(body.stream)
         at, said = latest_question(turns)
@@ -185,7 +187,7 @@ def _read(raw: bytes, max_attachment_bytes: int) -> tuple[CompletionBody, list[T
 
 def _turn(at: int, message: ChatMessage, max_attachment_bytes: int) -> Turn:
     if message.content is None and not message.tool_calls and message.role != "assistant":
-        raise _unsupported(f"messages.{at}.content", "must be there")
+        raise _unsupported(f"messages.{at}.content", "is required")
     role: Literal["system", "user", "assistant", "tool"] = (
         "system" if message.role == "developer" else message.role
     )
@@ -204,7 +206,7 @@ def _string(said: object) -> str | None:
 
 
 def _readable(message: ChatMessage) -> object:
-    """The content with what an assistant refused as text."""
+    """Return the content, with an assistant's refusal as text."""
     content = message.content
     if not isinstance(content, list):
         return content or message.refusal or ""
@@ -217,14 +219,14 @@ def _readable(message: ChatMessage) -> object:
 
 
 def latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:
-    """What is kept as the question: the user's latest turn, or the last one if there is none of theirs."""
+    """Return index and content of the turn to store: the last one of the user, else the last one."""
     asked = [at for at, turn in enumerate(turns) if turn.role == "user"]
     at = asked[-1] if asked else len(turns) - 1
     return at, turns[at].content
 
 
 def model_told(gateway: Services, wanted: str | None) -> str:
-    """Which model the chunks name: the one that will answer, as far as the transports have told."""
+    """Return the name of the model for the response: the one that will answer, if the transports know it."""
     models = gateway.modes.models()
     if wanted in models or not models:
         return wanted or DEFAULT_MODEL
@@ -232,4 +234,4 @@ def model_told(gateway: Services, wanted: str | None) -> str:
 
 
 def _unsupported(field: str, problem: str) -> Unprocessable:
-    return Unprocessable(f"The request does not fit: {field} {problem}.", {field: problem})
+    return Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})

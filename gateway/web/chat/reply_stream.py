@@ -1,6 +1,6 @@
-"""One reader of a reply: follows its journal and writes in a dialect what is new.
+"""The stream of a reply to one reader: follows the reply's journal and writes new events in a dialect.
 
-This is the token path: no task and no timer per token; all that is new goes out in one send.
+This is the token path: it has no task and no timer per token, and writes all new events at once.
 """
 
 import random
@@ -16,19 +16,19 @@ from gateway.web.http.sse_writer import Headers, Pulse, SseWriter
 
 MAX_WRITE_BYTES = 16 * 1024
 RETRY_MS = (500, 3000)
-"""When readers shall come back after a shutdown: not all at once."""
+"""Range of the random time after which readers reconnect after a shutdown, so that they spread."""
 
 _MAX_MERGED_CHARS = 4 * 1024
 _TERMINAL = (Finished, Cancelled, Failed)
 
 
 class ReplyStream(SseWriter):
-    """One answer.
+    """Streams one reply to one reader.
 
     Args:
-        dialect: of the encoder.
-        with_ids: events carry their position as `id:`, so that a reader that drops can come back.
-        after: the position behind which the reader goes on.
+        dialect: the encoder's dialect.
+        with_ids: True to send positions as `id:`, so that a reader can resume.
+        after: the position after which the stream begins.
     """
 
     __slots__ = ("_chars", "_dialect", "_encoder", "_live", "_reader", "_seq", "_untold", "_with_ids")
@@ -64,11 +64,11 @@ class ReplyStream(SseWriter):
     async def serve(
         self, reader: JournalReader, send: Send, headers: Headers, before: Sequence[Placed] = ()
     ) -> None:
-        """Answer the request with the stream; return at its end, or when its client is gone.
+        """Answer the request with the stream. Returns at its end, or when its client disconnects.
 
         Args:
-            reader: opened with our `hear`.
-            before: the events to write first, each with the position behind it.
+            reader: a reader that calls `hear`.
+            before: events to write first, each with the position after it.
         """
         try:
             await self.begin(send, headers)
@@ -85,7 +85,7 @@ class ReplyStream(SseWriter):
             self.leave()
 
     async def serve_replay(self, send: Send, headers: Headers, told: Sequence[Placed]) -> None:
-        """Answer with these events, of which the last is the reply's end."""
+        """Answer with these events. The last one must be the end of the reply."""
         try:
             await self.begin(send, headers)
             for event, position in told:
@@ -105,12 +105,12 @@ class ReplyStream(SseWriter):
         try:
             events = reader.take()
         except FellBehind:
-            self.abort()  # the rest is in the store: the reader finds it there when it comes back
+            self.abort()  # the store has the rest, for when the reader resumes
             return
         if events:
             self._write(events)
         elif reader.at_end:
-            self.abort()  # the log broke off without an end, and so does the response
+            self.abort()  # the journal has no end, so the response gets none
 
     def _write(self, events: Sequence[ReaderEvent]) -> None:
         last = events[-1]
@@ -121,14 +121,14 @@ class ReplyStream(SseWriter):
                 self.write(frame)
             return
         if self._live and self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
-            # Its reader comes back, here or to our successor, and hears the end then.
+            # The reader resumes after the restart, and gets the end of the reply then.
             writes = [*self._writes(events[:-1]), retry_frame(random.randint(*RETRY_MS))]
             over = True
         else:
             writes = self._writes(events)
             over = isinstance(last, _TERMINAL)
         last_write = writes.pop() if over and writes else b""
-        for body in writes:  # an event that the dialect does not tell puts no heartbeat off
+        for body in writes:  # events without a frame in this dialect do not delay the heartbeat
             self.write(body)
         if self._untold:
             if last_write:
@@ -138,7 +138,7 @@ class ReplyStream(SseWriter):
             self.end(last_write)
 
     def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:
-        """The events' frames, gathered into as few writes as MAX_WRITE_BYTES allows."""
+        """Return the events' frames, joined to writes of at most MAX_WRITE_BYTES (or one frame)."""
         writes: list[bytes] = []
         gathered: list[bytes] = []
         size = 0
@@ -155,7 +155,7 @@ class ReplyStream(SseWriter):
         return writes
 
     def _merged(self, events: Sequence[ReaderEvent]) -> Iterator[tuple[ReaderEvent, int]]:
-        """Neighbouring deltas as one, and how many they were; the reply's first delta stays alone."""
+        """Yield events with adjacent deltas merged, and the number merged. The first delta is not merged."""
         texts: list[str] = []
         chars = 0
         for event in events:
@@ -178,7 +178,7 @@ class ReplyStream(SseWriter):
         return self._encoded(event)
 
     def _frame(self, event: ReaderEvent, count: int) -> bytes:
-        """The bytes for an event that stands for `count` entries of the journal; empty if there are none."""
+        """Return the bytes for an event merged from `count` journal entries; may be empty."""
         self._seq += count
         if isinstance(event, Delta):
             self._chars += len(event.text)
@@ -187,13 +187,13 @@ class ReplyStream(SseWriter):
     def _encoded(self, event: ReaderEvent) -> bytes:
         frames = self._encoder.frames(event)
         if not frames and isinstance(event, Failed) and not self._dialect.bears_ids:
-            self._untold = True  # this dialect has no error: only a cut connection tells that it is not whole
+            self._untold = True  # this dialect has no error frame: abort the connection instead
         if self._with_ids:
             event_id = f"{self._seq}-{self._chars}"
             if frames:
-                # An event of several frames is remembered only when its last one has arrived.
+                # Only the last frame has the id, so that a partly received event is sent again.
                 frames = [*frames[:-1], with_id(frames[-1], event_id)]
             elif isinstance(event, _TERMINAL):
-                # This dialect has no end frame: the id alone lets a reader that comes back get 204.
+                # This dialect has no end frame. With this id, a reader that reconnects gets 204.
                 frames = [id_frame(event_id)]
         return frames[0] if len(frames) == 1 else b"".join(frames)

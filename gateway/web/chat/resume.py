@@ -1,4 +1,4 @@
-"""Following a stream, live or long over: what a POST begins and a GET resumes."""
+"""Streams a reply from its journal or, when that is gone, from the store. GET resumes what POST began."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ from gateway.web.services import Services
 
 
 class ResumeStream:
-    """Answers with a stream behind `Last-Event-ID`, or `last_event_id` in the query."""
+    """Answers with the stream after the event of `Last-Event-ID`, or of `last_event_id` in the query."""
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
@@ -52,13 +52,15 @@ async def follow(
     headers: Headers = (),
     joined: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer with the stream's events behind a position; 204 if its end had been read. HEAD gets no events.
+    """Answer with the events after a position, or 204 if there are none. HEAD gets only headers.
 
-    A dialect that bears no ids starts from the beginning.
+    Dialects without ids always start from the beginning. Raises NotFound and BadPosition before the response.
 
-    headers: of the answer, besides every stream's own. joined: called once we read along, for those who kept
-    the reply alive until then.
-    Raises NotFound and BadPosition, and then nothing was answered yet.
+    Args:
+        after: the position of the last event that the client has.
+        with_ids: see ReplyStream.
+        headers: further headers of the response.
+        joined: called once this stream keeps the reply alive, so that the caller need not any more.
     """
     root_path = root_path_of(scope)
     is_head = scope["method"] == "HEAD"
@@ -102,7 +104,7 @@ async def follow(
 
 
 class _PrefixedLinks:
-    """An encoder for a reader who reaches us under a path prefix."""
+    """Adds the path prefix of the client to links."""
 
     def __init__(self, encoder: Encoder, root_path: str) -> None:
         self._encoder = encoder
@@ -120,15 +122,15 @@ def _encoder(dialect: Dialect, stream_id: str, root_path: str) -> Encoder:
 
 
 def _recall(encoder: Encoder, calls: Iterable[ToolCall]) -> None:
-    """Let an encoder that numbers tool calls know those that its reader has heard before."""
+    """Pass earlier tool calls to the encoder, so that it numbers the next ones correctly."""
     for call in calls:
         encoder.frames(call)
 
 
 def _calls_up_to(gateway: Services, run: Run, after: Position) -> list[ToolCall]:
-    """The tool calls up to this position; a live reply's journal drops none.
+    """Return the tool calls up to this position. The journal of a running reply keeps all of them.
 
-    Raises BadPosition where the journal's text does not end there: what follows would be cut or doubled.
+    Raises BadPosition if the number of characters does not match: text would be lost or repeated.
     """
     if after == START:
         return []
@@ -136,15 +138,15 @@ def _calls_up_to(gateway: Services, run: Run, after: Position) -> list[ToolCall]
         first = START if look.begins_at is None else look.begins_at
         events = look.take()[: max(0, after.seq - first.seq)]
     chars = first.chars + sum(len(event.text) for event in events if isinstance(event, Delta))
-    # Before `first`, the text alone says where it goes on; see rest_of.
+    # Before `first`, only the number of characters counts; see rest_of.
     fits = after.chars == chars if after.seq >= first.seq else after.chars <= chars
     if not fits:
-        raise BadPosition("The event id does not fit this reply.")
+        raise BadPosition("The event id does not belong to this reply.")
     return [event for event in events if isinstance(event, ToolCall)]
 
 
 def _tells_nothing_more(gateway: Services, run: Run, dialect: Dialect, after: Position) -> bool:
-    """Return whether the run has ended and its journal holds nothing more that this dialect tells."""
+    """Return whether the run has ended and no event after the position has a frame in this dialect."""
     with gateway.runs.looking(run, after.seq) as look:
         if look.at_end:
             return True
@@ -156,8 +158,8 @@ def _tells_nothing_more(gateway: Services, run: Run, dialect: Dialect, after: Po
 def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent]) -> bool:
     """Return whether the dialect has no frames for these events.
 
-    Then they are not worth a 200: clients such as eventsource-client ignore a frame that is only an id, and
-    would come back behind the same event for ever.
+    Then 204 is sent: clients such as eventsource-client ignore a frame with only an id, and would reconnect
+    with the same event id without end.
     """
     frames = dialect.encoder(stream_id).frames
     return not any(frames(event) for event in events)
@@ -166,7 +168,7 @@ def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent])
 async def _dropped(
     gateway: Services, run: Run, after: Position, begins_at: Position | None
 ) -> Sequence[Placed]:
-    """What a live reply's journal has dropped behind this position: its text is in the store."""
+    """Return the events after this position that the journal has dropped, with their text from the store."""
     if begins_at is None:
         return ()
     message = await gateway.store.reply(run.user_id, run.stream_id)
@@ -178,16 +180,16 @@ async def _dropped(
 
 
 async def _send_nothing_left(send: Send) -> None:
-    """204 tells an EventSource to stop coming back."""
+    """Send 204, after which an EventSource does not reconnect."""
     await send({"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]})
     await send({"type": "http.response.body", "body": b""})
 
 
 def _told_in(dialect: Dialect, url: str) -> str:
-    """Where the stream goes on in the same dialect."""
+    """Return the URL with the dialect as its `format`."""
     return url if dialect is LAM else f"{url}&format={dialect.name}"
 
 
 def resume_url(stream_id: str, ticket: str) -> str:
-    """Where an EventSource can read this stream, relative to the gateway."""
+    """Return the URL of the stream for an EventSource, relative to the gateway."""
     return f"/messages/stream/{stream_id}?ticket={ticket}"

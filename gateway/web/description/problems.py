@@ -1,4 +1,4 @@
-"""Errors in the description: RFC 9457 problems, and OpenAI's own shape where its clients ask."""
+"""Error responses in the OpenAPI document, in each shape."""
 
 from typing import Annotated, Any, Literal
 
@@ -83,8 +83,8 @@ _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
     429: ("Quota of the user exceeded", errors.LimitExceeded("More than 120 requests in a minute.")),
     431: ("Request head too large", errors.HeadTooLarge("The request's head is larger than 65536 bytes.")),
     502: ("The model server failed", errors.UpstreamFailed("The model server broke off.")),
-    503: ("Nobody can answer now", errors.NoWorker("No worker is ready.")),
-    529: ("Nobody can answer now", errors.NoWorker("No worker is ready.")),
+    503: ("No model server or worker can answer now", errors.NoWorker("No worker is ready.")),
+    529: ("No model server or worker can answer now", errors.NoWorker("No worker is ready.")),
     504: ("The model took too long", errors.TimedOut("The model server was silent for 60 s.")),
 }
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}

@@ -52,17 +52,17 @@ def stream_of(*dialects: Dialect) -> dict[str, Any]:
 
 
 def ndjson_of() -> dict[str, Any]:
-    """The response that is a reply as lines of JSON."""
+    """Return the response that is a stream of JSON lines."""
     return {
-        "description": "Lines of JSON; the last one has `done: true`, or an `error` alone.",
+        "description": "JSON lines. The last one has `done: true`, or only `error`.",
         "headers": STREAM_HEADERS,
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
 
 
 def object_or(stream: dict[str, Any] | None = None, *, required: Sequence[str]) -> dict[str, Any]:
-    """The response that is this stream, or one JSON object of that API with these keys at least."""
-    told = stream or {"description": "The object, as that API describes it.", "content": {}}
+    """Return the response that is this stream, or one JSON object with at least these keys."""
+    told = stream or {"description": "One object, as in the documentation of that API.", "content": {}}
     schema = {"type": "object", "required": list(required)}
     return {**told, "content": {**told["content"], "application/json": {"schema": schema}}}
 

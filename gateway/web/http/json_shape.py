@@ -72,4 +72,4 @@ def without_strings(body: bytes) -> bytes:
 
 
 def _too_many(problem: str) -> Unprocessable:
-    return Unprocessable(f"The request does not fit: body {problem}.", {"body": problem})
+    return Unprocessable(f"The request does not fit: body: {problem}.", {"body": problem})

@@ -16,12 +16,12 @@ _UNBUFFERED = [(b"cache-control", b"no-cache, no-transform"), (b"x-accel-bufferi
 
 
 def stream_headers(media_type: str = MEDIA_TYPE) -> list[tuple[bytes, bytes]]:
-    """The headers of every stream: no cache keeps it and no proxy gathers it."""
+    """Return the headers of every stream, which disable caches and the buffering of proxies."""
     return [(b"content-type", media_type.encode()), *_UNBUFFERED]
 
 
 async def send_head(send: Send, headers: Headers = (), media_type: str = MEDIA_TYPE) -> None:
-    """Answer a HEAD as a stream's GET would begin."""
+    """Answer HEAD with the headers of a stream."""
     sent = [*stream_headers(media_type), *headers]
     await send({"type": "http.response.start", "status": 200, "headers": sent})
     await send({"type": "http.response.body", "body": b""})
@@ -79,15 +79,15 @@ class SseWriter:
 
     @property
     def heartbeat(self) -> bytes:
-        """The bytes that go out after a silence; none where the format has none."""
+        """Bytes that are sent after `ping_s` seconds without events; empty if the dialect has none."""
         return PING
 
     def write_news(self) -> None:
-        """Write all that is new, if there is anything."""
+        """Write all new events, if there are any."""
         raise NotImplementedError
 
     async def begin(self, send: Send, headers: Headers = ()) -> None:
-        """Send the head. Call `leave` in the end, whatever happens."""
+        """Send the response head. Call `leave` afterwards in any case."""
         sent = [*stream_headers(self.media_type), *headers]
         await send({"type": "http.response.start", "status": 200, "headers": sent})
         self._pulse.watch(self)
@@ -142,7 +142,7 @@ class SseWriter:
         self._connection.abort()
 
     def beat(self, silent_since: float) -> None:
-        """See Pulse. A client that is behind gets no heartbeat: it has something to read."""
+        """Send a heartbeat, if writable and nothing was written since `silent_since` (loop time)."""
         if not self._connection.writable or self._over.done():
             return
         if self._written_at <= silent_since and self.heartbeat:
