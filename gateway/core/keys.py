@@ -151,7 +151,7 @@ class KeyRing:
             raise
         if census.made and not self.closed:
             self.closed = True
-            log.info("there are keys: nobody comes in without one")
+            log.info("an API key exists: requests need a key from now on")
         self._read_at = asked_at
 
     def _hold(self, keys: Sequence[StoredKey]) -> None:

@@ -21,7 +21,7 @@ class Mirrors:
         if self._ingress is not None:
             owner = await self._owners.owner_of(device, heard=self._ingress.has_heard(device))
         if owner != user_id:
-            raise NotFound(f"There is no device {device} here.")
+            raise NotFound(f"No such device: {device}.")
 
     def show(self, device: str, stream_id: str, user_id: str) -> None:
         """Let the device hear a reply that is in the making."""

@@ -33,7 +33,7 @@ class ModeSelector:
     def route(self, model: str | None) -> Route:
         """Whom to ask for a new reply, and what to expect; TransportError when none could start."""
         if self._refuse_unknown_models and model is not None and model not in self.models():
-            raise Unprocessable(f"No model is called {model!r} here.", {"model": "unknown"})
+            raise Unprocessable(f"The model {model!r} does not exist.", {"model": "unknown"})
         if self.mode != AUTO:
             transport = self._transports[self.mode]
             return Route(transport, _admit(transport, model))

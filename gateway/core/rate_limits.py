@@ -77,7 +77,8 @@ class StreamPlaces:
         """A place to be left when the stream ends; TooManyStreams if there is none."""
         if self._taken[quota.account] >= quota.limit:
             raise TooManyStreams(
-                f"There are {quota.limit} streams already; wait for one to end.", retry_after_s=RETRY_STREAM_S
+                f"There are {quota.limit} open streams, the maximum: wait for one to end.",
+                retry_after_s=RETRY_STREAM_S,
             )
         self._taken[quota.account] += 1
         return StreamPlace(self._taken, quota.account)

@@ -149,7 +149,7 @@ class Runs:
 
     def refuse_if_draining(self) -> None:
         if self.draining:
-            raise Draining("The gateway is stopping; ask again in a moment.", retry_after_s=2)
+            raise Draining("The gateway is stopping: try again in a moment.", retry_after_s=2)
 
     def start(
         self,
@@ -181,7 +181,7 @@ class Runs:
         may = self._access.may_write if to_stop else self._access.may_see
         run = self._running.get(stream_id) or self._ended.get(stream_id)
         if run is None or not may(user_id, run.user_id, run.exchange.session_id):
-            raise NotFound("There is no such stream.")
+            raise NotFound("No such stream.")
         return run
 
     def of_session(self, session_id: int) -> list[Run]:

@@ -38,7 +38,7 @@ class Tickets:
         else."""
         parts = _TICKET.fullmatch(ticket)
         if parts is None or not hmac.compare_digest(parts["seal"], self._seal(subject, parts["claim"])):
-            raise BadTicket("The ticket is not one of ours, or not for this.")
+            raise BadTicket("The ticket is not valid for this stream or session.")
         if int(parts["expiry"]) < self._now():
             raise BadTicket("The ticket has expired.")
         user = parts["user"]

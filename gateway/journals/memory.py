@@ -52,7 +52,7 @@ class MemoryJournal:
     def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> "MemoryReader":
         log = self._logs.get(stream_id)
         if log is None:
-            raise NotFound("This stream is not known here.")
+            raise NotFound("No such stream.")
         if after > log.last_seq:
             raise BadPosition("The event id is ahead of the reply.")
         return MemoryReader(log, on_news, after)

@@ -57,7 +57,7 @@ class Arrivals:
                 "model servers and the database. Raise the limit (LimitNOFILE= or ulimit -n).",
                 self._limit,
             )
-            raise Overloaded("Too many connections are open. Try again later.", retry_after_s=RETRY_S)
+            raise Overloaded("Too many connections are open: try again later.", retry_after_s=RETRY_S)
         address = _network(host)
         silent = self._silent.setdefault(address, {})
         silent[connection] = now = self._clock()

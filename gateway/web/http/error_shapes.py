@@ -106,7 +106,7 @@ OPENAI = ErrorShape("OpenAI", _send_openai_error)
 ANTHROPIC = ErrorShape("Anthropic", send_anthropic_error)
 OLLAMA = ErrorShape("Ollama", _send_ollama_error)
 PLAIN_TEXT = ErrorShape("PlainText", _send_text)
-"""The message alone: the AI SDK shows the whole body to its user."""
+"""Only the message, as text: the AI SDK shows the whole body to its user."""
 
 LAM_FRAME = _frame_of(registry.LAM, PROBLEM)
 WORDS_FRAME = _frame_of(registry.WORDS, FRONTEND)

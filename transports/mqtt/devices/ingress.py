@@ -157,10 +157,10 @@ class MqttIngress:
             self.dropped["repeated chat"] += 1
         elif self._tasks is None:
             self._refuse(
-                device, frame.id, Draining("The gateway is starting or stopping; ask again in a moment.")
+                device, frame.id, Draining("The gateway is starting or stopping: try again in a moment.")
             )
         elif len(device.chats) >= CHATS_PER_DEVICE or len(self._working) >= MAX_CHATS:
-            self._refuse(device, frame.id, Overloaded("Too many chats are open; ask again later."))
+            self._refuse(device, frame.id, Overloaded("Too many chats are open: try again later."))
         else:
             telling = self._telling(device.name, frame.id, whole=not frame.stream)
             chat = OpenChat(device.name, frame, telling)
