@@ -18,9 +18,9 @@ HAS = {
     "scripted": {"health"},
     "llama": {"health", "models", "check", "slots", "accepts"},
     "llama-servers": {"health", "models", "admit", "check", "servers", "place_in_queue", "accepts"},
-    "mqtt-streaming": {"health", "models", "admit", "check", "workers", "drain"},
-    "mqtt-whole": {"health", "models", "admit", "check", "workers", "drain"},
-    "mqtt-public-way": {"health", "models", "admit", "check", "workers", "drain"},
+    "mqtt-streaming": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
+    "mqtt-whole": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
+    "mqtt-public-way": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
 }
 """By the name of a rig: the abilities in which its transport differs from one that has none."""
 

@@ -185,7 +185,7 @@ async def test_errors_raise_the_officials_exceptions(tmp_path: Path) -> None:
             await ask(model="tiny", messages=QUESTION, stream=True)
     assert (none.value.type, none.value.param) == ("invalid_request_error", "messages")
     assert several.value.param == "n"
-    assert image.value.param == "messages.0.content.0.type"
+    assert image.value.param == "messages.0.content.0.image_url.url"
     assert unknown.value.code == "model_not_found"
     assert long.value.code == "context_length_exceeded"
     assert (away.value.status_code, away.value.code) == (503, "unreachable")

@@ -124,13 +124,13 @@ async def test_more_than_its_slots_is_told_its_place() -> None:
 async def test_a_drain_finishes_what_runs_and_refuses_the_rest() -> None:
     async with (
         asyncio.timeout(60),
-        running_llama(tiny_model_path(), "--ctx-per-slot", "1024") as llama,
+        running_llama(random_model(), "--ctx-per-slot", "32768") as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
         worker(broker, llama.url) as program,
     ):
         await hand.status(state="ready")
-        running = await hand.ask()
+        running = await hand.ask()  # it takes seconds, so that the late one comes before its end
         await hand.frame(running, ChunkFrame)
         program.process.send_signal(signal.SIGTERM)
         await hand.status(state="draining")
@@ -261,7 +261,7 @@ async def test_neither_a_web_server_nor_a_database_is_loaded() -> None:
         async with running_program(sys.executable, "-c", told, *options) as program:
             await hand.status(state="draining")  # no model server is needed for that
             assert await program.end(signal.SIGTERM) == 0
-    loaded = json.loads(program.said.partition("loaded ")[2])
+    loaded = json.loads(program.said.partition("loaded ")[2].partition("\n")[0])
     assert "transports.mqtt.worker.worker" in loaded
     assert [name for name in loaded if name.startswith(NOT_FOR_WORKERS)] == []
 

@@ -52,7 +52,7 @@ class OurWorker:
     """A Worker over the test model, with two slots."""
 
     abilities = frozenset(
-        {"start", "take_over", "terminate", "stream", "two_slots"}
+        {"start", "take_over", "terminate", "stream", "two_slots", "parts"}
         | {"echo", "hold", "length", "think", "call", "fail", "break", "refuse"}
     )
 
