@@ -16,7 +16,9 @@ from gateway.contract.errors import RequestRejected, StorageFailed
 
 log = logging.getLogger("sluice.store")
 
-MAX_GROUP = 200
+MAX_GROUP = 64
+"""Of a crowd that arrives at once, the first are answered while the next ones are written."""
+
 MAX_WAITING = 10_000
 DEADLINE_S = 10.0
 RETRY_S = 1.0
