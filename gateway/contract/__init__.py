@@ -1,1 +1,1 @@
-"""Types that all other packages share: requests, events, errors and interfaces. Standard library only."""
+"""The words everybody shares: requests, events, errors and the seams. Standard library only."""

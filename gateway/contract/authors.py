@@ -8,18 +8,17 @@ AuthorKind = Literal["user", "device", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """`name` is that of the user, device or model; None if the model is not known."""
+    """name: of the user, the device or the model; None while nobody has named the model."""
 
     kind: AuthorKind
     name: str | None
 
     def __str__(self) -> str:
-        """Return the form stored in the database: `user:anna`, `device:robot-1`, `assistant:tiny`; without a
-        name `assistant:`."""
+        """The spelling in the database: `user:anna`, `device:robot-1`, `assistant:tiny`, `assistant:`."""
         return f"{self.kind}:{self.name or ''}"
 
     @classmethod
     def parse(cls, spelling: str) -> "Author":
-        """Parse the result of `str(author)`."""
+        """The author that `str` spells so."""
         kind, _, name = spelling.partition(":")
         return cls(cast(AuthorKind, kind), name or None)

@@ -1,4 +1,4 @@
-"""The content of a message: plain text, or a list of parts with images, sound or files."""
+"""The content of a message: plain text, or parts of which some are images, sound or files."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["image", "audio"]
-"""A kind of content besides text that a model may or may not accept."""
+"""What a model must be able to take in besides text."""
 
 AudioFormat = Literal["wav", "mp3"]
 
@@ -21,12 +21,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image.
-
-    Attributes:
-        base64: the image's bytes: RFC 4648, section 4, with padding, without line breaks.
-        detail: the `detail` of OpenAI's chat API, passed to the model server.
-    """
+    """base64: the image, in the alphabet of RFC 4648, 4, padded, without line breaks. detail: how closely the
+    model is to look, as OpenAI's API names it."""
 
     media_type: str
     base64: str
@@ -45,7 +41,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Sound. `base64` is encoded as in Image."""
+    """base64: the sound, as in Image."""
 
     format: AudioFormat
     base64: str
@@ -60,12 +56,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A text file in UTF-8.
-
-    Attributes:
-        name: the file name that the client sent; it may contain any character.
-        base64: the file's bytes, encoded as in Image.
-    """
+    """A text file in UTF-8. name: as its sender calls it; may hold any character. base64: as in Image."""
 
     name: str
     media_type: str
@@ -87,37 +78,37 @@ class File:
 Attachment = Image | Audio | File
 Part = Text | Attachment
 Content = str | tuple[Part, ...]
-"""Content without attachments is always a string; a tuple contains at least one attachment."""
+"""Text alone is always a string; a tuple holds at least one attachment."""
 
 
 def text_of(content: Content) -> str:
-    """Return the text parts without the text of files: for titles, search and clients that read no parts."""
+    """What was written, without what stands in files: for titles, search and readers that know no parts."""
     if isinstance(content, str):
         return content
     return "\n".join(part.text for part in content if isinstance(part, Text))
 
 
 def parts_of(content: Content) -> tuple[Part, ...]:
-    """Return the parts; empty for a string."""
+    """The parts; none where the content is text alone."""
     return () if isinstance(content, str) else content
 
 
 def size_of(part: Part) -> int:
-    """Return the size of an attachment in bytes, decoded; 0 for text."""
+    """Bytes of an attachment; 0 for text."""
     if isinstance(part, Text):
         return 0
     return len(part.base64) * 3 // 4 - part.base64[-2:].count("=")
 
 
 def chars_of(content: Content) -> int:
-    """Return the number of characters of text that the model receives, including the text of files."""
+    """Characters of text that the model gets to read, with what stands in files."""
     if isinstance(content, str):
         return len(content)
     return sum(len(part.text) for part in content if isinstance(part, Text | File))
 
 
 def kinds_in(contents: Iterable[Content]) -> set[Kind]:
-    """Return the kinds of content besides text that a model must accept for these contents."""
+    """What a model must take in to understand them all."""
     kinds: set[Kind] = set()
     for content in contents:
         if isinstance(content, str):
@@ -131,9 +122,9 @@ def kinds_in(contents: Iterable[Content]) -> set[Kind]:
 
 
 def model_json(content: Content) -> str | list[dict[str, Any]]:
-    """Return the content for model servers and workers: OpenAI's parts, or a string if all of it is text.
+    """The content as model servers and workers take it: OpenAI's parts, but a string if all of it is text.
 
-    A file becomes text that begins with its name, because few model servers support file parts.
+    Files become text under their names, since few servers know files.
     """
     if isinstance(content, str):
         return content
@@ -143,7 +134,7 @@ def model_json(content: Content) -> str | list[dict[str, Any]]:
 
 
 def part_of_json(written: Mapping[str, Any]) -> Part:
-    """Return the part from its `as_json()`."""
+    """The part that `as_json` wrote."""
     match written["type"]:
         case "text":
             return Text(written["text"])

@@ -1,42 +1,43 @@
-"""All errors of the gateway, as one tree.
+"""Everything that can go wrong, as one tree.
 
     GatewayError
-    ├── RequestRejected          the request is at fault; HTTP 4xx
-    │   ├── BadRequest           400  not valid JSON, or not a JSON object
+    ├── RequestRejected          the caller's fault; HTTP 4xx
+    │   ├── BadRequest           400  not JSON, or JSON nobody could mean
     │   ├── Unauthorized         401
     │   ├── Forbidden            403
-    │   ├── NotFound             404  also for another user's object: the client sees no difference
+    │   ├── NotFound             404  unknown or somebody else's: no difference is shown
     │   ├── MethodNotAllowed     405
-    │   ├── TooSlow              408  the request did not arrive in time
+    │   ├── TooSlow              408  a request that does not come to its end
     │   ├── Conflict             409
     │   ├── TooLarge             413
     │   ├── UnsupportedMedia     415
     │   │   └── UnsupportedEncoding
-    │   ├── Unprocessable        422  valid JSON with invalid fields
-    │   │   └── UnsupportedContent    images or sound for a model that accepts none
+    │   ├── Unprocessable        422  well-formed, with fields that cannot be used
+    │   │   └── UnsupportedContent    images or sound for a model that takes none
     │   ├── HeadTooLarge         431
     │   ├── LimitExceeded        429  too many requests in a minute
-    │   │   └── TooManyStreams   429  too many replies at the same time
-    │   └── ModelRefused         the model server answered 4xx: another transport would do the same
-    │       └── ContextExceeded  the conversation is longer than the model's context
-    ├── TransportError           a model server, worker or broker is at fault
-    │   ├── Unreachable          refused, DNS, no route, closed before an answer, broker disconnected
-    │   ├── Loading              the model server still loads its model
+    │   │   └── TooManyStreams   429  too many replies in the making
+    │   └── ModelRefused         the model server's own 4xx: no other transport would answer better
+    │       └── ContextExceeded  the conversation is longer than the model can take
+    ├── TransportError           the other side's fault
+    │   ├── Unreachable          refused, DNS, no route, closed before it answered, broker away
+    │   ├── Loading              the model server is there and not ready yet
     │   ├── NoWorker             no ready worker has the model
-    │   ├── Overloaded           all model servers or workers are at their limit
-    │   ├── Unavailable          suspended for some seconds after several failures in a row
-    │   ├── TimedOut             no data for too long, or the reply's deadline passed
-    │   ├── UpstreamFailed       answered with an error, or ended in the middle of the reply
-    │   ├── ProtocolViolation    sent data that its protocol does not allow
-    │   ├── WorkerLost           the worker or the broker disconnected during the reply
+    │   ├── Overloaded           everybody is full
+    │   ├── Unavailable          it failed again and again, and is not asked for a while
+    │   ├── TimedOut             silence, or the reply's deadline
+    │   ├── UpstreamFailed       it answered with an error, or broke off in the middle
+    │   ├── ProtocolViolation    it said something its protocol does not know
+    │   ├── WorkerLost           the worker or its broker went away in mid-reply
     │   └── FrameGap             frames of a reply are missing
-    ├── StorageFailed            the database did not answer, or refused
+    ├── StorageFailed            the database did not take what had to be kept
     ├── Draining                 this process is about to stop
-    ├── NameTaken                another running gateway uses the same name; this one does not start
-    └── Interrupted              the process that produced the reply ended before the reply did
+    ├── NameTaken                another living gateway has our name; keeps a start from succeeding
+    └── Interrupted              the process that made the reply ended before it did
 
-Class attributes feed HTTP, SSE, MQTT and logs: `code` (stable, for programs), `status` (HTTP), `reason` (of a
-reply that ends with the error; events.py lists them) and `retryable` (the same request may succeed later).
+Each class carries what HTTP, SSE, MQTT and the log need of it: `code` (a stable word for programs),
+`status` (HTTP), `reason` (from the closed list in events.py, for a reply that ends with it) and
+`retryable` (the same request may succeed later, unchanged).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ ErrorReason = Literal[
     "upstream_error", "worker_lost", "timeout", "gap", "storage_failed", "shutdown", "interrupted"
 ]
 
-# An error stays below 16 KiB even if every character is written as a JSON escape of six bytes.
+# Together, with every character written as an escape of six bytes, less than 16 KiB.
 MAX_MESSAGE_CHARS = 800
 MAX_SEARCHED_CHARS = 16_384
 MAX_TOLD_FIELDS = 10
@@ -60,8 +61,8 @@ MAX_PROBLEM_CHARS = 100
 class GatewayError(Exception):
     """Root of the tree.
 
-    `str(error)` is sent to the client: secrets are removed, and it is cut to MAX_MESSAGE_CHARS because it may
-    contain text that the client sent.
+    `str(error)` is one sentence that may be shown to the caller, without secrets. A long one is cut: it may
+    repeat what the caller sent.
     """
 
     code: ClassVar[str] = "internal"
@@ -99,7 +100,7 @@ class NotFound(RequestRejected):
 
 
 class MethodNotAllowed(RequestRejected):
-    """`allowed` lists the methods of the path; it contains HEAD if it contains GET."""
+    """`allowed` are the methods that are answered; HEAD is wherever GET is."""
 
     code = "method_not_allowed"
     status = 405
@@ -121,7 +122,7 @@ class Conflict(RequestRejected):
 
 
 class QuotaReached(Conflict):
-    """The user has the maximum number of stored objects; the message says which to delete."""
+    """The user keeps as many as a user may; the message says what to delete."""
 
     code = "quota_reached"
 
@@ -137,13 +138,13 @@ class UnsupportedMedia(RequestRejected):
 
 
 class UnsupportedEncoding(UnsupportedMedia):
-    """The request has a Content-Encoding that the gateway does not decode."""
+    """A Content-Encoding that is not read here."""
 
     code = "unsupported_encoding"
 
 
 class Unprocessable(RequestRejected):
-    """`fields` maps the JSON path of each invalid field to its problem, at most MAX_TOLD_FIELDS of them."""
+    """`fields` says what is wrong with which field, by its JSON path; of many the first MAX_TOLD_FIELDS."""
 
     code = "invalid"
     status = 422
@@ -157,7 +158,7 @@ class Unprocessable(RequestRejected):
 
 
 class UnsupportedContent(Unprocessable):
-    """The model does not accept a kind of content that the conversation contains."""
+    """The model that would answer cannot take in what the conversation holds besides text."""
 
     code = "unsupported_content"
 
@@ -178,7 +179,7 @@ class TooManyStreams(LimitExceeded):
 
 
 class ModelRefused(RequestRejected):
-    """The model server answered 4xx: the request itself is at fault."""
+    """The model server answered 4xx: the request itself is at fault, whoever serves it."""
 
     code = "model_refused"
     status = 400
@@ -191,8 +192,8 @@ class ContextExceeded(ModelRefused):
 
 
 class TransportError(GatewayError):
-    """`broke_off` counts the servers that received the whole request and then disconnected or sent nothing
-    more: the request may be the cause, see `suspects.ask_again`."""
+    """broke_off: how many servers took the request whole before they broke off or fell silent, which makes
+    the request a suspect: see `suspects.ask_again`."""
 
     code = "upstream_error"
     status = 502
@@ -283,8 +284,10 @@ def _cut(text: str, max_chars: int) -> str:
 
 
 def error_of(code: str, message: str, retryable: bool | None = None) -> GatewayError:
-    """Return the error with this code; UpstreamFailed if the code is unknown. retryable: None if the sender
-    did not give it; then the class decides."""
+    """The error that was told with this code; an unknown code gives UpstreamFailed.
+
+    retryable: as it was told; None where that is not known, and then the code decides.
+    """
     error = _BY_CODE.get(code, UpstreamFailed)(message)
     if retryable is not None:
         error.retryable = retryable

@@ -1,4 +1,4 @@
-"""The interface of a stage, which answers a request itself or passes it on towards the transport."""
+"""A stage stands between a question and the transport: it answers itself, or lets the question pass."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -8,24 +8,24 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear
 
 Next = Callable[[ChatRequest, Hear], Awaitable[Done]]
-"""The stages after this one, then the transport with its failover."""
+"""The rest of the way to the model: the stages behind this one, then the transport with its failover."""
 
 
 class Stage(Protocol):
-    """Subclass it to inherit the default of `expects`. One instance serves all replies, many at a time."""
+    """Subclass it, for the default of `expects`. One stage serves all replies, many at once."""
 
     async def answer(self, request: ChatRequest, hear: Hear, next: Next) -> Done:
-        """Produce one reply, usually by awaiting `next`, at most once.
+        """Make one reply, mostly by awaiting `next`, at most once.
 
-        The rules of Transport.answer apply: a stage lets CancelledError and every other exception of `next`
-        pass, since cancelling stops the reply. A stage may give `next` its own `hear`, which returns the
-        result of the original one. It is called once per network read: keep it short.
+        The promises are those of Transport.answer. So a stage lets CancelledError and every other exception
+        of `next` pass (cancelling is the stop), and returns what `hear` returns when it passes events on. A
+        stage that gives `next` a `hear` of its own is called once for each network read: keep it short.
         """
         ...
 
     def expects(self, request: ChatRequest) -> Delivery | None:
-        """Return the `delivery` of this stage's reply to the request; None if it would pass the request on.
+        """The `delivery` that this stage would give to the reply if it was asked now; None to leave it open.
 
-        Called before the question is stored, for the Started event. It must not block.
+        Called before the question is saved, so that readers can be told. It answers at once.
         """
         return None

@@ -242,14 +242,19 @@ class Conversations:
             latest = await self._store.latest_session(question.user_id, question.thread)
             session_id = None if latest is None else latest.id
         if session_id is not None:
-            _, earlier = await self._store.history(
-                question.user_id,
-                session_id,
-                max_chars=self._limits.history_max_chars,
-                max_bytes=self._limits.history_max_bytes,
-            )
-            turns += earlier_turns(earlier)
+            turns += await self.earlier(question.user_id, session_id)
         return [*turns, Turn("user", question.content)]
+
+    async def earlier(self, user_id: str, session_id: int) -> list[Turn]:
+        """The session's earlier messages as a model gets them, the oldest ones dropped beyond the limits.
+
+        Raises NotFound if the session is unknown or another user's.
+        """
+        limits = self._limits
+        _, earlier = await self._store.history(
+            user_id, session_id, max_chars=limits.history_max_chars, max_bytes=limits.history_max_bytes
+        )
+        return earlier_turns(earlier)
 
 
 def title_of(content: Content) -> str:

@@ -86,14 +86,14 @@ async def follow(
             if after != START and _are_silent(dialect, stream_id, [event for event, _ in told]):
                 told = []
             if not told:
-                await _send_nothing_left(send)
+                await send_nothing_left(send)
             elif is_head:
                 await send_head(send, sent, dialect.media_type)
             else:
                 await stream.serve_replay(send, sent, told)
             return
         if ended:
-            await _send_nothing_left(send)
+            await send_nothing_left(send)
             return
         if run.resume_url is not None:
             sent.append((b"sluice-resume-url", _told_in(dialect, root_path + run.resume_url).encode()))
@@ -179,7 +179,7 @@ async def _dropped(
     return [*told, *rest_of(message.content[: begins_at.chars], after)]
 
 
-async def _send_nothing_left(send: Send) -> None:
+async def send_nothing_left(send: Send) -> None:
     """Send 204, after which an EventSource does not reconnect."""
     await send({"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]})
     await send({"type": "http.response.body", "body": b""})

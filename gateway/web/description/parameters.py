@@ -18,6 +18,7 @@ PATH_IDS: dict[str, dict[str, Any]] = {
     },
     "template_id": {"type": "integer", "minimum": 1},
     "model": _STRING,
+    "chat_id": {"type": "string", "description": "The id that the page gave the chat."},
 }
 """Schemas of path parameters by name. Other path parameters are strings."""
 

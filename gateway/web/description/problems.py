@@ -12,7 +12,7 @@ from gateway.web.description.events import LamRefusal
 from gateway.web.description.openai_objects import OpenAIError
 from gateway.web.description.schemas import reference, sometimes
 from gateway.web.description.streams import EVENTS, event_content, json_of
-from gateway.web.http.error_shapes import ANTHROPIC, LAM_FRAME, OLLAMA, OPENAI, PROBLEM
+from gateway.web.http.error_shapes import ANTHROPIC, LAM_FRAME, OLLAMA, OPENAI, PLAIN_TEXT, PROBLEM
 from gateway.web.http.problems import MEDIA_TYPE, problem
 
 
@@ -112,16 +112,21 @@ def error_responses() -> dict[str, Any]:
             (OPENAI.name, "application/json", OpenAIError, openai_error(error)[1]),
             (ANTHROPIC.name, "application/json", AnthropicError, anthropic_error(error)[1]),
             (OLLAMA.name, "application/json", OllamaError, {"error": str(error)}),
+            (PLAIN_TEXT.name, "text/plain", None, str(error)),
         ):
             told[f"{name}{status}"] = {
                 "description": description,
                 "headers": _HEADERS.get(status, {}),
-                "content": {media_type: {"schema": reference(schema), "example": example}},
+                "content": {media_type: {"schema": _schema_of(schema), "example": example}},
             }
         as_problem = told[f"{PROBLEM.name}{status}"]
         content = {**as_problem["content"], **event_content([*map(json_of, _FRAMES), {"const": "[DONE]"}])}
         told[f"{LAM_FRAME.name}{status}"] = {**as_problem, "content": content}
     return told
+
+
+def _schema_of(model: type[BaseModel] | None) -> dict[str, Any]:
+    return {"type": "string"} if model is None else reference(model)
 
 
 def refusals(*statuses: int, shape: str = PROBLEM.name) -> dict[str, Any]:

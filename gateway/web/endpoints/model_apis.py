@@ -1,17 +1,30 @@
 """Endpoints of Anthropic's API, Ollama's API and AG-UI."""
 
 from gateway.dialects.ag_ui import AgUi
+from gateway.dialects.ai_sdk import AiSdk
 from gateway.dialects.anthropic import Anthropic
 from gateway.web.chat.ag_ui_form import RunBody, RunForm
+from gateway.web.chat.ai_sdk_chats import ChatMessages, ChatResume, ChatStop
+from gateway.web.chat.ai_sdk_form import UiChatBody
 from gateway.web.chat.anthropic_form import MessagesBody, MessagesForm
+from gateway.web.chat.api_chat import ApiChatForm
 from gateway.web.chat.model_api import ModelApi
 from gateway.web.chat.ollama_form import OllamaChatBody, OllamaForm, OllamaGenerateBody
 from gateway.web.chat.ollama_models import LoadedModels, ModelTags, ShowBody, ShowModel, Version
 from gateway.web.description.parameters import ASKING, SLUICE_SESSION
 from gateway.web.description.problems import NOBODY
-from gateway.web.description.streams import ndjson_of, object_or, stream_of
+from gateway.web.description.streams import NOTHING_MORE, ndjson_of, object_or, stream_of
 from gateway.web.http.endpoint import PUBLIC, AsgiEndpoint, Endpoint, body_with_parts
-from gateway.web.http.error_shapes import ANTHROPIC, OLLAMA, PROBLEM
+from gateway.web.http.error_shapes import ANTHROPIC, API_CHAT, OLLAMA, PLAIN_TEXT, PROBLEM
+
+UI_MESSAGES = {
+    "description": "UIMessages",
+    "content": {
+        "application/json": {
+            "schema": {"type": "array", "items": {"type": "object", "required": ["id", "role", "parts"]}}
+        }
+    },
+}
 
 MODEL_APIS: tuple[Endpoint, ...] = (
     AsgiEndpoint(
@@ -44,13 +57,15 @@ MODEL_APIS: tuple[Endpoint, ...] = (
     AsgiEndpoint(
         method="POST",
         path="/api/chat",
-        handler=lambda gateway: ModelApi(gateway, lambda: OllamaForm("chat")),
-        name="ollama_chat",
-        summary="Ollama's chat",
-        description="A stream of JSON lines, or one object with `stream: false`.",
+        handler=lambda gateway: ModelApi(gateway, ApiChatForm),
+        name="api_chat",
+        summary="Ollama's chat, and that of the AI SDK's pages",
+        description="A body with `message` or `messages[].parts` is the AI SDK's and answered with its UI "
+        "message stream; `id` names the conversation. Else a line of JSON for each piece as Ollama's, unless "
+        "`stream` is false. Errors are plain text for the AI SDK, which shows them as they are.",
         tag="ollama",
-        errors=OLLAMA,
-        body=OllamaChatBody,
+        errors=API_CHAT,
+        body=(OllamaChatBody, UiChatBody),
         max_body_bytes=body_with_parts,
         parameters=(*ASKING, SLUICE_SESSION),
         answers={
@@ -162,5 +177,39 @@ MODEL_APIS: tuple[Endpoint, ...] = (
         parameters=ASKING,
         answers={"200": stream_of(AgUi())},
         refuses=(404, 409, 422, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/api/chat/{chat_id}/stream",
+        handler=ChatResume,
+        name="ai_sdk_resume",
+        summary="The running reply of an AI SDK chat, from its beginning",
+        description="204 where nothing runs, also for a chat that is unknown.",
+        tag="ai-sdk",
+        errors=PLAIN_TEXT,
+        answers={"200": stream_of(AiSdk()), **NOTHING_MORE},
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/chat/{chat_id}/stop",
+        handler=ChatStop,
+        name="ai_sdk_stop",
+        summary="Stop the running reply of an AI SDK chat",
+        description="Its text so far is kept. The answer is the same where nothing runs.",
+        tag="ai-sdk",
+        errors=PLAIN_TEXT,
+        rate_limited=False,
+        answers={"200": object_or(required=("stopped",))},
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/api/chat/{chat_id}/messages",
+        handler=ChatMessages,
+        name="ai_sdk_messages",
+        summary="The messages of an AI SDK chat, for a page that loads",
+        description="Oldest first, as `useChat` takes them; a running reply is left out.",
+        tag="ai-sdk",
+        errors=PLAIN_TEXT,
+        answers={"200": UI_MESSAGES},
     ),
 )

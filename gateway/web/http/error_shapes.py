@@ -29,6 +29,9 @@ class ErrorShape:
     send: Callable[[Scope, Send, GatewayError], Awaitable[None]]
 
 
+OF_AI_SDK = "sluice.ai_sdk"
+"""The scope's entry that is True once the body has shown to be the AI SDK's."""
+
 _JSON = re.compile(r"application/(problem\+)?json\s*(;(?!\s*q=0(\.0*)?\s*(;|$)).*)?", re.IGNORECASE)
 
 
@@ -58,6 +61,11 @@ async def _send_text(_: Scope, send: Send, error: GatewayError) -> None:
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_api_chat_error(scope: Scope, send: Send, error: GatewayError) -> None:
+    send_error = _send_text if scope.get(OF_AI_SDK) else _send_ollama_error
+    await send_error(scope, send, error)
 
 
 def _frame_of(own: Dialect, as_json: ErrorShape) -> ErrorShape:
@@ -105,6 +113,9 @@ FRONTEND = ErrorShape("Problem", _send_frontend_problem)
 OPENAI = ErrorShape("OpenAI", _send_openai_error)
 ANTHROPIC = ErrorShape("Anthropic", send_anthropic_error)
 OLLAMA = ErrorShape("Ollama", _send_ollama_error)
+API_CHAT = ErrorShape("Ollama", _send_api_chat_error)
+"""Ollama's, and plain text for a body of the AI SDK's."""
+
 PLAIN_TEXT = ErrorShape("PlainText", _send_text)
 """Only the message, as text: the AI SDK shows the whole body to its user."""
 

@@ -1,0 +1,100 @@
+"""A conversation of the AI SDK's by the id that its page gave it: read on, stop, load."""
+
+from typing import Any
+
+from gateway.contract.store import StoredMessage, StoredSession
+from gateway.core.runs import Run
+from gateway.dialects.ai_sdk import AiSdk
+from gateway.dialects.tool_arguments import readable
+from gateway.web.chat.agent_sessions import named_thread
+from gateway.web.chat.ai_sdk_form import API, HISTORY_MESSAGES
+from gateway.web.chat.resume import follow, send_nothing_left
+from gateway.web.door.callers import caller_of
+from gateway.web.http.asgi import Receive, Scope, Send
+from gateway.web.http.endpoint import path_id
+from gateway.web.http.problems import send_json
+from gateway.web.services import Services
+
+
+async def _session(gateway: Services, scope: Scope) -> tuple[str, StoredSession | None]:
+    """The caller, and the session of the chat in the path; None if nothing was asked in it."""
+    user_id = caller_of(scope).user_id
+    return user_id, await gateway.store.latest_session(user_id, named_thread(API, path_id(scope)))
+
+
+def _running(gateway: Services, session: StoredSession | None) -> Run | None:
+    """The latest reply that is being made in the session."""
+    runs = [] if session is None else gateway.runs.of_session(session.id)
+    return max(runs, key=lambda run: run.exchange.assistant_message_id, default=None)
+
+
+class ChatResume:
+    """`GET /api/chat/{id}/stream`: the running reply from its first chunk, else 204."""
+
+    def __init__(self, gateway: Services) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        user_id, session = await _session(self._gateway, scope)
+        run = _running(self._gateway, session)
+        if run is None:
+            await send_nothing_left(send)
+            return
+        await follow(self._gateway, scope, send, AiSdk(), run.stream_id, user_id)
+
+
+class ChatStop:
+    """`POST /api/chat/{id}/stop`: stop the running reply; the same answer where none runs."""
+
+    def __init__(self, gateway: Services) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        user_id, session = await _session(self._gateway, scope)
+        run = _running(self._gateway, session)
+        if run is not None:
+            await self._gateway.runs.stop(run.stream_id, user_id)
+        await send_json(send, 200, {"stopped": run is not None})
+
+
+class ChatMessages:
+    """`GET /api/chat/{id}/messages`: the messages for a page that loads.
+
+    A running reply is left out: older clients append its replay to the part that they hold.
+    """
+
+    def __init__(self, gateway: Services) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        user_id, session = await _session(self._gateway, scope)
+        told: list[dict[str, Any]] = []
+        after = 0
+        while session is not None:
+            page = await self._gateway.store.messages(
+                user_id, session.id, after=after, limit=HISTORY_MESSAGES
+            )
+            told += [ui_message(message) for message in page if message.status != "streaming"]
+            if not page:
+                break
+            after = page[-1].id
+        await send_json(send, 200, told)
+
+
+def ui_message(message: StoredMessage) -> dict[str, Any]:
+    """The message as the AI SDK keeps it."""
+    parts: list[dict[str, Any]] = []
+    if message.reasoning:
+        parts.append({"type": "reasoning", "text": message.reasoning, "state": "done"})
+    for part in message.parts or ():
+        written = part.as_json()
+        if written["type"] == "image_url":
+            url = written["image_url"]["url"]
+            parts.append({"type": "file", "mediaType": url[5:].partition(";")[0], "url": url})
+    if message.content:
+        text: dict[str, Any] = {"type": "text", "text": message.content}
+        parts.append(text if message.role == "user" else {**text, "state": "done"})
+    for call in message.tool_calls:
+        named = {"type": f"tool-{call.name}", "toolCallId": call.id}
+        parts.append({**named, "state": "input-available", "input": readable(call.arguments)})
+    return {"id": message.uuid, "role": message.role, "parts": parts}

@@ -1,0 +1,194 @@
+"""The AI SDK's chat request, read into a question with its whole history."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.contract.content import Content
+from gateway.contract.content_form import read_content
+from gateway.contract.requests import Turn
+from gateway.contract.store import StoredMessage
+from gateway.core.conversations import Question
+from gateway.dialects.ai_sdk import AiSdk
+from gateway.web.chat.agent_sessions import named_thread
+from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.openai_form import latest_question
+from gateway.web.http.bodies import AtMost512, AtMost2048, SamplingBody, parse
+from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.services import Services
+
+API = "ai-sdk"
+HISTORY_MESSAGES = 200
+
+Object = dict[str, Any]
+
+
+class UiMessage(BaseModel):
+    """One message of a page. Parts of other types are shown by the page only and ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    id: Annotated[str | None, Field(max_length=256)] = None
+    role: Literal["system", "user", "assistant"]
+    parts: AtMost2048[Object]
+
+
+class UiChatBody(SamplingBody):
+    """A page's request. Fields that are not listed are ignored.
+
+    id: names the conversation, among the caller's own. messages: all of it; or message: the new one alone.
+    """
+
+    id: Annotated[str, Field(min_length=1, max_length=256)]
+    messages: AtMost512[UiMessage] | None = None
+    message: UiMessage | None = None
+    resumable: bool | None = None
+
+
+class UiChatForm:
+    """One request's form; the AI SDK always streams."""
+
+    streams = True
+
+    async def read(self, gateway: Services, post: Post) -> Asked:
+        """Unprocessable, with the field, for what does not fit or is not supported."""
+        body = parse(post.body, UiChatBody)
+        thread = named_thread(API, body.id)
+        if body.messages:
+            messages, turns = body.messages, list[Turn]()
+        elif body.message is not None:
+            messages, turns = [body.message], await _history(gateway, post.user_id, thread)
+        else:
+            raise misfit("messages", "must not be empty")
+        for at, message in enumerate(messages):
+            turns += _turns(f"messages.{at}", message, gateway.max_attachment_bytes)
+        if not turns:
+            raise misfit("messages", "must hold text, files or tool calls")
+        _, said = latest_question(turns)
+        check_chars(said, gateway.max_content_chars, "messages")
+        question = Question(
+            user_id=post.user_id,
+            content=said,
+            turns=turns,
+            thread=thread,
+            model=body.model,
+            sampling=body.sampling(),
+            resumable=bool(body.resumable),
+        )
+        last = messages[-1]
+        return Asked(question, AiSdk(last.id if last.role == "assistant" else None))
+
+    def whole(self, reply: StoredMessage, stream_id: str) -> Object:
+        raise NotImplementedError("the AI SDK always streams")
+
+
+class _Sniffed(msgspec.Struct):
+    message: msgspec.Raw = msgspec.Raw(b"null")
+    messages: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def is_ui_chat(body: bytes) -> bool:
+    """True for a body of the AI SDK, False for one of Ollama's, which has no `parts` and no `message`."""
+    try:
+        sniffed = msgspec.json.decode(body, type=_Sniffed)
+        if bytes(sniffed.message) != b"null":
+            return True
+        messages = msgspec.json.decode(sniffed.messages, type=list[dict[str, msgspec.Raw]] | None)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return any("parts" in message for message in messages or ())
+
+
+async def _history(gateway: Services, user_id: str, thread: str) -> list[Turn]:
+    """The turns that are kept of this conversation."""
+    session = await gateway.store.latest_session(user_id, thread)
+    return [] if session is None else await gateway.conversations.earlier(user_id, session.id)
+
+
+def _turns(place: str, message: UiMessage, max_bytes: int) -> Iterator[Turn]:
+    if message.role == "assistant":
+        yield from _assistant_turns(message.parts)
+        return
+    parts = [
+        read
+        for at, part in enumerate(message.parts)
+        if (read := _part(f"{place}.parts.{at}", part)) is not None
+    ]
+    content: Content = read_content(parts, f"{place}.parts", max_bytes) if parts else ""
+    if content:
+        yield Turn(message.role, content)
+
+
+def _part(place: str, part: Mapping[str, Any]) -> Object | None:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return {"type": "text", "text": text}
+        case {"type": "file", "url": str(url), "mediaType": str(kind)}:
+            if not url.startswith("data:"):
+                raise misfit(f"{place}.url", "must hold the data itself: no address is fetched here")
+            return _file(url, kind, part.get("filename"))
+        case {"type": "file" | "text" as kind}:
+            raise misfit(place, f"a {kind} part lacks a field")
+        case _:
+            return None
+
+
+def _file(url: str, kind: str, name: object) -> Object:
+    if kind.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    if kind.startswith("audio/"):
+        format = "mp3" if kind in ("audio/mpeg", "audio/mp3") else "wav"
+        return {"type": "input_audio", "input_audio": {"data": url.partition(",")[2], "format": format}}
+    return {
+        "type": "file",
+        "file": {"file_data": url} | ({"filename": name} if isinstance(name, str) else {}),
+    }
+
+
+def _assistant_turns(parts: Sequence[Mapping[str, Any]]) -> Iterator[Turn]:
+    """A turn for each step, and behind it the results of its tools."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[Object] = []
+    results: list[Turn] = []
+
+    def step() -> Iterator[Turn]:
+        if texts or calls:
+            thought = "".join(thoughts) or None
+            yield Turn("assistant", "".join(texts), tool_calls=list(calls), reasoning_content=thought)
+            yield from results
+        for gathered in (texts, thoughts, calls, results):
+            gathered.clear()
+
+    for part in parts:
+        match part:
+            case {"type": "step-start"}:
+                yield from step()
+            case {"type": "text", "text": str(text)}:
+                if calls:
+                    yield from step()
+                texts.append(text)
+            case {"type": "reasoning", "text": str(text)}:
+                thoughts.append(text)
+            case {"type": str(kind), "toolCallId": str(id)}:
+                name = str(part.get("toolName") or kind.removeprefix("tool-"))
+                calls.append(_call(id, name, part.get("input")))
+                results += _result(id, part)
+    yield from step()
+
+
+def _call(id: str, name: str, input: object) -> Object:
+    arguments = input if isinstance(input, str) else msgspec.json.encode(input or {}).decode()
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _result(id: str, part: Mapping[str, Any]) -> Iterator[Turn]:
+    """A tool that has no result yet gives none: the model server says so, if it minds."""
+    if "output" in part:
+        output = part["output"]
+        text = output if isinstance(output, str) else msgspec.json.encode(output).decode()
+        yield Turn("tool", text, tool_call_id=id)
+    elif isinstance(part.get("errorText"), str):
+        yield Turn("tool", part["errorText"], tool_call_id=id)
