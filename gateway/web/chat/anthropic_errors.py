@@ -2,13 +2,19 @@
 
 from typing import Any
 
-from gateway.contract.errors import GatewayError, ModelRefused, Unprocessable
+from gateway.contract.errors import GatewayError, ModelRefused, NotFound, Unprocessable
 from gateway.dialects.anthropic import error_object, error_type
 from gateway.web.http.asgi import Scope, Send
 from gateway.web.http.problems import problem_headers, send_json
 
 OVERLOADED = 529
 """Anthropic's status for an overloaded server. Clients raise OverloadedError only for this one."""
+
+
+class ThreadNotFound(NotFound):
+    """No turn of the conversation is kept here: Anthropic's clients then send all of it again."""
+
+    code = "thread_not_found"
 
 
 async def send_anthropic_error(_: Scope, send: Send, error: GatewayError) -> None:
@@ -29,4 +35,7 @@ def anthropic_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
             status = 400
             if isinstance(error, Unprocessable) and error.fields.get("model") == "unknown":
                 status, kind = 404, "not_found_error"
-    return OVERLOADED if kind == "overloaded_error" else status, error_object(str(error), kind)
+    told = error_object(str(error), kind)
+    if isinstance(error, ThreadNotFound):
+        told["error"]["details"] = {"error_code": error.code}
+    return OVERLOADED if kind == "overloaded_error" else status, told

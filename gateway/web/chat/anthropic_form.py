@@ -14,6 +14,7 @@ from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
 from gateway.dialects.anthropic import Anthropic, message_json
 from gateway.web.chat.agent_sessions import agent_session
+from gateway.web.chat.anthropic_errors import ThreadNotFound
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.openai_form import latest_question, model_told
 from gateway.web.http.bodies import AtMost512, AtMost2048, Stop, TokenCount, parse
@@ -48,6 +49,7 @@ class MessagesBody(BaseModel):
     tools: Blocks | None = None
     tool_choice: dict[str, Any] | None = None
     thinking: dict[str, Any] | None = None
+    thread: dict[str, Any] | None = None
 
     def sampling(self) -> Sampling:
         """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
@@ -79,6 +81,8 @@ class MessagesForm:
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
         body = parse(post.body, MessagesBody)
+        if body.thread is not None and body.thread.get("type") == "continue":
+            raise ThreadNotFound("Threads are not kept here; send the whole conversation.")
         self.streams = bool(body.stream)
         turns = list(turns_of(body, gateway.max_attachment_bytes))
         _, said = latest_question(turns)
