@@ -121,6 +121,8 @@ def turns_of(body: MessagesBody, max_attachment_bytes: int) -> Iterator[Turn]:
 
 def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int) -> Iterator[Turn]:
     """Return one turn for each tool result, then one for the rest of the message."""
+    if not blocks:
+        raise misfit(field, "must not be empty")
     parts = []
     for number, block in enumerate(blocks):
         place = f"{field}.{number}"

@@ -200,6 +200,8 @@ async def test_requests_without_a_session_share_a_hidden_one(tmp_path: Path) -> 
     ("path", "body"),
     [
         ("/v1/messages", {"messages": []}),
+        ("/v1/messages", {"messages": [{"role": "user", "content": []}]}),
+        ("/v1/messages", {"messages": [*HI, {"role": "user", "content": []}]}),
         (
             "/v1/messages",
             {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url"}}]}]},
