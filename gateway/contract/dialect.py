@@ -27,6 +27,7 @@ class Dialect(Protocol):
     name: as `?format=` gives it. paced_by: how its readers are used to see a reply that came whole.
     media_type: the answer's content type. headers: of the answer, besides every stream's own.
     heartbeat: one whole frame that goes out while nothing else does; empty where the dialect has none.
+    merges: neighbouring deltas may be told as one; False: each event of the journal alone.
     bears_ids: its readers come back behind an event id; those of other dialects start from the beginning.
     """
 
@@ -41,6 +42,9 @@ class Dialect(Protocol):
 
     @property
     def heartbeat(self) -> bytes: ...
+
+    @property
+    def merges(self) -> bool: ...
 
     @property
     def bears_ids(self) -> bool: ...

@@ -51,7 +51,8 @@ class StoredMessage:
     reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it. response_ms:
     from the question to the end of what was made. last_seq: the number of the terminal event in the reply's
     journal, None while there is none and after a crash. tool_call_seqs: the numbers of the events that told
-    `tool_calls`, in their order.
+    `tool_calls`, in their order. event_lengths: where exact events were asked for, see core/event_lengths.py.
+    request: what its client asked for, as the endpoint keeps it. `reply` alone gives these two.
     """
 
     id: int
@@ -77,6 +78,8 @@ class StoredMessage:
     last_seq: int | None = None
     error: StoredError | None = None
     parts: tuple[Part, ...] = ()
+    event_lengths: bytes | None = None
+    request: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ class NewExchange:
     session_id None starts a session with `title`, or goes on with the user's latest of this `thread` that was
     active in the last 12 hours. thread: what a conversation hangs on where no session is named, such as
     `device:robot-1`; a session without one takes it. author: of the question; None for the user. handle: what
-    a gateway needs to go on listening to the reply's generator, if that is known by now.
+    a gateway needs to go on listening to the reply's generator, if that is known by now. request: kept with
+    the reply.
     """
 
     user_id: str
@@ -116,6 +120,7 @@ class NewExchange:
     thread: str | None = None
     author: Author | None = None
     handle: Mapping[str, Any] | None = None
+    request: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,7 @@ class FinalReply:
     error: StoredError | None = None
     over: Literal["streaming", "complete", "ended"] = "streaming"
     epoch: int = 0
+    event_lengths: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

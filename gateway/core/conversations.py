@@ -32,7 +32,8 @@ class Question:
 
     author: of the question; None for the user. turns: the whole conversation, where the caller brings it
     along instead of the session's history. pace: None shows a whole reply at once. allowance: None for the
-    user's own. trace: a W3C `traceparent`.
+    user's own. trace: a W3C `traceparent`. unattended: the reply goes on without a reader for as long as it
+    takes. exact_events: it can be told again event by event. request: kept with the reply.
     """
 
     user_id: str
@@ -50,6 +51,9 @@ class Question:
     trace: str | None = None
     allowance: Allowance | None = None
     cache: CacheUse = "use"
+    unattended: bool = False
+    exact_events: bool = False
+    request: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,7 @@ class Conversations:
                 idempotency=question.idempotency,
                 thread=question.thread,
                 author=question.author,
+                request=question.request,
             )
         )
         request = replace(request, session=exchange.session_key)
@@ -187,6 +192,7 @@ class Conversations:
             delivery=delivery,
             stages=self._stages,
             resume_url=resume_url,
+            exact_events=question.exact_events,
             clock=self._clock,
             sleep=self._sleep,
         )
@@ -211,6 +217,7 @@ class Conversations:
                 conclude,
                 exchange=exchange,
                 resume_url=resume_url,
+                unattended=question.unattended,
             )
         except Draining:
             await answer.keep(SHUTDOWN)  # or leave it to the store, if that takes it later only

@@ -1,6 +1,6 @@
 """A reply told again from the store: for readers who come back when its journal is gone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from gateway.contract.errors import Interrupted, error_of
@@ -19,6 +19,7 @@ from gateway.contract.events import (
 )
 from gateway.contract.journal import Position
 from gateway.contract.store import Exchange, StoredMessage
+from gateway.core.event_lengths import events_again, unpacked
 
 LOST_SEQ = 999_999_999_999
 """The number of a terminal event whose own was lost in a crash: larger than any that was given."""
@@ -51,6 +52,22 @@ def replay(message: StoredMessage, exchange: Exchange, after: Position) -> Seque
             told.append((call, Position(call_seq, last.chars)))
     told.append((terminal_of(message), last))
     return told
+
+
+def exact_replay(message: StoredMessage, exchange: Exchange) -> Sequence[Placed]:
+    """The whole reply, event by event as its journal held it; needs its `event_lengths`."""
+    lengths = unpacked(message.event_lengths or b"")
+    events = events_again(lengths, message.content, message.reasoning or "", message.tool_calls)
+    told = [started_of(message, exchange), *events, terminal_of(message)]
+    return list(placed(told))
+
+
+def placed(events: Iterable[ReaderEvent]) -> Iterator[Placed]:
+    """The events of a reply from its first one on, with the position behind each."""
+    chars = 0
+    for seq, event in enumerate(events, 1):
+        chars += len(event.text) if isinstance(event, Delta) else 0
+        yield event, Position(seq, chars)
 
 
 def calls_before(message: StoredMessage, after: Position) -> list[ToolCall]:

@@ -24,6 +24,7 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
 from gateway.contract.store import Checkpoint, Exchange, FinalReply, StoredError
 from gateway.contract.transport import TransportInfo
+from gateway.core.event_lengths import NotedJournal, lengths_of, packed
 from gateway.core.failover import Route, first_answer
 from gateway.core.pacing import Pace, pieces
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
@@ -46,6 +47,7 @@ class ReplyTask:
         expected: of the transport that will be asked.
         delivery: as expected; readers get it with the first event.
         stages: in the order in which the request passes them.
+        exact_events: keep the lengths of the events.
         clock: seconds, monotonic.
     """
 
@@ -59,6 +61,7 @@ class ReplyTask:
         delivery: Delivery,
         stages: Sequence[Stage],
         resume_url: str | None,
+        exact_events: bool = False,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -69,6 +72,8 @@ class ReplyTask:
         self._expected_delivery = delivery
         self._stages = stages
         self._resume_url = resume_url
+        self._exact_events = exact_events
+        self._noted: NotedJournal | None = None
         self._clock = clock
         self._sleep = sleep
         self._reply = ReplyAccumulator(clock)
@@ -87,6 +92,9 @@ class ReplyTask:
 
         Call it before the next await after the run's start.
         """
+        if self._exact_events:
+            run.journal = self._noted = NotedJournal(run.journal)
+            run.event_lengths = self._noted.lengths
         self._run, self._journal = run, run.journal
         run.journal.append([self._started()])
 
@@ -101,7 +109,7 @@ class ReplyTask:
             told = list(_paced(whole, pace))
             last_seq = run.journal.last_seq + len(told)
             self._reply.number_tool_calls(told, last_seq)
-            final = self._final(outcome, last_seq + 1)
+            final = self._final(outcome, last_seq + 1, coming=told)
             self._told, self._whole = told, outcome
             try:
                 await self._write(final)
@@ -246,7 +254,10 @@ class ReplyTask:
             assistant_message_uuid=self._exchange.assistant_message_uuid,
         )
 
-    def _final(self, outcome: Outcome, last_seq: int | None) -> FinalReply:
+    def _final(
+        self, outcome: Outcome, last_seq: int | None, coming: Sequence[ReaderEvent] = ()
+    ) -> FinalReply:
+        """coming: the events that its readers have not heard yet."""
         reply, error = self._reply, outcome.error
         tool_calls = self._tool_calls
         return FinalReply(
@@ -267,6 +278,9 @@ class ReplyTask:
             error=None if error is None else StoredError(error.code, str(error), error.retryable),
             over="streaming" if self._whole is None else "complete",
             epoch=self._exchange.epoch,
+            event_lengths=None
+            if self._noted is None
+            else packed([*self._noted.lengths, *lengths_of(coming)]),
         )
 
     def _terminal(self, outcome: Outcome) -> Terminal:

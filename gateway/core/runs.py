@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +39,7 @@ class Run:
     """One reply in the making. Ends once: the first to settle it decides how.
 
     resume_url: where readers who left may come back to it; None if the last one to leave ends it.
+    unattended: no reader who leaves ends it. event_lengths: of its events, where they are noted.
     """
 
     __slots__ = (
@@ -47,11 +48,13 @@ class Run:
         "_readers",
         "_task",
         "ended",
+        "event_lengths",
         "exchange",
         "journal",
         "outcome",
         "resume_url",
         "stream_id",
+        "unattended",
         "user_id",
     )
 
@@ -63,12 +66,15 @@ class Run:
         *,
         resume_url: str | None,
         journal: JournalWriter,
+        unattended: bool = False,
     ) -> None:
         self.stream_id = stream_id
         self.user_id = user_id
         self.exchange = exchange
         self.resume_url = resume_url
         self.journal = journal
+        self.unattended = unattended
+        self.event_lengths: Sequence[int] | None = None
         self.outcome: Outcome | None = None
         self.ended = EndedEvent()
         self._interruptible = False
@@ -160,6 +166,7 @@ class Runs:
         *,
         exchange: Exchange,
         resume_url: str | None,
+        unattended: bool = False,
     ) -> Run:
         """Let `work` make the reply in a task of its own.
 
@@ -171,7 +178,14 @@ class Runs:
         self.refuse_if_draining()
         assert self._tasks is not None, "Runs.start outside of running()"  # noqa: S101 - a bug of assembly
         journal = self._journal.open(stream_id)
-        run = Run(stream_id, user_id, exchange, resume_url=resume_url, journal=journal)
+        run = Run(
+            stream_id,
+            user_id,
+            exchange,
+            resume_url=resume_url,
+            journal=journal,
+            unattended=unattended,
+        )
         self._running[stream_id] = run
         run._task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
         return run
@@ -213,7 +227,7 @@ class Runs:
         finally:
             reader.leave()
             run._readers -= 1
-            if run._readers == 0 and run.outcome is None:
+            if run._readers == 0:
                 self._deserted(run)
 
     @contextmanager
@@ -263,6 +277,13 @@ class Runs:
             await next(iter(self._running.values())).ended.wait()
 
     def _deserted(self, run: Run) -> None:
+        if run.outcome is not None:
+            if run.ended.is_set() and not self._is_held(run):
+                self._ended.pop(run.stream_id, None)
+                self._journal.forget(run.stream_id)
+            return
+        if run.unattended:
+            return
         if run.resume_url is None:
             run.settle(ABANDONED)
             return
@@ -291,14 +312,24 @@ class Runs:
             self._remember(run)
 
     def _remember(self, run: Run) -> None:
-        """Let readers of a resumable reply come back to its end, for as long as its journal is held."""
-        if run.resume_url is None or self._ttl_s <= 0:
+        """Let readers of a resumable reply come back to its end, for as long as its journal is held.
+
+        Others can be followed until the last of their readers has left.
+        """
+        held = self._is_held(run)
+        if not held and run._readers == 0:
             self._journal.forget(run.stream_id)
             return
         # The journal alone decides how long it holds the log.
         del run.journal
+        run.event_lengths = None
         run._task = None
         self._ended[run.stream_id] = run
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
-        self._journal.forget(run.stream_id, self._ttl_s)
+        if held:
+            self._journal.forget(run.stream_id, self._ttl_s)
+
+    def _is_held(self, run: Run) -> bool:
+        """Return whether its journal is held for a time after its end."""
+        return run.resume_url is not None and self._ttl_s > 0

@@ -18,6 +18,7 @@ class SseDialect:
     headers: Sequence[tuple[bytes, bytes]] = ()
     heartbeat = PING
     bears_ids = True
+    merges = True
 
 
 def json_bytes(value: Any) -> bytes:

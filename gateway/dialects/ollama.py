@@ -44,6 +44,7 @@ class Ollama:
     media_type = "application/x-ndjson"
     headers: Sequence[tuple[bytes, bytes]] = ()
     bears_ids = False
+    merges = True
 
     def __init__(
         self,

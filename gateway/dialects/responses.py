@@ -31,6 +31,7 @@ from gateway.dialects.response_objects import (
     text_part,
 )
 
+_ENDS = ("response.completed", "response.incomplete", "response.failed")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -41,12 +42,15 @@ class Responses(SseDialect):
         settings: settings of the request, which the response object repeats; None: default settings.
         model: name of the model.
         after: the `sequence_number` after which this stream begins; None: all events.
+        numbered: False where the earlier events' numbers are unknown: only the last event is sent, with the
+            whole response and the number behind `after`.
         created_at: seconds since the epoch; None for now.
     """
 
     name = "responses"
     paced_by: PacedBy = "characters"
     bears_ids = False
+    merges = False
 
     def __init__(
         self,
@@ -54,24 +58,29 @@ class Responses(SseDialect):
         *,
         model: str = "default",
         after: int | None = None,
+        numbered: bool = True,
         created_at: int | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         self._settings = settings or {}
         self._model = model
         self._after = after
+        self._numbered = numbered
         self._created_at = created_at
         self._clock = clock
 
     def encoder(self, stream_id: str) -> "ResponsesEncoder":
+        return ResponsesEncoder(stream_id, self.head(stream_id), after=self._after, numbered=self._numbered)
+
+    def head(self, stream_id: str) -> dict[str, Any]:
+        """The parts of the response that its reply does not change."""
         created_at = int(self._clock()) if self._created_at is None else self._created_at
-        head = {
+        return {
             "id": response_id(stream_id),
             "created_at": created_at,
             "model": self._model,
             **self._settings,
         }
-        return ResponsesEncoder(stream_id, head, after=self._after)
 
     def refusal(self, error: GatewayError) -> bytes:
         told = {"type": "error", "code": error.code, "message": str(error), "param": None}
@@ -82,13 +91,18 @@ class ResponsesEncoder:
     """Encodes one reply. At most one item is open; the last event repeats all finished items.
 
     Events up to `after` are numbered but not sent.
+    response: the response object; whole after the last event.
     """
 
-    def __init__(self, stream_id: str, head: Mapping[str, Any], *, after: int | None = None) -> None:
+    def __init__(
+        self, stream_id: str, head: Mapping[str, Any], *, after: int | None = None, numbered: bool = True
+    ) -> None:
         self._stream_id = stream_id
         self._head = head
         self._after = -1 if after is None else after
         self._number = 0
+        self._numbered = numbered
+        self.response: dict[str, Any] = response_json(head, "in_progress")
         self._output: list[Item] = []
         self._open: str | None = None
         self._item_id = ""
@@ -104,9 +118,8 @@ class ResponsesEncoder:
             return [*self._message_opened(), *self._text_delta(event.text)]
         match event:
             case Started():
-                told = response_json(self._head, "in_progress")
-                created = self._event("response.created", {"response": told})
-                return [*created, *self._event("response.in_progress", {"response": told})]
+                created = self._event("response.created", {"response": self.response})
+                return [*created, *self._event("response.in_progress", {"response": self.response})]
             case Reasoning(text):
                 return [*self._reasoning_opened(), *self._reasoning_delta(text)]
             case ToolCall():
@@ -116,8 +129,9 @@ class ResponsesEncoder:
             case Cancelled(reason, ending):
                 return [*self._closed("incomplete"), *self._end(reason, ending)]
             case Failed():
+                closing = self._closed("incomplete")
                 failed = response_json(self._head, "failed", self._output, error=event.message)
-                return self._event("response.failed", {"response": failed})
+                return [*closing, *self._over(failed)]
             case _:
                 return []
 
@@ -202,8 +216,15 @@ class ResponsesEncoder:
         incomplete = _INCOMPLETE.get(reason)
         status = "completed" if incomplete is None else "incomplete"
         head = {**self._head, "model": ending.model or self._head["model"]}
-        told = response_json(head, status, self._output, usage=ending.usage, incomplete=incomplete)
-        return self._event(f"response.{status}", {"response": told})
+        return self._over(
+            response_json(head, status, self._output, usage=ending.usage, incomplete=incomplete)
+        )
+
+    def _over(self, response: dict[str, Any]) -> list[bytes]:
+        self.response = response
+        if not self._numbered:
+            self._number = self._after + 1
+        return self._event(f"response.{response['status']}", {"response": response})
 
     def _place(self) -> dict[str, Any]:
         return {"item_id": self._item_id, "output_index": len(self._output), "content_index": 0}
@@ -221,6 +242,8 @@ class ResponsesEncoder:
 
     def _event(self, kind: str, fields: Mapping[str, Any]) -> list[bytes]:
         number, self._number = self._number, self._number + 1
+        if not self._numbered and kind not in _ENDS:
+            return []
         if number <= self._after:
             return []
         return [

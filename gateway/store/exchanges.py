@@ -232,6 +232,7 @@ def _question_and_reply(
         "stream_id": None,
         "mode": None,
         "delivery": None,
+        "request": None,
     }
     reply = {
         "uuid": random_uuid(),
@@ -245,6 +246,7 @@ def _question_and_reply(
         "stream_id": exchange.stream_id,
         "mode": exchange.mode,
         "delivery": exchange.delivery,
+        "request": exchange.request,
     }
     return [common | question, common | reply]
 

@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.content import chars_of
 from gateway.contract.store import StoredMessage
-from gateway.store.pages import length_of
+from gateway.store.pages import OF_ONE_REPLY, length_of
 from gateway.store.rows import stored_messages
 from gateway.store.tables import messages
 
 PAGE = 100
 _TEXT_LENGTH = length_of(messages.c.content)
 _PARTS_LENGTH = func.coalesce(func.length(messages.c.parts), 0)
-_WITHOUT_PARTS = [column for column in messages.c if column.name != "parts"]
+_WITHOUT_PARTS = [column for column in messages.c if column.name not in ("parts", *OF_ONE_REPLY)]
 
 
 async def latest_finished(

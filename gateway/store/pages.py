@@ -4,6 +4,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, Text, cast, func, select
 
+OF_ONE_REPLY = ("event_lengths", "request")
+"""Columns that no page gives."""
+
 
 def length_of(*columns: ColumnElement[Any]) -> ColumnElement[int]:
     """How many characters these columns of a row hold."""
@@ -28,5 +31,6 @@ def page_of(
     id = rows.c.id.desc() if descending else rows.c.id
     up_to = func.sum(rows.c.length).over(order_by=id)
     ids = select(rows.c.id, (up_to - rows.c.length).label("before")).subquery()
-    page = select(table).join(ids, table.c.id == ids.c.id).where(ids.c.before < max_chars)
+    columns = [column for column in table.c if column.name not in OF_ONE_REPLY]
+    page = select(*columns).join(ids, table.c.id == ids.c.id).where(ids.c.before < max_chars)
     return page.order_by(table.c.id.desc() if descending else table.c.id)

@@ -56,6 +56,8 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         last_seq=row.last_seq,
         error=error,
         parts=parts_in(row.parts),
+        event_lengths=getattr(row, "event_lengths", None),
+        request=getattr(row, "request", None),
     )
 
 
@@ -90,6 +92,7 @@ def final_values(reply: FinalReply) -> dict[str, Any]:
         "response_ms": reply.response_ms,
         "author": str(Author("assistant", reply.model)),
         "error_retryable": error and error.retryable,
+        "event_lengths": reply.event_lengths,
     }
 
 

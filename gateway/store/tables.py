@@ -69,6 +69,7 @@ class MessageRow(Kept, table=True):
         owner: the gateway that makes the reply; NULL for questions and for replies of older versions.
         epoch: how often another gateway has taken the reply over.
         handle: what a gateway needs to go on listening to the reply's generator.
+        event_lengths, request: see StoredMessage; read only with one reply alone.
     """
 
     __tablename__ = "messages"
@@ -117,6 +118,8 @@ class MessageRow(Kept, table=True):
         default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
     )
     error_retryable: bool | None = Field(default=None, sa_type=Boolean)
+    event_lengths: bytes | None = Field(default=None, sa_type=LargeBinary)
+    request: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class IdempotencyKeyRow(Kept, table=True):

@@ -118,4 +118,6 @@ def _bare(reply: FinalReply) -> FinalReply:
 def _size(reply: FinalReply) -> int:
     """About how many bytes it takes in memory."""
     calls = sum(len(call.arguments) for call in reply.tool_calls)
-    return 1024 + 4 * (len(reply.content) + len(reply.reasoning or "") + calls)
+    return (
+        1024 + 4 * (len(reply.content) + len(reply.reasoning or "") + calls) + len(reply.event_lengths or b"")
+    )

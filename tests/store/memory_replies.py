@@ -148,6 +148,7 @@ class MemoryReplies:
             usage=reply.usage,
             ttft_ms=reply.ttft_ms,
             response_ms=reply.response_ms,
+            event_lengths=reply.event_lengths,
             error=error and replace(error, code=storable(error.code), message=storable(error.message)),
         )
         return True

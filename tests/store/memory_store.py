@@ -231,6 +231,7 @@ class MemoryStore(MemoryReplies):
             stream_id=storable(new.stream_id),
             mode=new.mode,
             delivery=new.delivery,
+            request=new.request,
         )
         reply.opens, reply.owner, reply.handle = opens, self._owner, new.handle
         if place is not None and new.idempotency is not None:

@@ -42,6 +42,7 @@ class Asked:
         headers: further headers of the response.
         mirror: name of a device that also gets the reply.
         after: position after which the stream begins, from `Last-Event-ID`; START without it.
+        kept: False: neither the message nor the reply is stored.
     """
 
     question: Question
@@ -49,6 +50,7 @@ class Asked:
     headers: Sequence[tuple[bytes, bytes]] = ()
     mirror: str | None = None
     after: Position = START
+    kept: bool = True
 
 
 Form = Callable[[Services, Post], Awaitable[Asked]]
@@ -76,7 +78,7 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
         cache=cache_use_of(scope),
         resumable=asked.question.resumable or claim is not None or header(scope, b"sluice-resumable") == "1",
     )
-    return Asked(question, dialect, asked.headers, asked.mirror, after)
+    return Asked(question, dialect, asked.headers, asked.mirror, after, asked.kept)
 
 
 async def begin(gateway: Services, asked: Asked) -> str:
@@ -86,6 +88,8 @@ async def begin(gateway: Services, asked: Asked) -> str:
     such mirror device, BadPosition if Last-Event-ID is given and there is no earlier reply.
     """
     question, claim = asked.question, asked.question.idempotency
+    if not asked.kept:
+        return await gateway.conversations.rehearse(replace(question, idempotency=None, resumable=False))
     if asked.after != START and claim is not None:
         stream_id = await gateway.conversations.asked_before(question.user_id, claim)
         if stream_id is None:

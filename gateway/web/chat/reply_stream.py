@@ -142,7 +142,8 @@ class ReplyStream(SseWriter):
         writes: list[bytes] = []
         gathered: list[bytes] = []
         size = 0
-        for event, count in self._merged(events):
+        told = self._merged(events) if self._dialect.merges else ((event, 1) for event in events)
+        for event, count in told:
             frame = self._frame(event, count)
             if gathered and size + len(frame) > MAX_WRITE_BYTES:
                 writes.append(b"".join(gathered))

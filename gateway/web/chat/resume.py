@@ -9,7 +9,8 @@ from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.errors import NotFound
 from gateway.contract.events import Delta, ReaderEvent, Started, ToolCall
 from gateway.contract.journal import START, BadPosition, Position
-from gateway.core.replays import Placed, calls_before, replay, rest_of, started_of
+from gateway.core.event_lengths import events_again, unpacked
+from gateway.core.replays import Placed, calls_before, exact_replay, placed, replay, rest_of, started_of
 from gateway.core.runs import Run
 from gateway.dialects.registry import LAM
 from gateway.web.chat.formats import dialect_chosen
@@ -82,7 +83,11 @@ async def follow(
         except NotFound:
             message = await gateway.store.reply(user_id, stream_id)
             _recall(encoder, calls_before(message, after))
-            told = replay(message, await gateway.store.exchange(user_id, stream_id), after)
+            exchange = await gateway.store.exchange(user_id, stream_id)
+            if dialect.merges or message.event_lengths is None:
+                told = replay(message, exchange, after)
+            else:
+                told = exact_replay(message, exchange)
             if after != START and _are_silent(dialect, stream_id, [event for event, _ in told]):
                 told = []
             if not told:
@@ -100,7 +105,7 @@ async def follow(
         if is_head:
             await send_head(send, sent, dialect.media_type)
             return
-        await stream.serve(reader, send, sent, await _dropped(gateway, run, after, reader.begins_at))
+        await stream.serve(reader, send, sent, await _dropped(gateway, run, dialect, after, reader.begins_at))
 
 
 class _PrefixedLinks:
@@ -166,12 +171,18 @@ def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent])
 
 
 async def _dropped(
-    gateway: Services, run: Run, after: Position, begins_at: Position | None
+    gateway: Services, run: Run, dialect: Dialect, after: Position, begins_at: Position | None
 ) -> Sequence[Placed]:
     """Return the events after this position that the journal has dropped, with their text from the store."""
     if begins_at is None:
         return ()
     message = await gateway.store.reply(run.user_id, run.stream_id)
+    kept = message.event_lengths
+    lengths = run.event_lengths or (unpacked(kept) if kept else ())
+    if lengths and not dialect.merges:
+        exchange = await gateway.store.exchange(run.user_id, run.stream_id)
+        events = events_again(lengths[: begins_at.seq - 1], message.content, message.reasoning or "", ())
+        return list(placed([started_of(message, exchange, run.resume_url), *events]))
     told: list[Placed] = []
     if after.seq == 0:
         exchange = await gateway.store.exchange(run.user_id, run.stream_id)

@@ -6,6 +6,7 @@ from gateway.web.endpoints.messages import MESSAGES
 from gateway.web.endpoints.model_apis import MODEL_APIS
 from gateway.web.endpoints.openai import OPENAI_API
 from gateway.web.endpoints.operation import OPERATION
+from gateway.web.endpoints.responses import RESPONSES
 from gateway.web.endpoints.sessions import SESSIONS
 from gateway.web.endpoints.templates import TEMPLATES
 from gateway.web.http.asgi import App, Receive, Scope, Send
@@ -17,6 +18,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *MESSAGES,
     *FRONTENDS,
     *OPENAI_API,
+    *RESPONSES,
     *MODEL_APIS,
     *SESSIONS,
     *TEMPLATES,

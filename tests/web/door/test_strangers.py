@@ -5,6 +5,7 @@ shape. The responses must be equal to the byte, except for those names. An endpo
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -40,6 +41,8 @@ UNKNOWN: Names = {
     "session key": "anna-000000",
     "live": "0" * 32,
     "ended": "1" * 32,
+    "response": f"resp_{'1' * 32}",
+    "live response": f"resp_{'0' * 32}",
     "device": "nobodys-device",
     "template": "987654",
     "claim": "another-key",
@@ -92,6 +95,12 @@ RESUMES: list[Case | OwnOnly] = [
     Case("live", query={"format": "words"}),
 ]
 
+RESPONSE = {"input": "Hi"}
+OF_RESPONSES: list[Case | OwnOnly] = [
+    Case("response", query={"stream": "true"}),
+    Case("response"),
+    Case("live response"),
+]
 ANTHROPIC = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 10}
 OLLAMA = {"model": "tiny", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
 AG_UI = {"threadId": "{}", "runId": "r", "messages": [{"id": "1", "role": "user", "content": "Hi"}]}
@@ -111,6 +120,17 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ],
     ("POST", "/v1/chat/completions"): COMPLETED,
     ("POST", "/api/v1/inference/stream"): COMPLETED,
+    ("POST", "/v1/responses"): [
+        Case("session key", RESPONSE, headers={"sluice-session": "{}"}),
+        Case("response", {**RESPONSE, "previous_response_id": "{}"}),
+        Case("ended", {"input": [{"type": "item_reference", "id": "msg_{}_0"}]}),
+        Case("words user", {**RESPONSE, "conversation": "{}"}, hidden=False),
+        OwnOnly(RESPONSE),
+    ],
+    ("GET", "/v1/responses/{id}"): OF_RESPONSES,
+    ("DELETE", "/v1/responses/{id}"): OF_RESPONSES,
+    ("POST", "/v1/responses/{id}/cancel"): OF_RESPONSES,
+    ("GET", "/v1/responses/{id}/input_items"): OF_RESPONSES,
     ("POST", "/v1/messages"): [
         Case("session key", ANTHROPIC, headers={"sluice-session": "{}"}),
         OwnOnly(ANTHROPIC),
@@ -186,6 +206,7 @@ async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]
             async with anna.stream("POST", STREAM, json={**live, "resumable": True}) as reply:
                 events = unified_events(reply)
                 things["live"] = (await anext(events))["stream_id"]
+                things["live response"] = f"resp_{things['live']}"
                 await anext(events)
                 yield gateway, things, bens
                 held.set()
@@ -211,6 +232,7 @@ async def things_of(gateway: Served, anna: httpx.AsyncClient) -> Names:
         "uuid": session["uuid"],
         "session key": session["key"],
         "ended": ended.headers["sluice-stream-id"],
+        "response": f"resp_{ended.headers['sluice-stream-id']}",
         "device": "annas-device",
         "claim": f"{SECRET}-claim",
         "cookie": lunar.cookies["sluice_conversation"],
@@ -250,7 +272,7 @@ async def ask(
 
     def named(value: Any) -> Any:
         if value != "{}":
-            return value.replace("{}", name) if isinstance(value, str) else value
+            return json.loads(json.dumps(value).replace("{}", name))
         return int(name) if case.thing in {"session", "template"} else name
 
     answer = await ben.request(

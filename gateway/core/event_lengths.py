@@ -1,0 +1,78 @@
+"""The lengths of a reply's events: with its texts they give each event again, and so each event's number."""
+
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+
+from gateway.contract.events import Delta, Progress, ReaderEvent, Reasoning, ToolCall
+from gateway.contract.journal import JournalWriter
+
+_CALL, _SILENT = 0, 1
+"""Other numbers are texts: twice the length of a Delta, and one more than that of a Reasoning."""
+
+
+class NotedJournal:
+    """A journal that notes the lengths of the events behind the first one."""
+
+    def __init__(self, journal: JournalWriter) -> None:
+        self._journal = journal
+        self._lengths = array("I")
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        return self._lengths
+
+    @property
+    def last_seq(self) -> int:
+        return self._journal.last_seq
+
+    def append(self, events: Sequence[ReaderEvent]) -> None:
+        self._lengths.extend(lengths_of(events))
+        self._journal.append(events)
+
+    def checkpointed(self, seq: int) -> None:
+        self._journal.checkpointed(seq)
+
+    def close(self) -> None:
+        self._journal.close()
+
+
+def lengths_of(events: Iterable[ReaderEvent]) -> Iterator[int]:
+    """One number for each event between the first and the last of a reply."""
+    for event in events:
+        if isinstance(event, Delta):
+            yield 2 * len(event.text)
+        elif isinstance(event, Reasoning):
+            yield 2 * len(event.text) + 1
+        elif isinstance(event, ToolCall):
+            yield _CALL
+        elif isinstance(event, Progress):
+            yield _SILENT
+
+
+def events_again(
+    lengths: Iterable[int], text: str, reasoning: str, calls: Iterable[ToolCall]
+) -> Iterator[ReaderEvent]:
+    """The events that had these lengths. One that tells nothing comes as an empty Progress."""
+    said = thought = 0
+    left = iter(calls)
+    for length in lengths:
+        if length == _CALL:
+            yield next(left)
+        elif length == _SILENT:
+            yield Progress("prompt")
+        elif length % 2:
+            thought += length // 2
+            yield Reasoning(reasoning[thought - length // 2 : thought])
+        else:
+            said += length // 2
+            yield Delta(text[said - length // 2 : said])
+
+
+def packed(lengths: Iterable[int]) -> bytes:
+    numbers = array("I", lengths)
+    return zlib.compress(" ".join(map(str, numbers)).encode(), 1)
+
+
+def unpacked(lengths: bytes) -> Sequence[int]:
+    return [int(number) for number in zlib.decompress(lengths).split()]
