@@ -1,1 +1,1 @@
-"""Sluice: one chat endpoint in front of language models that answer over HTTP or over MQTT."""
+"""Sluice: one chat endpoint in front of language models that are reached over HTTP or MQTT."""

@@ -1,4 +1,4 @@
-"""`python -m gateway` is `sluice`."""
+"""Runs the command `sluice` for `python -m gateway`."""
 
 from gateway.cli import main
 

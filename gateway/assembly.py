@@ -1,4 +1,4 @@
-"""Settings become a gateway: the one module that sees every part."""
+"""Builds the gateway from the settings: the one module that imports every part."""
 
 import asyncio
 import logging
@@ -45,17 +45,19 @@ from transports.mqtt.link.link import Link
 log = logging.getLogger("sluice")
 
 ANOTHERS_S = 5.0
-"""A device that has heard nothing for so long asks again."""
+"""Seconds within which another gateway sends a device the first message of a reply that it has started."""
 
 ACCESS = OwnerAccess()
 
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The ASGI application, and what the server that runs it has to know.
+    """The ASGI application, and values that its server needs.
 
-    drain: ends what runs, in order, and returns when all of it is kept; sooner when its event is set.
-    send_timeout_s: how long a client may take nothing of its answer.
+    Attributes:
+        drain: refuses new replies and returns when the running ones have ended and are stored; when its event
+            is set, it ends them at once.
+        send_timeout_s: seconds after which a client that reads nothing is disconnected.
     """
 
     app: App
@@ -66,9 +68,9 @@ class Assembled:
 
 
 def assemble(settings: Settings, transports: Mapping[str, Transport] | None = None) -> Assembled:
-    """Build the gateway these settings describe; nothing is opened before the application's lifespan.
+    """Build the gateway. Files and connections are opened in the application's lifespan, not before.
 
-    transports: by mode, instead of those the settings describe.
+    transports: by mode, in place of those of the settings.
     """
     remember_secrets(settings.secrets)
     link = None
@@ -167,7 +169,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             swept = await store.sweep()
             if swept:
                 log.warning(
-                    "%d replies were cut off when the gateway last ended; they are interrupted", swept
+                    "%d replies were still running when the gateway last ended: marked as interrupted", swept
                 )
             if not tickets.secret:
                 tickets.secret = await store.secret("tickets")
@@ -216,12 +218,12 @@ def store_of(settings: Settings) -> SqlStore:
 
 
 async def check_door(settings: Settings) -> None:
-    """SettingsError if other machines could reach us while everybody is let in."""
+    """Raise SettingsError if other machines can connect and no API key is required."""
     if settings.host in LOOPBACK or settings.allow_open:
         return
     wrong = (
-        "would let other machines in without a key: make one with `sluice keys create`, use a loopback "
-        "address, or set ALLOW_OPEN=1 if something else guards the door, and ALLOWED_HOSTS to its hosts"
+        "would admit other machines without an API key: create one with `sluice keys create`, use a loopback "
+        "address, or, if a proxy authenticates, set ALLOW_OPEN=1 and ALLOWED_HOSTS to its host names"
     )
     store = store_of(settings)
     try:
@@ -229,12 +231,12 @@ async def check_door(settings: Settings) -> None:
             if (await store.keys.census()).made:
                 return
     except* StorageFailed as failures:
-        wrong = f"needs keys, and they cannot be read: {failures.exceptions[0]}"
+        wrong = f"needs API keys, and they cannot be checked: {failures.exceptions[0]}"
     raise SettingsError(f"HOST={settings.host} {wrong}")
 
 
 def _breakers_of(settings: Settings, transports: Mapping[str, Transport]) -> dict[str, Breaker]:
-    """Whom mode auto asks, in the settings' order, as far as these settings make it possible."""
+    """Return a breaker for each transport that mode auto can use, in the order of LLM_MODE_ORDER."""
     breakers: dict[str, Breaker] = {
         name: Breaker(
             name, failures=settings.breaker_failures, open_s=settings.breaker_open_s, clock=time.monotonic
@@ -245,23 +247,24 @@ def _breakers_of(settings: Settings, transports: Mapping[str, Transport]) -> dic
     missing = [name for name in settings.llm_mode_order if name not in transports]
     if missing and settings.llm_comm_mode == "auto":
         log.warning(
-            "mode auto asks %s only: for %s set MQTT_BROKER_HOST", ", ".join(breakers), ", ".join(missing)
+            "mode auto uses %s only: set MQTT_BROKER_HOST to use %s", ", ".join(breakers), ", ".join(missing)
         )
     return breakers
 
 
 def link_of(settings: Settings, client_id: str = "", *, quiet: bool = False) -> Link | None:
-    """A connection to the broker, under this gateway's name by default; None without a broker."""
+    """Return the connection to the broker; None without MQTT_BROKER_HOST. client_id: GATEWAY_NAME if
+    empty."""
     if not settings.mqtt_broker_host:
         return None
-    # Without a broker its client need not be loaded.
+    # Imported here: without a broker, the MQTT client is not loaded.
     from transports.mqtt.link.configured_link import configured_link
 
     return configured_link(settings, client_id or settings.gateway_name, quiet=quiet)
 
 
 def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
-    """Where devices come in, on the connection that the transport runs."""
+    """Return the ingress for devices. It uses the transport's connection, which the transport opens."""
     from transports.mqtt.devices.ingress import MqttIngress
 
     return MqttIngress(
@@ -276,7 +279,7 @@ def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
 
 
 def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]:
-    """Every transport that these settings make possible, by its mode. link: see link_of."""
+    """Return the transports that the settings configure, by mode. `link`: from link_of."""
     transports: dict[str, Transport] = {
         "sse": transport_to(
             settings.model_servers,

@@ -30,7 +30,7 @@ app.add_typer(keys, name="keys")
 
 
 def main() -> None:
-    # Commands import what they need, which is no garbage, and a token's garbage dies young: look less often.
+    # Imports create many objects that are not garbage, and those of a token die young: collect less often.
     gc.set_threshold(50_000, 50, 50)
     keep_standard_descriptors()
     _take_signals()
@@ -46,7 +46,7 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help="One chat endpoint in front of language models that answer over HTTP or over MQTT.")
+@app.callback(help="One chat endpoint in front of language models that are reached over HTTP or MQTT.")
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -82,21 +82,26 @@ def demo() -> None:
 
 @app.command()
 def worker(
-    name: Annotated[str, typer.Option(help="1 to 64 of A-Z a-z 0-9 _ . -; also the MQTT client id.")],
+    name: Annotated[
+        str, typer.Option(help="The worker's name and MQTT client id: 1 to 64 of A-Z a-z 0-9 _ . -")
+    ],
     llm_url: Annotated[
         list[str] | None,
-        typer.Option(help="A llama.cpp server to serve, may be given again; else LLM_SERVER_URL."),
+        typer.Option(help="A llama.cpp server; repeat it for several. Default: LLM_SERVER_URL."),
     ] = None,
-    broker: Annotated[str, typer.Option(help="HOST or HOST:PORT; else MQTT_BROKER_HOST and _PORT.")] = "",
+    broker: Annotated[
+        str, typer.Option(help="HOST or HOST:PORT. Default: MQTT_BROKER_HOST and MQTT_BROKER_PORT.")
+    ] = "",
     max_concurrent: Annotated[
-        int, typer.Option("--max", min=0, help="0: as many as llama.cpp has slots.")
+        int,
+        typer.Option("--max", min=0, help="Maximum requests at the same time; 0: the servers' slots."),
     ] = 0,
     health_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65_535, help="Tell /health and /ready on 127.0.0.1; 0: any free port."),
+        typer.Option(min=0, max=65_535, help="Serve /health and /ready on 127.0.0.1; 0: any free port."),
     ] = None,
 ) -> None:
-    """Serve llama.cpp servers to gateways over MQTT. A request's model picks the server."""
+    """Serve llama.cpp servers to gateways over MQTT. The model of a request selects the server."""
     _survive_hangup()
     overrides: dict[str, object] = {}
     if broker:
@@ -104,7 +109,7 @@ def worker(
         overrides |= {"mqtt_broker_host": host, **({"mqtt_broker_port": port} if port else {})}
     settings = _settings(**overrides)
     if not settings.mqtt_broker_host:
-        _fail("A worker needs a broker: --broker HOST:PORT, or MQTT_BROKER_HOST.")
+        _fail("A worker needs a broker: set --broker HOST:PORT or MQTT_BROKER_HOST.")
     from gateway.commands.worker import run_worker
 
     _run(run_worker(settings, name, max_concurrent, llm_url or [], health_port))
@@ -113,17 +118,19 @@ def worker(
 @app.command()
 def chat(
     question: Annotated[
-        list[str] | None, typer.Argument(help="Ask this and leave; without it, talk.")
+        list[str] | None, typer.Argument(help="Ask one question and exit; without it, start a conversation.")
     ] = None,
     url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8000",
-    session: Annotated[int | None, typer.Option(help="Go on with this session.")] = None,
-    key: Annotated[str, typer.Option(envvar="SLUICE_API_KEY", help="An API key, where one is needed.")] = "",
-    model: Annotated[str, typer.Option(help="The model to ask; else the gateway's default.")] = "",
+    session: Annotated[int | None, typer.Option(help="Continue the session with this id.")] = None,
+    key: Annotated[
+        str, typer.Option(envvar="SLUICE_API_KEY", help="An API key, if the gateway requires one.")
+    ] = "",
+    model: Annotated[str, typer.Option(help="The model. Default: the gateway's default model.")] = "",
 ) -> None:
-    """Talk to a gateway. Ctrl-C stops the reply; Ctrl-C at the prompt leaves."""
+    """Chat with a gateway in the terminal. Ctrl-C stops a reply; Ctrl-C at the prompt exits."""
     from gateway.commands.chat import TerminalChat
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # it ends us, whereas Ctrl-C only stops a reply
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends the process, whereas SIGINT only stops a reply
     talk = TerminalChat(url, session, key, model)
     raise typer.Exit(talk.ask(" ".join(question)) if question else talk.run())
 
@@ -146,19 +153,20 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _take_signals() -> None:
-    """Let SIGINT and SIGTERM end us also where a shell started us with them ignored."""
+    """Let SIGINT and SIGTERM end the process, even if a shell started it with these signals ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _survive_hangup() -> None:
-    """Let SIGHUP, by which services are asked to reopen their logs, end nothing. nohup's ignoring stays."""
+    """Log SIGHUP, which asks services to reopen their logs, in place of ending the process. If the signal is
+    ignored (nohup), it stays ignored."""
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _hear_hangup)
 
 
 def _hear_hangup(_: int, __: object) -> None:
-    log.info("SIGHUP: logs go to standard error and need no reopening; settings are read at the start only")
+    log.info("SIGHUP ignored: logs go to standard error, and settings are read only at the start")
 
 
 def _fail(message: str) -> None:

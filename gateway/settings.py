@@ -1,4 +1,4 @@
-"""Settings from the environment and `.env`; read by assembly and the command line only."""
+"""Settings from the environment and `.env`. Only assembly and the command line read them."""
 
 import re
 import socket
@@ -19,7 +19,7 @@ SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 PATH_PREFIX = r"^(/[A-Za-z0-9._~-]+)*/?$"
 VISIBLE = r"^[!-~]*$"
-"""What may stand in an HTTP header: ASCII without spaces."""
+"""Characters allowed in an HTTP header value: visible ASCII, without spaces."""
 BROKER_HOST = r"^([A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?)?$"
 MIN_SECRET_CHARS = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -30,14 +30,14 @@ def _model_servers(text: str) -> str:
 
 
 class SettingsError(Exception):
-    """One line that names the setting, its value and what is allowed; never a secret."""
+    """A setting is wrong. One line names it, its value and what is allowed; secrets are removed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(without_secrets(message))
 
 
 class Settings(BaseSettings):
-    """Field names in capitals are the variables' names."""
+    """All settings. The environment variable of a field is its name in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", str_strip_whitespace=True)
 
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     @classmethod
     def _names_each_once(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if len(set(value)) < len(value) or (not value and info.field_name == "llm_mode_order"):
-            raise ValueError("it holds names separated by commas, each once")
+            raise ValueError("it must be names separated by commas, each once")
         return value
 
     @field_validator("root_path")
@@ -132,15 +132,15 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        # With a port behind it, so that a name that has one itself is refused.
+        # A port is appended, so that a name that contains one itself is refused.
         hosts = [
             host_in((f"[{name}]" if name.count(":") > 1 > name.count("[") else name) + ":80")
             for name in value
         ]
         if not hosts or None in hosts:
             raise ValueError(
-                "it holds host names or addresses without a port, such as chat.example or [::1], separated "
-                "by commas, and no wildcards"
+                "it must be host names or addresses without a port, such as chat.example or [::1], separated "
+                "by commas, without wildcards"
             )
         return tuple(filter(None, hosts))
 
@@ -150,8 +150,8 @@ class Settings(BaseSettings):
         origins = ["*" if text == "*" else origin_in(text) for text in value]
         if None in origins:
             raise ValueError(
-                "it holds origins such as https://chat.example or http://localhost:3000, separated by "
-                "commas; or *, for all"
+                "it must be origins such as https://chat.example or http://localhost:3000, separated by "
+                "commas, or * for all"
             )
         return tuple(filter(None, origins))
 
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
                 ip_network(network, strict=False)
             except ValueError:
                 raise ValueError(
-                    "it holds addresses or networks such as 10.0.0.7 or 10.0.0.0/8, separated by commas"
+                    "it must be addresses or networks such as 10.0.0.7 or 10.0.0.0/8, separated by commas"
                 ) from None
         return value
 
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
         if value and len(value) < MIN_SECRET_CHARS:
             raise ValueError(
                 f"it must have at least {MIN_SECRET_CHARS} characters, such as `openssl rand -hex 32`; "
-                "if it is empty, the gateway makes one itself"
+                "if it is empty, the gateway generates one"
             )
         return value
 
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         if not value:
             return re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "gateway"
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
-            raise ValueError("it is 1 to 64 of A-Z a-z 0-9 _ . -")
+            raise ValueError("it must be 1 to 64 of A-Z a-z 0-9 _ . -")
         return value
 
     @model_validator(mode="after")
@@ -229,37 +229,37 @@ class Settings(BaseSettings):
         }
         if not self.mqtt_tls:
             for name in [name for name, path in files.items() if path]:
-                raise ValueError(f"MQTT_{name.upper()} needs MQTT_TLS=1, without which it would not be used")
-            return self  # reading the system's certificates takes 40 ms
+                raise ValueError(f"MQTT_{name.upper()} needs MQTT_TLS=1: without TLS it is not used")
+            return self  # check_certificates reads the system's certificates, which takes 40 ms
         check_certificates(**files)
         return self
 
     @property
     def model_servers(self) -> tuple[str, ...]:
-        """The addresses in LLM_SERVER_URL, at least one."""
+        """The addresses of LLM_SERVER_URL, at least one."""
         return tuple(self.llm_server_url.split(","))
 
     @property
     def max_text_body_bytes(self) -> int:
-        """Of a request that holds nothing but text. A character is at most twelve bytes of JSON (a pair of
-        \\u escapes)."""
+        """Maximum body of a request without attachments. A character takes at most twelve bytes of JSON, a
+        pair of \\u escapes."""
         return max(1024 * 1024, 12 * self.max_content_chars)
 
     @property
     def max_message_bytes(self) -> int:
-        """Of a request that may have attachments."""
+        """Maximum body of a request that may have attachments."""
         return max(self.max_body_bytes, self.max_text_body_bytes)
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown, in no text."""
+        """Values that logs and errors must not contain."""
         urls = (self.database_url, *self.model_servers, self.mqtt_broker_host)
         in_urls = [secret for url in urls for secret in secrets_of_url(url)]
         return [self.llm_api_key, self.mqtt_password, self.ticket_secret, *in_urls]
 
 
 def load_settings(**overrides: object) -> Settings:
-    """The settings in force; SettingsError if one of them is wrong."""
+    """Read the settings. Raises SettingsError for the first wrong one."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -281,15 +281,15 @@ def _explain(error: ValidationError) -> str:
 
 
 def shown(value: object) -> str:
-    """A value on one line, without a password that stands in an address."""
+    """Return a value as one printable line of at most 200 characters, without passwords in addresses."""
     text = without_password(str(value))
     text = "".join(character if character.isprintable() else "�" for character in text)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 _PATTERNS = {
-    "LLM_API_KEY": "it holds characters that no HTTP header may have: only visible ASCII, without spaces",
-    "MQTT_BROKER_HOST": "it is a host name or an address alone; the port is MQTT_BROKER_PORT",
-    "MQTT_TOPIC_ROOT": "it is made of levels of A-Z a-z 0-9 _ . - with a / between them, such as sluice/v1",
-    "ROOT_PATH": "it is a path that begins with a /, such as /chat",
+    "LLM_API_KEY": "it must be visible ASCII without spaces, as in an HTTP header",
+    "MQTT_BROKER_HOST": "it must be a host name or an address alone; the port is MQTT_BROKER_PORT",
+    "MQTT_TOPIC_ROOT": "it must be levels of A-Z a-z 0-9 _ . - with a / between them, such as sluice/v1",
+    "ROOT_PATH": "it must be a path that begins with a /, such as /chat",
 }

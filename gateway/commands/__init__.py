@@ -1,1 +1,1 @@
-"""Groups of commands below `sluice`, for those who look after a gateway."""
+"""The commands of `sluice`, one file each."""

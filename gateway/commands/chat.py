@@ -1,4 +1,4 @@
-"""`sluice chat`: a conversation in the terminal, streamed; standard library and rich only."""
+"""`sluice chat`: a conversation in the terminal. Imports only the standard library and rich."""
 
 import http.client
 import json
@@ -15,8 +15,11 @@ STOP_S = 5
 class TerminalChat:
     """One conversation.
 
-    url: the gateway's. session_id: None starts a session with the first question. key: "" for none.
-    model: "" for the gateway's default.
+    Args:
+        url: of the gateway.
+        session_id: None starts a session with the first question.
+        key: an API key; empty for none.
+        model: empty for the gateway's default model.
     """
 
     def __init__(self, url: str, session_id: int | None, key: str = "", model: str = "") -> None:
@@ -36,10 +39,10 @@ class TerminalChat:
         self._notes = Console(stderr=True, highlight=False, style="dim")
 
     def run(self) -> int:
-        """Ask until the input ends or Ctrl-C at the prompt; the exit code."""
+        """Send questions until the input ends or Ctrl-C at the prompt. Return the exit code."""
         session = "a new session" if self._session_id is None else f"session {self._session_id}"
         self._notes.print(
-            f"{self._url} · {session} · Ctrl-C stops a reply, Ctrl-C or Ctrl-D at the prompt leaves"
+            f"{self._url} · {session} · Ctrl-C stops a reply, Ctrl-C or Ctrl-D at the prompt exits"
         )
         while True:
             try:
@@ -51,7 +54,7 @@ class TerminalChat:
                 self.ask(question)
 
     def ask(self, question: str) -> int:
-        """Ask one question and print the reply as it comes; 0 if it came to its end, 1 if not."""
+        """Send one question and print the reply as it arrives. Return 0 if the reply is complete, else 1."""
         connection = self._kind(self._host, self._port, timeout=TIMEOUT_S)
         self._stream_id = None
         try:
@@ -68,7 +71,7 @@ class TerminalChat:
             connection.close()
 
     def _stop(self) -> str:
-        """Stop the reply that runs and keep what was said of it."""
+        """Stop the running reply; the gateway stores its text so far. Return the result, for the user."""
         if self._stream_id is None:
             return "stopped before the reply began"
         connection = self._kind(self._host, self._port, timeout=STOP_S)
@@ -118,7 +121,7 @@ class TerminalChat:
                     self._notes.print(f"{event['code']}: {event['message']}")
                     self._show_session()
                     return 1
-        self._notes.print("The stream broke off.")
+        self._notes.print("The connection was closed before the reply was complete.")
         return 1
 
     def _write(self, text: str, style: str | None = None) -> None:

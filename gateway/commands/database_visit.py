@@ -1,4 +1,4 @@
-"""A command's short visit to the database, beside a gateway that may be at work on it."""
+"""Short access of a command to the database, possibly while a gateway uses it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import typer
 from gateway.contract.errors import GatewayError
 from gateway.settings import SettingsError, load_settings, shown
 
-if TYPE_CHECKING:  # the database is not loaded for the sake of other commands
+if TYPE_CHECKING:  # imported in the function: commands without a database do not load SQLAlchemy
     from gateway.store.sql_store import SqlStore
 
 R = TypeVar("R")
 
 
 def database_shown() -> str:
-    """The database of the settings: the path of its file, or its URL without a password."""
+    """Return the path of the database's file from the settings, or its URL without a password."""
     url = load_settings().database_url
     if url.startswith("sqlite"):
         path = url.partition("///")[2].partition("?")[0]
@@ -28,7 +28,8 @@ def database_shown() -> str:
 
 
 def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:
-    """What `work` gives, done in the database of the settings; its GatewayError ends the command."""
+    """Run `work` on the database of the settings and return its result. A GatewayError is printed and ends
+    the command with exit code 1."""
     from gateway.core.access import OwnerAccess
     from gateway.store.sql_store import SqlStore
 
@@ -42,7 +43,7 @@ def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:
                 try:
                     return await work(store)
                 except GatewayError as error:
-                    return error  # raised, it would come out in a group
+                    return error  # raised, it would be wrapped in an exception group
         except GatewayError as error:
             return error
 

@@ -1,4 +1,4 @@
-"""`sluice demo`: the whole house on one machine, with a real broker, a real llama.cpp and one worker."""
+"""`sluice demo`: gateway, MQTT broker, llama.cpp and one worker on one machine."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ BROKER_PORT = 1883
 LLAMA_PORT = 8080
 SLOTS = 4
 TOKENS_PER_S = 40
-"""The toy model makes thousands, too fast for anybody to see a stream."""
+"""The toy model generates thousands of tokens per second, too fast to watch."""
 WORKER_NAME = "demo-worker"
 READY_S = 15.0
 QUESTION = "Tell me about the river."
@@ -35,15 +35,15 @@ INSTALL = "pip install 'sluice-gateway[demo]'"
 
 
 async def run_demo(settings: Settings) -> None:
-    """Start everything, say how to use it, and end all of it at the first signal."""
+    """Start all parts, print how to use them, and end all of them at the first signal."""
     out = Console(highlight=False, soft_wrap=True)
     notes: list[str] = []
     is_toy = "llm_server_url" not in settings.model_fields_set
     if not broker_available():
-        raise SettingsError(f"sluice demo needs an MQTT broker: {INSTALL}, or install mosquitto.")
+        raise SettingsError(f"sluice demo needs an MQTT broker: run {INSTALL}, or install mosquitto.")
     if is_toy and not llama_available():
         raise SettingsError(
-            f"sluice demo needs llama.cpp: {INSTALL}, or start a model server and set LLM_SERVER_URL to it."
+            f"sluice demo needs llama.cpp: run {INSTALL}, or start a model server and set LLM_SERVER_URL."
         )
     if not is_toy:
         await _check_model_server(settings)
@@ -73,13 +73,13 @@ async def run_demo(settings: Settings) -> None:
 
 
 async def _check_model_server(settings: Settings) -> None:
-    """Raise SettingsError if one of the user's own model servers cannot serve now."""
+    """Raise SettingsError if a model server of LLM_SERVER_URL cannot serve now."""
     for url in settings.model_servers:
         health = await LlamaTransport(url, api_key=settings.llm_api_key or None).health()
         if not health.ok:
             raise SettingsError(
                 f"LLM_SERVER_URL={url}: {health.detail}. "
-                "Start it first, or leave LLM_SERVER_URL out: sluice demo then starts a toy model."
+                "Start it first, or unset LLM_SERVER_URL: sluice demo then starts a toy model."
             )
 
 
@@ -87,7 +87,7 @@ def _listen(settings: Settings, notes: list[str]) -> socket.socket:
     try:
         return listen(settings)
     except SettingsError:
-        notes.append(f"port {settings.port} is taken, so the gateway has another")
+        notes.append(f"port {settings.port} is in use, so the gateway uses another")
         return listen(settings.model_copy(update={"port": 0}))
 
 
@@ -102,17 +102,20 @@ async def _on_usual_port(
     start: Callable[[int], AbstractAsyncContextManager[T]],
     notes: list[str],
 ) -> T:
-    """Start a part on this port, or on any free one where that fails."""
+    """Start a part on this port, or on any free port if that fails."""
     try:
         return await stack.enter_async_context(start(port))
     except RuntimeError:
         started = await stack.enter_async_context(start(0))
-        notes.append(f"port {port} is taken, so {name} has another")
+        notes.append(f"port {port} is in use, so {name} uses another")
         return started
 
 
 async def _until_ready(modes: ModeSelector) -> None:
-    """Return when the current mode can serve: the worker's first status may come a moment after us."""
+    """Wait until the current mode can serve: the worker announces itself shortly after the gateway starts.
+
+    Raises SettingsError after READY_S.
+    """
     health = await modes.health()
     try:
         async with asyncio.timeout(READY_S):
@@ -124,7 +127,7 @@ async def _until_ready(modes: ModeSelector) -> None:
 
 
 async def _session_to_ask_in(store: MessageStore) -> int:
-    """Return a session for the commands we print: the latest if nothing was asked in it, else a new one."""
+    """Return the session id for the printed commands: the latest session if it is empty, else a new one."""
     for session in await store.sessions(LOCAL.user_id, limit=1):
         if not session.title and not await store.messages(LOCAL.user_id, session.id, limit=1):
             return session.id
@@ -140,8 +143,8 @@ async def _say_ready(
     is_toy: bool,
     notes: list[str],
 ) -> None:
-    """store: None where the database has API keys, and so no user without one."""
-    # Before anything is said: somebody may type at once what a script reads here.
+    """Print how to use the demo. `store` is None if the database has API keys: requests then need one."""
+    # Before the first output: a script may use the printed commands at once.
     session_id = None if store is None else await _session_to_ask_in(store)
     _say_what_runs(out, url, settings, broker, is_toy, notes)
     _say_what_to_type(out, url, session_id, settings.llm_comm_mode, is_toy)
@@ -164,7 +167,7 @@ def _say_what_runs(
 
 
 def _say_what_to_type(out: Console, url: str, session_id: int | None, mode: str, is_toy: bool) -> None:
-    """session_id: None where the database has API keys, and so no user without one."""
+    """Print commands to copy. `session_id` is None if the database has API keys: requests then need one."""
     in_make = "MAKELEVEL" in os.environ
     demo, sluice = ("make demo", ".venv/bin/sluice") if in_make else ("sluice demo", "sluice")
     json = "-H 'Content-Type: application/json'"

@@ -1,4 +1,4 @@
-"""`sluice devices`: which devices are registered, and whose they are."""
+"""`sluice devices`: lists, adds and removes registered devices."""
 
 from typing import Annotated
 
@@ -6,17 +6,18 @@ import typer
 
 from gateway.commands.database_visit import database_shown, in_store
 
-devices = typer.Typer(help="The devices that chat over MQTT, and whose they are.", no_args_is_help=True)
+devices = typer.Typer(help="Devices that chat over MQTT, and the users that own them.", no_args_is_help=True)
 
 
 @devices.command()
 def add(
     name: Annotated[
-        str, typer.Argument(help="As in its topics: 1 to 64 of A-Z a-z 0-9 _ . -", show_default=False)
+        str,
+        typer.Argument(help="The name in its MQTT topics: 1 to 64 of A-Z a-z 0-9 _ . -", show_default=False),
     ],
-    user: Annotated[str, typer.Option(help="Whose it is; `local` while nobody has keys.")],
+    user: Annotated[str, typer.Option(help="The owner; `local` as long as there are no API keys.")],
 ) -> None:
-    """Register a device; a gateway that runs knows it at once."""
+    """Register a device. It takes effect in running gateways at once."""
     from transports.mqtt.protocol.topics import checked_name
 
     in_store(lambda store: store.add_device(checked_name(name), user))
@@ -26,15 +27,15 @@ def add(
 
 @devices.command("list")
 def list_devices() -> None:
-    """Show all registered devices: name, user, and since when."""
+    """List all registered devices: name, owner, and time of registration."""
     for device in in_store(lambda store: store.devices()):
         typer.echo(f"{device.name}\t{device.user_id}\t{device.created_at:%Y-%m-%d %H:%M}")
 
 
 @devices.command()
 def remove(name: Annotated[str, typer.Argument(show_default=False)]) -> None:
-    """Forget a device; what was said with it stays."""
+    """Remove a device. Its sessions and messages stay."""
     if not in_store(lambda store: store.remove_device(name)):
-        typer.echo(f"sluice: no device is called {name} in {database_shown()}", err=True)
+        typer.echo(f"sluice: no such device in {database_shown()}: {name}", err=True)
         raise typer.Exit(1)
     typer.echo(f"{name} is no longer registered.")

@@ -1,4 +1,4 @@
-"""`sluice keys`: who may come in, and how much they may use."""
+"""`sluice keys`: creates, lists and revokes API keys."""
 
 import re
 from collections.abc import Sequence
@@ -12,52 +12,58 @@ from gateway.contract.keys import PERMISSIONS, NewKey, Permission, StoredKey
 if TYPE_CHECKING:
     from gateway.store.sql_store import SqlStore
 
-keys = typer.Typer(help="API keys. Once there was one, nobody comes in without one.", no_args_is_help=True)
+keys = typer.Typer(help="API keys. Once one exists, every request needs one.", no_args_is_help=True)
 
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
 _MAX_NAME_CHARS = 120
-_MIN_PREFIX_CHARS = 7  # four that were drawn: nobody revokes whatever begins with sk-
+_MIN_PREFIX_CHARS = 7  # "sk-" and four random characters, so that a short prefix does not match many keys
 
 
 @keys.command()
 def create(
-    user: Annotated[str, typer.Option(help="Whose it is: 1 to 64 of A-Z a-z 0-9 _ . @ + -")],
-    name: Annotated[str, typer.Option(help="What it is for, to tell it from others.")] = "",
-    scopes: Annotated[str, typer.Option(help="Some of chat, admin and metrics, with commas.")] = "chat",
+    user: Annotated[str, typer.Option(help="The owner: 1 to 64 of A-Z a-z 0-9 _ . @ + -")],
+    name: Annotated[str, typer.Option(help="The purpose of the key, shown in lists.")] = "",
+    scopes: Annotated[str, typer.Option(help="One or more of chat, admin, metrics, with commas.")] = "chat",
     rate: Annotated[
-        int | None, typer.Option(min=1, help="Requests a minute of this key alone; else RATE_PER_MINUTE.")
+        int | None,
+        typer.Option(min=1, help="Requests per minute of this key. Default: RATE_PER_MINUTE per user."),
     ] = None,
     streams: Annotated[
-        int | None, typer.Option(min=1, help="Replies at once of this key alone; else STREAMS_PER_USER.")
+        int | None,
+        typer.Option(min=1, help="Replies at a time of this key. Default: STREAMS_PER_USER per user."),
     ] = None,
 ) -> None:
-    """Make a key and show it, this once. A gateway that runs knows it within 5 s."""
+    """Create a key and show it once. Running gateways accept it within 5 s."""
     from gateway.core.keys import digest_of, draw_key, shown_of
 
     if not _USER.fullmatch(user):
-        raise typer.BadParameter(f"{user!r} is not 1 to 64 of A-Z a-z 0-9 _ . @ + -", param_hint="--user")
+        raise typer.BadParameter(f"{user!r}: must be 1 to 64 of A-Z a-z 0-9 _ . @ + -", param_hint="--user")
     if len(name) > _MAX_NAME_CHARS or not name.isprintable():
-        raise typer.BadParameter(f"at most {_MAX_NAME_CHARS} characters on one line", param_hint="--name")
+        raise typer.BadParameter(
+            f"must be at most {_MAX_NAME_CHARS} characters on one line", param_hint="--name"
+        )
     key = draw_key()
     new = NewKey(digest_of(key), shown_of(key), user, name, _permissions(scopes), rate, streams)
     made = in_store(lambda store: store.keys.create(new))
     typer.echo(key)
-    typer.echo(f"Key {made.id} of {user}. It is kept nowhere: copy it now.", err=True)
+    typer.echo(f"Key {made.id} of {user}. It is not stored and cannot be shown again: copy it now.", err=True)
     typer.echo(f"Its digest is in {database_shown()}, which is DATABASE_URL.", err=True)
 
 
 @keys.command("list")
 def list_keys() -> None:
-    """Show all keys, by their first characters, and when each was last used."""
+    """List all keys: id, first characters, owner, purpose, scopes, limits, creation, last use, state."""
     for stored in in_store(lambda store: store.keys.all()):
         typer.echo("\t".join(_described(stored)))
 
 
 @keys.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="Its id, or its first characters.", show_default=False)],
+    key: Annotated[
+        str, typer.Argument(help="The key's id, or at least its first 7 characters.", show_default=False)
+    ],
 ) -> None:
-    """Let a key open nothing any more; a gateway that runs knows it within 5 s."""
+    """Revoke a key. Running gateways refuse it within 5 s."""
 
     async def find_and_revoke(store: "SqlStore") -> Sequence[StoredKey]:
         found = _meant(key, await store.keys.all())
@@ -68,7 +74,7 @@ def revoke(
     found = in_store(find_and_revoke)
     if len(found) != 1:
         which = ", ".join(str(stored.id) for stored in found)
-        problem = f"more than one: {which}" if found else f"no such key in {database_shown()}"
+        problem = f"several keys match: {which}" if found else f"no such key in {database_shown()}"
         typer.echo(f"sluice: {problem}", err=True)
         raise typer.Exit(1)
     typer.echo(f"Key {found[0].id} of {found[0].key.user_id} is revoked.")
@@ -78,13 +84,14 @@ def _permissions(scopes: str) -> frozenset[Permission]:
     wanted = {word.strip() for word in scopes.split(",")}
     if unknown := wanted - set(PERMISSIONS):
         raise typer.BadParameter(
-            f"{', '.join(map(repr, sorted(unknown)))}: only {', '.join(PERMISSIONS)}", param_hint="--scopes"
+            f"{', '.join(map(repr, sorted(unknown)))}: must be some of {', '.join(PERMISSIONS)}",
+            param_hint="--scopes",
         )
     return frozenset(permission for permission in PERMISSIONS if permission in wanted)
 
 
 def _meant(key: str, stored: Sequence[StoredKey]) -> Sequence[StoredKey]:
-    """The key of this id, or those that begin with these characters; a whole key is one that begins so."""
+    """Return the key with this id, or the keys that begin with these characters, which may be a whole key."""
     if key.isdecimal():
         return [one for one in stored if one.id == int(key)]
     if len(key) < _MIN_PREFIX_CHARS:

@@ -1,4 +1,4 @@
-"""`sluice worker`: llama.cpp servers behind a broker, served to gateways over MQTT."""
+"""`sluice worker`: serves llama.cpp servers to gateways over MQTT."""
 
 import asyncio
 import logging
@@ -32,10 +32,13 @@ async def serving(
     llm_urls: Sequence[str] = (),
     health_port: int | None = None,
 ) -> AsyncIterator[Worker]:
-    """A worker at work.
+    """Run a worker during the block. Raises SettingsError.
 
-    max_concurrent: 0 takes as many requests at once as the servers that are well have slots. llm_urls: the
-    setting's one by default. health_port: see health_page; none by default.
+    Args:
+        name: of the worker.
+        max_concurrent: maximum requests at the same time; 0 for the number of slots of the healthy servers.
+        llm_urls: model servers; empty for those of LLM_SERVER_URL.
+        health_port: see health_page; None for no page.
     """
     try:
         servers = LlamaServers(
@@ -63,7 +66,7 @@ async def serving(
                 url = await stack.enter_async_context(page)
             except OSError as error:
                 raise SettingsError(f"--health-port {health_port} cannot be used: {error}") from error
-            log.info("health and readiness are told on %s", url)
+            log.info("/health and /ready are served on %s", url)
         await stack.enter_async_context(worker.running())
         yield worker
 
@@ -71,7 +74,7 @@ async def serving(
 async def run_worker(
     settings: Settings, name: str, max_concurrent: int, llm_urls: Sequence[str], health_port: int | None
 ) -> None:
-    """Serve until a signal; the first lets what runs end, a second stops at once."""
+    """Run a worker until a signal. The first signal drains it, a second one stops it at once."""
     raise_descriptor_limit()
     asked, hurry = asyncio.Event(), asyncio.Event()
 
@@ -83,7 +86,7 @@ async def run_worker(
         loop.add_signal_handler(number, heed)
     async with serving(settings, name, max_concurrent, llm_urls=llm_urls, health_port=health_port) as worker:
         log.info(
-            "worker %s serves %s, %d requests at a time, to %s:%d",
+            "worker %s serves %s, %d requests at a time, over the broker %s:%d",
             name,
             ", ".join(llm_urls or settings.model_servers),
             worker.max_concurrent,

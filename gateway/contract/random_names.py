@@ -1,4 +1,4 @@
-"""Random names for rows. The system's randomness is read for many at once: each read lets go of the GIL."""
+"""Random names for rows, drawn for many rows at once, because each read of randomness releases the GIL."""
 
 import os
 
@@ -11,7 +11,7 @@ os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def random_hex() -> str:
-    """32 hex digits that nobody can guess, from any thread."""
+    """Return 32 random hex digits, unguessable. Can be called from any thread."""
     while True:
         try:
             return _drawn.pop()
@@ -21,7 +21,7 @@ def random_hex() -> str:
 
 
 def random_uuid() -> str:
-    """A UUID of version 4. Source: RFC 9562, 5.4."""
+    """Return a UUID of version 4. Source: RFC 9562, 5.4."""
     digits = random_hex()
     variant = _VARIANTS[int(digits[16], 16) % 4]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -1,22 +1,22 @@
-"""Threads: the names by which requests without a session find the session to go on in.
+"""Threads: names by which requests without a session find the session to continue.
 
-The start of a name says how long it goes on and whether its session is listed.
+The prefix of a name decides how long its session continues and if that is listed.
 """
 
 from datetime import UTC, datetime, timedelta
 
 THREAD_LIFE = timedelta(hours=12)
-"""A thread goes on in its session if somebody asked there within this time."""
+"""A thread's session continues if its last question is not older than this; otherwise a new one starts."""
 
 LASTING_PREFIX = "chat:"
-"""Begins the threads that a client names itself; they go on however old they are."""
+"""Prefix of threads that a client names; their sessions continue without a time limit."""
 
 HIDDEN_PREFIX = "agent:"
-"""Begins the threads of agents, whose sessions a list leaves out unless all are asked for."""
+"""Prefix of threads of agents; lists omit their sessions unless hidden ones are requested."""
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def thread_since(thread: str, now: datetime) -> datetime:
-    """The time of the last question behind which a session of this thread has gone out of use."""
+    """Return the time after which a session's last question must be for the thread to continue in it."""
     return _BEGINNING if thread.startswith(LASTING_PREFIX) else now - THREAD_LIFE

@@ -1,1 +1,1 @@
-"""What Sluice does, in asyncio and the contract's words: it knows no HTTP, no SQL and no MQTT."""
+"""The logic of Sluice, on asyncio and gateway.contract only: no HTTP, no SQL, no MQTT."""

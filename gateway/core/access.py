@@ -1,8 +1,8 @@
-"""The rule by which sessions belong to users. Implements gateway.contract.access.Access."""
+"""Access control by ownership. Implements gateway.contract.access.Access."""
 
 
 class OwnerAccess:
-    """A session is its owner's alone."""
+    """Only the owner of a session has access to it."""
 
     def may_see(self, user_id: str, owner: str, session_id: int) -> bool:
         return user_id == owner

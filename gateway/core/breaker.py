@@ -1,4 +1,4 @@
-"""Circuit breakers: a transport that keeps failing is left alone for a while, then tried by one request."""
+"""Circuit breakers: a transport that fails repeatedly is suspended, then tested with one request."""
 
 import logging
 from collections.abc import Callable
@@ -12,16 +12,21 @@ log = logging.getLogger("sluice.breaker")
 State = Literal["closed", "open", "half-open"]
 
 NOT_NOW = (NoWorker, Overloaded, Loading)
-"""No faults: told at once, so that asking costs nothing, and over without anybody's help."""
+"""Errors that a breaker does not count: the transport reports them at once, and they pass by themselves."""
 
 PROBE_RETRY_S = 1.0
 
 
 class Breaker:
-    """Closed it lets every request through, open none, and half-open one, on which it then depends.
+    """Admits every request while closed, none while open, and one test request while half-open.
 
-    name: the transport's. failures: how many in a row open it. open_s: how long it then stays open. clock:
-    seconds, monotonic.
+    The result of the test request closes or opens it again.
+
+    Args:
+        name: the transport's name.
+        failures: number of consecutive failures that opens it.
+        open_s: seconds that it stays open.
+        clock: seconds, monotonic.
     """
 
     def __init__(self, name: str, *, failures: int, open_s: float, clock: Callable[[], float]) -> None:
@@ -41,7 +46,7 @@ class Breaker:
         return "half-open" if ripe else self._state
 
     def check(self) -> None:
-        """Raise Unavailable if no request would be let through now."""
+        """Raise Unavailable if no request would be admitted now."""
         state = self.state
         if state == "open":
             retry_after_s = self._open_until - self._clock()
@@ -50,16 +55,16 @@ class Breaker:
         else:
             return
         raise Unavailable(
-            f"{self._name} is left alone after {self._failures} failures in a row: {self._last_failure}",
+            f"{self._name} is suspended after {self._failures} failures in a row: {self._last_failure}",
             retry_after_s=retry_after_s,
         )
 
     def trial(self) -> "Trial":
-        """Watch over one request."""
+        """Return the context manager for one request."""
         return Trial(self)
 
     def blame(self, error: TransportError) -> None:
-        """Count a failure that its trial left open: see Trial."""
+        """Count a failure that the request's Trial did not count: see Trial."""
         if self.state != "open":
             self._count(error)
 
@@ -67,12 +72,12 @@ class Breaker:
         self.check()
         if self._state == "open":
             self._state = "half-open"
-            log.info("%s is tried by one request", self._name)
+            log.info("%s is tested with one request", self._name)
         if self._state == "half-open":
             self._probe = trial
 
     def _end(self, trial: "Trial", failure: TransportError | None) -> None:
-        """The verdict on one request; one that began before the breaker opened has no say in it any more."""
+        """Count the result of one request, unless it began before the breaker opened."""
         if trial is self._probe:
             self._probe = None
         elif self._state != "closed":
@@ -92,7 +97,7 @@ class Breaker:
             self._state = "open"
             self._open_until = self._clock() + self._open_s
             log.warning(
-                "%s failed %d times in a row and is left alone for %g s: %s",
+                "%s failed %d times in a row and is suspended for %g s: %s",
                 self._name,
                 self._failures,
                 self._open_s,
@@ -105,12 +110,12 @@ class Breaker:
 
 
 class Trial:
-    """One request under a breaker's eye, from asking the transport to the first thing there is to see.
+    """Reports the result of one request to its breaker, up to the reply's first event with content.
 
-    Entering raises Unavailable if the breaker lets nobody through. A TransportError that leaves the block
-    before `answered` is a failure; a stop, a refusal of the request itself, or "not now" is no verdict.
-    Neither is a connection that broke after the request was taken: the request may be the cause, and one
-    request must not open every breaker. `Breaker.blame` counts it if another transport then answers.
+    Entering raises Unavailable if the breaker admits no request. A TransportError that leaves the block
+    before `answered` is a failure. A stop, RequestRejected and NOT_NOW are not counted. Neither is a
+    disconnection after the request was received: the request may be the cause, and one request must not open
+    every breaker. `Breaker.blame` counts it later if another transport answers the request.
     """
 
     __slots__ = ("_breaker", "_judged")
@@ -134,7 +139,7 @@ class Trial:
             self._breaker._leave(self)
 
     def answered(self) -> None:
-        """Something of the reply can be seen: the transport works, whatever becomes of this reply."""
+        """Count a success: the reply's first content has arrived. Later errors of this reply do not count."""
         if not self._judged:
             self._judged = True
             self._breaker._end(self, None)

@@ -1,4 +1,4 @@
-"""Keeps what growing replies have said so far, so that a crash loses a second of them and not all."""
+"""Stores the text of running replies at intervals, so that a crash loses only about the last second of it."""
 
 import asyncio
 import logging
@@ -11,23 +11,23 @@ log = logging.getLogger("sluice.checkpoints")
 
 
 class Growing(Protocol):
-    """A reply in the making: gateway.core.reply_task, as far as it is needed here."""
+    """A running reply: the methods of gateway.core.reply_task.ReplyTask that Checkpoints uses."""
 
     def checkpoint(self) -> tuple[Checkpoint, int] | None:
-        """What it has said, and the number of its latest event; None if that is kept already."""
+        """Return its text so far and the number of its latest event; None if that is stored already."""
         ...
 
     def checkpointed(self, seq: int) -> None:
-        """What it had said up to that event is kept."""
+        """Note that its text up to event `seq` is stored."""
         ...
 
     def lost(self) -> None:
-        """End it as failed: its row was deleted, or ended or taken over from elsewhere."""
+        """End it as failed: its row was deleted, or another gateway ended it or took it over."""
         ...
 
 
 class Checkpoints:
-    """One commit every `every_s` seconds for all replies that have grown since the last."""
+    """Stores, in one commit every `every_s` seconds, all replies that have new events."""
 
     def __init__(self, store: MessageStore, every_s: float = 1.0) -> None:
         self._store = store
@@ -41,16 +41,17 @@ class Checkpoints:
         self._growing.discard(reply)
 
     async def run(self) -> None:
-        """Go on until cancelled; a database that refuses is asked again next time."""
+        """Store all replies at intervals until cancelled. A failed commit is repeated at the next
+        interval."""
         while True:
             await asyncio.sleep(self._every_s)
             try:
                 await self.keep_all()
             except StorageFailed as error:
-                log.debug("no checkpoint: %s", error)  # the store has said so, once
+                log.debug("no checkpoint: %s", error)  # the store's writer has logged it, once
 
     async def keep_all(self) -> None:
-        """Keep what all of them have said by now."""
+        """Store the text of all watched replies now. Raises StorageFailed."""
         said = [(reply, *kept) for reply in self._growing if (kept := reply.checkpoint()) is not None]
         if not said:
             return

@@ -1,4 +1,4 @@
-"""A question comes in: it is saved, a run starts that answers it, and whoever asked may follow that run."""
+"""Stores each question and starts the run that produces its reply."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -28,12 +28,19 @@ TITLE_CHARS = 60
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a user asks. session_id None starts a session, or goes on with the latest of `thread` (store.py).
+    """A user's question.
 
-    author: of the question; None for the user. turns: the whole conversation, where the caller brings it
-    along instead of the session's history. pace: None shows a whole reply at once. allowance: None for the
-    user's own. trace: a W3C `traceparent`. unattended: the reply goes on without a reader for as long as it
-    takes. exact_events: it can be told again event by event. request: kept with the reply.
+    Attributes:
+        session_id: None starts a session, or continues the latest of `thread` (contract/store.py).
+        resumable: True if readers may come back after they left.
+        pace: for a reply that arrives in one piece; None sends it at once.
+        author: of the question; None for the user.
+        turns: the whole conversation, if the client sends it; it replaces the session's history.
+        trace: a W3C `traceparent`.
+        allowance: limits of the caller; None for those of the user.
+        unattended: True continues the reply without a reader, without a time limit.
+        exact_events: True stores the lengths of the events, so that the reply can be replayed event by event.
+        request: stored with the reply.
     """
 
     user_id: str
@@ -58,8 +65,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """deadline_s: for a whole reply. history_max_chars, history_max_bytes: of the text of earlier messages
-    that go to the model, and of their images and the like as JSON."""
+    """Limits of one request.
+
+    Attributes:
+        deadline_s: maximum seconds for a whole reply.
+        history_max_chars: maximum text of earlier messages that is sent to the model.
+        history_max_bytes: maximum size, as JSON, of earlier attachments that are sent to the model.
+    """
 
     deadline_s: float = 120.0
     history_max_chars: int = 24_000
@@ -67,20 +79,20 @@ class Limits:
 
 
 class Routes(Protocol):
-    """Chooses who answers: gateway.core.mode_selector, as far as it is needed here."""
+    """Chooses the transport: the method of gateway.core.mode_selector.ModeSelector that is used here."""
 
     def route(self, model: str | None) -> Route: ...
 
 
 class Conversations:
-    """Takes questions and starts their replies.
+    """Stores questions and starts their replies.
 
     Args:
-        resume_url: where a stream id of a user can be read on.
-        new_id: 32 random hex digits.
+        resume_url: returns the URL for resuming a stream, from stream id and user id.
+        new_id: returns 32 random hex digits.
         clock: seconds, monotonic.
-        stages: in the order in which questions pass them.
-        allowance_of: the limits of a user; None for no limits.
+        stages: in the order in which requests pass them.
+        allowance_of: returns the limits of a user; None for no limits.
     """
 
     def __init__(
@@ -115,11 +127,11 @@ class Conversations:
         self._stages = stages
 
     async def ask(self, question: Question) -> str:
-        """Save the question and start its reply; the stream's id, to be followed before the next await.
+        """Store the question and start its reply. Return the stream's id; follow it before the next await.
 
-        The same idempotency claim again gives the stream that is there, which may have ended and be known to
-        the store only; its key with another body is a Conflict. Raises RequestRejected or TransportError if
-        the reply cannot begin, and then nothing is saved and no key used.
+        A repeated idempotency claim returns the existing stream, which may have ended and be only in the
+        store; its key with another body raises Conflict. Raises RequestRejected, TransportError, Draining or
+        StorageFailed if the reply cannot begin; then nothing is stored and the key is not used.
         """
         claim = question.idempotency
         if claim is None:
@@ -127,14 +139,14 @@ class Conversations:
         return await self._claims.once(question.user_id, claim, lambda: self._begin(question))
 
     async def asked_before(self, user_id: str, claim: IdempotencyClaim) -> str | None:
-        """The stream that this idempotency claim was used for, None if it was not used; starts nothing.
+        """Return the stream of this idempotency claim; None if it was not used. Starts nothing.
 
-        Conflict if its key was used with another body.
+        Raises Conflict if its key was used with another body.
         """
         return await self._claims.existing(user_id, claim)
 
     async def rehearse(self, question: Question) -> str:
-        """Start a reply that is kept nowhere, question and all; the stream's id, to be followed before the
+        """Start a reply without storing it or the question. Return the stream's id; follow it before the
         next await."""
         return await self._begin(replace(question, cache="off"), kept=False)
 
@@ -204,7 +216,7 @@ class Conversations:
         async def conclude(run: Run) -> Outcome:
             self._checkpoints.leave(answer)
             if place is not None:
-                place.leave()  # before its end is told: whoever hears that may ask again
+                place.leave()  # before the terminal event: its reader may send the next question at once
             outcome = await answer.conclude(run)
             self._tell_end(exchange, stream_id, outcome)
             return outcome
@@ -220,7 +232,7 @@ class Conversations:
                 unattended=question.unattended,
             )
         except Draining:
-            await answer.keep(SHUTDOWN)  # or leave it to the store, if that takes it later only
+            await answer.keep(SHUTDOWN)
             raise
         answer.begin(run)
         self._tell_begin(question, exchange, stream_id)
@@ -265,9 +277,9 @@ class Conversations:
 
 
 def title_of(content: Content) -> str:
-    """A session's title made from its first message: its first words, on one line.
+    """Return a session's title from its first message: the first words, on one line, at most TITLE_CHARS.
 
-    Without words it is the kind of its first attachment: `Image`, `Audio` or `File`.
+    Without text it is the type of the first attachment: `Image`, `Audio` or `File`.
     """
     line = " ".join(text_of(content).split()) or _attachment_name(content)
     if len(line) <= TITLE_CHARS:

@@ -1,4 +1,4 @@
-"""Whose a device is, and what becomes of its chats."""
+"""Owners of devices, and the replies to their chats."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,13 @@ from gateway.core.runs import Runs
 
 
 class DeviceOwners:
-    """open_user: who all are that nobody has registered, as long as `keys_exist` says no."""
+    """Finds the owner of a device.
+
+    Args:
+        store: the registered devices.
+        open_user: owner of all devices that are not registered, while there are no API keys.
+        keys_exist: returns True once an API key was created.
+    """
 
     def __init__(self, store: MessageStore, *, open_user: str, keys_exist: Callable[[], bool]) -> None:
         self._store = store
@@ -24,7 +30,10 @@ class DeviceOwners:
         self._keys_exist = keys_exist
 
     async def owner_of(self, device: str, *, heard: bool) -> str | None:
-        """Whose device this is; None for one that is not registered and that was not heard, or must be."""
+        """Return the user id of the device's owner; None if it has none.
+
+        heard: True if the device has sent a message; without API keys, such a device belongs to `open_user`.
+        """
         registered = await self._store.device(device)
         if registered is not None:
             return registered.user_id
@@ -32,15 +41,17 @@ class DeviceOwners:
 
 
 async def unlimited(_: str) -> None:
-    """Spend nothing."""
+    """Apply no rate limit."""
 
 
 class DeviceChats:
     """Implements gateway.contract.ingress.Ask.
 
-    spend: takes one of a user's requests; LimitExceeded if there is none left. anothers_s: a reply that began
-    so lately and that we do not know is another gateway's, which has heard the chat too; 0 where no other
-    gateway can use the database. now: aware.
+    Args:
+        spend: counts one request of a user; raises LimitExceeded at the limit.
+        anothers_s: a reply that is not running here and began less than this many seconds ago belongs to
+            another gateway, which received the chat too; 0 if no other gateway uses the database.
+        now: returns the time, aware.
     """
 
     def __init__(
@@ -97,7 +108,7 @@ class DeviceChats:
         try:
             return RunHandle(self._runs, self._runs.find(stream_id, user_id))
         except NotFound:
-            return None  # Another gateway on the same database was faster.
+            return None  # Another gateway on the same database was faster, and answers.
 
     async def _known(self, user_id: str, stream_id: str) -> ReplyHandle | Terminal | None:
         live = live_reply(self._runs, stream_id, user_id)

@@ -1,4 +1,4 @@
-"""The earlier messages of a session as a model gets them again, with or without their attachments."""
+"""Converts a session's earlier messages to turns for the model, with or without their attachments."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,7 +10,7 @@ from gateway.contract.store import StoredMessage
 from gateway.core.failover import Route, fitting
 
 LEFT_OUT = "(An attachment that is no longer sent.)"
-"""In place of a message that was nothing but attachments: some models insist on turns in turn."""
+"""Replaces a message without text: some models need user and assistant turns to alternate."""
 
 
 def earlier_turns(messages: Iterable[StoredMessage]) -> list[Turn]:
@@ -18,9 +18,9 @@ def earlier_turns(messages: Iterable[StoredMessage]) -> list[Turn]:
 
 
 def carried(route: Route, request: ChatRequest) -> tuple[Route, ChatRequest]:
-    """As `fitting`, and the request as it can be carried: where earlier attachments prevent it, without them.
+    """Return `fitting(route, request)` and the request, without earlier attachments if no route accepts them.
 
-    So a session goes on with a model that takes no images, though it began with one that does.
+    A session can then continue with a model that accepts no images. Raises RequestRejected.
     """
     try:
         return fitting(route, request), request

@@ -1,12 +1,12 @@
-"""The end of a reply, as others wait for it."""
+"""The event for the end of a reply."""
 
 import asyncio
 
 
 class EndedEvent:
-    """An asyncio.Event that is set once and never cleared.
+    """An asyncio.Event that is never cleared.
 
-    Most replies end with nobody waiting, and asyncio's keeps 700 bytes for its queue of waiters.
+    It saves memory: most replies have no waiter, and an asyncio.Event takes 700 bytes for its queue of them.
     """
 
     __slots__ = ("_is_set", "_waiters")
@@ -25,7 +25,7 @@ class EndedEvent:
                 waiter.set_result(None)
 
     async def wait(self) -> None:
-        """Return at once if it is set."""
+        """Return when it is set."""
         if self._is_set:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

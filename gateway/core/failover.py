@@ -1,4 +1,4 @@
-"""One reply from whoever can give it: while nothing was seen of it, the next transport may be asked."""
+"""Failover: if a transport fails before the reply's first content, the next transport gets the request."""
 
 import asyncio
 import logging
@@ -17,18 +17,22 @@ from gateway.core.reply_accumulator import ReplyAccumulator
 log = logging.getLogger("sluice.replies")
 
 LEAST_SHARE = 0.05
-"""Of the deadline: with less than that left nobody else is asked, who would only be blamed for the rest."""
+"""Share of the deadline that must remain before another transport is tried."""
 
 OnFirst = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A transport to ask for one reply, and what to expect of it.
+    """The transport for one reply, and the transports after it.
 
-    trial: entered around the asking; what it gives is called at the first thing there is to see. onward: to
-    whoever could be asked now if this one failed, None for nobody. blame: called with this one's error if it
-    broke off over a request that the next one then answered.
+    Attributes:
+        transport: gets the request.
+        info: what to expect of the reply.
+        trial: entered around the request; its value is called at the reply's first content.
+        onward: returns the route to try if this one failed; None if there is none.
+        blame: called with this transport's error if it disconnected after it received a request that the next
+            transport then answered.
     """
 
     transport: Transport
@@ -39,7 +43,8 @@ class Route:
 
 
 def fitting(route: Route, request: ChatRequest) -> Route:
-    """The first route from this one on that can carry `request`; RequestRejected if none can."""
+    """Return the first route, from this one on, that accepts `request`. Raises RequestRejected if none
+    does."""
     try:
         route.transport.abilities.check(request)
     except RequestRejected:
@@ -64,10 +69,15 @@ async def first_answer(
     request: ChatRequest,
     hear: Hear,
 ) -> Done:
-    """Ask this route's transport, and onward the next while transports fail and nothing was seen.
+    """Get the reply from this route's transport, or from the next ones if it fails before the first content.
 
-    One deadline is for all of it. Raises what the transport that was asked last raised, or what
-    `ask_again` makes of it. reply: hears what `hear` lets through.
+    All attempts share one deadline. Raises the error of the last transport, or that of `ask_again`.
+
+    Args:
+        route: where to begin.
+        reply: receives the events, through `hear`.
+        request: its deadline_s applies to all attempts together.
+        hear: see Transport.answer.
     """
     clock = asyncio.get_running_loop()
     ends_at = clock.time() + request.deadline_s
@@ -115,6 +125,6 @@ def _both(answered: OnFirst | None, blame: OnFirst | None) -> OnFirst | None:
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody stopped this reply, while its transport was cleaning up or failing anyway."""
+    """True if this reply's task is being cancelled, even while its transport fails or cleans up."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

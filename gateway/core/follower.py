@@ -1,4 +1,4 @@
-"""A reader that waits for news, for those who had rather not be called back."""
+"""A journal reader with an asynchronous `read`, in place of callbacks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,26 +14,26 @@ class Follower:
         self._stopped = False
 
     def begin(self, reader: JournalReader) -> None:
-        """Follow from here on. `reader` must have been opened with our `hear`."""
+        """Read from `reader`, which must have been opened with this follower's `hear`."""
         self._reader = reader
 
     @property
     def missed(self) -> bool:
-        """It could not begin where it was to: what stands there is no longer held."""
+        """True if events at the requested position were dropped, so that reading began after them."""
         return self._reader is not None and self._reader.begins_at is not None
 
     def hear(self) -> None:
-        """There is something new, or nothing more will come."""
+        """Wake `read`: the journal has new events or was closed."""
         self._news.set()
 
     def stop(self) -> None:
-        """Let `read` return None, now and later."""
+        """Make the current and every later `read` return None."""
         self._stopped = True
         self._news.set()
 
     async def read(self) -> Sequence[ReaderEvent] | None:
-        """All events that were not read yet, waiting for one if there is none; None when all was read."""
-        assert self._reader is not None, "read before begin"  # noqa: S101 - a bug of ours
+        """Return all unread events, waiting for at least one; None after the last one was read."""
+        assert self._reader is not None, "read before begin"  # noqa: S101 - a bug of the caller
         while not self._stopped:
             self._news.clear()
             if events := self._reader.take():

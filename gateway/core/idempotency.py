@@ -1,4 +1,4 @@
-"""Idempotency keys: the same question again, even at the same moment, never makes a second reply."""
+"""Idempotency keys: a repeated request, even a simultaneous one, never starts a second reply."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,10 +20,10 @@ class Idempotency:
         self._pending: dict[tuple[str, str], _Pending] = {}
 
     async def once(self, user_id: str, claim: IdempotencyClaim, begin: Callable[[], Awaitable[str]]) -> str:
-        """The stream of this key: the one that is there, or the one that `begin` starts.
+        """Return the stream of this key: the existing one, or the one that `begin` starts.
 
-        Whoever comes while another is beginning waits for that one, and hears its error if it fails. Conflict
-        if the key was used with something else.
+        Concurrent calls with the same key wait for the first call and get its stream id, or its exception.
+        Raises Conflict if the key was used with another request.
         """
         if (begun := await self._being_begun(user_id, claim)) is not None:
             return begun
@@ -34,7 +34,7 @@ class Idempotency:
             stream_id = await self._find(user_id, claim) or await self._begin(user_id, claim, begin)
         except Exception as error:
             mine.stream_id.set_exception(error)
-            mine.stream_id.exception()  # Whether anybody waits for it or not, it has been seen.
+            mine.stream_id.exception()  # asyncio logs an exception that nobody retrieves
             raise
         else:
             mine.stream_id.set_result(stream_id)
@@ -44,21 +44,21 @@ class Idempotency:
             del self._pending[place]
 
     async def existing(self, user_id: str, claim: IdempotencyClaim) -> str | None:
-        """The stream of this key, also one that is just beginning; None if the key was not used.
+        """Return the stream of this key, waiting for a call that is starting it; None if it was not used.
 
-        Conflict if the key was used with something else.
+        Raises Conflict if the key was used with another request.
         """
         return await self._being_begun(user_id, claim) or await self._find(user_id, claim)
 
     async def _being_begun(self, user_id: str, claim: IdempotencyClaim) -> str | None:
-        """Wait for the caller that is beginning with this key, if there is one."""
+        """Wait for a concurrent call that is starting the stream of this key; None if there is none."""
         while (pending := self._pending.get((user_id, claim.key))) is not None:
             _check(pending.fingerprint, claim)
             try:
                 return await asyncio.shield(pending.stream_id)
             except asyncio.CancelledError:
                 if not pending.stream_id.cancelled():
-                    raise  # We were cancelled, not the one who was beginning.
+                    raise  # This call was cancelled, not the one that it waits for.
         return None
 
     async def _find(self, user_id: str, claim: IdempotencyClaim) -> str | None:

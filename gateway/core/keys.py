@@ -1,4 +1,4 @@
-"""Whom a key lets in: all living keys, held in memory and never more than a few seconds old."""
+"""Authenticates API keys from a copy of all valid keys in memory, refreshed every few seconds."""
 
 import asyncio
 import hashlib
@@ -16,18 +16,25 @@ log = logging.getLogger("sluice.keys")
 KEY_MARK = "sk-"
 KEY_BYTES = 32
 SHOWN_CHARS = 11
-"""Of a key, for people to tell it from others; what stays hidden is more than 200 bits."""
+"""Length of the prefix by which people identify a key; more than 200 random bits stay hidden."""
 
 REFRESH_S = 2.0
 MAX_AGE_S = 4.0
-"""A key is dead, and open mode over, at most this much later than the database says so."""
+"""Maximum seconds between the commit of a new or revoked key and its effect in this process."""
 
 NOTE_USED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. key_id: the key that let them in; None without one. allowance: None for no limits."""
+    """The user of a request.
+
+    Attributes:
+        user_id: the account.
+        permissions: the endpoints that it may use.
+        key_id: the API key of the request; None without one.
+        allowance: limits; None for no limits.
+    """
 
     user_id: str
     permissions: frozenset[Permission] = ALL_PERMISSIONS
@@ -36,12 +43,12 @@ class Caller:
 
 
 def draw_key() -> str:
-    """A new key, of 256 random bits."""
+    """Return a new key of 256 random bits."""
     return KEY_MARK + secrets.token_urlsafe(KEY_BYTES)
 
 
 def digest_of(key: str) -> str:
-    """What is kept of a key, and looked up: the time that takes tells of the digest at most."""
+    """Return the digest that is stored. Lookups by digest cannot leak the key through their timing."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
@@ -50,9 +57,13 @@ def shown_of(key: str) -> str:
 
 
 class KeyRing:
-    """closed: whether a key is needed; once there was one, for good.
+    """The valid API keys. `closed` is True once any key was created, for good: requests then need a key.
 
-    rate_per_minute, streams: of a user, where a key has no limits of its own. clock: seconds, monotonic.
+    Args:
+        store: the stored keys.
+        rate_per_minute: requests per minute of a user, for keys without their own limit.
+        streams: simultaneous replies of a user, for keys without their own limit.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -73,11 +84,11 @@ class KeyRing:
         self._noted_at: dict[int, float] = {}
 
     def __len__(self) -> int:
-        """How many keys live."""
+        """Number of valid keys."""
         return len(self._living)
 
     def caller(self, key: str) -> Caller | None:
-        """Whom this key lets in."""
+        """Return the caller that this key authenticates; None if the key is not valid."""
         stored = self._living.get(digest_of(key))
         if stored is None:
             return None
@@ -89,35 +100,36 @@ class KeyRing:
         return Caller(stored.key.user_id, stored.key.permissions, stored.id, allowance)
 
     def stands(self, caller: Caller) -> bool:
-        """Whether somebody who was let in would be again: their key lives, or one of their user's."""
+        """True if the caller's key is still valid; without a key, if the user still has one for `chat`."""
         if not self.closed:
             return True
         return caller.user_id in self._users if caller.key_id is None else caller.key_id in self._ids
 
     def allowance_of(self, user_id: str) -> Allowance | None:
-        """What a user may use who comes without a key, with a ticket or by MQTT; None: no limits."""
+        """Return the limits of a user without a key in the request (ticket or MQTT); None for no limits."""
         if not self.closed:
             return None
         return Allowance(Quota(user_id, self._rate_per_minute), Quota(user_id, self._streams))
 
     async def be_fresh(self) -> None:
-        """Return when what we know is at most MAX_AGE_S old; StorageFailed without the database."""
+        """Refresh the copy if it is older than MAX_AGE_S. Raises StorageFailed."""
         now = self._clock()
         if now - self._read_at <= MAX_AGE_S:
             return
         async with self._reading:
             if self._failed_at >= now:
-                raise StorageFailed("Keys cannot be checked: the database does not answer.")
+                raise StorageFailed("API keys cannot be checked: the database does not answer.")
             if self._clock() - self._read_at > MAX_AGE_S:
                 await self._read()
 
     async def refresh(self) -> None:
-        """Read what has changed; StorageFailed if the database does not answer."""
+        """Read the keys if any has changed. Raises StorageFailed."""
         async with self._reading:
             await self._read()
 
     async def note_used(self) -> None:
-        """Keep which keys were used, of each at most once in NOTE_USED_S."""
+        """Store the last use of the keys that were used, each at most once in NOTE_USED_S. Raises
+        StorageFailed."""
         now = self._clock()
         due = {id for id in self._used if now - self._noted_at.get(id, float("-inf")) >= NOTE_USED_S}
         if due:
@@ -126,7 +138,7 @@ class KeyRing:
             self._noted_at |= dict.fromkeys(due, now)
 
     async def run(self) -> None:
-        """Stay fresh until cancelled."""
+        """Refresh every REFRESH_S seconds until cancelled; a failure is logged once."""
         failing = False
         while True:
             await asyncio.sleep(REFRESH_S)
@@ -136,7 +148,7 @@ class KeyRing:
                 failing = False
             except StorageFailed as error:
                 if not failing:
-                    log.warning("the keys cannot be read: %s", error)
+                    log.warning("API keys cannot be checked: %s", error)
                 failing = True
 
     async def _read(self) -> None:
@@ -147,7 +159,7 @@ class KeyRing:
                 self._hold(await self._store.all())
                 self._census = census
         except StorageFailed:
-            self._failed_at = self._clock()  # for those who wait behind us: they need not try in turn
+            self._failed_at = self._clock()  # concurrent calls fail with this one and do not try again
             raise
         if census.made and not self.closed:
             self.closed = True
@@ -161,5 +173,5 @@ class KeyRing:
         self._users = frozenset(stored.key.user_id for stored in living if "chat" in stored.key.permissions)
 
     def _quota(self, stored: StoredKey, own: int | None, common: int) -> Quota:
-        # A key with a limit of its own is counted apart; no user's name holds a blank.
+        # A key with its own limit has its own account: user names contain no space, so the names differ.
         return Quota(stored.key.user_id, common) if own is None else Quota(f"key {stored.id}", own)

@@ -1,4 +1,4 @@
-"""Replies that a device shows while somebody reads them over HTTP."""
+"""Mirrors replies to a device while a client reads them over HTTP."""
 
 from gateway.contract.errors import NotFound
 from gateway.contract.ingress import Ingress
@@ -8,7 +8,7 @@ from gateway.core.runs import Runs
 
 
 class Mirrors:
-    """ingress None: no device is known."""
+    """Sends replies to devices. `ingress` is None if MQTT is off; then no device exists."""
 
     def __init__(self, runs: Runs, owners: DeviceOwners, ingress: Ingress | None) -> None:
         self._runs = runs
@@ -16,7 +16,7 @@ class Mirrors:
         self._ingress = ingress
 
     async def check(self, user_id: str, device: str) -> None:
-        """NotFound for a device that is unknown or somebody else's."""
+        """Raise NotFound if the device is unknown or belongs to another user."""
         owner = None
         if self._ingress is not None:
             owner = await self._owners.owner_of(device, heard=self._ingress.has_heard(device))
@@ -24,7 +24,7 @@ class Mirrors:
             raise NotFound(f"No such device: {device}.")
 
     def show(self, device: str, stream_id: str, user_id: str) -> None:
-        """Let the device hear a reply that is in the making."""
+        """Send a running reply to the device."""
         reply = live_reply(self._runs, stream_id, user_id)
         if reply is not None and self._ingress is not None:
             self._ingress.mirror(device, reply)

@@ -1,4 +1,4 @@
-"""Which transport answers: the mode that operators chose, and in mode auto whoever is healthy."""
+"""Chooses the transport of each reply: that of the configured mode, or in mode auto the first healthy one."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,13 @@ AUTO = "auto"
 
 
 class ModeSelector:
-    """transports: by the mode that uses them ("sse", "mqtt"). breakers: of those that mode auto may ask, the
-    preferred one first; the other modes ask their transport whatever happens, having nobody else.
+    """Chooses transports by mode.
+
+    Args:
+        transports: by mode ("sse", "mqtt").
+        mode: "auto" or a key of `transports`; the latter always uses that transport, without a breaker.
+        breakers: of the transports that mode auto may use, the preferred one first.
+        refuse_unknown_models: True refuses a model that no transport lists.
     """
 
     def __init__(
@@ -31,7 +36,8 @@ class ModeSelector:
         self.mode = mode
 
     def route(self, model: str | None) -> Route:
-        """Whom to ask for a new reply, and what to expect; TransportError when none could start."""
+        """Choose the transport for a new reply. Raises TransportError if none can start one, Unprocessable
+        for an unknown model."""
         if self._refuse_unknown_models and model is not None and model not in self.models():
             raise Unprocessable(f"The model {model!r} does not exist.", {"model": "unknown"})
         if self.mode != AUTO:
@@ -40,24 +46,25 @@ class ModeSelector:
         return self._healthiest(model, self._in_order(model))
 
     def models(self) -> tuple[str, ...]:
-        """What can be asked for in the current mode, the default first."""
+        """Return the models available in the current mode, the default first."""
         if self.mode != AUTO:
             return tuple(self._models_of(self.mode))
         healthy_first = sorted(self._breakers, key=lambda name: not self._can_start(name))
         return tuple(dict.fromkeys(model for name in healthy_first for model in self._models_of(name)))
 
     def servers(self) -> list[ServerInfo]:
-        """Every model server that a transport can choose from."""
+        """Return the model servers of all transports that choose between several."""
         return [server for each in self._transports.values() for server in each.abilities.servers()]
 
     def breakers(self) -> dict[str, State]:
-        """The state of each transport that mode auto may ask; empty in other modes."""
+        """Return the breaker state of each transport that mode auto may use; empty in other modes."""
         if self.mode != AUTO:
             return {}
         return {name: breaker.state for name, breaker in self._breakers.items()}
 
     async def health(self) -> Health:
-        """Whether the current mode can serve: in mode auto one of its transports, of which all are told."""
+        """Return the health of the current mode. Mode auto is ok if one of its transports is; `detail` lists
+        all of them."""
         if self.mode != AUTO:
             return await self.health_of(self.mode)
         found = await asyncio.gather(*map(self.health_of, self._breakers))
@@ -69,8 +76,8 @@ class ModeSelector:
         return Health(able, "; ".join(told))
 
     def _in_order(self, model: str | None) -> Sequence[str]:
-        """Whom mode auto may ask: first those that list the model, then, where a model that nobody has may be
-        answered by another one, the rest."""
+        """Return the transports that mode auto may use: first those that list the model, then the others,
+        unless unknown models are refused."""
         if model is None:
             return list(self._breakers)
         listing = [name for name in self._breakers if model in self._models_of(name)]
@@ -79,7 +86,11 @@ class ModeSelector:
         return [*listing, *(name for name in self._breakers if name not in listing)]
 
     def _healthiest(self, model: str | None, names: Sequence[str]) -> Route:
-        """The first of them that could start a reply now; what keeps all of them from it is raised as one."""
+        """Return the route to the first of these transports that could start a reply now.
+
+        If none could, raises one error with the texts of all; its type and retry_after_s are those of the
+        error with the shortest retry_after_s.
+        """
         refusals: list[TransportError] = []
         for name in names:
             breaker = self._breakers[name]
@@ -114,7 +125,7 @@ class ModeSelector:
         return self._transports[name].abilities.models()
 
     async def health_of(self, name: str) -> Health:
-        """Of one mode's transport, whichever is the current one."""
+        """Return the health of one mode's transport, which need not be the current mode."""
         transport = self._transports.get(name)
         if transport is None:
             return Health(False, "not set up")

@@ -1,4 +1,4 @@
-"""One whole text as pieces that look typed; put together again they are exactly the text."""
+"""Pacing: splits a text that arrived in one piece, so that it can be sent as if it were typed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _GRAPHEME = regex.compile(r"\X")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a whole reply is shown: `size` characters or one word every `delay_s` seconds; 0: all at once."""
+    """Sends `size` characters, or one word, every `delay_s` seconds. 0 sends the whole reply at once."""
 
     unit: Literal["characters", "word"] = "characters"
     size: int = 10
@@ -19,10 +19,10 @@ class Pace:
 
 
 def pieces(text: str, pace: Pace) -> Iterator[str]:
-    """The text cut into pieces of the pace's unit, in order, none empty.
+    """Yield non-empty pieces which, joined, are exactly the text.
 
-    What a person sees as one character (an emoji with its modifiers, a letter with its accents, CR LF) is
-    never cut, so a piece may be longer than `size`. A word keeps the white space behind it.
+    Grapheme clusters (an emoji with its modifiers, a letter with its accents, CR LF) are never split, so a
+    piece may be longer than `size`. A word includes the white space after it.
     Source: Unicode Standard Annex 29, extended grapheme clusters.
     """
     return _words(text) if pace.unit == "word" else _runs_of_characters(text, pace.size)

@@ -1,4 +1,4 @@
-"""How much one caller may use: requests a minute, and replies in the making."""
+"""Limits per account: requests per minute, and simultaneous replies."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from throttled.asyncio import MemoryStore, RateLimiterType, Throttled, per_min
 from gateway.contract.errors import LimitExceeded, TooManyStreams
 
 MAX_ACCOUNTS = 100_000
-"""Whose requests are remembered; who asked longest ago is forgotten first."""
+"""Maximum number of accounts tracked; the least recently used is evicted."""
 
 RETRY_STREAM_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """account: under which name it is counted, such as a user's or a key's."""
+    """`account` is the name that use is counted under: a user's, or a key's."""
 
     account: str
     limit: int
@@ -23,21 +23,21 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """requests: a minute. streams: replies in the making."""
+    """Limits of a caller: `requests` per minute, and `streams`, simultaneous replies."""
 
     requests: Quota
     streams: Quota
 
 
 class RequestRates:
-    """Lets a whole minute's requests through at once, and from then on one as each falls due (GCRA)."""
+    """Limits requests per minute by GCRA: a burst of a whole minute's requests is allowed."""
 
     def __init__(self) -> None:
         self._spent = MemoryStore(options={"MAX_SIZE": MAX_ACCOUNTS})
         self._rates: dict[int, Throttled] = {}
 
     async def spend(self, quota: Quota) -> None:
-        """One request; LimitExceeded, which says when the next is due, if there is none left."""
+        """Count one request. At the limit, raises LimitExceeded with the time until the next is allowed."""
         rate = self._rates.get(quota.limit)
         if rate is None:
             rate = self._rates[quota.limit] = Throttled(
@@ -53,14 +53,14 @@ class RequestRates:
 
 
 class StreamPlace:
-    """One of the places that an account has for its streams, until it is left."""
+    """One stream counted against an account's limit, until `leave`."""
 
     def __init__(self, taken: Counter[str], account: str) -> None:
         self._taken = taken
         self._account: str | None = account
 
     def leave(self) -> None:
-        """Give it back; again: nothing."""
+        """Stop counting the stream. Later calls do nothing."""
         if self._account is None:
             return
         self._taken[self._account] -= 1
@@ -74,7 +74,8 @@ class StreamPlaces:
         self._taken: Counter[str] = Counter()
 
     def take(self, quota: Quota) -> StreamPlace:
-        """A place to be left when the stream ends; TooManyStreams if there is none."""
+        """Count one more stream; call `leave` on the result when it ends. At the limit, raises
+        TooManyStreams."""
         if self._taken[quota.account] >= quota.limit:
             raise TooManyStreams(
                 f"There are {quota.limit} open streams, the maximum: wait for one to end.",

@@ -1,4 +1,4 @@
-"""A reply told again from the store: for readers who come back when its journal is gone."""
+"""Rebuilds the events of a stored reply, for readers that return after its journal was dropped."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
@@ -22,20 +22,20 @@ from gateway.contract.store import Exchange, StoredMessage
 from gateway.core.event_lengths import events_again, unpacked
 
 LOST_SEQ = 999_999_999_999
-"""The number of a terminal event whose own was lost in a crash: larger than any that was given."""
+"""Number of a terminal event whose own number was lost in a crash: greater than any real number."""
 
 PIECE_CHARS = 4 * 1024
-"""A long text is told in pieces of this size: what was read of it need not be told again."""
+"""Length of the deltas of a stored text: a reader that reconnects gets only the pieces that it missed."""
 
 Placed = tuple[ReaderEvent, Position]
 
 
 def replay(message: StoredMessage, exchange: Exchange, after: Position) -> Sequence[Placed]:
-    """Everything after this position up to the reply's end, each with the position behind it.
+    """Return all events after this position, each with the position after it.
 
-    Empty if the end itself had been read. A reader who is ahead of what a crash has left gets only the end,
-    whose `full_content` is the truth. Reasoning is told to readers from the start only, since its place is
-    not kept.
+    Empty if the reader has received the terminal event. A reader beyond the text that a crash left gets only
+    the terminal event, whose `full_content` is authoritative. Only readers from the start get reasoning,
+    because its position is not stored.
     """
     last = Position(message.last_seq or LOST_SEQ, len(message.content))
     if after.seq >= last.seq:
@@ -71,13 +71,13 @@ def placed(events: Iterable[ReaderEvent]) -> Iterator[Placed]:
 
 
 def calls_before(message: StoredMessage, after: Position) -> list[ToolCall]:
-    """The reply's tool calls up to this position."""
+    """Return the reply's tool calls up to this position."""
     numbered = zip(message.tool_calls, message.tool_call_seqs, strict=False)
     return [call for call, seq in numbered if seq <= after.seq]
 
 
 def rest_of(text: str, after: Position) -> Iterator[Placed]:
-    """The text behind a position, which keeps its number: the text alone says where it goes on."""
+    """Yield the text after a position. All pieces have the position's `seq`; only `chars` increases."""
     for start in range(after.chars, len(text), PIECE_CHARS):
         piece = text[start : start + PIECE_CHARS]
         yield Delta(piece), Position(max(after.seq, 1), start + len(piece))
@@ -100,7 +100,7 @@ def started_of(message: StoredMessage, exchange: Exchange, resume_url: str | Non
 
 
 def terminal_of(message: StoredMessage) -> Terminal:
-    """How a stored reply ended; one that nobody ended was interrupted."""
+    """Return the terminal event of a stored reply; a reply without an end was interrupted."""
     usage = message.usage
     ending = Ending(
         assistant_message_id=message.id,
@@ -120,7 +120,7 @@ def terminal_of(message: StoredMessage) -> Terminal:
         return Cancelled(reason, ending)
     error = message.error
     if error is None:
-        interrupted = Interrupted("The gateway ended before the reply did; this is what was kept of it.")
+        interrupted = Interrupted("The gateway ended before the reply did; its text up to then is stored.")
         return Failed(reason, interrupted.code, str(interrupted), interrupted.retryable, ending)
     retryable = error_of(error.code, error.message, error.retryable).retryable
     return Failed(reason, error.code, error.message, retryable, ending)

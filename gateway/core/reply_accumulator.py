@@ -1,4 +1,4 @@
-"""One reply, from the first event of its transport to the last."""
+"""Collects the text, tool calls, token counts and timings of one reply."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
@@ -22,9 +22,15 @@ from gateway.contract.transport import Hear, TransportInfo
 
 
 class ReplyAccumulator:
-    """What a transport has said so far, and when it began. clock: seconds, monotonic.
+    """The state of one reply.
 
-    asked: who was asked last. on_first: called at the first thing there is to see.
+    Attributes:
+        asked: the transport that got the request last; None before the first.
+        first_at: time of the first content (text, reasoning or tool call); None before it.
+        on_first: called at the first content.
+
+    Args:
+        clock: seconds, monotonic.
     """
 
     __slots__ = (
@@ -57,7 +63,7 @@ class ReplyAccumulator:
         self.on_first: Callable[[], None] | None = None
 
     def begin(self, asked: TransportInfo) -> None:
-        """Somebody is asked, perhaps after another who failed before anything was seen."""
+        """Note that a transport gets the request, possibly after another failed before the first content."""
         self.asked = asked
         self.usage = self.done = None
 
@@ -73,19 +79,19 @@ class ReplyAccumulator:
 
     @property
     def ttft_ms(self) -> float | None:
-        """From the question to the first thing there was to see."""
+        """Milliseconds from the question to the first content."""
         return None if self.first_at is None else round((self.first_at - self.asked_at) * 1000, 1)
 
     @property
     def elapsed_ms(self) -> float:
-        """Since the question."""
+        """Milliseconds since the question."""
         return round((self._clock() - self.asked_at) * 1000, 1)
 
     @property
     def tokens_per_s(self) -> float | None:
-        """As the model server measured it, else as it looked from here.
+        """The model server's measurement, else completion tokens divided by the time since the first content.
 
-        None if nobody counted tokens, and for a cached reply, whose tokens were made at another time.
+        None without token counts, and for a cached reply, whose tokens were generated earlier.
         """
         if self.usage is None or self.first_at is None or (self.done is not None and self.done.cached):
             return None
@@ -95,12 +101,12 @@ class ReplyAccumulator:
         return round(self.usage.completion_tokens / elapsed_s, 1) if elapsed_s > 0 else None
 
     def take(self, batch: Sequence[TransportEvent]) -> list[ReaderEvent]:
-        """Note what was said and give what a reader shall hear of it.
+        """Record the events of one read and return those for readers.
 
-        Deltas that came together become one, but the reply's very first stays alone. Raises UpstreamFailed
-        when there is more than a reply may have.
+        Adjacent deltas are merged, except the reply's first content. Raises UpstreamFailed at the first call
+        after the reply exceeded MAX_REPLY_CHARS.
         """
-        if self._room_chars < 0:  # what exceeded it was kept and heard: both must be the same text
+        if self._room_chars < 0:  # one call late: the text in excess is both stored and sent
             raise UpstreamFailed(
                 f"The reply was stopped: it has more than {MAX_REPLY_CHARS} characters of text, reasoning "
                 "and tool calls."
@@ -115,13 +121,14 @@ class ReplyAccumulator:
         return [*heard[:alone], *merge_deltas(heard[alone:])]
 
     def number_tool_calls(self, told: Sequence[ReaderEvent], last_seq: int) -> None:
-        """Remember where in the journal tool calls stand: `told` are its latest events, up to `last_seq`."""
+        """Record the event numbers of tool calls. `told` are the journal's latest events, up to
+        `last_seq`."""
         for seq, event in enumerate(told, last_seq - len(told) + 1):
             if isinstance(event, ToolCall):
                 self.tool_call_seqs.append(seq)
 
     def _note(self, event: TransportEvent) -> TypeGuard[ReaderEvent]:
-        """Keep what the event says; whether it is for a reader's ears."""
+        """Record the event. Return True if readers get it."""
         if isinstance(event, Delta):
             self._texts.append(event.text)
             self._room_chars -= len(event.text)
@@ -145,10 +152,9 @@ class ReplyAccumulator:
 
 
 def recording(reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable[[], bool]) -> Hear:
-    """The innermost ear: all that it hears goes into `reply` and the journal.
+    """Return the `hear` that records events in `reply` and appends them to the journal.
 
-    Args:
-        is_over: whether the run was settled; what is still pushed then is dropped.
+    is_over: returns True once the run is settled; later events are dropped.
     """
 
     def hear(batch: Sequence[TransportEvent]) -> None:
@@ -164,7 +170,7 @@ def recording(reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable
 
 
 def merge_deltas(events: Sequence[ReaderEvent]) -> list[ReaderEvent]:
-    """The same text in the same order, with neighbouring deltas of a kind joined into one."""
+    """Merge adjacent deltas of the same type into one; the order does not change."""
     merged: list[ReaderEvent] = []
     texts: list[str] = []
     kind: type[Delta] | type[Reasoning] = Delta

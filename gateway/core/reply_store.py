@@ -1,4 +1,4 @@
-"""Where a question and its reply are kept: in the store, or nowhere."""
+"""The interface for storing one question and its reply, and the implementation that stores nothing."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from gateway.contract.store import Exchange, FinalReply, NewExchange
 
 
 class ReplyStore(Protocol):
-    """A MessageStore, as far as one reply needs it."""
+    """The methods of MessageStore that one reply needs."""
 
     async def begin(self, exchange: NewExchange) -> Exchange: ...
 
@@ -16,7 +16,7 @@ class ReplyStore(Protocol):
 
 
 class DiscardingStore:
-    """Keeps nothing: ids are 0, and session and message have no names."""
+    """Stores nothing: ids are 0, and keys and uuids are empty."""
 
     async def begin(self, exchange: NewExchange) -> Exchange:
         return Exchange(0, "", "", 0, 0, "", opens_session=False)

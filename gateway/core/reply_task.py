@@ -1,4 +1,5 @@
-"""The answer to one saved question: made, kept in the store, and only then told to be over."""
+"""Produces and stores the reply to one stored question; its readers get the terminal event after the
+commit."""
 
 import asyncio
 import logging
@@ -35,17 +36,17 @@ from gateway.core.stages.order import through
 log = logging.getLogger("sluice.replies")
 
 STORAGE_RETRY_S = 5.0
-LOST = "The reply's message was deleted, or it was ended or taken over from elsewhere while it was made."
+LOST = "The reply's message was deleted, or another gateway ended it or took it over."
 MAX_MODEL_CHARS = 256
-"""Of a model's name as its server tells it; it is kept with every reply and in the usage."""
+"""Maximum length of the model's name from a model server; the rest is cut off."""
 
 
 class ReplyTask:
-    """Makes one reply.
+    """Produces one reply.
 
     Args:
-        expected: of the transport that will be asked.
-        delivery: as expected; readers get it with the first event.
+        expected: of the transport that will get the request first.
+        delivery: the expected delivery, for the Started event.
         stages: in the order in which the request passes them.
         exact_events: keep the lengths of the events.
         clock: seconds, monotonic.
@@ -77,8 +78,8 @@ class ReplyTask:
         self._clock = clock
         self._sleep = sleep
         self._reply = ReplyAccumulator(clock)
-        # Of a whole reply that is paced: how it ended, whether the store has it, its events, and how many of
-        # them were shown.
+        # For a reply that is paced: its outcome, whether it is stored, its events, how many of them were
+        # sent.
         self._whole: Outcome | None = None
         self._whole_kept = False
         self._told: Sequence[ReaderEvent] = ()
@@ -88,10 +89,8 @@ class ReplyTask:
         self._checkpointed_seq = 0
 
     def begin(self, run: Run) -> None:
-        """Tell that the reply has begun: at once, so that it goes out with the head of the answer.
-
-        Call it before the next await after the run's start.
-        """
+        """Append the Started event. Call it before the next await after the run's start: it then leaves with
+        the head of the HTTP response."""
         if self._exact_events:
             run.journal = self._noted = NotedJournal(run.journal)
             run.event_lengths = self._noted.lengths
@@ -99,7 +98,8 @@ class ReplyTask:
         run.journal.append([self._started()])
 
     async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
-        """Get the reply and settle the run; a reply that came in one piece is kept first and then paced."""
+        """Get the reply and settle the run. A reply that arrives in one piece is stored before it is
+        paced."""
         reply = self._reply
         ask = through(self._stages, partial(first_answer, route, reply))
         done = reply.done = await ask(request, recording(reply, run.journal, run.is_settled))
@@ -124,11 +124,11 @@ class ReplyTask:
         run.settle(outcome)
 
     async def conclude(self, run: Run) -> Outcome:
-        """Keep what came of the run, tell its readers, and give the outcome that was true in the end."""
+        """Store the reply's final state, append the terminal event, and return the final outcome."""
         assert run.outcome is not None  # noqa: S101 - Runs concludes settled runs only
         outcome = run.outcome
         if self._whole is not None and outcome.reason not in ("user_stop", "storage_failed"):
-            # Paced to the end, or left alone while it was paced: the row is complete and stays so.
+            # The pacing ended, or the readers left during it: the stored row stays complete.
             outcome = self._whole
             self._show_rest(run.journal)
         if not (self._whole_kept and outcome is self._whole):
@@ -138,10 +138,10 @@ class ReplyTask:
         return outcome
 
     async def keep(self, outcome: Outcome) -> Outcome:
-        """Write the reply's last state and give the outcome that its readers are to be given.
+        """Store the reply's final state and return the outcome for its readers.
 
-        That is `storage_failed` if the database refuses for 5 s, or the row is gone; the store then writes
-        that one when it can.
+        That is `storage_failed` if the database fails for STORAGE_RETRY_S or the row cannot be changed; the
+        store then writes this outcome as soon as it can.
         """
         last_seq = None if self._journal is None else self._journal.last_seq + 1
         if outcome.reason != "storage_failed":
@@ -154,7 +154,7 @@ class ReplyTask:
         return outcome
 
     async def _write(self, final: FinalReply) -> None:
-        """StorageFailed if the database refuses for 5 s, or no row was there to be changed."""
+        """Raise StorageFailed if the database fails for STORAGE_RETRY_S, or the row cannot be changed."""
         give_up_at = self._clock() + STORAGE_RETRY_S
         pause_s = 0.05
         while True:
@@ -170,7 +170,7 @@ class ReplyTask:
             raise StorageFailed(LOST)
 
     def checkpoint(self) -> tuple[Checkpoint, int] | None:
-        """What is to be kept of the reply by now, and up to which event that is; None if nothing is new."""
+        """Return the text to store and the number of its latest event; None if there is nothing new."""
         if (
             self._journal is None
             or self._whole is not None
@@ -182,13 +182,13 @@ class ReplyTask:
         return checkpoint, self._journal.last_seq
 
     def checkpointed(self, seq: int) -> None:
-        """What was said up to that event is in the store."""
+        """Note that the text up to event `seq` is stored."""
         self._checkpointed_seq = seq
         if self._journal is not None:
             self._journal.checkpointed(seq)
 
     def lost(self) -> None:
-        """End the reply: its row was deleted, or ended or taken over from elsewhere."""
+        """End the reply as failed: see LOST."""
         if self._run is not None:
             self._run.settle(Outcome("failed", "storage_failed", StorageFailed(LOST)))
 
@@ -222,7 +222,7 @@ class ReplyTask:
 
     @property
     def _asked(self) -> TransportInfo:
-        """Who makes the reply, once somebody was asked; until then who is expected to."""
+        """The transport that got the request last; before that, the expected one."""
         return self._reply.asked or self._expected
 
     @property

@@ -1,4 +1,4 @@
-"""A reply in the making, as those outside HTTP are given it."""
+"""Gives access to a running reply to code that does not use HTTP."""
 
 from contextlib import AbstractContextManager
 
@@ -8,7 +8,7 @@ from gateway.core.runs import USER_STOP, Run, Runs
 
 
 class RunHandle:
-    """Implements gateway.contract.ingress.LiveReply."""
+    """Implements gateway.contract.ingress.ReplyHandle."""
 
     def __init__(self, runs: Runs, run: Run) -> None:
         self._runs = runs
@@ -29,7 +29,7 @@ class RunHandle:
 
 
 def live_reply(runs: Runs, stream_id: str, user_id: str) -> RunHandle | None:
-    """A reply that is in the making here."""
+    """Return the running reply of this stream; None if this process has none that the user may see."""
     try:
         run = runs.find(stream_id, user_id)
     except NotFound:

@@ -1,4 +1,4 @@
-"""Owns the tasks in which replies are made: start, follow, stop, abandon, drain."""
+"""Owns the tasks that produce replies: starts, follows, stops, abandons and drains them."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger("sluice.runs")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a reply ended: its row's status, the reason from the closed list, and the error if there is one."""
+    """The end of a reply: the status of its row, the reason (events.py), and the error of a failed reply."""
 
     status: Status
     reason: Reason
@@ -28,7 +28,7 @@ class Outcome:
 
 
 MAX_ENDED = 4096
-"""How many ended replies are remembered; who comes back to an older one hears it from the store."""
+"""Maximum number of ended runs kept in memory; older ones are replayed from the store."""
 
 USER_STOP = Outcome("cancelled", "user_stop")
 ABANDONED = Outcome("cancelled", "abandoned")
@@ -36,10 +36,13 @@ SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped 
 
 
 class Run:
-    """One reply in the making. Ends once: the first to settle it decides how.
+    """One running reply. The first call of `settle` decides its outcome.
 
-    resume_url: where readers who left may come back to it; None if the last one to leave ends it.
-    unattended: no reader who leaves ends it. event_lengths: of its events, where they are noted.
+    Attributes:
+        resume_url: readers that left may return with it; None if the reply is cancelled when its last reader
+            leaves.
+        unattended: True if the reply continues when its last reader leaves.
+        event_lengths: lengths of its events, if they are recorded.
     """
 
     __slots__ = (
@@ -83,10 +86,8 @@ class Run:
         self._task: asyncio.Task[None] | None = None
 
     def settle(self, outcome: Outcome) -> bool:
-        """Decide how this run ends; False if that was decided before.
-
-        Interruptible work is cancelled, unless it is the work itself that says so.
-        """
+        """Set the outcome and cancel interruptible work, unless the work itself calls. Return False if the
+        outcome was set before."""
         if self.outcome is not None:
             return False
         self.outcome = outcome
@@ -96,11 +97,11 @@ class Run:
         return True
 
     def is_settled(self) -> bool:
-        """Whether it is decided how this run ends."""
+        """True if the outcome is set."""
         return self.outcome is not None
 
     async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`; if somebody settles the run meanwhile, it is cancelled and this returns."""
+        """Await `work`. If `settle` is called meanwhile, cancel it and return."""
         if self.outcome is not None:
             work.close()
             return
@@ -119,14 +120,15 @@ class Run:
 
 Work = Callable[[Run], Coroutine[Any, Any, None]]
 Conclusion = Callable[[Run], Awaitable[Outcome]]
-BROKEN = Outcome(
-    "failed", "upstream_error", GatewayError("The gateway failed on this reply; its log says why.")
-)
+BROKEN = Outcome("failed", "upstream_error", GatewayError("Internal error of the gateway: see its log."))
 
 
 class Runs:
-    """grace_s: how long a resumable reply goes on without a reader. ttl_s: how long its journal is held after
-    its end, so that a reader who comes back in time need not ask the store.
+    """All running replies, and those that ended a short time ago.
+
+    Args:
+        grace_s: seconds that a resumable reply continues without a reader.
+        ttl_s: seconds that a resumable reply's journal is kept after its end.
     """
 
     def __init__(self, journal: Journal, access: Access, *, grace_s: float, ttl_s: float) -> None:
@@ -140,7 +142,7 @@ class Runs:
         self.draining = False
 
     def __len__(self) -> int:
-        """How many replies are in the making."""
+        """Number of running replies."""
         return len(self._running)
 
     @asynccontextmanager
@@ -168,12 +170,11 @@ class Runs:
         resume_url: str | None,
         unattended: bool = False,
     ) -> Run:
-        """Let `work` make the reply in a task of its own.
+        """Start a task that runs `work`, then `conclude`. Raises Draining.
 
-        `work` settles the run when the reply is whole; what it raises settles it as failed. Then, with the
-        outcome fixed and safe from further stops, `conclude` keeps the reply, appends the terminal event and
-        gives the outcome that was true in the end.
-        Follow the new run before the next await: it may end soon, and then it is forgotten.
+        `work` settles the run when the reply is complete; its exception settles it as failed. Then
+        `conclude`, which stops no longer interrupt, stores the reply, appends the terminal event and returns
+        the final outcome. Follow the new run before the next await: an ended run may be dropped at once.
         """
         self.refuse_if_draining()
         assert self._tasks is not None, "Runs.start outside of running()"  # noqa: S101 - a bug of assembly
@@ -191,7 +192,7 @@ class Runs:
         return run
 
     def find(self, stream_id: str, user_id: str, *, to_stop: bool = False) -> Run:
-        """The run in the making or lately ended; NotFound if there is none or the user may not."""
+        """Return the running or recently ended run. Raises NotFound if there is none or access is denied."""
         may = self._access.may_write if to_stop else self._access.may_see
         run = self._running.get(stream_id) or self._ended.get(stream_id)
         if run is None or not may(user_id, run.user_id, run.exchange.session_id):
@@ -199,16 +200,16 @@ class Runs:
         return run
 
     def of_session(self, session_id: int) -> list[Run]:
-        """The runs of a session that are in the making."""
+        """Return the running replies of a session."""
         return [run for run in self._running.values() if run.exchange.session_id == session_id]
 
     def count_sessions(self) -> int:
-        """In how many sessions a reply is in the making; a rehearsal is in none."""
+        """Return the number of sessions with a running reply; replies that are not stored have no session."""
         return len({run.exchange.session_id for run in self._running.values()} - {0})
 
     @contextmanager
     def following(self, run: Run, after: int = 0) -> Iterator[Follower]:
-        """Be one of its readers, and wait for what it says."""
+        """Read its events with a Follower, counted as a reader: see `reading`."""
         follower = Follower()
         with self.reading(run, follower.hear, after) as reader:
             follower.begin(reader)
@@ -216,7 +217,8 @@ class Runs:
 
     @contextmanager
     def reading(self, run: Run, on_news: OnNews, after: int = 0) -> Iterator[JournalReader]:
-        """Be one of its readers, called at news; the last to leave ends it, or starts its grace."""
+        """Read its events, counted as a reader. When the last reader leaves, the reply is abandoned, at once
+        or after grace_s if it is resumable. Entering raises NotFound if the journal was dropped."""
         reader = self._journal.follow(run.stream_id, on_news, after)
         run._readers += 1
         if run._leave_timer is not None:
@@ -232,7 +234,7 @@ class Runs:
 
     @contextmanager
     def looking(self, run: Run, after: int) -> Iterator[JournalReader]:
-        """Look at its log as it is now, without being one of its readers."""
+        """Read its present events without being counted as a reader."""
         reader = self._journal.follow(run.stream_id, lambda: None, after)
         try:
             yield reader
@@ -241,7 +243,7 @@ class Runs:
 
     @contextmanager
     def overhearing(self, run: Run) -> Iterator[Follower]:
-        """Hear what it says without being one of its readers."""
+        """Read its events with a Follower, without being counted as a reader."""
         follower = Follower()
         reader = self._journal.follow(run.stream_id, follower.hear)
         follower.begin(reader)
@@ -251,7 +253,7 @@ class Runs:
             reader.leave()
 
     async def stop(self, stream_id: str, user_id: str) -> Outcome:
-        """End a run as its user wants it; returns when its end is kept and told."""
+        """Stop a run for its user. Return when its terminal event is stored and appended. Raises NotFound."""
         run = self.find(stream_id, user_id, to_stop=True)
         run.settle(USER_STOP)
         await run.ended.wait()
@@ -259,7 +261,8 @@ class Runs:
         return run.outcome
 
     async def drain(self, within_s: float, hurry: asyncio.Event) -> None:
-        """Take nothing new; after `within_s` seconds, or at `hurry`, end what still runs as `shutdown`."""
+        """Refuse new replies; end those that still run as `shutdown` after `within_s` seconds or at
+        `hurry`."""
         self.draining = True
         if not self._running:
             return
@@ -291,18 +294,18 @@ class Runs:
         run._leave_timer = loop.call_later(self._grace_s, run.settle, ABANDONED)
 
     async def _own(self, run: Run, work: Work, conclude: Conclusion) -> None:
-        # Here a task ends: a bug in one reply must not take the others along.
+        # The task ends here: a bug in one reply must not end the others through the TaskGroup.
         try:
             await run.interruptible(work(run))
         except GatewayError as error:
             run.settle(Outcome("failed", error.reason, error))
         except Exception:
-            log.exception("stream %s broke", run.stream_id)
+            log.exception("stream %s failed with an unexpected error", run.stream_id)
             run.settle(BROKEN)
         try:
             run.outcome = await conclude(run)
         except Exception:
-            log.exception("stream %s could not be concluded", run.stream_id)
+            log.exception("the end of stream %s failed with an unexpected error", run.stream_id)
         finally:
             if run._leave_timer is not None:
                 run._leave_timer.cancel()
@@ -312,15 +315,15 @@ class Runs:
             self._remember(run)
 
     def _remember(self, run: Run) -> None:
-        """Let readers of a resumable reply come back to its end, for as long as its journal is held.
+        """Keep an ended resumable run for returning readers, and its journal for ttl_s seconds.
 
-        Others can be followed until the last of their readers has left.
+        Other runs can be followed until the last of their readers has left.
         """
         held = self._is_held(run)
         if not held and run._readers == 0:
             self._journal.forget(run.stream_id)
             return
-        # The journal alone decides how long it holds the log.
+        # Release the writer: only the Journal decides how long the log is kept.
         del run.journal
         run.event_lengths = None
         run._task = None

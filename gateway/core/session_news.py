@@ -1,4 +1,4 @@
-"""What happens in a session, for every tab that has it open: questions, replies that begin and that end."""
+"""Publishes the events of a session (questions, starts and ends of replies) to its open session streams."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from gateway.contract.events import Reason, Status
 
 MAX_WAITING = 256
 MAX_WAITING_CHARS = 1024 * 1024
-"""Of the questions that wait for one tab, unless a single one is longer."""
+"""Maximum size of the questions in one queue; a single longer question is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,10 @@ News = QuestionAsked | ReplyStarted | ReplyEnded
 
 
 class Listener:
-    """The news that one tab has not heard yet; closed when it is too far behind.
+    """Queue of events for one open session stream. It closes when it exceeds MAX_WAITING or
+    MAX_WAITING_CHARS.
 
-    on_news: called after each of them, and when this is closed; it must not block or raise.
+    on_news: called after each event and when the queue closes; it must not block or raise.
     """
 
     def __init__(self, on_news: Callable[[], None]) -> None:
@@ -51,7 +52,7 @@ class Listener:
         self.closed = False
 
     def take(self) -> News | None:
-        """The oldest that was not taken yet; None if there is none."""
+        """Remove and return the oldest event; None if the queue is empty."""
         if not self._waiting:
             return None
         news = self._waiting.popleft()
@@ -81,16 +82,16 @@ class SessionNews:
         self._listeners: dict[int, set[Listener]] = {}
 
     def __len__(self) -> int:
-        """How many tabs listen."""
+        """Number of open session streams."""
         return sum(map(len, self._listeners.values()))
 
     def heard(self, session_id: int) -> bool:
-        """Whether anybody listens to this session's news."""
+        """True if a session stream of this session is open."""
         return session_id in self._listeners
 
     @contextmanager
     def listening(self, session_id: int, on_news: Callable[[], None]) -> Iterator[Listener]:
-        """Hear of everything that happens in a session from now on. on_news: see Listener."""
+        """Receive all events of a session while the block runs. on_news: see Listener."""
         listener = Listener(on_news)
         self._listeners.setdefault(session_id, set()).add(listener)
         try:

@@ -1,4 +1,4 @@
-"""Tickets let an EventSource, which cannot send headers, read one stream of events as one user."""
+"""Tickets authenticate an EventSource, which cannot send headers, for one stream of events."""
 
 import base64
 import hashlib
@@ -18,9 +18,12 @@ class BadTicket(Forbidden):
 
 
 class Tickets:
-    """secret: of this gateway, or of all that share a database; set before the first request.
+    """Issues and checks tickets.
 
-    lifetime_s: how long a ticket is good. now: seconds since the epoch.
+    Args:
+        secret: key of the signature, equal for all gateways on one database; set before the first request.
+        lifetime_s: seconds that a ticket is valid.
+        now: returns seconds since the epoch.
     """
 
     def __init__(self, secret: bytes, lifetime_s: float, now: Callable[[], float]) -> None:
@@ -29,13 +32,13 @@ class Tickets:
         self._now = now
 
     def issue(self, subject: str, user_id: str) -> str:
-        """A ticket to read `subject` (a stream's id, say) as this user: expiry, user and seal, URL-safe."""
+        """Return a URL-safe ticket for `subject` (for example a stream's id): expiry, user and signature."""
         claim = f"{int(self._now() + self.lifetime_s)}.{_encode(user_id.encode())}"
         return f"{claim}.{self._seal(subject, claim)}"
 
     def user_of(self, ticket: str, subject: str) -> str:
-        """The owner of a ticket for `subject`; BadTicket if it is forged, expired or for something
-        else."""
+        """Return the user id of a ticket for `subject`. Raises BadTicket if it is forged, expired or for
+        another subject."""
         parts = _TICKET.fullmatch(ticket)
         if parts is None or not hmac.compare_digest(parts["seal"], self._seal(subject, parts["claim"])):
             raise BadTicket("The ticket is not valid for this stream or session.")
@@ -45,7 +48,7 @@ class Tickets:
         return base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
 
     def _seal(self, subject: str, claim: str) -> str:
-        # The claim has one dot, so that no other subject and claim together give the same message.
+        # The claim contains exactly one dot, so no other pair of claim and subject gives the same message.
         message = f"{claim}.{subject}".encode(errors="surrogatepass")
         return _encode(hmac.new(self.secret, message, hashlib.sha256).digest())
 

@@ -1,1 +1,1 @@
-"""Where the event logs of replies are held; each one implements gateway.contract.journal.Journal."""
+"""Implementations of gateway.contract.journal.Journal, which holds the event logs of replies."""

@@ -1,4 +1,4 @@
-"""The journal of a single process: lists in memory, bounded in bytes."""
+"""The journal of a single process, in memory and limited in bytes."""
 
 import asyncio
 from collections import OrderedDict
@@ -22,16 +22,19 @@ from gateway.journals.packed_texts import PACKED_DELTA_BYTES, PACKED_TEXTS_BYTES
 _TERMINAL = (Finished, Cancelled, Failed)
 _WITH_TEXT = (Delta, Reasoning)
 _EVENT_BYTES = 112
-"""Bytes of an event without its texts: object and place in the list, measured with tracemalloc."""
+"""Size of an event without its texts: the object and its list slot, measured with tracemalloc."""
 _ENDING_BYTES = 900
-"""Bytes of the first and the last event without the reply's text and message: numbers, ids and a URL."""
+"""Size of a Started or terminal event without text and message: numbers, ids and a URL."""
 _PACK_EVENTS = 16
-"""How many events are packed at once; as many stay unpacked, since readers are mostly near the end."""
+"""Number of events packed at a time; the same number stays unpacked, since most readers are near the end."""
 
 
 class MemoryJournal:
-    """max_bytes: of one reply. total_bytes: of all. Both are met by dropping what is safe in the store, ended
-    replies first; what is not yet there is kept all the same.
+    """Implements Journal. Events whose text is not stored yet are kept even beyond the limits.
+
+    Args:
+        max_bytes: of one reply; beyond it, its oldest events that are stored are dropped.
+        total_bytes: of all replies; beyond it, ended replies are dropped first, then stored events of others.
     """
 
     def __init__(self, *, max_bytes: int = 1024 * 1024, total_bytes: int = 256 * 1024 * 1024) -> None:
@@ -42,7 +45,7 @@ class MemoryJournal:
         self.bytes = 0
 
     def __len__(self) -> int:
-        """How many logs are held."""
+        """Number of logs in memory."""
         return len(self._logs)
 
     def open(self, stream_id: str) -> "MemoryLog":
@@ -54,7 +57,7 @@ class MemoryJournal:
         if log is None:
             raise NotFound("No such stream.")
         if after > log.last_seq:
-            raise BadPosition("The event id is ahead of the reply.")
+            raise BadPosition("The event id is greater than the latest of this stream.")
         return MemoryReader(log, on_news, after)
 
     def forget(self, stream_id: str, after_s: float = 0) -> None:
@@ -72,7 +75,7 @@ class MemoryJournal:
             log.bytes = 0
 
     def make_room(self) -> None:
-        """Drop ended replies, the oldest first, while there is too much; then what is safe of the others."""
+        """Drop ended replies above total_bytes, the oldest first; then the stored events of all others."""
         while self.bytes > self._total_bytes and self._ended:
             self.forget(next(iter(self._ended)))
         if self.bytes > self._total_bytes:
@@ -83,8 +86,10 @@ class MemoryJournal:
 class MemoryLog:
     """One reply's events and its readers.
 
-    packed: the oldest events, deltas joined; events: the rest. first: the position before the first event
-    that is still held.
+    Attributes:
+        packed: the oldest events, with adjacent deltas packed.
+        events: the events after them.
+        first: the position before the oldest event that was not dropped.
     """
 
     __slots__ = (
@@ -107,7 +112,7 @@ class MemoryLog:
         self.events: list[ReaderEvent] = []
         self.packed: list[Packed] = []
         self.first = START
-        self._packed_seq = 0  # of the last packed event
+        self._packed_seq = 0  # number of the last packed event
         self.listeners: list[OnNews] = []
         self.closed = False
         self.bytes = 0
@@ -139,7 +144,7 @@ class MemoryLog:
             self._tell()
 
     def _tell(self) -> None:
-        # A copy, since who is told may leave; one listener, the common case, needs none.
+        # Copied, because a listener may remove itself; a single listener, the common case, needs no copy.
         listeners = self.listeners
         if len(listeners) == 1:
             listeners[0]()
@@ -148,19 +153,19 @@ class MemoryLog:
             on_news()
 
     def since(self, seq: int) -> list[ReaderEvent]:
-        """All events behind number `seq`, which must not be before `first`."""
+        """Return all events after number `seq`, which must not be before `first`."""
         if seq >= self._packed_seq:
             return self.events[seq - self._packed_seq :]
         return [*islice(unpack(self.packed), seq - self.first.seq, None), *self.events]
 
     def drop_to(self, max_bytes: int) -> None:
-        """Drop the oldest events whose text is in the store, until no more than `max_bytes` are left."""
+        """Drop the oldest events while more than `max_bytes` are left, up to the first that is not stored."""
         self._pack()
         dropped, seq, chars, freed = 0, self.first.seq, self.first.chars, 0
         for item in self.packed:
             count = len(item.ends) if isinstance(item, Texts) else 1
             if self.bytes - freed <= max_bytes or seq + count > self._safe_seq or isinstance(item, ToolCall):
-                break  # a checkpoint holds no tool calls
+                break  # checkpoints store no tool calls
             dropped += 1
             seq += count
             freed += _packed_size(item)
@@ -172,13 +177,13 @@ class MemoryLog:
         self._journal.bytes -= freed
 
     def _pack(self) -> None:
-        """Pack the events that are safe in the store, or else the older half."""
+        """Pack all but the latest _PACK_EVENTS events, or all that are stored, whichever are more."""
         count = max(len(self.events) - _PACK_EVENTS, self._safe_seq - self._packed_seq)
         if count <= 0:
             return
         older = self.events[:count]
         del self.events[:count]
-        growing = max(0, len(self.packed) - 1)  # the last packed text may take more
+        growing = max(0, len(self.packed) - 1)  # the last packed item may get more deltas
         before = sum(map(_packed_size, self.packed[growing:]))
         pack(older, self.packed)
         self._packed_seq += count
@@ -204,7 +209,7 @@ class MemoryReader:
     def take(self) -> Sequence[ReaderEvent]:
         log = self._log
         if self._taken < log.first.seq:
-            raise FellBehind("The reader was too slow for what is held of the reply.")
+            raise FellBehind("The reader is too slow: events that it has not read were dropped.")
         new = log.since(self._taken)
         self._taken += len(new)
         return new

@@ -1,4 +1,4 @@
-"""Neighbouring deltas of a log as one text: an object per token is most of what a long reply takes."""
+"""Packs adjacent deltas of a journal into one text, because an object per token takes much memory."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from gateway.contract.events import Delta, ReaderEvent
 
 MAX_DELTAS = 64
-"""Of one Texts, which is dropped as a whole."""
+"""Maximum number of deltas in one Texts, which can only be dropped as a whole."""
 PACKED_DELTA_BYTES = 4
 PACKED_TEXTS_BYTES = 180
-"""Bytes of the objects of one Texts, without four bytes a delta and the text."""
+"""Size of one Texts without its text and without PACKED_DELTA_BYTES per delta."""
 
 
 class Texts:
-    """text: of all the deltas; ends: where each of them ends in it, in characters."""
+    """Adjacent deltas: `text` is that of all of them, `ends` the end of each within it, in characters."""
 
     __slots__ = ("ends", "text")
 
@@ -43,7 +43,7 @@ Packed = Texts | ReaderEvent
 
 
 def pack(events: Iterable[ReaderEvent], behind: list[Packed]) -> None:
-    """Add the events to those that are packed already; `unpack` gives them back one by one."""
+    """Append the events to `behind`, packed. `unpack` returns them one by one."""
     last = behind[-1] if behind else None
     texts: list[str] = []
 

@@ -1,1 +1,1 @@
-"""One gateway process: the server, its event loop and its signals."""
+"""The gateway process: server, event loop and signals."""

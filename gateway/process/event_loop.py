@@ -1,11 +1,11 @@
-"""Which event loop the commands run on."""
+"""Chooses the event loop of the commands."""
 
 import asyncio
 from collections.abc import Callable
 
 
 def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it exists: half the cost per token of asyncio's own loop."""
+    """Return uvloop's factory if it is installed: it halves asyncio's cost per token."""
     try:
         import uvloop
     except ImportError:

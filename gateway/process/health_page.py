@@ -1,4 +1,4 @@
-"""The worker's two pages, `/health` and `/ready`: HTTP as far as a probe needs it, without a web server."""
+"""The worker's HTTP pages `/health` and `/ready`, for probes; a minimal server on asyncio."""
 
 import asyncio
 import json
@@ -13,12 +13,13 @@ MAX_CONNECTIONS = 32
 _MORE_HEADERS = {405: b"Allow: GET, HEAD\r\n", 503: b"Retry-After: 2\r\n"}
 
 Report = Callable[[], tuple[bool, Mapping[str, Any]]]
-"""Whether requests could be served now, and what `/ready` tells of it."""
+"""Returns True if requests can be served now, and the JSON object of `/ready`."""
 
 
 @asynccontextmanager
 async def health_page(port: int, report: Report) -> AsyncIterator[str]:
-    """Serve on 127.0.0.1 and give the URL; port 0 takes a free one. Raises OSError if the port is taken."""
+    """Serve on 127.0.0.1 during the block and yield the URL. Port 0 uses a free port. Raises OSError if the
+    port is in use."""
     connections: set[_ProbeConnection] = set()
     server = await asyncio.get_running_loop().create_server(
         lambda: _ProbeConnection(report, connections), "127.0.0.1", port
@@ -33,7 +34,8 @@ async def health_page(port: int, report: Report) -> AsyncIterator[str]:
 
 
 class _ProbeConnection(asyncio.Protocol):
-    """One request and its answer; whoever is slow, long or one too many is hung up on."""
+    """One request and its response. The connection is closed after ANSWER_S, and at once above
+    MAX_CONNECTIONS; a request above MAX_REQUEST_BYTES gets 431."""
 
     def __init__(self, report: Report, connections: set["_ProbeConnection"]) -> None:
         self._report = report
@@ -71,10 +73,10 @@ class _ProbeConnection(asyncio.Protocol):
                 if path == b"/ready":
                     ready, told = self._report()
                     return 200 if ready else 503, told
-                return 404, {"error": "there are /health and /ready"}
+                return 404, {"error": "only /health and /ready exist"}
             case [_, _, b"HTTP/1.1" | b"HTTP/1.0"]:
-                return 405, {"error": "only GET and HEAD are answered"}
-        return 400, {"error": "that is no HTTP request"}
+                return 405, {"error": "only GET and HEAD are allowed"}
+        return 400, {"error": "the request is not HTTP/1.1 or HTTP/1.0"}
 
     def _answer(self, status: int, told: Mapping[str, Any]) -> None:
         body = json.dumps(told).encode()

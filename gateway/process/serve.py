@@ -1,4 +1,4 @@
-"""One gateway process from its settings to its last log line."""
+"""Runs the gateway process: listens, assembles the gateway and serves until a signal."""
 
 import errno
 import gc
@@ -25,13 +25,13 @@ _malformed_requests = MalformedRequests()
 
 BACKLOG = 4096
 KEEP_ALIVE_S = 30
-"""How long a client may ask nothing, and how long the head of a request may take."""
+"""Maximum seconds between two requests of a connection, and for the head of a request."""
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The listening socket; SettingsError if the address cannot be had."""
+    """Return the listening socket. Raises SettingsError if the address cannot be used."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # Named, because asyncio turns Nagle's delay off only where it sees that this is TCP: 40 ms an answer.
+    # IPPROTO_TCP is explicit: without it asyncio does not set TCP_NODELAY, which costs 40 ms per response.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -39,7 +39,7 @@ def listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            wrong = f"HOST={settings.host} is no address of this machine"
+            wrong = f"HOST={settings.host} is not an address of this machine"
         else:
             wrong = f"HOST={settings.host} PORT={settings.port} cannot be used"
         raise SettingsError(f"{wrong}: {error.strerror}; choose another") from error
@@ -56,22 +56,23 @@ WhenListening = Callable[[Assembled], Awaitable[None]]
 
 
 async def serve(settings: Settings, listener: socket.socket, when_listening: WhenListening) -> None:
-    """Serve on `listener` until a signal ends it; `when_listening` runs beside once requests are taken.
+    """Serve on `listener` until a signal. `when_listening` is awaited concurrently once requests are
+    accepted.
 
-    SettingsError, before anybody is let in, if HOST lets in more than may come.
+    Raises SettingsError before it accepts requests if HOST is reachable from other machines without API keys.
     """
     raise_descriptor_limit()
     await check_door(settings)
     server = server_of(assemble(settings), when_listening)
-    # Objects made at the start live as long as the process: the collector need not look at them again.
+    # Startup objects live as long as the process: exclude them from garbage collection.
     gc.collect()
     gc.freeze()
     await server.serve([listener])
 
 
 def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewayServer:
-    """The server for an assembled gateway."""
-    logging.getLogger("uvicorn.error").addFilter(_malformed_requests)  # the same filter is added once
+    """Return the server for an assembled gateway."""
+    logging.getLogger("uvicorn.error").addFilter(_malformed_requests)  # adding it again has no effect
     config = uvicorn.Config(
         assembled.app,
         http=_connections_of(assembled),
@@ -81,7 +82,7 @@ def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewaySer
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        headers=[("x-content-type-options", "nosniff")],  # browsers must not guess what an answer is
+        headers=[("x-content-type-options", "nosniff")],
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=5,
@@ -90,12 +91,12 @@ def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewaySer
 
 
 def _connections_of(assembled: Assembled) -> Any:
-    """uvicorn's `http` setting: our own connections, or uvicorn's if it has changed (see any_server)."""
+    """Return uvicorn's `http` setting: ClientConnection, or "auto" if uvicorn lacks a name that it needs."""
     if missing := missing_names():
         names = ", ".join(missing)
-        log.warning("streams are slower, slow clients stay longer: this uvicorn does not have %s", names)
+        log.warning("this uvicorn does not have %s: streams are slower, slow clients stay longer", names)
         return "auto"
-    from gateway.web.http.connection import ClientConnection  # it needs every one of those names
+    from gateway.web.http.connection import ClientConnection  # its import needs all of these names
 
     arrivals = Arrivals(descriptor_limit(), time.monotonic)
     return partial(ClientConnection, send_timeout_s=assembled.send_timeout_s, arrivals=arrivals)

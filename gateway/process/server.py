@@ -1,7 +1,8 @@
-"""Our uvicorn.Server: the first signal drains and then stops, a second one stops at once.
+"""The uvicorn.Server of the gateway: the first signal drains and then stops it, a second one stops it at
+once.
 
-uvicorn's own way closes the listener first, then waits for open streams for ever or cuts them, and leaves
-with the signal's exit code; a gateway of long streams needs the other order.
+uvicorn itself first closes the listener, then waits for open streams without limit or cuts them, and exits
+with the signal's code. A gateway with long streams must end the streams first.
 """
 
 import asyncio
@@ -18,16 +19,19 @@ log = logging.getLogger("sluice.server")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TICK_S = 1.0
-"""How often the `Date` header is renewed."""
+"""Seconds between updates of the `Date` header."""
 
 LAST_BYTES_S = 1.0
-"""How long clients have to take what they were sent, once the server has drained."""
+"""Seconds for clients to receive their last bytes after the server has drained."""
 
 
 class GatewayServer(uvicorn.Server):
-    """drain: awaited on the first signal while the listener stays open; the server stops when it returns.
-    It gets an event that the second signal sets, and then shall return at once. when_listening: awaited
-    beside the server as soon as it takes requests.
+    """A server that drains.
+
+    Args:
+        drain: awaited after the first signal, while the listener stays open; the server stops when it
+            returns. The second signal sets its event, after which it must return at once.
+        when_listening: awaited concurrently once the server accepts requests.
     """
 
     def __init__(
@@ -66,14 +70,14 @@ class GatewayServer(uvicorn.Server):
         self._listening.set()
 
     async def main_loop(self) -> None:
-        """As uvicorn's, but it wakes once a second instead of ten times, and stops at once."""
+        """Run like uvicorn's, but wake once instead of ten times a second, and stop without delay."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn does it, but clients who have not taken their last bytes by then are cut off."""
+        """Shut down like uvicorn, but abort connections that have unsent bytes after LAST_BYTES_S."""
         cut = asyncio.get_running_loop().call_later(LAST_BYTES_S, self._cut_off)
         try:
             await super().shutdown(sockets)
@@ -81,13 +85,14 @@ class GatewayServer(uvicorn.Server):
             cut.cancel()
 
     def _cut_off(self) -> None:
-        # Sooner than uvicorn's own deadline, at which it cancels what is left and logs an error for each.
+        # Before uvicorn's own deadline, at which it cancels the rest and logs an error for each.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Take the signals, also where they were inherited as ignored, and do not raise them again after."""
+        """Handle the signals, even if they were inherited as ignored; uvicorn would raise them again at the
+        end."""
         before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
         try:
             yield

@@ -1,1 +1,1 @@
-"""The messages' home in a SQL database; the only package that knows SQLModel, SQLAlchemy and Alembic."""
+"""Storage in a SQL database; the only package that imports SQLModel, SQLAlchemy and Alembic."""

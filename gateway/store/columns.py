@@ -1,4 +1,4 @@
-"""Column types that make one value mean the same in every database."""
+"""Column types that store and return equal values in every database."""
 
 import re
 from datetime import UTC, datetime
@@ -7,15 +7,16 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 MAX_ID = 2**63 - 1
-"""The largest number that a row can have; a database may raise on a larger one."""
+"""The largest row id; a database may raise on a larger number."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """`text` with U+FFFD for what a database refuses: NUL (PostgreSQL) and lone surrogates (UTF-8).
+    """Return `text` with U+FFFD for characters that a database refuses: NUL (PostgreSQL) and lone surrogates
+    (UTF-8).
 
-    One code point for one code point, so that positions in the text stay what its readers were told.
+    Each replaces one code point, so that readers' positions in the text stay valid.
     """
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
@@ -29,12 +30,12 @@ def storable(text: str) -> str:
 
 
 def storable_or_null(text: str | None) -> str | None:
-    """As `storable`; None stays NULL."""
+    """Apply `storable`; None stays None."""
     return None if text is None else storable(text)
 
 
 class StorableText(TypeDecorator[str]):
-    """Text that never fails on what it holds, as a value or as what is looked for."""
+    """Text that the database accepts with any characters, as a value and in conditions: see `storable`."""
 
     impl = Text
     cache_ok = True
@@ -44,7 +45,7 @@ class StorableText(TypeDecorator[str]):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware datetime, given back in UTC; SQLite keeps no zone."""
+    """An aware datetime, returned in UTC; SQLite stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -59,7 +60,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class RowId(TypeDecorator[int]):
-    """64 bits; SQLite counts up only a column that is spelt INTEGER, which has 64 bits there."""
+    """A 64-bit id. In SQLite its type is INTEGER, which has 64 bits: only such a column autoincrements."""
 
     impl = BigInteger
     cache_ok = True

@@ -1,4 +1,4 @@
-"""The register of devices."""
+"""Reads and changes the registered devices."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ def _add(
 def _add_one(connection: Connection, name: str, user_id: str, now: datetime) -> StoredDevice | Conflict:
     known = connection.execute(_SELECT_NAMED, {"wanted": name}).first()
     if known is not None and known.user_id != user_id:
-        return Conflict(f"{name} is registered for {known.user_id} already; remove it first.")
+        return Conflict(f"{name} is already registered for {known.user_id}; remove it first.")
     if known is None:
         connection.execute(_INSERT, {"name": name, "user_id": user_id, "created_at": now})
     return StoredDevice(name, user_id, now) if known is None else _stored(known)
@@ -36,9 +36,9 @@ def _remove(connection: Connection, names: Sequence[str]) -> list[bool]:
     return [connection.execute(_DELETE, {"wanted": name}).rowcount > 0 for name in names]
 
 
-# Name, user id, and now.
+# Payload: name, user id, and the current time.
 ADD = Write[tuple[str, str, datetime], StoredDevice](_add, rank=0)
-# By name; whether there was one.
+# Payload: the name. Outcome: True if the device existed.
 REMOVE = Write[str, bool](_remove, rank=0)
 
 
@@ -48,7 +48,7 @@ async def device_named(connection: AsyncConnection, name: str) -> StoredDevice |
 
 
 async def all_devices(connection: AsyncConnection) -> list[StoredDevice]:
-    """By name."""
+    """Return all registered devices, ordered by name."""
     return [_stored(row) for row in await connection.execute(_SELECT)]
 
 

@@ -1,4 +1,4 @@
-"""The way into the database: one connection that writes, a few that only read."""
+"""Connections to the database: one that writes, and a few that only read."""
 
 import asyncio
 import threading
@@ -21,35 +21,35 @@ R = TypeVar("R")
 
 READERS = 4
 POOL_WAIT_S = 5
-# Below the 5 s for which the end of a reply is tried again, so that there is a second try.
+# Less than the 5 s for which storing a reply's end is retried, so that there is at least one retry.
 BUSY_S = 2
 
 
 class FileMoved(OSError):
-    """The database's files are no longer where they were opened: what is written there would be lost."""
+    """A file of the database was moved, removed or replaced while open: changes would be lost."""
 
 
 class Database(Protocol):
-    """reading: commits nothing and begins nothing: each of its statements stands alone."""
+    """A database. `reading` connects in autocommit mode: it has no transactions and writes nothing."""
 
     reading: AsyncEngine
 
     def opened(self, *, alone: bool = True) -> AbstractAsyncContextManager[None]:
-        """Connections may be made for as long as the block lasts; leaving it closes them.
+        """Allow connections during the block; leaving it closes them.
 
-        alone False: beside another process, where only one may be.
+        alone: False for short access while another process has the database open.
         """
         ...
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
-        """Do `work` in one transaction: committed when this returns, rolled back where it raises, also when
-        it is cancelled."""
+        """Run `work` in one transaction. It is committed when this returns, and rolled back when this raises,
+        also if it is cancelled."""
         ...
 
 
 @contextmanager
 def storage_failures(doing: str) -> Iterator[None]:
-    """What the database, its driver or a deadline raises becomes StorageFailed: it "could not `doing`"."""
+    """Translate errors of the database, its driver and deadlines into StorageFailed("could not `doing`")."""
     try:
         yield
     except (SQLAlchemyError, OSError) as exc:
@@ -57,10 +57,10 @@ def storage_failures(doing: str) -> Iterator[None]:
 
 
 def open_database(database_url: str, synchronous: Synchronous) -> Database:
-    """The database at `database_url`; nothing is connected yet.
+    """Return the database at `database_url`, without connecting.
 
-    ValueError, without the URL since it may hold a password, if nobody can connect to it.
-    synchronous: SQLite's; FULL also survives a loss of power.
+    Raises ValueError if the URL cannot be used; its text omits the URL, which may contain a password.
+    synchronous: SQLite's pragma; FULL also survives a loss of power.
     """
     try:
         url = make_url(database_url)
@@ -73,7 +73,7 @@ def open_database(database_url: str, synchronous: Synchronous) -> Database:
 
 
 class SharedDatabase:
-    """A database that many processes may share."""
+    """A database that several processes may share."""
 
     def __init__(self, url: URL) -> None:
         self.reading = create_async_engine(
@@ -95,21 +95,22 @@ class SharedDatabase:
 
 
 class SqliteFile:
-    """A plain file of one process.
+    """A SQLite file, used by one process.
 
-    A transaction is one visit to a thread of its own. The asynchronous driver visits its thread three or four
-    times for every statement, which took half of the time and of the processor.
+    A transaction runs as a whole in a thread. The asynchronous driver, in contrast, calls its thread three or
+    four times per statement, which took half of the time and of the CPU.
     """
 
     def __init__(self, url: URL, synchronous: Synchronous) -> None:
         if not url.database or url.database.startswith((":memory:", "file:")):
-            raise ValueError("SQLite must be a plain file: readers and the writer meet there")
+            raise ValueError("SQLite must use a file, not memory: readers and the writer share it")
         self._file = Path(url.database).absolute()
         self._in_place: dict[Path, Identity] = {}
         self._kept: Connection | None = None
-        # The file is made before anything connects, and never by a connection.
+        # `opened` creates the file before any connection; mode=rw keeps connections from creating it.
         url = url.set(database=self._file.as_uri(), query={**url.query, "mode": "rw", "uri": "true"})
-        # The driver would begin transactions by itself, late and without the write lock: it is told not to.
+        # isolation_level None: the driver must not begin transactions itself, late and without the write
+        # lock.
         connect_args = {"timeout": BUSY_S, "isolation_level": None}
         self.reading = create_async_engine(
             url, connect_args=connect_args, skip_autocommit_rollback=True, **_pool(READERS)
@@ -126,7 +127,7 @@ class SqliteFile:
 
     @asynccontextmanager
     async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
-        """StorageFailed when another process is in already, and we want to be alone."""
+        """Raises StorageFailed if `alone` and another process has the file open."""
         make_private(self._file.resolve())
         with (
             sole_owner(self._file) if alone else nullcontext(),
@@ -157,7 +158,7 @@ class SqliteFile:
             return await asyncio.shield(visit)
         except asyncio.CancelledError:
             given_up.set()
-            await asyncio.wait({visit})  # nobody else could use the thread meanwhile
+            await asyncio.wait({visit})  # the single thread is busy until then anyway
             if visit.exception() is None:
                 return visit.result()
             raise
@@ -167,10 +168,8 @@ class SqliteFile:
 
     @contextmanager
     def _kept_connection(self) -> Iterator[Connection]:
-        """One connection for all transactions: to take one from the pool takes longer than a statement.
-
-        After an error it goes back to the pool, which makes it clean.
-        """
+        """Yield the same connection for all transactions: a checkout from the pool takes longer than a
+        statement. After an error the connection returns to the pool, which resets it."""
         connection, self._kept = self._kept or self._writing.connect(), None
         try:
             yield connection
@@ -186,14 +185,14 @@ class SqliteFile:
         self._writing.dispose()
 
     def _note_files_beside(self) -> None:
-        """Remember which other files SQLite has open, now that it has made them."""
+        """Record the identity of the other files that SQLite has created and opened."""
         file = self._file.resolve()
         for beside in (file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm")):
             with suppress(FileNotFoundError):
                 self._in_place[beside] = identity_of(beside)
 
     def _check_in_place(self) -> None:
-        """FileMoved if another start would not find what is written now."""
+        """Raise FileMoved if a file of the database is no longer at its path."""
         for file, identity in self._in_place.items():
             try:
                 found = identity_of(file) == identity
@@ -201,7 +200,7 @@ class SqliteFile:
                 found = False
             if not found:
                 raise FileMoved(
-                    f"{file.name} was removed, renamed or replaced while the gateway uses it; put it back or "
+                    f"{file.name} was removed, renamed or replaced while the gateway uses it; restore it or "
                     "restart the gateway"
                 )
 
@@ -220,5 +219,5 @@ def _pool(connections: int) -> dict[str, Any]:
         "pool_size": connections,
         "max_overflow": 0,
         "pool_timeout": POOL_WAIT_S,
-        "hide_parameters": True,  # what people wrote has no place in a log
+        "hide_parameters": True,  # logs must not contain users' messages
     }

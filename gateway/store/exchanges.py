@@ -1,4 +1,4 @@
-"""How exchanges begin: all that wait at once, in statements that are compiled once."""
+"""Stores new exchanges, all waiting ones in one transaction."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -33,14 +33,14 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A session that a question goes on with, its owner, and the id of its last message."""
+    """An existing session of a question, its owner, and the id of its last message."""
 
     place: Place
     owner: str
     last_id: int | None
 
 
-# By session id.
+# Keys: session ids.
 Owned = dict[int, Found]
 
 _LAST_ID = select(func.max(messages.c.id)).where(messages.c.session_id == sessions.c.id).scalar_subquery()
@@ -64,7 +64,7 @@ _TOUCH_SESSION = Statement(
 )
 
 _question = messages.alias()
-# What was asked meanwhile goes on from the message before.
+# Questions stored after the deleted reply get the deleted question's parent.
 _ADOPT_CHILDREN = (
     update(messages)
     .where(
@@ -88,12 +88,12 @@ _DELETE_EMPTY = delete(sessions).where(
 class Exchanges:
     """The change `begin`.
 
-    Where two of one group, or two processes, want the same thing (an idempotency key, a stream id) the
-    database refuses the group and the writer tries them one by one: no check for that is needed here.
+    If two exchanges of one group, or two processes, use the same idempotency key or stream id, the database
+    refuses the group and the writer retries its exchanges one by one: no check for that is needed here.
 
     Args:
-        clock: now, aware.
-        owner: the gateway that makes the replies.
+        clock: returns the time, aware.
+        owner: the gateway that produces the replies.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Exchanges:
     def _places(
         self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[Place]:
-        """Each exchange's session; those that name none get a new one, each thread one."""
+        """Return each exchange's session. Exchanges without one get a new session, one for each thread."""
         made: dict[tuple[str, str], Place] = {}
         places: list[Place] = []
         for exchange in accepted:
@@ -199,7 +199,7 @@ class Exchanges:
 
 
 def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
-    """Delete these exchanges, their idempotency keys, and the sessions that were made for them."""
+    """Delete these exchanges, their idempotency keys, and the sessions that were created for them."""
     for exchange in begun:
         ids = [exchange.user_message_id, exchange.assistant_message_id]
         connection.execute(_ADOPT_CHILDREN, {"question_id": ids[0], "reply_id": ids[1]})
@@ -211,14 +211,15 @@ def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
     return [None] * len(begun)
 
 
-# Before anything else: whoever asks again must not find the key used.
+# First of all kinds: a repeated request must find its idempotency key unused.
 _TAKE_BACK = Write[Exchange, None](_take_back, rank=-1)
 
 
 def _question_and_reply(
     exchange: NewExchange, session_id: int, owner: str, now: datetime
 ) -> list[dict[str, Any]]:
-    """Both rows' values by column, but for the parent: the one list of what a message has at first."""
+    """Return the values of both rows by column, except the parent: the only list of a new message's
+    columns."""
     common = {"user_id": exchange.user_id, "session_id": session_id, "created_at": now, "epoch": 0}
     question = {
         "uuid": random_uuid(),
@@ -275,5 +276,5 @@ def _touch(connection: Connection, accepted: Sequence[NewExchange], now: datetim
         if exchange.session_id is not None
     ]
     if rows:
-        # In one order everywhere, so that two processes never wait for each other.
+        # In the same order in all processes, which prevents deadlocks.
         _TOUCH_SESSION.run(connection, sorted(rows, key=lambda row: row["session_id"]))

@@ -1,4 +1,4 @@
-"""What of a session goes to the model again: its latest messages, as far as they fit."""
+"""Reads a session's latest messages for the model, up to the limits of text and attachments."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -22,7 +22,7 @@ _WITHOUT_PARTS = [column for column in messages.c if column.name not in ("parts"
 async def latest_finished(
     connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int
 ) -> Sequence[StoredMessage]:
-    """Oldest first; see MessageStore.history."""
+    """Return the messages of MessageStore.history, oldest first."""
     rows = await _rows(connection, session_id, max_chars, max_bytes)
     chars = 0
 
@@ -37,7 +37,7 @@ async def latest_finished(
 async def _rows(
     connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int
 ) -> list[Row[Any]]:
-    """Latest first, a page at a time: a long session is not read for its last few messages."""
+    """Return rows, latest first, read page by page: a long session is not read as a whole."""
     finished = (
         select(messages.c.id, _TEXT_LENGTH.label("chars"), _PARTS_LENGTH.label("bytes"))
         .where(
@@ -64,8 +64,8 @@ async def _rows(
 
 
 def _page_of(finished: Select[Any], max_chars: int, max_bytes: int) -> Select[Any]:
-    """The rows up to the one with which their text is longer than `max_chars`; `parts` is NULL from the one
-    on with which all parts are longer than `max_bytes`."""
+    """Select the rows up to the one at which their text exceeds `max_chars`. `parts` is NULL from the row on
+    at which their parts exceed `max_bytes`."""
     rows = finished.subquery()
     latest_first = rows.c.id.desc()
     sums = select(

@@ -1,4 +1,4 @@
-"""Idempotency keys: each is good for one exchange of its user, for as long as it lives."""
+"""Stores idempotency keys: each belongs to one exchange of its user for KEY_LIFE."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -26,12 +26,12 @@ _DELETE_OLD = Statement(
 
 
 def forget_old(connection: Connection, now: datetime) -> None:
-    """Delete the keys that no longer count, so that they can be claimed again."""
+    """Delete keys older than KEY_LIFE, so that they can be used again."""
     _DELETE_OLD.run(connection, [{"long_ago": now - KEY_LIFE}])
 
 
 def used(connection: Connection, wanted: Sequence[NewExchange], now: datetime) -> set[tuple[str, str]]:
-    """Of the keys that are wanted, those that were used before, each with its user."""
+    """Return those (user id, key) of the exchanges that were used before."""
     claims = [
         (storable(exchange.user_id), storable(exchange.idempotency.key))
         for exchange in wanted
@@ -50,7 +50,7 @@ def used(connection: Connection, wanted: Sequence[NewExchange], now: datetime) -
 def claim(
     connection: Connection, accepted: Sequence[NewExchange], begun: Sequence[Exchange], now: datetime
 ) -> None:
-    """Keep what each key is used for; the database refuses one that another process took meanwhile."""
+    """Store the keys of these exchanges; the database refuses a key that another process used meanwhile."""
     rows: list[dict[str, Any]] = [
         {
             "user_id": exchange.user_id,
@@ -63,7 +63,7 @@ def claim(
         if exchange.idempotency is not None
     ]
     if rows:
-        # In one order everywhere, so that two processes never wait for each other.
+        # In the same order in all processes, which prevents deadlocks.
         _INSERT.run(connection, sorted(rows, key=lambda row: (row["user_id"], row["key"])))
 
 

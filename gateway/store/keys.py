@@ -17,7 +17,7 @@ PAGE = 200
 _SELECT_PAGE = select(api_keys).where(api_keys.c.id > bindparam("after")).order_by(api_keys.c.id).limit(PAGE)
 _COUNT = select(func.count(), func.count(api_keys.c.revoked_at)).select_from(api_keys)
 _INSERT = insert(api_keys).returning(api_keys.c.id)
-# The name of a bound value must differ from every column's.
+# SQLAlchemy requires names of bound values in UPDATE to differ from column names.
 _REVOKE = (
     update(api_keys)
     .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
@@ -54,7 +54,7 @@ _NOTE_USED_KEYS = Write[tuple[Collection[int], datetime], None](_note_used, rank
 
 
 class SqlKeys:
-    """reading: a connection to read with. clock: now, aware."""
+    """Implements gateway.contract.keys.KeyStore. `reading` yields a connection; `clock` is aware."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class SqlKeys:
         return KeyCensus(made, revoked)
 
     async def all(self) -> Sequence[StoredKey]:
-        # Page by page: ten thousand keys at once would hold up everybody's tokens for a moment.
+        # Page by page: ten thousand keys at once would block the event loop and delay all streams.
         keys: list[StoredKey] = []
         async with self._reading() as connection:
             while page := (

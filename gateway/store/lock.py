@@ -1,8 +1,8 @@
 """One gateway per SQLite file: a second one would take the first one's running replies for dead.
 
-The lock is on the database file itself, so that neither another name for it nor a removed lock file leads
-around it. It belongs to our open file (`F_OFD_SETLK`), because an ordinary lock of the process would be gone
-as soon as SQLite closes one of its own descriptors.
+The lock is on the database file itself, so that neither another name of the file nor a removed lock file
+defeats it. It belongs to the open file description (`F_OFD_SETLK`), because a lock of the process would be
+released when SQLite closes any of its own descriptors.
 """
 
 import errno
@@ -19,10 +19,10 @@ from gateway.contract.errors import StorageFailed
 log = logging.getLogger("sluice.store")
 
 Identity = tuple[int, int]
-"""Device and inode: the same under every name of a file."""
+"""Device and inode: equal for all names of a file."""
 
 _FIRST_BYTE = 0x5000_0000
-"""Where the lock begins; SQLite's own are at 0x4000_0000. Its length is the process id of its holder."""
+"""Offset of the lock; SQLite's own are at 0x4000_0000. Its length is the process id of its holder."""
 
 _FLOCK = "hhqqi0q"
 """C's `struct flock`: type, whence, start, length, process."""
@@ -37,15 +37,17 @@ def identity_of(file: Path) -> Identity:
 
 @contextmanager
 def sole_owner(file: Path) -> Iterator[None]:
-    """Hold `file`, which must exist, for as long as the block lasts.
+    """Lock `file`, which must exist, during the block.
 
-    Open no connection before and none after it: closing our descriptor drops SQLite's own locks on the file
-    in this process. Raises StorageFailed, with the holder's process id, if another gateway holds the file.
+    No SQLite connection may be open before or after it: closing the descriptor releases SQLite's own locks of
+    this process. Raises StorageFailed, with the holder's process id, if another gateway holds the lock.
     """
     with ExitStack() as stack:
         try:
             identity = identity_of(file)
-            if identity in _held:  # in this process, where opening and closing it would do harm
+            if (
+                identity in _held
+            ):  # locked by this process: closing another descriptor would release its locks
                 raise _held_by(file, os.getpid())
             descriptor = os.open(file, os.O_RDWR)
             stack.callback(os.close, descriptor)
@@ -63,15 +65,15 @@ def _warn_of_other_names(file: Path) -> None:
     names = os.stat(file).st_nlink
     if names > 1:
         log.warning(
-            "%s has %d names (hard links). Remove all but the one that you use: SQLite keeps its latest "
-            "changes beside the name that it was opened by, and finds them by no other",
+            "%s has %d names (hard links). Remove all but the one that you use: SQLite stores its latest "
+            "changes in a file beside the name it was opened by, and does not find them by another name",
             file,
             names,
         )
 
 
 def _lock_bytes(file: Path, descriptor: int) -> bool:
-    """False where the system or the file system has no locks of this kind."""
+    """Lock the file itself. Return False if the system or file system does not support such locks."""
     set_lock, get_lock = getattr(fcntl, "F_OFD_SETLK", None), getattr(fcntl, "F_OFD_GETLK", None)
     if set_lock is None or get_lock is None:
         return False
@@ -89,7 +91,7 @@ def _lock_bytes(file: Path, descriptor: int) -> bool:
 
 
 def _lock_beside(file: Path, stack: ExitStack) -> None:
-    """Hold `<file>.lock`. It stays behind: removed, it would let two others lock one each."""
+    """Lock `<file>.lock`. It is never removed: otherwise two processes could lock one file each."""
     lock_file = file.with_name(f"{file.name}.lock")
     descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     stack.callback(os.close, descriptor)
@@ -102,4 +104,4 @@ def _lock_beside(file: Path, stack: ExitStack) -> None:
 
 
 def _held_by(file: Path, holder: int | str) -> StorageFailed:
-    return StorageFailed(f"{file} is held by another gateway (process {holder or 'unknown'}).")
+    return StorageFailed(f"{file} is in use by another gateway (process {holder or 'unknown'}).")

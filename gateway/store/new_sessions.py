@@ -1,4 +1,4 @@
-"""How sessions are made, by themselves or for a question that names none."""
+"""Creates sessions, on request or for a question without one."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -26,7 +26,7 @@ class NewSession(NamedTuple):
 
 
 def _row(new: NewSession, key: str, now: datetime) -> dict[str, Any]:
-    """A session's values by column: the one list of them."""
+    """Return the values of a new session by column: the only list of them."""
     title = storable(new.title[:MAX_TITLE_CHARS])
     return {
         "uuid": random_uuid(),
@@ -40,7 +40,7 @@ def _row(new: NewSession, key: str, now: datetime) -> dict[str, Any]:
     }
 
 
-# Returns no row where the key is taken.
+# Returns no row if the key is in use.
 _INSERT = Statement(
     upsert(sessions, lambda new: new.on_conflict_do_nothing(index_elements=["key"]).returning(sessions.c.id)),
     tuple(_row(NewSession("", ""), "", datetime.min)),
@@ -49,12 +49,12 @@ _TOLD = ("uuid", "key", "user_id", "title", "created_at", "updated_at")
 
 
 class NewSessions:
-    """Makes sessions; `create` is the change that makes one by itself.
+    """Creates sessions. `create` is the change for a session without a question.
 
     Args:
-        clock: now, aware.
-        draw_key: a session key for a user id; asked again when it is taken.
-        quota: asked before `create`, and by whoever calls `insert`.
+        clock: returns the time, aware.
+        draw_key: returns a random session key for a user id; called again if the key is in use.
+        quota: checked by `create`; callers of `insert` must check it themselves.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class NewSessions:
         self.create = Write[NewSession, StoredSession](self._create, rank=0)
 
     def insert(self, connection: Connection, new: NewSession, now: datetime) -> StoredSession:
-        """Make a session; StorageFailed if all keys that are drawn for it are taken."""
+        """Create a session. Raises StorageFailed if KEY_DRAWS random keys are all in use."""
         for _ in range(KEY_DRAWS):
             row = _row(new, self._draw_key(new.user_id), now)
             if made := _INSERT.row(connection, row):

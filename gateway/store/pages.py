@@ -1,4 +1,4 @@
-"""Pages that end by size too: the database adds up how long rows are before any of them is read."""
+"""Selects pages with a maximum size: the database sums the lengths of rows before it returns them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ OF_ONE_REPLY = ("event_lengths", "request")
 
 
 def length_of(*columns: ColumnElement[Any]) -> ColumnElement[int]:
-    """How many characters these columns of a row hold."""
+    """Return the expression for the total characters of these columns in a row."""
     length: ColumnElement[int] = func.length("")
     for column in columns:
         length = length + func.coalesce(func.length(cast(column, Text)), 0)
@@ -19,13 +19,13 @@ def length_of(*columns: ColumnElement[Any]) -> ColumnElement[int]:
 def page_of(
     table: Table, wanted: Select[Any], length: ColumnElement[int], max_chars: int, *, descending: bool = False
 ) -> Select[Any]:
-    """The first rows of `wanted` up to the one with which they are longer than `max_chars`; at least one.
+    """Select the first rows of `wanted` up to the one at which they exceed `max_chars`; at least one.
 
     Args:
         wanted: ids of `table`, limited and ordered by id.
         length: of a row, in characters.
         max_chars: of a page; its last row may exceed it.
-        descending: the order of `wanted`.
+        descending: True if `wanted` is in descending order.
     """
     rows = wanted.add_columns(length.label("length")).subquery()
     id = rows.c.id.desc() if descending else rows.c.id

@@ -1,6 +1,7 @@
-"""The column `parts`: a message's content as OpenAI's chat API writes it, where it is not text alone.
+"""Encodes the column `parts`: a message's content in the form of OpenAI's chat API, if it has attachments.
 
-It holds JSON and is a column of bytes: SQLite and PostgreSQL tell the length of those without reading them.
+The column contains JSON but has a binary type: SQLite and PostgreSQL know the length of such a value without
+reading it.
 """
 
 from dataclasses import dataclass, replace
@@ -15,20 +16,20 @@ from gateway.store.columns import storable
 
 @dataclass(frozen=True, slots=True)
 class EncodedExchange(NewExchange):
-    """A NewExchange with `content` as its text. parts: the column's value."""
+    """A NewExchange whose `content` is only its text; `parts` is the column's value."""
 
     parts: bytes | None = None
 
 
 def encoded(exchange: NewExchange) -> EncodedExchange:
-    """The exchange as it is written; of an image of many bytes this takes long."""
+    """Return the exchange for the database. It takes long for large attachments: call it in a thread."""
     given: dict[str, Any] = {name: getattr(exchange, name) for name in NewExchange.__slots__}
     given["content"] = text_of(exchange.content)
     return EncodedExchange(**given, parts=column_of(exchange.content))
 
 
 def column_of(content: Content) -> bytes | None:
-    """What is kept of the content besides its text; None if it has nothing else."""
+    """Return the value of the column; None for content without attachments."""
     if isinstance(content, str):
         return None
     return msgspec.json.encode([_storable(part).as_json() for part in content])

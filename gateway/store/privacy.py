@@ -1,4 +1,4 @@
-"""The database's files are for the gateway's own user alone: they hold what people wrote."""
+"""Restricts the database's files, which contain users' messages, to the gateway's system user."""
 
 import logging
 import os
@@ -14,10 +14,10 @@ PRIVATE = 0o600
 
 
 def make_private(database: Path) -> None:
-    """Let nobody but the owner read or write the database's files, and make the file if there is none.
+    """Create the database's file if it does not exist, and set the mode of all its files to 0600.
 
-    SQLite gives the files that it makes itself the mode of the database. StorageFailed if the file cannot be
-    made; a mode that cannot be changed is an error in the log.
+    SQLite gives files that it creates the mode of the database. Raises StorageFailed if the file cannot be
+    created; a mode that cannot be changed is logged as an error.
     """
     if database.is_dir():
         raise StorageFailed(f"DATABASE_URL: {database} is a folder; name a file in it.")
@@ -26,7 +26,7 @@ def make_private(database: Path) -> None:
     except FileExistsError:
         pass
     except OSError as exc:
-        raise StorageFailed(f"DATABASE_URL: {database} cannot be made: {exc.strerror}.") from None
+        raise StorageFailed(f"DATABASE_URL: {database} cannot be created: {exc.strerror}.") from None
     for file in files_of(database):
         try:
             _make_private(file)
@@ -35,18 +35,18 @@ def make_private(database: Path) -> None:
 
 
 def files_of(database: Path) -> Iterator[Path]:
-    """The database and what SQLite and sluice put beside it."""
+    """Yield the database and the files that SQLite and Sluice create beside it."""
     yield database
     for ending in ("-wal", "-shm", "-journal", ".lock"):
         yield database.with_name(f"{database.name}{ending}")
 
 
 def _make_private(file: Path) -> None:
-    # By name: to close a descriptor of the file would drop the locks of a connection that is open already.
+    # By name: closing a descriptor of the file would release the locks of open connections.
     before = stat.S_IMODE(file.stat().st_mode)
     if not before & 0o077:
         return
-    reason = "the file system does not keep it"
+    reason = "the file system does not store modes"
     try:
         file.chmod(PRIVATE)
     except PermissionError as exc:

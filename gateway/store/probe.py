@@ -1,4 +1,4 @@
-"""Whether a change would be kept now: known from the latest one, tried where there was none lately."""
+"""Checks if the database accepts changes: from the latest transaction, or with a test if it is too old."""
 
 import asyncio
 import secrets
@@ -15,7 +15,7 @@ from gateway.store.writer import Transaction, Write, Writer, reason_of
 FRESH_S = 1.0
 WAIT_S = 1.0
 PROBE_BYTES = 32 * 1024
-"""About a long question: a smaller change might still find room on a full disk."""
+"""Size of the test change, about that of a long question: a smaller one may still fit on a full disk."""
 
 _NAME = "probe"
 _DELETE = delete(secrets_table).where(secrets_table.c.name == _NAME)
@@ -33,13 +33,13 @@ def _clear(connection: Connection, asked: Sequence[None]) -> list[None]:
     return [None] * len(asked)
 
 
-# Two transactions: what one both writes and deletes never reaches the disk.
+# Two transactions: data that one transaction both writes and deletes never reaches the disk.
 _FILL = Write[datetime, None](_fill, rank=0, needs_caller=True)
 _CLEAR = Write[None, None](_clear, rank=0)
 
 
 class Probe:
-    """clock: seconds, monotonic, the same as the writer's."""
+    """Checks the database behind a writer. `clock` is the writer's: seconds, monotonic."""
 
     def __init__(self, writer: Writer, clock: Callable[[], float] = time.monotonic) -> None:
         self._writer = writer
@@ -48,7 +48,7 @@ class Probe:
         self._known = Transaction(float("-inf"), None)
 
     async def check(self) -> None:
-        """Return if the database takes changes; StorageFailed if not. However many ask, one tries."""
+        """Raise StorageFailed if the database does not accept changes. Concurrent calls share one test."""
         if not self._writer.open:
             raise StorageFailed("The store is closed.")
         async with self._trying:

@@ -1,7 +1,7 @@
-"""How a reply goes on and ends: all changes that wait at once, in statements compiled once.
+"""Stores checkpoints and ends of replies, all waiting ones in one transaction.
 
-A gateway writes only into replies that it owns: each statement names the owner and the epoch, so that a
-gateway that another one took for dead cannot write over what that one keeps.
+A gateway changes only replies that it owns: each statement checks owner and epoch, so that after a takeover
+the previous owner cannot overwrite the reply.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,18 +47,20 @@ _SWEEP = (
 
 
 class Replies:
-    """The changes `checkpoint`, `keep_handle`, `finish` and `sweep`. owner: this gateway in this start."""
+    """The changes `checkpoint`, `keep_handle`, `finish` and `sweep`. `owner` identifies this start of this
+    gateway."""
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
-        # After `begin`, and each reply's checkpoints before its end. The outcome: ids of those not kept.
+        # Ranks: after `begin`, and checkpoints before ends. Outcome: message ids of those not stored.
         self.checkpoint = Write[Sequence[Checkpoint], Sequence[int]](
             self._checkpoint, rank=2, needs_caller=True
         )
         self.keep_handle = Write[tuple[Exchange, Mapping[str, Any]], bool](
             self._keep_handle, rank=2, needs_caller=True
         )
-        # And now. A caller that gives up tells its readers that it failed: what it wrote must not follow.
+        # Payload: the reply and the current time. A caller that gives up reports a failure to its readers:
+        # its change must not be made afterwards.
         self.finish = Write[tuple[FinalReply, datetime], bool](self._finish, rank=3, needs_caller=True)
         self.sweep = Write[None, int](self._sweep, rank=4)
 
@@ -69,7 +71,7 @@ class Replies:
         self, connection: Connection, handed: Sequence[Sequence[Checkpoint]]
     ) -> list[Sequence[int]]:
         refused: list[list[int]] = [[] for _ in handed]
-        # In the order of ids, so that two processes never wait for each other.
+        # In the same order in all processes, which prevents deadlocks.
         for id, at, checkpoint in sorted(
             (
                 (checkpoint.assistant_message_id, at, checkpoint)
@@ -97,7 +99,7 @@ class Replies:
     def _finish(self, connection: Connection, finished: Sequence[tuple[FinalReply, datetime]]) -> list[bool]:
         outcomes = [False] * len(finished)
         ended: list[tuple[str, str, FinalReply]] = []
-        # In the order of ids, so that two processes never wait for each other.
+        # In the same order in all processes, which prevents deadlocks.
         for at in sorted(range(len(finished)), key=lambda at: finished[at][0].assistant_message_id):
             reply, now = finished[at]
             values = {**self._mine(reply.assistant_message_id, reply.epoch), **final_values(reply)}
@@ -105,7 +107,7 @@ class Replies:
                 outcomes[at] = True
                 ended.append((begun[0], now.date().isoformat(), reply))
             elif reply.over != "streaming":
-                # It is counted already, and only its text becomes shorter.
+                # Its usage is counted already: only its end changes.
                 outcomes[at] = _CHANGE_END.row(connection, {**values, "over": reply.over}) is not None
         count_ended(connection, ended)
         return outcomes

@@ -1,4 +1,4 @@
-"""Between rows and the records of the contract, both ways."""
+"""Converts rows to the contract's types, and a FinalReply to a row."""
 
 import asyncio
 from collections.abc import Sequence
@@ -62,14 +62,14 @@ def stored_message(row: Row[Any]) -> StoredMessage:
 
 
 async def stored_messages(rows: Sequence[Row[Any]]) -> list[StoredMessage]:
-    """In a thread where there are images or the like, which take long."""
+    """Convert rows, in a thread if a message has attachments, which take long."""
     if all(row.parts is None for row in rows):
         return list(map(stored_message, rows))
     return await asyncio.to_thread(lambda: list(map(stored_message, rows)))
 
 
 def final_values(reply: FinalReply) -> dict[str, Any]:
-    """What the last state of a reply puts into its row, by column: the one list of them."""
+    """Return the values of a reply's final state by column: the only list of them."""
     usage, error = reply.usage, reply.error
     return {
         "status": reply.status,

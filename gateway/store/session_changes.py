@@ -1,4 +1,4 @@
-"""Changes to a whole session: another title, or its end with all its messages."""
+"""Renames and deletes sessions."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from gateway.store.tables import messages, sessions
 from gateway.store.usage import count_deleted
 from gateway.store.writer import Write
 
-# The name of a bound value must differ from every column's.
+# SQLAlchemy requires names of bound values in UPDATE to differ from column names.
 _THIS = sessions.c.id == bindparam("this_session")
 _OWNER = select(sessions.c.user_id).where(_THIS).with_for_update()
 _RENAME = (
@@ -26,7 +26,7 @@ _RENAME = (
     .returning(*sessions.c)
 )
 _COUNT_MESSAGES = select(func.count()).where(messages.c.session_id == bindparam("this_session"))
-# The messages and their idempotency keys go with it: ON DELETE CASCADE.
+# ON DELETE CASCADE also deletes its messages and their idempotency keys.
 _DELETE = delete(sessions).where(_THIS)
 
 
@@ -36,7 +36,7 @@ class SessionChanges:
     def __init__(self, access: Access) -> None:
         self._access = access
         self.rename = Write[tuple[str, int, str], StoredSession](self._rename, rank=0)
-        # Behind what is still being written into the session.
+        # Last: after all changes to the session that are waiting.
         self.delete = Write[tuple[str, int], None](self._delete, rank=9)
 
     def _rename(

@@ -1,4 +1,4 @@
-"""How many sessions a user may keep."""
+"""Limits the number of sessions per user."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ _COUNT = Statement(select(func.count()).select_from(sessions).where(sessions.c.u
 
 
 class SessionQuota:
-    """Counts a user's sessions once and then adds those that are made: counting them for each question would
-    take longer than saving it.
+    """Counts a user's sessions once and then adds new ones: a count for each question would take longer than
+    storing it.
 
-    What is deleted or rolled back is not subtracted, so the figure may be too high. A user who seems to have
-    too many is counted again before anything is refused. most: sessions of a user.
+    Deleted and rolled back sessions are not subtracted, so the number may be too high: at the limit, the
+    sessions are counted again before a request is refused. most: maximum sessions of a user.
     """
 
     def __init__(self, most: int) -> None:
@@ -28,7 +28,8 @@ class SessionQuota:
         self._made: dict[str, int] = {}
 
     def refusals(self, connection: Connection, users: Sequence[str | None]) -> list[QuotaReached | None]:
-        """For each user who wants one more session, None or why there is no room; None stands for nobody."""
+        """Return, for each user id that needs one more session, None or the refusal. An id of None is
+        skipped."""
         wanted: Counter[str] = Counter()
         return [None if user is None else self._take(connection, storable(user), wanted) for user in users]
 

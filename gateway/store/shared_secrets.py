@@ -1,4 +1,4 @@
-"""Random bytes that every process on one database agrees on, such as what signs its tickets."""
+"""Random secrets shared by all processes on one database, such as the key of tickets."""
 
 import secrets
 from collections.abc import Sequence
@@ -31,5 +31,5 @@ def _get_or_create(connection: Connection, asked: Sequence[tuple[str, datetime]]
     return [values[name] for name in names]
 
 
-# The name, and the moment it is asked for. Where another process makes the same one, the writer looks again.
+# Payload: name and current time. If another process creates the same one first, the writer's retry reads it.
 SECRET = Write[tuple[str, datetime], bytes](_get_or_create, rank=0)

@@ -1,4 +1,4 @@
-"""The MessageStore in a SQL database: reads go straight there, changes go through the writer."""
+"""The MessageStore in a SQL database. Reads use their own connections; changes go through the writer."""
 
 import asyncio
 import secrets
@@ -60,8 +60,14 @@ def draw_session_key(user_id: str) -> str:
 
 
 class SqlStore:
-    """database_url: SQLAlchemy's, with an asynchronous driver, such as `sqlite+aiosqlite:///sluice.db`;
-    ValueError if it cannot be used. synchronous: SQLite's; FULL also survives a loss of power.
+    """Implements gateway.contract.store.MessageStore. Raises ValueError if `database_url` cannot be used.
+
+    Args:
+        database_url: for SQLAlchemy, with an asynchronous driver, such as `sqlite+aiosqlite:///sluice.db`.
+        owner: identifies this start of this gateway as the owner of its replies; None for a random one.
+        synchronous: SQLite's pragma; FULL also survives a loss of power.
+        clock: returns the time, aware.
+        draw_key: see NewSessions.
     """
 
     def __init__(
@@ -94,7 +100,7 @@ class SqlStore:
 
     @asynccontextmanager
     async def running(self, *, alone: bool = True) -> AsyncIterator[None]:
-        """alone False: for a moment, beside a gateway that may be at work on the same file."""
+        """See MessageStore.running. alone: False for short access while a gateway may use the file."""
         async with self._database.opened(alone=alone):
             with storage_failures("be opened"):
                 await self._database.transact(self._prepare)
@@ -234,16 +240,16 @@ class SqlStore:
             return await devices.device_named(connection, name)
 
     async def devices(self) -> Sequence[StoredDevice]:
-        """All that are registered, by name."""
+        """Return all registered devices, ordered by name."""
         async with self._reading() as connection:
             return await devices.all_devices(connection)
 
     async def add_device(self, name: str, user_id: str) -> StoredDevice:
-        """Register a device; Conflict if it is somebody else's."""
+        """Register a device. Raises Conflict if it is registered for another user."""
         return await self._writer.do(devices.ADD, (name, user_id, self._clock()))
 
     async def remove_device(self, name: str) -> bool:
-        """Whether there was one."""
+        """Remove a device. Return False if it does not exist."""
         return await self._writer.do(devices.REMOVE, name)
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> Sequence[int]:
@@ -273,14 +279,15 @@ class SqlStore:
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         if not self._writer.open:
             raise StorageFailed("The store is closed.")
-        # Cancelling a read costs its connection; cancelling it twice, as the scope of a request does whose
-        # client is gone, also costs a task that never ends. So a read is finished: READ_DEADLINE_S at most.
+        # Cancelling a read closes its connection; cancelling it twice, as anyio does for a request whose
+        # client has left, also leaves a task that never ends. So reads are not cancelled; they end at
+        # READ_DEADLINE_S.
         with storage_failures("answer"), CancelScope(shield=True):
             async with asyncio.timeout(READ_DEADLINE_S), self._database.reading.connect() as connection:
                 yield connection
 
 
 def _check_id(session_id: int) -> None:
-    """NotFound for a number that no row can have; a database may raise on it."""
+    """Raise NotFound for a number that cannot be a row id: a database may raise on it."""
     if not 0 < session_id <= MAX_ID:
         raise NotFound("No such session.")

@@ -1,6 +1,6 @@
-"""Statements that are compiled once and handed to the driver.
+"""Statements that SQLAlchemy compiles once, and that then go directly to the driver.
 
-SQLAlchemy's own way of running one takes longer than the database does.
+SQLAlchemy's own execution takes longer than the database.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,22 +20,22 @@ Convert = Callable[[Any], Any]
 
 
 class Compiled(NamedTuple):
-    """values: name of each bound value, in the order of the text, and how the driver gets it."""
+    """The SQL text, and for each bound value, in order, its name and its conversion for the driver."""
 
     text: str
     values: Sequence[tuple[str, Convert | None]]
 
 
 class Statement:
-    """One statement, compiled for each dialect when it is first run there.
+    """One statement, compiled for each dialect when it first runs.
 
-    Values are given by name and converted as their columns' types say. What comes back is as the driver gives
-    it, so select only columns of numbers and texts.
+    Values are passed by name and converted according to their columns' types. Results are not converted:
+    select only columns of numbers and texts.
 
     Args:
-        statement: for every dialect, or by the dialect's name.
+        statement: for all dialects, or one by each dialect's name.
         columns: those that an INSERT or UPDATE sets, each to the value of its name. An INSERT also needs
-            those for which SQLAlchemy has a default; KeyError tells of one that is missing.
+            those for which SQLAlchemy has a default; a missing one raises KeyError.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Statement:
         self._compiled: dict[str, Compiled] = {}
 
     def rows(self, connection: Connection, values: Values) -> Sequence[Any]:
-        """Run it once; what it selects or returns."""
+        """Run it once and return all rows."""
         compiled = self.compiled_for(connection.dialect)
         cursor = connection.connection.cursor()
         try:
@@ -60,12 +60,12 @@ class Statement:
             cursor.close()
 
     def row(self, connection: Connection, values: Values) -> Any:
-        """Run it once; the first row, or None."""
+        """Run it once and return the first row, or None."""
         rows = self.rows(connection, values)
         return rows[0] if rows else None
 
     def run(self, connection: Connection, many: Sequence[Values]) -> None:
-        """Run it once for each of these."""
+        """Run it once for each item of `many`."""
         compiled = self.compiled_for(connection.dialect)
         cursor = connection.connection.cursor()
         try:
@@ -95,13 +95,16 @@ class Statement:
 def upsert(
     table: Table, then: Callable[["sqlite.Insert | postgresql.Insert"], Insert]
 ) -> Mapping[str, Insert]:
-    """By dialect, an INSERT with ON CONFLICT: SQLAlchemy has no common one. then: says all but the table."""
+    """Return an INSERT with ON CONFLICT for each dialect: SQLAlchemy has none that is common to them.
+
+    then: builds the statement from `insert(table)`.
+    """
     return {"sqlite": then(sqlite.insert(table)), "postgresql": then(postgresql.insert(table))}
 
 
 def _convert(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(type_, StorableText):
-        return storable_or_null  # SQLAlchemy's way to it is three calls, for most of the values there are
+        return storable_or_null  # most values are texts, and SQLAlchemy's processor takes three calls for one
     return type_.dialect_impl(dialect).bind_processor(dialect)
 
 
@@ -116,7 +119,7 @@ def _driver_error(connection: Connection) -> type[Exception]:
 
 
 def _told(connection: Connection, compiled: Compiled, error: Exception) -> BaseException:
-    """The error as SQLAlchemy would raise it, without the values: what people wrote has no place in a log."""
+    """Return the error that SQLAlchemy would raise, without the values: logs must not contain messages."""
     return DBAPIError.instance(
         compiled.text,
         None,

@@ -1,7 +1,7 @@
-"""The tables; what changes here needs a migration, and a test says so.
+"""The tables. Each change needs a migration; a test compares the two.
 
-Ids are never used twice. Large columns stand last, so that SQLite reads the others without them; only what a
-migration added comes after them.
+Ids are never reused. Large columns come last, so that SQLite can read the others without them; only columns
+that a migration added follow them.
 """
 
 from datetime import datetime
@@ -12,10 +12,10 @@ from sqlmodel import Field, SQLModel
 
 from gateway.store.columns import RowId, StorableText, UtcTime
 
-# Spelt out, not bound: a partial index serves only those who say its condition word for word.
+# A literal, not a bound value: a query uses a partial index only if it repeats its condition literally.
 STREAMING = text("status = 'streaming'")
 THREADED = text("thread IS NOT NULL")
-# Else SQLAlchemy inserts row by row on SQLite, to know which of the ids that come back is whose.
+# Otherwise SQLAlchemy inserts row by row on SQLite, to match the returned ids to the rows.
 _TELLS_ROWS_APART = {"insert_sentinel": True}
 
 
@@ -31,7 +31,7 @@ class Kept(SQLModel):
 
 
 class SessionRow(Kept, table=True):
-    """title_folded: the title as `str.casefold` leaves it, because SQLite's own folding stops at ASCII."""
+    """A session. `title_folded` is `str.casefold` of the title, because SQLite folds only ASCII."""
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -61,15 +61,16 @@ class SessionRow(Kept, table=True):
 
 
 class MessageRow(Kept, table=True):
-    """A question (role `user`) or a reply (`assistant`); only a reply has what follows `stream_id`.
+    """A question (role `user`) or a reply (`assistant`). Most columns from `stream_id` on are for replies
+    only.
 
-    Args:
-        parent_id: the message that it answers or goes on from; NULL for the first of a session.
-        author: as gateway.contract.authors spells it.
-        owner: the gateway that makes the reply; NULL for questions and for replies of older versions.
-        epoch: how often another gateway has taken the reply over.
-        handle: what a gateway needs to go on listening to the reply's generator.
-        event_lengths, request: see StoredMessage; read only with one reply alone.
+    Attributes:
+        parent_id: the previous message in the conversation; NULL for the first of a session.
+        author: `str` of gateway.contract.authors.Author.
+        owner: the gateway that produces the reply; NULL for questions and for replies of older versions.
+        epoch: number of times that another gateway took the reply over.
+        handle: data that another gateway needs to continue receiving the reply.
+        event_lengths, request: see StoredMessage; read only with a single reply.
     """
 
     __tablename__ = "messages"
@@ -123,7 +124,7 @@ class MessageRow(Kept, table=True):
 
 
 class IdempotencyKeyRow(Kept, table=True):
-    """A key that was used, and the reply it was used for."""
+    """A used idempotency key and its reply."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (UniqueConstraint("user_id", "key"), {"sqlite_autoincrement": True})
@@ -137,7 +138,7 @@ class IdempotencyKeyRow(Kept, table=True):
 
 
 class SecretRow(Kept, table=True):
-    """What all processes on this database share; it holds nobody's words, and so has no user_id."""
+    """A secret that all processes on this database share. It belongs to no user, so it has no user_id."""
 
     __tablename__ = "secrets"
 
@@ -147,7 +148,7 @@ class SecretRow(Kept, table=True):
 
 
 class DeviceRow(Kept, table=True):
-    """A device that was registered; its name is the one in its topics."""
+    """A registered device. `name` is that of its MQTT topics."""
 
     __tablename__ = "devices"
     __table_args__ = (UniqueConstraint("name"), {"sqlite_autoincrement": True})
@@ -159,9 +160,9 @@ class DeviceRow(Kept, table=True):
 
 
 class ApiKeyRow(Kept, table=True):
-    """An API key; digest is its SHA-256 in hex, and the key itself is nowhere.
+    """An API key, stored only as its SHA-256 in hex, the digest.
 
-    Never deleted: while there is a row, nobody comes in without a key.
+    Rows are never deleted: while there is one, every request needs a key.
     """
 
     __tablename__ = "api_keys"
@@ -181,7 +182,7 @@ class ApiKeyRow(Kept, table=True):
 
 
 class TemplateRow(Kept, table=True):
-    """sampling: what was given of it, by the names of OpenAI's chat API."""
+    """A template. `sampling` has the settings that were given, by their names in OpenAI's chat API."""
 
     __tablename__ = "templates"
     __table_args__ = (Index("ix_templates_user_id", "user_id", "id"), {"sqlite_autoincrement": True})
@@ -197,10 +198,11 @@ class TemplateRow(Kept, table=True):
 
 
 class TokenUsageRow(Kept, table=True):
-    """What a user's replies by a model (empty: nobody named it) used that ended on one day, in UTC, spelt
-    `2026-01-31`.
+    """Usage of a user's replies by one model that ended on one day. It stays when sessions are deleted.
 
-    It outlives the messages: deleting a session does not undo what it used.
+    Attributes:
+        day: in UTC, as `2026-01-31`.
+        model: empty if the model server did not name it.
     """
 
     __tablename__ = "token_usage"
@@ -217,8 +219,8 @@ class TokenUsageRow(Kept, table=True):
 
 
 class DeletedRow(Kept, table=True):
-    """How many rows of a table were deleted. Ids are never used twice, so the last one less this is how many
-    there are; whoever deletes messages or sessions adds it here."""
+    """Number of deleted rows of a table. Since ids are never reused, the last id minus this number is the
+    number of rows. Code that deletes messages or sessions must add to it."""
 
     __tablename__ = "deleted"
 

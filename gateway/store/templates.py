@@ -17,7 +17,7 @@ from gateway.store.pages import length_of, page_of
 from gateway.store.tables import templates
 from gateway.store.writer import Write, Writer
 
-# The name of a bound value must differ from every column's.
+# SQLAlchemy requires names of bound values in UPDATE to differ from column names.
 _THIS = (templates.c.id == bindparam("template_id")) & (templates.c.user_id == bindparam("owner"))
 _COUNT = select(func.count()).select_from(templates).where(templates.c.user_id == bindparam("owner"))
 _SELECT_PAGE = page_of(
@@ -63,7 +63,13 @@ _DELETE_TEMPLATE = Write[tuple[str, int], None](_delete, rank=0)
 
 
 class SqlTemplates:
-    """reading: a connection to read with. clock: now, aware. most: templates of a user."""
+    """Implements gateway.contract.templates.TemplateStore.
+
+    Args:
+        reading: yields a connection.
+        clock: returns the time, aware.
+        most: maximum templates of a user.
+    """
 
     def __init__(
         self,

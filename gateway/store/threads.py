@@ -1,4 +1,4 @@
-"""Threads: which session a question goes on with that names none, such as a device's."""
+"""Threads find the session of a question without a given session, such as a device's."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from gateway.store.rows import stored_session
 from gateway.store.statements import Statement
 from gateway.store.tables import sessions
 
-# The name of a bound value must differ from every column's.
+# SQLAlchemy requires names of bound values in UPDATE to differ from column names.
 _SELECT_LATEST = (
     select(sessions)
     .where(
@@ -32,7 +32,7 @@ _TAKE = Statement(
 
 
 def gone_on(connection: Connection, wanted: Sequence[NewExchange], now: datetime) -> Sequence[NewExchange]:
-    """The same exchanges, those of a thread that has a session in that session."""
+    """Return the exchanges, with `session_id` set for those whose thread has a session."""
     if all(exchange.thread is None or exchange.session_id is not None for exchange in wanted):
         return wanted
     return [
@@ -44,7 +44,7 @@ def gone_on(connection: Connection, wanted: Sequence[NewExchange], now: datetime
 
 
 def take(connection: Connection, accepted: Sequence[NewExchange]) -> None:
-    """Let sessions without a thread have that of whoever asks in them."""
+    """Set the thread of sessions without one to that of their exchange."""
     rows = [
         {"session_id": exchange.session_id, "wanted": exchange.thread}
         for exchange in accepted

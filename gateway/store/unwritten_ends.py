@@ -1,4 +1,4 @@
-"""Ends of replies that their readers were given and that the database has not taken yet."""
+"""Holds the final states of replies that readers have received and the database has not accepted yet."""
 
 import asyncio
 import logging
@@ -22,9 +22,12 @@ _OF_THE_MESSAGE = tuple(
 
 
 class UnwrittenEnds:
-    """Gives them to readers, and to the writer until they are written. clock: now, aware.
+    """Holds final states until the writer has stored them.
 
-    max_ends, max_bytes: of what is held. The oldest are dropped beyond that.
+    Args:
+        clock: returns the time, aware.
+        max_ends: maximum number of final states; beyond it the oldest is dropped.
+        max_bytes: maximum size of all of them; beyond it the oldest is dropped.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class UnwrittenEnds:
         return len(self._ends)
 
     def add(self, reply: FinalReply) -> None:
-        """Write this end over whatever stands in its row, as soon as that works."""
+        """Store this final state as soon as possible, whatever the status of its row."""
         id = reply.assistant_message_id
         self._drop(id)
         reply = replace(reply, over="ended")
@@ -59,11 +62,14 @@ class UnwrittenEnds:
         written.add_done_callback(partial(self._written, reply))
         while len(self._ends) > self._max_ends or self._bytes > self._max_bytes:
             oldest = next(iter(self._ends))
-            log.error("too many ends of replies are unwritten: that of message %d is lost", oldest)
+            log.error("too many ends of replies wait for the database: that of message %d is lost", oldest)
             self._drop(oldest)
 
     def held(self) -> Mapping[int, FinalReply]:
-        """By message, for `as_told`: taken before the row is read, since the end may be written meanwhile."""
+        """Return the final states by message id, for `as_told`.
+
+        Call it before the row is read, because the end may be written in between.
+        """
         return dict(self._ends)
 
     def _drop(self, id: int) -> None:
@@ -80,9 +86,9 @@ class UnwrittenEnds:
         self._drop(id)
         if failure is None:
             result = (
-                "is written now"
+                "is stored now"
                 if written.result()
-                else "has no row any more: its session was deleted, or another gateway took the reply over"
+                else "is not stored: its session was deleted, or another gateway took the reply over"
             )
             log.info("the end of message %d, which the database had refused, %s", id, result)
         elif self._writer.open and reply != (bare := _bare(reply)):
@@ -92,7 +98,7 @@ class UnwrittenEnds:
 
 
 def as_told(message: StoredMessage, held: Mapping[int, FinalReply]) -> StoredMessage:
-    """The message as its readers know it."""
+    """Return the message with its final state in `held`, if there is one: readers have received that."""
     reply = held.get(message.id)
     if reply is None:
         return message
@@ -101,7 +107,7 @@ def as_told(message: StoredMessage, held: Mapping[int, FinalReply]) -> StoredMes
 
 
 def _bare(reply: FinalReply) -> FinalReply:
-    """The same end and text, without anything else that the database may be unable to hold."""
+    """Return the same end and text, without the other fields, one of which the database may refuse."""
     return FinalReply(
         assistant_message_id=reply.assistant_message_id,
         status=reply.status,
@@ -116,7 +122,7 @@ def _bare(reply: FinalReply) -> FinalReply:
 
 
 def _size(reply: FinalReply) -> int:
-    """About how many bytes it takes in memory."""
+    """Return the approximate size in memory, in bytes."""
     calls = sum(len(call.arguments) for call in reply.tool_calls)
     return (
         1024 + 4 * (len(reply.content) + len(reply.reasoning or "") + calls) + len(reply.event_lengths or b"")

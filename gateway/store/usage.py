@@ -1,4 +1,4 @@
-"""What is counted as it happens, in the transaction in which it happens; and the UsageStore."""
+"""Counts usage and deletions in the transaction that causes them, and implements the UsageStore."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,18 +16,18 @@ from gateway.store.statements import Statement, upsert
 from gateway.store.tables import deleted, messages, token_usage
 
 LATEST = 100
-"""Replies over which means are taken."""
+"""Number of replies for the means."""
 
 LARGEST_SUM = 2**53 - 1
 
 _LOOKED_AT = 10 * LATEST
-"""Rows in which they are looked for: the whole table is not read where most replies fail."""
+"""Number of the latest rows searched for them: if most replies fail, the whole table is not read."""
 
 _COUNTS = ("replies", "tool_calls", "prompt_tokens", "completion_tokens", "total_tokens")
 
 
 def _adding(table: Table, *counts: str) -> Statement:
-    """Inserts a row, or adds its counts to those of the row that is there."""
+    """Return a statement that inserts a row, or adds its counts to those of the existing row."""
 
     def add(new: sqlite.Insert | postgresql.Insert) -> Insert:
         sums = {count: table.c[count] + new.excluded[count] for count in counts}
@@ -41,25 +41,25 @@ _ADD_DELETED = _adding(deleted, "rows")
 
 
 def count_ended(connection: Connection, ended: Iterable[tuple[str, str, FinalReply]]) -> None:
-    """Add what these replies used, each with its user and the day as `2026-01-31`."""
+    """Add the usage of replies. `ended` has user id, day as `2026-01-31`, and reply."""
     used: dict[tuple[str, str, str], list[int]] = {}
     for user_id, day, reply in ended:
         counts = used.setdefault((user_id, day, storable(reply.model or "")), [0] * len(_COUNTS))
         counts[0] += 1
         counts[1] += len(reply.tool_calls)
-        if (usage := reply.usage) is not None and reply.delivery != "cached":  # counted when it was made
+        if (usage := reply.usage) is not None and reply.delivery != "cached":  # counted when generated
             counts[2] += usage.prompt_tokens
             counts[3] += usage.completion_tokens
             counts[4] += usage.total_tokens
     if used:
-        # In one order everywhere, so that two processes never wait for each other.
+        # In the same order in all processes, which prevents deadlocks.
         columns = token_usage.c.keys()
         rows = [dict(zip(columns, (*key, *counts), strict=True)) for key, counts in sorted(used.items())]
         _ADD_USED.run(connection, rows)
 
 
 def count_deleted(connection: Connection, **rows: int) -> None:
-    """Add how many rows were deleted, by the name of their table."""
+    """Add numbers of deleted rows, by table name."""
     _ADD_DELETED.run(connection, [{"name": name, "rows": count} for name, count in sorted(rows.items())])
 
 
@@ -83,7 +83,7 @@ _latest = (
         messages.c.id > select(func.max(messages.c.id)).scalar_subquery() - _LOOKED_AT,
         messages.c.role == "assistant",
         messages.c.status == "complete",
-        messages.c.delivery.is_distinct_from("cached"),  # its times are not the model's
+        messages.c.delivery.is_distinct_from("cached"),  # whose times are not the model's
     )
     .order_by(messages.c.id.desc())
     .limit(LATEST)
@@ -95,7 +95,7 @@ _MEANS = select(
     func.coalesce(func.avg(_latest.c.tokens_per_s), 0.0),
 )
 _DELETED = select(deleted.c.name, deleted.c.rows)
-# The ids given out. PostgreSQL's are ahead by what was rolled back.
+# The last id of each table. PostgreSQL's is greater by the number of rolled back rows.
 _MADE = {
     "sqlite": text("SELECT name, seq FROM sqlite_sequence WHERE name IN ('messages', 'sessions')"),
     "postgresql": text(
@@ -110,7 +110,7 @@ _SIZE = {
 
 
 class SqlUsage:
-    """reading: a connection to read with. clock: now, aware."""
+    """Implements gateway.contract.usage.UsageStore. `reading` yields a connection; `clock` is aware."""
 
     def __init__(
         self,
@@ -184,5 +184,5 @@ def _used(row: Row[Any]) -> UsedTokens:
 
 
 def _sum(tokens: float) -> int:
-    """A whole number that any JSON reader takes, also where SQLite made a float of a sum beyond 64 bits."""
+    """Return an integer that every JSON parser accepts. SQLite returns a float for a sum beyond 64 bits."""
     return int(min(max(tokens, 0), LARGEST_SUM))

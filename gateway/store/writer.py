@@ -1,4 +1,5 @@
-"""The one task that writes: all that waits goes into one transaction; each caller waits for its commit."""
+"""The single task that writes: it commits all waiting changes in one transaction; callers wait for the
+commit."""
 
 import asyncio
 import logging
@@ -23,9 +24,9 @@ MAX_WAITING = 10_000
 DEADLINE_S = 10.0
 RETRY_S = 1.0
 LAST_TRIES_S = 5.0
-"""How long what is owed is tried after the writer was closed: another program's lock may pass."""
+"""Seconds for which owed changes are retried after the writer was closed: another program's lock may end."""
 
-# The database is away or locked: no job is to blame, and trying them one by one would only take longer.
+# The database is unreachable or locked: no single job is the cause, so they are not retried one by one.
 _AWAY = (OperationalError, InterfaceError, OSError)
 
 P = TypeVar("P")
@@ -36,12 +37,13 @@ R = TypeVar("R")
 class Write(Generic[P, R]):
     """One kind of change.
 
-    apply: makes the changes for all waiting payloads of this kind and gives one outcome for each, in their
-    order; a RequestRejected among them is raised to its caller alone. Where it raises, nothing is changed and
-    each payload is tried once more, alone.
-    rank: kinds of lower rank are applied first; within a kind the order is that of the callers.
-    needs_caller: not made when its caller has gone before it was begun.
-    undo: takes the change back when its caller went away while it was made; gets the outcome as its payload.
+    Attributes:
+        apply: makes the changes of all waiting payloads and returns one outcome for each, in their order. A
+            RequestRejected among them is raised to its caller only. If `apply` raises, the transaction is
+            rolled back and each payload is retried once, alone.
+        rank: kinds of lower rank are applied first; within a kind the order is that of the callers.
+        needs_caller: the change is dropped if its caller is cancelled before the change was begun.
+        undo: reverts the change if its caller was cancelled during it; its payload is the outcome.
     """
 
     apply: Callable[[Connection, Sequence[P]], Sequence[R | RequestRejected]]
@@ -52,7 +54,7 @@ class Write(Generic[P, R]):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """owed: nobody waits for it, and it is tried until the database takes it."""
+    """One change to make. `owed`: it has no waiting caller and is retried until the database accepts it."""
 
     write: Write[Any, Any]
     payload: Any
@@ -62,25 +64,31 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """How one ended. at: seconds, monotonic. failure: why the database did not take it; None if it did."""
+    """The result of a transaction at time `at` (seconds, monotonic). `failure` is None if it was
+    committed."""
 
     at: float
     failure: Exception | None
 
 
 class Transact(Protocol):
-    """Does `work` in one transaction: committed when it returns, rolled back where it raises.
+    """Runs `work` in one transaction. It is committed when this returns, and rolled back when this raises.
 
-    Cancelled, it does not leave before that is known: it raises CancelledError once all is rolled back, and
-    returns as always if it was too late for that.
+    If it is cancelled, it waits for the result: it raises CancelledError after the rollback, and returns
+    normally if it was too late for one.
     """
 
     async def __call__(self, work: Callable[[Connection], R]) -> R: ...
 
 
 class Writer:
-    """deadline_s: how long one transaction, one caller, and the end of `running` wait. retry_s: how often
-    what is owed is tried while nothing else is written. clock: seconds, monotonic.
+    """Groups changes into transactions.
+
+    Args:
+        transact: runs one transaction.
+        deadline_s: maximum seconds for one transaction, for a caller, and for the end of `running`.
+        retry_s: seconds between retries of owed changes while nothing else is written.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -108,7 +116,7 @@ class Writer:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Write for as long as the block lasts; leaving it first commits what was handed over."""
+        """Write during the block. Leaving it first commits all waiting changes."""
         async with asyncio.TaskGroup() as tasks:
             self._open = True
             work = tasks.create_task(self._work())
@@ -121,16 +129,16 @@ class Writer:
                 await asyncio.wait({work}, timeout=self._deadline_s)
                 if not work.done():
                     lost = len(self._waiting) + len(self._owed)
-                    log.error("The database took too long: %d writes are lost", lost)
+                    log.error("the database took too long: %d changes are lost", lost)
                     self._waiting.clear()
                     self._owed.clear()
                     work.cancel()
 
     async def do(self, write: Write[P, R], payload: P) -> R:
-        """Return when the change is committed.
+        """Return the outcome when the change is committed. Raises RequestRejected or StorageFailed.
 
-        Raises what `write.apply` gave as the outcome, or StorageFailed. A caller that gives up does not take
-        its change back, unless the kind `needs_caller` and it was still waiting, or has an `undo`.
+        A change whose caller is cancelled is still made, unless the kind `needs_caller` and the change is
+        still waiting, or the kind has an `undo`.
         """
         if not self._open:
             raise StorageFailed("The store is closed.")
@@ -155,10 +163,10 @@ class Writer:
             job.outcome.set_exception(StorageFailed(f"The database took longer than {self._deadline_s:g} s."))
 
     def owe(self, write: Write[P, R], payload: P) -> asyncio.Future[R]:
-        """Make the change as soon as the database takes it, however long that is; give its outcome.
+        """Make the change as soon as the database accepts it, without a deadline. Return the future outcome.
 
-        The outcome is StorageFailed if this change cannot be made at all, or the writer is closed before.
-        Cancelling the outcome takes a change of a kind that `needs_caller` back.
+        It is StorageFailed if the database refuses this change itself, or the writer is closed before.
+        Cancelling the future drops the waiting change if its kind `needs_caller`.
         """
         job = _Job(write, payload, asyncio.get_running_loop().create_future(), owed=True)
         if self._open:
@@ -171,7 +179,7 @@ class Writer:
     async def _work(self) -> None:
         while self._open or self._waiting or self._owed:
             await self._woken()
-            # What is owed comes along with everything else; by itself only as often as we wake.
+            # Owed changes join every group; without other changes they are retried every retry_s.
             await self._write(self._next_group())
             while self._waiting:
                 await self._write(self._next_group())
@@ -199,12 +207,12 @@ class Writer:
             self._put_off(jobs, exc)
         except Exception as exc:
             if not again:
-                # One of them is at fault, or another process took what was free at the first look.
+                # One of them is at fault, or another process changed the database in between.
                 for job in jobs:
                     await self._write([job], again=True)
             else:
-                log.exception("The database refused a change")
-                _fail(jobs, exc, "The database did not take the change.")
+                log.exception("the database refused a change")
+                _fail(jobs, exc, "The database refused the change.")
         else:
             self._note(None)
             for job, outcome in outcomes:
@@ -229,7 +237,8 @@ class Writer:
             raise TimeoutError(f"a transaction took longer than {self._deadline_s:g} s") from exc
 
     def _note(self, failure: Exception | None) -> None:
-        """Remember how a transaction ended, and log it if that is news: failing ones come every second."""
+        """Record the result of a transaction. Log it only if it differs from the latest: retries are
+        frequent."""
         before = None if self.latest is None else self.latest.failure
         self.latest = Transaction(self._clock(), failure)
         if failure is None:
@@ -239,14 +248,14 @@ class Writer:
             log.error("the database takes no changes: %s", reason_of(failure))
 
     def _put_off(self, jobs: list[_Job], cause: Exception) -> None:
-        """Keep what is owed for the next time, and tell everybody else."""
+        """Keep owed jobs for the next group, and fail the others."""
         owed = [job for job in jobs if job.owed] if self._clock() < self._owed_until else []
         self._owed += owed
         why = f"The database takes no changes: {reason_of(cause)}."
         _fail([job for job in jobs if job not in owed], cause, why)
 
     def _settle(self, job: _Job, outcome: object) -> None:
-        if job.outcome.done():  # its caller has gone
+        if job.outcome.done():  # the caller was cancelled or has timed out
             if not isinstance(outcome, Exception):
                 self._undo(job, outcome)
         elif isinstance(outcome, Exception):
@@ -256,12 +265,12 @@ class Writer:
 
     def _undo(self, job: _Job, outcome: object) -> None:
         if job.write.undo is not None:
-            log.warning("A change was made after its caller had gone; it is taken back")
+            log.warning("a change was committed after its caller had left: it is undone")
             self.owe(job.write.undo, outcome).add_done_callback(_note_failure)
 
 
 def reason_of(failure: Exception) -> str:
-    """Why the database failed, in its own words, without the statement."""
+    """Return the text of the database's error, without the statement."""
     return str(failure.orig if isinstance(failure, DBAPIError) else failure)
 
 
@@ -279,4 +288,4 @@ def _fail(jobs: Sequence[_Job], cause: Exception, why: str) -> None:
 
 def _note_failure(outcome: asyncio.Future[Any]) -> None:
     if not outcome.cancelled() and outcome.exception() is not None:
-        log.error("A change could not be taken back: %s", outcome.exception())
+        log.error("a change could not be undone: %s", outcome.exception())

@@ -1,1 +1,1 @@
-"""Logs: lines on standard error that never block and never hold a secret."""
+"""Logging to standard error, without blocking and without secrets."""

@@ -1,4 +1,4 @@
-"""Log lines leave through a thread: whoever does not read them holds nobody up."""
+"""Writes log lines in a thread, so that a slow reader of standard error does not block the event loop."""
 
 import os
 import select
@@ -9,19 +9,19 @@ from collections.abc import Callable
 MAX_WAITING_BYTES = 1024 * 1024
 MAX_WRITE_BYTES = 64 * 1024
 GATHER_S = 0.02
-"""How long lines are gathered before they are written: waking the thread costs more than a line."""
+"""Seconds for which lines are collected before they are written: waking the thread costs more than a line."""
 
 LAST_LINES_S = 1.0
-"""How long the last lines are waited for when the process ends."""
+"""Maximum seconds that the end of the process waits for the last lines."""
 
 
 class LogWriter:
-    """Writes lines in their order. A line that finds no room is dropped, and the number of them said later.
+    """Writes lines in their order. Lines above the limit are dropped, and their number is written later.
 
     Args:
-        write: writes all it gets, and may block; OSError loses what it got.
-        dropped_line: the line that says how many were dropped.
-        max_bytes: of lines that wait.
+        write: writes all of its data, and may block; if it raises OSError, the data is dropped.
+        dropped_line: returns the line that reports the number of dropped lines.
+        max_bytes: of lines that are not written yet.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def put(self, line: bytes, *, at_once: bool = False) -> None:
-        """Write the line soon; never blocks. at_once: gather no others before."""
+        """Queue the line; never blocks. at_once: write it without waiting for more lines."""
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
@@ -57,7 +57,7 @@ class LogWriter:
                 self._changed.notify_all()
 
     def flush(self, timeout_s: float = LAST_LINES_S) -> bool:
-        """Wait until all lines are written; False if that takes too long."""
+        """Wait until all lines are written. Return False after `timeout_s`."""
         with self._changed:
             self._hurry = True
             self._changed.notify_all()
@@ -77,7 +77,7 @@ class LogWriter:
             try:
                 self._write(b"".join(batch))
                 lost = 0
-            except OSError:  # Nobody reads any more, or the disk is full.
+            except OSError:  # the reader has closed the pipe, or the disk is full
                 lost = len(batch)
             with self._changed:
                 self._held_bytes -= size
@@ -100,11 +100,11 @@ class LogWriter:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write to a descriptor, and wait where it takes nothing at the moment."""
+    """Write all data to a descriptor, waiting while it is not writable. Raises OSError."""
     while data:
         try:
             data = data[os.write(descriptor, data) :]
-        except BlockingIOError:  # Somebody who shares it made it non-blocking.
+        except BlockingIOError:  # another process that shares the descriptor made it non-blocking
             poll = select.poll()
             poll.register(descriptor, select.POLLOUT)
             poll.poll()

@@ -1,4 +1,4 @@
-"""Log lines on standard error: one per event, as text for people or JSON for machines."""
+"""Formats log records for standard error, as text lines or as JSON lines."""
 
 import logging
 import os
@@ -13,14 +13,14 @@ import msgspec
 from gateway.contract.secrets import without_secrets
 from gateway.telemetry.log_writer import LogWriter, write_all
 
-# C0, DEL and C1, the line ends of Unicode, what turns the direction of text, and what UTF-8 cannot carry.
+# C0, DEL and C1, Unicode line separators, bidirectional controls, and surrogates.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def one_line(text: str) -> str:
-    """The text without secrets, and with every control character as an escape."""
+    """Return the text without secrets, with every control character escaped."""
     text = without_secrets(text)
-    if text.isprintable():  # then it has none
+    if text.isprintable():  # then it has no control characters
         return text
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
@@ -58,7 +58,7 @@ class TextLines(logging.Formatter):
 
 
 class QueuedLines(logging.Handler):
-    """Formats records at once and has them written by a thread."""
+    """Formats records in the calling thread; another thread writes them."""
 
     def __init__(self, write: Callable[[bytes], object], formatter: logging.Formatter) -> None:
         super().__init__()
@@ -66,44 +66,44 @@ class QueuedLines(logging.Handler):
         self._writer = LogWriter(write, self._dropped_line)
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A warning is written even if we are killed now.
+        # Warnings are not delayed, so that a crash right afterwards rarely loses them.
         self._writer.put(self._line(record), at_once=record.levelno >= logging.WARNING)
 
     def flush(self) -> None:
-        """Wait a second at most until all is written; logging calls this when the process ends."""
+        """Wait up to LAST_LINES_S until all lines are written. logging calls it when the process ends."""
         self._writer.flush()
 
     def _line(self, record: logging.LogRecord) -> bytes:
         return f"{self.format(record)}\n".encode(errors="backslashreplace")
 
     def _dropped_line(self, count: int) -> bytes:
-        message = f"{count} log lines were dropped: they came faster than standard error was read"
+        message = f"{count} log lines were dropped: standard error is read too slowly"
         return self._line(logging.LogRecord("sluice.logs", logging.WARNING, __file__, 0, message, None, None))
 
 
 def configure_logs(level: str, log_format: str) -> None:
-    """level: debug, info, warning or error; log_format: text or json."""
+    """Set up logging. `level` is debug, info, warning or error; `log_format` is text or json."""
     # No line tells these, and to find them out takes as long as to format it.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = QueuedLines(_standard_error(), JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("sluice").setLevel(level.upper())
-    # Its line before this one has said why.
+    # uvicorn's line before this one says why.
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: record.msg != "Application startup failed. Exiting."
     )
 
 
 def flush_logs() -> None:
-    """Let what was logged stand before what is printed next."""
+    """Write all log lines now, so that they stand before output that is printed next."""
     for handler in logging.getLogger().handlers:
         handler.flush()
 
 
 def keep_standard_descriptors() -> None:
-    """Open /dev/null where standard input, output or error is closed.
+    """Open /dev/null for each of standard input, output and error that is closed.
 
-    The next file or socket would get the number, and what is printed would go into the database.
+    Otherwise the next file or socket would get its number, and output would be written into the database.
     """
     for descriptor in range(3):
         try:
@@ -118,14 +118,14 @@ def _standard_error() -> Callable[[bytes], object]:
         return len
     try:
         return partial(write_all, stream.fileno())
-    except (OSError, ValueError):  # A stand-in without a descriptor.
+    except (OSError, ValueError):  # a replaced sys.stderr without a descriptor
         return lambda data: stream.write(data.decode())
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 - whatever an argument's own formatting raises, the line is not lost
+    except Exception:  # noqa: BLE001 - an argument's formatting may raise anything; the line must not be lost
         return f"{record.msg} (its arguments do not fit)"
 
 

@@ -33,8 +33,8 @@ def test_a_device_is_added_listed_and_removed(sluice: Sluice) -> None:
     [
         (("add", "robot/1", "--user", "anna"), "is no name"),
         (("add", "", "--user", "anna"), "is no name"),
-        (("add", "robot-1", "--user", "ben"), "registered for anna"),
-        (("remove", "robot-2"), "no device is called robot-2"),
+        (("add", "robot-1", "--user", "ben"), "already registered for anna"),
+        (("remove", "robot-2"), "no such device"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_an_exit_code(

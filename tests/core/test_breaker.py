@@ -1,4 +1,4 @@
-"""A transport that keeps failing is left alone for a while, and then one request at a time tries it."""
+"""A transport that keeps failing is suspended for a while, and then one request at a time tries it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -197,10 +197,10 @@ def test_each_change_is_one_line_of_the_log(
     with breaker.trial():
         pass
     assert caplog.messages == [
-        "sse failed 3 times in a row and is left alone for 15 s: nobody is there",
-        "sse is tried by one request",
-        "sse failed 4 times in a row and is left alone for 15 s: nobody is there",
-        "sse is tried by one request",
+        "sse failed 3 times in a row and is suspended for 15 s: nobody is there",
+        "sse is tested with one request",
+        "sse failed 4 times in a row and is suspended for 15 s: nobody is there",
+        "sse is tested with one request",
         "sse answers again",
     ]
 

@@ -189,7 +189,7 @@ async def test_a_reply_that_was_taken_over_has_failed_and_its_row_keeps_the_text
         reply = await kept(home)
     assert isinstance(end, Failed)
     assert (end.reason, end.code) == ("storage_failed", "storage_failed")
-    assert "taken over" in end.message
+    assert "took it over" in end.message
     assert cut_off == ([True] if by == "a checkpoint" else [])
     assert text_of(events) == end.ending.full_content == "Hello"
     assert (reply.status, reply.reason, reply.content) == ("interrupted", "interrupted", "Hel")

@@ -72,7 +72,7 @@ async def test_llama_dies_and_a_worker_answers_until_it_is_back(tmp_path: Path) 
         before = await answer(gateway)
         await ours.kill()
         away = [await answer(gateway) for _ in range(2)]
-        await gateway.program.until_said("sse failed 2 times in a row and is left alone for 1 s")
+        await gateway.program.until_said("sse failed 2 times in a row and is suspended for 1 s")
         left_alone = await answer(gateway)
         await ours.start()
         await until_told(gateway, "sse: the model server is ready (breaker half-open)")

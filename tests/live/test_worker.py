@@ -49,7 +49,7 @@ async def test_servers_that_die_leave_the_status_and_come_back_by_themselves() -
     async with asyncio.timeout(60), two_servers() as (first, second), running_mosquitto() as broker:
         urls = (first.url, second.url)
         async with gateway(broker) as hand, worker(broker, *urls, options=("--health-port", "0")) as program:
-            page = (await program.until_said(r"told on (http://\S+)"))[1]
+            page = (await program.until_said(r"are served on (http://\S+)"))[1]
             assert (await hand.status(state="ready", max=5)).models == ["first", "second"]
             await first.kill()
             assert (await hand.status(state="ready", max=3)).models == ["second"]
@@ -205,7 +205,7 @@ async def test_a_broker_that_goes_and_comes_is_one_line_each() -> None:
         worker(broker, llama.url, options=("--health-port", "0")) as program,
         plain_http() as http,
     ):
-        page = (await program.until_said(r"told on (http://\S+)"))[1]
+        page = (await program.until_said(r"are served on (http://\S+)"))[1]
         await hand.status(state="ready")
         await broker.kill()
         await program.until_said("lost the MQTT broker")

@@ -139,7 +139,7 @@ def test_the_hosts_name_becomes_a_name_of_a_gateway(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("host", ["nohost.invalid", "300.1.1.1", "192.0.2.7"])
 def test_a_host_that_is_not_ours_is_named(host: str) -> None:
     with pytest.raises(
-        SettingsError, match=rf"^HOST={host} is no address of this machine: .*; choose another$"
+        SettingsError, match=rf"^HOST={host} is not an address of this machine: .*; choose another$"
     ):
         listen(load_settings(host=host, port=0))
 

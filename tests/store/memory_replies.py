@@ -112,7 +112,7 @@ class MemoryReplies:
     async def finish(self, reply: FinalReply) -> bool:
         await self._turn()
         if _too_large(reply):
-            raise StorageFailed("The database did not take the change.")
+            raise StorageFailed("The database refused the change.")
         return self._finish(reply)
 
     def finish_later(self, reply: FinalReply) -> None:

@@ -90,7 +90,7 @@ async def test_a_second_gateway_is_refused_and_told_who_holds_the_file(
 
     refused = await open_elsewhere(file)
 
-    assert refused == f"{file} is held by another gateway (process {os.getpid()})."
+    assert refused == f"{file} is in use by another gateway (process {os.getpid()})."
     assert (await store.messages("local", exchange.session_id))[1].status == "streaming"
 
 
@@ -136,7 +136,7 @@ async def test_without_locks_of_open_files_a_lock_file_serves(
     monkeypatch.delattr("fcntl.F_OFD_SETLK")
     async with asyncio.timeout(30), rig.store().running():
         lock._held.clear()  # as in another process
-        with pytest.raises(StorageFailed, match=rf"sluice\.db is held by another .*{os.getpid()}"):
+        with pytest.raises(StorageFailed, match=rf"sluice\.db is in use by another .*{os.getpid()}"):
             async with rig.store().running():
                 pass
 

@@ -1,1 +1,1 @@
-"""Stages between a question and the transport, one file each; their contract is gateway/contract/stage.py."""
+"""Stages, one file each, that handle a request before the transport. Interface: gateway/contract/stage.py."""

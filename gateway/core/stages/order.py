@@ -1,4 +1,4 @@
-"""The stages in their order, and the way through them."""
+"""Creates the configured stages and chains them in front of the transport."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,10 +16,10 @@ def stages_of(
     cache_max_bytes: int,
     clock: Callable[[], float],
 ) -> list[Stage]:
-    """The stages with these names, in this order, without those that are off.
+    """Return the stages with these names, in this order, without those that are off.
 
     Args:
-        names: as the setting STAGES has them, each once.
+        names: from the setting STAGES, each once.
         cache_ttl_s: 0 turns the cache off.
         cache_max_bytes: see ResponseCache.
         clock: seconds, monotonic.
@@ -31,12 +31,12 @@ def stages_of(
 
 
 def through(stages: Sequence[Stage], last: Next) -> Next:
-    """The way through all stages, in their order, to `last`."""
+    """Return the function that passes a request through all stages, in their order, to `last`."""
     for stage in reversed(stages):
         last = partial(stage.answer, next=last)
     return last
 
 
 def expected_delivery(stages: Sequence[Stage], request: ChatRequest) -> Delivery | None:
-    """The answer of the first stage that has one."""
+    """Return the first result of the stages' `expects` that is not None; None if there is none."""
     return next((delivery for stage in stages if (delivery := stage.expects(request)) is not None), None)

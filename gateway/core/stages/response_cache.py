@@ -1,4 +1,4 @@
-"""The response cache: the same question of the same user again is answered from memory."""
+"""The response cache answers a repeated request of the same user from memory."""
 
 import hashlib
 import sys
@@ -15,7 +15,7 @@ from gateway.contract.transport import Hear
 from gateway.core.reply_accumulator import merge_deltas
 
 ENTRY_BYTES = 1_000
-"""Counted for each reply beside its texts: the key and the objects around it."""
+"""Size counted for each reply in addition to its texts: the key and the objects around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,15 @@ class _Entry:
 
 
 class ResponseCache(Stage):
-    """Keeps complete replies by user, model, turns and sampling, and gives them as `delivery: "cached"`.
+    """Stores complete replies by user, model, turns and sampling, and returns them as `delivery: "cached"`.
 
-    Only replies that ended with `stop` are kept, and none of a request or a reply with tools. A request whose
-    `cache` is "refresh" is not answered from here, and its reply replaces the one that is kept; with "off"
-    nothing is read or kept. Equal questions that come while the first is still being answered are each
-    generated.
+    Only replies that ended with `stop` are stored, and none with tools in request or reply. ChatRequest.cache
+    "refresh" does not read but replaces the stored reply; "off" neither reads nor stores. Simultaneous equal
+    requests are all generated.
 
     Args:
-        ttl_s: how long a reply is kept.
-        max_bytes: of all replies together; beyond it the least recently used go first.
+        ttl_s: seconds that a reply is stored.
+        max_bytes: of all replies together; beyond it the least recently used are evicted.
         clock: seconds, monotonic.
     """
 
@@ -96,8 +95,8 @@ class ResponseCache(Stage):
             self.bytes -= entry.size
 
     def _key(self, request: ChatRequest) -> bytes | None:
-        """None for a request whose reply is not kept. Held between `expects` and `answer`, since images are
-        slow to hash."""
+        """Return the cache key; None for a request that is not cached. The key of the latest request is kept
+        from `expects` to `answer`, because images are slow to hash."""
         if self._last_key[0] != request.id:
             self._last_key = (request.id, _key_of(request))
         return self._last_key[1]
@@ -110,7 +109,7 @@ def _key_of(request: ChatRequest) -> bytes | None:
     everything = [request.user, request.model, turns, request.sampling.as_json()]
     try:
         return hashlib.sha256(msgspec.json.encode(everything, order="deterministic")).digest()
-    except UnicodeEncodeError:  # half of a surrogate pair, which the transport refuses
+    except UnicodeEncodeError:  # half of a surrogate pair: the transport refuses the request
         return None
 
 
@@ -125,7 +124,7 @@ def _has_tools(request: ChatRequest) -> bool:
 
 
 class _Record:
-    """Passes a reply's events on and keeps their text. spoilt: the reply may not be kept."""
+    """Passes a reply's events on and collects their text. `spoilt` is True if it must not be cached."""
 
     __slots__ = ("_hear", "_room", "_texts", "_usage", "spoilt")
 
@@ -155,6 +154,6 @@ class _Record:
             self._texts.clear()
 
     def events(self) -> Sequence[TransportEvent]:
-        """The whole reply, its neighbouring texts joined; the rate of its tokens was that of another time."""
+        """Return the whole reply with adjacent texts merged, without the original generation speed."""
         texts: Sequence[TransportEvent] = merge_deltas(self._texts)  # type: ignore[assignment]
         return texts if self._usage is None else [*texts, replace(self._usage, tokens_per_s=None)]

@@ -1,4 +1,4 @@
-"""The schema's history; Alembic is imported only when there is something to do."""
+"""Migrates the schema. Alembic is imported only if a migration is needed."""
 
 from sqlalchemy import Connection, inspect, text
 
@@ -8,7 +8,7 @@ HEAD = "0010"
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to HEAD in the transaction that is open; StorageFailed if a newer Sluice made it."""
+    """Migrate to HEAD in the open transaction. Raises StorageFailed if a newer Sluice made the schema."""
     if _revision(connection) != HEAD:
         _run_alembic(connection)
 

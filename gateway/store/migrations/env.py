@@ -1,4 +1,4 @@
-"""Where Alembic begins: on the connection and in the transaction that it was given."""
+"""Alembic's entry point: runs the migrations on the given connection, in its open transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Sessions, their messages, and the idempotency keys that were used."""
+"""Creates sessions, messages and idempotency keys."""
 
 import sqlalchemy as sa
 from alembic import op

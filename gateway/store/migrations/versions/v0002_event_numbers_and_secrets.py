@@ -1,4 +1,4 @@
-"""The numbers of a reply's events, and the secrets that all processes share."""
+"""Adds event numbers of replies, and secrets that all processes share."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Which conversation a question without a session goes on with, and the devices that were registered."""
+"""Adds threads, which identify conversations without a given session, and registered devices."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""API keys, of which only the SHA-256 is kept."""
+"""Adds API keys, stored as SHA-256 only."""
 
 import sqlalchemy as sa
 from alembic import op

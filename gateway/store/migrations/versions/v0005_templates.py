@@ -1,4 +1,4 @@
-"""Templates."""
+"""Adds templates."""
 
 import sqlalchemy as sa
 from alembic import op

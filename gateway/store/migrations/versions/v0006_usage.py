@@ -1,4 +1,4 @@
-"""What was used by day, user and model, how many rows were deleted, and how long replies took."""
+"""Adds usage by day, user and model, counts of deleted rows, and durations of replies."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,7 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
-# Every reply that ended while its gateway lived; its day is nearly always that on which it began.
+# All replies except interrupted ones. The day is that of their start, nearly always also that of their end.
 _USED = """
 INSERT INTO token_usage
        (user_id, day, model, replies, tool_calls, prompt_tokens, completion_tokens, total_tokens)

@@ -1,11 +1,11 @@
-"""Token counts that no model server can mean, of versions that believed them, are taken out."""
+"""Removes impossible token counts, which older versions stored."""
 
 from alembic import op
 
 revision = "0007"
 down_revision = "0006"
 
-# Over 10^9 tokens for one reply. Sums of such counts pass 64 bits, and SQLite makes floats of them.
+# More than 10^9 tokens for one reply. Sums of such counts exceed 64 bits, and SQLite returns floats for them.
 _FORGET = """
 UPDATE messages SET prompt_tokens = NULL, completion_tokens = NULL, total_tokens = NULL
 WHERE prompt_tokens > 1000000000 OR completion_tokens > 1000000000 OR total_tokens > 2000000000
@@ -37,4 +37,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was wrong is not brought back."""
+    """Do nothing: the wrong counts are not restored."""

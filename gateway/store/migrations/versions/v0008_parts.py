@@ -1,4 +1,4 @@
-"""Messages whose content is more than text: images, sound and files."""
+"""Adds message parts: images, sound and files."""
 
 import sqlalchemy as sa
 from alembic import op

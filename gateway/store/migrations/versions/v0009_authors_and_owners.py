@@ -1,4 +1,4 @@
-"""Parents and authors of messages, and the gateway that makes a reply: owner, epoch and handle."""
+"""Adds parents and authors of messages, and the gateway of a reply: owner, epoch and handle."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,7 @@ from alembic import op
 revision = "0009"
 down_revision = "0008"
 
-# A session was one path of messages, each the answer to the one before it.
+# Until now a session was linear: each message follows the one before it.
 _FILL = """
 WITH placed AS (
     SELECT id, lag(id) OVER (PARTITION BY session_id ORDER BY id) AS before FROM messages
