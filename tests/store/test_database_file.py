@@ -110,14 +110,14 @@ async def test_a_command_may_work_beside_a_gateway_and_leaves_its_lock(
 ) -> None:
     assert await open_elsewhere(rig.file, alone=False) == ""
     assert [session.title for session in await store.sessions("local")] == ["from elsewhere"]
-    assert "held by another" in await open_elsewhere(rig.file)
+    assert "in use by another" in await open_elsewhere(rig.file)
 
 
 async def test_a_refusal_in_the_same_process_leaves_the_lock(rig: SqliteRig, store: SqlStore) -> None:
-    with pytest.raises(StorageFailed, match="held by another"):
+    with pytest.raises(StorageFailed, match="in use by another"):
         async with rig.store().running():
             pass
-    assert "held by another" in await open_elsewhere(rig.file)
+    assert "in use by another" in await open_elsewhere(rig.file)
 
 
 async def test_a_file_that_took_the_name_may_have_a_gateway_of_its_own(

@@ -51,7 +51,7 @@ async def test_devices_are_listed_by_name(store: SqlStore) -> None:
 
 
 async def test_a_visit_is_made_beside_a_gateway_at_work(rig: SqliteRig, store: SqlStore) -> None:
-    with pytest.raises(StorageFailed, match="held by another gateway"):
+    with pytest.raises(StorageFailed, match="in use by another gateway"):
         async with rig.store().running():
             pass
     async with (visitor := rig.store()).running(alone=False):

@@ -218,7 +218,7 @@ async def test_a_second_process_is_refused_and_told_the_file(rig: SqliteRig, sto
 async def test_a_link_to_the_file_is_no_way_around(rig: SqliteRig, store: SqlStore, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(rig.file)
 
-    with pytest.raises(StorageFailed, match="held by another"):
+    with pytest.raises(StorageFailed, match="in use by another"):
         async with SqlStore(f"sqlite+aiosqlite:///{tmp_path}/link.db", access=OwnerAccess()).running():
             pass
 
