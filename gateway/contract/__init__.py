@@ -1,1 +1,1 @@
-"""The words everybody shares: requests, events, errors and the seams. Standard library only."""
+"""Types that all other packages share: requests, events, errors and interfaces. Standard library only."""

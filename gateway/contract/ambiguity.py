@@ -1,7 +1,7 @@
-"""How many ways a grammar leaves open at one place, which is what a model server's sampler pays for.
+"""Measures how ambiguous a grammar is: ambiguity makes a model server's sampler slow.
 
-Source: llama.cpp keeps one stack for each way in which the text so far can be read, and tries every token of
-its vocabulary on each of them, character by character, without joining ways that meet again.
+Source: llama.cpp keeps one stack for each possible parse of the text so far, and tries every token of its
+vocabulary on each stack, character by character, without merging stacks that become equal.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 class Item:
     """One element of a sequence.
 
-    ref: the rule or group it stands for, None for characters. key: the same for elements that can begin
-    alike, None for one that can begin like any. copies: how often it is written out. loops: how many signs
-    repeat it without a fixed number.
+    Attributes:
+        ref: name of the rule or group that it refers to; None for characters.
+        key: equal for elements that can begin with the same character; None if it can begin with any.
+        copies: number of times that its repetition is written out.
+        loops: number of repetition signs without a fixed count that apply to it.
     """
 
     __slots__ = ("copies", "key", "loops", "may_be_absent", "ref", "weight")
@@ -27,7 +29,7 @@ class Item:
         self.may_be_absent = False
 
     def repeat(self, least: int, most: int | None) -> None:
-        """most: None for no end."""
+        """Apply a repetition sign. `most` None means unbounded."""
         self.may_be_absent |= least == 0
         self.loops += most not in (1, least)
         self.copies *= max(1, least, most or 0)
@@ -38,7 +40,7 @@ Alternatives = list[list[Item]]
 
 
 class Rules:
-    """The rules of a grammar, or of a regular expression, as they are read from left to right."""
+    """The rules of a grammar or of a regular expression, built while its text is read from left to right."""
 
     def __init__(self) -> None:
         self.rules: dict[str, Alternatives] = {"": [[]]}
@@ -51,12 +53,12 @@ class Rules:
 
     @property
     def weight(self) -> int:
-        """Elements, with repetitions written out."""
+        """Number of elements, with repetitions written out."""
         return sum(map(_weight, self.rules.values()))
 
     @property
     def last(self) -> Item | None:
-        """The element that a sign of repetition would repeat."""
+        """The element that a repetition sign at this place applies to; None if there is none."""
         sequence = self.rules[self._name][-1]
         return sequence[-1] if sequence else None
 
@@ -84,11 +86,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much of what costs time a grammar may have.
+    """Maximum values for the properties of a grammar that make sampling slow.
 
-    beginnings: ways in which one rule can begin. optional_run: neighbours that may all be left out.
-    alike_run: such neighbours that can begin alike; what they cost grows as a power of their number.
-    nested_loops: repetitions of nothing but a repetition; each may double the ways.
+    Attributes:
+        beginnings: number of ways in which one rule can begin.
+        optional_run: number of adjacent elements that may all be absent.
+        alike_run: number of such elements that can begin with the same character; the cost grows as a power
+            of this number.
+        nested_loops: depth of repetitions that contain only a repetition; each level may double the parses.
     """
 
     beginnings: int
@@ -98,7 +103,7 @@ class Bounds:
 
 
 def ambiguity(rules: dict[str, Alternatives], bounds: Bounds) -> str | None:
-    """The reason why a sampler would be slow; None if there is none."""
+    """Return the first bound that the rules exceed, as the end of a sentence; None if they exceed none."""
     absent = _may_be_absent(rules)
     return _beginnings(rules, absent, bounds.beginnings) or _runs_and_loops(rules, absent, bounds)
 
@@ -133,8 +138,8 @@ def _beginnings(rules: dict[str, Alternatives], absent: set[str], most: int) -> 
 
 
 def _runs_and_loops(rules: dict[str, Alternatives], absent: set[str], bounds: Bounds) -> str | None:
-    keys: dict[str, str | None] = {}  # of each rule, as Item.key
-    runs: dict[str, int] = {}  # of each rule, the longest run of neighbours that begin alike
+    keys: dict[str, str | None] = {}  # by rule, as Item.key
+    runs: dict[str, int] = {}  # by rule: the longest run of neighbours that begin alike
     loops: dict[str, int] = {}
     for name in _inner_first(rules):
         firsts = [_key(item, keys) for item in _firsts(rules[name], absent)]
@@ -161,7 +166,7 @@ def _key(item: Item, keys: dict[str, str | None]) -> str | None:
 
 
 def _runs(sequence: list[Item], absent: set[str]) -> Iterator[list[Item]]:
-    """The longest runs of neighbours that may all be left out."""
+    """Yield each maximal run of adjacent elements that may all be absent."""
     run: list[Item] = []
     for item in sequence:
         if item.may_be_absent or item.ref in absent:
@@ -174,10 +179,10 @@ def _runs(sequence: list[Item], absent: set[str]) -> Iterator[list[Item]]:
 
 
 def _alike(run: list[Item], absent: set[str], keys: dict[str, str | None], runs: dict[str, int]) -> int:
-    """How many neighbours of a run can begin with the same character."""
+    """Return the largest number of elements of a run that can begin with the same character."""
     alike: dict[str | None, int] = {None: 0}
     for item in run:
-        # One that may be absent in itself is as many neighbours as it has copies and inner neighbours.
+        # A rule that matches the empty text counts as all its copies and all elements of its own run.
         count = item.copies * runs.get(item.ref or "", 1) if item.ref in absent else 1
         key = _key(item, keys)
         alike[key] = alike.get(key, 0) + count
@@ -186,7 +191,7 @@ def _alike(run: list[Item], absent: set[str], keys: dict[str, str | None], runs:
 
 
 def _inner_first(rules: dict[str, Alternatives]) -> Iterator[str]:
-    """The rules' names, each behind those that it stands on as far as no circle prevents it."""
+    """Yield the names of the rules, referenced rules before those that refer to them, except in cycles."""
     seen: set[str] = set()
     for start in rules:
         walk = [] if start in seen else [(start, _refs(rules[start]))]
@@ -207,7 +212,7 @@ def _refs(alternatives: Alternatives) -> Iterator[str]:
 
 
 def _may_be_absent(rules: dict[str, Alternatives]) -> set[str]:
-    """The rules that match the empty text."""
+    """Return the names of the rules that match the empty text."""
     users: dict[str, list[tuple[str, int]]] = {}
     missing: dict[tuple[str, int], int] = {}
     ready: list[str] = []
@@ -234,7 +239,7 @@ def _may_be_absent(rules: dict[str, Alternatives]) -> set[str]:
 
 
 def _firsts(alternatives: Alternatives, absent: set[str]) -> Iterator[Item]:
-    """The elements that may come first."""
+    """Yield the elements that a match can begin with."""
     for sequence in alternatives:
         for item in sequence:
             yield item

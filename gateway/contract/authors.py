@@ -8,17 +8,18 @@ AuthorKind = Literal["user", "device", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """name: of the user, the device or the model; None while nobody has named the model."""
+    """`name` is that of the user, device or model; None if the model is not known."""
 
     kind: AuthorKind
     name: str | None
 
     def __str__(self) -> str:
-        """The spelling in the database: `user:anna`, `device:robot-1`, `assistant:tiny`, `assistant:`."""
+        """Return the form stored in the database: `user:anna`, `device:robot-1`, `assistant:tiny`; without a
+        name `assistant:`."""
         return f"{self.kind}:{self.name or ''}"
 
     @classmethod
     def parse(cls, spelling: str) -> "Author":
-        """The author that `str` spells so."""
+        """Parse the result of `str(author)`."""
         kind, _, name = spelling.partition(":")
         return cls(cast(AuthorKind, kind), name or None)

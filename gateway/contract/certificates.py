@@ -1,17 +1,17 @@
-"""The certificate files of a TLS client, tried before anything connects with them."""
+"""Checks the certificate files of a TLS client before a connection uses them."""
 
 import ssl
 from pathlib import Path
 
 
 def check_certificates(*, ca_file: str, cert_file: str, key_file: str) -> None:
-    """Raise ValueError for a file that cannot be read or used. The text names the setting: MQTT_CA_FILE,
+    """Raise ValueError if a file cannot be read or used. Its text names the setting: MQTT_CA_FILE,
     MQTT_CERT_FILE or MQTT_KEY_FILE.
 
     Args:
-        ca_file: authorities in PEM; empty for the system's.
-        cert_file: our certificate in PEM; empty for none.
-        key_file: its key in PEM; empty if it stands in cert_file.
+        ca_file: certificates of authorities, in PEM; empty for the system's authorities.
+        cert_file: the client's certificate, in PEM; empty for none.
+        key_file: the certificate's private key, in PEM; empty if cert_file contains it.
     """
     for setting, path in (("CA", ca_file), ("CERT", cert_file), ("KEY", key_file)):
         try:
@@ -39,7 +39,7 @@ def check_certificates(*, ca_file: str, cert_file: str, key_file: str) -> None:
 
 
 class _EncryptedError(Exception):
-    """The key has a passphrase, which nobody is there to type."""
+    """The private key has a passphrase. A server cannot prompt for it."""
 
 
 def _no_passphrase() -> str:

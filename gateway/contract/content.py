@@ -1,4 +1,4 @@
-"""The content of a message: plain text, or parts of which some are images, sound or files."""
+"""The content of a message: plain text, or a list of parts with images, sound or files."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["image", "audio"]
-"""What a model must be able to take in besides text."""
+"""A kind of content besides text that a model may or may not accept."""
 
 AudioFormat = Literal["wav", "mp3"]
 
@@ -21,8 +21,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """base64: the image, in the alphabet of RFC 4648, 4, padded, without line breaks. detail: how closely the
-    model is to look, as OpenAI's API names it."""
+    """An image.
+
+    Attributes:
+        base64: the image's bytes: RFC 4648, section 4, with padding, without line breaks.
+        detail: the `detail` of OpenAI's chat API, passed to the model server.
+    """
 
     media_type: str
     base64: str
@@ -41,7 +45,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """base64: the sound, as in Image."""
+    """Sound. `base64` is encoded as in Image."""
 
     format: AudioFormat
     base64: str
@@ -56,7 +60,12 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A text file in UTF-8. name: as its sender calls it; may hold any character. base64: as in Image."""
+    """A text file in UTF-8.
+
+    Attributes:
+        name: the file name that the client sent; it may contain any character.
+        base64: the file's bytes, encoded as in Image.
+    """
 
     name: str
     media_type: str
@@ -78,37 +87,37 @@ class File:
 Attachment = Image | Audio | File
 Part = Text | Attachment
 Content = str | tuple[Part, ...]
-"""Text alone is always a string; a tuple holds at least one attachment."""
+"""Content without attachments is always a string; a tuple contains at least one attachment."""
 
 
 def text_of(content: Content) -> str:
-    """What was written, without what stands in files: for titles, search and readers that know no parts."""
+    """Return the text parts without the text of files: for titles, search and clients that read no parts."""
     if isinstance(content, str):
         return content
     return "\n".join(part.text for part in content if isinstance(part, Text))
 
 
 def parts_of(content: Content) -> tuple[Part, ...]:
-    """The parts; none where the content is text alone."""
+    """Return the parts; empty for a string."""
     return () if isinstance(content, str) else content
 
 
 def size_of(part: Part) -> int:
-    """Bytes of an attachment; 0 for text."""
+    """Return the size of an attachment in bytes, decoded; 0 for text."""
     if isinstance(part, Text):
         return 0
     return len(part.base64) * 3 // 4 - part.base64[-2:].count("=")
 
 
 def chars_of(content: Content) -> int:
-    """Characters of text that the model gets to read, with what stands in files."""
+    """Return the number of characters of text that the model receives, including the text of files."""
     if isinstance(content, str):
         return len(content)
     return sum(len(part.text) for part in content if isinstance(part, Text | File))
 
 
 def kinds_in(contents: Iterable[Content]) -> set[Kind]:
-    """What a model must take in to understand them all."""
+    """Return the kinds of content besides text that a model must accept for these contents."""
     kinds: set[Kind] = set()
     for content in contents:
         if isinstance(content, str):
@@ -122,9 +131,9 @@ def kinds_in(contents: Iterable[Content]) -> set[Kind]:
 
 
 def model_json(content: Content) -> str | list[dict[str, Any]]:
-    """The content as model servers and workers take it: OpenAI's parts, but a string if all of it is text.
+    """Return the content for model servers and workers: OpenAI's parts, or a string if all of it is text.
 
-    Files become text under their names, since few servers know files.
+    A file becomes text that begins with its name, because few model servers support file parts.
     """
     if isinstance(content, str):
         return content
@@ -134,7 +143,7 @@ def model_json(content: Content) -> str | list[dict[str, Any]]:
 
 
 def part_of_json(written: Mapping[str, Any]) -> Part:
-    """The part that `as_json` wrote."""
+    """Return the part from its `as_json()`."""
     match written["type"]:
         case "text":
             return Text(written["text"])

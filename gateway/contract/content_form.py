@@ -1,7 +1,7 @@
-"""Reads content as OpenAI's chat API writes it: a string, or a list of parts. Source: OpenAI's API reference,
-"Create chat completion", messages[].content.
+"""Parses message content in the form of OpenAI's chat API: a string, or a list of parts. Source: OpenAI's API
+reference, "Create chat completion", messages[].content.
 
-Nothing is ever fetched: what a part holds is in the part.
+No URL is ever fetched: images, sound and files must be in the request itself.
 """
 
 import re
@@ -26,20 +26,20 @@ _TEXT_FILES = re.compile(
 _OTHER_NAMES = {"image/jpg": "image/jpeg"}
 
 _MAX_HEAD_CHARS = 200
-"""Of a data URL, before its comma."""
+"""Maximum length of the part of a data URL before its comma."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*+")
 _STEP = 4 * 1024 * 1024
-"""Characters looked at in one go, so that other threads have their turn."""
+"""Characters checked by one regular expression call, so that it does not hold the GIL for long."""
 
 
 def read_content(said: object, field: str, max_attachment_bytes: int) -> Content:
-    """The content, as a string if all of it is text.
+    """Parse content; several text parts without attachments become one string. Raises Unprocessable.
 
     Args:
-        said: decoded JSON.
-        field: where it stands in the request; Unprocessable names the place below it.
-        max_attachment_bytes: of one image, sound or file, decoded.
+        said: the content as decoded JSON.
+        field: JSON path of the content in the request; the error names the wrong field below it.
+        max_attachment_bytes: maximum size of one image, sound or file, decoded.
     """
     if isinstance(said, str):
         return said
@@ -107,7 +107,7 @@ def _file(said: Mapping[str, Any], at: str, max_bytes: int) -> File:
 
 
 def _data_url(said: Mapping[str, Any], key: str, at: str, max_bytes: int) -> tuple[str, str]:
-    """Media type and base64 of the URL under `key`."""
+    """Return the media type and the base64 text of the data URL under `key`."""
     url = _string(said, key, at)
     comma = url.find(",", 0, _MAX_HEAD_CHARS)
     scheme, _, head = url[: max(comma, 0)].lower().partition(":")

@@ -1,4 +1,4 @@
-"""The seam to frontends: a dialect writes reader events as the frames that one kind of client understands."""
+"""The interface of a dialect, which encodes reader events as SSE frames for one kind of client."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -10,25 +10,29 @@ PacedBy = Literal["characters", "word"]
 
 
 class Encoder(Protocol):
-    """One reader's encoder; it may remember what it has written."""
+    """The encoder of one reader; it may keep state between events."""
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
-        """Whole SSE frames for the event, in order, or none if this dialect keeps silent about it.
+        """Return whole SSE frames for the event, in order; none if this dialect has no frame for it.
 
-        Deltas may be told together: `frames(Delta("a"))` then `frames(Delta("b"))` means the same to the
+        Callers may merge deltas: `frames(Delta("a"))` then `frames(Delta("b"))` must mean the same to the
         client as `frames(Delta("ab"))`.
         """
         ...
 
 
 class Dialect(Protocol):
-    """The frames of one kind of client.
+    """One format of the reply stream.
 
-    name: as `?format=` gives it. paced_by: how its readers are used to see a reply that came whole.
-    media_type: the answer's content type. headers: of the answer, besides every stream's own.
-    heartbeat: one whole frame that goes out while nothing else does; empty where the dialect has none.
-    merges: neighbouring deltas may be told as one; False: each event of the journal alone.
-    bears_ids: its readers come back behind an event id; those of other dialects start from the beginning.
+    Attributes:
+        name: the value of `?format=`.
+        paced_by: the unit in which a reply that arrived in one piece is sent to the client.
+        media_type: the content type of the response.
+        headers: of the response, in addition to those of every stream.
+        heartbeat: one whole frame, sent while there is nothing else to send; empty if the dialect has none.
+        merges: True if adjacent deltas may be merged; False if each journal event needs its own frames.
+        bears_ids: True if its frames have event ids, so that readers can resume after one; readers of other
+            dialects start from the beginning.
     """
 
     name: str
@@ -50,12 +54,12 @@ class Dialect(Protocol):
     def bears_ids(self) -> bool: ...
 
     def encoder(self, stream_id: str) -> Encoder:
-        """For one reader of that stream, from its beginning or from further on."""
+        """Return a new encoder for one reader of the stream, which may start after the first event."""
         ...
 
     def refusal(self, error: GatewayError) -> bytes:
-        """The whole body that tells a client that reads no statuses why there is no reply.
+        """Return a whole body with the error, for clients that ignore the HTTP status.
 
-        With the error's code, where the dialect has a place for one.
+        It contains the error's code if the dialect has a field for it.
         """
         ...

@@ -1,43 +1,42 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of the gateway, as one tree.
 
     GatewayError
-    ├── RequestRejected          the caller's fault; HTTP 4xx
-    │   ├── BadRequest           400  not JSON, or JSON nobody could mean
+    ├── RequestRejected          the request is at fault; HTTP 4xx
+    │   ├── BadRequest           400  not valid JSON, or not a JSON object
     │   ├── Unauthorized         401
     │   ├── Forbidden            403
-    │   ├── NotFound             404  unknown or somebody else's: no difference is shown
+    │   ├── NotFound             404  also for another user's object: the client sees no difference
     │   ├── MethodNotAllowed     405
-    │   ├── TooSlow              408  a request that does not come to its end
+    │   ├── TooSlow              408  the request did not arrive in time
     │   ├── Conflict             409
     │   ├── TooLarge             413
     │   ├── UnsupportedMedia     415
     │   │   └── UnsupportedEncoding
-    │   ├── Unprocessable        422  well-formed, with fields that cannot be used
-    │   │   └── UnsupportedContent    images or sound for a model that takes none
+    │   ├── Unprocessable        422  valid JSON with invalid fields
+    │   │   └── UnsupportedContent    images or sound for a model that accepts none
     │   ├── HeadTooLarge         431
     │   ├── LimitExceeded        429  too many requests in a minute
-    │   │   └── TooManyStreams   429  too many replies in the making
-    │   └── ModelRefused         the model server's own 4xx: no other transport would answer better
-    │       └── ContextExceeded  the conversation is longer than the model can take
-    ├── TransportError           the other side's fault
-    │   ├── Unreachable          refused, DNS, no route, closed before it answered, broker away
-    │   ├── Loading              the model server is there and not ready yet
+    │   │   └── TooManyStreams   429  too many replies at the same time
+    │   └── ModelRefused         the model server answered 4xx: another transport would do the same
+    │       └── ContextExceeded  the conversation is longer than the model's context
+    ├── TransportError           a model server, worker or broker is at fault
+    │   ├── Unreachable          refused, DNS, no route, closed before an answer, broker disconnected
+    │   ├── Loading              the model server still loads its model
     │   ├── NoWorker             no ready worker has the model
-    │   ├── Overloaded           everybody is full
-    │   ├── Unavailable          it failed again and again, and is not asked for a while
-    │   ├── TimedOut             silence, or the reply's deadline
-    │   ├── UpstreamFailed       it answered with an error, or broke off in the middle
-    │   ├── ProtocolViolation    it said something its protocol does not know
-    │   ├── WorkerLost           the worker or its broker went away in mid-reply
+    │   ├── Overloaded           all model servers or workers are at their limit
+    │   ├── Unavailable          suspended for some seconds after several failures in a row
+    │   ├── TimedOut             no data for too long, or the reply's deadline passed
+    │   ├── UpstreamFailed       answered with an error, or ended in the middle of the reply
+    │   ├── ProtocolViolation    sent data that its protocol does not allow
+    │   ├── WorkerLost           the worker or the broker disconnected during the reply
     │   └── FrameGap             frames of a reply are missing
-    ├── StorageFailed            the database did not take what had to be kept
+    ├── StorageFailed            the database did not answer, or refused
     ├── Draining                 this process is about to stop
-    ├── NameTaken                another living gateway has our name; keeps a start from succeeding
-    └── Interrupted              the process that made the reply ended before it did
+    ├── NameTaken                another running gateway uses the same name; this one does not start
+    └── Interrupted              the process that produced the reply ended before the reply did
 
-Each class carries what HTTP, SSE, MQTT and the log need of it: `code` (a stable word for programs),
-`status` (HTTP), `reason` (from the closed list in events.py, for a reply that ends with it) and
-`retryable` (the same request may succeed later, unchanged).
+Class attributes feed HTTP, SSE, MQTT and logs: `code` (stable, for programs), `status` (HTTP), `reason` (of a
+reply that ends with the error; events.py lists them) and `retryable` (the same request may succeed later).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +49,7 @@ ErrorReason = Literal[
     "upstream_error", "worker_lost", "timeout", "gap", "storage_failed", "shutdown", "interrupted"
 ]
 
-# Together, with every character written as an escape of six bytes, less than 16 KiB.
+# An error stays below 16 KiB even if every character is written as a JSON escape of six bytes.
 MAX_MESSAGE_CHARS = 800
 MAX_SEARCHED_CHARS = 16_384
 MAX_TOLD_FIELDS = 10
@@ -61,8 +60,8 @@ MAX_PROBLEM_CHARS = 100
 class GatewayError(Exception):
     """Root of the tree.
 
-    `str(error)` is one sentence that may be shown to the caller, without secrets. A long one is cut: it may
-    repeat what the caller sent.
+    `str(error)` is sent to the client: secrets are removed, and it is cut to MAX_MESSAGE_CHARS because it may
+    contain text that the client sent.
     """
 
     code: ClassVar[str] = "internal"
@@ -100,7 +99,7 @@ class NotFound(RequestRejected):
 
 
 class MethodNotAllowed(RequestRejected):
-    """`allowed` are the methods that are answered; HEAD is wherever GET is."""
+    """`allowed` lists the methods of the path; it contains HEAD if it contains GET."""
 
     code = "method_not_allowed"
     status = 405
@@ -122,7 +121,7 @@ class Conflict(RequestRejected):
 
 
 class QuotaReached(Conflict):
-    """The user keeps as many as a user may; the message says what to delete."""
+    """The user has the maximum number of stored objects; the message says which to delete."""
 
     code = "quota_reached"
 
@@ -138,13 +137,13 @@ class UnsupportedMedia(RequestRejected):
 
 
 class UnsupportedEncoding(UnsupportedMedia):
-    """A Content-Encoding that is not read here."""
+    """The request has a Content-Encoding that the gateway does not decode."""
 
     code = "unsupported_encoding"
 
 
 class Unprocessable(RequestRejected):
-    """`fields` says what is wrong with which field, by its JSON path; of many the first MAX_TOLD_FIELDS."""
+    """`fields` maps the JSON path of each invalid field to its problem, at most MAX_TOLD_FIELDS of them."""
 
     code = "invalid"
     status = 422
@@ -158,7 +157,7 @@ class Unprocessable(RequestRejected):
 
 
 class UnsupportedContent(Unprocessable):
-    """The model that would answer cannot take in what the conversation holds besides text."""
+    """The model does not accept a kind of content that the conversation contains."""
 
     code = "unsupported_content"
 
@@ -179,7 +178,7 @@ class TooManyStreams(LimitExceeded):
 
 
 class ModelRefused(RequestRejected):
-    """The model server answered 4xx: the request itself is at fault, whoever serves it."""
+    """The model server answered 4xx: the request itself is at fault."""
 
     code = "model_refused"
     status = 400
@@ -192,8 +191,8 @@ class ContextExceeded(ModelRefused):
 
 
 class TransportError(GatewayError):
-    """broke_off: how many servers took the request whole before they broke off or fell silent, which makes
-    the request a suspect: see `suspects.ask_again`."""
+    """`broke_off` counts the servers that received the whole request and then disconnected or sent nothing
+    more: the request may be the cause, see `suspects.ask_again`."""
 
     code = "upstream_error"
     status = 502
@@ -284,10 +283,8 @@ def _cut(text: str, max_chars: int) -> str:
 
 
 def error_of(code: str, message: str, retryable: bool | None = None) -> GatewayError:
-    """The error that was told with this code; an unknown code gives UpstreamFailed.
-
-    retryable: as it was told; None where that is not known, and then the code decides.
-    """
+    """Return the error with this code; UpstreamFailed if the code is unknown. retryable: None if the sender
+    did not give it; then the class decides."""
     error = _BY_CODE.get(code, UpstreamFailed)(message)
     if retryable is not None:
         error.retryable = retryable

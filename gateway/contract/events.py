@@ -1,8 +1,8 @@
-"""What a transport says while a reply is made, and what a reader of that reply hears.
+"""Events of a reply: those that a transport sends, and those that a reader receives.
 
-A transport pushes Delta, Reasoning, ToolCall, Progress and Usage in any number and returns one Done; trouble
-is raised. A reader hears Started, then the same without Usage, and then exactly one of Finished, Cancelled
-and Failed.
+A transport pushes any number of Delta, Reasoning, ToolCall, Progress and Usage, then returns one Done; errors
+are raised. A reader receives Started, then the same events without Usage, then exactly one of Finished,
+Cancelled and Failed.
 """
 
 import math
@@ -22,17 +22,17 @@ Status = Literal["streaming", "complete", "cancelled", "failed", "interrupted"]
 FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 BROKEN_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource"})
-"""Finish reasons of a reply that its server gave up; the last one is DeepSeek's."""
+"""Finish reasons with which a model server reports its own failure; the last one is DeepSeek's."""
 
 MAX_TOKENS = 10**9
-"""A larger count is an error of its server and is dropped: sums of such counts overflow a database."""
+"""Maximum plausible token count. A larger one is a server's error and is dropped: sums could overflow."""
 
 
 def finish_reason(said: object, *, called: bool = False) -> FinishReason:
-    """The model server's finish reason as one of ours; a word that is not listed is `stop`.
-
-    called: the reply holds tool calls, after which `stop` means `tool_calls`. Raises UpstreamFailed for
+    """Translate a model server's finish reason; an unknown one becomes `stop`. Raises UpstreamFailed for
     BROKEN_REASONS.
+
+    called: True if the reply contains tool calls; then `stop` becomes `tool_calls`.
     """
     word = said.lower().partition(":")[0] if isinstance(said, str) else ""  # Gemini: `content_filter: WHY`
     if word in BROKEN_REASONS:
@@ -43,21 +43,21 @@ def finish_reason(said: object, *, called: bool = False) -> FinishReason:
 
 
 MAX_REPLY_CHARS = 16_000_000
-"""Of a reply's text, reasoning and tool calls together; a longer one fails as `upstream_error`."""
+"""Maximum of a reply's text, reasoning and tool calls together; a longer reply fails as `upstream_error`."""
 TOOL_CALL_CHARS = 100
-"""Characters that a tool call counts in addition to its texts, so that empty ones are bounded too."""
+"""Characters that each tool call adds to the sum besides its texts, so that empty calls are bounded too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More of the reply's text; never empty, and never half of a surrogate pair."""
+    """The next piece of the reply's text; never empty, and never half of a surrogate pair."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """More of what the model thinks before it answers; never empty, not part of the reply's text."""
+    """The next piece of the model's reasoning; never empty. It is not part of the reply's text."""
 
     text: str
 
@@ -66,8 +66,9 @@ class Reasoning:
 class ToolCall:
     """One whole tool call.
 
-    id: unlike that of every other call of the reply. arguments: JSON text as the model wrote it, which may be
-    broken JSON; `{}` where it wrote none.
+    Attributes:
+        id: unique within the reply.
+        arguments: JSON text as the model wrote it, possibly invalid; `{}` if it wrote none.
     """
 
     id: str
@@ -77,7 +78,8 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Why nothing is seen yet: phase "queued" with a position (1 is next), or "prompt" with token counts."""
+    """Progress before the first token: phase "queued" with `position` (1 is next), or phase "prompt" with the
+    number of prompt tokens `processed` and in `total`."""
 
     phase: Literal["queued", "prompt"]
     position: int | None = None
@@ -87,7 +89,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the model server counted them; tokens_per_s as it measured its own generation, if it did."""
+    """Token counts and generation speed as the model server reports them."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -96,7 +98,7 @@ class Usage:
 
 
 def token_count(said: object) -> int | None:
-    """A whole number from 0 to MAX_TOKENS, also as a float without a fraction; None for anything else."""
+    """Return an integer from 0 to MAX_TOKENS, also from a float without fraction; None for anything else."""
     if isinstance(said, float) and said.is_integer():
         said = int(said)
     if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MAX_TOKENS:
@@ -107,9 +109,9 @@ def token_count(said: object) -> int | None:
 def usage_of(
     prompt_tokens: object, completion_tokens: object, total_tokens: object = None, tokens_per_s: object = None
 ) -> Usage | None:
-    """Usage from what a server or a worker claims; None unless it tells both prompt and completion.
+    """Return Usage from unchecked values; None unless the prompt and completion counts are both valid.
 
-    A total that is not usable, or less than its parts, is their sum. A rate that is not usable is left out.
+    An invalid total, or one below the sum of its parts, becomes that sum. An invalid rate becomes None.
     """
     prompt, completion = token_count(prompt_tokens), token_count(completion_tokens)
     if prompt is None or completion is None:
@@ -133,11 +135,11 @@ class Done:
     """The reply is complete.
 
     Args:
-        reason: why the model stopped.
+        reason: the finish reason.
         model: the model that answered; None if unknown.
         whole: the events of a reply that arrived in one piece, its text as one Delta; they were not pushed
-            before. None if the reply was pushed as the model made it.
-        cached: the reply is an earlier one, which is shown at once.
+            before. None if the events were pushed as they arrived.
+        cached: True if the reply comes from the response cache; it is sent without pacing.
     """
 
     reason: FinishReason
@@ -153,9 +155,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The question is saved and the reply has begun.
+    """The question is stored and the reply has begun.
 
-    mode, delivery: what is expected. opens_session: the session was made for this question.
+    Attributes:
+        mode: name of the transport that is expected to answer; the terminal event has the one that did.
+        delivery: the expected delivery, like `mode`.
+        opens_session: True if the session was created for this question.
     """
 
     stream_id: str
@@ -173,7 +178,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What every end tells: the row it is kept in, the text that was kept, and what was true of the reply."""
+    """Fields of every terminal event: ids of the stored message, its text, and measurements of the reply."""
 
     assistant_message_id: int
     full_content: str
@@ -188,7 +193,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The model came to its end."""
+    """The reply is complete."""
 
     reason: Reason
     ending: Ending
@@ -196,7 +201,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Somebody stopped it, or nobody was left to read it."""
+    """A client stopped the reply, or its last reader left."""
 
     reason: Reason
     ending: Ending
@@ -204,7 +209,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It broke; what was said before that is kept."""
+    """The reply failed; its text up to then is stored."""
 
     reason: Reason
     code: str

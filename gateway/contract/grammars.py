@@ -1,7 +1,7 @@
-"""Finds grammars and patterns that would crash or stall a model server, before they are sent.
+"""Finds grammars and regular expressions that would crash or stall a model server.
 
-Source: llama.cpp, grammars/README.md for the syntax; its parser recurses for each parenthesis. What a sampler
-pays for: ambiguity.py.
+Source: llama.cpp, grammars/README.md for the syntax; its parser recurses for each parenthesis. Costs of
+sampling: ambiguity.py.
 """
 
 import re
@@ -14,14 +14,14 @@ MAX_TOKENS = 20_000
 MAX_REPEAT = 2_000
 """llama.cpp's own limit."""
 MAX_ELEMENTS = 100_000
-"""Of a grammar with its repetitions written out."""
+"""Maximum number of elements of a grammar with its repetitions written out."""
 MAX_PATTERN_CHARS = 2_000
 MAX_PATTERN_DEPTH = 50
 MAX_BEGINNINGS = 5_000
 
 GRAMMAR_BOUNDS = Bounds(beginnings=MAX_BEGINNINGS, optional_run=100, alike_run=8, nested_loops=4)
 PATTERN_BOUNDS = Bounds(beginnings=MAX_BEGINNINGS, optional_run=20, alike_run=6, nested_loops=2)
-"""llama.cpp writes a pattern's repetitions as rules of their own, which makes them dearer."""
+"""Lower than GRAMMAR_BOUNDS: llama.cpp turns each repetition of a pattern into a rule, which costs more."""
 
 _TOKENS = re.compile(
     r"""(?P<skip>\s+|\#[^\n]*)
@@ -40,9 +40,9 @@ _SIGNS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?"
 
 
 def grammar_problem(text: str) -> str | None:
-    """Why no model server should get this GBNF grammar; None if nothing speaks against it.
+    """Return why this GBNF grammar must not be sent, as the end of a sentence; None if it may.
 
-    It does not judge the syntax: what it does not know it passes over, and the server refuses it.
+    The syntax is not checked: unknown text is skipped, and the model server refuses it.
     """
     rules = Rules()
     named = 0
@@ -75,7 +75,7 @@ def grammar_problem(text: str) -> str | None:
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Why no model server should get this regular expression; None if nothing speaks against it."""
+    """Return why this regular expression must not be sent, as the end of a sentence; None if it may."""
     if len(pattern) > MAX_PATTERN_CHARS:
         return f"has more than {MAX_PATTERN_CHARS} characters"
     rules = Rules()

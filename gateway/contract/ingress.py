@@ -1,4 +1,4 @@
-"""The seam for whoever asks without HTTP: a device's chats come in, and replies go out to devices."""
+"""The interface to devices, which chat without HTTP: they send chats and receive replies."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -10,10 +10,14 @@ from gateway.contract.events import ReaderEvent, Terminal
 
 @dataclass(frozen=True, slots=True)
 class DeviceChat:
-    """What a device asks.
+    """A question from a device.
 
-    id: the device's own name for this chat, 1 to 128 characters; the same again is the same chat. session:
-    a session's key; None goes on with the device's latest of the last 12 hours, or starts one.
+    Attributes:
+        device: the device's name.
+        id: chosen by the device, 1 to 128 characters; a repeated id is the same chat.
+        text: the question.
+        session: a session's key; None continues the device's latest session of the last 12 hours, or starts
+            a new one.
     """
 
     device: str
@@ -23,67 +27,68 @@ class DeviceChat:
 
 
 class Hearing(Protocol):
-    """One listener's place in a reply."""
+    """Reads the events of one reply for one listener."""
 
     @property
     def missed(self) -> bool:
-        """Events behind the place that was asked for are gone; their text is in the reply's end."""
+        """True if events after the requested position were dropped; the terminal event has their text."""
         ...
 
     async def read(self) -> Sequence[ReaderEvent] | None:
-        """All events that were not read yet, waiting for one if there is none; None when all was read.
+        """Return all unread events, waiting for at least one; None after the last one was read.
 
-        FellBehind if some were dropped before they were read.
+        Raises FellBehind if events were dropped before they were read.
         """
         ...
 
     def stop(self) -> None:
-        """Let `read` return None, now and later."""
+        """Make the current and every later `read` return None."""
         ...
 
 
 class ReplyHandle(Protocol):
-    """A reply in the making, or one that has just ended."""
+    """A reply that is running, or one that ended a short time ago."""
 
     @property
     def stream_id(self) -> str: ...
 
     def reading(self, after: int = 0) -> AbstractContextManager[Hearing]:
-        """Be one of its readers, from the event numbered `after` + 1 on: when the last one leaves, it ends
-        after a grace. NotFound on entering when it ended too long ago."""
+        """Read events from number `after` + 1 on, counted as a reader: when the last reader leaves, the reply
+        is cancelled after a grace time. Entering raises NotFound if the reply's events were dropped."""
         ...
 
     def overhearing(self) -> AbstractContextManager[Hearing]:
-        """Hear it from the start without being one of its readers."""
+        """Read all events without being counted as a reader."""
         ...
 
     def stop(self) -> None:
-        """End it as `user_stop`, if it has not ended; its readers hear the end."""
+        """Cancel the reply as `user_stop` if it has not ended; its readers receive the terminal event."""
         ...
 
 
 class Ask(Protocol):
     async def __call__(self, chat: DeviceChat) -> ReplyHandle | Terminal | None:
-        """The reply to a chat, to be read before the next await; its end alone, if that was told before and
-        only the store knows it; None if another gateway answers.
+        """Start the reply to a chat, or find that of a repeated chat, which never gets a second reply.
 
-        The same chat again never makes a second reply. Raises Forbidden, NotFound, Conflict, Unprocessable,
-        LimitExceeded, Draining, TransportError or StorageFailed, and then nothing is kept.
+        Returns the reply; start reading it before the next await. If the reply is only in the store, returns
+        its terminal event; if another gateway answers the chat, None. Raises Forbidden, NotFound, Conflict,
+        Unprocessable, LimitExceeded, Draining, TransportError or StorageFailed; then nothing is stored.
         """
         ...
 
 
 class Ingress(Protocol):
-    """Where devices come in. It is given an Ask when it is built."""
+    """Receives chats from devices and passes them to the Ask of its constructor."""
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Answer for as long as the block lasts; leaving it lets replies that have ended go out first."""
+        """Answer devices while the block runs. Leaving it first sends the replies that have ended."""
         ...
 
     def has_heard(self, device: str) -> bool:
-        """Whether this device has said anything here."""
+        """True if this gateway has received a message from the device."""
         ...
 
     def mirror(self, device: str, reply: ReplyHandle) -> None:
-        """Show the device, once, a reply that was asked for over HTTP. It is not slowed nor kept alive."""
+        """Send the device a reply that was requested over HTTP, without repeats. The device is not counted as
+        a reader and does not slow the reply."""
         ...

@@ -1,6 +1,6 @@
-"""The numbered event log of one reply: its run appends, any number of readers follow at their own pace.
+"""The interface of a journal, the numbered event log of one reply: one writer, any number of readers.
 
-Events are numbered from 1 without holes. The last one is Finished, Cancelled or Failed; nothing follows it.
+Events are numbered from 1 without gaps. The last one is Finished, Cancelled or Failed.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +17,12 @@ class BadPosition(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a reply, just behind one event; on the wire `<seq>-<chars>`.
+    """The position after one event of a reply, sent as event id `<seq>-<chars>`.
 
-    seq: that event's number, 0 before the first. chars: how many code points of the reply's text stand up to
-    and including it, so that the place can be found in the stored text when the log is gone.
+    Attributes:
+        seq: number of that event; 0 before the first.
+        chars: code points of the reply's text up to and including that event; they locate the position in the
+            stored text after the journal was dropped.
     """
 
     seq: int
@@ -31,7 +33,7 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> "Position":
-        """The position that an event id names; anything else raises BadPosition."""
+        """Parse an event id. Raises BadPosition."""
         seq, _, chars = text.partition("-")
         if not (_is_number(seq) and _is_number(chars)):
             raise BadPosition("The event id is not one of this stream's: it must look like 12-345.")
@@ -46,7 +48,7 @@ def _is_number(text: str) -> bool:
 
 
 class FellBehind(GatewayError):
-    """A reader wants events that its journal has dropped; their text is in the store."""
+    """The journal has dropped events that the reader has not read; their text is in the store."""
 
     code = "fell_behind"
 
@@ -54,52 +56,52 @@ class FellBehind(GatewayError):
 class JournalWriter(Protocol):
     @property
     def last_seq(self) -> int:
-        """The number of the latest event, 0 before the first."""
+        """The number of the latest event; 0 before the first."""
         ...
 
     def append(self, events: Sequence[ReaderEvent]) -> None:
-        """Number these events and call every reader; a terminal event closes the log."""
+        """Number these events and call every reader's OnNews; a terminal event closes the journal."""
         ...
 
     def checkpointed(self, seq: int) -> None:
-        """The text of all events up to number `seq` is in the store: they may be dropped to make room."""
+        """Note that the store has the text up to event `seq`: these events may be dropped to free memory."""
         ...
 
     def close(self) -> None:
-        """Say that nothing more will come, terminal event or not."""
+        """Close the journal, with or without a terminal event; nothing can be appended afterwards."""
         ...
 
 
 OnNews = Callable[[], None]
-"""Called after every append and when the log is closed, by whoever appends: it must not block or raise."""
+"""Called within every `append` and `close`: it must not block or raise."""
 
 
 class JournalReader(Protocol):
     @property
     def begins_at(self) -> Position | None:
-        """Where reading begins, if the log no longer holds what was asked for: the text up to there is in the
-        store. None if it begins as asked."""
+        """The position at which reading begins if earlier requested events were dropped: the store has the
+        text up to it. None if reading begins as requested."""
         ...
 
     @property
     def at_end(self) -> bool:
-        """The log is closed and all of it was taken."""
+        """True if the journal is closed and all its events were taken."""
         ...
 
     def take(self) -> Sequence[ReaderEvent]:
-        """All events that were not taken yet, in order; empty if there are none. FellBehind if some were
-        dropped before they were taken."""
+        """Return all events not taken yet, in order; empty if there are none. Raises FellBehind if events
+        were dropped before they were taken."""
         ...
 
     def leave(self) -> None:
-        """Be called no more."""
+        """Stop the calls of OnNews."""
         ...
 
 
 class Journal(Protocol):
     @property
     def bytes(self) -> int:
-        """What all logs hold together, about."""
+        """Approximate memory of all reply logs together."""
         ...
 
     def open(self, stream_id: str) -> JournalWriter:
@@ -107,13 +109,14 @@ class Journal(Protocol):
         ...
 
     def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> JournalReader:
-        """Read the log from the event numbered `after` + 1, or from its first if that was dropped.
+        """Read from event number `after` + 1, or from the oldest event if that one was dropped.
 
-        NotFound if the log is not held here (any more); BadPosition if `after` is ahead of it.
+        Raises NotFound if this process has no log of the stream (any more), BadPosition if `after` is greater
+        than the number of the latest event.
         """
         ...
 
     def forget(self, stream_id: str, after_s: float = 0) -> None:
-        """Drop the log of an ended reply in `after_s` seconds, or before if room is short; whoever follows it
-        keeps what it has."""
+        """Drop the log of an ended reply after `after_s` seconds, or earlier if memory is short; its current
+        readers can still read all of it."""
         ...

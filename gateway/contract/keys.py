@@ -1,4 +1,4 @@
-"""API keys: what is kept of each, never the key itself, and the seam to whatever keeps it."""
+"""API keys as they are stored, by digest, never the key itself; and the interface of their store."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,16 @@ ALL_PERMISSIONS: frozenset[Permission] = frozenset(PERMISSIONS)
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just drawn.
+    """A new key.
 
-    digest: its SHA-256 in hex. prefix: its first characters, by which people tell keys apart. name: what it
-    is for. rate_per_minute, streams: limits of its own, in place of the settings'.
+    Attributes:
+        digest: SHA-256 of the key, in hex.
+        prefix: the key's first characters, shown to people to identify it.
+        user_id: the user of requests with this key.
+        name: its purpose, chosen by the administrator.
+        permissions: the endpoints it may use.
+        rate_per_minute: requests per minute of this key; None for the setting's limit per user.
+        streams: simultaneous replies of this key; None for the setting's limit per user.
     """
 
     digest: str
@@ -29,7 +35,10 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """last_used_at: right to about a minute; None while it never was. A revoked key is kept for good."""
+    """A stored key. Revoked keys are never deleted.
+
+    last_used_at: accurate to about a minute; None if the key was never used.
+    """
 
     id: int
     key: NewKey
@@ -40,27 +49,28 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyCensus:
-    """How many keys were ever made, and how many of them are revoked; only ever grows."""
+    """Numbers of keys ever created and revoked: as long as both are equal, no key has changed."""
 
     made: int
     revoked: int
 
 
 class KeyStore(Protocol):
-    """Raises StorageFailed when the database does not answer or refuses; whatever returned is committed."""
+    """Each method raises StorageFailed if the database does not answer or refuses. When it returns, its
+    change is committed."""
 
     async def census(self) -> KeyCensus: ...
 
     async def all(self) -> Sequence[StoredKey]:
-        """The oldest first, revoked ones too."""
+        """Return all keys, also revoked ones, oldest first."""
         ...
 
     async def create(self, key: NewKey) -> StoredKey: ...
 
     async def revoke(self, key_id: int) -> bool:
-        """Whether there was such a key that was not revoked yet."""
+        """Revoke a key; False if there is no such key or it is revoked already."""
         ...
 
     async def note_used(self, key_ids: Collection[int]) -> None:
-        """These keys were used just now."""
+        """Set last_used_at of these keys to now."""
         ...

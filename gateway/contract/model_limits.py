@@ -1,4 +1,4 @@
-"""Bounds on what a request may make a model server parse: one of these requests could stall or crash it."""
+"""Refuses request fields that are so large or so nested that they could stall or crash a model server."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
@@ -39,7 +39,7 @@ _RANGES = (
 
 
 def check_request(request: ChatRequest) -> None:
-    """As check_sampling, for the whole of a request."""
+    """Apply check_sampling, and check the tool calls of all turns. Raises Unprocessable."""
     check_sampling(request.sampling)
     for at, turn in enumerate(request.turns):
         if turn.tool_calls and (problem := _json_problem("tool_calls", turn.tool_calls)):
@@ -47,9 +47,9 @@ def check_request(request: ChatRequest) -> None:
 
 
 def check_sampling(sampling: Sampling, options: str = "options.") -> None:
-    """Raise Unprocessable, with the field, for settings that no model server should get.
+    """Raise Unprocessable, which names the field, for values that could stall or crash a model server.
 
-    options: what stands before the name of an option in the request's own terms.
+    options: prefix of the names of options in the error, as the request spells them.
     """
     for field, problem in _problems(sampling, options):
         _refuse(field, problem)
@@ -87,7 +87,7 @@ def _option_problem(name: str, value: Any) -> str | None:
 
 
 def _json_problem(name: str, value: Any) -> str | None:
-    """name: of the field that holds it; what its schemas, patterns and grammars may not be."""
+    """Return the problem of a field's value or of a schema, pattern or grammar in it; None if it has none."""
     if isinstance(value, str):
         return _text_problem(name, value)
     level: list[Any] = [value]

@@ -1,15 +1,15 @@
-"""How many files and sockets this process may have open at once."""
+"""The limit on files and sockets that this process may have open at the same time."""
 
 import contextlib
 import resource
 import sys
 
 MOST = 1_048_576
-"""More than this is not asked for: some systems refuse to raise a limit without an end."""
+"""Maximum that is requested: some systems refuse to set the soft limit to infinity."""
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit to the hard one; where the system refuses, the limit stays as it is."""
+    """Raise the soft limit to the hard limit, at most to MOST. If the system refuses, do nothing."""
     with contextlib.suppress(OSError, ValueError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
@@ -18,6 +18,6 @@ def raise_descriptor_limit() -> None:
 
 
 def descriptor_limit() -> int:
-    """The soft limit in force; sys.maxsize if there is none."""
+    """Return the current soft limit; sys.maxsize if it is infinite."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft

@@ -1,4 +1,4 @@
-"""Hosts and origins in one spelling each, so that they can be compared."""
+"""Normalizes host names and origins, so that they can be compared."""
 
 import re
 from ipaddress import IPv6Address
@@ -9,9 +9,9 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def host_in(authority: str) -> str | None:
-    """The host of `host` or `host:port`; None if this is neither.
+    """Return the host of `host` or `host:port`; None if the text is neither.
 
-    In lower case, without the dot that may end a name; IPv6 addresses are compressed and in brackets.
+    The host is in lower case, without a dot at its end; an IPv6 address is compressed and in brackets.
     Source: RFC 9110, 4.2.3 and 7.2.
     """
     parts = _parts_of(authority)
@@ -19,8 +19,9 @@ def host_in(authority: str) -> str | None:
 
 
 def origin_in(text: str) -> str | None:
-    """The origin `scheme://host[:port]` as browsers spell it, without the scheme's own port; None if the text
-    is none, as `null` is not. A slash at its end is left out. Source: RFC 6454, 6.2."""
+    """Return the origin `scheme://host[:port]` as browsers send it, without the scheme's default port and
+    without a slash at its end; None if the text is not such an origin (for example `null`).
+    Source: RFC 6454, 6.2."""
     scheme, separator, rest = text.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         return None
@@ -33,7 +34,7 @@ def origin_in(text: str) -> str | None:
 
 
 def host_of_origin(origin: str) -> str | None:
-    """The host of a web page's origin, as host_in gives it; None if it is no page's."""
+    """Return the host of an http or https origin, normalized as in host_in; None for any other text."""
     known = origin_in(origin)
     if known is None:
         return None
@@ -42,7 +43,7 @@ def host_of_origin(origin: str) -> str | None:
 
 
 def _parts_of(authority: str) -> tuple[str, str] | None:
-    """Host and port, the port empty where there is none."""
+    """Return host and port; the port is empty if the authority has none."""
     found = _AUTHORITY.fullmatch(authority)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What a transport is asked: one reply to a conversation."""
+"""The request to a transport for one reply to a conversation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Literal
 from gateway.contract.content import Content, model_json
 
 CacheUse = Literal["use", "refresh", "off"]
-"""A cached reply may answer; a new one is made and kept; nothing is read or kept."""
+"""Use of the response cache: "use" reads and writes it, "refresh" only writes, "off" does neither."""
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -16,10 +16,15 @@ Role = Literal["system", "user", "assistant", "tool"]
 class Turn:
     """One message of a conversation.
 
-    tool_calls: what an assistant asked for, as the OpenAI chat API writes it
-    (`{"id", "type": "function", "function": {"name", "arguments"}}`); tool_call_id: which of them
-    a `tool` turn answers. reasoning_content: what the model thought before an earlier answer; thinking models
-    need it between the rounds of a tool call.
+    Attributes:
+        role: of the author.
+        content: text or parts.
+        tool_calls: the tool calls of an assistant turn, in the form of OpenAI's chat API:
+            `{"id", "type": "function", "function": {"name", "arguments"}}`.
+        tool_call_id: id of the tool call that a `tool` turn answers.
+        name: name of the author, in the form of OpenAI's chat API.
+        reasoning_content: the model's reasoning before an earlier reply; some models need it between the
+            rounds of a tool call.
     """
 
     role: Role
@@ -30,7 +35,7 @@ class Turn:
     reasoning_content: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The turn as OpenAI's chat API and Sluice's MQTT protocol write it; absent fields are left out."""
+        """Return the turn for OpenAI's chat API and Sluice's MQTT protocol, without absent fields."""
         message: dict[str, Any] = {"role": self.role, "content": model_json(self.content)}
         if self.tool_calls:
             message["tool_calls"] = list(self.tool_calls)
@@ -45,9 +50,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the model is to choose; None leaves it to the model server.
+    """Settings of generation; None leaves the choice to the model server.
 
-    options: the model server's own settings, passed through as they are (`top_k`, `grammar`, ...).
+    options: settings specific to the model server, passed on unchanged (`top_k`, `grammar`, ...).
     """
 
     temperature: float | None = None
@@ -61,13 +66,14 @@ class Sampling:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def over(self, defaults: "Sampling") -> "Sampling":
-        """These settings, and where they leave something open, those."""
+        """Return these settings, with `defaults` for those that are None or absent from `options`."""
         given = defaults.as_json() | self.as_json()
         given["options"] = {**defaults.options, **self.options}
         return Sampling(**given)
 
     def as_json(self) -> dict[str, Any]:
-        """The settings that were given, by their names in OpenAI's chat API; `options` stays one object."""
+        """Return the settings that are not None, by their names in OpenAI's chat API, and `options` as one
+        object."""
         given: dict[str, Any] = {}
         for name in _SAMPLING_FIELDS:
             value = getattr(self, name)
@@ -94,11 +100,17 @@ _SAMPLING_FIELDS = (
 class ChatRequest:
     """One attempt to get one reply.
 
-    id: 32 hex digits, unguessable; the stream's id. model: None or a name no transport lists means the
-    default model. deadline_s: seconds the whole reply may take. session: the session's key, for a
-    worker's log and cache, never a credential. trace: a W3C `traceparent`. broke_off: how many servers
-    took this request and then broke off; see `suspects.ask_again`. user: the user's id, for stages; None
-    behind a broker. cache: see CacheUse.
+    Attributes:
+        id: the stream's id: 32 random hex digits.
+        turns: the conversation; the last turn is the question.
+        sampling: settings of generation.
+        model: None, or a name that no transport lists, means the default model.
+        deadline_s: maximum seconds for the whole reply.
+        session: the session's key, for a worker's log and cache; never a credential.
+        trace: a W3C `traceparent`.
+        broke_off: servers that received this request and then disconnected; see `suspects.ask_again`.
+        user: the user's id, for stages; None in a worker.
+        cache: see CacheUse.
     """
 
     id: str

@@ -1,7 +1,7 @@
-"""Finds JSON schemas that a model server would expand without end, before they are sent.
+"""Finds JSON schemas that a model server would expand to too many alternatives.
 
-Source: llama.cpp makes a grammar of a schema. A few definitions that refer to each other several times become
-more alternatives than any server can hold; what an alternative costs: ambiguity.py.
+Source: llama.cpp converts a schema to a grammar. A few definitions that refer to each other several times
+expand to more alternatives than any server can hold in memory. Cost of an alternative: ambiguity.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,18 +10,18 @@ from typing import Any
 from gateway.contract.grammars import MAX_BEGINNINGS
 
 MAX_REFERENCES = 100
-"""In a chain in which each only refers to the next."""
+"""Maximum length of a chain of schemas of which each refers to the next."""
 
 _ROOTS = frozenset({"schema", "json_schema", "parameters", "input_schema", "guided_json", "json"})
-"""Names of fields whose value is a schema of its own: `#` means that one."""
+"""Names of fields whose value is a separate schema: within it, `#` refers to this schema."""
 
 _Roots = tuple[Mapping[str, Any], ...]
 
 
 def schema_problem(value: Any) -> str | None:
-    """Why no model server should get the schemas in `value`; None if nothing speaks against them.
+    """Return why the schemas in `value` must not be sent, as the end of a sentence; None if they may.
 
-    value: JSON that is not nested too deep for a recursion.
+    value: decoded JSON, nested at most model_limits.MAX_JSON_DEPTH levels: this function recurses.
     """
     counted: dict[int, int] = {}
     for schema, roots in _objects(value, ()):
@@ -34,7 +34,7 @@ def schema_problem(value: Any) -> str | None:
 
 
 def _objects(value: Any, roots: _Roots) -> Iterator[tuple[Mapping[str, Any], _Roots]]:
-    """Every object, with the schemas around it, from inside to outside."""
+    """Yield every object with the root schemas that contain it, the innermost root first."""
     if isinstance(value, Mapping):
         roots = roots or (value,)
         yield value, roots
@@ -47,14 +47,14 @@ def _objects(value: Any, roots: _Roots) -> Iterator[tuple[Mapping[str, Any], _Ro
 
 
 def _ways(schema: Any, roots: _Roots, counted: dict[int, int], depth: int) -> int | None:
-    """How many alternatives a schema has; None where references follow each other without end."""
+    """Return the number of alternatives of a schema; None if a chain exceeds MAX_REFERENCES."""
     if not isinstance(schema, Mapping):
         return 1
     if (known := counted.get(id(schema))) is not None:
         return known
     if depth > MAX_REFERENCES:
         return None
-    counted[id(schema)] = 1  # of one that refers to itself: model servers refuse those
+    counted[id(schema)] = 1  # ends the recursion if it refers to itself: model servers refuse such schemas
     total = 0
     for name in ("enum", "type"):
         if isinstance(listed := schema.get(name), list | tuple):
@@ -73,7 +73,7 @@ def _ways(schema: Any, roots: _Roots, counted: dict[int, int], depth: int) -> in
 
 
 def _target(reference: str, roots: _Roots) -> Any:
-    """The schema that `#/...` names in the innermost root that has it; None if none has."""
+    """Return the schema at `#/...` in the innermost root that has it; None if no root has it."""
     path = [name.replace("~1", "/").replace("~0", "~") for name in reference.split("/")[1:]]
     for root in roots:
         found: Any = root

@@ -1,4 +1,4 @@
-"""Secrets are taken out of every text before it is shown, logged or kept."""
+"""Removes secrets from texts before they are sent, logged or stored."""
 
 import base64
 import json
@@ -11,9 +11,9 @@ HIDDEN = "…"
 
 MIN_CHARS = 4
 SHORT_CHARS = 8
-"""Secrets shorter than this are taken out only as whole words: inside other words they would garble them."""
+"""Shorter secrets are replaced only as whole words: otherwise they would garble words that contain them."""
 
-# Text in the form of a secret, from any sender.
+# Text in the form of a secret, known to this process or not.
 _PATTERNS = re.compile(
     r"\bsk-[\w-]{16,}"
     r"|(?<=://)[^\s/@:'\"]{0,256}(?::[^\s/'\"]{0,256})?@"
@@ -22,8 +22,8 @@ _PATTERNS = re.compile(
     re.IGNORECASE,
 )
 _MARKS = ("=", "://", "sk-", "bearer ", "basic ")
-"""Each text in the form of a secret has one of these, case folded. To look for them takes a fiftieth of the
-time that the pattern takes, and most texts have none."""
+"""Every match of _PATTERNS contains or follows one of these, case folded. Searching for them takes a fiftieth
+of the pattern's time, and most texts contain none."""
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     str,
@@ -31,16 +31,16 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
     partial(quote_plus, safe=""),
     lambda text: json.dumps(text)[1:-1],
     lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
-    lambda text: text.replace("/", r"\/"),  # as PHP and some others write JSON
+    lambda text: text.replace("/", r"\/"),  # PHP and others write JSON like this
 )
 _known: set[str] = set()
 _known_pattern: re.Pattern[str] | None = None
 
 
 def remember_secrets(secrets: Iterable[str]) -> None:
-    """Take these out of every text from now on, also where they are quoted as in a URL or in JSON.
+    """Make `without_secrets` remove these from now on, also where they are quoted as in a URL or in JSON.
 
-    For the whole process, as logging is. Secrets of fewer than MIN_CHARS characters are not remembered.
+    They apply to the whole process, like logging. Secrets of fewer than MIN_CHARS characters are ignored.
     """
     global _known_pattern
     for secret in secrets:
@@ -53,7 +53,8 @@ def remember_secrets(secrets: Iterable[str]) -> None:
 
 
 def secrets_of_url(url: str) -> list[str]:
-    """The password in a URL, and the credentials as basic authentication sends them; none without an `@`."""
+    """Return a URL's password, and its credentials as HTTP basic authentication encodes them; empty without
+    an `@`."""
     userinfo, at, _ = (url.partition("://")[2] or url).rpartition("@")
     if not at:
         return []
@@ -63,7 +64,7 @@ def secrets_of_url(url: str) -> list[str]:
 
 
 def without_secrets(text: str) -> str:
-    """The text with HIDDEN for every secret that is known or looks like one."""
+    """Return the text with HIDDEN in place of every remembered secret and every match of _PATTERNS."""
     if _known_pattern is not None and any(secret in text for secret in _known):
         text = _known_pattern.sub(HIDDEN, text)
     folded = text.casefold()

@@ -1,4 +1,4 @@
-"""The address of a model server as people write it."""
+"""Parses addresses of model servers from settings."""
 
 import re
 from urllib.parse import urlsplit
@@ -9,9 +9,9 @@ _ENDPOINTS = frozenset(
 
 
 def model_server_roots(text: str) -> tuple[str, ...]:
-    """The addresses in a list that is separated by commas, each once; see model_server_root.
+    """Parse a comma-separated list of addresses with model_server_root, without duplicates.
 
-    Raises ValueError, which names the wrong one if there are several.
+    Raises ValueError. If there are several addresses, it names the wrong one.
     """
     urls = [url.strip() for url in text.split(",")]
     roots = []
@@ -26,18 +26,18 @@ def model_server_roots(text: str) -> tuple[str, ...]:
 
 
 def without_password(text: str) -> str:
-    """The text without a user and password that stand in an address."""
+    """Return the text with `…` in place of a user and password in an address."""
     return re.sub(r"//[^@/]*@", "//…@", text)
 
 
 def model_server_root(text: str) -> str:
-    """The address without the `/v1` or slash that may be at its end; a path before it is a proxy's prefix.
+    """Return the address without a `/v1` or slash at its end; a path before it is kept as a proxy's prefix.
 
-    Raises ValueError, with what is wrong, for an address under which no request could find the server.
+    Raises ValueError, whose text says what is wrong, for an address that cannot be that of a model server.
     """
     url = text.strip()
     if re.search(r"[^!-~]", url):
-        raise ValueError("it holds a character that no address has")
+        raise ValueError("it contains a character that is not allowed in an address")
     if not re.match(r"https?://", url, re.IGNORECASE):
         raise ValueError("it must begin with http:// or https://, such as http://127.0.0.1:8080")
     try:
@@ -48,7 +48,7 @@ def model_server_root(text: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("a user or password in it is not sent; set LLM_API_KEY instead")
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", parts.hostname or "") or port == 0:
-        raise ValueError("it names no host, or a port that is none")
+        raise ValueError("it has no valid host or port")
     if "?" in url or "#" in url:
         raise ValueError("it must not have a query (?) or a fragment (#)")
     segments = [segment for segment in parts.path.split("/") if segment]

@@ -1,4 +1,4 @@
-"""A stage stands between a question and the transport: it answers itself, or lets the question pass."""
+"""The interface of a stage, which answers a request itself or passes it on towards the transport."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -8,24 +8,24 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear
 
 Next = Callable[[ChatRequest, Hear], Awaitable[Done]]
-"""The rest of the way to the model: the stages behind this one, then the transport with its failover."""
+"""The stages after this one, then the transport with its failover."""
 
 
 class Stage(Protocol):
-    """Subclass it, for the default of `expects`. One stage serves all replies, many at once."""
+    """Subclass it to inherit the default of `expects`. One instance serves all replies, many at a time."""
 
     async def answer(self, request: ChatRequest, hear: Hear, next: Next) -> Done:
-        """Make one reply, mostly by awaiting `next`, at most once.
+        """Produce one reply, usually by awaiting `next`, at most once.
 
-        The promises are those of Transport.answer. So a stage lets CancelledError and every other exception
-        of `next` pass (cancelling is the stop), and returns what `hear` returns when it passes events on. A
-        stage that gives `next` a `hear` of its own is called once for each network read: keep it short.
+        The rules of Transport.answer apply: a stage lets CancelledError and every other exception of `next`
+        pass, since cancelling stops the reply. A stage may give `next` its own `hear`, which returns the
+        result of the original one. It is called once per network read: keep it short.
         """
         ...
 
     def expects(self, request: ChatRequest) -> Delivery | None:
-        """The `delivery` that this stage would give to the reply if it was asked now; None to leave it open.
+        """Return the `delivery` of this stage's reply to the request; None if it would pass the request on.
 
-        Called before the question is saved, so that readers can be told. It answers at once.
+        Called before the question is stored, for the Started event. It must not block.
         """
         return None

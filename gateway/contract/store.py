@@ -1,6 +1,6 @@
-"""What is kept of conversations, and the seam to whatever keeps it.
+"""Stored sessions, messages and replies, and the interface of their store. Times are aware, in UTC.
 
-NotFound is raised for what the user may not see, exactly as if it did not exist. Times are aware, in UTC.
+Methods raise NotFound for objects that the user has no access to, exactly as if they did not exist.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,16 @@ from typing import Any, Literal, Protocol
 
 from gateway.contract.authors import Author
 from gateway.contract.content import Content, Part
+from gateway.contract.devices import StoredDevice
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 
 MAX_PAGE_CHARS = 4 * 1024 * 1024
-"""Of what is given at once: the row that makes a page longer is its last, however many were asked for."""
+"""Maximum length of a page: the row that exceeds it is the page's last, also below the requested `limit`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """key: a short readable name such as `local-1f3a9c`, for people and logs; never a credential."""
+    """`key` is a short readable name such as `local-1f3a9c`, for people and logs; never a credential."""
 
     id: int
     uuid: str
@@ -32,10 +33,7 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True)
 class StoredError:
-    """Why a reply failed, in the words its reader heard.
-
-    retryable: None where an older version kept the error; then the code decides.
-    """
+    """The error of a failed reply, as sent to its readers. retryable: None if an older version stored it."""
 
     code: str
     message: str
@@ -46,13 +44,17 @@ class StoredError:
 class StoredMessage:
     """One message; a user's has status `complete` and none of the reply's fields.
 
-    content: its text. parts: the whole content where that is not text alone, else empty.
-    parent_id: the message that it answers or goes on from; None for the first of a session.
-    reason: how the reply ended (events.py), None while it streams. ttft_ms: as `done` told it. response_ms:
-    from the question to the end of what was made. last_seq: the number of the terminal event in the reply's
-    journal, None while there is none and after a crash. tool_call_seqs: the numbers of the events that told
-    `tool_calls`, in their order. event_lengths: where exact events were asked for, see core/event_lengths.py.
-    request: what its client asked for, as the endpoint keeps it. `reply` alone gives these two.
+    Attributes:
+        parent_id: the previous message in the conversation; None for the first of a session.
+        content: its text.
+        reason: reason of the reply's end (events.py); None while it streams.
+        ttft_ms: from the question to the first event with content.
+        response_ms: from the question to the end of the reply.
+        tool_call_seqs: numbers of the journal events of `tool_calls`, in their order.
+        last_seq: number of the terminal event in the journal; None before the end and after a crash.
+        parts: the whole content if it has attachments, else empty.
+        event_lengths: of a reply with exact events, see core/event_lengths.py; only from `reply`.
+        request: the client's request, in the form of its endpoint; only from `reply`.
     """
 
     id: int
@@ -84,7 +86,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyClaim:
-    """A caller's Idempotency-Key and what it was sent with: SHA-256 hex of endpoint and canonical body."""
+    """An Idempotency-Key, and the SHA-256 of the endpoint and canonical body of its request, in hex."""
 
     key: str
     fingerprint: str
@@ -92,7 +94,7 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedStream:
-    """What an Idempotency-Key was used for."""
+    """The request and the stream of an Idempotency-Key that was used."""
 
     fingerprint: str
     stream_id: str
@@ -100,13 +102,17 @@ class ClaimedStream:
 
 @dataclass(frozen=True, slots=True)
 class NewExchange:
-    """A question and the empty reply to it.
+    """A question and its reply, which is still empty.
 
-    session_id None starts a session with `title`, or goes on with the user's latest of this `thread` that was
-    active in the last 12 hours. thread: what a conversation hangs on where no session is named, such as
-    `device:robot-1`; a session without one takes it. author: of the question; None for the user. handle: what
-    a gateway needs to go on listening to the reply's generator, if that is known by now. request: kept with
-    the reply.
+    Attributes:
+        session_id: None continues the user's latest session of `thread` that was active in the last 12 hours,
+            or starts a session with `title`.
+        idempotency: the Idempotency-Key to use up.
+        thread: name of a conversation without a given session, such as `device:robot-1`; a session without
+            one takes it.
+        author: of the question; None for the user.
+        handle: data that another gateway needs to continue receiving the reply; None if not known yet.
+        request: the client's request, stored with the reply.
     """
 
     user_id: str
@@ -125,8 +131,12 @@ class NewExchange:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A saved question and its reply. opens_session: the session was made for it. epoch: how often another
-    gateway took the reply over."""
+    """A stored question and its reply.
+
+    Attributes:
+        opens_session: True if the session was created for it.
+        epoch: number of times that another gateway took the reply over.
+    """
 
     session_id: int
     session_key: str
@@ -140,7 +150,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a reply has said so far. epoch: of the exchange, so that a reply taken over is left alone."""
+    """A reply's text so far. It is stored only if `epoch` is still that of the row."""
 
     assistant_message_id: int
     content: str
@@ -150,12 +160,13 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class FinalReply:
-    """A reply's last state.
+    """A reply's final state.
 
-    over: which rows this may be written over: `streaming` ones only; also `complete` ones, because a stop
-    while a whole reply is paced rewrites what was complete to `cancelled` with the text that was shown; or
-    `ended` ones of any status, because readers have been given this end already. None of them if another
-    gateway has taken the reply over. epoch: of the exchange.
+    Attributes:
+        over: the status that the row may have: `streaming`; `complete` allows both, since a stop during
+            pacing changes a complete reply to `cancelled`; `ended` allows all, since readers have received
+            this end already.
+        epoch: must equal that of the row, which another gateway's takeover increases.
     """
 
     assistant_message_id: int
@@ -178,36 +189,24 @@ class FinalReply:
     event_lengths: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDevice:
-    """A registered device, known by the name in its MQTT topics."""
-
-    name: str
-    user_id: str
-    created_at: datetime
-
-
 class MessageStore(Protocol):
-    """Raises StorageFailed when the database does not answer or refuses; whatever returned is committed."""
+    """Each method raises StorageFailed if the database does not answer or refuses. When it returns, its
+    change is committed."""
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Open, migrate, and keep the writer at work for as long as the block lasts.
-
-        Leaving it first commits everything that was handed over.
-        """
+        """Open and migrate the database, and run the writer. Leaving commits all changes handed over."""
         ...
 
     async def ping(self) -> None:
-        """Return if a change would be kept now. At most one try a second, however many ask."""
+        """Raise StorageFailed if the database would not accept a change now. Tried at most once a second."""
         ...
 
     async def sweep(self) -> int:
-        """Take over every reply of another start that is still `streaming`, and mark it as `interrupted`; how
-        many there were."""
+        """Mark all replies that an earlier start left `streaming` as `interrupted`. Return their number."""
         ...
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:
-        """QuotaReached if the user has as many as a user may."""
+        """Raises QuotaReached if the user has the maximum number of sessions."""
         ...
 
     async def session(self, user_id: str, session_id: int) -> StoredSession: ...
@@ -215,16 +214,16 @@ class MessageStore(Protocol):
     async def rename_session(self, user_id: str, session_id: int, title: str) -> StoredSession: ...
 
     async def delete_session(self, user_id: str, session_id: int) -> None:
-        """With its messages and their idempotency keys, but not what they used; a reply that still grows in
-        it is kept no more."""
+        """Delete it with its messages and their idempotency keys, but not their usage. A reply that is still
+        running in it is not stored any more."""
         ...
 
     async def session_named(self, user_id: str, name: str) -> StoredSession:
-        """The session with this key or uuid."""
+        """Return the session with this key or uuid."""
         ...
 
     async def latest_session(self, user_id: str, thread: str) -> StoredSession | None:
-        """The session of this thread that was active last, if that was in the last 12 hours."""
+        """Return the session of this thread that was active last, if that was in the last 12 hours."""
         ...
 
     async def sessions(
@@ -236,90 +235,85 @@ class MessageStore(Protocol):
         limit: int = 50,
         hidden: bool = False,
     ) -> Sequence[StoredSession]:
-        """The user's sessions, by last activity, the latest first.
+        """Return the user's sessions by last activity, the latest first.
 
         Args:
             query: part of the title, in any case.
-            before: only the sessions behind the one of this id, in this order.
-            limit: at most so many.
-            hidden: agents' sessions too (HIDDEN_PREFIX).
+            before: id of the session after which the page begins.
+            limit: maximum number of sessions.
+            hidden: True includes sessions of agents (HIDDEN_PREFIX).
         """
         ...
 
     async def messages(
         self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
     ) -> Sequence[StoredMessage]:
-        """Oldest first, ids greater than `after`. Fewer than `limit` where they would be longer than
-        MAX_PAGE_CHARS, but at least one if there is any."""
+        """Return messages with ids greater than `after`, oldest first: at most `limit`, and fewer if they
+        exceed MAX_PAGE_CHARS together, but at least one if there is any."""
         ...
 
     async def history(
         self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
-        """The session and its latest finished messages that are not empty, oldest first.
+        """Return the session and its latest finished messages that are not empty, oldest first.
 
         Args:
-            max_chars: of their text and text files together; a message that would pass the bound is left out
-                with all that are older.
-            max_bytes: of their parts together, as JSON; a message that would pass the bound, and all that are
-                older, come without parts.
+            max_chars: of texts and text files together; the message that exceeds it and all older ones are
+                left out.
+            max_bytes: of parts together, as JSON; the message that exceeds it and all older ones are without
+                parts.
         """
         ...
 
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
-        """The assistant message of a stream."""
+        """Return the assistant message of a stream."""
         ...
 
     async def exchange(self, user_id: str, stream_id: str) -> Exchange:
-        """The question and the reply of a stream."""
+        """Return the ids of the question and the reply of a stream."""
         ...
 
     async def begin(self, exchange: NewExchange) -> Exchange:
-        """Save the question and the reply's row in one commit. NotFound if the user may not write there;
-        QuotaReached if it needs a new session and the user has as many as a user may.
-        Where this raises, or is cancelled, nothing of it stays.
+        """Store the question and the empty reply in one commit; nothing if it raises or is cancelled.
 
-        The session counts as active now; one without a title takes the exchange's. With an idempotency claim
-        whose key the user has used in the last 24 hours: Conflict, and nothing is saved.
+        Sets the session's last activity, and its title if it has none. Raises NotFound without write access
+        to the session, QuotaReached if it needs a new session and the user has the maximum, Conflict if the
+        user used the idempotency key in the last 24 hours.
         """
         ...
 
     async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
-        """What this Idempotency-Key was used for in the last 24 hours."""
+        """Return the use of this Idempotency-Key in the last 24 hours."""
         ...
 
     async def secret(self, name: str) -> bytes:
-        """32 random bytes, the same for everybody who shares this database; made when first asked for."""
+        """Return 32 random bytes, equal for all gateways on this database; created at the first call."""
         ...
 
     async def device(self, name: str) -> StoredDevice | None:
-        """Whose device this is; None if nobody has registered it."""
+        """Return the device; None if it is not registered."""
         ...
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> Sequence[int]:
-        """Keep what these replies have said so far; the message ids of those that were not kept, because they
-        were deleted, have ended, or were taken over by another gateway."""
+        """Store the text of these replies so far. Return the message ids of replies that were not stored,
+        because they were deleted, have ended, or were taken over by another gateway."""
         ...
 
     async def keep_handle(self, exchange: Exchange, handle: Mapping[str, Any]) -> bool:
-        """Keep what a gateway needs to go on listening to the reply's generator; False, with nothing changed,
-        if the reply was deleted, has ended, or was taken over by another gateway."""
+        """Store the data that another gateway needs to continue receiving the reply. Return False, without a
+        change, if the reply was deleted, has ended, or was taken over by another gateway."""
         ...
 
     async def finish(self, reply: FinalReply) -> bool:
-        """Keep a reply's last state; False, with nothing changed, if its row may not be written `over`, or if
-        another gateway took it over.
-
-        Applied after every checkpoint of that reply that was handed over before it.
-        """
+        """Store a reply's final state, after all its checkpoints that were handed over before. Return False,
+        without a change, if the row was deleted, is not as `over` demands, or was taken over."""
         ...
 
     def finish_later(self, reply: FinalReply) -> None:
-        """Keep the last state of a reply whose readers were given it although `finish` had failed.
+        """Store the final state of a reply as soon as the database accepts it, after `finish` has failed.
 
-        `reply` and `messages` give it from now on. It is written over whatever ended its row, as soon as the
-        database takes it; a row that was deleted or taken over by another gateway is left alone. Held in
-        memory until then, bounded in number and bytes: what is beyond is dropped, the oldest first, and its
-        row is swept at the next start.
+        `reply` and `messages` return it from now on, since the readers have received it. A row that was
+        deleted or taken over by another gateway is not changed. Pending states are held in memory, limited in
+        number and bytes; beyond that the oldest is dropped, and its row is swept at the next start.
         """
         ...

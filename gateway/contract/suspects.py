@@ -1,4 +1,4 @@
-"""Suspect requests: a server that broke off after it took a request may have died of it."""
+"""Limits retries of a request after which servers disconnected: the request may have crashed them."""
 
 from dataclasses import replace
 
@@ -9,12 +9,12 @@ MAX_BROKE_OFF = 2
 
 
 def ask_again(request: ChatRequest, error: TransportError) -> ChatRequest:
-    """The request as the next server gets it, after `error` from the one that had it.
+    """Return the request to send to the next server after `error` from the previous one.
 
-    Raises UpstreamFailed, not retryable, once MAX_BROKE_OFF servers took it whole and then broke off; the
-    last one's own TimedOut if that fell silent. Everything that hands a request on calls this first: a pool
-    of servers, the retry over MQTT, the failover between transports. The count travels in the request and
-    in the error, so that they share one limit.
+    Once MAX_BROKE_OFF servers received the whole request and then disconnected, raises UpstreamFailed, not
+    retryable; if `error` is a TimedOut, raises that one. Every retry calls this first: a pool of servers, the
+    retry over MQTT, the failover between transports. The count is stored in the request and in the error, so
+    that all of them share one limit.
     """
     broke_off = request.broke_off + error.broke_off
     if broke_off < MAX_BROKE_OFF:

@@ -1,4 +1,4 @@
-"""Templates: a system prompt and settings under a name, and the seam to whatever keeps them."""
+"""Templates, each a named system prompt with settings, and the interface of their store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from gateway.contract.requests import Sampling
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What a message that names it starts from; the message's own fields win."""
+    """Default values for messages that name the template; fields of the message override them."""
 
     name: str
     system_prompt: str | None
@@ -27,18 +27,19 @@ class StoredTemplate:
 
 
 class TemplateStore(Protocol):
-    """Each template belongs to a user; another user's is NotFound, like one that never was.
+    """Each template belongs to one user; another user's raises NotFound, as if it did not exist.
 
-    Raises StorageFailed when the database does not answer or refuses; whatever returned is committed.
+    Each method raises StorageFailed if the database does not answer or refuses. When it returns, its change
+    is committed.
     """
 
     async def create(self, user_id: str, template: Template) -> StoredTemplate:
-        """QuotaReached if the user has as many as a user may."""
+        """Store a template. Raises QuotaReached if the user has the maximum number of templates."""
         ...
 
     async def all(self, user_id: str, *, after: int = 0, limit: int = 200) -> Sequence[StoredTemplate]:
-        """The oldest first, ids greater than `after`. Fewer than `limit` where they would be longer than
-        MAX_PAGE_CHARS (store.py), but at least one if there is any."""
+        """Return templates with ids greater than `after`, oldest first: at most `limit`, and fewer if they
+        exceed MAX_PAGE_CHARS (store.py) together, but at least one if there is any."""
         ...
 
     async def one(self, user_id: str, template_id: int) -> StoredTemplate: ...

@@ -1,6 +1,6 @@
-"""The seam: a transport brings the reply to one ChatRequest from wherever models live.
+"""The interface of a transport, which gets the reply to one ChatRequest from a model server or a worker.
 
-Adding one touches `transports/<name>/`, one line of assembly and one rig of the contract suite.
+A new transport needs `transports/<name>/`, one line of assembly and one rig of the contract suite.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,16 +14,21 @@ from gateway.contract.events import Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
 
 Hear = Callable[[Sequence[TransportEvent]], Awaitable[None] | None]
-"""Takes all events of one network read, at least one, and is called from within that read.
+"""Receives all events of one network read, at least one; called synchronously within that read.
 
-It returns at once. If it returns an awaitable, the transport reads no more of this reply until that is done;
-what the awaitable raises ends the reply.
+It does not block. If it returns an awaitable, the transport awaits it before it reads more of this reply; an
+exception of the awaitable ends the reply.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TransportInfo:
-    """name: what `mode` says on the wire ("sse", "mqtt"). granularity: what a reply is expected to be."""
+    """A transport's name and expected behaviour.
+
+    Attributes:
+        name: the value of `mode` in API responses ("sse", "mqtt").
+        granularity: "token" if replies are expected to arrive token by token, else "message".
+    """
 
     name: str
     granularity: Granularity
@@ -31,7 +36,12 @@ class TransportInfo:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """ok: a reply could start now. detail: one sentence; what is missing if not ok."""
+    """The state of a transport.
+
+    Attributes:
+        ok: True if a reply could start now.
+        detail: one sentence; if not ok, it says what is missing.
+    """
 
     ok: bool
     detail: str
@@ -39,13 +49,22 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """One worker behind a transport: what it last said, and what we make of it.
+    """One worker behind a transport: its last announcement, and this gateway's state of it.
 
-    stream: answers token by token. max, busy: requests it takes at once and has, by its own word. open: ours
-    among them. incarnation: grows with each of its starts, 0 if it does not tell. heartbeat_s: how often it
-    promised to be heard, None for never. last_heard_s: how long ago that was. set_aside: it let a request
-    lie or answered rubbish, and gets none for a while. full: it refused one, and gets none until it says
-    something new.
+    Attributes:
+        name: of the worker.
+        state: "draining" if it accepts no new requests.
+        models: names of the models that it serves.
+        stream: True if it replies token by token.
+        max: requests that it accepts at the same time, as announced.
+        busy: requests that it has now, as announced.
+        open: requests of this gateway that it has now.
+        incarnation: increases with each start of the worker; 0 if it does not announce one.
+        heartbeat_s: announced interval of its heartbeats in seconds; None if it sends none.
+        last_heard_s: seconds since its last message.
+        set_aside: suspended: it did not answer a request or sent invalid data, and gets no requests for a
+            while.
+        full: it refused a request, and gets no more until its next announcement.
     """
 
     name: str
@@ -64,15 +83,15 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """One model server of several behind a transport, as it was when it was last asked.
+    """One model server of several behind a transport, as of its last health check.
 
-    Args:
+    Attributes:
         url: its address.
-        ok: a reply could start there.
-        detail: one sentence; what is missing if not ok.
-        models: names that it listed, kept while it is away.
-        slots: replies that it makes at a time.
-        open: our replies there.
+        ok: True if a reply could start there.
+        detail: one sentence; if not ok, it says what is missing.
+        models: names that it listed; kept while it is unreachable.
+        slots: replies that it generates at the same time.
+        open: replies of this gateway that it generates now.
     """
 
     url: str
@@ -88,7 +107,7 @@ async def _always_well() -> Health:
 
 
 def _carries_all(_: ChatRequest) -> None:
-    """The check of a transport that can carry every request."""
+    """Accept every request."""
 
 
 async def _untold() -> None:
@@ -97,23 +116,23 @@ async def _untold() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """The things that only some transports can do, each with the answer of one that cannot.
+    """Optional functions of a transport; the defaults are for transports without the ability.
 
-    No code tests a transport's type: each transport gives its own functions here, and a pool in front of
-    others passes theirs on or combines them. The value stays the same for the transport's life.
+    No code tests a transport's type: each transport sets its own functions here, and a pool in front of
+    others forwards or combines theirs. The value does not change during the transport's life.
 
-    Args:
-        health: asks the other side; never raises, answers within a few seconds.
-        models: names that can be asked for, the default first, as last heard; empty while unknown.
-        admit: what a request for a model would meet now, None for the transport's own `info`; raises
-            NoWorker, Unreachable, ... when no reply could start. It answers at once.
+    Attributes:
+        health: checks the model server or broker; never raises, returns within a few seconds.
+        models: names of available models, the default first, as last reported; empty while unknown.
+        admit: returns what to expect of a request for a model now, None for the transport's `info`. Raises
+            NoWorker, Unreachable, ... if no reply could start. It does not block.
         check: raises TooLarge or Unprocessable for a request that cannot be sent; its session may be missing.
-        workers: every worker that could be asked or soon might be, by name.
-        servers: each model server that the transport can choose from, in its order; empty for one alone.
-        place_in_queue: where a request for a model would stand, as far as known: 0 starts at once, 1 is next.
-        slots: asks how many replies the other side makes at a time, None if unknown; never raises.
-        accepts: the kinds of content that it takes besides text, as last told; all where that is unknown.
-        drain: says to the other side that no new requests will come; what runs goes on.
+        workers: all known workers, by name.
+        servers: the model servers that the transport chooses from, in its order; empty if there is only one.
+        place_in_queue: the estimated place of a request for a model: 0 starts at once, 1 is next.
+        slots: returns the number of replies generated at the same time, None if unknown; never raises.
+        accepts: kinds of content besides text, as last reported; all kinds while unknown.
+        drain: announces that this gateway sends no new requests; running replies continue.
     """
 
     health: Callable[[], Awaitable[Health]] = _always_well
@@ -136,19 +155,19 @@ class Transport(Protocol):
     def abilities(self) -> Abilities: ...
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Connection and background tasks, for as long as the block lasts; entered once."""
+        """Keep the connection and background tasks alive while the block runs. Entered once."""
         ...
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
-        """Make one reply: push its events to `hear` as they arrive, and return when it is complete.
+        """Get one reply: push its events to `hear` as they arrive, and return when it is complete.
 
-        Cancelling the call is the stop: whatever the other side holds for this reply is freed. One more read
-        may be heard between the cancelling and the end of the call. A reply that arrives in one piece is not
-        pushed but returned with Done. No transport sleeps to look alive.
+        Cancelling the call stops the reply and frees its resources in the model server or worker. `hear` may
+        be called once more between the cancellation and the end of the call. A reply that arrives in one
+        piece is not pushed but returned in Done. A transport never delays events for pacing.
 
-        Raises TransportError, or RequestRejected (ModelRefused, TooLarge, ...) when the request itself is at
-        fault; what `hear` raises comes out unchanged. A TransportError says in `broke_off` how many servers
-        took the request whole before they broke off or fell silent; a transport that can ask several by
-        itself obeys `ask_again`.
+        Raises TransportError, or RequestRejected (ModelRefused, TooLarge, ...) if the request itself is at
+        fault. Exceptions of `hear` pass unchanged. TransportError.broke_off counts the servers that received
+        the whole request and then disconnected or sent nothing more; a transport that retries with other
+        servers calls `ask_again` first.
         """
         ...

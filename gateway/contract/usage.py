@@ -1,4 +1,4 @@
-"""What was used: tokens by day, user and model, and the figures of the whole house."""
+"""Usage: tokens by day, user and model, and totals over all users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,13 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class UsedTokens:
-    """What one user's replies by one model used that ended on one day, in UTC.
+    """Usage of one user's replies by one model that ended on one day, in UTC.
 
-    model: None where nobody named it. replies: all of them, however they ended. Tokens are as the model
-    server counted them; a reply that nobody counted has none.
+    Token counts are the model server's; a reply without counts adds 0.
+
+    Attributes:
+        model: None if the model server did not name it.
+        replies: number of replies of any status.
     """
 
     day: date
@@ -25,11 +28,16 @@ class UsedTokens:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All users' together.
+    """Totals over all users.
 
-    messages, sessions: kept now. replies_today, tool_calls_today: that ended since midnight UTC, also in
-    sessions that were deleted. response_ms, ttft_ms, tokens_per_s: means over the latest 100 complete
-    replies, of those that have the figure; 0 where none has.
+    response_ms, ttft_ms and tokens_per_s are means over those of the latest 100 complete replies that have
+    the value; 0 if none has.
+
+    Attributes:
+        messages: stored now.
+        sessions: stored now.
+        replies_today: replies that ended since midnight UTC, also in sessions that were deleted since.
+        tool_calls_today: tool calls in these replies.
     """
 
     messages: int
@@ -43,7 +51,7 @@ class Figures:
 
 
 class UsageStore(Protocol):
-    """Raises StorageFailed when the database does not answer or refuses."""
+    """Each method raises StorageFailed if the database does not answer or refuses."""
 
     async def between(
         self,
@@ -54,15 +62,18 @@ class UsageStore(Protocol):
         after: UsedTokens | None = None,
         limit: int = 1000,
     ) -> Sequence[UsedTokens]:
-        """By day, user and model, both days included.
+        """Return one page, ordered by day, user and model.
 
         Args:
-            user_id: None for everybody.
-            after: the last one of the page before; None for the first page.
-            limit: of a page.
+            first: the first day.
+            last: the last day, included.
+            user_id: None for all users.
+            after: the last item of the previous page; None for the first page.
+            limit: maximum number of items.
         """
         ...
 
     async def figures(self) -> Figures:
-        """From counts that are kept: the same few rows are read however many messages there are."""
+        """Return the totals. They come from stored counters: the cost does not depend on the number of
+        messages."""
         ...

@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict
-from gateway.contract.store import StoredDevice
 from gateway.store.tables import devices
 from gateway.store.writer import Write
 

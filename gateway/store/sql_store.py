@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
+from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.random_names import random_hex
 from gateway.contract.store import (
@@ -21,7 +22,6 @@ from gateway.contract.store import (
     Exchange,
     FinalReply,
     NewExchange,
-    StoredDevice,
     StoredMessage,
     StoredSession,
 )

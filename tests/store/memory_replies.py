@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from gateway.contract.authors import Author
+from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import StorageFailed
 from gateway.contract.store import (
     Checkpoint,
     Exchange,
     FinalReply,
-    StoredDevice,
     StoredMessage,
     StoredSession,
 )

@@ -10,13 +10,13 @@ from uuid import uuid4
 from gateway.contract.access import Access
 from gateway.contract.authors import Author
 from gateway.contract.content import chars_of, size_of, text_of
+from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
 from gateway.contract.store import (
     MAX_PAGE_CHARS,
     ClaimedStream,
     Exchange,
     NewExchange,
-    StoredDevice,
     StoredMessage,
     StoredSession,
 )
