@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gateway.contract.content import parts_of, text_of
+from gateway.contract.content import Content, File, Text, parts_of, text_of
 from gateway.contract.errors import RequestRejected
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.store import StoredMessage
@@ -28,6 +28,13 @@ def carried(route: Route, request: ChatRequest) -> tuple[Route, ChatRequest]:
         *earlier, question = request.turns
         if not any(parts_of(turn.content) for turn in earlier):
             raise
-        alone = [replace(turn, content=text_of(turn.content) or LEFT_OUT) for turn in earlier]
+        alone = [replace(turn, content=_without_media(turn.content)) for turn in earlier]
         request = replace(request, turns=[*alone, question])
         return fitting(route, request), request
+
+
+def _without_media(content: Content) -> Content:
+    """The text and the text files, which every model takes."""
+    kept = tuple(part for part in parts_of(content) if isinstance(part, Text | File))
+    has_file = any(isinstance(part, File) for part in kept)
+    return kept if has_file else text_of(content) or LEFT_OUT

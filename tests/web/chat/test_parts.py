@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.contract.accepts import check_accepts
-from gateway.contract.content import Audio, File, Image, Text
+from gateway.contract.content import Audio, File, Image, Text, part_of_json
 from gateway.contract.transport import Abilities
 from tests.dialects.order.frames import frames_of
 from tests.web.gateway_server import STREAM, served
@@ -254,7 +254,7 @@ async def test_a_session_goes_on_with_a_model_that_takes_none(tmp_path: Path) ->
     seeing = ScriptedTransport(lambda _: tokens("A dot."), name="sse")
     blind = Blind(lambda _: tokens("So."), name="mqtt")
     async with served(tmp_path, lambda _: [], sse=seeing, mqtt=blind, mqtt_broker_host="x") as gateway:
-        for content in ([{"type": "text", "text": "This?"}, IMAGE], [IMAGE]):
+        for content in ([{"type": "text", "text": "This?"}, IMAGE], [IMAGE], [IMAGE, FILE]):
             await gateway.events(
                 {"content": content, "session_id": 1} if seeing.seen_requests else {"content": content}
             )
@@ -263,5 +263,6 @@ async def test_a_session_goes_on_with_a_model_that_takes_none(tmp_path: Path) ->
     left_out = "(An attachment that is no longer sent.)"
     assert [turn.content for turn in blind.seen_requests[0].turns] == [
         *("This?", "A dot.", left_out, "A dot."),
+        *((part_of_json(FILE),), "A dot."),
         "And?",
     ]
