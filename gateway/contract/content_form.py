@@ -93,7 +93,7 @@ def _audio(said: Mapping[str, Any], at: str, max_bytes: int) -> Audio:
 
 
 def _file(said: Mapping[str, Any], at: str, max_bytes: int) -> File:
-    name = said.get("filename", "")
+    name = "" if said.get("filename") is None else said["filename"]
     if not isinstance(name, str) or len(name) > MAX_NAME_CHARS:
         _refuse(f"{at}.filename", f"must be a string of at most {MAX_NAME_CHARS} characters")
     media_type, encoded = _data_url(said, "file_data", at, max_bytes)

@@ -95,6 +95,7 @@ def test_bytes_are_counted_and_come_back(data: bytes) -> None:
         ([image("data:image/jpg;base64,/9j/")], (Image("image/jpeg", "/9j/"),)),
         ([file("data:text/plain;charset=utf-8;base64,SGkK")], (File("notes.txt", "text/plain", "SGkK"),)),
         ([file(filename="")], (File("file", "text/plain", "SGkK"),)),
+        ([file(filename=None)], (File("file", "text/plain", "SGkK"),)),
         ([{**image(URL), "other": 1}], (Image("image/png", "iVBORw=="),)),
         (
             [TEXT] * (MAX_PARTS - 1) + [image(URL)],
