@@ -131,7 +131,8 @@ class ResponsesEncoder:
             case Failed():
                 closing = self._closed("incomplete")
                 failed = response_json(self._head, "failed", self._output, error=event.message)
-                return [*closing, *self._over(failed)]
+                # No frame at all would mean that this dialect cannot tell a failure.
+                return [*closing, *self._over(failed)] or [b""]
             case _:
                 return []
 

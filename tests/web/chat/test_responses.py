@@ -11,11 +11,13 @@ import pytest
 from gateway.contract.content import Image
 from gateway.contract.errors import NoWorker, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
+from gateway.contract.requests import ChatRequest
+from gateway.contract.store import Checkpoint
 from gateway.web.chat.responses_form import ResponseBody
 from tests.dialects.order import responses
 from tests.web.chat.test_model_apis import PIXEL
 from tests.web.gateway_server import Served, served
-from transports.scripted import Step, tokens
+from transports.scripted import Step, tokens, whole
 
 PATH = "/v1/responses"
 ASKED: dict[str, Any] = {"model": "tiny", "input": "Hi"}
@@ -32,20 +34,33 @@ ANSWER: list[Step] = [
 ]
 
 
+BROKEN_OFF: list[Step] = [
+    [Reasoning("Hm.")],
+    [Delta("Hel")],
+    [Delta("lo")],
+    UpstreamFailed("The model server broke off."),
+]
+
+
 class Pause:
-    """A step that never ends. reached: it began."""
+    """A step that waits for `goes_on`. reached: it began."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
+        self.goes_on = asyncio.Event()
 
     async def __call__(self) -> None:
         self.reached.set()
-        await asyncio.Event().wait()
+        await self.goes_on.wait()
 
 
 def events_in(response: httpx.Response) -> list[dict[str, Any]]:
     assert response.status_code == 200, response.text
-    lines = [line for line in response.text.split("\n") if line.startswith("data: ")]
+    return data_in(response.text)
+
+
+def data_in(stream: str) -> list[dict[str, Any]]:
+    lines = [line for line in stream.split("\n") if line.startswith("data: ")]
     return [json.loads(line.removeprefix("data: ")) for line in lines]
 
 
@@ -86,14 +101,42 @@ async def test_one_object_is_the_streams_last_one_and_what_is_fetched(tmp_path: 
 
 
 @pytest.mark.parametrize("journal_is_gone", [False, True])
-async def test_a_stream_goes_on_behind_each_of_its_events(tmp_path: Path, journal_is_gone: bool) -> None:
-    async with served(tmp_path, lambda _: ANSWER, journal_ttl_s=0 if journal_is_gone else 60) as gateway:
+@pytest.mark.parametrize("script", [ANSWER, whole("Hello there, all of you"), BROKEN_OFF])
+async def test_a_stream_goes_on_behind_each_of_its_events(
+    tmp_path: Path, script: list[Step], journal_is_gone: bool
+) -> None:
+    async with served(tmp_path, lambda _: script, journal_ttl_s=0 if journal_is_gone else 60) as gateway:
         live = events_in(await gateway.http.post(PATH, json={**ASKED, "stream": True}))
         path = f"{PATH}/{live[0]['response']['id']}?stream=true"
         assert events_in(await gateway.http.get(path)) == live
         for number in range(len(live)):
             rest = events_in(await gateway.http.get(f"{path}&starting_after={number}"))
             assert rest == live[number + 1 :]
+
+
+async def test_numbers_stay_when_a_running_replys_journal_has_dropped_its_beginning(tmp_path: Path) -> None:
+    said = ["word " * 40 + str(number) for number in range(100)]
+    waits = Pause()
+    script: list[Step] = [[Reasoning("Hm, ")], [Reasoning("well.")], *([Delta(text)] for text in said)]
+    script += [waits, [Delta("The end.")], [Done("stop", "tiny")]]
+    async with served(tmp_path, lambda _: script, journal_max_bytes=1024) as gateway:
+        services = gateway.assembled.gateway
+        async with gateway.http.stream("POST", PATH, json={**ASKED, "stream": True}) as live:
+            await waits.reached.wait()
+            stream_id = live.headers["sluice-stream-id"]
+            run = services.runs.find(stream_id, "local")
+            kept = Checkpoint(run.exchange.assistant_message_id, "".join(said), "Hm, well.")
+            assert await services.store.checkpoint([kept]) == []
+            run.journal.checkpointed(run.journal.last_seq)
+            with services.runs.looking(run, 0) as look:
+                assert look.begins_at is not None
+            path = f"{PATH}/resp_{stream_id}?stream=true&starting_after=20"
+            async with gateway.http.stream("GET", path) as rest:
+                waits.goes_on.set()
+                behind = data_in((await rest.aread()).decode())
+            told = data_in((await live.aread()).decode())
+        assert behind == told[21:]
+        assert events_in(await gateway.http.get(path)) == behind
 
 
 async def test_it_goes_on_from_a_response_with_its_tools(tmp_path: Path) -> None:
@@ -130,6 +173,25 @@ async def test_references_stand_for_the_items_that_we_gave_out(tmp_path: Path) -
     assert request.turns[1].content == "Let me look: now."
     assert refused.status_code == 404
     assert [item["type"] for item in items["data"][1:]] == [item["type"] for item in first["output"]]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_round_of_tools_ends_with_the_answer(tmp_path: Path, stored: bool) -> None:
+    def script(request: ChatRequest) -> list[Step]:
+        return tokens("It ", "rains.") if request.turns[-1].role == "tool" else ANSWER
+
+    async with served(tmp_path, script) as gateway:
+        first = await made(gateway, store=stored)
+        results = [
+            {"type": "function_call_output", "call_id": item["call_id"], "output": "rain"}
+            for item in first["output"]
+            if item["type"] == "function_call"
+        ]
+        question = {"role": "user", "content": "Hi"}
+        second = await made(gateway, store=stored, input=[question, *first["output"], *results])
+        _, request = gateway.transport.seen_requests
+    assert [turn.role for turn in request.turns] == ["user", "assistant", "tool", "tool"]
+    assert second["output"][0]["content"][0]["text"] == "It rains."
 
 
 async def test_a_conversation_goes_on_by_its_name(tmp_path: Path) -> None:
@@ -256,16 +318,15 @@ async def test_failures_are_a_status_or_the_last_event(tmp_path: Path) -> None:
             refused = await gateway.http.post(PATH, json={**ASKED, "stream": stream})
             assert refused.status_code == 503
             assert refused.json()["error"]["message"] == "No worker is ready."
-    script: list[Step] = [[Delta("Hel")], UpstreamFailed("The model server broke off.")]
-    async with served(tmp_path, lambda _: script) as gateway:
+    async with served(tmp_path, lambda _: BROKEN_OFF) as gateway:
         response = await gateway.http.post(PATH, json={**ASKED, "stream": True})
         heard = responses.hear(response.content)
         id = events_in(response)[0]["response"]["id"]
         fetched = (await gateway.http.get(f"{PATH}/{id}")).json()
         deleted = (await gateway.http.delete(f"{PATH}/{id}")).json()
-    assert (heard.text, heard.ends, heard.error) == ("Hel", ("error",), "The model server broke off.")
+    assert (heard.text, heard.ends, heard.error) == ("Hello", ("error",), "The model server broke off.")
     assert (fetched["status"], fetched["error"]["message"]) == ("failed", "The model server broke off.")
-    assert fetched["output"][0]["content"][0]["text"] == "Hel"
+    assert fetched["output"][1]["content"][0]["text"] == "Hello"
     assert deleted == {"id": id, "object": "response", "deleted": True}
 
 
