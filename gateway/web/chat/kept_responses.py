@@ -40,6 +40,7 @@ class KeptResponse:
         settings: of its request, as the response object repeats them.
         input: the items of its request; None if they were too large to be kept.
         previous: the stream id of the response that it goes on from.
+        size: bytes of what was asked, and characters of the answer.
     """
 
     stream_id: str
@@ -47,6 +48,7 @@ class KeptResponse:
     settings: Mapping[str, Any]
     input: Sequence[Item] | None
     previous: str | None
+    size: int
 
     def dialect(self, after: int | None = None, *, live: bool = False) -> Responses:
         """after: the number behind which a reader goes on. live: its journal is held."""
@@ -81,8 +83,12 @@ async def kept_response(gateway: Services, user_id: str, stream_id: str) -> Kept
         message = await gateway.store.reply(user_id, stream_id)
     except NotFound:
         raise NotFound(f"There is no response resp_{stream_id}.") from None
-    told = msgspec.json.decode(zlib.decompress(message.request)) if message.request else {}
-    return KeptResponse(stream_id, message, told.get("settings", {}), told.get("input"), told.get("previous"))
+    request = zlib.decompress(message.request) if message.request else b"{}"
+    told = msgspec.json.decode(request)
+    size = len(request) + len(message.content) + len(message.reasoning or "")
+    return KeptResponse(
+        stream_id, message, told.get("settings", {}), told.get("input"), told.get("previous"), size
+    )
 
 
 async def object_of(gateway: Services, user_id: str, kept: KeptResponse) -> Item:
@@ -124,10 +130,14 @@ async def conversation_of(gateway: Services, user_id: str, stream_id: str) -> li
     """All items up to the end of this response, the oldest first."""
     pieces: list[list[Item]] = []
     previous: str | None = stream_id
+    size = 0
     while previous is not None:
         if len(pieces) == MAX_CHAIN:
             raise misfit("previous_response_id", f"goes on from more than {MAX_CHAIN} responses")
         kept = await kept_response(gateway, user_id, previous)
+        size += kept.size
+        if size > gateway.max_message_bytes:
+            raise misfit("previous_response_id", "goes on from more than a request may hold")
         response = await object_of(gateway, user_id, kept)
         pieces.append([*await input_of(gateway, user_id, kept), *response["output"]])
         previous = kept.previous
