@@ -44,10 +44,15 @@ async def device_at(
     def hear_gateway(topic: str, payload: bytes, retained: bool) -> None:
         if decode_status(payload).state == "ready":
             missing.discard(status_sender(topic))
-        if not missing:
+        see(link.connected)
+
+    def see(connected: bool) -> None:
+        """A broker may send a message before it grants the subscription."""
+        if connected and not missing:
             complete.set()
 
     link.subscribe(every_gateway_status("sluice/v1"), hear_gateway)
+    link.watch(see)
     device = DeviceEnd(link)
     async with link.running(), asyncio.timeout(60):
         await complete.wait()

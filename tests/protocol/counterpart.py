@@ -12,6 +12,10 @@ import aiomqtt
 from transports.mqtt.link.link import BrokerAddress
 
 
+BROKER_S = 60.0
+"""Deadline in seconds for each of the broker's acknowledgements: a busy machine fails no vector."""
+
+
 class Silence(AssertionError):
     """No message arrived in time."""
 
@@ -26,6 +30,7 @@ def client(address: BrokerAddress, identifier: str) -> aiomqtt.Client:
         identifier=identifier,
         protocol=aiomqtt.ProtocolVersion.V5 if mqtt_5 else aiomqtt.ProtocolVersion.V311,
         clean_session=None if mqtt_5 else True,
+        timeout=BROKER_S,
     )
 
 
