@@ -44,7 +44,9 @@ class Program:
         assert stdout is not None
         while (found := re.search(pattern, self.said)) is None:
             line = await (stdout.readline() if by_line else stdout.read(4096))
-            assert line, f"it ended without saying {pattern!r}:\n{self.said}"
+            if not line:
+                code = await self.process.wait()
+                raise AssertionError(f"it ended ({code}) without saying {pattern!r}:\n{self.said}")
             self.said += line.decode()
         return found
 

@@ -250,9 +250,9 @@ async def test_it_stops_for_a_gateway_that_was_killed(tmp_path: Path) -> None:
 
 
 async def test_neither_a_web_server_nor_a_database_is_loaded() -> None:
-    told = (
+    told = (  # logging.shutdown(): the last log line comes before the list
         "import atexit, json, logging, sys; from gateway.cli import main;"
-        "say = lambda: (logging.shutdown(), print('loaded', json.dumps(sorted(sys.modules))));"  # behind the log
+        "say = lambda: (logging.shutdown(), print('loaded', json.dumps(sorted(sys.modules))));"
         "atexit.register(say); main()"
     )
     async with asyncio.timeout(60), running_mosquitto() as broker, gateway(broker) as hand:

@@ -11,7 +11,6 @@ import aiomqtt
 
 from transports.mqtt.link.link import BrokerAddress
 
-
 BROKER_S = 60.0
 """Deadline in seconds for each of the broker's acknowledgements: a busy machine fails no vector."""
 
