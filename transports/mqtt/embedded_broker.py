@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import importlib.util
-import logging
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from transports.mqtt.amqtt_broker import amqtt_broker
 from transports.mqtt.link.link import BrokerAddress
 
 BrokerKind = Literal["mosquitto", "amqtt"]
@@ -68,7 +68,7 @@ async def embedded_broker(port: int = 0, force: BrokerKind | None = None) -> Asy
         async with _mosquitto(binary, address):
             yield EmbeddedBroker("mosquitto", address)
     else:
-        async with _amqtt(address):
+        async with amqtt_broker(address):
             yield EmbeddedBroker("amqtt", replace(address, protocol="3.1.1"))
 
 
@@ -113,31 +113,6 @@ async def _until_listening(child: Process, said: Path) -> None:
     if child.returncode is not None:
         reason = await asyncio.to_thread(said.read_text, errors="replace")
         raise RuntimeError(f"mosquitto does not start: {reason[-500:]}")
-
-
-@asynccontextmanager
-async def _amqtt(address: BrokerAddress) -> AsyncIterator[None]:
-    try:
-        from amqtt.broker import Broker
-        from amqtt.errors import BrokerError
-    except ImportError as exc:
-        raise RuntimeError("no MQTT broker: install mosquitto, or amqtt from PyPI") from exc
-    for name in ("amqtt", "transitions", "websockets"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    broker = Broker(
-        {
-            "listeners": {"default": {"type": "tcp", "bind": f"{address.host}:{address.port}"}},
-            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-        }
-    )
-    try:
-        await broker.start()
-    except BrokerError as exc:
-        raise RuntimeError(f"amqtt does not start: {exc}") from exc
-    try:
-        yield
-    finally:
-        await broker.shutdown()
 
 
 def _free_port() -> int:
