@@ -67,7 +67,8 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._listening.set()
+        if not self.should_exit:  # else a signal came during the start, and uvicorn closes the sockets now
+            self._listening.set()
 
     async def main_loop(self) -> None:
         """Run like uvicorn's, but wake once instead of ten times a second, and stop without delay."""
