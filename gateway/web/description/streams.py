@@ -24,6 +24,8 @@ EVENTS: dict[str, type[BaseModel]] = {
 }
 """Models of each dialect's `data`. The last `data` of lunar and openai is the word `[DONE]`."""
 
+_MEDIA_TYPES = {dialect.media_type.partition(";")[0] for dialect in DIALECTS.values()}
+
 NOTHING_MORE = {"204": {"description": "No further events. An EventSource stops reconnecting."}}
 
 STREAM_HEADERS = {
@@ -47,7 +49,10 @@ def stream_of(*dialects: Dialect) -> dict[str, Any]:
     return {
         "description": "\n".join(["Server-Sent Events.", *examples]),
         "headers": STREAM_HEADERS,
-        "content": event_content([*data, {"const": "[DONE]"}]),
+        "content": {
+            **event_content([*data, {"const": "[DONE]"}]),
+            **{kind: {"schema": {"type": "string"}} for kind in sorted(_MEDIA_TYPES - {MEDIA_TYPE})},
+        },
     }
 
 

@@ -11,11 +11,11 @@ from openapi_spec_validator import validate
 
 from gateway.assembly import assemble
 from gateway.contract.errors import NoWorker
-from gateway.dialects.registry import LAM
+from gateway.dialects.registry import DIALECTS, LAM
 from gateway.settings import Settings
 from gateway.web.app import api_of
 from gateway.web.description.examples import session_events_example
-from gateway.web.description.streams import EVENTS
+from gateway.web.description.streams import EVENTS, stream_of
 from gateway.web.endpoints.table import ENDPOINTS
 from tests.dialects.replies import FOLDER
 from transports.scripted import ScriptedTransport
@@ -151,3 +151,8 @@ def data_of(stream: str) -> Iterator[Any]:
     for line in stream.split("\n"):
         if line.startswith("data: ") and line != "data: [DONE]":
             yield json.loads(line.removeprefix("data: "))
+
+
+def test_a_stream_describes_the_media_type_of_every_dialect() -> None:
+    told = stream_of(LAM)["content"]
+    assert {dialect.media_type.partition(";")[0] for dialect in DIALECTS.values()} <= set(told)
