@@ -31,14 +31,20 @@ def _installed() -> None:
     with locked.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
-            subprocess.run(["npm", "ci"], cwd=CLIENTS, check=True, capture_output=True, timeout=120)
+            subprocess.run(["npm", "ci"], cwd=CLIENTS, check=True, capture_output=True, timeout=300)
+
+
+def _node() -> str:
+    """The Node that tests/clients pins, which newer packages need; else the machine's."""
+    pinned = CLIENTS / "node_modules" / ".bin" / "node"
+    return str(pinned) if pinned.exists() else "node"
 
 
 async def run_node(script: str, *arguments: str) -> Any:
     """Run a script of tests/clients and return its output, parsed as JSON."""
     await asyncio.to_thread(_installed)
     process = await asyncio.create_subprocess_exec(
-        "node", script, *arguments, cwd=CLIENTS, stdout=PIPE, stderr=PIPE
+        _node(), script, *arguments, cwd=CLIENTS, stdout=PIPE, stderr=PIPE
     )
     told, complained = await process.communicate()
     assert process.returncode == 0, complained.decode()
