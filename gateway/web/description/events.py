@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from gateway.contract.errors import ErrorReason
 from gateway.contract.events import CancelReason, Delivery, FinishReason, Status
@@ -207,3 +207,35 @@ class SessionEvent(
     ]
 ):
     """One `data:` of a session's events."""
+
+
+class TypedEvent(BaseModel):
+    """One `data:` of a model API's stream: an object with a `type` and that type's own fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+
+class AgUiEvent(TypedEvent):
+    """One `data:` of AG-UI."""
+
+    type: Annotated[str, Field(pattern="^[A-Z]+(_[A-Z]+)*$")]
+
+
+class AnthropicEvent(TypedEvent):
+    """One `data:` of Anthropic's Messages. The line `event:` has the same type."""
+
+    type: Annotated[str, Field(pattern="^(message|content_block)_(start|delta|stop)$|^ping$|^error$")]
+
+
+class ResponsesEvent(TypedEvent):
+    """One `data:` of OpenAI's Responses. The line `event:` has the same type."""
+
+    type: Annotated[str, Field(pattern="^response[.]|^error$")]
+
+
+class AiSdkChunk(TypedEvent):
+    """One `data:` of the AI SDK's UI message stream. The last one is the bare word `[DONE]`."""
+
+    type: Annotated[str, Field(pattern="^(start|finish|abort|error|message-metadata)$|-")]

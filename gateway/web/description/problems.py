@@ -11,8 +11,8 @@ from gateway.web.chat.openai_errors import openai_error
 from gateway.web.description.events import LamRefusal
 from gateway.web.description.openai_objects import OpenAIError
 from gateway.web.description.schemas import reference, sometimes
-from gateway.web.description.streams import EVENTS, event_content, json_of
-from gateway.web.http.error_shapes import ANTHROPIC, LAM_FRAME, OLLAMA, OPENAI, PLAIN_TEXT, PROBLEM
+from gateway.web.description.streams import EVENTS, OTHER_FORMATS, event_content, json_of
+from gateway.web.http.error_shapes import ANTHROPIC, API_CHAT, LAM_FRAME, OLLAMA, OPENAI, PLAIN_TEXT, PROBLEM
 from gateway.web.http.problems import MEDIA_TYPE, problem
 
 
@@ -120,8 +120,12 @@ def error_responses() -> dict[str, Any]:
                 "content": {media_type: {"schema": _schema_of(schema), "example": example}},
             }
         as_problem = told[f"{PROBLEM.name}{status}"]
-        content = {**as_problem["content"], **event_content([*map(json_of, _FRAMES), {"const": "[DONE]"}])}
+        frames = event_content([*map(json_of, _FRAMES), {"const": "[DONE]"}])
+        content = {**as_problem["content"], **frames, **OTHER_FORMATS}
         told[f"{LAM_FRAME.name}{status}"] = {**as_problem, "content": content}
+        either = [told[f"{shape.name}{status}"] for shape in (OLLAMA, PLAIN_TEXT)]
+        content = {media_type: body for one in either for media_type, body in one["content"].items()}
+        told[f"{API_CHAT.name}{status}"] = {**either[0], "content": content}
     return told
 
 

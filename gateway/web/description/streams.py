@@ -21,10 +21,18 @@ EVENTS: dict[str, type[BaseModel]] = {
     WORDS.name: events.WordsEvent,
     TEXT.name: events.TextEvent,
     OPENAI.name: ChatCompletionChunk,
+    "ai-sdk": events.AiSdkChunk,
+    "anthropic": events.AnthropicEvent,
+    "responses": events.ResponsesEvent,
+    "ag-ui": events.AgUiEvent,
 }
 """Models of each dialect's `data`. The last `data` of lunar and openai is the word `[DONE]`."""
 
-_MEDIA_TYPES = {dialect.media_type.partition(";")[0] for dialect in DIALECTS.values()}
+OTHER_FORMATS: dict[str, Any] = {
+    "application/x-ndjson": {"schema": {"type": "string", "description": "With `?format=ollama`."}},
+    "text/plain": {"schema": {"type": "string", "description": "With `?format=plain`."}},
+}
+"""The formats of a stream that are no Server-Sent Events."""
 
 NOTHING_MORE = {"204": {"description": "No further events. An EventSource stops reconnecting."}}
 
@@ -49,10 +57,7 @@ def stream_of(*dialects: Dialect) -> dict[str, Any]:
     return {
         "description": "\n".join(["Server-Sent Events.", *examples]),
         "headers": STREAM_HEADERS,
-        "content": {
-            **event_content([*data, {"const": "[DONE]"}]),
-            **{kind: {"schema": {"type": "string"}} for kind in sorted(_MEDIA_TYPES - {MEDIA_TYPE})},
-        },
+        "content": {**event_content([*data, {"const": "[DONE]"}]), **OTHER_FORMATS},
     }
 
 

@@ -79,7 +79,7 @@ MODEL_APIS: tuple[Endpoint, ...] = (
                 ),
             )
         },
-        refuses=(404, 409, *NOBODY),
+        refuses=(404, 409, 422, *NOBODY),
     ),
     AsgiEndpoint(
         method="POST",

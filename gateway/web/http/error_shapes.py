@@ -113,7 +113,7 @@ FRONTEND = ErrorShape("Problem", _send_frontend_problem)
 OPENAI = ErrorShape("OpenAI", _send_openai_error)
 ANTHROPIC = ErrorShape("Anthropic", send_anthropic_error)
 OLLAMA = ErrorShape("Ollama", _send_ollama_error)
-API_CHAT = ErrorShape("Ollama", _send_api_chat_error)
+API_CHAT = ErrorShape("ApiChat", _send_api_chat_error)
 """Ollama's, and plain text for a body of the AI SDK's."""
 
 PLAIN_TEXT = ErrorShape("PlainText", _send_text)

@@ -76,7 +76,7 @@ def test_every_error_is_a_problem_or_in_the_shape_of_its_api(described: dict[str
                 continue
             name = response["$ref"].rpartition("/")[2]
             shape = (
-                "Ollama"
+                "ApiChat"
                 if path == "/api/chat"
                 else next((shape for start, shape in SHAPES.items() if f"{path}/".startswith(start)), None)
             )
@@ -86,7 +86,9 @@ def test_every_error_is_a_problem_or_in_the_shape_of_its_api(described: dict[str
                 assert content == {"text/plain"}
                 continue
             if name.startswith("Stream"):
-                content.remove("text/event-stream")
+                content -= {"text/event-stream", "application/x-ndjson", "text/plain"}
+            if name.startswith("ApiChat"):
+                content.remove("text/plain")
             assert content == {"application/json" if shape else "application/problem+json"}
 
 
@@ -97,10 +99,9 @@ def test_whoever_needs_a_key_is_told_so(described: dict[str, Any]) -> None:
 
 def test_examples_fit_their_schemas(described: dict[str, Any]) -> None:
     for response in described["components"]["responses"].values():
-        for media_type, content in response["content"].items():
-            if media_type == "text/event-stream":
-                continue
-            validator_of(described, content["schema"]).validate(content["example"])
+        for content in response["content"].values():
+            if "example" in content:
+                validator_of(described, content["schema"]).validate(content["example"])
 
 
 @pytest.mark.parametrize("dialect", EVENTS)
