@@ -151,14 +151,17 @@ async def things_of(gateway: Served) -> dict[str, str]:
     }
 
 
+MISSING = {"model": 404, "ai_sdk_resume": 204, "response": 404, "response_input_items": 404}
+
+
 async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
         ids = await things_of(gateway)
         for endpoint in ENDPOINTS:
             if endpoint.method != "GET":
                 continue
-            # The scripted transport has no models, and no reply runs in a chat that nobody began.
-            status = {"model": 404, "ai_sdk_resume": 204}.get(endpoint.name, 200)
+            # No such model, chat and response.
+            status = MISSING.get(endpoint.name, 200)
             headed = await gateway.http.head(filled(endpoint.path, **ids))
             assert (headed.status_code, headed.content) == (status, b""), endpoint.name
             if endpoint.name == "session_events":
