@@ -156,7 +156,7 @@ async def test_without_a_broker_only_llama_is_asked(tmp_path: Path) -> None:
     ):
         answered = await answer(gateway)
         told = (await gateway.http.get("/ready")).json()
-    assert "mode auto asks sse only: for mqtt set MQTT_BROKER_HOST" in gateway.program.said
+    assert "mode auto uses sse only: set MQTT_BROKER_HOST to use mqtt" in gateway.program.said
     assert answered == ("sse", "sse")
     assert told["detail"] == "sse: the model server is ready (breaker closed)"
 

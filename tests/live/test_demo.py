@@ -79,7 +79,7 @@ async def test_taken_ports_are_replaced_and_named(tmp_path: Path) -> None:
         async with running_program(*command, DATABASE_URL=other) as two:
             assert await ready(two) != url
             await two.until_said("Ctrl-C ends all of it")
-    assert two.said.count("is taken") == 3
+    assert two.said.count("is in use") == 3
 
 
 async def test_nothing_is_left_behind_even_by_kill_9(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ async def test_without_a_broker_auto_is_sse_and_the_log_says_so(
         metrics = (await gateway.http.get("/api/metrics")).json()
     assert done["mode"] == "sse"
     assert metrics["breakers"] == {"sse": "closed"}
-    assert "mode auto asks sse only: for mqtt set MQTT_BROKER_HOST" in caplog.messages
+    assert "mode auto uses sse only: set MQTT_BROKER_HOST to use mqtt" in caplog.messages
 
 
 @pytest.mark.parametrize(
