@@ -108,7 +108,7 @@ class CancelResponse(_KeptEndpoint):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kept = await self._kept(scope)
-        with suppress(NotFound):  # It has ended; then it is told as it is.
+        with suppress(NotFound):  # the response has ended: the answer is the stored object
             await self._gateway.runs.stop(kept.stream_id, caller_of(scope).user_id)
         await self._send_object(scope, send, await self._kept(scope))
 
