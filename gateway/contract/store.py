@@ -1,4 +1,4 @@
-"""Stored sessions, messages and replies, and the interface of their store. Times are aware, in UTC.
+"""Stored sessions and messages, and the interface of their store. Times are aware, in UTC.
 
 Methods raise NotFound for objects that the user has no access to, exactly as if they did not exist.
 """
@@ -10,9 +10,17 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from gateway.contract.authors import Author
-from gateway.contract.content import Content, Part
+from gateway.contract.content import Part
 from gateway.contract.devices import StoredDevice
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
+from gateway.contract.exchanges import (
+    Checkpoint,
+    ClaimedStream,
+    Exchange,
+    FinalReply,
+    NewExchange,
+    StoredError,
+)
 
 MAX_PAGE_CHARS = 4 * 1024 * 1024
 """Maximum length of a page: the row that exceeds it is the page's last, also below the requested `limit`."""
@@ -29,15 +37,6 @@ class StoredSession:
     title: str
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class StoredError:
-    """The error of a failed reply, as sent to its readers. retryable: None if an older version stored it."""
-
-    code: str
-    message: str
-    retryable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,111 +81,6 @@ class StoredMessage:
     parts: tuple[Part, ...] = ()
     event_lengths: bytes | None = None
     request: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyClaim:
-    """An Idempotency-Key, and the SHA-256 of the endpoint and canonical body of its request, in hex."""
-
-    key: str
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimedStream:
-    """The request and the stream of an Idempotency-Key that was used."""
-
-    fingerprint: str
-    stream_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewExchange:
-    """A question and its reply, which is still empty.
-
-    Attributes:
-        session_id: None continues the user's latest session of `thread` that was active in the last 12 hours,
-            or starts a session with `title`.
-        idempotency: the Idempotency-Key to use up.
-        thread: name of a conversation without a given session, such as `device:robot-1`; a session without
-            one takes it.
-        author: of the question; None for the user.
-        handle: data that another gateway needs to continue receiving the reply; None if not known yet.
-        request: the client's request, stored with the reply.
-    """
-
-    user_id: str
-    session_id: int | None
-    title: str
-    content: Content
-    stream_id: str
-    mode: str
-    delivery: Delivery
-    idempotency: IdempotencyClaim | None = None
-    thread: str | None = None
-    author: Author | None = None
-    handle: Mapping[str, Any] | None = None
-    request: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A stored question and its reply.
-
-    Attributes:
-        opens_session: True if the session was created for it.
-        epoch: number of times that another gateway took the reply over.
-    """
-
-    session_id: int
-    session_key: str
-    session_uuid: str
-    user_message_id: int
-    assistant_message_id: int
-    assistant_message_uuid: str
-    opens_session: bool
-    epoch: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A reply's text so far. It is stored only if `epoch` is still that of the row."""
-
-    assistant_message_id: int
-    content: str
-    reasoning: str | None
-    epoch: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FinalReply:
-    """A reply's final state.
-
-    Attributes:
-        over: the status that the row may have: `streaming`; `complete` allows both, since a stop during
-            pacing changes a complete reply to `cancelled`; `ended` allows all, since readers have received
-            this end already.
-        epoch: must equal that of the row, which another gateway's takeover increases.
-    """
-
-    assistant_message_id: int
-    status: Status
-    reason: str
-    content: str
-    delivery: Delivery
-    mode: str
-    reasoning: str | None = None
-    tool_calls: Sequence[ToolCall] = ()
-    model: str | None = None
-    usage: Usage | None = None
-    ttft_ms: float | None = None
-    response_ms: float | None = None
-    tool_call_seqs: Sequence[int] = ()
-    last_seq: int | None = None
-    error: StoredError | None = None
-    over: Literal["streaming", "complete", "ended"] = "streaming"
-    epoch: int = 0
-    event_lengths: bytes | None = None
 
 
 class MessageStore(Protocol):

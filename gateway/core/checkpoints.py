@@ -5,7 +5,8 @@ import logging
 from typing import Protocol
 
 from gateway.contract.errors import StorageFailed
-from gateway.contract.store import Checkpoint, MessageStore
+from gateway.contract.exchanges import Checkpoint
+from gateway.contract.store import MessageStore
 
 log = logging.getLogger("sluice.checkpoints")
 

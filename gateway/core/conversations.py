@@ -8,9 +8,10 @@ from typing import Any, Protocol
 from gateway.contract.authors import Author
 from gateway.contract.content import Content, Text, parts_of, text_of
 from gateway.contract.errors import Draining
+from gateway.contract.exchanges import Exchange, IdempotencyClaim, NewExchange
 from gateway.contract.requests import CacheUse, ChatRequest, Sampling, Turn
 from gateway.contract.stage import Stage
-from gateway.contract.store import Exchange, IdempotencyClaim, MessageStore, NewExchange
+from gateway.contract.store import MessageStore
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.earlier_turns import carried, earlier_turns
 from gateway.core.failover import Route, fitting
@@ -31,7 +32,7 @@ class Question:
     """A user's question.
 
     Attributes:
-        session_id: None starts a session, or continues the latest of `thread` (contract/store.py).
+        session_id: None starts a session, or continues the latest of `thread` (contract/exchanges.py).
         resumable: True if readers may come back after they left.
         pace: for a reply that arrives in one piece; None sends it at once.
         author: of the question; None for the user.

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from gateway.contract.authors import Author
 from gateway.contract.errors import Conflict, Forbidden, NotFound, Unprocessable
 from gateway.contract.events import Terminal
+from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.ingress import DeviceChat, ReplyHandle
-from gateway.contract.store import IdempotencyClaim, MessageStore
+from gateway.contract.store import MessageStore
 from gateway.core.conversations import Conversations, Question
 from gateway.core.replays import terminal_of
 from gateway.core.run_handle import RunHandle, live_reply

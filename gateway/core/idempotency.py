@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.contract.errors import Conflict
-from gateway.contract.store import IdempotencyClaim, MessageStore
+from gateway.contract.exchanges import IdempotencyClaim
+from gateway.contract.store import MessageStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from gateway.contract.events import (
     Terminal,
     ToolCall,
 )
+from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import Position
-from gateway.contract.store import Exchange, StoredMessage
+from gateway.contract.store import StoredMessage
 from gateway.core.event_lengths import events_again, unpacked
 
 LOST_SEQ = 999_999_999_999

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from gateway.contract.store import Exchange, FinalReply, NewExchange
+from gateway.contract.exchanges import Exchange, FinalReply, NewExchange
 
 
 class ReplyStore(Protocol):

@@ -20,10 +20,10 @@ from gateway.contract.events import (
     Terminal,
     ToolCall,
 )
+from gateway.contract.exchanges import Checkpoint, Exchange, FinalReply, StoredError
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
-from gateway.contract.store import Checkpoint, Exchange, FinalReply, StoredError
 from gateway.contract.transport import TransportInfo
 from gateway.core.event_lengths import NotedJournal, lengths_of, packed
 from gateway.core.failover import Route, first_answer

@@ -10,8 +10,8 @@ from typing import Any
 from gateway.contract.access import Access
 from gateway.contract.errors import Draining, GatewayError, NotFound
 from gateway.contract.events import Reason, Status
+from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import Journal, JournalReader, JournalWriter, OnNews
-from gateway.contract.store import Exchange
 from gateway.core.ended_event import EndedEvent
 from gateway.core.follower import Follower
 

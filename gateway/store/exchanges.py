@@ -10,8 +10,8 @@ from gateway.contract.access import Access
 from gateway.contract.authors import Author
 from gateway.contract.content import text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
+from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.contract.random_names import random_uuid
-from gateway.contract.store import Exchange, NewExchange
 from gateway.store import idempotency as claims
 from gateway.store import threads
 from gateway.store.columns import storable

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.contract.store import ClaimedStream, Exchange, NewExchange
+from gateway.contract.exchanges import ClaimedStream, Exchange, NewExchange
 from gateway.store.columns import storable
 from gateway.store.statements import Statement
 from gateway.store.tables import idempotency_keys, messages

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.content import Content, File, Part, Text, part_of_json, text_of
-from gateway.contract.store import NewExchange
+from gateway.contract.exchanges import NewExchange
 from gateway.store.columns import storable
 
 

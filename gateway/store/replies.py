@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, or_, update
 
-from gateway.contract.store import Checkpoint, Exchange, FinalReply
+from gateway.contract.exchanges import Checkpoint, Exchange, FinalReply
 from gateway.store.rows import final_values
 from gateway.store.statements import Statement
 from gateway.store.tables import STREAMING, messages

@@ -8,7 +8,8 @@ from sqlalchemy import Row
 
 from gateway.contract.authors import Author
 from gateway.contract.events import ToolCall, Usage
-from gateway.contract.store import FinalReply, StoredError, StoredMessage, StoredSession
+from gateway.contract.exchanges import FinalReply, StoredError
+from gateway.contract.store import StoredMessage, StoredSession
 from gateway.store.columns import storable
 from gateway.store.parts import parts_in
 

@@ -14,17 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.contract.access import Access
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import NotFound, StorageFailed
+from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, FinalReply, NewExchange
 from gateway.contract.random_names import random_hex
-from gateway.contract.store import (
-    MAX_PAGE_CHARS,
-    Checkpoint,
-    ClaimedStream,
-    Exchange,
-    FinalReply,
-    NewExchange,
-    StoredMessage,
-    StoredSession,
-)
+from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX
 from gateway.store import devices, migrations, threads
 from gateway.store import idempotency as claims

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.contract.store import NewExchange, StoredSession
+from gateway.contract.exchanges import NewExchange
+from gateway.contract.store import StoredSession
 from gateway.contract.threads import thread_since
 from gateway.store.rows import stored_session
 from gateway.store.statements import Statement

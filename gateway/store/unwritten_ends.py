@@ -8,7 +8,8 @@ from datetime import datetime
 from functools import partial
 
 from gateway.contract.authors import Author
-from gateway.contract.store import FinalReply, StoredMessage
+from gateway.contract.exchanges import FinalReply
+from gateway.contract.store import StoredMessage
 from gateway.store.writer import Write, Writer
 
 log = logging.getLogger("sluice.store")

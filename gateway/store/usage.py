@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Executable, Insert, Row, Table, bindparam, fu
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.contract.store import FinalReply
+from gateway.contract.exchanges import FinalReply
 from gateway.contract.usage import Figures, UsedTokens
 from gateway.store.columns import storable
 from gateway.store.statements import Statement, upsert

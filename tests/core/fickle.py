@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from gateway.contract.errors import StorageFailed
-from gateway.contract.store import FinalReply, MessageStore
+from gateway.contract.exchanges import FinalReply
+from gateway.contract.store import MessageStore
 
 
 class Fickle:

@@ -7,8 +7,9 @@ import pytest
 
 from gateway.contract.errors import Draining, NotFound, StorageFailed, UpstreamFailed
 from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, Started, Usage
+from gateway.contract.exchanges import FinalReply
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.store import FinalReply, MessageStore
+from gateway.contract.store import MessageStore
 from gateway.core.conversations import Limits, title_of
 from gateway.core.pacing import Pace
 from gateway.core.runs import Run

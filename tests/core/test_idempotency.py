@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from gateway.contract.errors import Conflict, NoWorker
-from gateway.contract.store import ClaimedStream, IdempotencyClaim, MessageStore
+from gateway.contract.exchanges import ClaimedStream, IdempotencyClaim
+from gateway.contract.store import MessageStore
 from gateway.core.idempotency import Idempotency
 
 HI = IdempotencyClaim("once", "fingerprint of Hi")

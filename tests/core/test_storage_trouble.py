@@ -8,7 +8,8 @@ import pytest
 
 from gateway.contract.errors import Draining
 from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, ReaderEvent
-from gateway.contract.store import Exchange, NewExchange, StoredMessage
+from gateway.contract.exchanges import Exchange, NewExchange
+from gateway.contract.store import StoredMessage
 from gateway.core.pacing import Pace
 from gateway.core.runs import Run
 from tests.core.fickle import Fickle

@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import uuid4
 
-from gateway.contract.store import Exchange, FinalReply, MessageStore, NewExchange, StoredMessage
+from gateway.contract.exchanges import Exchange, FinalReply, NewExchange
+from gateway.contract.store import MessageStore, StoredMessage
 
 
 def question(session_id: int | None = None, **said: Any) -> NewExchange:

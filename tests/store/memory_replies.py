@@ -10,13 +10,8 @@ from typing import Any
 from gateway.contract.authors import Author
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import StorageFailed
-from gateway.contract.store import (
-    Checkpoint,
-    Exchange,
-    FinalReply,
-    StoredMessage,
-    StoredSession,
-)
+from gateway.contract.exchanges import Checkpoint, Exchange, FinalReply
+from gateway.contract.store import StoredMessage, StoredSession
 from gateway.store.columns import storable
 
 LARGEST = 2**63 - 1

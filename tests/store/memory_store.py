@@ -12,14 +12,8 @@ from gateway.contract.authors import Author
 from gateway.contract.content import chars_of, size_of, text_of
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
-from gateway.contract.store import (
-    MAX_PAGE_CHARS,
-    ClaimedStream,
-    Exchange,
-    NewExchange,
-    StoredMessage,
-    StoredSession,
-)
+from gateway.contract.exchanges import ClaimedStream, Exchange, NewExchange
+from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX, thread_since
 from gateway.core.access import OwnerAccess
 from gateway.store.columns import storable

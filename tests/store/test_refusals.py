@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.errors import StorageFailed
-from gateway.contract.store import IdempotencyClaim
+from gateway.contract.exchanges import IdempotencyClaim
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question
 from tests.store.faults import FAULTS

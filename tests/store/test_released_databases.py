@@ -15,7 +15,7 @@ import pytest
 
 from gateway.contract.authors import Author
 from gateway.contract.events import ToolCall, Usage
-from gateway.contract.store import ClaimedStream, StoredError
+from gateway.contract.exchanges import ClaimedStream, StoredError
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question
 from tests.store.rigs import SqliteRig

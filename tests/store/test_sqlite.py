@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, event, func, insert, inspect, select,
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.contract.errors import StorageFailed
-from gateway.contract.store import IdempotencyClaim
+from gateway.contract.exchanges import IdempotencyClaim
 from gateway.core.access import OwnerAccess
 from gateway.store.engine import SqliteFile, Synchronous, open_database
 from gateway.store.sql_store import SqlStore

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from gateway.contract.errors import StorageFailed
-from gateway.contract.store import IdempotencyClaim, NewExchange
+from gateway.contract.exchanges import IdempotencyClaim, NewExchange
 from gateway.store.sql_store import SqlStore
 from gateway.store.unwritten_ends import UnwrittenEnds
 from tests.store.exchanges import answer, question

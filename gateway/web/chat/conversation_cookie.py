@@ -16,7 +16,7 @@ _VALUE = re.compile(rf"(?:^|;)\s*{NAME}=([A-Za-z0-9_-]{{22}})\s*(?:;|$)")
 
 @dataclass(frozen=True, slots=True)
 class CookieConversation:
-    """thread: see gateway.contract.store. set_cookie: response header that extends the cookie by 12 hours."""
+    """thread: see NewExchange. set_cookie: response header that extends the cookie by 12 hours."""
 
     thread: str
     set_cookie: tuple[bytes, bytes]

@@ -10,9 +10,9 @@ import msgspec
 
 from gateway.contract.dialect import Dialect
 from gateway.contract.errors import BadRequest
+from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.journal import START, BadPosition, Position
 from gateway.contract.requests import CacheUse
-from gateway.contract.store import IdempotencyClaim
 from gateway.core.conversations import Question
 from gateway.web.chat.formats import dialect_chosen
 from gateway.web.door.callers import caller_of

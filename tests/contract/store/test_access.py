@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.contract.errors import NotFound
-from gateway.contract.store import Exchange, MessageStore
+from gateway.contract.exchanges import Exchange
+from gateway.contract.store import MessageStore
 from gateway.core.access import OwnerAccess
 from tests.store.exchanges import answer, question
 from tests.store.rigs import StoreRig

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.contract.errors import Conflict, NotFound
-from gateway.contract.store import ClaimedStream, IdempotencyClaim, MessageStore
+from gateway.contract.exchanges import ClaimedStream, IdempotencyClaim
+from gateway.contract.store import MessageStore
 from tests.store.exchanges import question
 from tests.store.rigs import StoreRig
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.contract.store import Checkpoint, Exchange, MessageStore, StoredError
+from gateway.contract.exchanges import Checkpoint, Exchange, StoredError
+from gateway.contract.store import MessageStore
 from tests.contract.store.test_unwritten_ends import told, until_written
 from tests.store.exchanges import answer, both, question
 from tests.store.rigs import StoreRig

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.contract.errors import Conflict, NotFound
 from gateway.contract.events import ToolCall
-from gateway.contract.store import Checkpoint, IdempotencyClaim, MessageStore, StoredError
+from gateway.contract.exchanges import Checkpoint, IdempotencyClaim, StoredError
+from gateway.contract.store import MessageStore
 from tests.store.exchanges import answer, ask, both, question
 
 TEXTS = [

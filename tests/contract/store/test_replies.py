@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import ToolCall, Usage
-from gateway.contract.store import Checkpoint, MessageStore, StoredError
+from gateway.contract.exchanges import Checkpoint, StoredError
+from gateway.contract.store import MessageStore
 from tests.store.exchanges import answer, ask, both, question
 from tests.store.rigs import StoreRig
 

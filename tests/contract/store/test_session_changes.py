@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.contract.errors import NotFound
-from gateway.contract.store import IdempotencyClaim, MessageStore
+from gateway.contract.exchanges import IdempotencyClaim
+from gateway.contract.store import MessageStore
 from tests.store.exchanges import answer, question
 
 

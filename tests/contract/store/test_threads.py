@@ -3,7 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from gateway.contract.store import IdempotencyClaim, MessageStore
+from gateway.contract.exchanges import IdempotencyClaim
+from gateway.contract.store import MessageStore
 from gateway.contract.threads import HIDDEN_PREFIX, LASTING_PREFIX
 from tests.store.exchanges import question
 from tests.store.rigs import StoreRig

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import replace
 
 from gateway.contract.events import ToolCall, Usage
-from gateway.contract.store import Checkpoint, FinalReply, MessageStore, StoredError
+from gateway.contract.exchanges import Checkpoint, FinalReply, StoredError
+from gateway.contract.store import MessageStore
 from tests.store.exchanges import answer, ask, both, question
 
 

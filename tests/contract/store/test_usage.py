@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from gateway.contract.events import ToolCall, Usage
-from gateway.contract.store import Exchange, FinalReply, MessageStore
+from gateway.contract.exchanges import Exchange, FinalReply
+from gateway.contract.store import MessageStore
 from gateway.contract.usage import Figures, UsedTokens
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question

@@ -11,8 +11,8 @@ import pytest
 from gateway.contract.content import Image
 from gateway.contract.errors import NoWorker, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
+from gateway.contract.exchanges import Checkpoint
 from gateway.contract.requests import ChatRequest
-from gateway.contract.store import Checkpoint
 from gateway.web.chat.responses_form import ResponseBody
 from tests.dialects.order import responses
 from tests.web.chat.test_model_apis import PIXEL

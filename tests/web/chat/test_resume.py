@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall
+from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.contract.requests import ChatRequest
-from gateway.contract.store import Exchange, NewExchange
 from gateway.store.sql_store import SqlStore
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Script, Step, tokens, whole

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.contract.errors import NotFound, UpstreamFailed
 from gateway.contract.events import Delta, Done
+from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.requests import ChatRequest
-from gateway.contract.store import IdempotencyClaim
 from gateway.core.conversations import Question
 from gateway.store.sql_store import SqlStore
 from tests.core.house import USER
