@@ -20,7 +20,8 @@ from gateway.core.pacing import Pace
 from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
 from gateway.core.reply_store import DiscardingStore, ReplyStore
 from gateway.core.reply_task import ReplyTask, delivery_of
-from gateway.core.runs import SHUTDOWN, Outcome, Run, Runs
+from gateway.core.run import SHUTDOWN, Outcome, Run
+from gateway.core.runs import Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
 from gateway.core.stages.order import expected_delivery
 

@@ -30,7 +30,7 @@ from gateway.core.failover import Route, first_answer
 from gateway.core.pacing import Pace, pieces
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
 from gateway.core.reply_store import ReplyStore
-from gateway.core.runs import Outcome, Run
+from gateway.core.run import Outcome, Run
 from gateway.core.stages.order import through
 
 log = logging.getLogger("sluice.replies")

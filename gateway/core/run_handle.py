@@ -4,7 +4,8 @@ from contextlib import AbstractContextManager
 
 from gateway.contract.errors import NotFound
 from gateway.core.follower import Follower
-from gateway.core.runs import USER_STOP, Run, Runs
+from gateway.core.run import USER_STOP, Run
+from gateway.core.runs import Runs
 
 
 class RunHandle:

@@ -2,125 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.contract.access import Access
 from gateway.contract.errors import Draining, GatewayError, NotFound
-from gateway.contract.events import Reason, Status
 from gateway.contract.exchanges import Exchange
-from gateway.contract.journal import Journal, JournalReader, JournalWriter, OnNews
-from gateway.core.ended_event import EndedEvent
+from gateway.contract.journal import Journal, JournalReader, OnNews
 from gateway.core.follower import Follower
+from gateway.core.run import ABANDONED, BROKEN, SHUTDOWN, USER_STOP, Outcome, Run
 
 log = logging.getLogger("sluice.runs")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The end of a reply: the status of its row, the reason (events.py), and the error of a failed reply."""
-
-    status: Status
-    reason: Reason
-    error: GatewayError | None = None
-
 
 MAX_ENDED = 4096
 """Maximum number of ended runs kept in memory; older ones are replayed from the store."""
 
-USER_STOP = Outcome("cancelled", "user_stop")
-ABANDONED = Outcome("cancelled", "abandoned")
-SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped before the reply ended."))
-
-
-class Run:
-    """One running reply. The first call of `settle` decides its outcome.
-
-    Attributes:
-        resume_url: readers that left may return with it; None if the reply is cancelled when its last reader
-            leaves.
-        unattended: True if the reply continues when its last reader leaves.
-        event_lengths: lengths of its events, if they are recorded.
-    """
-
-    __slots__ = (
-        "_interruptible",
-        "_leave_timer",
-        "_readers",
-        "_task",
-        "ended",
-        "event_lengths",
-        "exchange",
-        "journal",
-        "outcome",
-        "resume_url",
-        "stream_id",
-        "unattended",
-        "user_id",
-    )
-
-    def __init__(
-        self,
-        stream_id: str,
-        user_id: str,
-        exchange: Exchange,
-        *,
-        resume_url: str | None,
-        journal: JournalWriter,
-        unattended: bool = False,
-    ) -> None:
-        self.stream_id = stream_id
-        self.user_id = user_id
-        self.exchange = exchange
-        self.resume_url = resume_url
-        self.journal = journal
-        self.unattended = unattended
-        self.event_lengths: Sequence[int] | None = None
-        self.outcome: Outcome | None = None
-        self.ended = EndedEvent()
-        self._interruptible = False
-        self._readers = 0
-        self._leave_timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def settle(self, outcome: Outcome) -> bool:
-        """Set the outcome and cancel interruptible work, unless the work itself calls. Return False if the
-        outcome was set before."""
-        if self.outcome is not None:
-            return False
-        self.outcome = outcome
-        task = self._task
-        if self._interruptible and task is not None and task is not asyncio.current_task():
-            task.cancel()
-        return True
-
-    def is_settled(self) -> bool:
-        """True if the outcome is set."""
-        return self.outcome is not None
-
-    async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`. If `settle` is called meanwhile, cancel it and return."""
-        if self.outcome is not None:
-            work.close()
-            return
-        self._interruptible = True
-        try:
-            await work
-        except asyncio.CancelledError:
-            ours = self.outcome is not None
-            task = asyncio.current_task()
-            assert task is not None  # noqa: S101 - a coroutine runs in a task
-            if not ours or task.uncancel() > 0:
-                raise
-        finally:
-            self._interruptible = False
-
-
 Work = Callable[[Run], Coroutine[Any, Any, None]]
 Conclusion = Callable[[Run], Awaitable[Outcome]]
-BROKEN = Outcome("failed", "upstream_error", GatewayError("Internal error of the gateway: see its log."))
 
 
 class Runs:
@@ -188,7 +87,7 @@ class Runs:
             unattended=unattended,
         )
         self._running[stream_id] = run
-        run._task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
+        run.task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
         return run
 
     def find(self, stream_id: str, user_id: str, *, to_stop: bool = False) -> Run:
@@ -220,16 +119,16 @@ class Runs:
         """Read its events, counted as a reader. When the last reader leaves, the reply is abandoned, at once
         or after grace_s if it is resumable. Entering raises NotFound if the journal was dropped."""
         reader = self._journal.follow(run.stream_id, on_news, after)
-        run._readers += 1
-        if run._leave_timer is not None:
-            run._leave_timer.cancel()
-            run._leave_timer = None
+        run.readers += 1
+        if run.leave_timer is not None:
+            run.leave_timer.cancel()
+            run.leave_timer = None
         try:
             yield reader
         finally:
             reader.leave()
-            run._readers -= 1
-            if run._readers == 0:
+            run.readers -= 1
+            if run.readers == 0:
                 self._deserted(run)
 
     @contextmanager
@@ -291,7 +190,7 @@ class Runs:
             run.settle(ABANDONED)
             return
         loop = asyncio.get_running_loop()
-        run._leave_timer = loop.call_later(self._grace_s, run.settle, ABANDONED)
+        run.leave_timer = loop.call_later(self._grace_s, run.settle, ABANDONED)
 
     async def _own(self, run: Run, work: Work, conclude: Conclusion) -> None:
         # The task ends here: a bug in one reply must not end the others through the TaskGroup.
@@ -307,8 +206,8 @@ class Runs:
         except Exception:
             log.exception("the end of stream %s failed with an unexpected error", run.stream_id)
         finally:
-            if run._leave_timer is not None:
-                run._leave_timer.cancel()
+            if run.leave_timer is not None:
+                run.leave_timer.cancel()
             del self._running[run.stream_id]
             run.journal.close()
             run.ended.set()
@@ -320,13 +219,13 @@ class Runs:
         Other runs can be followed until the last of their readers has left.
         """
         held = self._is_held(run)
-        if not held and run._readers == 0:
+        if not held and run.readers == 0:
             self._journal.forget(run.stream_id)
             return
         # Release the writer: only the Journal decides how long the log is kept.
         del run.journal
         run.event_lengths = None
-        run._task = None
+        run.task = None
         self._ended[run.stream_id] = run
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]

@@ -17,7 +17,8 @@ from gateway.core.access import OwnerAccess
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits, Question
 from gateway.core.mode_selector import ModeSelector
-from gateway.core.runs import Run, Runs
+from gateway.core.run import Run
+from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore

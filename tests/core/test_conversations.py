@@ -12,7 +12,7 @@ from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.store import MessageStore
 from gateway.core.conversations import Limits, title_of
 from gateway.core.pacing import Pace
-from gateway.core.runs import Run
+from gateway.core.run import Run
 from tests.core.house import USER, House, house
 from transports.scripted import Script, Step, tokens, whole
 

@@ -35,7 +35,7 @@ from gateway.contract.store import StoredMessage
 from gateway.core.breaker import Breaker
 from gateway.core.failover import Route
 from gateway.core.mode_selector import AUTO, ModeSelector
-from gateway.core.runs import USER_STOP
+from gateway.core.run import USER_STOP
 from tests.core.house import USER, House, house
 from transports.scripted import ScriptedTransport, Step
 

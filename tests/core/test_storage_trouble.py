@@ -11,7 +11,7 @@ from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, Re
 from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.contract.store import StoredMessage
 from gateway.core.pacing import Pace
-from gateway.core.runs import Run
+from gateway.core.run import Run
 from tests.core.fickle import Fickle
 from tests.core.house import USER, House, house
 from tests.store.memory_store import MemoryStore

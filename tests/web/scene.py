@@ -18,7 +18,8 @@ from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
-from gateway.core.runs import Run, Runs
+from gateway.core.run import Run
+from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
 from gateway.journals.memory import MemoryJournal

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.contract.store import StoredMessage, StoredSession
-from gateway.core.runs import Run
+from gateway.core.run import Run
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.dialects.tool_arguments import readable
 from gateway.web.chat.agent_sessions import named_thread

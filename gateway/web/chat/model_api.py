@@ -10,7 +10,7 @@ from gateway.contract.events import Cancelled, Delta, Failed, Finished, Reasonin
 from gateway.contract.journal import START
 from gateway.contract.store import StoredMessage
 from gateway.core.follower import Follower
-from gateway.core.runs import Run
+from gateway.core.run import Run
 from gateway.web.chat.forms import Asked, Post, accept, begin
 from gateway.web.chat.resume import follow
 from gateway.web.chat.whole_replies import until_ended, waiting

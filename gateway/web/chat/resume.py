@@ -11,7 +11,7 @@ from gateway.contract.events import Delta, ReaderEvent, Started, ToolCall
 from gateway.contract.journal import START, BadPosition, Position
 from gateway.core.event_lengths import events_again, unpacked
 from gateway.core.replays import Placed, calls_before, exact_replay, placed, replay, rest_of, started_of
-from gateway.core.runs import Run
+from gateway.core.run import Run
 from gateway.dialects.registry import LAM
 from gateway.web.chat.formats import dialect_chosen
 from gateway.web.chat.reply_stream import ReplyStream

@@ -18,7 +18,8 @@ from gateway.core.conversations import Conversations, Limits
 from gateway.core.devices import DeviceChats, DeviceOwners
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
-from gateway.core.runs import Run, Runs
+from gateway.core.run import Run
+from gateway.core.runs import Runs
 from tests.core.house import USER, House, house
 from tests.transports.mqtt.device_end import DeviceEnd
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink

@@ -16,7 +16,7 @@ import uvicorn
 
 from gateway.assembly import Assembled
 from gateway.contract.events import Delta, Done
-from gateway.core.runs import ABANDONED, Run
+from gateway.core.run import ABANDONED, Run
 from gateway.process.serve import server_of
 from gateway.web.http.any_server import AnyServer
 from gateway.web.http.asgi import Message, Scope

@@ -96,9 +96,9 @@ async def test_it_keeps_no_reply_alive(tmp_path: Path) -> None:
         path, _ = await begun(gateway)
         stream_id = path.rpartition("/")[2]
         run = gateway.assembled.gateway.runs.find(stream_id, "local")
-        timer = run._leave_timer
+        timer = run.leave_timer
         assert (await gateway.http.head(path)).status_code == 200
-        assert run._leave_timer is timer
+        assert run.leave_timer is timer
         await run.ended.wait()
     assert run.outcome is not None
     assert run.outcome.reason == "abandoned"

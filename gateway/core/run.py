@@ -1,0 +1,111 @@
+"""One running reply and its outcome."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.contract.errors import Draining, GatewayError
+from gateway.contract.events import Reason, Status
+from gateway.contract.exchanges import Exchange
+from gateway.contract.journal import JournalWriter
+from gateway.core.ended_event import EndedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a reply: the status of its row, the reason (events.py), and the error of a failed reply."""
+
+    status: Status
+    reason: Reason
+    error: GatewayError | None = None
+
+
+USER_STOP = Outcome("cancelled", "user_stop")
+ABANDONED = Outcome("cancelled", "abandoned")
+SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped before the reply ended."))
+BROKEN = Outcome("failed", "upstream_error", GatewayError("Internal error of the gateway: see its log."))
+
+
+class Run:
+    """One running reply. The first call of `settle` decides its outcome.
+
+    Attributes:
+        resume_url: readers that left may return with it; None if the reply is cancelled when its last reader
+            leaves.
+        unattended: True if the reply continues when its last reader leaves.
+        event_lengths: lengths of its events, if they are recorded.
+        readers, leave_timer, task: of Runs.
+    """
+
+    __slots__ = (
+        "_interruptible",
+        "ended",
+        "event_lengths",
+        "exchange",
+        "journal",
+        "leave_timer",
+        "outcome",
+        "readers",
+        "resume_url",
+        "stream_id",
+        "task",
+        "unattended",
+        "user_id",
+    )
+
+    def __init__(
+        self,
+        stream_id: str,
+        user_id: str,
+        exchange: Exchange,
+        *,
+        resume_url: str | None,
+        journal: JournalWriter,
+        unattended: bool = False,
+    ) -> None:
+        self.stream_id = stream_id
+        self.user_id = user_id
+        self.exchange = exchange
+        self.resume_url = resume_url
+        self.journal = journal
+        self.unattended = unattended
+        self.event_lengths: Sequence[int] | None = None
+        self.outcome: Outcome | None = None
+        self.ended = EndedEvent()
+        self._interruptible = False
+        self.readers = 0
+        self.leave_timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def settle(self, outcome: Outcome) -> bool:
+        """Set the outcome and cancel interruptible work, unless the work itself calls. Return False if the
+        outcome was set before."""
+        if self.outcome is not None:
+            return False
+        self.outcome = outcome
+        task = self.task
+        if self._interruptible and task is not None and task is not asyncio.current_task():
+            task.cancel()
+        return True
+
+    def is_settled(self) -> bool:
+        """True if the outcome is set."""
+        return self.outcome is not None
+
+    async def interruptible(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`. If `settle` is called meanwhile, cancel it and return."""
+        if self.outcome is not None:
+            work.close()
+            return
+        self._interruptible = True
+        try:
+            await work
+        except asyncio.CancelledError:
+            ours = self.outcome is not None
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a coroutine runs in a task
+            if not ours or task.uncancel() > 0:
+                raise
+        finally:
+            self._interruptible = False
