@@ -13,7 +13,8 @@ from tests.reading import reading
 from transports.mqtt.link import paho_internals
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
-from transports.mqtt.protocol.frames import RequestFrame, Status, Whole, decode_inbox, encode
+from transports.mqtt.protocol.frame_codec import decode_inbox, encode
+from transports.mqtt.protocol.frames import RequestFrame, Status, Whole
 from transports.mqtt.protocol.topics import inbox_topic, worker_status_topic
 from transports.mqtt.requests.transport import MqttTransport
 from transports.mqtt.worker.worker import Worker

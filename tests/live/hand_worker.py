@@ -9,7 +9,8 @@ from typing import Self
 from tests.live.brokers import Mosquitto
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import Receipt
-from transports.mqtt.protocol.frames import CancelFrame, Frame, RequestFrame, Status, decode_inbox, encode
+from transports.mqtt.protocol.frame_codec import decode_inbox, encode
+from transports.mqtt.protocol.frames import CancelFrame, Frame, RequestFrame, Status
 
 ROOT = "sluice/v1"
 GATEWAY = "gateway"

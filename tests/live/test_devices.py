@@ -23,7 +23,7 @@ from transports.llama.transport import LlamaTransport
 from transports.mqtt.embedded_broker import embedded_broker
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
-from transports.mqtt.protocol.frames import decode_status
+from transports.mqtt.protocol.frame_codec import decode_status
 from transports.mqtt.protocol.topics import every_gateway_status, status_sender
 from transports.mqtt.worker.worker import Worker
 

@@ -11,7 +11,8 @@ from tests.live.hand_worker import Hand, HandWorker, reply_topic, status_topic
 from tests.live.house import House
 from tests.live.mqtt_house import ending, known, mqtt_gateway, serves
 from tests.web.raw_reader import RawReader
-from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, Status, encode
+from transports.mqtt.protocol.frame_codec import encode
+from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, Status
 from transports.mqtt.requests.attempt import MAX_REPLY_BYTES
 from transports.mqtt.requests.presence import MAX_WORKERS
 

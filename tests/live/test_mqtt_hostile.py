@@ -17,15 +17,8 @@ from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.hand_worker import GATEWAY, Hand, HandWorker, status_topic
 from tests.reading import Batches, reading
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
-from transports.mqtt.protocol.frames import (
-    AcceptFrame,
-    ChunkFrame,
-    EndFrame,
-    RequestFrame,
-    Status,
-    Whole,
-    encode,
-)
+from transports.mqtt.protocol.frame_codec import encode
+from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, RequestFrame, Status, Whole
 from transports.mqtt.requests.presence import MAX_WORKERS
 from transports.mqtt.requests.transport import MqttTransport
 

@@ -15,7 +15,8 @@ from tests.live.hand_worker import GATEWAY, Hand
 from tests.live.programs import Program, running_program, sluice
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
-from transports.mqtt.protocol.frames import Status, encode
+from transports.mqtt.protocol.frame_codec import encode
+from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.transport import MqttTransport
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]

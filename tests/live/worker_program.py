@@ -12,15 +12,8 @@ from tests.live.llama_server import LlamaServer, running_llama
 from tests.live.programs import Program, running_program, sluice
 from transports.llama.embedded_server import tiny_model_path
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
-from transports.mqtt.protocol.frames import (
-    MessageField,
-    ReplyFrame,
-    RequestFrame,
-    Status,
-    decode_reply,
-    decode_status,
-    encode,
-)
+from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode
+from transports.mqtt.protocol.frames import MessageField, ReplyFrame, RequestFrame, Status
 
 ROOT = "sluice/v1"
 

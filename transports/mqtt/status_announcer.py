@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from gateway.contract.errors import GatewayError
 from transports.mqtt.link.link import Envelope, Link, Receipt
-from transports.mqtt.protocol.frames import Status, encode
+from transports.mqtt.protocol.frame_codec import encode
+from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.presence import MISSED_HEARTBEATS
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,8 @@ from gateway.contract.ingress import Hearing
 from gateway.contract.journal import FellBehind
 from transports.mqtt.link.link import Envelope, Link
 from transports.mqtt.protocol.device_frames import DeviceAccept, encode_for_device
-from transports.mqtt.protocol.frames import Frame, encode
+from transports.mqtt.protocol.frame_codec import encode
+from transports.mqtt.protocol.frames import Frame
 from transports.mqtt.worker.reply_writer import UNANSWERED_MAX, ReplyWriter
 
 EXPIRY_S = 60.0

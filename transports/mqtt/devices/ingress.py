@@ -30,7 +30,8 @@ from transports.mqtt.dropped import Dropped
 from transports.mqtt.link.link import Link
 from transports.mqtt.protocol.device_frames import Chat, decode_cancel, decode_chat
 from transports.mqtt.protocol.error_frames import error_frame
-from transports.mqtt.protocol.frames import ErrorFrame, decode_status, encode
+from transports.mqtt.protocol.frame_codec import decode_status, encode
+from transports.mqtt.protocol.frames import ErrorFrame
 from transports.mqtt.protocol.topics import (
     checked_root,
     down_topic,

@@ -6,16 +6,8 @@ import msgspec
 
 from gateway.contract.errors import ProtocolViolation, Unprocessable
 from transports.mqtt.protocol.error_frames import LONGEST_MESSAGE
-from transports.mqtt.protocol.frames import (
-    VERSION,
-    AcceptFrame,
-    CancelFrame,
-    ErrorFrame,
-    Frame,
-    Id,
-    encode,
-    strict_decoder,
-)
+from transports.mqtt.protocol.frame_codec import encode, strict_decoder
+from transports.mqtt.protocol.frames import VERSION, AcceptFrame, CancelFrame, ErrorFrame, Frame, Id
 
 
 class Chat(Frame, tag="chat"):

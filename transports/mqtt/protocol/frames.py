@@ -1,15 +1,13 @@
-"""The JSON payloads of Sluice over MQTT, version 1, with their decoders and encoders."""
+"""The JSON payloads of Sluice over MQTT, version 1."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from gateway.contract.content_form import read_content
-from gateway.contract.errors import ProtocolViolation, Unprocessable
 from gateway.contract.events import Usage, usage_of
 from gateway.contract.requests import ChatRequest, Role, Sampling, Turn
-from transports.mqtt.protocol.loose_frames import loosened
 
 VERSION: Literal[1] = 1
 DEFAULT_MAX_PAYLOAD = 262_144
@@ -193,111 +191,3 @@ class ErrorFrame(Frame, tag="error"):
 Numbered = AcceptFrame | ChunkFrame | ReasoningFrame | ToolCallFrame | ProgressFrame | AliveFrame | EndFrame
 ReplyFrame = Numbered | Whole | ErrorFrame
 InboxFrame = RequestFrame | CancelFrame
-
-_Decoded = TypeVar("_Decoded")
-
-
-class _NoFrame(Frame, tag="none"):
-    """A frame that nothing sends: msgspec requires a `type` only in a union of at least two."""
-
-    def __post_init__(self) -> None:
-        raise ValueError("unknown `type`")
-
-
-def strict_decoder(kind: type[_Decoded]) -> msgspec.json.Decoder[_Decoded]:
-    """Return a decoder for this kind of frame, which refuses an object without a `type`."""
-    return msgspec.json.Decoder(kind | _NoFrame)
-
-
-class _AnyFrame(msgspec.Struct, gc=False):
-    type: str
-
-
-_REPLY_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ReplyFrame))
-_encoder = msgspec.json.Encoder()
-_reply_decoder: msgspec.json.Decoder[ReplyFrame] = msgspec.json.Decoder(ReplyFrame)
-_inbox_decoder: msgspec.json.Decoder[InboxFrame] = msgspec.json.Decoder(InboxFrame)
-_status_decoder = strict_decoder(Status)
-
-
-def _decoded(decoder: msgspec.json.Decoder[_Decoded], payload: bytes) -> _Decoded:
-    try:
-        return decoder.decode(payload)
-    # ValueError is bad UTF-8 and msgspec's own errors; RecursionError is JSON nested too deep.
-    except (ValueError, RecursionError) as exc:
-        raise ProtocolViolation(f"not a frame we know: {exc}"[:200]) from None
-
-
-def decode_reply(payload: bytes) -> ReplyFrame:
-    """Return a worker's frame to a gateway. Raises ProtocolViolation for all other payloads.
-
-    Wrong values in side fields are ignored: see loose_frames.
-    """
-    try:
-        return _reply_decoder.decode(payload)
-    except (ValueError, RecursionError) as exc:
-        strictly = str(exc)  # the error itself would keep this call's frame and payload alive
-    try:
-        frame: ReplyFrame = msgspec.convert(loosened(payload), ReplyFrame)
-        return frame
-    except (ValueError, RecursionError):
-        raise ProtocolViolation(f"not a frame we know: {strictly}"[:200]) from None
-
-
-def is_unlisted(payload: bytes) -> bool:
-    """True if a frame that cannot be decoded has a type that this version does not know."""
-    try:
-        said = msgspec.json.decode(payload, type=_AnyFrame)
-    except (ValueError, RecursionError):
-        return False
-    return said.type not in _REPLY_TYPES
-
-
-def decode_inbox(payload: bytes) -> InboxFrame:
-    """Return a gateway's frame to a worker. Raises ProtocolViolation for all other payloads."""
-    return _decoded(_inbox_decoder, payload)
-
-
-def decode_status(payload: bytes) -> Status:
-    """Return a status. Raises ProtocolViolation for all other payloads.
-
-    An empty payload clears a retained message in MQTT, so it means `lost`, whatever the incarnation.
-    """
-    return _decoded(_status_decoder, payload) if payload else Status(state="lost")
-
-
-def encode(frame: Frame) -> bytes:
-    """Return a frame's payload. Raises Unprocessable for text with a lone surrogate."""
-    try:
-        return _encoder.encode(frame)
-    except UnicodeEncodeError as exc:
-        raise Unprocessable("the text contains half a character (a lone surrogate)") from exc
-
-
-def encode_request(
-    request: ChatRequest, *, attempt_id: str, reply_to: str, deadline_s: float, idle_s: float
-) -> bytes:
-    """Return the `request` payload of one attempt, without the absent fields of turns and sampling.
-
-    Raises Unprocessable for text with a lone surrogate.
-    """
-    payload = {
-        "v": VERSION,
-        "type": "request",
-        "id": attempt_id,
-        "reply_to": reply_to,
-        "stream": True,
-        "deadline_s": deadline_s,
-        "idle_s": idle_s,
-        "model": request.model,
-        "messages": [turn.as_json() for turn in request.turns],
-        "params": request.sampling.as_json(),
-        "session": request.session,
-        "trace": request.trace,
-    }
-    if request.broke_off:
-        payload["broke_off"] = request.broke_off
-    try:
-        return _encoder.encode(payload)
-    except UnicodeEncodeError as exc:
-        raise Unprocessable("the conversation contains half a character (a lone surrogate)") from exc

@@ -5,7 +5,8 @@ from asyncio import Future
 
 from gateway.contract.errors import ProtocolViolation
 from transports.mqtt.link.link import Link
-from transports.mqtt.protocol.frames import Status, decode_status
+from transports.mqtt.protocol.frame_codec import decode_status
+from transports.mqtt.protocol.frames import Status
 
 CONNECT_S = 3.0
 RETAINED_S = 0.5

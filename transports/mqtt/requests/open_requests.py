@@ -11,7 +11,8 @@ from uuid import uuid4
 from gateway.contract.errors import GatewayError, TooLarge
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.link.link import Envelope, Link, Receipt
-from transports.mqtt.protocol.frames import CancelFrame, encode, encode_request
+from transports.mqtt.protocol.frame_codec import encode, encode_request
+from transports.mqtt.protocol.frames import CancelFrame
 from transports.mqtt.protocol.topics import inbox_topic, reply_topic
 from transports.mqtt.requests.dispatch import Dispatch
 from transports.mqtt.requests.presence import KnownWorker

@@ -17,7 +17,8 @@ from gateway.contract.transport import Abilities, Health, Hear, TransportInfo, W
 from transports.mqtt.dropped import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
-from transports.mqtt.protocol.frames import Status, decode_reply, decode_status, encode, is_unlisted
+from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode, is_unlisted
+from transports.mqtt.protocol.frames import Status
 from transports.mqtt.protocol.topics import (
     checked_root,
     every_reply_to,

@@ -21,6 +21,7 @@ from gateway.contract.events import (
 from transports.mqtt.clock import Clock
 from transports.mqtt.link.link import Envelope, Link, Receipt
 from transports.mqtt.protocol.error_frames import error_frame
+from transports.mqtt.protocol.frame_codec import encode
 from transports.mqtt.protocol.frames import (
     LARGEST,
     AcceptFrame,
@@ -35,7 +36,6 @@ from transports.mqtt.protocol.frames import (
     Tokens,
     ToolCallFrame,
     Whole,
-    encode,
 )
 
 UNANSWERED_MAX = 8

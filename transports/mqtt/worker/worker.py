@@ -21,16 +21,8 @@ from transports.mqtt.dropped import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.protocol.error_frames import error_frame
-from transports.mqtt.protocol.frames import (
-    CancelFrame,
-    ErrorFrame,
-    Frame,
-    RequestFrame,
-    Status,
-    decode_inbox,
-    decode_status,
-    encode,
-)
+from transports.mqtt.protocol.frame_codec import decode_inbox, decode_status, encode
+from transports.mqtt.protocol.frames import CancelFrame, ErrorFrame, Frame, RequestFrame, Status
 from transports.mqtt.protocol.topics import (
     checked_root,
     every_gateway_status,

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.contract import errors
 from transports.mqtt.protocol.error_frames import LONGEST_MESSAGE, error_frame, error_said
-from transports.mqtt.protocol.frames import ErrorFrame, decode_reply, encode
+from transports.mqtt.protocol.frame_codec import decode_reply, encode
+from transports.mqtt.protocol.frames import ErrorFrame
 
 
 @pytest.mark.parametrize(

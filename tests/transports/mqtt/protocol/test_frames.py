@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.contract import errors
 from gateway.contract.events import Usage
 from gateway.contract.requests import ChatRequest, Sampling, Turn
-from transports.mqtt.protocol import frames
+from transports.mqtt.protocol import frame_codec, frames
 
 unicode_text = st.text(st.characters(codec="utf-8"))
 json_values = st.recursive(
@@ -29,7 +29,7 @@ almost_frames = st.builds(
 
 Decode = Callable[[bytes], object]
 every_decoder = pytest.mark.parametrize(
-    "decode", [frames.decode_reply, frames.decode_inbox, frames.decode_status]
+    "decode", [frame_codec.decode_reply, frame_codec.decode_inbox, frame_codec.decode_status]
 )
 
 
@@ -84,29 +84,29 @@ def test_hostile_payloads_are_refused(decode: Decode, payload: bytes) -> None:
 
 @given(text=unicode_text, seq=st.integers(0, 2**40))
 def test_a_chunk_survives_the_wire(text: str, seq: int) -> None:
-    decoded = frames.decode_reply(frames.encode(frames.ChunkFrame("a", seq, text)))
+    decoded = frame_codec.decode_reply(frame_codec.encode(frames.ChunkFrame("a", seq, text)))
     assert decoded == frames.ChunkFrame("a", seq, text)
 
 
 def test_progress_says_only_what_is_known() -> None:
-    queued = frames.encode(frames.ProgressFrame("a", 1, "queued", position=0))
-    prompt = frames.encode(frames.ProgressFrame("a", 1, "prompt", processed=0, total=2))
+    queued = frame_codec.encode(frames.ProgressFrame("a", 1, "queued", position=0))
+    prompt = frame_codec.encode(frames.ProgressFrame("a", 1, "prompt", processed=0, total=2))
     assert queued == b'{"type":"progress","id":"a","seq":1,"phase":"queued","position":0}'
     assert prompt == b'{"type":"progress","id":"a","seq":1,"phase":"prompt","processed":0,"total":2}'
 
 
 def test_unknown_fields_are_ignored() -> None:
     payload = b'{"new":[{}],"type":"chunk","id":"a","seq":1,"text":"x","more":null}'
-    assert frames.decode_reply(payload) == frames.ChunkFrame("a", 1, "x")
+    assert frame_codec.decode_reply(payload) == frames.ChunkFrame("a", 1, "x")
 
 
 def test_the_smallest_status_promises_little() -> None:
-    status = frames.decode_status(b'{"type":"status","state":"ready"}')
+    status = frame_codec.decode_status(b'{"type":"status","state":"ready"}')
     assert (status.heartbeat_s, status.accept_s, status.max, status.stream) == (None, None, 1, False)
 
 
 def test_an_emptied_status_means_lost() -> None:
-    assert frames.decode_status(b"").state == "lost"
+    assert frame_codec.decode_status(b"").state == "lost"
 
 
 def test_a_request_arrives_as_it_was_asked() -> None:
@@ -124,8 +124,8 @@ def test_a_request_arrives_as_it_was_asked() -> None:
         session="user1-abc",
         trace="00-11-22-01",
     )
-    payload = frames.encode_request(request, attempt_id="c", reply_to="r", deadline_s=6.5, idle_s=3)
-    decoded = frames.decode_inbox(payload)
+    payload = frame_codec.encode_request(request, attempt_id="c", reply_to="r", deadline_s=6.5, idle_s=3)
+    decoded = frame_codec.decode_inbox(payload)
     assert isinstance(decoded, frames.RequestFrame)
     assert (decoded.reply_to, decoded.idle_s, decoded.stream) == ("r", 3, True)
     asked = decoded.as_chat_request()
@@ -137,9 +137,9 @@ def test_a_request_arrives_as_it_was_asked() -> None:
 
 def test_text_that_is_no_unicode_is_refused_before_it_is_sent() -> None:
     with pytest.raises(errors.Unprocessable):
-        frames.encode(frames.ChunkFrame("a", 1, "\ud800"))
+        frame_codec.encode(frames.ChunkFrame("a", 1, "\ud800"))
     with pytest.raises(errors.Unprocessable):
-        frames.encode_request(
+        frame_codec.encode_request(
             ChatRequest("a", [Turn("user", "\ud800")]), attempt_id="a", reply_to="r", deadline_s=1, idle_s=1
         )
 

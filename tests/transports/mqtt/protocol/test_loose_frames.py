@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gateway.contract.errors import ContextExceeded, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
 from transports.mqtt.protocol.error_frames import error_said
-from transports.mqtt.protocol.frames import ErrorFrame, Status, decode_reply
+from transports.mqtt.protocol.frame_codec import decode_reply
+from transports.mqtt.protocol.frames import ErrorFrame, Status
 from transports.mqtt.requests.attempt import Attempt
 from transports.mqtt.requests.presence import KnownWorker
 

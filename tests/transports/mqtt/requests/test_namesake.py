@@ -7,7 +7,8 @@ import pytest
 
 from gateway.contract.errors import NameTaken
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
-from transports.mqtt.protocol.frames import Status, encode
+from transports.mqtt.protocol.frame_codec import encode
+from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests import namesake
 from transports.mqtt.requests.namesake import OwnTopic, namesake_lives
 from transports.mqtt.requests.transport import MqttTransport

@@ -18,6 +18,7 @@ from gateway.contract.errors import (
 from gateway.contract.events import Delta, Done, Progress, TransportEvent
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.memory_link import HandClock, MemoryBroker
+from transports.mqtt.protocol.frame_codec import decode_inbox
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
     AliveFrame,
@@ -29,7 +30,6 @@ from transports.mqtt.protocol.frames import (
     RequestFrame,
     Status,
     Whole,
-    decode_inbox,
 )
 from transports.mqtt.requests.dispatch import Dispatch
 from transports.mqtt.requests.open_requests import OpenRequests

@@ -12,15 +12,8 @@ from tests.transports.mqtt.requests.test_pending_request import (
     all_of,
     failure_of,
 )
-from transports.mqtt.protocol.frames import (
-    AcceptFrame,
-    ChunkFrame,
-    ErrorFrame,
-    RequestFrame,
-    Status,
-    Whole,
-    decode_inbox,
-)
+from transports.mqtt.protocol.frame_codec import decode_inbox
+from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, ErrorFrame, RequestFrame, Status, Whole
 
 
 def asked(gateway: Gateway) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from gateway.contract.errors import WorkerLost
 from gateway.contract.events import Done, ToolCall
 from tests.transports.mqtt.memory_link import MemoryBroker
+from transports.mqtt.protocol.frame_codec import decode_reply, encode
 from transports.mqtt.protocol.frames import (
     CancelFrame,
     EndFrame,
@@ -14,8 +15,6 @@ from transports.mqtt.protocol.frames import (
     MessageField,
     RequestFrame,
     Whole,
-    decode_reply,
-    encode,
 )
 from transports.mqtt.worker.reply_writer import UNANSWERED_MAX
 from transports.mqtt.worker.worker import Worker

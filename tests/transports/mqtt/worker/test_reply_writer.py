@@ -9,6 +9,7 @@ from gateway.contract.errors import Overloaded, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
 from tests.transports.mqtt.memory_link import HandClock, MemoryBroker, MemoryLink
 from transports.mqtt.link.link import Envelope, Receipt
+from transports.mqtt.protocol.frame_codec import decode_reply
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
     AliveFrame,
@@ -22,7 +23,6 @@ from transports.mqtt.protocol.frames import (
     Tokens,
     ToolCallFrame,
     Whole,
-    decode_reply,
 )
 from transports.mqtt.worker.reply_writer import ReplyWriter
 

@@ -16,6 +16,7 @@ from gateway.contract.transport import Abilities
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt import status_announcer as announcer
 from transports.mqtt.link.link import Envelope, Receipt
+from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
     EndFrame,
@@ -24,9 +25,6 @@ from transports.mqtt.protocol.frames import (
     ReplyFrame,
     RequestFrame,
     Status,
-    decode_reply,
-    decode_status,
-    encode,
 )
 from transports.mqtt.worker.gateways import KNOWN_GATEWAYS
 from transports.mqtt.worker.worker import REMEMBERED_IDS, Worker

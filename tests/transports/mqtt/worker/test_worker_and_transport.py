@@ -20,16 +20,8 @@ from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import TransportInfo
 from tests.reading import Batches, events_of, reading
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
-from transports.mqtt.protocol.frames import (
-    CancelFrame,
-    ErrorFrame,
-    MessageField,
-    RequestFrame,
-    Status,
-    decode_reply,
-    decode_status,
-    encode,
-)
+from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode
+from transports.mqtt.protocol.frames import CancelFrame, ErrorFrame, MessageField, RequestFrame, Status
 from transports.mqtt.requests.transport import MqttTransport
 from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step, tokens, whole

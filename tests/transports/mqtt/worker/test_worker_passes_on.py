@@ -10,7 +10,8 @@ from gateway.contract.errors import TooLarge, UnsupportedContent
 from gateway.contract.events import Delta, Done, FinishReason, Reasoning, ToolCall, TransportEvent, Usage
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.worker.test_worker_and_transport import INBOX, House, all_of, chat, until
-from transports.mqtt.protocol.frames import MessageField, RequestFrame, encode
+from transports.mqtt.protocol.frame_codec import encode
+from transports.mqtt.protocol.frames import MessageField, RequestFrame
 from transports.scripted import Step, tokens
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
