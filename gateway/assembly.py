@@ -1,4 +1,4 @@
-"""Builds the gateway from the settings: the one module that imports every part."""
+"""Builds the gateway from the settings."""
 
 import asyncio
 import logging
@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from secrets import token_hex
 
+from gateway.configured_transports import breakers_of, ingress_of, link_of, transports_of
 from gateway.contract.errors import StorageFailed
-from gateway.contract.ingress import Ask, Ingress
 from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
 from gateway.core.access import OwnerAccess
-from gateway.core.breaker import Breaker
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.devices import DeviceChats, DeviceOwners
@@ -39,8 +38,6 @@ from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
 from gateway.web.http.sse_writer import Pulse
 from gateway.web.services import Services
-from transports.llama.servers import transport_to
-from transports.mqtt.link.link import Link
 
 log = logging.getLogger("sluice")
 
@@ -97,7 +94,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     selector = ModeSelector(
         transports,
         settings.llm_comm_mode,
-        breakers=_breakers_of(settings, transports),
+        breakers=breakers_of(settings, transports),
         refuse_unknown_models=settings.unknown_model == "refuse",
     )
     conversations = Conversations(
@@ -233,73 +230,3 @@ async def check_door(settings: Settings) -> None:
     except* StorageFailed as failures:
         wrong = f"needs API keys, and they cannot be checked: {failures.exceptions[0]}"
     raise SettingsError(f"HOST={settings.host} {wrong}")
-
-
-def _breakers_of(settings: Settings, transports: Mapping[str, Transport]) -> dict[str, Breaker]:
-    """Return a breaker for each transport that mode auto can use, in the order of LLM_MODE_ORDER."""
-    breakers: dict[str, Breaker] = {
-        name: Breaker(
-            name, failures=settings.breaker_failures, open_s=settings.breaker_open_s, clock=time.monotonic
-        )
-        for name in settings.llm_mode_order
-        if name in transports
-    }
-    missing = [name for name in settings.llm_mode_order if name not in transports]
-    if missing and settings.llm_comm_mode == "auto":
-        log.warning(
-            "mode auto uses %s only: set MQTT_BROKER_HOST to use %s", ", ".join(breakers), ", ".join(missing)
-        )
-    return breakers
-
-
-def link_of(settings: Settings, client_id: str = "", *, quiet: bool = False) -> Link | None:
-    """Return the connection to the broker; None without MQTT_BROKER_HOST. client_id: GATEWAY_NAME if
-    empty."""
-    if not settings.mqtt_broker_host:
-        return None
-    # Imported here: without a broker, the MQTT client is not loaded.
-    from transports.mqtt.link.configured_link import configured_link
-
-    return configured_link(settings, client_id or settings.gateway_name, quiet=quiet)
-
-
-def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
-    """Return the ingress for devices. It uses the transport's connection, which the transport opens."""
-    from transports.mqtt.devices.ingress import MqttIngress
-
-    return MqttIngress(
-        link,
-        ask,
-        root=settings.mqtt_topic_root,
-        idle_s=settings.idle_s,
-        grace_s=settings.resume_grace_s,
-        coalesce_s=settings.mqtt_coalesce_s,
-        coalesce_bytes=settings.mqtt_coalesce_bytes,
-    )
-
-
-def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]:
-    """Return the transports that the settings configure, by mode. `link`: from link_of."""
-    transports: dict[str, Transport] = {
-        "sse": transport_to(
-            settings.model_servers,
-            api_key=settings.llm_api_key or None,
-            idle_s=settings.llm_idle_s,
-            connect_s=settings.llm_connect_s,
-            setting="LLM_SERVER_URL" if settings.llm_comm_mode in ("sse", "auto") else None,
-        )
-    }
-    if link is not None:
-        from transports.mqtt.link.name_check import forbidden_name
-        from transports.mqtt.requests.transport import MqttTransport
-
-        transports["mqtt"] = MqttTransport(
-            link,
-            lookout=link_of(settings, f"{settings.gateway_name}-{token_hex(4)}", quiet=True),
-            root=settings.mqtt_topic_root,
-            idle_s=settings.idle_s,
-            queue_max=settings.queue_max,
-            worker_max=settings.worker_max,
-            forbidden_name=forbidden_name(settings.mqtt_username, "GATEWAY_NAME", settings.gateway_name),
-        )
-    return transports

@@ -3,14 +3,13 @@ commit."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import (
     Cancelled,
     Delivery,
-    Delta,
     Done,
     Ending,
     Failed,
@@ -27,7 +26,8 @@ from gateway.contract.stage import Stage
 from gateway.contract.transport import TransportInfo
 from gateway.core.event_lengths import NotedJournal, lengths_of, packed
 from gateway.core.failover import Route, first_answer
-from gateway.core.pacing import Pace, pieces
+from gateway.core.paced_reply import PacedReply
+from gateway.core.pacing import Pace
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
 from gateway.core.reply_store import ReplyStore
 from gateway.core.run import Outcome, Run
@@ -78,12 +78,7 @@ class ReplyTask:
         self._clock = clock
         self._sleep = sleep
         self._reply = ReplyAccumulator(clock)
-        # For a reply that is paced: its outcome, whether it is stored, its events, how many of them were
-        # sent.
-        self._whole: Outcome | None = None
-        self._whole_kept = False
-        self._told: Sequence[ReaderEvent] = ()
-        self._shown = 0
+        self._paced: PacedReply | None = None
         self._run: Run | None = None
         self._journal: JournalWriter | None = None
         self._checkpointed_seq = 0
@@ -106,32 +101,32 @@ class ReplyTask:
         whole = () if done.whole is None else reply.take(done.whole)
         outcome = Outcome("complete", done.reason)
         if whole and not done.cached and pace is not None and pace.delay_s > 0:
-            told = list(_paced(whole, pace))
-            last_seq = run.journal.last_seq + len(told)
-            self._reply.number_tool_calls(told, last_seq)
-            final = self._final(outcome, last_seq + 1, coming=told)
-            self._told, self._whole = told, outcome
+            paced = PacedReply(whole, pace, outcome)
+            last_seq = run.journal.last_seq + len(paced.events)
+            reply.number_tool_calls(paced.events, last_seq)
+            final = self._final(outcome, last_seq + 1, coming=paced.events)
+            self._paced = paced
             try:
                 await self._write(final)
             except StorageFailed:
-                self._show_rest(run.journal)
+                paced.send_rest(run.journal)
                 raise
-            self._whole_kept = True
-            await self._show(run, pace)
+            paced.stored = True
+            await paced.send(run.journal, self._sleep)
         elif whole:
             run.journal.append(whole)
-            self._reply.number_tool_calls(whole, run.journal.last_seq)
+            reply.number_tool_calls(whole, run.journal.last_seq)
         run.settle(outcome)
 
     async def conclude(self, run: Run) -> Outcome:
         """Store the reply's final state, append the terminal event, and return the final outcome."""
         assert run.outcome is not None  # noqa: S101 - Runs concludes settled runs only
-        outcome = run.outcome
-        if self._whole is not None and outcome.reason not in ("user_stop", "storage_failed"):
+        outcome, paced = run.outcome, self._paced
+        if paced is not None and outcome.reason not in ("user_stop", "storage_failed"):
             # The pacing ended, or the readers left during it: the stored row stays complete.
-            outcome = self._whole
-            self._show_rest(run.journal)
-        if not (self._whole_kept and outcome is self._whole):
+            outcome = paced.outcome
+            paced.send_rest(run.journal)
+        if paced is None or not paced.stored or outcome is not paced.outcome:
             outcome = await self.keep(outcome)
         run.journal.append([self._terminal(outcome)])
         self._log_line(outcome)
@@ -173,7 +168,7 @@ class ReplyTask:
         """Return the text to store and the number of its latest event; None if there is nothing new."""
         if (
             self._journal is None
-            or self._whole is not None
+            or self._paced is not None
             or self._journal.last_seq == self._checkpointed_seq
         ):
             return None
@@ -192,33 +187,13 @@ class ReplyTask:
         if self._run is not None:
             self._run.settle(Outcome("failed", "storage_failed", StorageFailed(LOST)))
 
-    async def _show(self, run: Run, pace: Pace) -> None:
-        first = True
-        for event in self._told:
-            if isinstance(event, Delta):
-                if not first:
-                    await self._sleep(pace.delay_s)
-                first = False
-            self._shown += 1
-            run.journal.append([event])
-
-    def _show_rest(self, journal: JournalWriter) -> None:
-        rest = self._told[self._shown :]
-        self._shown = len(self._told)
-        if rest:
-            journal.append(rest)
-
     @property
     def _text(self) -> str:
-        if self._whole is None:
-            return self._reply.text
-        return "".join(event.text for event in self._told[: self._shown] if isinstance(event, Delta))
+        return self._reply.text if self._paced is None else self._paced.sent_text
 
     @property
     def _tool_calls(self) -> Sequence[ToolCall]:
-        if self._whole is None:
-            return self._reply.tool_calls
-        return [event for event in self._told[: self._shown] if isinstance(event, ToolCall)]
+        return self._reply.tool_calls if self._paced is None else self._paced.sent_tool_calls
 
     @property
     def _asked(self) -> TransportInfo:
@@ -276,7 +251,7 @@ class ReplyTask:
             ttft_ms=reply.ttft_ms,
             response_ms=reply.elapsed_ms,
             error=None if error is None else StoredError(error.code, str(error), error.retryable),
-            over="streaming" if self._whole is None else "complete",
+            over="streaming" if self._paced is None else "complete",
             epoch=self._exchange.epoch,
             event_lengths=None
             if self._noted is None
@@ -320,11 +295,3 @@ class ReplyTask:
 
 def delivery_of(source: TransportInfo | Done) -> Delivery:
     return "token" if source.granularity == "token" else "chunked"
-
-
-def _paced(whole: Sequence[ReaderEvent], pace: Pace) -> Iterator[ReaderEvent]:
-    for event in whole:
-        if isinstance(event, Delta):
-            yield from (Delta(piece) for piece in pieces(event.text, pace))
-        else:
-            yield event

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "transports").rglob("*.py")])
-MAX_LINES = 350
+MAX_LINES = 300
 
 # A room may import itself and the rooms listed here. A module's room is the longest key its name begins with.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.page": set(),
     "gateway.settings": {"gateway.contract"},
     "gateway.assembly": {
+        "gateway.configured_transports",
         "gateway.contract",
         "gateway.core",
         "gateway.dialects",
@@ -32,6 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gateway.store",
         "gateway.web",
         "transports",
+        "transports.llama",
+        "transports.mqtt",
+    },
+    "gateway.configured_transports": {
+        "gateway.contract",
+        "gateway.core",
+        "gateway.settings",
         "transports.llama",
         "transports.mqtt",
     },
