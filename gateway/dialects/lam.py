@@ -16,9 +16,9 @@ from gateway.contract.events import (
     Reasoning,
     Started,
     ToolCall,
-    Usage,
 )
 from gateway.dialects.frame import SseDialect, data_frame, json_bytes
+from gateway.dialects.openai import usage_json
 
 
 class Lam(SseDialect):
@@ -69,15 +69,6 @@ def as_json(event: ReaderEvent) -> dict[str, Any]:
                 "retryable": event.retryable,
                 **_ending(event.ending),
             }
-
-
-def usage_json(usage: Usage) -> dict[str, int]:
-    """Return token counts by the names of OpenAI's API."""
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-    }
 
 
 def _started(event: Started) -> dict[str, Any]:

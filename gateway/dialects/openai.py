@@ -131,6 +131,7 @@ def tool_call_json(call: ToolCall) -> dict[str, Any]:
 
 
 def usage_json(usage: Usage) -> dict[str, int]:
+    """Return token counts by the names of OpenAI's API."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,

@@ -11,7 +11,8 @@ from gateway.contract.content_form import read_content
 from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed, error_of
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.dialects.lam import as_json, usage_json
+from gateway.dialects.lam import as_json
+from gateway.dialects.openai import usage_json
 from tests.protocol.vectors import Vector
 from tests.reading import Batch, reading
 from transports.mqtt.link.aiomqtt_link import AiomqttLink

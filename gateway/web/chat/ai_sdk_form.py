@@ -14,7 +14,7 @@ from gateway.core.conversations import Question
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.forms import Asked, Post
-from gateway.web.chat.openai_form import latest_question
+from gateway.web.chat.whole_conversations import latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, SamplingBody, parse
 from gateway.web.http.content_field import check_chars, misfit
 from gateway.web.services import Services

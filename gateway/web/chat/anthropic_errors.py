@@ -4,8 +4,9 @@ from typing import Any
 
 from gateway.contract.errors import GatewayError, ModelRefused, NotFound, Unprocessable
 from gateway.dialects.anthropic import error_object, error_type
+from gateway.web.chat.openai_errors import api_headers
 from gateway.web.http.asgi import Scope, Send
-from gateway.web.http.problems import problem_headers, send_json
+from gateway.web.http.problems import send_json
 
 OVERLOADED = 529
 """Anthropic's status for an overloaded server. Clients raise OverloadedError only for this one."""
@@ -20,10 +21,7 @@ class ThreadNotFound(NotFound):
 async def send_anthropic_error(_: Scope, send: Send, error: GatewayError) -> None:
     """Send the error in Anthropic's shape. The response must not have begun."""
     status, told = anthropic_error(error)
-    headers = problem_headers(error)
-    if status >= 500 and not error.retryable:
-        headers["x-should-retry"] = "false"  # otherwise Anthropic's clients would retry it twice
-    await send_json(send, status, told, headers)
+    await send_json(send, status, told, api_headers(error, status))
 
 
 def anthropic_error(error: GatewayError) -> tuple[int, dict[str, Any]]:

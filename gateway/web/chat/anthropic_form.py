@@ -16,7 +16,7 @@ from gateway.dialects.anthropic import Anthropic, message_json
 from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.anthropic_errors import ThreadNotFound
 from gateway.web.chat.forms import Asked, Post
-from gateway.web.chat.openai_form import latest_question, model_told
+from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, Stop, TokenCount, parse
 from gateway.web.http.content_field import check_chars, misfit
 from gateway.web.services import Services
@@ -97,7 +97,7 @@ class MessagesForm:
             model=body.model,
             sampling=body.sampling(),
         )
-        return Asked(question, Anthropic(model_told(gateway, body.model)))
+        return Asked(question, Anthropic(answering_model(gateway, body.model)))
 
     def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
         return message_json(reply, stream_id)

@@ -18,7 +18,7 @@ from gateway.dialects.ollama import Ollama, answer_json, loaded_json
 from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.model_api import NoQuestion
-from gateway.web.chat.openai_form import latest_question, model_told
+from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import MAX_OPTIONS_BYTES, AtMost512, AtMost2048, parse
 from gateway.web.http.content_field import check_chars, misfit
 from gateway.web.services import Services
@@ -117,7 +117,7 @@ class OllamaForm:
             content = _content("images", asked.prompt, asked.images, gateway.max_attachment_bytes)
             turns.append(Turn("user", content))
             sampling = asked.sampling()
-        self._model = body.model or model_told(gateway, None)
+        self._model = body.model or answering_model(gateway, None)
         if not any(turn.content for turn in turns):
             raise NoQuestion(loaded_json(self._model, self._shape))
         self.streams = body.stream is not False

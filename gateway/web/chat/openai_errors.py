@@ -25,10 +25,15 @@ class ModelNotFound(NotFound):
 async def send_openai_error(send: Send, error: GatewayError) -> None:
     """Send the error in OpenAI's shape. The response must not have begun."""
     status, told = openai_error(error)
+    await send_json(send, status, told, api_headers(error, status))
+
+
+def api_headers(error: GatewayError, status: int) -> dict[str, str]:
+    """Return the headers of an error for the clients of OpenAI and Anthropic, which retry a 5xx twice."""
     headers = problem_headers(error)
     if status >= 500 and not error.retryable:
-        headers["x-should-retry"] = "false"  # otherwise OpenAI's clients would retry it twice
-    await send_json(send, status, told, headers)
+        headers["x-should-retry"] = "false"
+    return headers
 
 
 def openai_error(error: GatewayError) -> tuple[int, dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Parses the body of OpenAI's chat completions into a question with its whole history."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -8,16 +7,16 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from gateway.contract.content import Content
 from gateway.contract.content_form import read_content
 from gateway.contract.errors import Unprocessable
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
-from gateway.dialects.openai import DEFAULT_MODEL, OpenAI, completion_json
+from gateway.dialects.openai import OpenAI, completion_json
 from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import (
     MAX_OPTIONS_BYTES,
     AtMost512,
@@ -173,7 +172,7 @@ class CompletionForm:
             sampling=body.sampling(),
         )
         include_usage = body.stream_options is not None and bool(body.stream_options.include_usage)
-        dialect = OpenAI(model_told(gateway, body.model), include_usage=include_usage)
+        dialect = OpenAI(answering_model(gateway, body.model), include_usage=include_usage)
         return Asked(question, dialect)
 
     def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
@@ -216,21 +215,6 @@ def _readable(message: ChatMessage) -> object:
         else part
         for part in content
     ]
-
-
-def latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:
-    """Return index and content of the turn to store: the last one of the user, else the last one."""
-    asked = [at for at, turn in enumerate(turns) if turn.role == "user"]
-    at = asked[-1] if asked else len(turns) - 1
-    return at, turns[at].content
-
-
-def model_told(gateway: Services, wanted: str | None) -> str:
-    """Return the name of the model for the response: the one that will answer, if the transports know it."""
-    models = gateway.modes.models()
-    if wanted in models or not models:
-        return wanted or DEFAULT_MODEL
-    return models[0]
 
 
 def _unsupported(field: str, problem: str) -> Unprocessable:

@@ -22,8 +22,8 @@ from gateway.web.chat.kept_responses import (
     resolved,
     stream_of_response,
 )
-from gateway.web.chat.openai_form import latest_question, model_told
 from gateway.web.chat.response_items import Item, turns_of
+from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, TokenCount, parse
 from gateway.web.http.content_field import check_chars, misfit
 from gateway.web.http.large_bodies import unhurried
@@ -180,7 +180,7 @@ class ResponsesForm:
         _, said = latest_question(new_turns)
         check_chars(said, gateway.max_content_chars, "input")
         kept = body.store is not False
-        settings = {**body.settings(model_told(gateway, body.model)), "created_at": int(time())}
+        settings = {**body.settings(answering_model(gateway, body.model)), "created_at": int(time())}
         request = partial(packed_request, settings, new, place.previous)
         question = Question(
             user_id=post.user_id,
