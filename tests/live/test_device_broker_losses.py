@@ -20,8 +20,7 @@ LAST = {"end", "reply", "error"}
 async def heard_rightly(robot: DeviceEnd, house: House, id: str = "c1") -> None:
     """Numbers without holes, one last word, a true length, and the text that is kept."""
     await robot.until(*LAST, id=id)
-    robot.chat("marker", "")  # what was under way has come when this is answered
-    await robot.until("error", id="marker")
+    await robot.until_taken()  # what was under way has come
     frames = robot.frames(id)
     (last,) = [frame for frame in frames if frame["type"] in LAST]
     assert frames[-1] is last

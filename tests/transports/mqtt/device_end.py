@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import groupby
 from typing import Any
 
 from transports.mqtt.link.link import Link
@@ -17,6 +18,7 @@ class DeviceEnd:
         self.heard: list[dict[str, Any]] = []
         self._link = link
         self._news = asyncio.Event()
+        self._asked = 0
         link.subscribe(f"{DEVICES}/{self.name}/down", self._hear)
 
     def say(self, level: str, frame: dict[str, object], *, retain: bool = False) -> None:
@@ -30,6 +32,13 @@ class DeviceEnd:
 
     def status(self, state: str, **more: object) -> None:
         self.say("status", {"type": "status", "state": state, **more}, retain=True)
+
+    async def until_taken(self) -> None:
+        """Return when the gateway has taken all frames sent so far: it refuses an empty chat at once."""
+        self._asked += 1
+        id = f"marker-{self._asked}"
+        self.chat(id, "")
+        await self.until("error", id=id)
 
     async def until(self, *types: str, id: str | None = None, count: int = 1) -> dict[str, Any]:
         """Wait for `count` frames of these types and return the latest."""
@@ -45,6 +54,10 @@ class DeviceEnd:
 
     def types(self, id: str | None = None) -> list[str]:
         return [frame["type"] for frame in self.frames(id)]
+
+    def kinds(self, id: str | None = None) -> list[str]:
+        """The frames' types in order, equal neighbours once: the cuts do not matter."""
+        return [type for type, _ in groupby(self.types(id))]
 
     def text(self, id: str | None = None) -> str:
         return "".join(frame["text"] for frame in self.frames(id) if frame["type"] == "chunk")

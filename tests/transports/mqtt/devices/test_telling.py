@@ -24,8 +24,8 @@ LAST = {"end", "reply", "error"}
 class FlakyLink(MemoryLink):
     """The test decides what becomes of each message. heard: what reached the device.
 
-    fate: "heard"; "lost" is acknowledged and never arrives; "held" is acknowledged by the test, or not;
-    "nobody" listens; "full" takes nothing.
+    fate: "heard"; "lost" is acknowledged and never arrives; "held", and what is "heard" behind it, is
+    acknowledged by the test, or not; "nobody" listens; "full" takes nothing.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class FlakyLink(MemoryLink):
             raise Overloaded("full")
         if not self._connected:
             receipt.set_result(Receipt.LOST)
-        elif self.fate == "held":
+        elif self.fate == "held" or (self.held and self.fate == "heard"):  # a connection keeps the order
             self.held.append((receipt, payload))
         else:
             receipt.set_result(Receipt.NOBODY if self.fate == "nobody" else Receipt.TAKEN)
