@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from gateway.contract.requests import ChatRequest, Sampling, Turn
+from tests.live.brokers import free_port
 from transports.llama.client import ModelServerClient, whole_body
 from transports.llama.embedded_server import LlamaProcess, llama_available, llama_process
 
@@ -59,7 +60,7 @@ class LlamaServer:
         self._stack = stack
         self._model = model
         self._arguments = arguments
-        self._port = 0
+        self._port = free_port()
         self._process: LlamaProcess | None = None
         self.url = ""
 
@@ -69,7 +70,6 @@ class LlamaServer:
         process = llama_process(self._model, self._port, *self._arguments)
         self._process = await self._stack.enter_async_context(process)
         self.url = self._process.url
-        self._port = httpx.URL(self.url).port or 0
 
     async def kill(self) -> None:
         assert self._process is not None

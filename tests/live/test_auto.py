@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
-from tests.live.llama_server import requires_llama
+from tests.live.llama_server import requires_llama, running_llama
 from tests.live.model_server import model_server
 from tests.live.programs import ROOT, running_program
 from tests.live.test_demo import ready
-from tests.live.test_gateway import BUSY, Gateway, running_gateway, running_llama, running_worker
+from tests.live.test_gateway import WATCHABLE, Gateway, running_gateway, running_worker
 from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, unified_events
+from transports.llama.embedded_server import tiny_model_path
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
@@ -62,8 +63,8 @@ async def answer(gateway: Gateway, content: str = RIVER, **more: Any) -> tuple[s
 async def test_llama_dies_and_a_worker_answers_until_it_is_back(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(60),
-        running_llama() as ours,
-        running_llama() as the_workers,
+        running_llama(tiny_model_path()) as ours,
+        running_llama(tiny_model_path()) as the_workers,
         running_mosquitto() as broker,
         running_worker(broker, the_workers),
         auto_gateway(tmp_path, ours.url, broker, BREAKER_FAILURES="2", BREAKER_OPEN_S="1") as gateway,
@@ -91,7 +92,7 @@ async def test_llama_dies_and_a_worker_answers_until_it_is_back(tmp_path: Path) 
 async def test_the_broker_dies_and_llama_answers_until_it_is_back(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(60),
-        running_llama() as llama,
+        running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         running_worker(broker, llama),
         auto_gateway(tmp_path, llama.url, broker, LLM_MODE_ORDER="mqtt,sse") as gateway,
@@ -110,19 +111,19 @@ async def test_the_broker_dies_and_llama_answers_until_it_is_back(tmp_path: Path
 async def test_llama_killed_in_mid_reply_is_told_and_no_worker_goes_on_with_it(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(60),
-        running_llama() as ours,
-        running_llama() as the_workers,
+        running_llama(tiny_model_path(), *WATCHABLE) as ours,
+        running_llama(tiny_model_path()) as the_workers,
         running_mosquitto() as broker,
         running_worker(broker, the_workers),
         auto_gateway(tmp_path, ours.url, broker) as gateway,
     ):
         await until_told(gateway, "mqtt: 1 MQTT workers are ready")
-        body = {"content": RIVER, "max_tokens": 2000, "options": BUSY}
+        body = {"content": RIVER, "max_tokens": 2000, "options": {"ignore_eos": True}}
         told: list[dict[str, Any]] = []
         async with gateway.http.stream("POST", STREAM, json=body) as response:
             async for event in unified_events(response):
                 told.append(event)
-                if [event["type"] for event in told].count("chunk") == 3:
+                if event["type"] == "chunk":
                     await ours.kill()
         kept = await gateway.kept(told[-1], 1)
         after = await answer(gateway)
@@ -137,7 +138,7 @@ async def test_a_silent_model_server_costs_its_idle_time_and_no_more(tmp_path: P
     async with (
         asyncio.timeout(60),
         model_server() as silent,
-        running_llama() as llama,
+        running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         running_worker(broker, llama),
         auto_gateway(tmp_path, silent.url, broker, LLM_IDLE_S="0.5", BREAKER_FAILURES="1") as gateway,
@@ -151,7 +152,7 @@ async def test_a_silent_model_server_costs_its_idle_time_and_no_more(tmp_path: P
 async def test_without_a_broker_only_llama_is_asked(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(60),
-        running_llama() as llama,
+        running_llama(tiny_model_path()) as llama,
         running_gateway(tmp_path, LLM_COMM_MODE="auto", LLM_SERVER_URL=llama.url) as gateway,
     ):
         answered = await answer(gateway)

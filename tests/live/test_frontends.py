@@ -14,10 +14,11 @@ import pytest
 
 from gateway.contract.requests import ChatRequest
 from tests.live.brokers import requires_mosquitto, running_mosquitto
-from tests.live.llama_server import requires_llama
+from tests.live.llama_server import requires_llama, running_llama
 from tests.live.model_server import model_server
-from tests.live.test_gateway import Gateway, running_gateway, running_llama
+from tests.live.test_gateway import Gateway, running_gateway
 from tests.web.frontends import AWKWARD, FRONTENDS, LUNAR, PIECES, PRINTER, WORDS
+from transports.llama.embedded_server import tiny_model_path
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step, tokens, whole
@@ -119,7 +120,7 @@ async def over_mqtt(tmp_path: Path, *, in_pieces: bool) -> AsyncIterator[Gateway
 async def test_they_show_what_llama_said_and_the_database_holds(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(60),
-        running_llama() as llama,
+        running_llama(tiny_model_path()) as llama,
         running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
     ):
         shown = await shown_in_python(gateway)

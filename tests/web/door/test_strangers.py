@@ -21,6 +21,7 @@ from gateway.contract.keys import ALL_PERMISSIONS
 from gateway.contract.requests import ChatRequest
 from gateway.web.endpoints.table import ENDPOINTS
 from tests.plain_http import plain_http
+from tests.web.event_source import kinds
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from tests.web.key_holders import bearer, keys_of, make_key
 from transports.scripted import Step
@@ -210,7 +211,7 @@ async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]
                 await anext(events)
                 yield gateway, things, bens
                 held.set()
-                assert [event["type"] async for event in events] == ["chunk", "done"]
+                assert kinds([event async for event in events]) == ["chunk", "done"]
             kept = (await anna.get(f"{API}/sessions/{things['session']}")).json()
             assert kept["title"] == f"{SECRET} title"
             path = f"{API}/sessions/{things['session']}/messages"

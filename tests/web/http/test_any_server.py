@@ -20,6 +20,7 @@ from gateway.core.run import ABANDONED, Run
 from gateway.process.serve import server_of
 from gateway.web.http.any_server import AnyServer
 from gateway.web.http.asgi import Message, Scope
+from tests.web.event_source import kinds
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Step
 
@@ -74,7 +75,7 @@ async def lines_of(response: httpx.Response) -> AsyncIterator[str]:
 async def test_a_stream_is_told_to_its_end(serving: Callable[..., Any]) -> None:
     async with serving(ends) as gateway:
         events = await gateway.events({"content": "Hi"})
-    assert [event["type"] for event in events] == ["metadata", "chunk", "chunk", "done"]
+    assert kinds(events) == ["metadata", "chunk", "done"]
     assert events[-1]["full_content"] == "Hello"
 
 
@@ -85,7 +86,7 @@ async def test_tokens_arrive_when_they_are_made(serving: Callable[..., Any]) -> 
         seen = [await anext(lines), await anext(lines)]
         assert json.loads(seen[1].removeprefix("data: "))["content"] == "Hel"
         gate.open.set()
-        assert [json.loads(line[6:])["type"] async for line in lines] == ["chunk", "done"]
+        assert kinds([json.loads(line[6:]) async for line in lines]) == ["chunk", "done"]
 
 
 async def test_silence_is_filled_with_heartbeats(serving: Callable[..., Any]) -> None:
@@ -112,7 +113,7 @@ async def test_a_reader_that_drops_comes_back_and_misses_nothing(serving: Callab
         async with gateway.http.stream("GET", f"{STREAM}/{stream_id}", headers=headers) as answer:
             gate.open.set()
             told = [json.loads(line[6:]) async for line in lines_of(answer) if line.startswith("data: ")]
-        assert [event["type"] for event in told] == ["chunk", "done"]
+        assert kinds(told) == ["chunk", "done"]
         headers = {"last-event-id": last_id}
         after_the_end = await gateway.http.get(f"{STREAM}/{stream_id}", headers=headers)
         assert after_the_end.text.count("data: ") == 2
