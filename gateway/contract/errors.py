@@ -192,7 +192,7 @@ class ContextExceeded(ModelRefused):
 
 class TransportError(GatewayError):
     """`broke_off` counts the servers that received the whole request and then disconnected or sent nothing
-    more: the request may be the cause, see `suspects.ask_again`."""
+    more: the request may be the cause, see `crashing_requests.ask_again`."""
 
     code = "upstream_error"
     status = 502

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from gateway.contract.errors import Unprocessable
-from gateway.contract.grammars import MAX_REPEAT, grammar_problem, pattern_problem
+from gateway.contract.grammar_limits import MAX_REPEAT, grammar_problem, pattern_problem
 from gateway.contract.requests import ChatRequest, Sampling
-from gateway.contract.schemas import schema_problem
+from gateway.contract.schema_limits import schema_problem
 
 MAX_JSON_DEPTH = 64
 MAX_JSON_VALUES = 20_000

@@ -108,7 +108,7 @@ class ChatRequest:
         deadline_s: maximum seconds for the whole reply.
         session: the session's key, for a worker's log and cache; never a credential.
         trace: a W3C `traceparent`.
-        broke_off: servers that received this request and then disconnected; see `suspects.ask_again`.
+        broke_off: servers that received this request and then disconnected (crashing_requests.py).
         user: the user's id, for stages; None in a worker.
         cache: see CacheUse.
     """

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gateway.contract.accepts import ALL_KINDS
+from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
 from gateway.contract.events import Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import RequestRejected, TimedOut, TransportError
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
-from gateway.contract.suspects import ask_again
 from gateway.contract.transport import Hear, Transport, TransportInfo
 from gateway.core.reply_accumulator import ReplyAccumulator
 

@@ -13,7 +13,7 @@ import uvicorn
 
 from gateway.assembly import Assembled, assemble, check_door
 from gateway.contract.open_files import descriptor_limit, raise_descriptor_limit
-from gateway.process.server import GatewayServer
+from gateway.process.draining_server import GatewayServer
 from gateway.settings import Settings, SettingsError
 from gateway.web.http.connection_limits import Arrivals
 from gateway.web.http.malformed_requests import MalformedRequests

@@ -13,8 +13,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.contract.errors import StorageFailed
+from gateway.store.file_permissions import make_private
 from gateway.store.lock import Identity, identity_of, sole_owner
-from gateway.store.privacy import make_private
 
 Synchronous = Literal["NORMAL", "FULL"]
 R = TypeVar("R")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.contract.content import text_of
-from gateway.contract.content_form import read_content
+from gateway.contract.content_parser import read_content
 from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed, error_of
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn

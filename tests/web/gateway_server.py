@@ -13,8 +13,8 @@ import uvicorn
 
 from gateway.assembly import Assembled, assemble
 from gateway.contract.transport import Transport
+from gateway.process.draining_server import GatewayServer
 from gateway.process.serve import listen, server_of, url_of
-from gateway.process.server import GatewayServer
 from gateway.settings import Settings
 from tests.plain_http import plain_http
 from transports.scripted import Script, ScriptedTransport

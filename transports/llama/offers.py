@@ -4,7 +4,7 @@ from itertools import islice
 
 import msgspec
 
-from gateway.contract.accepts import ALL_KINDS
+from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
 from gateway.contract.errors import ProtocolViolation
 

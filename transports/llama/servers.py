@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
-from gateway.contract.accepts import check_accepts, kinds_of
+from gateway.contract.accepted_kinds import check_accepts, kinds_of
 from gateway.contract.content import Kind
+from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
-from gateway.contract.suspects import ask_again
 from gateway.contract.transport import Abilities, Health, Hear, ServerInfo, Transport, TransportInfo
 from transports.llama.known_server import KnownServer
 from transports.llama.server_attempt import ServerAttempt
@@ -26,8 +26,8 @@ class LlamaServers:
 
     A request goes to the healthy server that lists its model and has the most free slots. If that fails
     before anything of the reply is visible, the request goes to another one, within the limit of
-    `suspects.ask_again`; also if it stops answering health checks while a reply waits there and another
-    server could take that reply.
+    `crashing_requests.ask_again`; also if it stops answering health checks while a reply waits there and
+    another server could take that reply.
 
     Args:
         servers: each with its URL.

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.contract.accepts import ALL_KINDS, check_accepts, check_kinds, kinds_of
+from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, check_kinds, kinds_of
 from gateway.contract.errors import (
     ModelRefused,
     ProtocolViolation,

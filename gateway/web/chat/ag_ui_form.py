@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.content import Content
-from gateway.contract.content_form import read_content
+from gateway.contract.content_parser import read_content
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Role, Sampling, Turn
 from gateway.contract.store import StoredMessage

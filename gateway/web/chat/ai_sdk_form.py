@@ -7,7 +7,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.content import Content
-from gateway.contract.content_form import read_content
+from gateway.contract.content_parser import read_content
 from gateway.contract.requests import Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question

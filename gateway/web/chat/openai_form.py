@@ -7,7 +7,7 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from gateway.contract.content_form import read_content
+from gateway.contract.content_parser import read_content
 from gateway.contract.errors import Unprocessable
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn

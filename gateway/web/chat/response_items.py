@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.contract.content import Content
-from gateway.contract.content_form import read_content
+from gateway.contract.content_parser import read_content
 from gateway.contract.requests import Role, Turn
 from gateway.web.http.content_field import misfit
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from gateway.contract.content import Content, chars_of, parts_of, text_of
-from gateway.contract.content_form import (
+from gateway.contract.content_parser import (
     AUDIO_FORMATS,
     DETAILS,
     IMAGE_TYPES,
@@ -63,7 +63,7 @@ _ATTACHMENTS = [
         ),
     ),
 ]
-"""Schemas of the parts that read_content accepts (gateway/contract/content_form.py)."""
+"""Schemas of the parts that read_content accepts (gateway/contract/content_parser.py)."""
 
 
 def parts_schema(*more_parts: dict[str, Any]) -> dict[str, Any]:

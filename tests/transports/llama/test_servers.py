@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from gateway.contract.accepts import ALL_KINDS
+from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Audio, Image
 from gateway.contract.errors import (
     GatewayError,

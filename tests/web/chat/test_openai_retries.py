@@ -5,8 +5,8 @@ from pathlib import Path
 import openai
 import pytest
 
+from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import UpstreamFailed
-from gateway.contract.suspects import ask_again
 from tests.contract.rigs import broke_off, chat_request
 from tests.web.gateway_server import served
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.contract.accepts import check_accepts
+from gateway.contract.accepted_kinds import check_accepts
 from gateway.contract.content import Audio, File, Image, Text, part_of_json
 from gateway.contract.transport import Abilities
 from tests.dialects.order.frames import frames_of

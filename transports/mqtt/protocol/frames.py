@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from gateway.contract.content_form import read_content
+from gateway.contract.content_parser import read_content
 from gateway.contract.events import Usage, usage_of
 from gateway.contract.requests import ChatRequest, Role, Sampling, Turn
 

@@ -5,7 +5,8 @@ from asyncio import Future, TimerHandle
 from collections.abc import Sequence
 from functools import partial
 
-from gateway.contract.accepts import kinds_of
+from gateway.contract.accepted_kinds import kinds_of
+from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import (
     FrameGap,
     GatewayError,
@@ -18,7 +19,6 @@ from gateway.contract.errors import (
 )
 from gateway.contract.events import Done, Progress, TransportEvent
 from gateway.contract.requests import ChatRequest
-from gateway.contract.suspects import ask_again
 from gateway.contract.transport import Hear
 from transports.mqtt.clock import Clock
 from transports.mqtt.link.link import Receipt

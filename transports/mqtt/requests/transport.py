@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from gateway.contract.accepts import ALL_KINDS, check_accepts, kinds_of
+from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, kinds_of
 from gateway.contract.content import Kind
 from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
 from gateway.contract.events import Done

@@ -1,12 +1,12 @@
 """Finds grammars and regular expressions that would crash or stall a model server.
 
 Source: llama.cpp, grammars/README.md for the syntax; its parser recurses for each parenthesis. Costs of
-sampling: ambiguity.py.
+sampling: grammar_ambiguity.py.
 """
 
 import re
 
-from gateway.contract.ambiguity import Bounds, Item, Rules, ambiguity
+from gateway.contract.grammar_ambiguity import Bounds, Item, Rules, ambiguity
 
 MAX_DEPTH = 200
 MAX_RULES = 2_000

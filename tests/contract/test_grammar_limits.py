@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.contract.grammars import grammar_problem, pattern_problem
+from gateway.contract.grammar_limits import grammar_problem, pattern_problem
 
 JSON = r"""
 root   ::= object

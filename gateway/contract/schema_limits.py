@@ -1,13 +1,13 @@
 """Finds JSON schemas that a model server would expand to too many alternatives.
 
 Source: llama.cpp converts a schema to a grammar. A few definitions that refer to each other several times
-expand to more alternatives than any server can hold in memory. Cost of an alternative: ambiguity.py.
+expand to more alternatives than any server can hold in memory. Cost of an alternative: grammar_ambiguity.py.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.contract.grammars import MAX_BEGINNINGS
+from gateway.contract.grammar_limits import MAX_BEGINNINGS
 
 MAX_REFERENCES = 100
 """Maximum length of a chain of schemas of which each refers to the next."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from gateway.process import server as server_module
-from gateway.process.server import GatewayServer
+from gateway.process import draining_server as server_module
+from gateway.process.draining_server import GatewayServer
 from gateway.web.http.asgi import Receive, Scope, Send
 from tests.web.gateway_server import served
 from transports.scripted import tokens

@@ -21,7 +21,7 @@ from gateway.contract.content import (
     size_of,
     text_of,
 )
-from gateway.contract.content_form import AUDIO_FORMATS, DETAILS, IMAGE_TYPES, MAX_PARTS, read_content
+from gateway.contract.content_parser import AUDIO_FORMATS, DETAILS, IMAGE_TYPES, MAX_PARTS, read_content
 from gateway.contract.errors import Unprocessable
 
 TEXT = {"type": "text", "text": "What is it?"}
