@@ -17,7 +17,8 @@ from gateway.contract.transport import Transport
 from gateway.core.access import OwnerAccess
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
-from gateway.core.devices import DeviceChats, DeviceOwners
+from gateway.core.device_chats import DeviceChats
+from gateway.core.device_owners import DeviceOwners
 from gateway.core.keys import KeyRing
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector

@@ -2,7 +2,7 @@
 
 from gateway.contract.errors import NotFound
 from gateway.contract.ingress import Ingress
-from gateway.core.devices import DeviceOwners
+from gateway.core.device_owners import DeviceOwners
 from gateway.core.run_handle import live_reply
 from gateway.core.runs import Runs
 

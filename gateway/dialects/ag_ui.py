@@ -21,7 +21,8 @@ from gateway.contract.events import (
     Started,
     ToolCall,
 )
-from gateway.dialects.frame import SseDialect, data_frame, json_bytes
+from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.sse_frames import SseDialect, data_frame
 
 
 class AgUi(SseDialect):

@@ -22,8 +22,9 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.store import StoredMessage
-from gateway.dialects.frame import SseDialect, json_bytes, named_frame
+from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.openai import DEFAULT_MODEL
+from gateway.dialects.sse_frames import SseDialect, named_frame
 from gateway.dialects.tool_arguments import as_object
 
 STOP_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}

@@ -17,8 +17,9 @@ from gateway.contract.events import (
     Started,
     ToolCall,
 )
-from gateway.dialects.frame import SseDialect, data_frame, json_bytes
+from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.openai import usage_json
+from gateway.dialects.sse_frames import SseDialect, data_frame
 
 
 class Lam(SseDialect):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, ToolCall
-from gateway.dialects.frame import SseDialect, data_frame, json_bytes
+from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.sse_frames import SseDialect, data_frame
 from gateway.dialects.tool_arguments import readable
 
 _DONE = data_frame(b"[DONE]")

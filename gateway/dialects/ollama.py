@@ -22,7 +22,7 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.store import StoredMessage
-from gateway.dialects.frame import without_surrogates
+from gateway.dialects.json_encoding import without_surrogates
 from gateway.dialects.tool_arguments import as_object
 
 Shape = Literal["chat", "generate"]

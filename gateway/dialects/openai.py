@@ -25,7 +25,8 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.store import StoredMessage
-from gateway.dialects.frame import SseDialect, data_frame, json_bytes
+from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.sse_frames import SseDialect, data_frame
 
 DEFAULT_MODEL = "default"
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, ReaderEvent
-from gateway.dialects.frame import without_surrogates
+from gateway.dialects.json_encoding import without_surrogates
 
 
 class Plain:

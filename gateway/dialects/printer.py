@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, Started
-from gateway.dialects.frame import SseDialect, json_bytes
+from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.sse_frames import SseDialect
 
 
 class Printer(SseDialect):

@@ -21,7 +21,7 @@ from gateway.contract.events import (
     Started,
     ToolCall,
 )
-from gateway.dialects.frame import SseDialect, json_bytes, named_frame
+from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.response_objects import (
     Item,
     call_item,
@@ -30,6 +30,7 @@ from gateway.dialects.response_objects import (
     response_json,
     text_part,
 )
+from gateway.dialects.sse_frames import SseDialect, named_frame
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}

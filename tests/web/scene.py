@@ -12,7 +12,7 @@ from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.core.access import OwnerAccess
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
-from gateway.core.devices import DeviceOwners
+from gateway.core.device_owners import DeviceOwners
 from gateway.core.keys import KeyRing
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector

@@ -7,7 +7,7 @@ from functools import partial
 
 from gateway.contract.content import Audio, File, Image, Part, Text, size_of
 from gateway.contract.store import MessageStore, StoredMessage, StoredSession
-from gateway.dialects.frame import json_bytes
+from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.views import Message, Session, attached_bytes, message_view, session_view
 from gateway.web.http.large_bodies import unhurried
 

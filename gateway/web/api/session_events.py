@@ -8,7 +8,8 @@ from typing import Any
 from gateway.contract.content import parts_of, size_of, text_of
 from gateway.core.keys import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
-from gateway.dialects.frame import data_frame, json_bytes
+from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.sse_frames import data_frame
 from gateway.web.api.views import author_view
 from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of

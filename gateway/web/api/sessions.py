@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from gateway.dialects.frame import json_bytes
+from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.exports import as_json, as_markdown, pages_of
 from gateway.web.api.views import Session, attached_bytes, message_view, session_view

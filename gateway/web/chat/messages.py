@@ -5,7 +5,7 @@ from functools import partial
 
 from gateway.contract.errors import NotFound, error_of
 from gateway.contract.store import StoredMessage
-from gateway.dialects.frame import json_bytes
+from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.views import StreamState, attached_bytes, message_view
 from gateway.web.chat.forms import Form, accept, begin

@@ -10,7 +10,7 @@ from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
 from gateway.contract.journal import START, FellBehind, JournalReader, Position
 from gateway.core.replays import Placed
-from gateway.dialects.frame import id_frame, retry_frame, with_id
+from gateway.dialects.sse_frames import id_frame, retry_frame, with_id
 from gateway.web.http.asgi import Connection, Send
 from gateway.web.http.sse_writer import Headers, Pulse, SseWriter
 

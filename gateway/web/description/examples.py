@@ -4,7 +4,8 @@ from gateway.contract.authors import Author
 from gateway.contract.dialect import Dialect
 from gateway.contract.events import Delta, Ending, Finished, ReaderEvent, Started, Usage
 from gateway.core.session_news import News, QuestionAsked, ReplyEnded, ReplyStarted
-from gateway.dialects.frame import data_frame, json_bytes
+from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.sse_frames import data_frame
 from gateway.web.api.session_events import as_json
 
 STREAM_ID = "00112233445566778899aabbccddeeff"

@@ -1,10 +1,7 @@
-"""ASGI types, reading of request bodies, and the Connection interface. Source: ASGI 3.0, HTTP."""
+"""ASGI types, and the Connection interface. Source: ASGI 3.0, HTTP."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
-
-from gateway.contract.errors import BadRequest, TooLarge, TooSlow
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -62,28 +59,3 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return bytes(value).decode("latin-1")
     return None
-
-
-async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes:
-    """Return the whole request body.
-
-    Raises TooLarge as soon as more than `max_bytes` have arrived, TooSlow if nothing arrives for `silence_s`
-    seconds, BadRequest if the client disconnects first.
-    """
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        try:
-            async with asyncio.timeout(silence_s):
-                message = await receive()
-        except TimeoutError:
-            raise TooSlow(f"No more of the request body arrived for {silence_s:g} s.") from None
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The connection was closed before the whole request arrived.")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge(f"The request body is larger than {max_bytes} bytes.")
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from gateway.contract.errors import GatewayError
 from gateway.contract.keys import Permission
-from gateway.web.http.asgi import App, Receive, Scope, Send, read_body
+from gateway.web.http.asgi import App, Receive, Scope, Send
+from gateway.web.http.body_limits import read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.services import Services
 

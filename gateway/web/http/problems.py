@@ -14,7 +14,7 @@ from gateway.contract.errors import (
     Unprocessable,
     UnsupportedEncoding,
 )
-from gateway.dialects.frame import json_bytes
+from gateway.dialects.json_encoding import json_bytes
 from gateway.web.http.asgi import Send
 
 log = logging.getLogger("sluice.web")

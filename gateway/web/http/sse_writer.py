@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from gateway.dialects.frame import PING
+from gateway.dialects.sse_frames import PING
 from gateway.web.http.asgi import Connection, Send
 
 log = logging.getLogger("sluice.web")

@@ -15,7 +15,8 @@ from gateway.contract.ingress import Ask
 from gateway.contract.requests import ChatRequest
 from gateway.core.access import OwnerAccess
 from gateway.core.conversations import Conversations, Limits
-from gateway.core.devices import DeviceChats, DeviceOwners
+from gateway.core.device_chats import DeviceChats
+from gateway.core.device_owners import DeviceOwners
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.run import Run

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Reasoning
-from gateway.dialects.frame import PING
 from gateway.dialects.registry import DIALECTS
+from gateway.dialects.sse_frames import PING
 from tests.contract.rig_dialects import DIALECT_RIGS, RESUMING_RIGS, DialectRig
 from tests.dialects.order.frames import frames_of
 from tests.web.gateway_server import STREAM, served

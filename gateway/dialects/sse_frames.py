@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-_json = msgspec.json.Encoder(enc_hook=str)
+from gateway.dialects.json_encoding import json_bytes
 
 PING = b": ping\n"
 """A heartbeat: a comment without a blank line, because some decoders dispatch an empty event at that."""
@@ -19,14 +17,6 @@ class SseDialect:
     heartbeat = PING
     bears_ids = True
     merges = True
-
-
-def json_bytes(value: Any) -> bytes:
-    """Return one line of JSON in UTF-8, without ASCII escapes. Lone surrogates become U+FFFD."""
-    try:
-        return _json.encode(value)
-    except UnicodeEncodeError:
-        return _json.encode(without_surrogates(value))
 
 
 def data_frame(data: bytes) -> bytes:
@@ -56,14 +46,3 @@ def id_frame(event_id: str) -> bytes:
 def retry_frame(delay_ms: int) -> bytes:
     """Return a frame that sets the time before an EventSource reconnects."""
     return b"retry: %d\n\n" % delay_ms
-
-
-def without_surrogates(value: Any) -> Any:
-    """Return the JSON value with U+FFFD in place of each lone surrogate."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_surrogates(item) for item in value]
-    return value
