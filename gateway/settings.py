@@ -169,9 +169,11 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _is_sqlite(cls, value: str) -> str:
-        if not value.startswith("sqlite+aiosqlite:"):
-            raise ValueError("only SQLite is supported so far, as in sqlite+aiosqlite:///sluice.db")
+    def _is_supported(cls, value: str) -> str:
+        if not value.startswith(("sqlite+aiosqlite:", "postgresql+asyncpg:")):
+            raise ValueError(
+                "it must be like sqlite+aiosqlite:///sluice.db or postgresql+asyncpg://user:password@host/database"
+            )
         return value
 
     @field_validator("log_level", mode="before")

@@ -4,10 +4,14 @@ import asyncio
 import gc
 import inspect
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.store.postgres import PostgresServer
 
 # An example's duration depends on the machine, so it is no reason to fail.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,6 +27,16 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """The PostgreSQL of this test run. A test that stops the server needs one of its own."""
+    from tests.store.postgres import postgres_server
+
+    with postgres_server() as server:
+        server.start()
+        yield server
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, insert
 
 from gateway.contract.errors import StorageFailed
+from gateway.store.away import reason_of
 from gateway.store.tables import secrets as secrets_table
-from gateway.store.writer import Transaction, Write, Writer, reason_of
+from gateway.store.writer import Transaction, Write, Writer
 
 FRESH_S = 1.0
 WAIT_S = 1.0

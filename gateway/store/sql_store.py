@@ -21,7 +21,7 @@ from gateway.contract.threads import HIDDEN_PREFIX
 from gateway.store import devices, migrations, threads
 from gateway.store import idempotency as claims
 from gateway.store.columns import MAX_ID, storable
-from gateway.store.engine import Synchronous, open_database, storage_failures
+from gateway.store.engine import open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.history import latest_finished
 from gateway.store.keys import SqlKeys
@@ -34,6 +34,7 @@ from gateway.store.rows import stored_message, stored_messages, stored_session
 from gateway.store.session_changes import SessionChanges
 from gateway.store.session_quota import SessionQuota
 from gateway.store.shared_secrets import SECRET
+from gateway.store.sqlite_file import Synchronous
 from gateway.store.tables import messages, sessions
 from gateway.store.templates import SqlTemplates
 from gateway.store.unwritten_ends import UnwrittenEnds, as_told
@@ -257,7 +258,7 @@ class SqlStore:
         self._unwritten.add(reply)
 
     def _prepare(self, connection: Connection) -> None:
-        migrations.upgrade(connection)
+        (migrations.upgrade if self._database.migrates else migrations.check)(connection)
         claims.forget_old(connection, self._clock())
 
     async def _session(self, connection: AsyncConnection, user_id: str, session_id: int) -> Row[Any]:
@@ -275,7 +276,7 @@ class SqlStore:
         # client has left, also leaves a task that never ends. So reads are not cancelled; they end at
         # READ_DEADLINE_S.
         with storage_failures("answer"), CancelScope(shield=True):
-            async with asyncio.timeout(READ_DEADLINE_S), self._database.reading.connect() as connection:
+            async with asyncio.timeout(READ_DEADLINE_S), self._database.reader() as connection:
                 yield connection
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from gateway.contract.errors import RequestRejected, StorageFailed
+from gateway.store.away import is_away, reason_of
 
 log = logging.getLogger("sluice.store")
 
@@ -25,9 +25,6 @@ DEADLINE_S = 10.0
 RETRY_S = 1.0
 LAST_TRIES_S = 5.0
 """Seconds for which owed changes are retried after the writer was closed: another program's lock may end."""
-
-# The database is unreachable or locked: no single job is the cause, so they are not retried one by one.
-_AWAY = (OperationalError, InterfaceError, OSError)
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -202,11 +199,11 @@ class Writer:
             return
         try:
             outcomes = await self._commit(jobs)
-        except _AWAY as exc:
-            self._note(exc)
-            self._put_off(jobs, exc)
         except Exception as exc:
-            if not again:
+            if is_away(exc):
+                self._note(exc)
+                self._put_off(jobs, exc)
+            elif not again:
                 # One of them is at fault, or another process changed the database in between.
                 for job in jobs:
                     await self._write([job], again=True)
@@ -267,11 +264,6 @@ class Writer:
         if job.write.undo is not None:
             log.warning("a change was committed after its caller had left: it is undone")
             self.owe(job.write.undo, outcome).add_done_callback(_note_failure)
-
-
-def reason_of(failure: Exception) -> str:
-    """Return the text of the database's error, without the statement."""
-    return str(failure.orig if isinstance(failure, DBAPIError) else failure)
 
 
 def _is_known(job: _Job) -> bool:

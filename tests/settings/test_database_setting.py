@@ -6,9 +6,21 @@ from gateway.settings import SettingsError, load_settings
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql+asyncpg://ada:hunter2@host/db", "sqlite:///hunter2.db", "hunter2", ""]
+    "url", ["postgresql://ada:hunter2@host/db", "mysql+aiomysql://a:hunter2@h/d", "sqlite:///hunter2.db", ""]
 )
-def test_any_database_but_sqlite_is_refused_in_one_line_without_its_password(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"^DATABASE_URL=… is not allowed: only SQLite") as refused:
+def test_any_other_database_is_refused_in_one_line_without_its_password(url: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^DATABASE_URL=… is not allowed: it must be like sql"
+    ) as refused:
         load_settings(database_url=url, _env_file=None)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite+aiosqlite:///sluice.db", "postgresql+asyncpg://ada:hunter2@host:5432/db?ssl=require"]
+)
+def test_sqlite_and_postgresql_are_accepted(url: str) -> None:
+    settings = load_settings(database_url=url, _env_file=None)
+
+    assert settings.database_url == url
+    assert ("hunter2" in settings.secrets) == ("hunter2" in url)

@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
+
+import asyncpg
 
 from gateway.contract.store import MessageStore
 from gateway.core.access import OwnerAccess
@@ -73,6 +74,42 @@ class SqliteRig:
         return owner, epoch, None if handle is None else json.loads(handle)
 
 
+class PostgresRig:
+    """url: of an empty database with the newest schema."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._clock = TickingClock()
+
+    def store(self, **given: Any) -> SqlStore:
+        return SqlStore(self.url, clock=self._clock, **({"access": OwnerAccess()} | given))
+
+    def later(self, by: timedelta) -> None:
+        self._clock.now += by
+
+    async def take_over(
+        self, message_id: int, content: str, *, owner: str | None = "another", epochs: int = 1
+    ) -> None:
+        await self._execute(
+            "UPDATE messages SET owner = coalesce($1, owner), epoch = epoch + $2, content = $3 WHERE id = $4",
+            *(owner, epochs, content, message_id),
+        )
+
+    async def ownership(self, message_id: int) -> tuple[str | None, int, object]:
+        ((owner, epoch, handle),) = await self._execute(
+            "SELECT owner, epoch, handle::text FROM messages WHERE id = $1", message_id
+        )
+        return owner, epoch, None if handle is None else json.loads(handle)
+
+    async def _execute(self, statement: str, *values: object) -> list[Any]:
+        connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
+        try:
+            rows: list[Any] = await connection.fetch(statement, *values)
+            return rows
+        finally:
+            await connection.close()
+
+
 class MemoryRig:
     """The same promises without a database."""
 
@@ -98,8 +135,7 @@ class MemoryRig:
         return kept.owner, kept.epoch, kept.handle
 
 
-SQL_RIGS: list[Callable[[Path], SqliteRig]] = [SqliteRig]
-STORE_RIGS: list[Callable[[Path], StoreRig]] = [*SQL_RIGS, MemoryRig]
+SqlRig = SqliteRig | PostgresRig
 
 
 class TickingClock:

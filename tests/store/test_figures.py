@@ -26,7 +26,7 @@ async def test_no_figure_reads_a_whole_table(rig: SqliteRig) -> None:
     said: list[tuple[str, object]] = []
     async with asyncio.timeout(30), (store := rig.store()).running():
         event.listen(
-            store._database.reading.sync_engine,
+            store._database.reading.sync_engine,  # type: ignore[attr-defined]
             "before_cursor_execute",
             lambda connection, cursor, statement, parameters, context, many: said.append(
                 (statement, parameters)

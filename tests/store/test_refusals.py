@@ -26,7 +26,7 @@ def rig(tmp_path: Path) -> SqliteRig:
 
 @pytest.fixture
 async def store(rig: SqliteRig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqlStore]:
-    monkeypatch.setattr("gateway.store.engine.BUSY_S", 0.05)
+    monkeypatch.setattr("gateway.store.sqlite_file.BUSY_S", 0.05)
     monkeypatch.setattr("gateway.store.probe.FRESH_S", 0.0)
     async with asyncio.timeout(30), (store := rig.store()).running():
         yield store

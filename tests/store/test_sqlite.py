@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from gateway.contract.errors import StorageFailed
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.core.access import OwnerAccess
-from gateway.store.engine import SqliteFile, Synchronous, open_database
+from gateway.store.engine import open_database
 from gateway.store.sql_store import SqlStore
+from gateway.store.sqlite_file import SqliteFile, Synchronous
 from gateway.store.tables import idempotency_keys, messages, metadata, sessions
 from tests.store.exchanges import ask, question
 from tests.store.rigs import SqliteRig
@@ -50,7 +51,7 @@ async def test_the_connections_are_set_as_they_should_be(
     database = open_database(rig.url, synchronous)
     async with asyncio.timeout(30), database.opened():
         assert await database.transact(settings) == ["wal", level, 1, 2000]
-        async with database.reading.connect() as reading:
+        async with database.reader() as reading:
             with pytest.raises(OperationalError, match="readonly"):
                 await reading.execute(text("CREATE TABLE t (x)"))
 

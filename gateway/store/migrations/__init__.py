@@ -9,11 +9,24 @@ HEAD = "0010"
 
 def upgrade(connection: Connection) -> None:
     """Migrate to HEAD in the open transaction. Raises StorageFailed if a newer Sluice made the schema."""
-    if _revision(connection) != HEAD:
+    if current(connection) != HEAD:
         _run_alembic(connection)
 
 
-def _revision(connection: Connection) -> str | None:
+def check(connection: Connection) -> None:
+    """Raise StorageFailed if the schema is not that of HEAD."""
+    found = current(connection)
+    if found is None or found < HEAD:
+        schema = "no schema yet" if found is None else f"schema {found}"
+        raise StorageFailed(f"The database has {schema}, and {HEAD} is needed: run `sluice db upgrade`.")
+    if found != HEAD:
+        raise StorageFailed(
+            f"The database has schema {found} of a newer Sluice, and this one knows {HEAD}: upgrade Sluice."
+        )
+
+
+def current(connection: Connection) -> str | None:
+    """Return the schema's revision; None if there is no schema."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))

@@ -1,27 +1,38 @@
 """One empty database for each test, and the store that keeps its messages there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.contract.store import MessageStore
 from gateway.store.sql_store import SqlStore
-from tests.store.rigs import SQL_RIGS, STORE_RIGS, SqliteRig, StoreRig
+from tests.store.postgres import PostgresServer, requires_postgres
+from tests.store.rigs import MemoryRig, PostgresRig, SqliteRig, SqlRig, StoreRig
+
+SQL_RIGS = [SqliteRig, pytest.param(PostgresRig, marks=[pytest.mark.live, requires_postgres()])]
 
 
-@pytest.fixture(params=STORE_RIGS, ids=lambda rig: rig.__name__)
+@pytest.fixture(params=[*SQL_RIGS, MemoryRig], ids=lambda rig: rig.__name__)
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> StoreRig:
-    make: Callable[[Path], StoreRig] = request.param
-    return make(tmp_path)
+    rig: StoreRig = _made(request, tmp_path)
+    return rig
 
 
 @pytest.fixture(params=SQL_RIGS, ids=lambda rig: rig.__name__)
-def sql_rig(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteRig:
+def sql_rig(request: pytest.FixtureRequest, tmp_path: Path) -> SqlRig:
     """Keys, templates, usage, and surviving kill -9 are for databases only."""
-    make: Callable[[Path], SqliteRig] = request.param
-    return make(tmp_path)
+    rig: SqlRig = _made(request, tmp_path)
+    return rig
+
+
+def _made(request: pytest.FixtureRequest, folder: Path) -> Any:
+    if request.param is PostgresRig:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return PostgresRig(server.emptied())
+    return request.param(folder)
 
 
 @pytest.fixture
@@ -31,6 +42,6 @@ async def store(rig: StoreRig) -> AsyncIterator[MessageStore]:
 
 
 @pytest.fixture
-async def sql_store(sql_rig: SqliteRig) -> AsyncIterator[SqlStore]:
+async def sql_store(sql_rig: SqlRig) -> AsyncIterator[SqlStore]:
     async with asyncio.timeout(30), (kept := sql_rig.store()).running():
         yield kept

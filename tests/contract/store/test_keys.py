@@ -5,7 +5,7 @@ import asyncio
 from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, NewKey
 from gateway.store.keys import PAGE
 from gateway.store.sql_store import SqlStore
-from tests.store.rigs import SqliteRig
+from tests.store.rigs import SqlRig
 
 ANNAS = NewKey("a" * 64, "sk-aaaa", "anna", "laptop", ALL_PERMISSIONS, rate_per_minute=5, streams=2)
 BENS = NewKey("b" * 64, "sk-bbbb", "ben")
@@ -59,7 +59,7 @@ async def test_the_use_of_a_key_is_noted_for_it_alone(sql_store: SqlStore) -> No
     assert unused.last_used_at is None
 
 
-async def test_a_visitor_changes_keys_beside_the_gateway(sql_rig: SqliteRig, sql_store: SqlStore) -> None:
+async def test_a_visitor_changes_keys_beside_the_gateway(sql_rig: SqlRig, sql_store: SqlStore) -> None:
     visitor = sql_rig.store()
     async with visitor.running(alone=False):
         await visitor.keys.create(ANNAS)

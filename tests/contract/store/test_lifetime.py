@@ -8,7 +8,7 @@ import pytest
 
 from gateway.contract.errors import StorageFailed
 from tests.store.exchanges import question
-from tests.store.rigs import SqliteRig, StoreRig
+from tests.store.rigs import SqlRig, StoreRig
 
 
 async def test_leaving_first_commits_what_was_handed_over(rig: StoreRig) -> None:
@@ -34,7 +34,7 @@ async def test_a_store_that_is_closed_says_so(rig: StoreRig) -> None:
             await store.ping()
 
 
-async def test_what_was_committed_survives_kill_9(sql_rig: SqliteRig) -> None:
+async def test_what_was_committed_survives_kill_9(sql_rig: SqlRig) -> None:
     child = dedent("""
         import asyncio, sys
         from gateway.contract.store import Checkpoint

@@ -9,7 +9,7 @@ from gateway.contract.store import MessageStore
 from gateway.contract.usage import Figures, UsedTokens
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question
-from tests.store.rigs import SqliteRig
+from tests.store.rigs import SqlRig
 
 FIRST = date(2026, 1, 1)
 """The day at which the rig's clock starts."""
@@ -25,7 +25,7 @@ async def replied(store: MessageStore, user_id: str = "anna", **said: object) ->
     return exchange, reply
 
 
-async def test_usage_is_told_by_day_user_and_model(sql_rig: SqliteRig) -> None:
+async def test_usage_is_told_by_day_user_and_model(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         for user_id, model in (("ben", "tiny"), ("anna", "tiny"), ("anna", "tiny"), ("anna", "big")):
             await replied(store, user_id, model=model)
@@ -41,7 +41,7 @@ async def test_usage_is_told_by_day_user_and_model(sql_rig: SqliteRig) -> None:
     assert everybodys == [*annas[:2], UsedTokens(FIRST, "ben", "tiny", 1, 10, 5, 15), annas[2]]
 
 
-async def test_usage_is_told_in_pages(sql_rig: SqliteRig) -> None:
+async def test_usage_is_told_in_pages(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         for user_id, model in (("ben", "tiny"), ("anna", None), ("anna", "tiny"), ("anna", "big")):
             await replied(store, user_id, model=model)
@@ -56,7 +56,7 @@ async def test_usage_is_told_in_pages(sql_rig: SqliteRig) -> None:
             assert max(map(len, pages)) == 2
 
 
-async def test_both_days_of_a_time_are_in_it(sql_rig: SqliteRig) -> None:
+async def test_both_days_of_a_time_are_in_it(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         for _ in range(4):
             await replied(store)
@@ -66,13 +66,13 @@ async def test_both_days_of_a_time_are_in_it(sql_rig: SqliteRig) -> None:
         assert await store.usage.between(third, second, "anna") == []
 
 
-async def test_a_reply_that_nobody_counted_is_a_reply_without_tokens(sql_rig: SqliteRig) -> None:
+async def test_a_reply_that_nobody_counted_is_a_reply_without_tokens(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         await replied(store, usage=None, model=None, status="failed", reason="timeout")
         assert await store.usage.between(*ALWAYS, "anna") == [UsedTokens(FIRST, "anna", None, 1, 0, 0, 0)]
 
 
-async def test_a_paced_reply_that_is_cancelled_is_not_counted_twice(sql_rig: SqliteRig) -> None:
+async def test_a_paced_reply_that_is_cancelled_is_not_counted_twice(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         _, reply = await replied(store)
         assert await store.finish(replace(reply, status="cancelled", reason="user_stop", over="complete"))
@@ -81,7 +81,7 @@ async def test_a_paced_reply_that_is_cancelled_is_not_counted_twice(sql_rig: Sql
 
 
 async def test_deleting_a_session_takes_its_messages_from_the_figures_but_not_its_usage(
-    sql_rig: SqliteRig,
+    sql_rig: SqlRig,
 ) -> None:
     async with (store := sql_rig.store()).running():
         exchange, _ = await replied(store, tool_calls=[ToolCall("c", "f", "{}")])
@@ -95,7 +95,7 @@ async def test_deleting_a_session_takes_its_messages_from_the_figures_but_not_it
     assert (after.replies_today, after.tool_calls_today) == (2, 1)
 
 
-async def test_what_is_counted_is_what_is_there_after_a_restart_too(sql_rig: SqliteRig) -> None:
+async def test_what_is_counted_is_what_is_there_after_a_restart_too(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         for _ in range(3):
             exchange, _ = await replied(store)
@@ -106,14 +106,14 @@ async def test_what_is_counted_is_what_is_there_after_a_restart_too(sql_rig: Sql
         assert counts_of(await store.usage.figures()) == counts_of(told) == (4, 3, 3)
 
 
-async def test_an_empty_house_has_figures_of_nothing(sql_rig: SqliteRig) -> None:
+async def test_an_empty_house_has_figures_of_nothing(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         told = await store.usage.figures()
     assert replace(told, database_bytes=0) == Figures(0, 0, 0, 0, 0, 0.0, 0.0, 0.0)
     assert told.database_bytes > 0
 
 
-async def test_means_are_those_of_the_latest_hundred_complete_replies(sql_rig: SqliteRig) -> None:
+async def test_means_are_those_of_the_latest_hundred_complete_replies(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         await replied(store, response_ms=1e6, ttft_ms=1e6)
         for number in range(100):
@@ -123,7 +123,7 @@ async def test_means_are_those_of_the_latest_hundred_complete_replies(sql_rig: S
     assert (told.response_ms, told.ttft_ms, told.tokens_per_s) == (100.5, 10.0, 50.0)
 
 
-async def test_what_no_reply_has_is_left_out_of_a_mean(sql_rig: SqliteRig) -> None:
+async def test_what_no_reply_has_is_left_out_of_a_mean(sql_rig: SqlRig) -> None:
     async with (store := sql_rig.store()).running():
         await replied(store, ttft_ms=None, usage=None)
         await replied(store, ttft_ms=30.0)

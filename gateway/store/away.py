@@ -1,0 +1,32 @@
+"""Tells errors of a database that is away from errors of a single change."""
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+_AWAY_STATES = (
+    "08",  # connection lost or refused
+    "25006",  # read-only, such as a standby
+    "53",  # connections, disk or memory exhausted
+    "57014",  # a statement took longer than the server allows
+    "57P",  # the server is shut down, starting, or was killed
+    "58",  # its disk fails
+    "XX",  # its data are damaged
+)
+"""SQLSTATE codes of PostgreSQL, or their first characters."""
+
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+def is_away(error: BaseException) -> bool:
+    """Return True if the database is unreachable, locked, full or damaged, so that no single change is at
+    fault."""
+    if isinstance(error, OSError | OperationalError | InterfaceError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state.startswith(_AWAY_STATES) or getattr(error.orig, "sqlite_errorname", "").startswith(_DAMAGED)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the text of the database's error, without the statement, on one line."""
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())

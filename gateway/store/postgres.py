@@ -1,0 +1,195 @@
+"""A PostgreSQL database: one connection that writes and holds the lock, and a few that only read."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from gateway.contract.errors import StorageFailed
+from gateway.store.advisory_lock import take_lock
+from gateway.store.away import is_away, reason_of
+from gateway.store.pools import READERS, pool_of
+from gateway.store.whole_reads import WholeReads
+
+log = logging.getLogger("sluice.store")
+
+R = TypeVar("R")
+
+CONNECT_S = 5
+COMMIT_S = 5.0
+"""Seconds within which a commit must be known to have succeeded or failed after its connection was lost."""
+
+ASK_AGAIN_S = 0.1
+
+_SESSION = {
+    "application_name": "sluice",
+    "jit": "off",
+    # Without these the server keeps the lock of a gateway whose machine has gone for two hours.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+
+class PostgresDatabase:
+    """Implements gateway.store.engine.Database. Raises ValueError if the driver is not installed."""
+
+    migrates = False
+
+    def __init__(self, url: URL) -> None:
+        connect_args = {"timeout": CONNECT_S, "server_settings": _SESSION}
+        try:
+            self.reading = create_async_engine(
+                url, isolation_level="AUTOCOMMIT", connect_args=connect_args, **pool_of(READERS)
+            )
+            self._writing = create_async_engine(url, connect_args=connect_args, **pool_of(1))
+        except ImportError:
+            raise ValueError(
+                "PostgreSQL needs the driver asyncpg: pip install 'sluice-gateway[cluster]'"
+            ) from None
+        except SQLAlchemyError as exc:
+            raise ValueError(str(exc)) from exc
+        self._named = f"PostgreSQL ({url.set(password=None).render_as_string()})"
+        self._reads = WholeReads(self.reading)
+        self._alone = True
+        self._committing = False
+        self._kept: AsyncConnection | None = None
+        for engine in (self.reading, self._writing):
+            event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self._writing.sync_engine, "connect", self._take_lock)
+
+    @asynccontextmanager
+    async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
+        self._alone = alone
+        try:
+            try:
+                self._kept = await self._writing.connect()
+            except (SQLAlchemyError, OSError) as exc:
+                raise StorageFailed(f"{self._named} cannot be used: {reason_of(exc)}.") from exc
+            yield
+        finally:
+            await self._reads.finish()
+            await self.reading.dispose()
+            if self._kept is not None:
+                await self._kept.close()
+            await self._writing.dispose()
+
+    def _take_lock(self, connection: Any, _record: object) -> None:
+        if self._alone:
+            connection.run_async(take_lock)
+
+    def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._reads.connection()
+
+    async def transact(self, work: Callable[[Connection], R]) -> R:
+        transaction = asyncio.ensure_future(self._whole(work))
+        try:
+            return await asyncio.shield(transaction)
+        except asyncio.CancelledError:
+            if self._committing:
+                await asyncio.wait({transaction}, timeout=COMMIT_S)
+            transaction.cancel()
+            await asyncio.wait({transaction})
+            if not transaction.cancelled() and transaction.exception() is None:
+                return transaction.result()
+            raise
+
+    async def _whole(self, work: Callable[[Connection], R]) -> R:
+        self._committing = False
+        if self._kept is not None and not _is_lost(self._kept):
+            try:
+                return await self._attempt(self._kept, work)
+            except DBAPIError as error:
+                if not error.connection_invalidated or self._committing:
+                    raise
+        # The server closed the connection while it was idle, and rolled back what was begun on it.
+        await self._let_go()
+        self._kept = await self._writing.connect()
+        return await self._attempt(self._kept, work)
+
+    async def _attempt(self, connection: AsyncConnection, work: Callable[[Connection], R]) -> R:
+        """Run the transaction. The connection is kept for the next one: checking it out takes longer than a
+        statement. After an error it returns to the pool, which resets it."""
+        try:
+            done, transaction_id, lost = await connection.run_sync(self._commit, work)
+        except BaseException:
+            await self._let_go()
+            raise
+        if lost is not None:
+            await self._let_go()
+            if not await self._is_committed(transaction_id):
+                raise lost
+        return done
+
+    def _commit(
+        self, connection: Connection, work: Callable[[Connection], R]
+    ) -> tuple[R, str | None, Exception | None]:
+        """Return the outcome of `work`, and the error if it is unknown that the transaction was committed."""
+        transaction = connection.begin()
+        try:
+            done = work(connection)
+            transaction_id = connection.exec_driver_sql(
+                "SELECT pg_current_xact_id_if_assigned()::text"
+            ).scalar()
+        except BaseException:
+            transaction.close()
+            raise
+        self._committing = True
+        try:
+            transaction.commit()
+        except (SQLAlchemyError, OSError) as exc:
+            if not is_away(exc):
+                raise
+            return done, transaction_id, exc
+        return done, None, None
+
+    async def _is_committed(self, transaction_id: str | None) -> bool:
+        """Ask the server, as soon as it answers again. Return False if it does not within COMMIT_S."""
+        if transaction_id is None:
+            return True  # it changed nothing
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                while True:
+                    try:
+                        async with self._writing.connect() as connection:
+                            state = (
+                                await connection.exec_driver_sql(
+                                    "SELECT pg_xact_status($1::text::xid8)", (transaction_id,)
+                                )
+                            ).scalar()
+                    except (SQLAlchemyError, OSError) as exc:
+                        if not is_away(exc):
+                            raise
+                        state = None
+                    if state in ("committed", "aborted"):
+                        return bool(state == "committed")
+                    await asyncio.sleep(ASK_AGAIN_S)
+        except TimeoutError:
+            log.error("it is unknown whether the database kept the last changes before it was lost")
+            return False
+
+    async def _let_go(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.close()
+
+
+def _is_lost(connection: AsyncConnection) -> bool:
+    sync = connection.sync_connection
+    return sync is None or sync.invalidated or _is_closed(sync.connection)
+
+
+def _is_closed(connection: Any) -> bool:
+    """Return True if the server has closed it. asyncpg knows that without a question to the server."""
+    return bool(connection.driver_connection.is_closed())
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Let the pool replace a closed connection."""
+    if _is_closed(connection):
+        raise DisconnectionError("the server has closed the connection")

@@ -1,0 +1,61 @@
+"""Reads that go on when their caller is cancelled: a cancelled query costs asyncpg its connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+class WholeConnection(AsyncConnection):
+    """A connection whose query is finished when its caller has left. query: the latest one."""
+
+    query: "asyncio.Future[Any] | None" = None
+
+    async def execute(self, *arguments: Any, **options: Any) -> Any:
+        self.query = asyncio.ensure_future(self._execute(*arguments, **options))
+        return await asyncio.shield(self.query)
+
+    async def _execute(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().execute(*arguments, **options)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # The server closed the connection while it was idle. A read can be repeated on another one.
+        await self.rollback()
+        return await super().execute(*arguments, **options)
+
+
+class WholeReads:
+    """Lends connections of an engine, and finishes queries whose callers were cancelled."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._left: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        connection = WholeConnection(self._engine)
+        await connection.start()
+        try:
+            yield connection
+        finally:
+            if connection.query is None or connection.query.done():
+                await connection.close()
+            else:
+                left = asyncio.create_task(_finish(connection, connection.query))
+                self._left.add(left)
+                left.add_done_callback(self._left.discard)
+
+    async def finish(self) -> None:
+        """Wait for all queries."""
+        if self._left:
+            await asyncio.wait(self._left)
+
+
+async def _finish(connection: AsyncConnection, query: "asyncio.Future[Any]") -> None:
+    await asyncio.wait({query})
+    await connection.close()
