@@ -9,7 +9,6 @@ from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Role, Sampling, Turn
-from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
 from gateway.dialects.ag_ui import AgUi
 from gateway.web.chat.agent_sessions import named_thread
@@ -70,9 +69,7 @@ class RunBody(BaseModel):
 
 
 class RunForm:
-    """Form of one request. AG-UI always streams."""
-
-    streams = True
+    """Form of one request."""
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
@@ -92,9 +89,6 @@ class RunForm:
         )
         dialect = AgUi(body.threadId, body.runId, reasoning=body.protocolVersion is not None)
         return Asked(question, dialect)
-
-    def whole(self, reply: StoredMessage, stream_id: str) -> Object:
-        raise NotImplementedError("AG-UI always streams")
 
 
 def _context(context: Sequence[Mapping[str, Any]] | None) -> Iterator[Turn]:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.requests import Turn
-from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.agent_sessions import named_thread
@@ -48,9 +47,7 @@ class UiChatBody(SamplingBody):
 
 
 class UiChatForm:
-    """One request's form; the AI SDK always streams."""
-
-    streams = True
+    """Form of one request."""
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Unprocessable, with the field, for what does not fit or is not supported."""
@@ -79,9 +76,6 @@ class UiChatForm:
         )
         last = messages[-1]
         return Asked(question, AiSdk(last.id if last.role == "assistant" else None))
-
-    def whole(self, reply: StoredMessage, stream_id: str) -> Object:
-        raise NotImplementedError("the AI SDK always streams")
 
 
 class _Sniffed(msgspec.Struct):

@@ -11,21 +11,20 @@ from gateway.web.services import Services
 
 
 class ApiChatForm:
-    """One request's form."""
+    """Form of one request. Only Ollama's clients can ask for a whole reply."""
 
     def __init__(self) -> None:
-        self._form: UiChatForm | OllamaForm = OllamaForm("chat")
-
-    @property
-    def streams(self) -> bool:
-        return self._form.streams
+        self._ollama = OllamaForm("chat")
+        self.streams = True
 
     async def read(self, gateway: Services, post: Post) -> Asked:
-        """As the form of the client's kind."""
+        """Parse the body as the form of its client does."""
         if is_ui_chat(post.body):
             post.scope[OF_AI_SDK] = True
-            self._form = UiChatForm()
-        return await self._form.read(gateway, post)
+            return await UiChatForm().read(gateway, post)
+        asked = await self._ollama.read(gateway, post)
+        self.streams = self._ollama.streams
+        return asked
 
     def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
-        return self._form.whole(reply, stream_id)
+        return self._ollama.whole(reply, stream_id)

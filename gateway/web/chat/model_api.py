@@ -30,44 +30,41 @@ class NoQuestion(Exception):
         self.answer = answer
 
 
-class ApiForm(Protocol):
-    """Form of one request of a model API. streams: True if it asks for a stream; valid after `read`."""
+class StreamForm(Protocol):
+    """Form of one request of an API that always streams."""
+
+    async def read(self, gateway: Services, post: Post) -> Asked:
+        """Parse the body as gateway.web.chat.forms.Form does."""
+        ...
+
+
+class ApiForm(StreamForm, Protocol):
+    """Form of one request that asks for a stream or for a whole reply.
+
+    streams: True if it asks for a stream; valid after `read`. `read` also raises NoQuestion.
+    """
 
     @property
     def streams(self) -> bool: ...
-
-    async def read(self, gateway: Services, post: Post) -> Asked:
-        """Parse the body as gateway.web.chat.forms.Form does. Also raises NoQuestion."""
-        ...
 
     def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
         """Return the JSON object of a whole reply that did not fail."""
         ...
 
 
-class ModelApi:
-    """ASGI application of one endpoint.
+class StreamApi:
+    """ASGI application of one endpoint that always streams.
 
     form: makes the form of one request.
     """
 
-    def __init__(self, gateway: Services, form: Callable[[], ApiForm]) -> None:
+    def __init__(self, gateway: Services, form: Callable[[], StreamForm]) -> None:
         self._gateway = gateway
         self._form = form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gateway = self._gateway
-        form = self._form()
-        try:
-            asked = await accept(gateway, form.read, scope, receive)
-        except NoQuestion as request:
-            await send_json(send, 200, request.answer)
-            return
-        stream_id = await begin(gateway, asked)
-        if form.streams:
-            await self._stream(scope, send, asked, stream_id)
-        else:
-            await self._answer_whole(scope, send, form, asked, stream_id)
+        asked = await accept(self._gateway, self._form().read, scope, receive)
+        await self._stream(scope, send, asked, await begin(self._gateway, asked))
 
     async def _stream(self, scope: Scope, send: Send, asked: Asked, stream_id: str) -> None:
         gateway, question = self._gateway, asked.question
@@ -119,6 +116,28 @@ class ModelApi:
         except TimeoutError:
             pass
         return not client.gone
+
+
+class ModelApi(StreamApi):
+    """ASGI application of one endpoint that streams or answers with the whole reply, as the request asks."""
+
+    def __init__(self, gateway: Services, form: Callable[[], ApiForm]) -> None:
+        super().__init__(gateway, form)
+        self._api_form = form
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway = self._gateway
+        form = self._api_form()
+        try:
+            asked = await accept(gateway, form.read, scope, receive)
+        except NoQuestion as request:
+            await send_json(send, 200, request.answer)
+            return
+        stream_id = await begin(gateway, asked)
+        if form.streams:
+            await self._stream(scope, send, asked, stream_id)
+        else:
+            await self._answer_whole(scope, send, form, asked, stream_id)
 
     async def _answer_whole(
         self, scope: Scope, send: Send, form: ApiForm, asked: Asked, stream_id: str

@@ -148,8 +148,8 @@ class CompletionBody(BaseModel):
 class CompletionForm:
     """Form of one request. streams: True if the request asks for a stream; valid after `read`."""
 
-    def __init__(self, *, streams: bool = False) -> None:
-        self.streams = streams
+    def __init__(self) -> None:
+        self.streams = False
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body.
@@ -158,7 +158,7 @@ class CompletionForm:
         `Sluice-Session` does not name a session of the user.
         """
         body, turns = await unhurried(len(post.body), partial(_read, post.body, gateway.max_attachment_bytes))
-        self.streams = self.streams or bool(body.stream)
+        self.streams = bool(body.stream)
         at, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, f"messages.{at}.content")
         session_id, thread = await agent_session(gateway, post, "openai")

@@ -8,7 +8,7 @@ from gateway.web.chat.ai_sdk_chats import ChatMessages, ChatResume, ChatStop
 from gateway.web.chat.ai_sdk_form import UiChatBody
 from gateway.web.chat.anthropic_form import MessagesBody, MessagesForm
 from gateway.web.chat.api_chat import ApiChatForm
-from gateway.web.chat.model_api import ModelApi
+from gateway.web.chat.model_api import ModelApi, StreamApi
 from gateway.web.chat.ollama_form import OllamaChatBody, OllamaForm, OllamaGenerateBody
 from gateway.web.chat.ollama_models import LoadedModels, ModelTags, ShowBody, ShowModel, Version
 from gateway.web.description.parameters import ASKING, SLUICE_SESSION
@@ -166,7 +166,7 @@ MODEL_APIS: tuple[Endpoint, ...] = (
     AsgiEndpoint(
         method="POST",
         path="/api/ag-ui",
-        handler=lambda gateway: ModelApi(gateway, RunForm),
+        handler=lambda gateway: StreamApi(gateway, RunForm),
         name="ag_ui_run",
         summary="Run an AG-UI agent",
         description="`threadId` names a conversation of the caller.",

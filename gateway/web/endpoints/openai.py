@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.dialects.registry import OPENAI as OPENAI_DIALECT
-from gateway.web.chat.model_api import ModelApi
+from gateway.web.chat.model_api import ModelApi, StreamApi
 from gateway.web.chat.openai_form import CompletionBody, CompletionForm
 from gateway.web.chat.openai_models import ModelList, OneModel
 from gateway.web.description import openai_objects
@@ -40,7 +40,7 @@ OPENAI_API: tuple[Endpoint, ...] = (
     AsgiEndpoint(
         method="POST",
         path="/api/v1/inference/stream",
-        handler=lambda gateway: ModelApi(gateway, lambda: CompletionForm(streams=True)),
+        handler=lambda gateway: StreamApi(gateway, CompletionForm),
         name="inference_stream",
         summary="OpenAI's chat completions, always as a stream",
         description="The body of `/v1/chat/completions`; its `stream` is ignored.",
