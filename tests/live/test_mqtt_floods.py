@@ -13,7 +13,7 @@ from tests.live.mqtt_house import ending, known, mqtt_gateway, serves
 from tests.web.raw_reader import RawReader
 from transports.mqtt.protocol.frame_codec import encode
 from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, Status
-from transports.mqtt.requests.attempt import MAX_REPLY_BYTES
+from transports.mqtt.requests.frame_order import MAX_REPLY_BYTES
 from transports.mqtt.requests.presence import MAX_WORKERS
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]

@@ -20,8 +20,8 @@ from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mos
 from transports.mqtt.embedded_broker import EmbeddedBroker, embedded_broker
 from transports.mqtt.link import paho_internals
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
-from transports.mqtt.link.handshake import speaks_mqtt_5
 from transports.mqtt.link.link import BrokerAddress, Envelope, Receipt, Will
+from transports.mqtt.link.mqtt_version import speaks_mqtt_5
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 

@@ -9,7 +9,7 @@ from gateway.contract.errors import GatewayError, ProtocolViolation
 from gateway.contract.events import Progress, token_count
 from transports.lenient.error_words import error_message, upstream_error
 from transports.lenient.loose_json import arguments_text, mended, peek
-from transports.llama.sse import ErrorData
+from transports.llama.sse_framer import ErrorData
 
 
 class Function(msgspec.Struct, gc=False):

@@ -9,10 +9,10 @@ import httpx
 from gateway.contract.errors import GatewayError, ProtocolViolation
 from gateway.contract.events import Done
 from gateway.contract.transport import Hear
+from transports.llama.chunk_parser import ChunkParser
 from transports.llama.client import whole_body
 from transports.llama.failures import in_answer, refusal
 from transports.llama.http_exchange import HttpExchange
-from transports.llama.wire import ChunkParser
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024

@@ -24,8 +24,8 @@ from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 from transports.llama.client import Connect, ModelServerClient, whole_body
 from transports.llama.failures import before_answer, health_problem
-from transports.llama.offers import accepts_told, models_told, slots_told
 from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
+from transports.llama.server_properties import accepts_told, models_told, slots_told
 
 log = logging.getLogger("sluice.servers")
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from gateway.contract.errors import GatewayError
 from transports.llama import chunk_template
+from transports.llama.chunk_parser import ChunkParser
 from transports.llama.chunk_template import ChunkTemplate
 from transports.llama.chunks import decode_strictly
-from transports.llama.wire import ChunkParser
 
 BEFORE = b'{"choices":[{"finish_reason":null,"index":0,"delta":{"content":'
 AFTER = b'}}],"created":1,"id":"c-1","model":"tiny","object":"chat.completion.chunk"}'

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
-from transports.llama.wire import ChunkParser
+from transports.llama.chunk_parser import ChunkParser
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),

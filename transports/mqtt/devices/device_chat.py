@@ -3,18 +3,18 @@
 from gateway.contract.errors import GatewayError, NotFound
 from gateway.contract.events import Cancelled, Failed, Finished
 from gateway.contract.ingress import Ask, DeviceChat, ReplyHandle
-from transports.mqtt.devices.telling import Telling
+from transports.mqtt.devices.reply_delivery import ReplyDelivery
 from transports.mqtt.protocol.device_frames import Chat
 
 _TERMINAL = (Finished, Cancelled, Failed)
 
 
 class OpenChat:
-    """One chat in progress. telling: sends the answer to the device."""
+    """One chat in progress. delivery: sends the answer to the device."""
 
-    def __init__(self, device: str, frame: Chat, telling: Telling) -> None:
+    def __init__(self, device: str, frame: Chat, delivery: ReplyDelivery) -> None:
         self.question = DeviceChat(device, frame.id, frame.text, frame.session)
-        self.telling = telling
+        self.delivery = delivery
         self._reply: ReplyHandle | None = None
         self._stopped = False
 
@@ -27,22 +27,22 @@ class OpenChat:
                 if self._stopped:
                     reply.stop()
                 try:
-                    return await self.telling.tell(reply.reading)
+                    return await self.delivery.send(reply.reading)
                 except NotFound:
                     reply = await ask(self.question)  # ended while the device was away: the store has it
             if not isinstance(reply, _TERMINAL):
                 return False  # another gateway answers
-            return await self.telling.tell_end(reply)
+            return await self.delivery.send_end(reply)
         finally:
-            self.telling.close()
+            self.delivery.close()
 
     def fail(self, error: GatewayError) -> None:
         """Send the error that ends the answer."""
-        self.telling.fail(error)
+        self.delivery.fail(error)
 
     def ask_again(self) -> None:
         """The device sent the chat again: it may have received nothing."""
-        self.telling.accept_again()
+        self.delivery.accept_again()
 
     def stop(self) -> None:
         """Stop the reply at the user's request. A second call does nothing."""

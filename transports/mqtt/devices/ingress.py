@@ -25,8 +25,8 @@ from gateway.contract.ingress import Ask, DeviceChat, ReplyHandle
 from transports.mqtt.devices.device_chat import OpenChat
 from transports.mqtt.devices.down_writer import DownWriter, Rhythm, envelope_for
 from transports.mqtt.devices.known_devices import Device, KnownDevices
-from transports.mqtt.devices.telling import Telling
-from transports.mqtt.dropped import Dropped
+from transports.mqtt.devices.reply_delivery import ReplyDelivery
+from transports.mqtt.dropped_messages import Dropped
 from transports.mqtt.link.link import Link
 from transports.mqtt.protocol.device_frames import Chat, decode_cancel, decode_chat
 from transports.mqtt.protocol.error_frames import error_frame
@@ -68,7 +68,7 @@ class MqttIngress:
         idle_s: a third of it is the longest silence towards a device that waits for its answer.
         grace_s: seconds that an answer waits for a disconnected device or broker.
         coalesce_s, coalesce_bytes: see ReplyWriter.
-        retry_s: see Telling.
+        retry_s: see ReplyDelivery.
     """
 
     def __init__(
@@ -123,9 +123,9 @@ class MqttIngress:
     def mirror(self, device: str, reply: ReplyHandle) -> None:
         known = self._devices.hear(device)
         if reply.stream_id not in known.mirrors and self._tasks is not None:
-            telling = self._telling(device, reply.stream_id, mirror=True)
-            known.mirrors[reply.stream_id] = telling
-            self._start(self._tasks, self._show(known, reply, telling))
+            delivery = self._delivery(device, reply.stream_id, mirror=True)
+            known.mirrors[reply.stream_id] = delivery
+            self._start(self._tasks, self._show(known, reply, delivery))
 
     def _hear_chat(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
@@ -163,8 +163,8 @@ class MqttIngress:
         elif len(device.chats) >= CHATS_PER_DEVICE or len(self._working) >= MAX_CHATS:
             self._refuse(device, frame.id, Overloaded("Too many chats are open: try again later."))
         else:
-            telling = self._telling(device.name, frame.id, whole=not frame.stream)
-            chat = OpenChat(device.name, frame, telling)
+            delivery = self._delivery(device.name, frame.id, whole=not frame.stream)
+            chat = OpenChat(device.name, frame, delivery)
             device.chats[frame.id] = chat
             self._start(self._tasks, self._answer(device, chat))
 
@@ -194,7 +194,7 @@ class MqttIngress:
         question = chat.question
         try:
             certain = await chat.answer(self._ask)
-            if chat.telling.delivered:
+            if chat.delivery.delivered:
                 self._remember(question, certain=certain)
         except GatewayError as error:
             chat.fail(error)
@@ -204,27 +204,27 @@ class MqttIngress:
         finally:
             del device.chats[question.id]
 
-    async def _show(self, device: Device, reply: ReplyHandle, telling: Telling) -> None:
+    async def _show(self, device: Device, reply: ReplyHandle, delivery: ReplyDelivery) -> None:
         try:
-            await telling.tell(lambda _: reply.overhearing())
+            await delivery.send(lambda _: reply.overhearing())
         except NotFound:
-            telling.fail(FrameGap("Frames of this reply were lost on their way to this device."))
+            delivery.fail(FrameGap("Frames of this reply were lost on their way to this device."))
         except GatewayError as error:
-            telling.fail(error)
+            delivery.fail(error)
         except Exception:  # the task ends here; other replies go on
             log.exception("the reply %s could not be mirrored to %s", reply.stream_id, device.name)
-            telling.fail(UpstreamFailed("The gateway failed on this mirror; its log says why."))
+            delivery.fail(UpstreamFailed("The gateway failed on this mirror; its log says why."))
         finally:
-            telling.close()
+            delivery.close()
             del device.mirrors[reply.stream_id]
 
-    def _telling(self, device: str, id: str, *, whole: bool = False, mirror: bool = False) -> Telling:
+    def _delivery(self, device: str, id: str, *, whole: bool = False, mirror: bool = False) -> ReplyDelivery:
         topic = down_topic(self._root, device)
 
         def new_writer(whole: bool, anew: bool) -> DownWriter:
             return DownWriter(self._link, topic, id, self._rhythm, whole=whole, anew=anew, mirror=mirror)
 
-        return Telling(new_writer, whole=whole, grace_s=self._grace_s, retry_s=self._retry_s)
+        return ReplyDelivery(new_writer, whole=whole, grace_s=self._grace_s, retry_s=self._retry_s)
 
     def _start(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> None:
         task = tasks.create_task(work)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from transports.mqtt.devices.device_chat import OpenChat
-from transports.mqtt.devices.telling import Telling
+from transports.mqtt.devices.reply_delivery import ReplyDelivery
 from transports.mqtt.protocol.frames import Status
 
 MAX_KNOWN = 10_000
@@ -21,12 +21,12 @@ class Device:
     incarnation: int = 0
     away: bool = False
     chats: dict[str, OpenChat] = field(default_factory=dict)
-    mirrors: dict[str, Telling] = field(default_factory=dict)
+    mirrors: dict[str, ReplyDelivery] = field(default_factory=dict)
 
     @property
-    def tellings(self) -> Iterator[Telling]:
+    def deliveries(self) -> Iterator[ReplyDelivery]:
         """Return all replies that are being sent to it."""
-        return chain((chat.telling for chat in self.chats.values()), self.mirrors.values())
+        return chain((chat.delivery for chat in self.chats.values()), self.mirrors.values())
 
 
 class KnownDevices:
@@ -62,21 +62,21 @@ class KnownDevices:
             self.came_back(device)
         elif not 0 < status.incarnation < device.incarnation:
             device.away = True
-            for telling in device.tellings:
-                telling.leave()
+            for delivery in device.deliveries:
+                delivery.leave()
 
     def came_back(self, device: Device) -> None:
         if device.away:
             device.away = False
-            for telling in device.tellings:
-                telling.come_back()
+            for delivery in device.deliveries:
+                delivery.come_back()
 
     def connection_changed(self, connected: bool) -> None:
         """Mark all devices as unreachable without a broker. After a loss their known states are outdated."""
         for device in self._devices.values():
             device.away = False
-            for telling in device.tellings:
+            for delivery in device.deliveries:
                 if connected:
-                    telling.come_back()
+                    delivery.come_back()
                 else:
-                    telling.leave()
+                    delivery.leave()

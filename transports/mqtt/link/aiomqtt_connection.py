@@ -23,10 +23,10 @@ from transports.mqtt.link.client_options import (
     client_options,
     is_refusal,
 )
-from transports.mqtt.link.handshake import refusal
 from transports.mqtt.link.link import BrokerAddress, Envelope, MessageHandler, Receipt, Will
 from transports.mqtt.link.publish_properties import PublishProperties
 from transports.mqtt.link.subscriptions import Subscriptions
+from transports.mqtt.link.tls import refusal
 
 _NO_SUBSCRIBER = 0x10
 

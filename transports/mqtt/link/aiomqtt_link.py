@@ -14,10 +14,11 @@ from transports.mqtt.link import aiomqtt_internals, paho_internals
 from transports.mqtt.link.aiomqtt_connection import Connection
 from transports.mqtt.link.aiomqtt_internals import HookedClient
 from transports.mqtt.link.broker_limits import BrokerLimits
-from transports.mqtt.link.handshake import speaks_mqtt_5, tls_context
 from transports.mqtt.link.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
+from transports.mqtt.link.mqtt_version import speaks_mqtt_5
 from transports.mqtt.link.plain_connection import PlainConnection
 from transports.mqtt.link.subscriptions import Subscriptions
+from transports.mqtt.link.tls import tls_context
 from transports.mqtt.protocol.frames import DEFAULT_MAX_PAYLOAD
 
 log = logging.getLogger(__name__)

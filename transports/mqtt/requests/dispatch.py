@@ -140,14 +140,14 @@ class Dispatch:
         worker whose last request failed is chosen only if no other has room.
         """
         serving = self._presence.serving(model)
-        is_one_proven = any(worker.standing.proven for worker in serving)
+        is_one_proven = any(worker.record.proven for worker in serving)
         chosen, best = None, (False, 0, 0)
         for worker in serving:
             if not worker.ready or worker in tried or not worker.takes(kinds):
                 continue
-            standing = worker.standing
-            room = worker.room(self._worker_max, held_back=is_one_proven and not standing.proven)
-            rank = (not standing.failures, min(room, standing.share - worker.open), -worker.used)
+            record = worker.record
+            room = worker.room(self._worker_max, held_back=is_one_proven and not record.proven)
+            rank = (not record.failures, min(room, record.share - worker.open), -worker.used)
             if room > 0 and (chosen is None or rank > best):
                 chosen, best = worker, rank
         return chosen

@@ -24,7 +24,7 @@ from transports.mqtt.clock import Clock
 from transports.mqtt.link.link import Receipt
 from transports.mqtt.protocol.error_frames import error_said
 from transports.mqtt.protocol.frames import ErrorFrame, ReplyFrame
-from transports.mqtt.requests.attempt import Attempt
+from transports.mqtt.requests.frame_order import Attempt
 from transports.mqtt.requests.open_requests import OpenRequests
 from transports.mqtt.requests.presence import KnownWorker
 
@@ -138,7 +138,7 @@ class PendingRequest:
         if failure is not None:
             self.reject(failure)
         elif attempt.done is not None:
-            attempt.worker.standing.answered()
+            attempt.worker.record.answered()
             self._close()
             if not self.done.done():
                 self.done.set_result(attempt.done)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gateway.contract.content import Kind
 from gateway.contract.transport import WorkerInfo
 from transports.mqtt.protocol.frames import Status
-from transports.mqtt.requests.standing import Standing, Standings
+from transports.mqtt.requests.track_records import TrackRecord, TrackRecords
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class KnownWorker:
     """One incarnation of one worker: a restart makes another object.
 
     open: number of our own requests there. used: number of the turn in which it was last chosen; 0: never.
-    full: it refused a request, and gets none until its next status. standing: record of its answers, also of
+    full: it refused a request, and gets none until its next status. record: record of its answers, also of
     earlier incarnations.
     """
 
@@ -33,11 +33,11 @@ class KnownWorker:
     used: int = 0
     full: bool = False
     lost: bool = False
-    standing: Standing = field(default_factory=Standing)
+    record: TrackRecord = field(default_factory=TrackRecord)
 
     @property
     def ready(self) -> bool:
-        return self.status.state == "ready" and self.standing.aside_until is None
+        return self.status.state == "ready" and self.record.aside_until is None
 
     def takes(self, kinds: frozenset[Kind]) -> bool:
         """True if its status accepts all these kinds of content."""
@@ -52,9 +52,9 @@ class KnownWorker:
         if self.full:
             return 0
         room = min(self.status.max - max(self.status.busy, self.open), worker_max - self.open)
-        if self.standing.failures:
+        if self.record.failures:
             return min(room, 1 - self.open)
-        return min(room, self.standing.share - self.open) if held_back else room
+        return min(room, self.record.share - self.open) if held_back else room
 
     @property
     def believed_until(self) -> float:
@@ -80,7 +80,7 @@ class KnownWorker:
             incarnation=said.incarnation,
             heartbeat_s=said.heartbeat_s,
             last_heard_s=round(now - self.heard_at, 3),
-            set_aside=self.standing.aside_until is not None,
+            set_aside=self.record.aside_until is not None,
             full=self.full,
         )
 
@@ -93,7 +93,7 @@ class Presence:
 
     def __init__(self, random: Callable[[], float] = random.random) -> None:
         self._workers: dict[str, KnownWorker] = {}
-        self._standings = Standings(random)
+        self._records = TrackRecords(random)
         self.turned_away = 0
 
     @property
@@ -109,7 +109,7 @@ class Presence:
 
     def failed(self, worker: KnownWorker, now: float) -> None:
         """The worker did not answer a request, or sent an invalid frame: it is suspended for a while."""
-        worker.standing.failed(now, self._standings.jitter())
+        worker.record.failed(now, self._records.jitter())
 
     def models(self) -> Sequence[str]:
         """Return the models of the ready workers, each name once, the first worker's default first."""
@@ -150,9 +150,9 @@ class Presence:
     def expire(self, now: float) -> list[KnownWorker]:
         """Forget the workers that missed their heartbeats, and return them. End suspensions that are over."""
         for worker in self.workers:
-            until = worker.standing.aside_until
+            until = worker.record.aside_until
             if until is not None and until <= now:
-                worker.standing.aside_until = None
+                worker.record.aside_until = None
         return [self._end(worker) for worker in list(self.workers) if worker.believed_until <= now]
 
     def forget_all(self) -> list[KnownWorker]:
@@ -173,11 +173,11 @@ class Presence:
         return False
 
     def _begin(self, name: str, status: Status, now: float) -> None:
-        standing = self._standings.returns(name)
-        self._workers[name] = KnownWorker(name, status, now, standing=standing)
+        record = self._records.returns(name)
+        self._workers[name] = KnownWorker(name, status, now, record=record)
 
     def _end(self, worker: KnownWorker) -> KnownWorker:
         del self._workers[worker.name]
         worker.lost = True
-        self._standings.leaves(worker.name, worker.standing)
+        self._records.leaves(worker.name, worker.record)
         return worker

@@ -14,7 +14,7 @@ from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, 
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo, WorkerInfo
-from transports.mqtt.dropped import Dropped
+from transports.mqtt.dropped_messages import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode, is_unlisted

@@ -17,7 +17,7 @@ from gateway.contract.errors import (
     WorkerLost,
 )
 from gateway.contract.transport import Transport
-from transports.mqtt.dropped import Dropped
+from transports.mqtt.dropped_messages import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.protocol.error_frames import error_frame

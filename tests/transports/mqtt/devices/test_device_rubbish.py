@@ -15,7 +15,7 @@ from transports.mqtt.devices.device_chat import OpenChat
 from transports.mqtt.devices.down_writer import DownWriter, Rhythm
 from transports.mqtt.devices.ingress import MqttIngress
 from transports.mqtt.devices.known_devices import MAX_KNOWN, KnownDevices
-from transports.mqtt.devices.telling import Telling
+from transports.mqtt.devices.reply_delivery import ReplyDelivery
 from transports.mqtt.protocol.device_frames import Chat
 from transports.mqtt.protocol.frames import Status
 from transports.scripted import tokens
@@ -155,7 +155,7 @@ def open_chat(name: str) -> OpenChat:
     def new_writer(whole: bool, anew: bool) -> DownWriter:
         return DownWriter(link, f"{DEVICES}/{name}/down", "c1", rhythm, whole=whole, anew=anew)
 
-    return OpenChat(name, Chat("c1", "Hi"), Telling(new_writer, whole=False, grace_s=1, retry_s=0))
+    return OpenChat(name, Chat("c1", "Hi"), ReplyDelivery(new_writer, whole=False, grace_s=1, retry_s=0))
 
 
 async def test_no_more_devices_are_known_than_it_says_and_none_with_an_open_chat_is_forgotten() -> None:

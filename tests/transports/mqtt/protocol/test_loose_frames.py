@@ -13,7 +13,7 @@ from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, 
 from transports.mqtt.protocol.error_frames import error_said
 from transports.mqtt.protocol.frame_codec import decode_reply
 from transports.mqtt.protocol.frames import ErrorFrame, Status
-from transports.mqtt.requests.attempt import Attempt
+from transports.mqtt.requests.frame_order import Attempt
 from transports.mqtt.requests.presence import KnownWorker
 
 FULL = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}

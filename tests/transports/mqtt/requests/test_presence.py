@@ -157,7 +157,7 @@ def test_in_a_crowd_a_newcomer_takes_the_place_of_one_who_takes_no_requests(stat
         if state == "draining":
             worker.status = Status("draining")
         else:
-            worker.standing.failed(1.0, 1.0)
+            worker.record.failed(1.0, 1.0)
     busy.open = 1
     presence.take("good", Status("ready"), retained=False, now=1.0)
     assert known(presence, "good").ready

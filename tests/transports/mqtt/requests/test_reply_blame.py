@@ -72,7 +72,7 @@ async def test_a_reader_that_leaves_and_an_error_that_is_said_are_none() -> None
     gateway.ask()
     gateway.say(ErrorFrame(gateway.attempt_id(), "model_refused", "no", False))
     assert worker_of(gateway).ready
-    assert not worker_of(gateway).standing.proven
+    assert not worker_of(gateway).record.proven
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -80,7 +80,7 @@ async def test_a_whole_reply_is_an_answer(whole: bool) -> None:
     gateway = Gateway(Status("ready"))
     gateway.ask()
     gateway.say(Whole(gateway.attempt_id(), "x") if whole else EndFrame(gateway.attempt_id(), 1))
-    assert worker_of(gateway).standing.proven
+    assert worker_of(gateway).record.proven
 
 
 async def test_a_reply_that_says_things_twice_is_a_failure() -> None:

@@ -30,7 +30,7 @@ from transports.llama.chunks import (
 from transports.llama.event_lists import in_one_piece, is_visible
 from transports.llama.failures import broke_off
 from transports.llama.measurements import Measurements
-from transports.llama.sse import ErrorData, SseFramer
+from transports.llama.sse_framer import ErrorData, SseFramer
 from transports.llama.tool_calls import ToolCalls
 
 _END = b"[DONE]"

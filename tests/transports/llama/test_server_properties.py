@@ -2,7 +2,7 @@
 
 import json
 
-from transports.llama.offers import MAX_MODELS, MAX_NAME_CHARS, models_told
+from transports.llama.server_properties import MAX_MODELS, MAX_NAME_CHARS, models_told
 
 
 def test_only_so_many_models_are_known() -> None:

@@ -15,7 +15,7 @@ from gateway.contract.errors import Overloaded, UpstreamFailed
 from gateway.contract.events import Delta, Ending, Failed, Finished, ReaderEvent, Started, Terminal
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt.devices.down_writer import DownWriter, Rhythm
-from transports.mqtt.devices.telling import Telling
+from transports.mqtt.devices.reply_delivery import ReplyDelivery
 from transports.mqtt.link.link import Envelope, Receipt
 
 LAST = {"end", "reply", "error"}
@@ -114,11 +114,11 @@ class Place:
         return None
 
 
-def telling_over(link: FlakyLink) -> Telling:
+def delivery_over(link: FlakyLink) -> ReplyDelivery:
     def new_writer(whole: bool, anew: bool) -> DownWriter:
         return DownWriter(link, "down", "c1", Rhythm(0, 1, 10), whole=whole, anew=anew)
 
-    return Telling(new_writer, whole=False, grace_s=0.05, retry_s=0)
+    return ReplyDelivery(new_writer, whole=False, grace_s=0.05, retry_s=0)
 
 
 def check_what_a_device_heard(heard: list[dict[str, Any]], kept: str) -> None:
@@ -148,65 +148,65 @@ def test_no_move_makes_a_device_hear_a_hole_or_two_last_words(moves: list[str], 
 
 async def play(moves: list[str], fails: bool) -> None:
     link, reply = FlakyLink(), ScriptedReply()
-    telling = telling_over(link)
-    told = asyncio.ensure_future(tell(telling, reply))
+    delivery = delivery_over(link)
+    told = asyncio.ensure_future(tell(delivery, reply))
     for move in moves:
         if move == "say":
             reply.say(Delta("word "))
         elif move in FATES:
             if link.fate == "lost":  # A connection that lost what it acknowledged is found to be broken.
                 link.cut()
-                telling.leave()
+                delivery.leave()
             link.fate = move
         elif move == "release":
             link.release(arrives=True)
         elif move == "cut":
-            telling.leave()
+            delivery.leave()
             link.cut()
         elif move == "restore":
             link.restore()
-            telling.come_back()
+            delivery.come_back()
         elif move == "leave":
-            telling.leave()
+            delivery.leave()
         elif move == "back":
-            telling.come_back()
+            delivery.come_back()
         else:
-            telling.accept_again()
+            delivery.accept_again()
         for _ in range(4):
             await asyncio.sleep(0)
     if link.fate == "lost":
         link.cut()
-        telling.leave()
+        delivery.leave()
     link.fate = "heard"
     link.release(arrives=True)
     link.restore()
-    telling.come_back()
+    delivery.come_back()
     end: Terminal = Finished("stop", reply.ending())
     if fails:
         end = Failed("upstream_error", "upstream_error", "broke", True, reply.ending())
     reply.say(end)
     async with asyncio.timeout(30):
         certain = await told
-    telling.accept_again()
+    delivery.accept_again()
     check_what_a_device_heard(link.heard, reply.text)
     assert not certain or link.heard[-1]["type"] in LAST
 
 
-async def tell(telling: Telling, reply: ScriptedReply) -> bool:
+async def tell(delivery: ReplyDelivery, reply: ScriptedReply) -> bool:
     try:
-        return await telling.tell(reply.reading)
+        return await delivery.send(reply.reading)
     except Overloaded as error:
-        telling.fail(error)
+        delivery.fail(error)
         return False
     finally:
-        telling.close()
+        delivery.close()
 
 
 async def test_the_last_word_waits_until_the_broker_has_all_the_others() -> None:
     link, reply = FlakyLink(), ScriptedReply()
     link.fate = "held"
-    telling = telling_over(link)
-    told = asyncio.ensure_future(tell(telling, reply))
+    delivery = delivery_over(link)
+    told = asyncio.ensure_future(tell(delivery, reply))
     reply.say(Delta("a"))
     reply.say(Finished("stop", reply.ending()))
     for _ in range(5):
@@ -221,8 +221,8 @@ async def test_the_last_word_waits_until_the_broker_has_all_the_others() -> None
 
 async def test_a_last_word_that_was_under_way_when_the_connection_broke_is_not_repeated() -> None:
     link, reply = FlakyLink(), ScriptedReply()
-    telling = telling_over(link)
-    told = asyncio.ensure_future(tell(telling, reply))
+    delivery = delivery_over(link)
+    told = asyncio.ensure_future(tell(delivery, reply))
     reply.say(Delta("a"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -231,24 +231,24 @@ async def test_a_last_word_that_was_under_way_when_the_connection_broke_is_not_r
     for _ in range(5):
         await asyncio.sleep(0)
     assert b'"end"' in link.held[-1][1]
-    telling.leave()
+    delivery.leave()
     link.cut()
     link.fate = "heard"
     link.restore()
-    telling.come_back()
+    delivery.come_back()
     assert not await told, "the device may ask again"
     assert [frame["type"] for frame in link.heard].count("end") == 1
 
 
 async def test_a_text_that_one_message_cannot_repeat_ends_as_a_gap() -> None:
     link, reply = FlakyLink(), ScriptedReply()
-    telling = telling_over(link)
-    told = asyncio.ensure_future(tell(telling, reply))
+    delivery = delivery_over(link)
+    told = asyncio.ensure_future(tell(delivery, reply))
     reply.say(Delta("x" * 1_000))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    telling.leave()
-    telling.come_back()
+    delivery.leave()
+    delivery.come_back()
     reply.say(Delta("y" * 1_000))
     reply.say(Finished("stop", reply.ending()))
     await told
@@ -259,13 +259,13 @@ async def test_a_text_that_one_message_cannot_repeat_ends_as_a_gap() -> None:
 @pytest.mark.parametrize("last_word", ["end", "error"])
 async def test_nothing_follows_the_last_word(last_word: str) -> None:
     link, reply = FlakyLink(), ScriptedReply()
-    telling = telling_over(link)
+    delivery = delivery_over(link)
     if last_word == "end":
         reply.say(Finished("stop", reply.ending()))
-        assert await telling.tell(reply.reading)
+        assert await delivery.send(reply.reading)
     else:
-        telling.fail(UpstreamFailed("broke"))
-    telling.fail(UpstreamFailed("again"))
-    telling.accept_again()
+        delivery.fail(UpstreamFailed("broke"))
+    delivery.fail(UpstreamFailed("again"))
+    delivery.accept_again()
     assert [frame["type"] for frame in link.heard].count(last_word) == 1
     assert link.heard[-1]["type"] == last_word

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.contract.errors import ProtocolViolation
-from transports.llama.sse import MAX_FRAME_BYTES, ErrorData, SseFramer
+from transports.llama.sse_framer import MAX_FRAME_BYTES, ErrorData, SseFramer
 
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
 

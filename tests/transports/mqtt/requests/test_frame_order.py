@@ -14,7 +14,7 @@ from gateway.contract.events import (
 )
 from transports.mqtt.protocol import frames
 from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, Numbered, Status, Tokens, Whole
-from transports.mqtt.requests.attempt import MAX_EARLY_FRAMES, MAX_REPLY_BYTES, Attempt
+from transports.mqtt.requests.frame_order import MAX_EARLY_FRAMES, MAX_REPLY_BYTES, Attempt
 from transports.mqtt.requests.presence import KnownWorker
 
 WORKER = KnownWorker("w", Status("ready"), 0.0)

@@ -9,7 +9,7 @@ import pytest
 from gateway.contract.errors import ProtocolViolation, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
 from tests.transports.llama import captures
-from transports.llama.wire import ChunkParser
+from transports.llama.chunk_parser import ChunkParser
 
 DONE = b"data: [DONE]\n\n"
 

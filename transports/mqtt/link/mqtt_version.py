@@ -1,4 +1,4 @@
-"""Prepares a connection: the TLS context, and the MQTT version that the broker speaks."""
+"""Finds the MQTT version that a broker speaks."""
 
 import asyncio
 import ssl
@@ -9,16 +9,6 @@ CONNECT_S = 5.0
 ANSWER_S = 2.0
 
 _CONNECT_5 = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
-
-
-def tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
-    """Return the TLS context; None without TLS. Raises OSError or ssl.SSLError for an unreadable file."""
-    if not address.tls:
-        return None
-    context = ssl.create_default_context(cafile=address.ca_file)
-    if address.cert_file is not None:
-        context.load_cert_chain(address.cert_file, address.key_file)
-    return context
 
 
 async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = None) -> bool:
@@ -40,11 +30,3 @@ async def speaks_mqtt_5(address: BrokerAddress, tls: ssl.SSLContext | None = Non
     finally:
         writer.close()
     return head[0] == 0x20 and head[1] > 2
-
-
-def refusal(why: Exception, *, tls: bool) -> str:
-    """Return the reason to log for a broker that refused the connection: most just disconnect."""
-    if not isinstance(why, ConnectionError | ssl.SSLEOFError):
-        return str(why)
-    guess = "does it refuse our certificate, or miss one?" if tls else "does it want TLS?"
-    return f"it hung up on us ({why}); {guess}"

@@ -18,7 +18,7 @@ Reading = Callable[[int], AbstractContextManager[Hearing]]
 """Opens the reply's events behind the event with this number."""
 
 
-class Telling:
+class ReplyDelivery:
     """Sends one device the frames of one reply, and exactly one last frame.
 
     When a frame may be lost, no further numbered frame is sent; one `reply` with the whole text follows when
@@ -45,7 +45,7 @@ class Telling:
         self._anew = False
         self.delivered = False
 
-    async def tell(self, reading: Reading) -> bool:
+    async def send(self, reading: Reading) -> bool:
         """Send the whole reply. True if all of it certainly arrived."""
         tries = TRIES
         while await self._is_reachable():
@@ -74,7 +74,7 @@ class Telling:
             self._begin_anew()
         return False
 
-    async def tell_end(self, end: Terminal) -> bool:
+    async def send_end(self, end: Terminal) -> bool:
         """Send a reply that has ended. True if all of it certainly arrived."""
         self._replace(self._new_writer(True, self._anew or self._writer.taken > 0))
         self._writer.tell_end(end)

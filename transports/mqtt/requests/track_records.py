@@ -10,7 +10,7 @@ MAX_REMEMBERED = 1_000
 
 
 @dataclass(eq=False, slots=True)
-class Standing:
+class TrackRecord:
     """One worker's record. Only its answers change it, not its statuses.
 
     proven: it has answered, and has not failed since.
@@ -46,7 +46,7 @@ class Standing:
         self.failures += 1
 
 
-class Standings:
+class TrackRecords:
     """The records of all workers by name. They survive restarts of workers and lost brokers, at most
     MAX_REMEMBERED records of absent workers.
 
@@ -55,18 +55,18 @@ class Standings:
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
-        self._gone: OrderedDict[str, Standing] = OrderedDict()
+        self._gone: OrderedDict[str, TrackRecord] = OrderedDict()
 
     def jitter(self) -> float:
         return 0.5 + self._random() / 2
 
-    def returns(self, name: str) -> Standing:
+    def returns(self, name: str) -> TrackRecord:
         """Return the stored record of a worker that has appeared, or a new one."""
-        return self._gone.pop(name, None) or Standing()
+        return self._gone.pop(name, None) or TrackRecord()
 
-    def leaves(self, name: str, standing: Standing) -> None:
+    def leaves(self, name: str, record: TrackRecord) -> None:
         """Store the record of a worker that has gone."""
-        if standing.proven or standing.failures:
-            self._gone[name] = standing
+        if record.proven or record.failures:
+            self._gone[name] = record
             if len(self._gone) > MAX_REMEMBERED:
                 self._gone.popitem(last=False)

@@ -6,13 +6,13 @@ from gateway.contract.errors import NoWorker
 from tests.transports.mqtt.requests.test_dispatch import Asker, House
 from transports.mqtt.protocol.frames import LARGEST, Status
 from transports.mqtt.requests.presence import KnownWorker, Presence
-from transports.mqtt.requests.standing import (
+from transports.mqtt.requests.track_records import (
     FIRST_PAUSE_S,
     FIRST_SHARE,
     LONGEST_PAUSE_S,
     MAX_REMEMBERED,
-    Standing,
-    Standings,
+    TrackRecord,
+    TrackRecords,
 )
 
 READY = Status("ready", heartbeat_s=10, max=64)
@@ -31,7 +31,7 @@ def known(house: House, name: str) -> KnownWorker:
 def answer(house: House, *askers: Asker) -> None:
     for asker in askers:
         assert asker.worker is not None
-        asker.worker.standing.answered()
+        asker.worker.record.answered()
         house.dispatch.release(asker.worker)
 
 
@@ -107,7 +107,7 @@ def test_a_failure_sets_aside_for_longer_each_time_and_a_status_changes_nothing(
     a, now, pauses = known(house, "a"), 0.0, []
     for _ in range(6):
         house.presence.failed(a, now)
-        until = a.standing.aside_until
+        until = a.record.aside_until
         assert until is not None
         pauses.append(until - now)
         house.presence.take("a", READY, retained=False, now=now)
@@ -125,10 +125,10 @@ def test_a_failure_sets_aside_for_longer_each_time_and_a_status_changes_nothing(
 
 
 def test_what_fails_together_is_one_failure() -> None:
-    standing = Standing()
+    record = TrackRecord()
     for _ in range(64):
-        standing.failed(0.0, 1.0)
-    assert (standing.failures, standing.aside_until) == (1, FIRST_PAUSE_S)
+        record.failed(0.0, 1.0)
+    assert (record.failures, record.aside_until) == (1, FIRST_PAUSE_S)
 
 
 def test_after_a_pause_it_gets_one_request_at_a_time_until_it_answers() -> None:
@@ -150,10 +150,10 @@ def test_after_a_pause_it_is_asked_only_if_nobody_else_has_room() -> None:
 
 
 def test_an_answer_ends_a_pause() -> None:
-    standing = Standing()
-    standing.failed(0.0, 1.0)
-    standing.answered()
-    assert (standing.failures, standing.aside_until, standing.proven) == (0, None, True)
+    record = TrackRecord()
+    record.failed(0.0, 1.0)
+    record.answered()
+    assert (record.failures, record.aside_until, record.proven) == (0, None, True)
 
 
 def test_a_record_outlives_the_broker_and_the_worker() -> None:
@@ -175,29 +175,29 @@ def test_records_are_bounded() -> None:
         assert worker is not None
         presence.failed(worker, 0.0)
         presence.take(f"w{number}", Status("lost"), retained=False, now=0.0)
-    assert len(presence._standings._gone) == MAX_REMEMBERED
+    assert len(presence._records._gone) == MAX_REMEMBERED
 
 
 def test_each_answer_adds_one_request_to_a_share_and_a_failure_takes_all_of_them() -> None:
-    standing = Standing()
+    record = TrackRecord()
     for _ in range(3):
-        standing.answered()
-    assert (standing.proven, standing.share) == (True, FIRST_SHARE + 3)
-    standing.failed(now=0, jitter=1)
-    assert (standing.proven, standing.share) == (False, FIRST_SHARE)
+        record.answered()
+    assert (record.proven, record.share) == (True, FIRST_SHARE + 3)
+    record.failed(now=0, jitter=1)
+    assert (record.proven, record.share) == (False, FIRST_SHARE)
 
 
 def test_the_worker_that_left_first_is_forgotten_first() -> None:
-    standings = Standings(lambda: 1.0)
+    records = TrackRecords(lambda: 1.0)
     for number in range(MAX_REMEMBERED + 1):
-        standing = Standing()
-        standing.answered()
-        standings.leaves(f"w{number}", standing)
-    assert standings.returns(f"w{MAX_REMEMBERED}").proven
-    assert standings.returns("w1").proven
-    assert not standings.returns("w0").proven
+        record = TrackRecord()
+        record.answered()
+        records.leaves(f"w{number}", record)
+    assert records.returns(f"w{MAX_REMEMBERED}").proven
+    assert records.returns("w1").proven
+    assert not records.returns("w0").proven
 
 
 def test_pauses_differ_by_up_to_half() -> None:
-    assert Standings(lambda: 0.0).jitter() == 0.5
-    assert Standings(lambda: 1.0).jitter() == 1.0
+    assert TrackRecords(lambda: 0.0).jitter() == 0.5
+    assert TrackRecords(lambda: 1.0).jitter() == 1.0
