@@ -1,10 +1,11 @@
 """Exchanges as the store takes and returns them: a question and its reply, from the beginning to the end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.contract.authors import Author
+from gateway.contract.branches import Branch
 from gateway.contract.content import Content
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 
@@ -38,6 +39,7 @@ class NewExchange:
         author: of the question; None for the user.
         handle: data that another gateway needs to continue receiving the reply; None if not known yet.
         request: the client's request, stored with the reply.
+        branch: the place in the session; None: after its latest message.
     """
 
     user_id: str
@@ -52,6 +54,7 @@ class NewExchange:
     author: Author | None = None
     handle: Mapping[str, Any] | None = None
     request: bytes | None = None
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Exchange:
     Attributes:
         opens_session: True if the session was created for it.
         epoch: number of times that another gateway took the reply over.
+        new_question: False if the question was stored before; only from `begin`.
     """
 
     session_id: int
@@ -71,6 +75,7 @@ class Exchange:
     assistant_message_uuid: str
     opens_session: bool
     epoch: int = 0
+    new_question: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class StoredMessage:
     """One message; a user's has status `complete` and none of the reply's fields.
 
     Attributes:
-        parent_id: the previous message in the conversation; None for the first of a session.
+        parent_id: the previous message in the conversation; None for the first. All replies to one question
+            have the same.
         content: its text.
         reason: reason of the reply's end (events.py); None while it streams.
         ttft_ms: from the question to the first event with content.
@@ -140,16 +141,17 @@ class MessageStore(Protocol):
         ...
 
     async def messages(
-        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
+        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200, path: bool = False
     ) -> Sequence[StoredMessage]:
         """Return messages with ids greater than `after`, oldest first: at most `limit`, and fewer if they
-        exceed MAX_PAGE_CHARS together, but at least one if there is any."""
+        exceed MAX_PAGE_CHARS together, but at least one if there is any. path: True returns only the latest
+        message and those before it, without replies that another one has replaced."""
         ...
 
     async def history(
         self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
-        """Return the session and its latest finished messages that are not empty, oldest first.
+        """Return the session and the latest finished messages of its path that are not empty, oldest first.
 
         Args:
             max_chars: of texts and text files together; the message that exceeds it and all older ones are

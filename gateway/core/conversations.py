@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gateway.contract.authors import Author
-from gateway.contract.content import Content, Text, parts_of, text_of
+from gateway.contract.branches import Branch
+from gateway.contract.content import Content
 from gateway.contract.errors import Draining
 from gateway.contract.exchanges import Exchange, IdempotencyClaim, NewExchange
 from gateway.contract.requests import CacheUse, ChatRequest, Sampling, Turn
 from gateway.contract.stage import Stage
-from gateway.contract.store import MessageStore
+from gateway.contract.store import MessageStore, StoredMessage
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.earlier_turns import carried, earlier_turns
 from gateway.core.failover import Route, fitting
@@ -24,8 +25,7 @@ from gateway.core.run import SHUTDOWN, Outcome, Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
 from gateway.core.stages.order import expected_delivery
-
-TITLE_CHARS = 60
+from gateway.core.titles import title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Question:
         unattended: True continues the reply without a reader, without a time limit.
         exact_events: True stores the lengths of the events, so that the reply can be replayed event by event.
         request: stored with the reply.
+        branch: the place in the session; None: after its latest message.
     """
 
     user_id: str
@@ -63,6 +64,7 @@ class Question:
     unattended: bool = False
     exact_events: bool = False
     request: bytes | None = None
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,7 @@ class Conversations:
                 thread=question.thread,
                 author=question.author,
                 request=question.request,
+                branch=question.branch,
             )
         )
         request = replace(request, session=exchange.session_key)
@@ -243,9 +246,10 @@ class Conversations:
     def _tell_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
         if not self._news.heard(exchange.session_id):
             return
-        author = question.author or Author("user", question.user_id)
-        asked = QuestionAsked(exchange.user_message_id, author, question.content)
-        self._news.tell(exchange.session_id, asked)
+        if exchange.new_question:
+            author = question.author or Author("user", question.user_id)
+            asked = QuestionAsked(exchange.user_message_id, author, question.content)
+            self._news.tell(exchange.session_id, asked)
         self._news.tell(exchange.session_id, ReplyStarted(stream_id, exchange.assistant_message_id))
 
     def _tell_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
@@ -266,28 +270,19 @@ class Conversations:
             turns += await self.earlier(question.user_id, session_id)
         return [*turns, Turn("user", question.content)]
 
-    async def earlier(self, user_id: str, session_id: int) -> list[Turn]:
-        """The session's earlier messages as a model gets them, the oldest ones dropped beyond the limits.
+    async def earlier(
+        self,
+        user_id: str,
+        session_id: int,
+        chosen: Callable[[Sequence[StoredMessage]], Sequence[StoredMessage]] = lambda messages: messages,
+    ) -> list[Turn]:
+        """Return the session's earlier messages for the model, without the oldest ones beyond the limits.
 
-        Raises NotFound if the session is unknown or another user's.
+        chosen: returns those of the messages that are wanted. Raises NotFound if the session is unknown or
+        another user's.
         """
         limits = self._limits
         _, earlier = await self._store.history(
             user_id, session_id, max_chars=limits.history_max_chars, max_bytes=limits.history_max_bytes
         )
-        return earlier_turns(earlier)
-
-
-def title_of(content: Content) -> str:
-    """Return a session's title from its first message: the first words, on one line, at most TITLE_CHARS.
-
-    Without text it is the type of the first attachment: `Image`, `Audio` or `File`.
-    """
-    line = " ".join(text_of(content).split()) or _attachment_name(content)
-    if len(line) <= TITLE_CHARS:
-        return line
-    return line[:TITLE_CHARS].rsplit(" ", 1)[0] + "…"
-
-
-def _attachment_name(content: Content) -> str:
-    return next((type(part).__name__ for part in parts_of(content) if not isinstance(part, Text)), "")
+        return earlier_turns(chosen(earlier))

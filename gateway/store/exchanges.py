@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, select, update
 
 from gateway.contract.access import Access
 from gateway.contract.authors import Author
@@ -14,13 +14,14 @@ from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.contract.random_names import random_uuid
 from gateway.store import idempotency as claims
 from gateway.store import threads
+from gateway.store.branches import Spot, spot_of
 from gateway.store.columns import storable
 from gateway.store.new_sessions import MAX_TITLE_CHARS, NewSession, NewSessions
 from gateway.store.parts import EncodedExchange
 from gateway.store.session_quota import SessionQuota
 from gateway.store.statements import Statement
 from gateway.store.tables import messages, sessions
-from gateway.store.usage import count_deleted
+from gateway.store.undone_exchanges import TAKE_BACK
 from gateway.store.writer import Write
 
 
@@ -63,27 +64,6 @@ _TOUCH_SESSION = Statement(
     )
 )
 
-_question = messages.alias()
-# Questions stored after the deleted reply get the deleted question's parent.
-_ADOPT_CHILDREN = (
-    update(messages)
-    .where(
-        messages.c.session_id
-        == select(_question.c.session_id).where(_question.c.id == bindparam("question_id")).scalar_subquery(),
-        messages.c.parent_id == bindparam("reply_id"),
-    )
-    .values(
-        parent_id=select(_question.c.parent_id)
-        .where(_question.c.id == bindparam("question_id"))
-        .scalar_subquery()
-    )
-)
-_DELETE_MESSAGES = delete(messages).where(messages.c.id.in_(bindparam("ids", expanding=True)))
-_DELETE_EMPTY = delete(sessions).where(
-    sessions.c.id == bindparam("session_id"),
-    ~select(messages.c.id).where(messages.c.session_id == sessions.c.id).exists(),
-)
-
 
 class Exchanges:
     """The change `begin`.
@@ -109,7 +89,7 @@ class Exchanges:
         self._clock = clock
         self._new_sessions = new_sessions
         self._quota = quota
-        self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True, undo=_TAKE_BACK)
+        self.begin = Write[NewExchange, Exchange](self._begin, rank=1, needs_caller=True, undo=TAKE_BACK)
 
     def _begin(
         self, connection: Connection, wanted: Sequence[NewExchange]
@@ -150,8 +130,9 @@ class Exchanges:
         last_ids = {id: found.last_id for id, found in owned.items()}
         begun: list[Exchange] = []
         for exchange, place in zip(accepted, places, strict=True):
-            parent_id = last_ids.get(place.id)
-            begun.append(self._insert(connection, exchange, place, parent_id, now))
+            last_id = last_ids.get(place.id)
+            spot = Spot(None) if last_id is None else spot_of(connection, exchange, place.id, last_id)
+            begun.append(self._insert(connection, exchange, place, spot, now))
             last_ids[place.id] = begun[-1].assistant_message_id
         _touch(connection, accepted, now)
         threads.take(connection, accepted)
@@ -181,12 +162,15 @@ class Exchanges:
         connection: Connection,
         exchange: NewExchange,
         place: Place,
-        parent_id: int | None,
+        spot: Spot,
         now: datetime,
     ) -> Exchange:
         question, reply = _question_and_reply(exchange, place.id, self._owner, now)
-        (question_id,) = _INSERT_MESSAGE.row(connection, {**question, "parent_id": parent_id})
-        (reply_id,) = _INSERT_MESSAGE.row(connection, {**reply, "parent_id": question_id})
+        question_id, parent_id = spot.question_id, spot.parent_id
+        if question_id is None:
+            (question_id,) = _INSERT_MESSAGE.row(connection, {**question, "parent_id": parent_id})
+            parent_id = question_id
+        (reply_id,) = _INSERT_MESSAGE.row(connection, {**reply, "parent_id": parent_id})
         return Exchange(
             session_id=place.id,
             session_key=place.key,
@@ -195,24 +179,8 @@ class Exchanges:
             assistant_message_id=reply_id,
             assistant_message_uuid=reply["uuid"],
             opens_session=exchange.session_id is None,
+            new_question=spot.question_id is None,
         )
-
-
-def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
-    """Delete these exchanges, their idempotency keys, and the sessions that were created for them."""
-    for exchange in begun:
-        ids = [exchange.user_message_id, exchange.assistant_message_id]
-        connection.execute(_ADOPT_CHILDREN, {"question_id": ids[0], "reply_id": ids[1]})
-        gone = connection.execute(_DELETE_MESSAGES, {"ids": ids}).rowcount
-        sessions_gone = 0
-        if exchange.opens_session:
-            sessions_gone = connection.execute(_DELETE_EMPTY, {"session_id": exchange.session_id}).rowcount
-        count_deleted(connection, messages=gone, sessions=sessions_gone)
-    return [None] * len(begun)
-
-
-# First of all kinds: a repeated request must find its idempotency key unused.
-_TAKE_BACK = Write[Exchange, None](_take_back, rank=-1)
 
 
 def _question_and_reply(

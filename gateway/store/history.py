@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Row, Select, case, func, select
+from sqlalchemy import CTE, Row, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.content import chars_of
 from gateway.contract.store import StoredMessage
+from gateway.store.branches import path_up_from
 from gateway.store.pages import OF_ONE_REPLY, length_of
 from gateway.store.rows import stored_messages
 from gateway.store.tables import messages
@@ -38,29 +39,35 @@ async def _rows(
     connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int
 ) -> list[Row[Any]]:
     """Return rows, latest first, read page by page: a long session is not read as a whole."""
-    finished = (
-        select(messages.c.id, _TEXT_LENGTH.label("chars"), _PARTS_LENGTH.label("bytes"))
-        .where(
-            messages.c.session_id == session_id,
-            messages.c.status != "streaming",
-            (messages.c.content != "") | messages.c.parts.is_not(None),
-        )
-        .order_by(messages.c.id.desc())
-        .limit(PAGE)
-    )
     latest: list[Row[Any]] = []
-    page = finished
-    while rows := (await connection.execute(_page_of(page, max_chars, max_bytes))).all():
+    first_id: int | None = None
+    while True:
+        path = path_up_from(session_id, first_id, PAGE)
+        finished = (
+            select(messages.c.id, _TEXT_LENGTH.label("chars"), _PARTS_LENGTH.label("bytes"))
+            .join(path, messages.c.id == path.c.id)
+            .where(
+                messages.c.status != "streaming",
+                (messages.c.content != "") | messages.c.parts.is_not(None),
+            )
+        )
+        rows = (await connection.execute(_page_of(finished, max_chars, max_bytes))).all()
         for row in rows:
             max_chars -= len(row.content)
             max_bytes -= row.bytes
             if max_chars < 0:
                 return latest
             latest.append(row)
-        if len(rows) < PAGE:
-            break
-        page = finished.where(messages.c.id < rows[-1].id)
-    return latest
+        first_id = rows[-1].parent_id if rows else await _above(connection, path)
+        if first_id is None or max_chars <= 0:
+            return latest
+
+
+async def _above(connection: AsyncConnection, path: CTE) -> int | None:
+    """Return the message above the path."""
+    oldest = select(path.c.parent_id).order_by(path.c.id).limit(1)
+    found: int | None = (await connection.execute(oldest)).scalar()
+    return found
 
 
 def _page_of(finished: Select[Any], max_chars: int, max_bytes: int) -> Select[Any]:

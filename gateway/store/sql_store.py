@@ -20,6 +20,7 @@ from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX
 from gateway.store import devices, migrations, threads
 from gateway.store import idempotency as claims
+from gateway.store.branches import newest_path, question_above
 from gateway.store.columns import MAX_ID, storable
 from gateway.store.engine import open_database, storage_failures
 from gateway.store.exchanges import Exchanges
@@ -158,7 +159,7 @@ class SqlStore:
             return [stored_session(row) for row in await connection.execute(latest_first)]
 
     async def messages(
-        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
+        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200, path: bool = False
     ) -> Sequence[StoredMessage]:
         unwritten = self._unwritten.held()
         async with self._reading() as connection:
@@ -169,6 +170,8 @@ class SqlStore:
                 .order_by(messages.c.id)
                 .limit(limit)
             )
+            if path:
+                wanted = wanted.where(messages.c.id.in_(select(newest_path(session.id).c.id)))
             page = page_of(messages, wanted, _MESSAGE_LENGTH, MAX_PAGE_CHARS)
             rows = (await connection.execute(page)).all()
         return [as_told(message, unwritten) for message in await stored_messages(rows)]
@@ -199,7 +202,7 @@ class SqlStore:
                         sessions.c.id,
                         sessions.c.key,
                         sessions.c.uuid,
-                        messages.c.parent_id,
+                        question_above(messages.c.stream_id == stream_id).scalar_subquery(),
                         messages.c.id,
                         messages.c.uuid,
                         sessions.c.created_at == messages.c.created_at,

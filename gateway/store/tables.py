@@ -65,7 +65,8 @@ class MessageRow(Kept, table=True):
     only.
 
     Attributes:
-        parent_id: the previous message in the conversation; NULL for the first of a session.
+        parent_id: the previous message in the conversation; NULL for the first. Several replies to one
+            question have the same.
         author: `str` of gateway.contract.authors.Author.
         owner: the gateway that produces the reply; NULL for questions and for replies of older versions.
         epoch: number of times that another gateway took the reply over.

@@ -10,9 +10,10 @@ from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, St
 from gateway.contract.exchanges import FinalReply
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.store import MessageStore
-from gateway.core.conversations import Limits, title_of
+from gateway.core.conversations import Limits
 from gateway.core.pacing import Pace
 from gateway.core.run import Run
+from gateway.core.titles import title_of
 from tests.core.house import USER, House, house
 from transports.scripted import Script, Step, tokens, whole
 

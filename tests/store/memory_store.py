@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from gateway.contract.access import Access
 from gateway.contract.authors import Author
+from gateway.contract.branches import FIRST
 from gateway.contract.content import chars_of, size_of, text_of
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
@@ -131,13 +132,16 @@ class MemoryStore(MemoryReplies):
         return [kept for kept in self._kept.messages.values() if kept.message.session_id == session_id]
 
     async def messages(
-        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200
+        self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200, path: bool = False
     ) -> Sequence[StoredMessage]:
         await self._turn()
         self._session(user_id, session_id, self._access.may_see)
+        on_path = {message.id for message in self._path(session_id)}
         page: list[StoredMessage] = []
         length = 0
         for kept in self._of_session(session_id):
+            if path and kept.message.id not in on_path:
+                continue
             if kept.message.id > after and len(page) < limit and length < MAX_PAGE_CHARS:
                 page.append(kept.message)
                 length += _length(kept.message)
@@ -149,7 +153,7 @@ class MemoryStore(MemoryReplies):
         await self._turn()
         session = self._session(user_id, session_id, self._access.may_see)
         latest: list[StoredMessage] = []
-        for message in [kept.message for kept in reversed(self._of_session(session_id))]:
+        for message in self._path(session_id):
             if message.status == "streaming" or not (message.content or message.parts):
                 continue
             max_bytes -= sum(map(size_of, message.parts))
@@ -159,6 +163,18 @@ class MemoryStore(MemoryReplies):
                 break
             latest.append(message)
         return session, latest[::-1]
+
+    def _path(self, session_id: int) -> list[StoredMessage]:
+        """The session's latest message and those above it, the latest first."""
+        last = self._of_session(session_id)[-1:]
+        return self._upwards(last[0].message.id if last else None)
+
+    def _upwards(self, id: int | None) -> list[StoredMessage]:
+        path: list[StoredMessage] = []
+        while id is not None:
+            path.append(self._kept.messages[id].message)
+            id = path[-1].parent_id
+        return path
 
     def _stream(self, user_id: str, stream_id: str) -> Kept:
         for kept in self._kept.messages.values():
@@ -183,12 +199,49 @@ class MemoryStore(MemoryReplies):
             session.id,
             session.key,
             session.uuid,
-            message.parent_id or 0,
+            self._question_of(message.id),
             message.id,
             message.uuid,
             kept.opens,
             kept.epoch,
         )
+
+    def _question_of(self, id: int) -> int:
+        return next(message.id for message in self._upwards(id) if message.role == "user")
+
+    def _spot(self, new: NewExchange, session_id: int) -> tuple[int | None, int | None]:
+        """The parent, and the question if it is stored; see gateway/contract/branches.py."""
+        stored = [each.message for each in self._of_session(session_id)]
+        last = stored[-1].id if stored else None
+        branch = new.branch
+        if branch is None:
+            return last, None
+        parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts)
+        told = storable(text_of(new.content))
+        same = [each for each in stored if (each.role, each.content, each.parts) == ("user", told, parts)]
+        named = [each.id for each in stored if branch.after in (each.uuid, each.stream_id)]
+        parent: int | None
+        if branch.after and named:
+            parent = self._end(named[0])
+            if branch.asked == "answered":
+                return parent, self._question_of(parent)
+            found = [each.id for each in same if each.parent_id == parent]
+        elif branch.after == FIRST and branch.asked != "answered":
+            parent = None if branch.asked == "again" else last
+            found = [each.id for each in same if each.parent_id is None]
+        else:
+            parent = last
+            found = [] if branch.asked == "now" else [each.id for each in same]
+            if found and branch.asked == "answered":
+                return self._end(found[-1]), found[-1]
+        return (found[-1], found[-1]) if found else (parent, None)
+
+    def _end(self, id: int) -> int:
+        chain = {id}
+        for kept in self._kept.messages.values():
+            if kept.message.role == "assistant" and kept.message.parent_id in chain:
+                chain.add(kept.message.id)
+        return max(chain)
 
     async def begin(self, exchange: NewExchange) -> Exchange:
         await self._turn()
@@ -213,11 +266,17 @@ class MemoryStore(MemoryReplies):
             self._kept.threads.setdefault(session.id, new.thread)
         parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts)
         author = new.author or Author("user", storable(new.user_id))
-        question = self._add(new, session.id, author, "user", now, status="complete", parts=parts)
-        question.message = replace(question.message, content=storable(text_of(new.content)))
+        parent_id, question_id = self._spot(new, session.id)
+        if question_id is None:
+            question = self._add(
+                new, session.id, parent_id, author, "user", now, status="complete", parts=parts
+            )
+            question.message = replace(question.message, content=storable(text_of(new.content)))
+            parent_id = question.message.id
         reply = self._add(
             new,
             session.id,
+            parent_id,
             Author("assistant", None),
             "assistant",
             now,
@@ -230,14 +289,19 @@ class MemoryStore(MemoryReplies):
         reply.opens, reply.owner, reply.handle = opens, self._owner, new.handle
         if place is not None and new.idempotency is not None:
             self._kept.claims[place] = (new.idempotency.fingerprint, reply.message.id, now)
-        return self._exchange(reply)
+        return replace(self._exchange(reply), new_question=question_id is None)
 
     def _add(
-        self, new: NewExchange, session_id: int, author: Author, role: Any, now: datetime, **more: Any
+        self,
+        new: NewExchange,
+        session_id: int,
+        parent_id: int | None,
+        author: Author,
+        role: Any,
+        now: datetime,
+        **more: Any,
     ) -> Kept:
-        before = self._of_session(session_id)
         self._kept.last_message = id = self._kept.last_message + 1
-        parent_id = before[-1].message.id if before else None
         message = StoredMessage(
             id, str(uuid4()), session_id, parent_id, author, role, "", created_at=now, **more
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event
 
+from gateway.contract.branches import FIRST, Branch
 from gateway.contract.errors import StorageFailed
 from gateway.contract.exchanges import IdempotencyClaim, NewExchange
 from gateway.store.sql_store import SqlStore
@@ -100,6 +101,25 @@ async def test_what_was_asked_behind_a_question_that_is_taken_back_goes_on_from_
     parents = {message.id: message.parent_id for message in messages}
     assert parents[behind.user_message_id] == kept.assistant_message_id
     assert parents[behind.assistant_message_id] == behind.user_message_id
+
+
+async def test_an_exchange_that_is_taken_back_leaves_a_question_that_has_another_reply(
+    store: SqlStore,
+) -> None:
+    again = Branch(FIRST, "again")
+    first = await store.begin(question())
+    second = await store.begin(question(first.session_id, branch=again))
+    third = await store.begin(question(first.session_id, branch=again))
+    undo = store._exchanges.begin.undo
+    assert undo is not None
+    await store._writer.do(undo, second)
+    await store._writer.do(undo, first)
+
+    messages = await store.messages("local", first.session_id)
+    assert [(message.id, message.parent_id) for message in messages] == [
+        (first.user_message_id, None),
+        (third.assistant_message_id, first.user_message_id),
+    ]
 
 
 async def test_what_took_too_long_is_rolled_back_or_taken_back(rig: SqliteRig) -> None:

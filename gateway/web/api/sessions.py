@@ -83,8 +83,11 @@ async def list_messages(
     session_id: Name,
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    path: Annotated[
+        Literal["0", "1"], Query(description="`1`: without replies and questions that newer ones replaced.")
+    ] = "0",
 ) -> Response:
     id = await session_id_of(gateway.store, user_id, session_id)
-    messages = await gateway.store.messages(user_id, id, after=after, limit=limit)
+    messages = await gateway.store.messages(user_id, id, after=after, limit=limit, path=path == "1")
     body = await unhurried(attached_bytes(messages), lambda: json_bytes(list(map(message_view, messages))))
     return Response(body, media_type="application/json")

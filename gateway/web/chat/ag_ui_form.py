@@ -12,6 +12,7 @@ from gateway.contract.requests import Role, Sampling, Turn
 from gateway.core.conversations import Question
 from gateway.dialects.ag_ui import AgUi
 from gateway.web.chat.agent_sessions import named_thread
+from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, parse
@@ -33,6 +34,7 @@ class AgUiMessage(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
+    id: Annotated[str | None, Field(max_length=256)] = None
     role: str
     content: str | AtMost512[Object] | Object | None = None
     toolCalls: AtMost512[Object] | None = None  # noqa: N815 - AG-UI's name
@@ -86,9 +88,21 @@ class RunForm:
             thread=named_thread("ag-ui", body.threadId),
             model=body.model(),
             sampling=body.sampling(),
+            branch=branch_of(
+                [
+                    (_ROLES[message.role], _stream_id(message))
+                    for message in body.messages
+                    if message.role in _ROLES
+                ]
+            ),
         )
         dialect = AgUi(body.threadId, body.runId, reasoning=body.protocolVersion is not None)
         return Asked(question, dialect)
+
+
+def _stream_id(message: AgUiMessage) -> str | None:
+    """Return the stream id in the id of a message that this gateway has sent."""
+    return None if message.id is None else message.id.rpartition("-")[2]
 
 
 def _context(context: Sequence[Mapping[str, Any]] | None) -> Iterator[Turn]:

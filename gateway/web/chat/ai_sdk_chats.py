@@ -1,5 +1,6 @@
 """A conversation of the AI SDK's by the id that its page gave it: read on, stop, load."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.contract.store import StoredMessage, StoredSession
@@ -60,7 +61,8 @@ class ChatStop:
 class ChatMessages:
     """`GET /api/chat/{id}/messages`: the messages for a page that loads.
 
-    A running reply is left out: older clients append its replay to the part that they hold.
+    Replies that another one has replaced are left out. So is a running reply: older clients append its replay
+    to the part that they hold.
     """
 
     def __init__(self, gateway: Services) -> None:
@@ -68,21 +70,35 @@ class ChatMessages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         user_id, session = await _session(self._gateway, scope)
-        told: list[dict[str, Any]] = []
-        after = 0
+        stored: list[StoredMessage] = []
         while session is not None:
             page = await self._gateway.store.messages(
-                user_id, session.id, after=after, limit=HISTORY_MESSAGES
+                user_id,
+                session.id,
+                after=stored[-1].id if stored else 0,
+                limit=HISTORY_MESSAGES,
+                path=True,
             )
-            told += [ui_message(message) for message in page if message.status != "streaming"]
             if not page:
                 break
-            after = page[-1].id
-        await send_json(send, 200, told)
+            stored += page
+        ended = [message for message in stored if message.status != "streaming"]
+        await send_json(send, 200, ui_messages(ended))
 
 
-def ui_message(message: StoredMessage) -> dict[str, Any]:
-    """The message as the AI SDK keeps it."""
+def ui_messages(path: Sequence[StoredMessage]) -> list[dict[str, Any]]:
+    """Return the messages as the AI SDK stores them. A reply that continues another one is a step of it."""
+    told: list[dict[str, Any]] = []
+    role_of = {message.id: message.role for message in path}
+    for message in path:
+        if message.role == "assistant" and role_of.get(message.parent_id or 0) == "assistant":
+            told[-1]["parts"] += [{"type": "step-start"}, *_ui_parts(message)]
+        else:
+            told.append({"id": message.uuid, "role": message.role, "parts": _ui_parts(message)})
+    return told
+
+
+def _ui_parts(message: StoredMessage) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     if message.reasoning:
         parts.append({"type": "reasoning", "text": message.reasoning, "state": "done"})
@@ -97,4 +113,4 @@ def ui_message(message: StoredMessage) -> dict[str, Any]:
     for call in message.tool_calls:
         named = {"type": f"tool-{call.name}", "toolCallId": call.id}
         parts.append({**named, "state": "input-available", "input": readable(call.arguments)})
-    return {"id": message.uuid, "role": message.role, "parts": parts}
+    return parts

@@ -1,17 +1,20 @@
 """The AI SDK's chat request, read into a question with its whole history."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.contract.branches import Branch
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.requests import Turn
 from gateway.core.conversations import Question
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.agent_sessions import named_thread
+from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, SamplingBody, parse
@@ -37,13 +40,24 @@ class UiMessage(BaseModel):
 class UiChatBody(SamplingBody):
     """A page's request. Fields that are not listed are ignored.
 
-    id: names the conversation, among the caller's own. messages: all of it; or message: the new one alone.
+    Attributes:
+        id: names the conversation, among the caller's own.
+        messages: all of it.
+        message: only the new one, in place of `messages`.
+        messageId: of the message that was edited or is answered again.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=256)]
     messages: AtMost512[UiMessage] | None = None
     message: UiMessage | None = None
     resumable: bool | None = None
+    trigger: Annotated[str | None, Field(max_length=64)] = None
+    messageId: Annotated[str | None, Field(max_length=256)] = None  # noqa: N815 - the AI SDK's name
+
+    @property
+    def asks_again(self) -> bool:
+        """True if the question was asked before. `messageId` is also sent when a tool's result follows."""
+        return self.trigger == "regenerate-message" or self.messageId is not None
 
 
 class UiChatForm:
@@ -56,7 +70,7 @@ class UiChatForm:
         if body.messages:
             messages, turns = body.messages, list[Turn]()
         elif body.message is not None:
-            messages, turns = [body.message], await _history(gateway, post.user_id, thread)
+            messages, turns = [body.message], await _history(gateway, post.user_id, thread, body)
         else:
             raise misfit("messages", "must not be empty")
         for at, message in enumerate(messages):
@@ -73,6 +87,7 @@ class UiChatForm:
             model=body.model,
             sampling=body.sampling(),
             resumable=bool(body.resumable),
+            branch=_branch(body),
         )
         last = messages[-1]
         return Asked(question, AiSdk(last.id if last.role == "assistant" else None))
@@ -95,10 +110,34 @@ def is_ui_chat(body: bytes) -> bool:
     return any("parts" in message for message in messages or ())
 
 
-async def _history(gateway: Services, user_id: str, thread: str) -> list[Turn]:
-    """The turns that are kept of this conversation."""
+def _branch(body: UiChatBody) -> Branch | None:
+    if body.messages:
+        return branch_of([(message.role, message.id) for message in body.messages], again=body.asks_again)
+    if body.message is not None and body.message.role == "assistant":
+        return Branch(body.message.id, "answered")
+    return Branch(None, "again") if body.asks_again else None
+
+
+async def _history(gateway: Services, user_id: str, thread: str, body: UiChatBody) -> list[Turn]:
+    """Return the stored turns of this conversation, up to the message that is answered again or continued."""
     session = await gateway.store.latest_session(user_id, thread)
-    return [] if session is None else await gateway.conversations.earlier(user_id, session.id)
+    if session is None:
+        return []
+    return await gateway.conversations.earlier(user_id, session.id, partial(_up_to, body))
+
+
+def _up_to(body: UiChatBody, messages: Sequence[StoredMessage]) -> Sequence[StoredMessage]:
+    message = body.message
+    if message is None or not (body.asks_again or message.role == "assistant"):
+        return messages
+    said = "".join(
+        str(part["text"]) for part in message.parts if part.get("type") == "text" and "text" in part
+    )
+    for at in reversed(range(len(messages))):
+        stored = messages[at]
+        if stored.uuid == message.id or (stored.role == message.role == "user" and stored.content == said):
+            return messages[:at]
+    return messages
 
 
 def _turns(place: str, message: UiMessage, max_bytes: int) -> Iterator[Turn]:

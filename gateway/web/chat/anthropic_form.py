@@ -15,6 +15,7 @@ from gateway.core.conversations import Question
 from gateway.dialects.anthropic import Anthropic, message_json
 from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.anthropic_errors import ThreadNotFound
+from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, Stop, TokenCount, parse
@@ -94,6 +95,7 @@ class MessagesForm:
             turns=turns,
             session_id=session_id,
             thread=thread,
+            branch=branch_without_ids(turns),
             model=body.model,
             sampling=body.sampling(),
         )

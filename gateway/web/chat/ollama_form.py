@@ -16,6 +16,7 @@ from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
 from gateway.dialects.ollama import Ollama, answer_json, loaded_json
 from gateway.web.chat.agent_sessions import agent_session
+from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.model_api import NoQuestion
 from gateway.web.chat.whole_conversations import answering_model, latest_question
@@ -130,6 +131,7 @@ class OllamaForm:
             turns=turns,
             session_id=session_id,
             thread=thread,
+            branch=branch_without_ids(turns),
             model=body.model or None,
             sampling=sampling,
         )

@@ -15,6 +15,7 @@ from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
 from gateway.dialects.openai import OpenAI, completion_json
 from gateway.web.chat.agent_sessions import agent_session
+from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import (
@@ -168,6 +169,7 @@ class CompletionForm:
             turns=turns,
             session_id=session_id,
             thread=thread,
+            branch=branch_without_ids(turns),
             model=body.model,
             sampling=body.sampling(),
         )

@@ -1,18 +1,20 @@
 """The body of `POST /v1/responses`, read into a question with its whole history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import time
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gateway.contract.branches import Branch
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
 from gateway.dialects.responses import Responses
 from gateway.web.chat.agent_sessions import agent_session, named_thread
+from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.kept_responses import (
     conversation_of,
@@ -177,7 +179,7 @@ class ResponsesForm:
         turns = [*turns_of(earlier, max_bytes), *new_turns]
         if body.instructions:
             turns.insert(0, Turn("system", body.instructions))
-        _, said = latest_question(new_turns)
+        _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "input")
         kept = body.store is not False
         settings = {**body.settings(answering_model(gateway, body.model)), "created_at": int(time())}
@@ -194,6 +196,7 @@ class ResponsesForm:
             unattended=bool(body.background),
             exact_events=kept,
             request=await unhurried(len(post.body), request) if kept else None,
+            branch=_branch(place.previous, new_turns),
         )
         self.dialect = Responses(settings, model=settings["model"])
         return Asked(question, self.dialect, kept=kept)
@@ -219,6 +222,12 @@ async def _place_of(gateway: Services, post: Post, body: ResponseBody) -> _Place
         thread = named_thread("responses", name)
         return _Place(None, thread, await latest_response(gateway, post.user_id, thread))
     return _Place(*await agent_session(gateway, post, "responses"), None)
+
+
+def _branch(previous: str | None, new_turns: Sequence[Turn]) -> Branch | None:
+    if previous is None:
+        return branch_without_ids(new_turns)
+    return Branch(previous, "answered" if new_turns[-1].role == "tool" else "now")
 
 
 def _tool(at: int, tool: Mapping[str, Any]) -> dict[str, Any]:

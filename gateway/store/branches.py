@@ -1,0 +1,172 @@
+"""Finds the parent of a new exchange, and the messages of a session that are on one path of its tree."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+
+from gateway.contract.branches import FIRST, Branch
+from gateway.contract.exchanges import NewExchange
+from gateway.store.columns import storable
+from gateway.store.parts import EncodedExchange
+from gateway.store.statements import Statement
+from gateway.store.tables import messages
+
+MAX_CHAIN = 1000
+"""Replies after a reply that are searched for its continuations."""
+
+MAX_AGE_IDS = 100_000
+"""A message is found by its uuid or text only if fewer messages were stored since, in all sessions."""
+
+
+class Spot(NamedTuple):
+    """The parent of a new exchange. question_id: a stored question that the reply belongs to; None: a new
+    question is stored below the parent, and the reply below that."""
+
+    parent_id: int | None
+    question_id: int | None = None
+
+
+_IN_SESSION = messages.c.session_id == bindparam("session_id")
+# Literals in the SQL text: a Statement binds only named values.
+_IS_QUESTION = messages.c.role == literal_column("'user'")
+_IS_REPLY = messages.c.role == literal_column("'assistant'")
+_LATEST_ID = func.max(messages.c.id)
+_REPLY = Statement(
+    select(_LATEST_ID).where(
+        _IN_SESSION,
+        messages.c.id > bindparam("floor"),
+        _IS_REPLY,
+        or_(messages.c.uuid == bindparam("name"), messages.c.stream_id == bindparam("name")),
+    )
+)
+_REPLIES_AFTER = Statement(
+    select(messages.c.id, messages.c.parent_id)
+    .where(_IN_SESSION, messages.c.id > bindparam("reply_id"), _IS_REPLY)
+    .order_by(messages.c.id)
+    .limit(literal_column(str(MAX_CHAIN)))
+    .offset(literal_column("0"))
+)
+
+
+def _same_question(*where: ColumnElement[bool]) -> dict[bool, Statement]:
+    """Return statements that find the latest question with this content: with attachments, and without."""
+    same = select(_LATEST_ID).where(
+        _IN_SESSION, _IS_QUESTION, messages.c.content == bindparam("content"), *where
+    )
+    return {
+        True: Statement(same.where(messages.c.parts == bindparam("parts"))),
+        False: Statement(same.where(messages.c.parts.is_(None))),
+    }
+
+
+_AMONG_CHILDREN = _same_question(
+    messages.c.id > bindparam("parent_id"), messages.c.parent_id == bindparam("parent_id")
+)
+_AT_THE_ROOT = _same_question(messages.c.parent_id.is_(None))
+_RECENT = _same_question(messages.c.id > bindparam("floor"))
+
+
+def spot_of(connection: Connection, exchange: NewExchange, session_id: int, last_id: int) -> Spot:
+    """Return the place of an exchange in a session with messages. last_id: of the session's latest."""
+    branch = exchange.branch
+    if branch is None:
+        return Spot(last_id)
+    where = {"session_id": session_id, "floor": last_id - MAX_AGE_IDS}
+    reply_id = _reply_id(connection, branch, where)
+    if reply_id is not None:
+        end = _end_of_chain(connection, session_id, reply_id)
+        if branch.asked == "answered":
+            return Spot(end, question_of(connection, reply_id))
+        found = _same(connection, exchange, _AMONG_CHILDREN, where | {"parent_id": end})
+        return Spot(end) if found is None else Spot(found, found)
+    if branch.after == FIRST and branch.asked != "answered":
+        found = _same(connection, exchange, _AT_THE_ROOT, where)
+        if found is not None:
+            return Spot(found, found)
+        return Spot(None if branch.asked == "again" else last_id)
+    if branch.asked == "now":
+        return Spot(last_id)
+    found = _same(connection, exchange, _RECENT, where)
+    if found is None:
+        return Spot(last_id)
+    if branch.asked == "again":
+        return Spot(found, found)
+    return Spot(_end_of_chain(connection, session_id, found), found)
+
+
+def _reply_id(connection: Connection, branch: Branch, where: dict[str, Any]) -> int | None:
+    if not branch.after:
+        return None
+    found: int | None = _REPLY.row(connection, where | {"name": branch.after})[0]
+    return found
+
+
+def _end_of_chain(connection: Connection, session_id: int, first_id: int) -> int:
+    """Return the latest of the replies that continue this message, one after the other; else the message."""
+    chain = {first_id}
+    after = {"session_id": session_id, "reply_id": first_id}
+    for reply_id, parent_id in _REPLIES_AFTER.rows(connection, after):
+        if parent_id in chain:
+            chain.add(reply_id)
+    return max(chain)
+
+
+def _same(
+    connection: Connection, exchange: NewExchange, among: dict[bool, Statement], where: dict[str, Any]
+) -> int | None:
+    parts = exchange.parts if isinstance(exchange, EncodedExchange) else None
+    content = storable(exchange.content if isinstance(exchange.content, str) else "")
+    values = where | {"content": content, "parts": parts}
+    found: int | None = among[parts is not None].row(connection, values)[0]
+    return found
+
+
+def question_of(connection: Connection, reply_id: int) -> int:
+    """Return the id of the question that the reply answers, also if it continues another reply."""
+    found = connection.execute(question_above(messages.c.id == reply_id)).scalar()
+    return reply_id if found is None else int(found)
+
+
+def question_above(this: ColumnElement[bool]) -> Select[Any]:
+    """Select the id of the question at or above the message that `this` selects."""
+    columns = (messages.c.id, messages.c.parent_id, messages.c.role)
+    start = select(*columns).where(this).cte("above", recursive=True)
+    step = select(*columns).join(start, messages.c.id == start.c.parent_id).where(start.c.role == "assistant")
+    above = start.union_all(step)
+    return select(above.c.id).where(above.c.role == "user").limit(1)
+
+
+def newest_path(session_id: int) -> CTE:
+    """Return the ids of the session's latest message and of those above it."""
+    return _path(_latest(session_id))
+
+
+def path_up_from(session_id: int, message_id: int | None, most: int) -> CTE:
+    """Return at most `most` ids of `newest_path`, the latest first. message_id: begins there instead."""
+    return _path(_latest(session_id) if message_id is None else literal(message_id), most)
+
+
+def _latest(session_id: int) -> ColumnElement[Any]:
+    return select(_LATEST_ID).where(messages.c.session_id == session_id).scalar_subquery()
+
+
+def _path(first_id: ColumnElement[Any], most: int | None = None) -> CTE:
+    columns = (messages.c.id, messages.c.parent_id)
+    start = (
+        select(*columns, literal(1).label("depth"))
+        .where(messages.c.id == first_id)
+        .cte("path", recursive=True)
+    )
+    step = select(*columns, start.c.depth + 1).join(start, messages.c.id == start.c.parent_id)
+    return start.union_all(step if most is None else step.where(start.c.depth < most))

@@ -1,0 +1,143 @@
+"""Contract of message stores: questions that are answered again, edited, or continued with tools."""
+
+from typing import Literal
+
+import pytest
+
+from gateway.contract.branches import FIRST, Branch
+from gateway.contract.exchanges import Exchange
+from gateway.contract.store import MessageStore, StoredMessage
+from tests.store.exchanges import answer, question
+
+
+async def put(
+    store: MessageStore, session_id: int | None, content: str, branch: Branch | None = None, reply: str = "…"
+) -> Exchange:
+    exchange = await store.begin(question(session_id, content=content, branch=branch))
+    assert await store.finish(answer(exchange, reply))
+    return exchange
+
+
+async def path(store: MessageStore, session_id: int) -> list[str]:
+    """The contents on the path, as the client and as the model get them."""
+    shown = await store.messages("local", session_id, path=True)
+    _, told = await store.history("local", session_id, max_chars=10_000)
+    assert list(told) == list(shown)
+    return [message.content for message in shown]
+
+
+async def everything(store: MessageStore, session_id: int) -> list[StoredMessage]:
+    return list(await store.messages("local", session_id))
+
+
+@pytest.mark.parametrize("named", ["uuid", "stream", "text"])
+async def test_a_question_that_is_answered_again_is_stored_once_with_both_answers(
+    store: MessageStore, named: str
+) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    first = await put(store, hi.session_id, "Why?", reply="Because.")
+    stream_id = (await everything(store, hi.session_id))[1].stream_id
+    after = {"uuid": hi.assistant_message_uuid, "stream": stream_id, "text": None}[named]
+
+    again = await put(store, hi.session_id, "Why?", Branch(after, "again"), reply="It is so.")
+
+    kept = await everything(store, hi.session_id)
+    assert [message.content for message in kept] == ["Hi", "Hello", "Why?", "Because.", "It is so."]
+    assert [message.parent_id for message in kept[3:]] == [first.user_message_id] * 2
+    assert (again.user_message_id, again.new_question, first.new_question) == (
+        first.user_message_id,
+        False,
+        True,
+    )
+    assert await store.exchange("local", kept[4].stream_id or "") == again
+    assert await path(store, hi.session_id) == ["Hi", "Hello", "Why?", "It is so."]
+
+
+async def test_the_first_question_is_answered_again_too(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+
+    await put(store, hi.session_id, "Hi", Branch(FIRST, "again"), reply="Good day")
+
+    assert [message.parent_id for message in await everything(store, hi.session_id)] == [
+        None,
+        hi.user_message_id,
+        hi.user_message_id,
+    ]
+    assert await path(store, hi.session_id) == ["Hi", "Good day"]
+
+
+async def test_an_edited_question_stands_beside_the_one_before(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    await put(store, hi.session_id, "Why?", reply="Because.")
+
+    await put(store, hi.session_id, "How?", Branch(hi.assistant_message_uuid), reply="So.")
+    await put(store, hi.session_id, "Thanks", reply="Welcome")
+
+    assert len(await everything(store, hi.session_id)) == 8
+    assert await path(store, hi.session_id) == ["Hi", "Hello", "How?", "So.", "Thanks", "Welcome"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("again", ["How?", "So."]), ("now", ["Hi", "Hello", "How?", "So."])]
+)
+async def test_another_first_question_replaces_the_conversation_only_if_it_is_asked_again(
+    store: MessageStore, asked: Literal["again", "now"], shown: list[str]
+) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+
+    await put(store, hi.session_id, "How?", Branch(FIRST, asked), reply="So.")
+
+    assert await path(store, hi.session_id) == shown
+
+
+async def test_a_reply_that_goes_on_after_a_tool_follows_the_first_part(store: MessageStore) -> None:
+    asked = await put(store, None, "Weather?", reply="Let me look.")
+    stays = Branch(asked.assistant_message_uuid, "answered")
+    second = await put(store, asked.session_id, "Weather?", stays, reply="Again.")
+
+    third = await put(store, asked.session_id, "Weather?", stays, reply="It is grey.")
+    await put(store, asked.session_id, "Thanks", Branch(asked.assistant_message_uuid), reply="Welcome")
+
+    kept = await everything(store, asked.session_id)
+    assert [message.parent_id for message in kept] == [None, 1, 2, 3, 4, 5]
+    assert [second.user_message_id, third.user_message_id] == [asked.user_message_id] * 2
+    assert (await store.exchange("local", kept[3].stream_id or "")).user_message_id == 1
+    shown = ["Weather?", "Let me look.", "Again.", "It is grey.", "Thanks", "Welcome"]
+    assert await path(store, asked.session_id) == shown
+
+
+async def test_a_tool_round_of_a_client_without_ids_is_found_by_its_question(store: MessageStore) -> None:
+    one = await put(store, None, "One?", reply="tool")
+    other = await put(store, one.session_id, "Two?", reply="tool")
+
+    first = await put(store, one.session_id, "One?", Branch(None, "answered"), reply="1")
+    second = await put(store, one.session_id, "Two?", Branch(None, "answered"), reply="2")
+    unknown = await put(store, one.session_id, "Three?", Branch(None, "answered"), reply="3")
+
+    parents = [message.parent_id for message in await everything(store, one.session_id)]
+    assert parents[4:6] == [one.assistant_message_id, other.assistant_message_id]
+    assert [first.new_question, second.new_question, unknown.new_question] == [False, False, True]
+
+
+async def test_a_place_that_is_unknown_is_that_after_the_latest_message(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    elsewhere = await put(store, None, "Hi", reply="Hello")
+
+    for after in ("no-such-reply", elsewhere.assistant_message_uuid, None):
+        added = await put(store, hi.session_id, "Hi", Branch(after))
+        assert added.new_question
+    assert [message.parent_id for message in await everything(store, hi.session_id)] == [
+        None, 1, 2, 5, 6, 7, 8, 9,
+    ]  # fmt: skip
+
+
+async def test_a_path_of_many_messages_is_read_whole(store: MessageStore) -> None:
+    first = await put(store, None, "0", reply="0")
+    for number in range(1, 130):
+        await put(store, first.session_id, str(number), reply="" if number % 2 else str(number))
+    await put(store, first.session_id, "129", Branch(None, "again"), reply="instead")
+
+    _, told = await store.history("local", first.session_id, max_chars=10_000)
+
+    expected = [text for number in range(130) for text in ([str(number)] * (1 if number % 2 else 2))]
+    assert [message.content for message in told] == [*expected, "instead"]
