@@ -1,102 +1,35 @@
 """The transport over HTTP: what it asks for, what it makes of the answer, and that leaving is stopping."""
 
 import asyncio
-import json
-from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.contract.content import Audio, File, Image, Text
 from gateway.contract.errors import (
     ModelRefused,
     ProtocolViolation,
     TimedOut,
     Unreachable,
-    UnsupportedContent,
     UpstreamFailed,
 )
 from gateway.contract.events import Delta, Done, TransportEvent, Usage
 from gateway.contract.requests import ChatRequest, Sampling, Turn
-from gateway.contract.transport import Health
 from tests.reading import events_of, reading
 from tests.transports.llama import captures
+from tests.transports.llama.model_server import MODELS, REPLY, Server, transport_to
 from tests.transports.llama.raw_server import RawServer, raw_server
 from transports.llama import replies
-from transports.llama import transport as transport_module
-from transports.llama.http_exchange import HttpExchange
 from transports.llama.transport import LlamaTransport
 
-SSE = {"content-type": "text/event-stream"}
-REPLY = httpx.Response(200, headers=SSE, content=captures.body("chat_stream_usage"))
-MODELS = {"data": [{"id": "big", "owned_by": "llamacpp"}, {"id": "small", "owned_by": "llamacpp"}]}
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 ONE_TOKEN = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
-
-Answers = dict[str, httpx.Response | Exception]
-
-
-class Server:
-    """A model server in memory. answers: by path; asked: the requests, as they came."""
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers: Answers = {"/v1/chat/completions": REPLY, "/v1/models": httpx.Response(404)}
-        self.asked: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
-        answer = self.answers.get(request.url.path, httpx.Response(404))
-        if isinstance(answer, Exception):
-            raise answer
-        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
-
-    def body(self) -> dict[str, Any]:
-        body = json.loads(self.asked[-1].content)
-        assert isinstance(body, dict)
-        return body
-
-
-class Socket(asyncio.Transport):
-    """A connection to a Server."""
-
-    def __init__(self, url: httpx.URL, server: Server, exchange: HttpExchange) -> None:
-        super().__init__()
-        self._url = url
-        self._server = server
-        self._exchange = exchange
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        head, _, body = bytes(data).partition(b"\r\n\r\n")
-        first, *lines = head.split(b"\r\n")
-        method, path, _ = first.decode().split()
-        headers = dict(line.split(b": ", 1) for line in lines)
-        answer = self._server(httpx.Request(method, self._url.join(path), headers=headers, content=body))
-        content_type = answer.headers.get("content-type", "").encode()
-        said = b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n" % (answer.status_code, len(answer.content))
-        said += b"Content-Type: %b\r\n" % content_type if content_type else b""
-        self._exchange.data_received(said + b"\r\n" + answer.content)
-
-    def resume_reading(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
 
 
 @pytest.fixture
 def server() -> Server:
     return Server()
-
-
-def transport_to(server: Server, url: str = "http://llama:8080", **options: Any) -> LlamaTransport:
-    async def connect(url: httpx.URL, connect_s: float | None, read_s: float | None) -> HttpExchange:
-        exchange = HttpExchange(asyncio.get_running_loop(), read_s)
-        exchange.connection_made(Socket(url, server, exchange))
-        return exchange
-
-    return LlamaTransport(url, connect=connect, **options)
 
 
 def chat(
@@ -337,189 +270,3 @@ async def test_being_cancelled_while_queued_hangs_up(raw: RawServer) -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
         await raw.peers[0].gone.wait()
-
-
-@pytest.mark.parametrize(
-    ("answers", "ok", "detail"),
-    [
-        ({"/health": httpx.Response(200)}, True, "ready"),
-        ({"/health": httpx.Response(503)}, False, "loading"),
-        ({"/health": httpx.Response(200), "/v1/models": httpx.Response(200, json=[])}, True, "ready"),
-        ({"/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
-        ({"/v1/models": httpx.Response(404)}, False, "404"),
-        ({"/health": httpx.Response(401), "/v1/models": httpx.Response(401)}, False, "LLM_API_KEY"),
-        ({"/health": httpx.Response(401), "/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
-        ({"/health": httpx.Response(405), "/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
-        ({"/health": httpx.Response(307), "/v1/models": httpx.Response(200, json=MODELS)}, True, "ready"),
-        ({"/health": httpx.Response(500), "/v1/models": httpx.Response(200, json=MODELS)}, False, "500"),
-        ({"/v1/models": httpx.Response(200, json={"object": "list", "data": None})}, True, "ready"),
-        ({"/health": httpx.Response(200), "/v1/models": httpx.Response(403)}, False, "LLM_API_KEY"),
-        (
-            {"/health": httpx.ConnectError("no connection to a:1: refused")},
-            False,
-            "no connection to a:1: refused",
-        ),
-        ({"/v1/models": httpx.Response(200, content=b"<html>")}, False, "list of models"),
-    ],
-)
-async def test_health_is_told_and_never_raised(
-    server: Server, answers: Answers, ok: bool, detail: str
-) -> None:
-    server.answers |= answers
-    health = await transport_to(server).health()
-    assert health.ok is ok
-    assert detail in health.detail
-
-
-async def test_a_health_check_that_hangs_is_given_up(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "PROBE_S", 0.02)
-    async with asyncio.timeout(30):
-        health = await LlamaTransport(raw.url).health()
-        assert not health.ok
-        assert await LlamaTransport(raw.url).total_slots() is None
-
-
-@pytest.mark.parametrize(
-    ("answer", "slots"),
-    [
-        (httpx.Response(200, json={"total_slots": 4, "model_path": "x"}), 4),
-        (httpx.Response(200, json={}), None),
-        (httpx.Response(200, content=b"<html>"), None),
-        (httpx.Response(401), None),
-        (httpx.ReadError("gone"), None),
-    ],
-)
-async def test_slots_are_counted_where_the_server_tells(
-    server: Server, answer: httpx.Response | Exception, slots: int | None
-) -> None:
-    server.answers["/props"] = answer
-    assert await transport_to(server).total_slots() == slots
-
-
-async def test_models_are_learned_in_the_background_as_soon_as_the_server_is_there(server: Server) -> None:
-    server.answers["/v1/models"] = httpx.ConnectError("not yet")
-    pauses_s: list[float] = []
-    known = asyncio.Event()
-
-    async def sleep(pause_s: float) -> None:
-        pauses_s.append(pause_s)
-        if len(pauses_s) == 3:
-            server.answers["/v1/models"] = httpx.Response(200, json=MODELS)
-        if len(pauses_s) == 4:
-            known.set()
-            await asyncio.Event().wait()
-
-    transport = transport_to(server, sleep=sleep)
-    async with asyncio.timeout(30), transport.running():
-        await known.wait()
-        assert list(transport.models()) == ["big", "small"]
-    assert pauses_s[0] < pauses_s[1] < pauses_s[2] < pauses_s[3]
-
-
-async def test_a_server_that_is_away_is_named_with_its_setting(server: Server) -> None:
-    server.answers = {"/health": httpx.ConnectError("no connection to llama:8080: Connection refused")}
-    health = await transport_to(server, setting="LLM_SERVER_URL").health()
-    said = "LLM_SERVER_URL=http://llama:8080: no connection to llama:8080: Connection refused"
-    assert health == Health(False, said)
-
-
-async def test_its_going_and_coming_is_one_line_each(
-    server: Server, caplog: pytest.LogCaptureFixture
-) -> None:
-    away: dict[str, httpx.Response | Exception] = {
-        "/health": httpx.ConnectError("no connection to llama:8080: Connection refused")
-    }
-    there: dict[str, httpx.Response | Exception] = {
-        "/health": httpx.Response(200),
-        "/v1/models": httpx.Response(200, json=MODELS),
-    }
-    states = iter([away, away, there, there, away])
-    seen_all = asyncio.Event()
-
-    async def next_state(_: float) -> None:
-        state = next(states, None)
-        if state is None:
-            seen_all.set()
-            await asyncio.Event().wait()
-        else:
-            server.answers = state
-
-    caplog.set_level("INFO", "sluice")
-    server.answers = away
-    transport = transport_to(server, setting="LLM_SERVER_URL", sleep=next_state)
-    async with asyncio.timeout(30), transport.running():
-        await seen_all.wait()
-    lines = [record.getMessage() for record in caplog.records if record.name == "sluice.servers"]
-    lost = (
-        "LLM_SERVER_URL=http://llama:8080: no connection to llama:8080: Connection refused. Replies fail "
-        "until a model server is there: start it, or correct LLM_SERVER_URL"
-    )
-    assert lines == [lost, "LLM_SERVER_URL=http://llama:8080: the model server is ready", lost]
-
-
-IMAGE = Image("image/png", b64encode(bytes(range(256))).decode())
-AUDIO = Audio("wav", b64encode(b"RIFF" + bytes(range(256))).decode())
-
-
-async def test_images_and_sound_arrive_intact_in_openais_form(server: Server) -> None:
-    said = (Text("This?"), IMAGE, AUDIO, File("a.txt", "text/plain", "SGkK"))
-    await events_of(transport_to(server), ChatRequest("0" * 32, [Turn("user", said)]))
-
-    text, image, audio, file = server.body()["messages"][0]["content"]
-    assert text == {"type": "text", "text": "This?"}
-    assert image["type"] == "image_url"
-    head, _, encoded = image["image_url"]["url"].partition(",")
-    assert (head, b64decode(encoded)) == ("data:image/png;base64", bytes(range(256)))
-    assert (audio["type"], audio["input_audio"]["format"]) == ("input_audio", "wav")
-    assert b64decode(audio["input_audio"]["data"]) == b"RIFF" + bytes(range(256))
-    assert file == {"type": "text", "text": "--- File: a.txt ---\nHi\n"}
-
-
-@pytest.mark.parametrize(
-    ("modalities", "refused"),
-    [
-        ({"vision": False, "audio": False}, "images or sound"),
-        ({"vision": True, "audio": False}, "sound"),
-        ({"vision": False}, "images"),
-        ({"vision": True, "audio": True}, None),
-        ("rubbish", None),
-        (None, None),
-    ],
-)
-async def test_content_is_refused_by_name_where_props_say_so(
-    server: Server, modalities: object, refused: str | None
-) -> None:
-    server.answers["/props"] = httpx.Response(200, json={"modalities": modalities, "total_slots": 1})
-    transport = transport_to(server)
-    request = ChatRequest("0" * 32, [Turn("user", (IMAGE, AUDIO))])
-    transport.abilities.check(request)  # nothing is known yet
-
-    assert await transport.total_slots() == 1
-
-    if refused is None:
-        transport.abilities.check(request)
-    else:
-        with pytest.raises(UnsupportedContent, match=f"takes no {refused}:"):
-            transport.abilities.check(request)
-    transport.abilities.check(ChatRequest("0" * 32, [Turn("user", "Hi")]))
-
-
-async def test_a_server_without_props_gets_everything(server: Server) -> None:
-    transport = transport_to(server)
-    await transport.total_slots()
-    transport.abilities.check(ChatRequest("0" * 32, [Turn("user", (IMAGE, AUDIO))]))
-
-
-async def test_modalities_are_learned_in_the_background(server: Server) -> None:
-    props = {"modalities": {"vision": False, "audio": False}}
-    server.answers |= {"/health": httpx.Response(200), "/props": httpx.Response(200, json=props)}
-    known = asyncio.Event()
-
-    async def pause(_: float) -> None:
-        known.set()
-        await asyncio.Event().wait()
-
-    transport = transport_to(server, sleep=pause)
-    async with asyncio.timeout(5), transport.running():
-        await known.wait()
-    assert transport.abilities.accepts() == frozenset()

@@ -1,40 +1,17 @@
-"""Readers that drop and come back, many readers of one reply, keys that never make a second one."""
+"""Readers that drop and come back, and many readers of one reply."""
 
 import asyncio
-import json
-import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall
-from gateway.contract.exchanges import Exchange, NewExchange
-from gateway.contract.requests import ChatRequest
-from gateway.store.sql_store import SqlStore
+from tests.web.frames import Frame, frames_of
 from tests.web.gateway_server import STREAM, Served, served
-from transports.scripted import Script, Step, tokens, whole
+from transports.scripted import Script, Step, tokens
 
 LOST = "999999999999"
-
-
-@dataclass(frozen=True)
-class Frame:
-    id: str | None
-    told: dict[str, Any]
-
-
-async def frames_of(response: httpx.Response) -> AsyncIterator[Frame]:
-    buffer = b""
-    async for chunk in response.aiter_raw():
-        *whole_frames, buffer = (buffer + chunk).split(b"\n\n")
-        for frame in whole_frames:
-            fields = dict(re.findall(r"^(id|data|retry): (.*)$", frame.decode(), re.MULTILINE))
-            if "data" in fields:
-                yield Frame(fields.get("id"), json.loads(fields["data"]))
 
 
 async def resumed(gateway: Served, stream_id: str, after: str | None = None, **more: Any) -> list[Frame]:
@@ -257,155 +234,3 @@ async def test_an_expired_ticket_is_refused(tmp_path: Path) -> None:
         tickets._now = lambda: float(ticket.partition(".")[0]) + 1
         response = await gateway.http.get(f"{STREAM}/{'0' * 32}", params={"ticket": ticket})
     assert (response.status_code, response.json()["detail"]) == (403, "The ticket has expired.")
-
-
-KEY = {"idempotency-key": "once"}
-
-
-async def test_the_same_key_and_body_never_make_a_second_reply(tmp_path: Path) -> None:
-    async with served(tmp_path, says(*tokens("a", "b"))) as gateway:
-        body: dict[str, Any] = {"content": "Hi", "session_id": None}
-        answers = [
-            await gateway.http.post(STREAM, json=body, headers=KEY),
-            await gateway.http.post(
-                STREAM,
-                content=b'{"session_id":null, "content":"Hi"}',
-                headers={**KEY, "content-type": "application/json"},
-            ),
-        ]
-        assert len(gateway.transport.seen_requests) == 1
-        sessions = (await gateway.http.get("/api/chatbot/sessions")).json()
-    assert answers[0].text == answers[1].text
-    assert len(sessions) == 1
-
-
-async def test_two_posts_at_the_same_moment_make_one_reply(tmp_path: Path) -> None:
-    async with served(tmp_path, says(*tokens("a", "b"))) as gateway, asyncio.TaskGroup() as group:
-        posts = [
-            group.create_task(gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY))
-            for _ in range(10)
-        ]
-        answers = [await post for post in posts]
-        assert len(gateway.transport.seen_requests) == 1
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.headers["sluice-stream-id"] for answer in answers}) == 1
-    assert {re.sub("content.*", "", answer.text[-30:]) for answer in answers} == {
-        re.sub("content.*", "", answers[0].text[-30:])
-    }
-
-
-async def test_another_body_with_a_key_that_is_beginning_is_a_conflict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saving, go_on = asyncio.Event(), asyncio.Event()
-    begin = SqlStore.begin
-
-    async def begin_slowly(store: SqlStore, exchange: NewExchange) -> Exchange:
-        saving.set()
-        await go_on.wait()
-        return await begin(store, exchange)
-
-    monkeypatch.setattr(SqlStore, "begin", begin_slowly)
-    async with served(tmp_path, says(*tokens("a"))) as gateway, asyncio.TaskGroup() as group:
-        first = group.create_task(gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY))
-        await saving.wait()
-        other = await gateway.http.post(STREAM, json={"content": "Ho"}, headers=KEY)
-        go_on.set()
-    assert (other.status_code, other.json()["code"]) == (409, "conflict")
-    assert (await first).status_code == 200
-
-
-async def test_a_key_survives_a_restart(tmp_path: Path) -> None:
-    async with served(tmp_path, says(*tokens("a", "b"))) as gateway:
-        first = await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
-    async with served(tmp_path, says(*tokens("other"))) as gateway:
-        second = await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
-        twin = await gateway.http.post(STREAM, json={"content": "Ho"}, headers=KEY)
-        assert gateway.transport.seen_requests == []
-    assert first.headers["sluice-stream-id"] == second.headers["sluice-stream-id"]
-    assert '"full_content":"ab"' in second.text
-    assert (twin.status_code, twin.json()["code"]) == (409, "conflict")
-
-
-async def test_the_same_key_with_another_body_or_endpoint_is_a_conflict(tmp_path: Path) -> None:
-    async with served(tmp_path, says(*tokens("a"))) as gateway:
-        await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
-        answers = [
-            await gateway.http.post(STREAM, json={"content": "Ho"}, headers=KEY),
-            await gateway.http.post("/api/chatbot/messages", json={"content": "Hi"}, headers=KEY),
-        ]
-    assert [answer.status_code for answer in answers] == [409, 409]
-
-
-async def test_a_refused_request_uses_no_key(tmp_path: Path) -> None:
-    async with served(tmp_path, says(*tokens("a"))) as gateway:
-        refused = await gateway.http.post(STREAM, json={"content": "Hi", "session_id": 9}, headers=KEY)
-        accepted = await gateway.http.post(STREAM, json={"content": "Hi"}, headers=KEY)
-    assert (refused.status_code, accepted.status_code) == (404, 200)
-
-
-async def test_the_non_streaming_twin_repeats_its_answer(tmp_path: Path) -> None:
-    async with served(tmp_path, says(*whole("all"))) as gateway:
-        path = "/api/chatbot/messages"
-        first = await gateway.http.post(path, json={"content": "Hi"}, headers=KEY)
-        second = await gateway.http.post(path, json={"content": "Hi"}, headers=KEY)
-        assert len(gateway.transport.seen_requests) == 1
-    assert first.json() == second.json()
-
-
-@pytest.mark.parametrize("key", ["", "k" * 256])
-async def test_an_impossible_key_is_refused(tmp_path: Path, key: str) -> None:
-    async with served(tmp_path, says(*tokens("a"))) as gateway:
-        response = await gateway.http.post(STREAM, json={"content": "Hi"}, headers={"idempotency-key": key})
-    assert response.status_code == 400
-
-
-async def test_a_session_tells_its_other_tabs(tmp_path: Path) -> None:
-    hold = asyncio.Event()
-
-    def script(request: ChatRequest) -> list[Step]:
-        return (
-            [[Delta("a")], hold.wait, [Done("stop")]] if request.turns[-1].content == "one" else tokens("b")
-        )
-
-    async with (
-        served(tmp_path, script) as gateway,
-        gateway.http.stream("POST", STREAM, json={"content": "one"}) as response,
-    ):
-        frames = frames_of(response)
-        first = (await anext(frames)).told
-        async with gateway.http.stream("GET", "/api/chatbot/sessions/1/events") as tab:
-            news = frames_of(tab)
-            heard = [(await anext(news)).told]
-            hold.set()
-            heard.append((await anext(news)).told)
-            second = await gateway.events({"content": "two", "session_id": 1})
-            heard += [(await anext(news)).told for _ in range(3)]
-            gone = len(gateway.assembled.gateway.news)
-    assert (heard[0]["type"], heard[0]["stream_id"]) == ("reply_started", first["stream_id"])
-    assert (heard[1]["type"], heard[1]["status"], heard[1]["reason"]) == ("reply_ended", "complete", "stop")
-    assert (heard[2]["type"], heard[2]["content"]) == ("message", "two")
-    assert [news["type"] for news in heard[3:]] == ["reply_started", "reply_ended"]
-    assert heard[3]["stream_id"] == second[0]["stream_id"]
-    assert gone == 1
-
-
-@pytest.mark.parametrize("session", ["7", "x", "0", "9" * 30, "-1"])
-async def test_the_events_of_no_session_are_not_found(tmp_path: Path, session: str) -> None:
-    async with served(tmp_path, says()) as gateway:
-        response = await gateway.http.get(f"/api/chatbot/sessions/{session}/events")
-    assert (response.status_code, response.json()["code"]) == (404, "not_found")
-
-
-async def test_listening_to_a_session_keeps_no_reply_alive(tmp_path: Path) -> None:
-    async with served(tmp_path, says([Delta("on ")])) as gateway:
-        async with gateway.http.stream("POST", STREAM, json={"content": "Hi"}) as response:
-            frames = frames_of(response)
-            await anext(frames)
-            tab = gateway.http.stream("GET", "/api/chatbot/sessions/1/events")
-            listening = await tab.__aenter__()
-        news = frames_of(listening)
-        assert (await anext(news)).told["type"] == "reply_started"
-        ended = (await anext(news)).told
-        await tab.__aexit__(None, None, None)
-    assert (ended["type"], ended["reason"]) == ("reply_ended", "abandoned")
