@@ -156,6 +156,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         max_body_bytes=settings.max_text_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         version=version("sluice-gateway"),
+        reply_deadline_s=settings.reply_deadline_s,
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
     )
 

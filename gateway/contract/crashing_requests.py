@@ -1,14 +1,18 @@
 """Limits retries of a request after which servers disconnected: the request may have crashed them."""
 
 from dataclasses import replace
+from typing import TypeVar
 
+from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import TimedOut, TransportError, UpstreamFailed
 from gateway.contract.requests import ChatRequest
 
 MAX_BROKE_OFF = 2
 
+Request = TypeVar("Request", ChatRequest, EmbedRequest)
 
-def ask_again(request: ChatRequest, error: TransportError) -> ChatRequest:
+
+def ask_again(request: Request, error: TransportError) -> Request:
     """Return the request to send to the next server after `error` from the previous one.
 
     Once MAX_BROKE_OFF servers received the whole request and then disconnected, raises UpstreamFailed, not

@@ -30,6 +30,7 @@
     │   ├── ProtocolViolation    sent data that its protocol does not allow
     │   ├── WorkerLost           the worker or the broker disconnected during the reply
     │   └── FrameGap             frames of a reply are missing
+    ├── NotSupported             no model server or worker of this mode can do that; HTTP 501
     ├── StorageFailed            the database did not answer, or refused
     ├── Draining                 this process is about to stop
     ├── NameTaken                another running gateway uses the same name; this one does not start
@@ -39,7 +40,7 @@ Class attributes feed HTTP, SSE, MQTT and logs: `code` (stable, for programs), `
 reply that ends with the error; events.py lists them) and `retryable` (the same request may succeed later).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import ClassVar, Literal
 
@@ -50,11 +51,8 @@ ErrorReason = Literal[
 ]
 
 # An error stays below 16 KiB even if every character is written as a JSON escape of six bytes.
-MAX_MESSAGE_CHARS = 800
-MAX_SEARCHED_CHARS = 16_384
-MAX_TOLD_FIELDS = 10
-MAX_FIELD_CHARS = 80
-MAX_PROBLEM_CHARS = 100
+MAX_MESSAGE_CHARS, MAX_SEARCHED_CHARS = 800, 16_384
+MAX_TOLD_FIELDS, MAX_FIELD_CHARS, MAX_PROBLEM_CHARS = 10, 80, 100
 
 
 class GatewayError(Exception):
@@ -249,6 +247,11 @@ class FrameGap(TransportError):
     reason = "gap"
 
 
+class NotSupported(GatewayError):
+    code = "not_supported"
+    status = 501
+
+
 class StorageFailed(GatewayError):
     code = "storage_failed"
     status = 503
@@ -286,15 +289,12 @@ def error_of(code: str, message: str, retryable: bool | None = None) -> GatewayE
     """Return the error with this code; UpstreamFailed if the code is unknown. retryable: None if the sender
     did not give it; then the class decides."""
     error = _BY_CODE.get(code, UpstreamFailed)(message)
-    if retryable is not None:
-        error.retryable = retryable
+    error.retryable = error.retryable if retryable is None else retryable
     return error
 
 
-def _tree(root: type[GatewayError]) -> Iterator[type[GatewayError]]:
-    yield root
-    for branch in root.__subclasses__():
-        yield from _tree(branch)
+def _tree(root: type[GatewayError]) -> list[type[GatewayError]]:
+    return [root, *(error for branch in root.__subclasses__() for error in _tree(branch))]
 
 
-_BY_CODE = {error.code: error for error in reversed(list(_tree(GatewayError)))}
+_BY_CODE = {error.code: error for error in reversed(_tree(GatewayError))}

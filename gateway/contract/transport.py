@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 
 from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
+from gateway.contract.embeddings import Embeddings, EmbedRequest
+from gateway.contract.errors import NotSupported
 from gateway.contract.events import Done, Granularity, TransportEvent
 from gateway.contract.requests import ChatRequest
 
@@ -114,6 +116,14 @@ async def _untold() -> None:
     return None
 
 
+async def _embeds_nothing(_: EmbedRequest) -> Embeddings:
+    raise NotSupported("This transport makes no embeddings.")
+
+
+async def _counts_nothing(_: ChatRequest) -> int:
+    raise NotSupported("This transport counts no tokens.")
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """Optional functions of a transport; the defaults are for transports without the ability.
@@ -133,6 +143,10 @@ class Abilities:
         slots: returns the number of replies generated at the same time, None if unknown; never raises.
         accepts: kinds of content besides text, as last reported; all kinds while unknown.
         drain: announces that this gateway sends no new requests; running replies continue.
+        embed: returns the vectors of texts. Raises NotSupported if no model server or worker there makes any,
+            and errors as `answer` does. Cancelling it stops the request.
+        count_tokens: returns the number of prompt tokens of a request, which generates nothing. Raises as
+            `embed`.
     """
 
     health: Callable[[], Awaitable[Health]] = _always_well
@@ -145,6 +159,8 @@ class Abilities:
     slots: Callable[[], Awaitable[int | None]] = _untold
     accepts: Callable[[], frozenset[Kind]] = lambda: ALL_KINDS
     drain: Callable[[], None] = lambda: None
+    embed: Callable[[EmbedRequest], Awaitable[Embeddings]] = _embeds_nothing
+    count_tokens: Callable[[ChatRequest], Awaitable[int]] = _counts_nothing
 
 
 class Transport(Protocol):

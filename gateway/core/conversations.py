@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -154,10 +155,20 @@ class Conversations:
         next await."""
         return await self._begin(replace(question, cache="off"), kept=False)
 
-    async def _begin(self, question: Question, *, kept: bool = True) -> str:
+    def occupying(self, user_id: str, allowance: Allowance | None) -> AbstractContextManager[object]:
+        """Count other work, such as embeddings, as one of the user's simultaneous replies during the block.
+
+        Raises Draining and TooManyStreams. allowance: as in Question.
+        """
+        return self._take_place(user_id, allowance) or nullcontext()
+
+    def _take_place(self, user_id: str, allowance: Allowance | None) -> StreamPlace | None:
         self._runs.refuse_if_draining()
-        allowance = question.allowance or self._allowance_of(question.user_id)
-        place = None if allowance is None else self._places.take(allowance.streams)
+        allowance = allowance or self._allowance_of(user_id)
+        return None if allowance is None else self._places.take(allowance.streams)
+
+    async def _begin(self, question: Question, *, kept: bool = True) -> str:
+        place = self._take_place(question.user_id, question.allowance)
         try:
             return await self._start(question, place, self._store if kept else DiscardingStore())
         except BaseException:

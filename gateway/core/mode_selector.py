@@ -1,15 +1,20 @@
 """Chooses the transport of each reply: that of the configured mode, or in mode auto the first healthy one."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
-from gateway.contract.errors import TransportError, Unprocessable
-from gateway.contract.transport import Health, ServerInfo, Transport, TransportInfo
+from gateway.contract.embeddings import Embeddings, EmbedRequest
+from gateway.contract.errors import NotSupported, TimedOut, TransportError, Unprocessable
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Abilities, Health, ServerInfo, Transport, TransportInfo
 from gateway.core.breaker import Breaker, State
 from gateway.core.failover import Route
 
 AUTO = "auto"
+
+Answer = TypeVar("Answer")
 
 
 class ModeSelector:
@@ -38,12 +43,42 @@ class ModeSelector:
     def route(self, model: str | None) -> Route:
         """Choose the transport for a new reply. Raises TransportError if none can start one, Unprocessable
         for an unknown model."""
-        if self._refuse_unknown_models and model is not None and model not in self.models():
-            raise Unprocessable(f"The model {model!r} does not exist.", {"model": "unknown"})
+        self._refuse_unknown(model)
         if self.mode != AUTO:
             transport = self._transports[self.mode]
             return Route(transport, _admit(transport, model))
         return self._healthiest(model, self._in_order(model))
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Get vectors. Mode auto asks its transports in order until one makes embeddings.
+
+        Raises NotSupported if none does, and otherwise the error of the first one that does: another one may
+        have another model, whose vectors cannot be compared.
+        """
+        return await self._answered(request, lambda able: able.embed(request))
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Return the number of prompt tokens of the request. Mode auto asks as for embeddings."""
+        return await self._answered(request, lambda able: able.count_tokens(request))
+
+    async def _answered(
+        self, request: EmbedRequest | ChatRequest, ask: Callable[[Abilities], Awaitable[Answer]]
+    ) -> Answer:
+        model = request.model
+        self._refuse_unknown(model)
+        names = [self.mode] if self.mode != AUTO else self._in_order(model)
+        unable: list[str] = []
+        for name in names:
+            try:
+                async with asyncio.timeout(request.deadline_s) as deadline:
+                    return await ask(self._transports[name].abilities)
+            except NotSupported as error:
+                unable.append(str(error))
+            except TimeoutError as error:
+                if not deadline.expired():
+                    raise
+                raise TimedOut(f"There was no answer within {request.deadline_s:g} s.") from error
+        raise NotSupported("; ".join(unable) or "No model server or worker can do that.")
 
     def models(self) -> tuple[str, ...]:
         """Return the models available in the current mode, the default first."""
@@ -74,6 +109,10 @@ class ModeSelector:
             able = able or (health.ok and breaker.state != "open")
             told.append(f"{name}: {health.detail} (breaker {breaker.state})")
         return Health(able, "; ".join(told))
+
+    def _refuse_unknown(self, model: str | None) -> None:
+        if self._refuse_unknown_models and model is not None and model not in self.models():
+            raise Unprocessable(f"The model {model!r} does not exist.", {"model": "unknown"})
 
     def _in_order(self, model: str | None) -> Sequence[str]:
         """Return the transports that mode auto may use: first those that list the model, then the others,

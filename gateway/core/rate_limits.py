@@ -53,11 +53,17 @@ class RequestRates:
 
 
 class StreamPlace:
-    """One stream counted against an account's limit, until `leave`."""
+    """One stream counted against an account's limit, until `leave` or the end of its `with` block."""
 
     def __init__(self, taken: Counter[str], account: str) -> None:
         self._taken = taken
         self._account: str | None = account
+
+    def __enter__(self) -> "StreamPlace":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     def leave(self) -> None:
         """Stop counting the stream. Later calls do nothing."""

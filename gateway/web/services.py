@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.journal import Journal
+from gateway.contract.requests import ChatRequest
 from gateway.contract.store import MessageStore
 from gateway.contract.templates import TemplateStore
 from gateway.contract.transport import Health, ServerInfo, WorkerInfo
@@ -31,6 +33,10 @@ class Modes(Protocol):
 
     def breakers(self) -> Mapping[str, str]: ...
 
+    async def embed(self, request: EmbedRequest) -> Embeddings: ...
+
+    async def count_tokens(self, request: ChatRequest) -> int: ...
+
     async def health(self) -> Health: ...
 
     async def health_of(self, name: str) -> Health: ...
@@ -47,6 +53,7 @@ class Services:
         max_message_bytes: maximum size of a request that may have attachments.
         max_body_bytes: maximum size of any other request.
         body_timeout_s: maximum seconds for which no data of a request body may arrive.
+        reply_deadline_s: maximum seconds for a whole reply, and for embeddings.
         workers: returns the workers that all transports know.
     """
 
@@ -72,4 +79,5 @@ class Services:
     max_body_bytes: int
     body_timeout_s: float
     version: str
+    reply_deadline_s: float = 120.0
     workers: Callable[[], Sequence[WorkerInfo]] = list

@@ -16,8 +16,11 @@ from transports.scripted import ScriptedTransport
 
 HAS = {
     "scripted": {"health"},
-    "llama": {"health", "models", "check", "slots", "accepts"},
-    "llama-servers": {"health", "models", "admit", "check", "servers", "place_in_queue", "accepts"},
+    "llama": {"health", "models", "check", "slots", "accepts", "embed", "count_tokens"},
+    "llama-servers": {
+        *("health", "models", "admit", "check", "servers", "place_in_queue", "accepts"),
+        *("embed", "count_tokens"),
+    },
     "mqtt-streaming": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
     "mqtt-whole": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
     "mqtt-public-way": {"health", "models", "admit", "check", "workers", "drain", "accepts"},

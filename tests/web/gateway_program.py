@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.contract.events import Delta, Done, Usage
 from gateway.contract.keys import ALL_PERMISSIONS
+from tests.web.embedding_model import embedding_model
 from tests.web.gateway_server import served
 from tests.web.key_holders import make_key
 from transports.scripted import Step
@@ -30,7 +31,8 @@ def gateway_program(folder: Path, *, keyed: bool) -> Iterator[tuple[str, str]]:
 
 
 async def main(folder: Path, *, keyed: bool) -> None:
-    async with served(folder, lambda _: SAID, within_s=300, rate_per_minute=1_000_000) as gateway:
+    model = embedding_model(lambda _: SAID)
+    async with served(folder, lambda _: SAID, within_s=300, sse=model, rate_per_minute=1_000_000) as gateway:
         key = await make_key(gateway, "anna", ALL_PERMISSIONS) if keyed else ""
         sys.stdout.write(json.dumps({"url": gateway.url, "key": key}) + "\n")
         sys.stdout.flush()

@@ -22,10 +22,8 @@ MISSES_TO_GIVE_UP = 2
 class KnownServer:
     """A server's latest health, models and slots, and our replies there.
 
-
-
     models and slots keep their values while the server is unhealthy. waiting: replies that have shown nothing
-    yet.
+    yet. cannot_embed: models that made no embeddings when they were asked, since its latest start.
 
     Args:
         url: names the server in the log and in `info`.
@@ -42,6 +40,7 @@ class KnownServer:
         self.open = 0
         self.doubted = asyncio.Event()
         self.waiting: set[ServerAttempt] = set()
+        self.cannot_embed: set[str | None] = set()
         self._misses = 0
         self._quiet = quiet
 
@@ -52,6 +51,15 @@ class KnownServer:
     @property
     def room(self) -> int:
         return self.slots - self.open
+
+    @property
+    def default_model(self) -> str | None:
+        """The server's first model; None if it lists none."""
+        return self.models[0] if self.models else None
+
+    def lists(self, model: str | None) -> bool:
+        """True if the server has the model; None stands for the model of a server that lists none."""
+        return model in self.models or (model is None and not self.models)
 
     @property
     def accepts(self) -> frozenset[Kind]:
@@ -79,6 +87,8 @@ class KnownServer:
             self.models = able.models()
         self._misses = 0 if health.ok else self._misses + 1
         was, self.health = self.health, health
+        if health.ok and was is not None and not was.ok:
+            self.cannot_embed.clear()
         if not self._quiet:
             self._log_change(was, health)
 

@@ -23,7 +23,7 @@ STREAM_TYPES = ("text/event-stream", "text/plain", "application/x-ndjson", "appl
 async def reply_in(exchange: HttpExchange, hear: Hear, linger_s: float) -> Done:
     """Push the reply's events to `hear` and return when it is complete; see Transport.answer."""
     if exchange.status != 200:
-        raise await _refusal(exchange)
+        raise await refusal_in(exchange)
     content_type = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
     if not content_type or content_type in STREAM_TYPES:
         return await _StreamedReply(exchange, hear, linger_s).done()
@@ -80,7 +80,8 @@ async def _whole_reply(exchange: HttpExchange, hear: Hear) -> Done:
     return parser.completed()
 
 
-async def _refusal(exchange: HttpExchange) -> GatewayError:
+async def refusal_in(exchange: HttpExchange) -> GatewayError:
+    """Return the error of a response whose status is not 200."""
     body = b""
     with contextlib.suppress(httpx.RequestError, ProtocolViolation):  # the status is enough
         body = await whole_body(exchange, MAX_REFUSAL_BYTES)

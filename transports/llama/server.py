@@ -1,6 +1,6 @@
 """Program that runs the llama.cpp server of the xllamacpp wheel, for the demo and for tests.
 
-usage: python -m transports.llama.server MODEL PORT [--parallel N] [--ctx-per-slot N] [--tokens-per-s N] ...
+usage: python -m transports.llama.server MODEL PORT [--parallel N] [--ctx-per-slot N] [--embeddings] ...
 
 Prints `READY http://HOST:PORT` when the model is loaded. Ends on SIGTERM and SIGINT; with --with-parent also
 when its standard input ends, so when its parent is gone, even after kill -9.
@@ -65,6 +65,7 @@ def _options() -> argparse.Namespace:
         default=0,
         help="stream no faster, so that a person can watch; 0: no limit",
     )
+    parser.add_argument("--embeddings", action="store_true", help="also serve /v1/embeddings")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     return parser.parse_args()
 
@@ -93,6 +94,9 @@ def _start(options: argparse.Namespace) -> Any:
     params.endpoint_slots = True
     params.endpoint_props = False
     params.sse_ping_interval = options.ping_s
+    if options.embeddings:
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     if options.api_key:
         params.api_keys = [options.api_key]
     return xllamacpp.Server(params)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from gateway.contract.accepted_kinds import check_accepts, kinds_of
 from gateway.contract.content import Kind
 from gateway.contract.crashing_requests import ask_again
+from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
@@ -16,6 +17,7 @@ from gateway.contract.transport import Abilities, Health, Hear, ServerInfo, Tran
 from transports.llama.known_server import KnownServer
 from transports.llama.server_attempt import ServerAttempt
 from transports.llama.transport import LlamaTransport
+from transports.llama.whole_answers import embeddings_from, first_answer
 
 FIRST_RETRY_S = 0.25
 NO_KINDS: frozenset[Kind] = frozenset()
@@ -55,6 +57,8 @@ class LlamaServers:
             accepts=self.accepts,
             place_in_queue=self.place_in_queue,
             servers=self.list_servers,
+            embed=self.embed,
+            count_tokens=self.count_tokens,
         )
 
     @property
@@ -150,6 +154,22 @@ class LlamaServers:
                     error.broke_off = asked.broke_off - request.broke_off
                     raise
 
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """See Abilities, and embeddings_from."""
+        return await embeddings_from(self._servers, request)
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """See Abilities."""
+        model = self._meant(request.model)
+        able = self._able(model, ())
+        if not able:
+            raise self._nobody(model)
+        return await first_answer(
+            able,
+            replace(request, model=model),
+            lambda known, asked: known.server.abilities.count_tokens(asked),
+        )
+
     def _nobody(self, model: str | None) -> Unreachable:
         return Unreachable(f"no server of {model or 'a model'} is ready", retry_after_s=self._check_s)
 
@@ -173,11 +193,7 @@ class LlamaServers:
         return max(fitting, key=lambda known: known.room, default=None)
 
     def _able(self, meant: str | None, passed_over: Sequence[KnownServer]) -> list[KnownServer]:
-        return [
-            known
-            for known in self._well()
-            if known not in passed_over and (meant in known.models or (meant is None and not known.models))
-        ]
+        return [known for known in self._well() if known not in passed_over and known.lists(meant)]
 
     async def _watch(self, known: KnownServer) -> None:
         retry_s = FIRST_RETRY_S

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, check_kinds, kinds_of
+from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import (
     ModelRefused,
     ProtocolViolation,
@@ -23,9 +24,11 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 from transports.llama.client import Connect, ModelServerClient, whole_body
+from transports.llama.embeddings import embeddings_of
 from transports.llama.failures import before_answer, health_problem
 from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
 from transports.llama.server_properties import accepts_told, models_told, slots_told
+from transports.llama.token_counts import tokens_in
 
 log = logging.getLogger("sluice.servers")
 
@@ -68,6 +71,8 @@ class LlamaTransport:
         self._client = ModelServerClient(
             root, api_key=api_key, connect_s=connect_s, idle_s=idle_s, connect=connect
         )
+        # Nothing arrives while embeddings are made: only the request's deadline ends the wait.
+        self._patient_client = ModelServerClient(root, api_key=api_key, connect_s=connect_s, connect=connect)
         self._sleep = sleep
         self._linger_s = linger_s
         self._models: tuple[str, ...] = ()
@@ -79,6 +84,8 @@ class LlamaTransport:
             check=self.check,
             slots=self.total_slots,
             accepts=lambda: self._accepts,
+            embed=self.embed,
+            count_tokens=self.count_tokens,
         )
 
     @property
@@ -106,6 +113,14 @@ class LlamaTransport:
             return await reply_in(exchange, hear, self._linger_s)
         finally:
             exchange.close()
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """See Abilities. The caller sets the deadline."""
+        return await embeddings_of(self._patient_client, request, self._name_for(request.model))
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """See Abilities. Counts with llama.cpp's chat template."""
+        return await tokens_in(self._client, request, self._completion_of(request))
 
     def models(self) -> Sequence[str]:
         return self._models
@@ -154,6 +169,13 @@ class LlamaTransport:
 
     def _body_of(self, request: ChatRequest) -> bytes:
         try:
+            return msgspec.json.encode(self._completion_of(request))
+        except UnicodeEncodeError as exc:
+            raise ModelRefused("the conversation contains half a character (a lone surrogate)") from exc
+
+    def _completion_of(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the body of a chat completion. Raises ModelRefused for what could harm a server."""
+        try:
             check_request(request)  # a worker's requests were not checked by our HTTP endpoints
         except Unprocessable as error:
             raise ModelRefused(str(error)) from error
@@ -165,14 +187,14 @@ class LlamaTransport:
         body["messages"] = [turn.as_json() for turn in request.turns]
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
-        if self._models and request.model not in self._models:
-            body["model"] = self._models[0]
-        elif request.model is not None:
-            body["model"] = request.model
-        try:
-            return msgspec.json.encode(body)
-        except UnicodeEncodeError as exc:
-            raise ModelRefused("the conversation contains half a character (a lone surrogate)") from exc
+        if (model := self._name_for(request.model)) is not None:
+            body["model"] = model
+        return body
+
+    def _name_for(self, model: str | None) -> str | None:
+        """Return the name to send for a requested model: the server's default for one that it does not
+        list. None sends no name."""
+        return self._models[0] if self._models and model not in self._models else model
 
     async def _get(self, path: bytes) -> tuple[int, bytes]:
         with before_answer:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.contract.branches import Branch
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.model_limits import check_sampling
@@ -14,7 +16,7 @@ from gateway.contract.store import StoredMessage
 from gateway.core.conversations import Question
 from gateway.dialects.anthropic import Anthropic, message_json
 from gateway.web.chat.agent_sessions import agent_session
-from gateway.web.chat.anthropic_errors import ThreadNotFound
+from gateway.web.chat.anthropic_threads import thread_of
 from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import answering_model, latest_question
@@ -34,7 +36,11 @@ class AnthropicMessage(BaseModel):
 
 
 class MessagesBody(BaseModel):
-    """A request of Anthropic's API. Fields that are not listed are ignored."""
+    """A request of Anthropic's API. Fields that are not listed are ignored.
+
+    thread: `{"type": "create"}` stores the request; `{"type": "continue", "previous_message_id"}` goes on
+    after a message of such a request, with its settings.
+    """
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -82,27 +88,64 @@ class MessagesForm:
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
         body = parse(post.body, MessagesBody)
-        if body.thread is not None and body.thread.get("type") == "continue":
-            raise ThreadNotFound("Threads are not kept here; send the whole conversation.")
         self.streams = bool(body.stream)
-        turns = list(turns_of(body, gateway.max_attachment_bytes))
-        _, said = latest_question(turns)
+        asked = await asked_messages(gateway, post.user_id, body)
+        _, said = latest_question(asked.turns)
         check_chars(said, gateway.max_content_chars, "messages")
-        session_id, thread = await agent_session(gateway, post, "anthropic")
+        session_id, thread = asked.session_id, None
+        if session_id is None:
+            session_id, thread = await agent_session(gateway, post, "anthropic")
         question = Question(
             user_id=post.user_id,
             content=said,
-            turns=turns,
+            turns=asked.turns,
             session_id=session_id,
             thread=thread,
-            branch=branch_without_ids(turns),
-            model=body.model,
-            sampling=body.sampling(),
+            branch=asked.branch,
+            model=asked.model,
+            sampling=asked.sampling,
+            request=asked.request,
         )
-        return Asked(question, Anthropic(answering_model(gateway, body.model)))
+        return Asked(question, Anthropic(answering_model(gateway, asked.model)))
 
     def whole(self, reply: StoredMessage, stream_id: str) -> dict[str, Any]:
         return message_json(reply, stream_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedMessages:
+    """A request with the conversation of its thread.
+
+    Attributes:
+        turns: the whole conversation.
+        branch: the place of its question in the session.
+        session_id: of the thread; None for a new one.
+        request: stored with the reply, so that the thread can go on after it; None without a thread.
+    """
+
+    turns: Sequence[Turn]
+    branch: Branch | None
+    sampling: Sampling
+    model: str | None
+    session_id: int | None = None
+    request: bytes | None = None
+
+
+async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) -> AskedMessages:
+    """Raises Unprocessable, naming the field, and ThreadNotFound."""
+    thread = await thread_of(gateway, user_id, body.thread)
+    max_bytes = gateway.max_attachment_bytes
+    new = list(turns_of(body, max_bytes))
+    if thread is None:
+        return AskedMessages(new, branch_without_ids(new), body.sampling(), body.model)
+    given = body.model_dump(exclude_none=True)
+    whole = MessagesBody.model_validate(thread.whole(given))
+    turns = list(turns_of(whole, max_bytes)) if thread.messages else new
+    branch = branch_without_ids(new)
+    if thread.previous is not None:
+        branch = Branch(thread.previous, "now" if branch is None else "answered")
+    kept = thread.kept(given)
+    return AskedMessages(turns, branch, whole.sampling(), whole.model, thread.session_id, kept)
 
 
 def turns_of(body: MessagesBody, max_attachment_bytes: int) -> Iterator[Turn]:

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.web.description.bodies import WholeExchange
 from gateway.web.description.events import LamRefusal, SessionEvent
-from gateway.web.description.openai_objects import ChatCompletion, Model, ModelList, OpenAIError
+from gateway.web.description.openai_objects import ChatCompletion, Embeddings, Model, ModelList, OpenAIError
 from gateway.web.description.parameters import TICKET, path_parameter
 from gateway.web.description.problems import (
     BODY,
@@ -34,6 +34,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     *EVENTS.values(),
     AnthropicError,
     ChatCompletion,
+    Embeddings,
     FailedReply,
     LamRefusal,
     Model,

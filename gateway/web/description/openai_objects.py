@@ -80,6 +80,28 @@ class ChatCompletion(BaseModel):
     usage: TokensView | None
 
 
+class PromptTokens(BaseModel):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embedding(BaseModel):
+    object: Literal["embedding"]
+    index: int
+    embedding: Annotated[
+        list[float] | str, Field(description="With `encoding_format: base64` little-endian 32-bit floats.")
+    ]
+
+
+class Embeddings(BaseModel):
+    """usage: null if the model server sent no token count."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: PromptTokens | None
+
+
 class Model(BaseModel):
     id: str
     object: Literal["model"]

@@ -82,6 +82,10 @@ _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
     ),
     429: ("Quota of the user exceeded", errors.LimitExceeded("More than 120 requests in a minute.")),
     431: ("Request head too large", errors.HeadTooLarge("The request's head is larger than 65536 bytes.")),
+    501: (
+        "No model server or worker can do that",
+        errors.NotSupported("No MQTT worker makes embeddings."),
+    ),
     502: ("The model server failed", errors.UpstreamFailed("The model server broke off.")),
     503: ("No model server or worker can answer now", errors.NoWorker("No worker is ready.")),
     529: ("No model server or worker can answer now", errors.NoWorker("No worker is ready.")),

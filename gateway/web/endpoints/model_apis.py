@@ -6,8 +6,10 @@ from gateway.dialects.anthropic import Anthropic
 from gateway.web.chat.ag_ui_form import RunBody, RunForm
 from gateway.web.chat.ai_sdk_chats import ChatMessages, ChatResume, ChatStop
 from gateway.web.chat.ai_sdk_form import UiChatBody
+from gateway.web.chat.anthropic_count import CountTokens
 from gateway.web.chat.anthropic_form import MessagesBody, MessagesForm
 from gateway.web.chat.api_chat import ApiChatForm
+from gateway.web.chat.embeddings import OllamaEmbed, OllamaEmbedBody, OllamaEmbeddings, OllamaEmbeddingsBody
 from gateway.web.chat.model_api import ModelApi, StreamApi
 from gateway.web.chat.ollama_form import OllamaChatBody, OllamaForm, OllamaGenerateBody
 from gateway.web.chat.ollama_models import LoadedModels, ModelTags, ShowBody, ShowModel, Version
@@ -53,6 +55,21 @@ MODEL_APIS: tuple[Endpoint, ...] = (
             )
         },
         refuses=(404, 409, 529, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/v1/messages/count_tokens",
+        handler=CountTokens,
+        name="anthropic_count_tokens",
+        summary="Count the tokens of Anthropic's messages",
+        description="By llama.cpp's chat template and tokenizer; 501 where the model is not llama.cpp's own, "
+        "also over MQTT. Nothing is generated or stored.",
+        tag="anthropic",
+        errors=ANTHROPIC,
+        body=MessagesBody,
+        max_body_bytes=body_with_parts,
+        answers={"200": object_or(required=("input_tokens",))},
+        refuses=(404, 501, 529, *NOBODY),
     ),
     AsgiEndpoint(
         method="POST",
@@ -105,6 +122,34 @@ MODEL_APIS: tuple[Endpoint, ...] = (
             )
         },
         refuses=(404, 409, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/embed",
+        handler=OllamaEmbed,
+        name="ollama_embed",
+        summary="Ollama's embeddings",
+        description="One vector for each text. 501 if no model server or worker makes embeddings.",
+        tag="ollama",
+        errors=OLLAMA,
+        body=OllamaEmbedBody,
+        max_body_bytes=body_with_parts,
+        answers={"200": object_or(required=("model", "embeddings"))},
+        refuses=(404, 501, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/embeddings",
+        handler=OllamaEmbeddings,
+        name="ollama_embeddings",
+        summary="Ollama's older embeddings, of one text",
+        description="501 if no model server or worker makes embeddings.",
+        tag="ollama",
+        errors=OLLAMA,
+        body=OllamaEmbeddingsBody,
+        max_body_bytes=body_with_parts,
+        answers={"200": object_or(required=("embedding",))},
+        refuses=(404, 501, *NOBODY),
     ),
     AsgiEndpoint(
         method="GET",

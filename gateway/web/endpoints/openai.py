@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.dialects.registry import OPENAI as OPENAI_DIALECT
+from gateway.web.chat.embeddings import EmbeddingsBody, OpenAIEmbeddings
 from gateway.web.chat.model_api import ModelApi, StreamApi
 from gateway.web.chat.openai_form import CompletionBody, CompletionForm
 from gateway.web.chat.openai_models import ModelList, OneModel
@@ -51,6 +52,20 @@ OPENAI_API: tuple[Endpoint, ...] = (
         parameters=(*ASKING, SLUICE_SESSION),
         answers={"200": stream_of(OPENAI_DIALECT), **NOTHING_MORE},
         refuses=(404, 409, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/v1/embeddings",
+        handler=OpenAIEmbeddings,
+        name="embeddings",
+        summary="OpenAI's embeddings",
+        description="One vector for each input. 501 if no model server or worker makes embeddings.",
+        tag="openai",
+        errors=OPENAI,
+        body=EmbeddingsBody,
+        max_body_bytes=body_with_parts,
+        answers={"200": {"description": "The vectors", "content": json_content(openai_objects.Embeddings)}},
+        refuses=(404, 501, *NOBODY),
     ),
     AsgiEndpoint(
         method="GET",

@@ -236,18 +236,3 @@ async def test_an_empty_request_of_ollamas_loads_the_model(tmp_path: Path) -> No
         generate = (await gateway.http.post("/api/generate", json={"model": "tiny"})).json()
     assert (chat["done"], chat["done_reason"], chat["message"]["content"]) == (True, "load", "")
     assert (generate["done"], generate["done_reason"], generate["response"]) == (True, "load", "")
-
-
-async def test_a_thread_of_anthropics_begins_here_and_goes_on_with_the_whole_conversation(
-    tmp_path: Path,
-) -> None:
-    path, body = APIS["anthropic"]
-    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
-        begun = await gateway.http.post(path, json={**body, "thread": {"type": "create"}})
-        thread = {"type": "continue", "previous_message_id": begun.json()["id"]}
-        gone_on = await gateway.http.post(path, json={**body, "thread": thread})
-        assert len(gateway.transport.seen_requests) == 1
-    assert begun.status_code == 200
-    assert gone_on.status_code == 404
-    error = gone_on.json()["error"]
-    assert (error["type"], error["details"]) == ("not_found_error", {"error_code": "thread_not_found"})

@@ -75,7 +75,7 @@ async def test_what_does_not_fit_is_400_and_names_the_field(
         ("GET", COMPLETIONS, 405),
         ("POST", "/v1/models", 405),
         ("GET", "/v1/models/none/at/all", 404),
-        ("POST", "/v1/embeddings", 404),
+        ("POST", "/v1/images/generations", 404),
         ("GET", INFERENCE, 405),
     ],
 )

@@ -65,7 +65,10 @@ SHAPES = {
     "/v1/messages": "Anthropic",
     "/v1/": "OpenAI",
     "/api/v1/inference/": "OpenAI",
-    **{f"/api/{name}/": "Ollama" for name in ("generate", "tags", "ps", "show", "version")},
+    **{
+        f"/api/{name}/": "Ollama"
+        for name in ("generate", "tags", "ps", "show", "version", "embed", "embeddings")
+    },
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.web.embedding_model import embedding_model
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import tokens
 
@@ -26,6 +27,7 @@ FIELDS = [
         "mirror",
         "template_id",
     ),
+    *("input", "prompt", "dimensions", "encoding_format", "system", "thread"),
     *("system_prompt", "resumable", "stream_options", "response_format", "seed", "top_p", "functions"),
 ]
 
@@ -71,7 +73,9 @@ bodies = (
 
 @pytest.fixture(scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    async with served(tmp_path_factory.mktemp("gateway"), lambda _: tokens("x"), within_s=120) as gateway:
+    model = embedding_model(lambda _: tokens("x"))
+    folder = tmp_path_factory.mktemp("gateway")
+    async with served(folder, lambda _: [], sse=model, within_s=120) as gateway:
         yield gateway
 
 
@@ -98,12 +102,24 @@ def is_openais(response: httpx.Response) -> bool:
     )
 
 
+def is_ollamas(response: httpx.Response) -> bool:
+    return list(response.json()) == ["error"]
+
+
+def is_anthropics(response: httpx.Response) -> bool:
+    told = response.json()
+    return set(told) == {"type", "error"} and set(told["error"]) <= {"type", "message", "details"}
+
+
 SHAPES: dict[str, Callable[[httpx.Response], bool]] = {
     STREAM: is_problem,
     "/api/chatbot/messages": is_problem,
     "/api/chat/stream": is_frontends_problem,
     "/api/v1/chat/unified/stream": is_frontends_problem,
     "/v1/chat/completions": is_openais,
+    "/v1/embeddings": is_openais,
+    "/api/embed": is_ollamas,
+    "/v1/messages/count_tokens": is_anthropics,
     "/api/v1/inference/stream": is_openais,
     "/api/chatbot/sessions": is_problem,
     "/api/chatbot/templates": is_problem,

@@ -25,7 +25,10 @@ ENDLESS = "/api/chatbot/sessions/{session_id}/events"
 """A listener to a session hears no end; its answers have tests of their own."""
 
 
-LOOSE = ("/v1/messages", "/v1/responses", "/api/chat/", "/api/generate", "/api/show", "/api/ag-ui")
+LOOSE = (
+    *("/v1/messages", "/v1/responses", "/api/chat/", "/api/generate", "/api/show", "/api/ag-ui"),
+    *("/v1/embeddings", "/api/embed"),
+)
 """Other APIs, whose bodies the description has in outline only; their cases are in tests/web/chat."""
 
 

@@ -1,0 +1,84 @@
+"""Embeddings and counted tokens of a real llama.cpp, through the whole gateway."""
+
+import asyncio
+from array import array
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.llama_server import requires_llama, running_llama
+from tests.plain_http import plain_http
+from tests.web.gateway_server import served
+from transports.llama.embedded_server import tiny_model_path
+from transports.llama.servers import LlamaServers
+from transports.llama.transport import LlamaTransport
+
+pytestmark = [pytest.mark.live, requires_llama()]
+
+TEXTS = ["Where is the boat?", "Where is the boat", "A stone."]
+WIDTH = 96
+
+
+async def test_they_are_those_of_llama_cpp(tmp_path: Path) -> None:
+    async with asyncio.timeout(60), running_llama(tiny_model_path(), "--embeddings") as llama:
+        async with served(tmp_path, lambda _: [], sse=LlamaTransport(llama.url)) as gateway:
+            asked = {"model": "tiny", "input": TEXTS}
+            floats = (await gateway.http.post("/v1/embeddings", json=asked)).json()
+            texts = (
+                await gateway.http.post("/v1/embeddings", json={**asked, "encoding_format": "base64"})
+            ).json()
+            ollama = (await gateway.http.post("/api/embed", json=asked)).json()
+            wrong = await gateway.http.post("/v1/embeddings", json={"input": [[10**9]]})
+            long = await gateway.http.post("/v1/embeddings", json={"input": "boat " * 1200})
+            chat = await gateway.events({"content": "Hi"})
+        async with plain_http(llama.url) as direct:
+            own = (await direct.post("/v1/embeddings", json=asked)).json()
+    vectors = [item["embedding"] for item in floats["data"]]
+    assert [len(vector) for vector in vectors] == [WIDTH] * 3
+    assert [array("f", vector) for vector in vectors] == [
+        array("f", b64decode(item["embedding"])) for item in texts["data"]
+    ]
+    assert ollama["embeddings"] == vectors
+    for ours, theirs in zip(vectors, (item["embedding"] for item in own["data"]), strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
+    assert floats["usage"] == own["usage"]
+    assert (wrong.status_code, long.status_code) == (400, 400)
+    assert long.json()["error"]["code"] == "context_length_exceeded"
+    assert chat[-1]["type"] == "done"
+
+
+async def test_a_server_without_them_is_passed_over(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(60),
+        running_llama(tiny_model_path(), "--alias", "chat") as plain,
+        running_llama(tiny_model_path(), "--alias", "embedder", "--embeddings") as able,
+    ):
+        servers = LlamaServers([(each.url, LlamaTransport(each.url)) for each in (plain, able)])
+        async with served(tmp_path, lambda _: [], sse=servers) as gateway:
+            unnamed = await gateway.http.post("/v1/embeddings", json={"model": "ada", "input": "Hi"})
+            named = await gateway.http.post("/v1/embeddings", json={"model": "chat", "input": "Hi"})
+    assert (unnamed.status_code, unnamed.json()["model"]) == (200, "embedder")
+    assert named.status_code == 501
+    assert "--embeddings" in named.json()["error"]["message"]
+
+
+async def test_tokens_are_counted_as_llama_cpp_counts_them(tmp_path: Path) -> None:
+    tool = {"name": "weather", "description": "Of a city", "input_schema": {"type": "object"}}
+    bodies: list[dict[str, Any]] = [
+        {"messages": [{"role": "user", "content": "Where is the boat?"}]},
+        {"system": "Be kind.", "messages": [{"role": "user", "content": "Hi"}]},
+        {"messages": [{"role": "user", "content": "Hi"}], "tools": [tool]},
+    ]
+    async with (
+        asyncio.timeout(60),
+        running_llama(tiny_model_path()) as llama,
+        served(tmp_path, lambda _: [], sse=LlamaTransport(llama.url)) as gateway,
+        plain_http(llama.url) as direct,
+    ):
+        for body in bodies:
+            ours = await gateway.http.post("/v1/messages/count_tokens", json={"model": "tiny", **body})
+            theirs = await direct.post("/v1/messages/count_tokens", json={"model": "tiny", **body})
+            assert ours.status_code == 200, ours.text
+            assert ours.json() == theirs.json()
