@@ -1,5 +1,6 @@
 """Sends requests to one model server, written as bytes: objects of an HTTP library cost 60 us a request."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -7,15 +8,17 @@ import httpx
 from gateway.contract.errors import ProtocolViolation
 from transports.llama.connector import Connector
 from transports.llama.http_exchange import HttpExchange
+from transports.llama.kept_connections import KeptConnections
 
 Connect = Callable[[httpx.URL, float | None, float | None], Awaitable[HttpExchange]]
 """Connects to a URL's server. Arguments: url, connect_s and read_s of Connector.__call__."""
 
 
 class ModelServerClient:
-    """HTTP/1.1 client without a connection pool, proxies or HTTP/2.
+    """HTTP/1.1 client without proxies or HTTP/2. `post` keeps connections; `get` always opens one, because it
+    checks if the server can be reached.
 
-    `get` and `post` return when the response's head has arrived. They raise the errors of `connect`;
+    Both return when the response's head has arrived. They raise the errors of `connect`;
     WriteTimeout; WriteError if the connection ends before the whole request is sent; ReadTimeout; ReadError
     if it ends before the response does; and RemoteProtocolError if the response is not HTTP/1.1.
 
@@ -34,18 +37,21 @@ class ModelServerClient:
         connect_s: float | None = None,
         idle_s: float | None = None,
         connect: Connect | None = None,
+        kept: KeptConnections | None = None,
     ) -> None:
         self._url = url = httpx.URL(root)
         self._connect = Connector() if connect is None else connect
         self._connect_s = connect_s
         self._idle_s = idle_s
         self._prefix = url.raw_path.rstrip(b"/")
-        self._headers = b"Host: %b\r\nUser-Agent: sluice\r\nConnection: close\r\n" % url.netloc
+        self._kept = KeptConnections() if kept is None else kept
+        self._headers = b"Host: %b\r\nUser-Agent: sluice\r\n" % url.netloc
         if api_key is not None:
             self._headers += b"Authorization: Bearer %b\r\n" % api_key.encode("ascii")
 
     async def get(self, path: bytes) -> HttpExchange:
-        return await self._ask(b"GET %b%b HTTP/1.1\r\n%b\r\n" % (self._prefix, path, self._headers))
+        head = b"GET %b%b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (self._prefix, path, self._headers)
+        return await self._ask(await self._connected(), head)
 
     async def post(self, path: bytes, body: bytes, trace: str | None = None) -> HttpExchange:
         """Send JSON.
@@ -56,11 +62,41 @@ class ModelServerClient:
         traced = b""
         if trace is not None and trace.isascii() and trace.isprintable():
             traced = b"traceparent: %b\r\n" % trace.encode("ascii")
-        head = b"POST %b%b HTTP/1.1\r\n%b%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        return await self._ask(head % (self._prefix, path, self._headers, traced, len(body)) + body)
+        closing = b"Connection: close\r\n" if self._kept.closing else b""
+        head = b"POST %b%b HTTP/1.1\r\n%b%b%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        message = head % (self._prefix, path, self._headers, closing, traced, len(body)) + body
+        kept = self._kept.take()
+        if kept is None:
+            return await self._ask_and_keep(await self._connected(), message)
+        used = HttpExchange(asyncio.get_running_loop(), self._idle_s)
+        used.connection_made(kept)
+        kept.set_protocol(used)
+        try:
+            return await self._ask_and_keep(used, message)
+        except (httpx.ReadError, httpx.WriteError) as lost:
+            if not used.unanswered:
+                raise
+            # The server closed the connection at this moment, or this request has crashed it.
+            self._kept.close()
+            try:
+                exchange = await self._connected()
+            except httpx.TransportError:
+                raise lost from None
+            return await self._ask_and_keep(exchange, message)
 
-    async def _ask(self, message: bytes) -> HttpExchange:
-        exchange = await self._connect(self._url, self._connect_s, self._idle_s)
+    def close(self) -> None:
+        """Close the connections that wait for a request."""
+        self._kept.close()
+
+    async def _connected(self) -> HttpExchange:
+        return await self._connect(self._url, self._connect_s, self._idle_s)
+
+    async def _ask_and_keep(self, exchange: HttpExchange, message: bytes) -> HttpExchange:
+        if not self._kept.closing:
+            exchange.keep = self._kept.keep
+        return await self._ask(exchange, message)
+
+    async def _ask(self, exchange: HttpExchange, message: bytes) -> HttpExchange:
         try:
             await exchange.ask(message, self._idle_s)
         except BaseException:

@@ -11,6 +11,8 @@ MAX_HEAD_BYTES = 64 * 1024  # limit of the head, and of other bytes in a row tha
 KEPT_HEADERS = (b"content-type", b"retry-after")
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is not read, so that the server must wait
 
+FINISH_S = 1.0  # after it, a response whose reader has finished is not read further
+
 Receive = Callable[[bytes], Awaitable[None] | None]
 """Called within a network read with its bytes. A returned awaitable is awaited before the next read."""
 
@@ -19,6 +21,7 @@ class HttpExchange(asyncio.Protocol):
     """One connection with one request and its response.
 
     status: of the response; 0 until its head has arrived.
+    keep: gets the connection if another request may be sent on it; None closes it.
 
     Args:
         read_s: longest silence before the head and between two reads of the body, in seconds; None: no limit.
@@ -29,9 +32,11 @@ class HttpExchange(asyncio.Protocol):
         "_delimited",
         "_ended",
         "_error",
+        "_finished",
         "_head_bytes",
         "_head_complete",
         "_headers",
+        "_is_whole",
         "_loop",
         "_parser",
         "_parts",
@@ -43,6 +48,7 @@ class HttpExchange(asyncio.Protocol):
         "_waiter",
         "_waiting_since",
         "_writable",
+        "keep",
         "status",
     )
 
@@ -52,6 +58,7 @@ class HttpExchange(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self.status = 0
+        self.keep: Callable[[asyncio.Transport], None] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._head_complete = False
@@ -59,6 +66,8 @@ class HttpExchange(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._unread_bytes = 0
         self._ended = False
+        self._is_whole = False  # complete, and the server keeps the connection
+        self._finished = False
         self._error: Exception | None = None
         self._receive: Receive | None = None
         self._busy: Awaitable[None] | None = None
@@ -91,6 +100,11 @@ class HttpExchange(asyncio.Protocol):
                 raise self._error or httpx.ReadError("the answer was closed by its reader")
             await self._news()
 
+    @property
+    def unanswered(self) -> bool:
+        """True until the first byte of the response."""
+        return not self._head_complete and not self._head_bytes
+
     def header(self, name: bytes) -> str | None:
         """Return the first value of a response header. name: one of KEPT_HEADERS."""
         return next((value.decode("latin-1") for kept, value in self._headers if kept == name), None)
@@ -99,7 +113,7 @@ class HttpExchange(asyncio.Protocol):
         """Call `receive` with the body's bytes at every network read; return when the body has ended.
 
         Bytes that arrived before this call are pushed first. Raises the connection's error, after all bytes
-        that arrived before it, and every error of `receive`. Returns at once after `close`.
+        that arrived before it, and every error of `receive`. Returns at once after `close` and `finish`.
         """
         self._receive = receive
         self._deliver()
@@ -112,7 +126,7 @@ class HttpExchange(asyncio.Protocol):
                 self._deliver()
                 if self._busy is None:
                     self._read_on()
-            elif self._ended:
+            elif self._ended or self._finished:
                 break
             else:
                 await self._news()
@@ -120,9 +134,22 @@ class HttpExchange(asyncio.Protocol):
             raise self._error
 
     def close(self) -> None:
-        """Close the connection now; `push` returns as if the body had ended."""
+        """Close the connection now, unless `finish` was called; `push` returns as if the body had ended."""
         self._receive = None
-        self._end(None)
+        if not self._finished:
+            self._end(None)
+
+    def finish(self) -> None:
+        """End `push`; read the rest of the response only so that the connection can be kept."""
+        if self.keep is None or self._ended:
+            self.close()
+            return
+        self._receive = None
+        self._finished = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(FINISH_S, self._end, None)
+        self._wake()
 
     def _news(self) -> asyncio.Future[None]:
         """Return a future that is done at the next read that is not pushed, or at the end."""
@@ -142,6 +169,8 @@ class HttpExchange(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self._end(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {exc}"))
+        if self._ended:
+            self._leave_connection()
         if not self._parts:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -209,6 +238,9 @@ class HttpExchange(asyncio.Protocol):
 
     # Called by the parser.
 
+    def on_message_begin(self) -> None:
+        self._is_whole = False  # after a complete response: nobody asked for another
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_complete:
             return  # a trailer
@@ -229,12 +261,13 @@ class HttpExchange(asyncio.Protocol):
             self.resume_writing()  # a server that answers early may never read the rest
 
     def on_body(self, body: bytes) -> None:
-        if not self._ended:
+        if not (self._ended or self._finished):
             self._parts.append(body)
             self._unread_bytes += len(body)
 
     def on_message_complete(self) -> None:
-        if self._head_complete:
+        if self._head_complete and self._parser is not None:
+            self._is_whole = self._delimited and self._parser.should_keep_alive()
             self._end(None)
 
     def _end(self, error: httpx.TransportError | None) -> None:
@@ -245,10 +278,20 @@ class HttpExchange(asyncio.Protocol):
         self._parser = None
         if self._timer is not None:
             self._timer.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+        if not self._is_whole:  # else more bytes may follow in the same read
+            self._leave_connection()
         self.resume_writing()
         self._wake()
+
+    def _leave_connection(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        if self._is_whole and self.keep is not None and not transport.get_write_buffer_size():
+            transport.resume_reading()
+            self.keep(transport)
+        else:
+            transport.abort()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

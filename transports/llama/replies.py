@@ -61,7 +61,9 @@ class _StreamedReply:
         parser = self._parser
         events = parser.feed(received)
         busy = self._hear(events) if events else None
-        if parser.done is not None or parser.failure is not None:
+        if parser.done is not None:
+            self._exchange.finish()
+        elif parser.failure is not None:
             self._exchange.close()
         elif parser.finished and (events or self._linger is None):
             if self._linger is not None:

@@ -100,9 +100,11 @@ class LlamaTransport:
                 yield
             finally:
                 watching.cancel()
+                self._client.close()
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
-        """See Transport.answer. Closes the connection at the end, which frees llama.cpp's slot."""
+        """See Transport.answer. Closes the connection of a reply that is stopped, which frees llama.cpp's
+        slot."""
         kinds = kinds_of(request)
         check_kinds(kinds, self._accepts)
         # Encoding a large image takes long, so it is done in a thread.

@@ -54,6 +54,7 @@ class Socket(asyncio.Transport):
         answer = self._server(httpx.Request(method, self._url.join(path), headers=headers, content=body))
         content_type = answer.headers.get("content-type", "").encode()
         said = b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n" % (answer.status_code, len(answer.content))
+        said += b"Connection: close\r\n"
         said += b"Content-Type: %b\r\n" % content_type if content_type else b""
         self._exchange.data_received(said + b"\r\n" + answer.content)
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from transports.llama.http_exchange import HttpExchange
+from transports.llama.http_exchange import FINISH_S, HttpExchange
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -105,3 +105,26 @@ async def test_an_answer_that_was_closed_leaves_no_timer() -> None:
     assert clock.pending() == 1
     exchange.close()
     assert clock.pending() == 0
+
+
+async def test_what_its_reader_does_not_need_is_waited_for_a_short_time() -> None:
+    clock = HandClock()
+    exchange = HttpExchange(cast(asyncio.AbstractEventLoop, clock), read_s=60)
+    left: list[str] = []
+
+    class Connection(asyncio.Transport):
+        def write(self, data: object) -> None:
+            pass
+
+        def abort(self) -> None:
+            left.append("closed")
+
+    exchange.connection_made(Connection())
+    exchange.keep = lambda _: left.append("kept")
+    exchange.data_received(HEAD)
+    await exchange.ask(b"", None)
+    exchange.finish()
+    exchange.close()
+    assert (left, clock.pending()) == ([], 1)
+    clock.move_to(FINISH_S)
+    assert (left, clock.pending()) == (["closed"], 0)

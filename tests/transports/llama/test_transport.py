@@ -104,7 +104,6 @@ async def test_only_the_headers_that_are_meant_for_the_server_are_sent(server: S
         "content-type": "application/json",
         "authorization": "Bearer sk-1",
         "traceparent": "00-1-2-01",
-        "connection": "close",
     }
 
 
