@@ -22,8 +22,10 @@ from gateway.core.device_owners import DeviceOwners
 from gateway.core.keys import KeyRing
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
+from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
+from gateway.core.refreshing import keep_fresh
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.stages.order import stages_of
@@ -98,6 +100,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         breakers=breakers_of(settings, transports),
         refuse_unknown_models=settings.unknown_model == "refuse",
     )
+    mode_switch = ModeSwitch(selector, settings.llm_comm_mode, store.kept_settings)
     conversations = Conversations(
         store,
         runs,
@@ -133,6 +136,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     )
     ingress = None if link is None else ingress_of(settings, link, chats)
     pulse = Pulse(settings.sse_ping_s)
+    proxies = TrustedProxies(settings.trusted_proxies)
     gateway = Services(
         conversations=conversations,
         runs=runs,
@@ -140,6 +144,10 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         templates=store.templates,
         usage=store.usage,
         modes=selector,
+        mode_switch=mode_switch,
+        audit_log=store.audit_log,
+        devices=store,
+        proxies=proxies,
         pulse=pulse,
         tickets=tickets,
         keys=keys,
@@ -165,6 +173,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store.running())
             await keys.refresh()
+            await mode_switch.restore()
             swept = await store.sweep()
             if swept:
                 log.warning(
@@ -178,12 +187,12 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 await stack.enter_async_context(ingress.running())
             await stack.enter_async_context(runs.running())
             background = await stack.enter_async_context(asyncio.TaskGroup())
-            for work in (pulse.run(), checkpoints.run(), keys.run()):
+            fresh_mode = keep_fresh(mode_switch.reload, "the mode cannot be read from the database")
+            for work in (pulse.run(), checkpoints.run(), keys.run(), fresh_mode):
                 stack.callback(background.create_task(work).cancel)
             yield
 
     origins = settings.cors_origins
-    proxies = TrustedProxies(settings.trusted_proxies)
     open_mode = OpenMode(settings.allowed_hosts, origins, proxies)
     app = create_app(
         gateway,

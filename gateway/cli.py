@@ -13,6 +13,7 @@ import typer
 
 from gateway.commands.devices import devices
 from gateway.commands.keys import keys
+from gateway.commands.mode import mode
 from gateway.contract.secrets import remember_secrets
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(devices, name="devices")
 app.add_typer(keys, name="keys")
+app.command()(mode)
 
 
 def main() -> None:
@@ -64,8 +66,8 @@ def serve() -> None:
 
     listener = serving.listen(settings)
 
-    async def say_listening(_: object) -> None:
-        serving.log.info("listening on %s (mode %s)", serving.url_of(listener), settings.llm_comm_mode)
+    async def say_listening(assembled: serving.Assembled) -> None:
+        serving.log.info("listening on %s (mode %s)", serving.url_of(listener), assembled.modes.mode)
 
     _run(serving.serve(settings, listener, say_listening))
 

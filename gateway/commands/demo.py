@@ -67,7 +67,8 @@ async def run_demo(settings: Settings) -> None:
             await _until_ready(assembled.modes)
             keys, store = assembled.gateway.keys, assembled.gateway.store
             with_session = None if keys.closed else store
-            await _say_ready(out, url, changed, broker, with_session, is_toy, notes)
+            mode = assembled.modes.mode
+            await _say_ready(out, url, mode, changed, broker, with_session, is_toy, notes)
 
         await serve(changed, listener, say_ready)
 
@@ -137,6 +138,7 @@ async def _session_to_ask_in(store: MessageStore) -> int:
 async def _say_ready(
     out: Console,
     url: str,
+    mode: str,
     settings: Settings,
     broker: EmbeddedBroker,
     store: MessageStore | None,
@@ -146,14 +148,14 @@ async def _say_ready(
     """Print how to use the demo. `store` is None if the database has API keys: requests then need one."""
     # Before the first output: a script may use the printed commands at once.
     session_id = None if store is None else await _session_to_ask_in(store)
-    _say_what_runs(out, url, settings, broker, is_toy, notes)
-    _say_what_to_type(out, url, session_id, settings.llm_comm_mode, is_toy)
+    out.print(f"Sluice is ready at {url} (mode {mode})")
+    _say_what_runs(out, settings, broker, is_toy, notes)
+    _say_what_to_type(out, url, session_id, mode, is_toy)
 
 
 def _say_what_runs(
-    out: Console, url: str, settings: Settings, broker: EmbeddedBroker, is_toy: bool, notes: list[str]
+    out: Console, settings: Settings, broker: EmbeddedBroker, is_toy: bool, notes: list[str]
 ) -> None:
-    out.print(f"Sluice is ready at {url} (mode {settings.llm_comm_mode})")
     for note in notes:
         out.print(f"  ({note})")
     if is_toy:

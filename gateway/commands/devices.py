@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.commands.admin_client import local_actor
 from gateway.commands.database_visit import database_shown, in_store
 
 devices = typer.Typer(help="Devices that chat over MQTT, and the users that own them.", no_args_is_help=True)
@@ -20,7 +21,7 @@ def add(
     """Register a device. It takes effect in running gateways at once."""
     from transports.mqtt.protocol.topics import checked_name
 
-    in_store(lambda store: store.add_device(checked_name(name), user))
+    in_store(lambda store: store.add_device(checked_name(name), user, local_actor()))
     typer.echo(f"{name} belongs to {user}.")
     typer.echo(f"It is registered in {database_shown()}, which is DATABASE_URL.", err=True)
 
@@ -35,7 +36,7 @@ def list_devices() -> None:
 @devices.command()
 def remove(name: Annotated[str, typer.Argument(show_default=False)]) -> None:
     """Remove a device. Its sessions and messages stay."""
-    if not in_store(lambda store: store.remove_device(name)):
+    if not in_store(lambda store: store.remove_device(name, local_actor())):
         typer.echo(f"sluice: no such device in {database_shown()}: {name}", err=True)
         raise typer.Exit(1)
     typer.echo(f"{name} is no longer registered.")

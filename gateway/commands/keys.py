@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.commands.admin_client import local_actor
 from gateway.commands.database_visit import database_shown, in_store
-from gateway.contract.keys import PERMISSIONS, NewKey, Permission, StoredKey
+from gateway.contract.keys import (
+    MAX_NAME_CHARS,
+    MAX_RATE_PER_MINUTE,
+    MAX_STREAMS,
+    PERMISSIONS,
+    USER_PATTERN,
+    NewKey,
+    Permission,
+    StoredKey,
+)
 
 if TYPE_CHECKING:
     from gateway.store.sql_store import SqlStore
 
 keys = typer.Typer(help="API keys. Once one exists, every request needs one.", no_args_is_help=True)
 
-_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
-_MAX_NAME_CHARS = 120
 _MIN_PREFIX_CHARS = 7  # "sk-" and four random characters, so that a short prefix does not match many keys
 
 
@@ -26,25 +34,31 @@ def create(
     scopes: Annotated[str, typer.Option(help="One or more of chat, admin, metrics, with commas.")] = "chat",
     rate: Annotated[
         int | None,
-        typer.Option(min=1, help="Requests per minute of this key. Default: RATE_PER_MINUTE per user."),
+        typer.Option(
+            min=1,
+            max=MAX_RATE_PER_MINUTE,
+            help="Requests per minute of this key. Default: RATE_PER_MINUTE per user.",
+        ),
     ] = None,
     streams: Annotated[
         int | None,
-        typer.Option(min=1, help="Replies at a time of this key. Default: STREAMS_PER_USER per user."),
+        typer.Option(
+            min=1, max=MAX_STREAMS, help="Replies at a time of this key. Default: STREAMS_PER_USER per user."
+        ),
     ] = None,
 ) -> None:
     """Create a key and show it once. Running gateways accept it within 5 s."""
     from gateway.core.keys import digest_of, draw_key, shown_of
 
-    if not _USER.fullmatch(user):
+    if not re.fullmatch(USER_PATTERN, user):
         raise typer.BadParameter(f"{user!r}: must be 1 to 64 of A-Z a-z 0-9 _ . @ + -", param_hint="--user")
-    if len(name) > _MAX_NAME_CHARS or not name.isprintable():
+    if len(name) > MAX_NAME_CHARS or not name.isprintable():
         raise typer.BadParameter(
-            f"must be at most {_MAX_NAME_CHARS} characters on one line", param_hint="--name"
+            f"must be at most {MAX_NAME_CHARS} characters on one line", param_hint="--name"
         )
     key = draw_key()
     new = NewKey(digest_of(key), shown_of(key), user, name, _permissions(scopes), rate, streams)
-    made = in_store(lambda store: store.keys.create(new))
+    made = in_store(lambda store: store.keys.create(new, local_actor()))
     typer.echo(key)
     typer.echo(f"Key {made.id} of {user}. It is not stored and cannot be shown again: copy it now.", err=True)
     typer.echo(f"Its digest is in {database_shown()}, which is DATABASE_URL.", err=True)
@@ -68,7 +82,7 @@ def revoke(
     async def find_and_revoke(store: "SqlStore") -> Sequence[StoredKey]:
         found = _meant(key, await store.keys.all())
         if len(found) == 1:
-            await store.keys.revoke(found[0].id)
+            await store.keys.revoke(found[0].id, local_actor())
         return found
 
     found = in_store(find_and_revoke)

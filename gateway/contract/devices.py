@@ -1,7 +1,11 @@
 """Devices that chat over MQTT, as they are stored."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
+
+from gateway.contract.audit import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,3 +15,16 @@ class StoredDevice:
     name: str
     user_id: str
     created_at: datetime
+
+
+class DeviceRegistry(Protocol):
+    """Each method raises StorageFailed if the database does not answer or refuses."""
+
+    async def devices(self) -> Sequence[StoredDevice]:
+        """Return all registered devices, ordered by name."""
+        ...
+
+    async def remove_device(self, name: str, by: Actor | None = None) -> bool:
+        """Remove a device, with an entry in the audit log if `by` names the author. Return False if it does
+        not exist."""
+        ...

@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from gateway.contract.audit import Actor
+
 Permission = Literal["chat", "admin", "metrics"]
 PERMISSIONS: tuple[Permission, ...] = ("chat", "admin", "metrics")
+USER_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}"
+"""The name of a user, as a whole."""
+
+MAX_NAME_CHARS = 120
+MAX_RATE_PER_MINUTE = 1_000_000
+MAX_STREAMS = 100_000
 ALL_PERMISSIONS: frozenset[Permission] = frozenset(PERMISSIONS)
 
 
@@ -57,7 +65,7 @@ class KeyCensus:
 
 class KeyStore(Protocol):
     """Each method raises StorageFailed if the database does not answer or refuses. When it returns, its
-    change is committed."""
+    change is committed, with an entry in the audit log if `by` names its author."""
 
     async def census(self) -> KeyCensus: ...
 
@@ -65,9 +73,9 @@ class KeyStore(Protocol):
         """Return all keys, also revoked ones, oldest first."""
         ...
 
-    async def create(self, key: NewKey) -> StoredKey: ...
+    async def create(self, key: NewKey, by: Actor | None = None) -> StoredKey: ...
 
-    async def revoke(self, key_id: int) -> bool:
+    async def revoke(self, key_id: int, by: Actor | None = None) -> bool:
         """Revoke a key; False if there is no such key or it is revoked already."""
         ...
 

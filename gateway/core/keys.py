@@ -5,11 +5,14 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from gateway.contract.audit import Actor
 from gateway.contract.errors import StorageFailed
-from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyStore, Permission, StoredKey
+from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyStore, NewKey, Permission, StoredKey
 from gateway.core.rate_limits import Allowance, Quota
+from gateway.core.refreshing import keep_fresh
 
 log = logging.getLogger("sluice.keys")
 
@@ -18,7 +21,6 @@ KEY_BYTES = 32
 SHOWN_CHARS = 11
 """Length of the prefix by which people identify a key; more than 200 random bits stay hidden."""
 
-REFRESH_S = 2.0
 MAX_AGE_S = 4.0
 """Maximum seconds between the commit of a new or revoked key and its effect in this process."""
 
@@ -127,6 +129,28 @@ class KeyRing:
         async with self._reading:
             await self._read()
 
+    async def stored(self) -> Sequence[StoredKey]:
+        """Return all keys of the store, also revoked ones, oldest first. Raises StorageFailed."""
+        return await self._store.all()
+
+    async def create(self, key: NewKey, by: Actor) -> StoredKey:
+        """Store a new key, and accept it from now on. Raises StorageFailed if it is not stored."""
+        created = await self._store.create(key, by)
+        await self._refresh_soon()
+        return created
+
+    async def revoke(self, key_id: int, by: Actor) -> bool:
+        """Revoke a key, and refuse it from now on. Return False if there is no such key or it is revoked
+        already. Raises StorageFailed if it is not revoked."""
+        revoked = await self._store.revoke(key_id, by)
+        await self._refresh_soon()
+        return revoked
+
+    async def _refresh_soon(self) -> None:
+        """Read the keys now, or if that fails within MAX_AGE_S: the change before it is committed."""
+        with suppress(StorageFailed):
+            await self.refresh()
+
     async def note_used(self) -> None:
         """Store the last use of the keys that were used, each at most once in NOTE_USED_S. Raises
         StorageFailed."""
@@ -139,17 +163,12 @@ class KeyRing:
 
     async def run(self) -> None:
         """Refresh every REFRESH_S seconds until cancelled; a failure is logged once."""
-        failing = False
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            try:
-                await self.refresh()
-                await self.note_used()
-                failing = False
-            except StorageFailed as error:
-                if not failing:
-                    log.warning("API keys cannot be checked: %s", error)
-                failing = True
+
+        async def refresh() -> None:
+            await self.refresh()
+            await self.note_used()
+
+        await keep_fresh(refresh, "API keys cannot be checked")
 
     async def _read(self) -> None:
         asked_at = self._clock()

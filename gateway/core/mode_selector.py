@@ -13,12 +13,16 @@ from gateway.core.breaker import Breaker, State
 from gateway.core.failover import Route
 
 AUTO = "auto"
+MODES = ("sse", "mqtt", AUTO)
 
 Answer = TypeVar("Answer")
 
 
 class ModeSelector:
     """Chooses transports by mode.
+
+    Attributes:
+        mode: read at each new reply, and may be set at any time: a reply that has its route keeps it.
 
     Args:
         transports: by mode ("sse", "mqtt").
@@ -97,11 +101,24 @@ class ModeSelector:
             return {}
         return {name: breaker.state for name, breaker in self._breakers.items()}
 
+    def missing_for(self, mode: str) -> str | None:
+        """Return the missing part without which the mode cannot be used at all; None if it is set up."""
+        if self._breakers if mode == AUTO else mode in self._transports:
+            return None
+        return "MQTT_BROKER_HOST is empty: set it, and restart the gateway"
+
     async def health(self) -> Health:
-        """Return the health of the current mode. Mode auto is ok if one of its transports is; `detail` lists
-        all of them."""
-        if self.mode != AUTO:
-            return await self.health_of(self.mode)
+        """Return the health of the current mode: see `health_of`."""
+        return await self.health_of(self.mode)
+
+    async def health_of(self, mode: str) -> Health:
+        """Return the health of a mode, which need not be the current one. Mode auto is ok if one of its
+        transports is; `detail` lists all of them."""
+        missing = self.missing_for(mode)
+        if missing is not None:
+            return Health(False, missing)
+        if mode != AUTO:
+            return await self._transports[mode].abilities.health()
         found = await asyncio.gather(*map(self.health_of, self._breakers))
         able = False
         told: list[str] = []
@@ -162,13 +179,6 @@ class ModeSelector:
 
     def _models_of(self, name: str) -> Sequence[str]:
         return self._transports[name].abilities.models()
-
-    async def health_of(self, name: str) -> Health:
-        """Return the health of one mode's transport, which need not be the current mode."""
-        transport = self._transports.get(name)
-        if transport is None:
-            return Health(False, "not set up")
-        return await transport.abilities.health()
 
 
 def _admit(transport: Transport, model: str | None) -> TransportInfo:

@@ -52,6 +52,8 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+__all__ = ["Assembled", "listen", "serve", "server_of", "url_of"]
+
 WhenListening = Callable[[Assembled], Awaitable[None]]
 
 

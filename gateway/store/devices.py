@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict
+from gateway.store.audit import AuditedWrite
 from gateway.store.tables import devices
 from gateway.store.writer import Write
 
@@ -37,9 +38,9 @@ def _remove(connection: Connection, names: Sequence[str]) -> list[bool]:
 
 
 # Payload: name, user id, and the current time.
-ADD = Write[tuple[str, str, datetime], StoredDevice](_add, rank=0)
+ADD = AuditedWrite(Write[tuple[str, str, datetime], StoredDevice](_add, rank=0))
 # Payload: the name. Outcome: True if the device existed.
-REMOVE = Write[str, bool](_remove, rank=0)
+REMOVE = AuditedWrite(Write[str, bool](_remove, rank=0))
 
 
 async def device_named(connection: AsyncConnection, name: str) -> StoredDevice | None:

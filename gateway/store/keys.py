@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.contract.audit import Actor, Change
 from gateway.contract.keys import PERMISSIONS, KeyCensus, NewKey, StoredKey
+from gateway.store.audit import AuditedWrite
 from gateway.store.tables import api_keys
 from gateway.store.writer import Write, Writer
 
@@ -48,8 +50,10 @@ def _note_used(connection: Connection, used: Sequence[tuple[Collection[int], dat
     return [None for _ in used]
 
 
-_CREATE_KEYS = Write[tuple[NewKey, datetime], StoredKey](_create, rank=0)
-_REVOKE_KEYS = Write[tuple[int, datetime], bool](_revoke, rank=0)
+_CREATE_KEYS = AuditedWrite(
+    Write[tuple[NewKey, datetime], StoredKey](_create, rank=0), lambda stored: str(stored.id)
+)
+_REVOKE_KEYS = AuditedWrite(Write[tuple[int, datetime], bool](_revoke, rank=0))
 _NOTE_USED_KEYS = Write[tuple[Collection[int], datetime], None](_note_used, rank=0)
 
 
@@ -81,11 +85,16 @@ class SqlKeys:
                 keys += map(_stored, page)
         return keys
 
-    async def create(self, key: NewKey) -> StoredKey:
-        return await self._writer.do(_CREATE_KEYS, (key, self._clock()))
+    async def create(self, key: NewKey, by: Actor | None = None) -> StoredKey:
+        now = self._clock()
+        detail = {"user": key.user_id, "name": key.name, "scopes": ",".join(sorted(key.permissions))}
+        change = None if by is None else Change(by, "key.create", detail=detail)
+        return await _CREATE_KEYS.do(self._writer, (key, now), change, now)
 
-    async def revoke(self, key_id: int) -> bool:
-        return await self._writer.do(_REVOKE_KEYS, (key_id, self._clock()))
+    async def revoke(self, key_id: int, by: Actor | None = None) -> bool:
+        now = self._clock()
+        change = None if by is None else Change(by, "key.revoke", str(key_id))
+        return await _REVOKE_KEYS.do(self._writer, (key_id, now), change, now)
 
     async def note_used(self, key_ids: Collection[int]) -> None:
         await self._writer.do(_NOTE_USED_KEYS, (key_ids, self._clock()))

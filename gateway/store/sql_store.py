@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
+from gateway.contract.audit import Actor, Change
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, FinalReply, NewExchange
@@ -20,11 +21,13 @@ from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX
 from gateway.store import devices, migrations, threads
 from gateway.store import idempotency as claims
+from gateway.store.audit import SqlAuditLog
 from gateway.store.branches import newest_path, question_above
 from gateway.store.columns import MAX_ID, storable
 from gateway.store.engine import open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.history import latest_finished
+from gateway.store.kept_settings import SqlKeptSettings
 from gateway.store.keys import SqlKeys
 from gateway.store.new_sessions import NewSession, NewSessions
 from gateway.store.pages import length_of, page_of
@@ -91,6 +94,8 @@ class SqlStore:
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.usage = SqlUsage(self._reading, clock)
+        self.audit_log = SqlAuditLog(self._reading, self._writer, clock)
+        self.kept_settings = SqlKeptSettings(self._reading, self._writer, clock)
 
     @asynccontextmanager
     async def running(self, *, alone: bool = True) -> AsyncIterator[None]:
@@ -240,13 +245,16 @@ class SqlStore:
         async with self._reading() as connection:
             return await devices.all_devices(connection)
 
-    async def add_device(self, name: str, user_id: str) -> StoredDevice:
+    async def add_device(self, name: str, user_id: str, by: Actor | None = None) -> StoredDevice:
         """Register a device. Raises Conflict if it is registered for another user."""
-        return await self._writer.do(devices.ADD, (name, user_id, self._clock()))
+        now = self._clock()
+        change = None if by is None else Change(by, "device.add", name, {"user": user_id})
+        return await devices.ADD.do(self._writer, (name, user_id, now), change, now)
 
-    async def remove_device(self, name: str) -> bool:
+    async def remove_device(self, name: str, by: Actor | None = None) -> bool:
         """Remove a device. Return False if it does not exist."""
-        return await self._writer.do(devices.REMOVE, name)
+        change = None if by is None else Change(by, "device.remove", name)
+        return await devices.REMOVE.do(self._writer, name, change, self._clock())
 
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> Sequence[int]:
         return await self._writer.do(self._replies.checkpoint, checkpoints)

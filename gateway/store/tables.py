@@ -229,6 +229,35 @@ class DeletedRow(Kept, table=True):
     rows: int = Field(sa_type=BigInteger)
 
 
+class AuditRow(Kept, table=True):
+    """One change that an administrator made: see gateway.contract.audit."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, sa_type=RowId, primary_key=True)
+    at: datetime = Field(sa_type=UtcTime)
+    actor: str = Field(sa_type=StorableText)
+    key_id: int | None = Field(default=None, sa_type=RowId)
+    source: str = Field(sa_type=StorableText)
+    action: str = Field(sa_type=StorableText)
+    subject: str = Field(sa_type=StorableText)
+    detail: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class KeptSettingRow(Kept, table=True):
+    """A setting that an administrator changed while the gateway ran: see gateway.contract.kept_settings."""
+
+    __tablename__ = "kept_settings"
+
+    name: str = Field(sa_type=StorableText, primary_key=True)
+    value: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    set_by: str = Field(sa_type=StorableText)
+    key_id: int | None = Field(default=None, sa_type=RowId)
+    source: str = Field(sa_type=StorableText)
+    set_at: datetime = Field(sa_type=UtcTime)
+
+
 metadata = Kept.metadata
 sessions = metadata.tables["sessions"]
 messages = metadata.tables["messages"]
@@ -239,3 +268,5 @@ api_keys = metadata.tables["api_keys"]
 templates = metadata.tables["templates"]
 token_usage = metadata.tables["token_usage"]
 deleted = metadata.tables["deleted"]
+audit_log = metadata.tables["audit_log"]
+kept_settings = metadata.tables["kept_settings"]

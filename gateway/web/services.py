@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.contract.audit import AuditLog
+from gateway.contract.devices import DeviceRegistry
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.journal import Journal
 from gateway.contract.requests import ChatRequest
@@ -14,11 +16,13 @@ from gateway.contract.usage import UsageStore
 from gateway.core.conversations import Conversations
 from gateway.core.keys import KeyRing
 from gateway.core.mirrors import Mirrors
+from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
+from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.sse_writer import Pulse
 
 
@@ -37,9 +41,7 @@ class Modes(Protocol):
 
     async def count_tokens(self, request: ChatRequest) -> int: ...
 
-    async def health(self) -> Health: ...
-
-    async def health_of(self, name: str) -> Health: ...
+    async def health_of(self, mode: str) -> Health: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Services:
     templates: TemplateStore
     usage: UsageStore
     modes: Modes
+    mode_switch: ModeSwitch
+    audit_log: AuditLog
+    devices: DeviceRegistry
+    proxies: TrustedProxies
     pulse: Pulse
     tickets: Tickets
     keys: KeyRing

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.contract.audit import Actor
 from gateway.contract.errors import StorageFailed
 from gateway.contract.keys import KeyCensus, NewKey, StoredKey
 from gateway.core.keys import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
@@ -34,11 +35,11 @@ class MemoryKeys:
     async def all(self) -> Sequence[StoredKey]:
         return list(self.kept)
 
-    async def create(self, key: NewKey) -> StoredKey:
+    async def create(self, key: NewKey, by: Actor | None = None) -> StoredKey:
         self.kept.append(StoredKey(len(self.kept) + 1, key, THEN))
         return self.kept[-1]
 
-    async def revoke(self, key_id: int) -> bool:
+    async def revoke(self, key_id: int, by: Actor | None = None) -> bool:
         self.kept[key_id - 1] = replace(self.kept[key_id - 1], revoked_at=THEN)
         return True
 

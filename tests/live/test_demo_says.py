@@ -148,7 +148,14 @@ async def test_it_says_nothing_before_the_session_is_there_that_it_names() -> No
     said, store = StringIO(), SlowStore()
     broker = EmbeddedBroker("mosquitto", BrokerAddress("127.0.0.1", 1883))
     asked_for = demo._say_ready(
-        Console(file=said), "http://x", Settings(_env_file=None), broker, cast(MessageStore, store), True, []
+        Console(file=said),
+        "http://x",
+        "sse",
+        Settings(_env_file=None),
+        broker,
+        cast(MessageStore, store),
+        True,
+        [],
     )
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(asked_for)

@@ -16,6 +16,7 @@ from gateway.core.device_owners import DeviceOwners
 from gateway.core.keys import KeyRing
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
+from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.run import Run
@@ -28,6 +29,7 @@ from gateway.web.chat.messages import MessageStream
 from gateway.web.chat.resume import ResumeStream
 from gateway.web.chat.unified_form import unified_form
 from gateway.web.door.callers import CALLER, LOCAL
+from gateway.web.door.proxies import TrustedProxies
 from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
 from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message
 from gateway.web.http.endpoint import ENDPOINT
@@ -198,6 +200,10 @@ class Scene:
             templates=self.store.templates,
             usage=self.store.usage,
             modes=modes,
+            mode_switch=ModeSwitch(modes, "scripted", self.store.kept_settings),
+            audit_log=self.store.audit_log,
+            devices=self.store,
+            proxies=TrustedProxies(),
             pulse=Pulse(ping_s=15),
             mirrors=Mirrors(self.runs, owners, None),
             tickets=Tickets(b"secret", 600, time.time),

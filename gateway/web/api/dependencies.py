@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.contract.audit import Actor
 from gateway.core.keys import Caller
 from gateway.web.door.callers import caller_of
 from gateway.web.services import Services
@@ -24,6 +25,14 @@ async def _user_id(request: Request) -> str:
     return caller_of(request.scope).user_id
 
 
+async def _actor(request: Request) -> Actor:
+    caller = caller_of(request.scope)
+    source = request.app.state.gateway.proxies.client_of(request.scope)
+    return Actor(caller.user_id, source, caller.key_id)
+
+
 Gateway = Annotated[Services, Depends(_services)]
 CallerIs = Annotated[Caller, Depends(_caller)]
 UserId = Annotated[str, Depends(_user_id)]
+ActorIs = Annotated[Actor, Depends(_actor)]
+"""The caller as the author of a change, for the audit log."""

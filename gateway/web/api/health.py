@@ -52,20 +52,24 @@ class Readiness:
     """Health checks that the page, /ready and /api/metrics share.
 
     Attributes:
-        current_mode: health of the current mode.
-        mqtt: health of mode mqtt.
         started_at: seconds, monotonic.
     """
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
-        self.current_mode = LastHealth(gateway.modes.health)
-        self.mqtt = LastHealth(lambda: gateway.modes.health_of("mqtt"))
+        self._of_mode: dict[str, LastHealth] = {}
         self.started_at = time.monotonic()
 
-    async def check(self) -> tuple[list[str], str]:
-        """Return the problems that keep the gateway from serving, and the details of the current mode."""
+    def of_mode(self, mode: str) -> LastHealth:
+        """Return the health of a mode. Each mode has its own, since the current mode may change."""
+        if mode not in self._of_mode:
+            self._of_mode[mode] = LastHealth(lambda: self._gateway.modes.health_of(mode))
+        return self._of_mode[mode]
+
+    async def check(self) -> tuple[list[str], str, str]:
+        """Return the problems that keep the gateway from serving, the current mode, and its details."""
         gateway = self._gateway
+        mode = gateway.modes.mode
         problems: list[str] = []
         if gateway.runs.draining:
             problems.append("gateway: is stopping")
@@ -73,10 +77,10 @@ class Readiness:
             await gateway.store.ping()
         except StorageFailed as error:
             problems.append(f"database: {error}")
-        health = await self.current_mode.ask()
+        health = await self.of_mode(mode).ask()
         if not health.ok:
-            problems.append(f"mode {gateway.modes.mode}: {health.detail}")
-        return [without_secrets(problem) for problem in problems], without_secrets(health.detail)
+            problems.append(f"mode {mode}: {health.detail}")
+        return [without_secrets(problem) for problem in problems], mode, without_secrets(health.detail)
 
 
 async def _readiness(request: Request) -> Readiness:
@@ -115,12 +119,12 @@ async def health(gateway: Gateway) -> Alive:
     return Alive("ok", gateway.version)
 
 
-async def ready(gateway: Gateway, readiness: ReadinessOf) -> JSONResponse:
-    problems, detail = await readiness.check()
+async def ready(readiness: ReadinessOf) -> JSONResponse:
+    problems, mode, detail = await readiness.check()
     if problems:
         return JSONResponse(
-            {"status": "unavailable", "mode": gateway.modes.mode, "missing": problems},
+            {"status": "unavailable", "mode": mode, "missing": problems},
             status_code=503,
             headers={"retry-after": "2"},
         )
-    return JSONResponse({"status": "ready", "mode": gateway.modes.mode, "detail": detail})
+    return JSONResponse({"status": "ready", "mode": mode, "detail": detail})

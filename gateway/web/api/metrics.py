@@ -99,7 +99,8 @@ async def _state(health: LastHealth) -> State:
 
 async def metrics(gateway: Gateway, readiness: ReadinessOf) -> Metrics:
     kept = await gateway.usage.figures()
-    llm_state, mqtt_state = await asyncio.gather(_state(readiness.current_mode), _state(readiness.mqtt))
+    mode = gateway.modes.mode
+    llm_state, mqtt_state = await asyncio.gather(*map(_state, map(readiness.of_mode, (mode, "mqtt"))))
     servers = [
         replace(server, url=without_secrets(server.url), detail=without_secrets(server.detail))
         for server in gateway.modes.servers()
@@ -127,6 +128,6 @@ async def metrics(gateway: Gateway, readiness: ReadinessOf) -> Metrics:
             tokens_per_second=round(kept.tokens_per_s, 1),
             ttft_ms=round(kept.ttft_ms, 1),
         ),
-        mode=gateway.modes.mode,
+        mode=mode,
         breakers=dict(gateway.modes.breakers()),
     )

@@ -46,9 +46,9 @@ _DOCS_HEADERS = _headers("script-src 'self'; style-src 'self'; img-src 'self' da
 
 
 async def page(request: Request, gateway: Gateway, readiness: ReadinessOf) -> HTMLResponse:
-    problems, _ = await readiness.check()
+    problems, mode, _ = await readiness.check()
     told = {
-        "mode": gateway.modes.mode,
+        "mode": mode,
         "state": "; ".join(problems) or "ready",
         "models": ", ".join(gateway.modes.models()) or "not known yet",
         "version": gateway.version,

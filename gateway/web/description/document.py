@@ -26,7 +26,7 @@ from gateway.web.description.problems import (
 from gateway.web.description.schemas import body_of
 from gateway.web.description.streams import EVENTS
 from gateway.web.http.asgi import METHODS_WITH_BODY
-from gateway.web.http.endpoint import AsgiEndpoint, Endpoint
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, JsonEndpoint
 
 SUMMARY = "One chat endpoint in front of language models that answer over HTTP or over MQTT."
 
@@ -76,11 +76,14 @@ def _document(api: FastAPI, table: Sequence[Endpoint]) -> dict[str, Any]:
         if isinstance(endpoint, AsgiEndpoint):
             operation = _asgi_operation(endpoint)
         else:
+            assert isinstance(endpoint, JsonEndpoint)  # noqa: S101 - there is no third kind
             operation = fastapis[path][method]
             operation["responses"].pop(
                 "422", None
             )  # FastAPI's own error shape, which the gateway does not use
-            operation["responses"] |= refusals(*_errors(endpoint, operation), shape=endpoint.errors.name)
+            operation["responses"] |= refusals(
+                *{*_errors(endpoint, operation), *endpoint.refuses}, shape=endpoint.errors.name
+            )
         operation["security"] = _SECURITY if endpoint.scopes else []
         paths.setdefault(path, {})[method] = operation
         used |= {

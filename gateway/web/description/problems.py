@@ -68,7 +68,7 @@ _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
         errors.TooSlow("No more of the request body arrived for 30 s."),
     ),
     409: (
-        "The Idempotency-Key was used for another request",
+        "Conflicts with the present state, such as the earlier use of an Idempotency-Key",
         errors.Conflict("This Idempotency-Key was used before."),
     ),
     413: ("Too large", errors.TooLarge("The request body is larger than 1048576 bytes.")),

@@ -9,7 +9,7 @@ from gateway.core.tickets import BadTicket, Tickets
 from gateway.web.door.callers import CALLER, LOCAL
 from gateway.web.door.open_mode import OpenMode, host_of
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send, header
-from gateway.web.http.endpoint import Endpoint, endpoint_of, path_id, refuse
+from gateway.web.http.endpoint import ADMIN, Endpoint, endpoint_of, path_id, refuse
 
 
 class Auth:
@@ -55,7 +55,11 @@ class Auth:
         ticket = None if endpoint.ticket is None else _ticket_of(scope)
         if endpoint.ticket is not None and ticket is not None:
             return self._ticket_holder(ticket, endpoint.ticket(path_id(scope)))
-        return self._key_holder(scope, endpoint) if self._keys.closed else LOCAL
+        if self._keys.closed:
+            return self._key_holder(scope, endpoint)
+        if endpoint.scopes == ADMIN:
+            self._open_mode.check_admin(scope)
+        return LOCAL
 
     def _ticket_holder(self, ticket: str, subject: str) -> Caller:
         user_id = self._tickets.user_of(ticket, subject)

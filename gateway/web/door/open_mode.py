@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from gateway.contract.errors import BadRequest, Forbidden
 from gateway.contract.origins import host_in, host_of_origin, origin_in
-from gateway.web.door.proxies import TrustedProxies
+from gateway.web.door.proxies import TrustedProxies, peer_of
 from gateway.web.http.asgi import Scope
 
 # Headers that proxies, CDNs and load balancers add to forwarded requests.
@@ -87,6 +87,19 @@ class OpenMode:
                     f"{name.decode('latin-1')}. Add the proxy's address to TRUSTED_PROXIES, or create a key: "
                     "`sluice keys create`."
                 )
+
+    def check_admin(self, scope: Scope) -> None:
+        """Raise Forbidden unless the request comes from this machine and through no proxy.
+
+        Requests for administration only: with ALLOW_OPEN=1 or a trusted proxy, others may use the gateway
+        without a key, but must not stop their neighbours' replies or create the first key.
+        """
+        peer = peer_of(scope)
+        if peer is None or not peer.is_loopback or any(_is_forwarded(name) for name, _ in scope["headers"]):
+            raise Forbidden(
+                "Without API keys, administration is possible only from the gateway's own machine and not "
+                "through a proxy. From elsewhere it needs a key: `sluice keys create --scopes admin`."
+            )
 
     def _lets_in(self, origin: str) -> bool:
         return origin_in(origin) in self._origins or host_of_origin(origin) in self._hosts

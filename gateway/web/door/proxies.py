@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Awaitable, Iterable
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from gateway.web.http.asgi import App, Receive, Scope, Send
+from gateway.web.http.asgi import App, Receive, Scope, Send, header
 
 _PREFIX = re.compile(rb"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
+Address = IPv4Address | IPv6Address
+
 MAX_PREFIX_BYTES = 256
 """Maximum size of a forwarded prefix: every link repeats it, and some proxies forward a client's header."""
 
@@ -22,16 +24,40 @@ class TrustedProxies:
 
     def trusts(self, scope: Scope) -> bool:
         """Return whether the request's TCP peer is a trusted proxy. A peer without an address is not."""
-        client = scope.get("client")
-        if not self._networks or client is None:
-            return False
-        try:
-            address = ip_address(client[0].partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
+        return bool(self._networks) and self._knows(peer_of(scope))
+
+    def client_of(self, scope: Scope) -> str:
+        """Return the client's address for people: the TCP peer, or behind trusted proxies the last address in
+        `X-Forwarded-For` that is none of theirs."""
+        peer = peer_of(scope)
+        if not self._networks or not self._knows(peer):
+            return "unknown" if peer is None else str(peer)
+        for text in reversed((header(scope, b"x-forwarded-for") or "").split(",")):
+            address = _address_in(text.strip())
+            if address is None:
+                break
+            peer = address
+            if not self._knows(address):
+                break
+        return str(peer)
+
+    def _knows(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self._networks)
+
+
+def peer_of(scope: Scope) -> Address | None:
+    """Return the address of the request's TCP peer; None if it has none."""
+    client = scope.get("client")
+    return None if client is None else _address_in(client[0].partition("%")[0])
+
+
+def _address_in(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def root_path_of(scope: Scope) -> str:

@@ -1,6 +1,7 @@
 """Every endpoint of the gateway, in the order of the OpenAPI document."""
 
 from gateway.contract.errors import NotFound
+from gateway.web.endpoints.administration import ADMINISTRATION
 from gateway.web.endpoints.frontends import FRONTENDS
 from gateway.web.endpoints.messages import MESSAGES
 from gateway.web.endpoints.model_apis import MODEL_APIS
@@ -23,6 +24,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *SESSIONS,
     *TEMPLATES,
     *OPERATION,
+    *ADMINISTRATION,
 )
 
 

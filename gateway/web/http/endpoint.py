@@ -86,6 +86,7 @@ class JsonEndpoint(Endpoint):
         answer: pydantic model of the response, if the handler returns a Response.
         response_class: class of the Response that the handler returns.
         responses: further responses, as FastAPI's `responses`.
+        refuses: status codes of errors that do not follow from the other fields.
     """
 
     handler: Callable[..., Awaitable[Any]]
@@ -93,6 +94,7 @@ class JsonEndpoint(Endpoint):
     answer: Any = None
     response_class: type[Any] | None = None
     responses: Mapping[int | str, dict[str, Any]] = field(default_factory=dict)
+    refuses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -193,9 +193,10 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
 THERE = {
     (endpoint.method, re.sub(r"{[^}]+}", "{id}", endpoint.path))
     for endpoint in ENDPOINTS
-    if endpoint.tag != "pages"
+    if endpoint.tag not in {"pages", "administration"}
 }
-"""Every endpoint but the static pages, with `{id}` for every name in a path."""
+"""Every endpoint but the static pages and administration, which is for all users' things, with `{id}` for
+every name in a path."""
 
 
 @asynccontextmanager

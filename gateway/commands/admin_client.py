@@ -1,0 +1,89 @@
+"""Requests of commands to the administration endpoints of a running gateway."""
+
+import getpass
+import http.client
+import json
+import socket
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from gateway.contract.audit import Actor
+from gateway.settings import load_settings
+
+TIMEOUT_S = 30
+
+Url = Annotated[
+    str, typer.Option(envvar="SLUICE_URL", help="The gateway. Default: http://HOST:PORT of the settings.")
+]
+Key = Annotated[
+    str, typer.Option(envvar="SLUICE_API_KEY", help="A key with scope admin, if the gateway requires one.")
+]
+
+
+class NoGateway(Exception):
+    """Nothing answers at the gateway's URL."""
+
+
+def ask_gateway(url: str, key: str, method: str, path: str, body: object = None) -> Any:
+    """Send one request and return the JSON of the response, None without a body.
+
+    Raises NoGateway. A refusal is printed and ends the command with exit code 1.
+    """
+    url = url or _url_of_settings()
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise typer.BadParameter(f"{url!r}: must be such as http://127.0.0.1:8000", param_hint="--url")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    try:
+        connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        try:
+            encoded = None if body is None else json.dumps(body).encode()
+            connection.request(method, f"{parts.path.rstrip('/')}{path}", encoded, headers)
+            response = connection.getresponse()
+            status, told = response.status, response.read()
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NoGateway(f"no gateway answers at {url}: {error}") from error
+    if status >= http.client.BAD_REQUEST:
+        fail(_detail_of(status, told))
+    return json.loads(told) if told else None
+
+
+def ask_or_fail(url: str, key: str, method: str, path: str, body: object = None) -> Any:
+    """Do as `ask_gateway`, and end the command with exit code 1 if no gateway answers."""
+    try:
+        return ask_gateway(url, key, method, path, body)
+    except NoGateway as error:
+        fail(f"{error}. Start it, or give its address with --url or SLUICE_URL.")
+
+
+def fail(message: str) -> Any:
+    """Print one line and end the command with exit code 1."""
+    typer.echo(f"sluice: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def local_actor() -> Actor:
+    """Return the author of changes that a command makes in the database itself."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # the user id has no name, as in some containers
+        name = "unknown"
+    return Actor(name, f"command line on {socket.gethostname()}")
+
+
+def _url_of_settings() -> str:
+    settings = load_settings()
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.root_path}"
+
+
+def _detail_of(status: int, told: bytes) -> str:
+    try:
+        return str(json.loads(told)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"the gateway answered {status}: {told[:200].decode(errors='replace')}"

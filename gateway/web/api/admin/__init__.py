@@ -1,0 +1,1 @@
+"""Administration, under /api/admin. Every change is in the audit log."""

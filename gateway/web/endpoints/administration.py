@@ -1,0 +1,110 @@
+"""Endpoints for administration, all with scope admin."""
+
+from gateway.web.api.admin import audit, devices, keys, mode
+from gateway.web.http.endpoint import ADMIN, Endpoint, JsonEndpoint
+
+_MODE = "/api/admin/mode"
+_KEYS = "/api/admin/keys"
+_DEVICES = "/api/admin/devices"
+
+ADMINISTRATION: tuple[Endpoint, ...] = (
+    JsonEndpoint(
+        method="GET",
+        path=_MODE,
+        handler=mode.show_mode,
+        name="show_mode",
+        summary="The current mode",
+        description="With the setting, the latest switch, and the state of every mode.",
+        tag="administration",
+        scopes=ADMIN,
+    ),
+    JsonEndpoint(
+        method="PUT",
+        path=_MODE,
+        handler=mode.switch_mode,
+        name="switch_mode",
+        summary="Switch the mode",
+        description="New replies use it at once; running replies end where they are. The switch also applies "
+        "after a restart, until LLM_COMM_MODE is changed. 409 if the mode cannot serve now, unless `force` "
+        "is 1, and always if it is not set up.",
+        tag="administration",
+        scopes=ADMIN,
+        body=mode.ModeBody,
+        refuses=(409,),
+    ),
+    JsonEndpoint(
+        method="DELETE",
+        path=_MODE,
+        handler=mode.reset_mode,
+        name="reset_mode",
+        summary="Return to the mode of the setting",
+        description="Drops the switch: new replies use the mode of LLM_COMM_MODE.",
+        tag="administration",
+        scopes=ADMIN,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path=_KEYS,
+        handler=keys.list_keys,
+        name="list_keys",
+        summary="All API keys",
+        description="Also revoked ones, the oldest first.",
+        tag="administration",
+        scopes=ADMIN,
+    ),
+    JsonEndpoint(
+        method="POST",
+        path=_KEYS,
+        handler=keys.create_key,
+        name="create_key",
+        summary="Create an API key",
+        description="Only this response contains the key. Once a key exists, every request needs one.",
+        tag="administration",
+        scopes=ADMIN,
+        body=keys.NewKeyBody,
+        status=201,
+    ),
+    JsonEndpoint(
+        method="DELETE",
+        path=f"{_KEYS}/{{key_id}}",
+        handler=keys.revoke_key,
+        name="revoke_key",
+        summary="Revoke an API key",
+        description="Its running replies end normally. 404 also if it is revoked already.",
+        tag="administration",
+        scopes=ADMIN,
+        status=204,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path=_DEVICES,
+        handler=devices.list_devices,
+        name="list_devices",
+        summary="All registered devices",
+        description="Sorted by name.",
+        tag="administration",
+        scopes=ADMIN,
+    ),
+    JsonEndpoint(
+        method="DELETE",
+        path=f"{_DEVICES}/{{name}}",
+        handler=devices.remove_device,
+        name="remove_device",
+        summary="Remove a device",
+        description="Its sessions and messages stay. Once there are API keys, its further chats are refused.",
+        tag="administration",
+        scopes=ADMIN,
+        status=204,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/api/admin/audit",
+        handler=audit.list_changes,
+        name="list_changes",
+        summary="The audit log",
+        description="Changes that administrators made, the latest first. Continue with `before` until a page "
+        "is empty.",
+        tag="administration",
+        scopes=ADMIN,
+    ),
+)

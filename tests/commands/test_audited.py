@@ -1,0 +1,32 @@
+"""Commands that change the database themselves leave entries in the audit log."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from tests.commands.gateways import sluice_alone
+from tests.web.gateway_server import served
+from transports.scripted import tokens
+
+
+async def test_what_a_command_changes_is_in_the_audit_log(tmp_path: Path) -> None:
+    for arguments in (
+        ("keys", "create", "--user", "anna", "--name", "laptop", "--scopes", "chat,admin"),
+        ("keys", "revoke", "1"),
+        ("devices", "add", "robot-1", "--user", "anna"),
+        ("devices", "remove", "robot-1"),
+        ("devices", "remove", "robot-2"),
+        ("keys", "list"),
+    ):
+        await asyncio.to_thread(sluice_alone, tmp_path, *arguments)
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        changes = await gateway.assembled.gateway.audit_log.changes()
+    told = [(stored.change.action, stored.change.subject, stored.change.detail) for stored in changes]
+    assert told == [
+        ("device.remove", "robot-1", {}),
+        ("device.add", "robot-1", {"user": "anna"}),
+        ("key.revoke", "1", {}),
+        ("key.create", "1", {"user": "anna", "name": "laptop", "scopes": "admin,chat"}),
+    ]
+    assert all(re.fullmatch(r"command line on \S+", stored.change.actor.source) for stored in changes)
+    assert all(stored.change.actor.name for stored in changes)
