@@ -17,6 +17,7 @@
     │   ├── HeadTooLarge         431
     │   ├── LimitExceeded        429  too many requests in a minute
     │   │   └── TooManyStreams   429  too many replies at the same time
+    │   ├── NotSupported         501  no model server or worker of this mode can do that
     │   └── ModelRefused         the model server answered 4xx: another transport would do the same
     │       └── ContextExceeded  the conversation is longer than the model's context
     ├── TransportError           a model server, worker or broker is at fault
@@ -30,7 +31,6 @@
     │   ├── ProtocolViolation    sent data that its protocol does not allow
     │   ├── WorkerLost           the worker or the broker disconnected during the reply
     │   └── FrameGap             frames of a reply are missing
-    ├── NotSupported             no model server or worker of this mode can do that; HTTP 501
     ├── StorageFailed            the database did not answer, or refused
     ├── Draining                 this process is about to stop
     ├── NameTaken                another running gateway uses the same name; this one does not start
@@ -188,6 +188,11 @@ class ContextExceeded(ModelRefused):
     code = "context_length_exceeded"
 
 
+class NotSupported(RequestRejected):
+    code = "not_supported"
+    status = 501
+
+
 class TransportError(GatewayError):
     """`broke_off` counts the servers that received the whole request and then disconnected or sent nothing
     more: the request may be the cause, see `crashing_requests.ask_again`."""
@@ -245,11 +250,6 @@ class WorkerLost(TransportError):
 class FrameGap(TransportError):
     code = "gap"
     reason = "gap"
-
-
-class NotSupported(GatewayError):
-    code = "not_supported"
-    status = 501
 
 
 class StorageFailed(GatewayError):

@@ -111,6 +111,7 @@ class ChatRequest:
         broke_off: servers that received this request and then disconnected (crashing_requests.py).
         user: the user's id, for stages; None in a worker.
         cache: see CacheUse.
+        raw: True if the model continues the text of the only turn as it is, without a chat template.
     """
 
     id: str
@@ -123,3 +124,4 @@ class ChatRequest:
     broke_off: int = 0
     user: str | None = None
     cache: CacheUse = "use"
+    raw: bool = False

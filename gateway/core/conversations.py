@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.contract.authors import Author
 from gateway.contract.branches import Branch
@@ -16,7 +16,7 @@ from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore, StoredMessage
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.earlier_turns import carried, earlier_turns
-from gateway.core.failover import Route, fitting
+from gateway.core.failover import Routes, fitting
 from gateway.core.idempotency import Idempotency
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
@@ -44,6 +44,7 @@ class Question:
         unattended: True continues the reply without a reader, without a time limit.
         exact_events: True stores the lengths of the events, so that the reply can be replayed event by event.
         request: stored with the reply.
+        raw: as in ChatRequest.
         branch: the place in the session; None: after its latest message.
     """
 
@@ -65,6 +66,7 @@ class Question:
     unattended: bool = False
     exact_events: bool = False
     request: bytes | None = None
+    raw: bool = False
     branch: Branch | None = None
 
 
@@ -81,12 +83,6 @@ class Limits:
     deadline_s: float = 120.0
     history_max_chars: int = 24_000
     history_max_bytes: int = 32 * 1024 * 1024
-
-
-class Routes(Protocol):
-    """Chooses the transport: the method of gateway.core.mode_selector.ModeSelector that is used here."""
-
-    def route(self, model: str | None) -> Route: ...
 
 
 class Conversations:
@@ -188,6 +184,7 @@ class Conversations:
             trace=question.trace,
             user=question.user_id,
             cache=question.cache,
+            raw=question.raw,
         )
         if question.turns is None:
             route, request = carried(route, request)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import RequestRejected, TimedOut, TransportError
@@ -40,6 +41,12 @@ class Route:
     trial: Callable[[], AbstractContextManager[OnFirst | None]] = nullcontext
     onward: Callable[[], "Route | None"] = lambda: None
     blame: Callable[[TransportError], None] = lambda _: None
+
+
+class Routes(Protocol):
+    """Chooses the transport: the method of gateway.core.mode_selector.ModeSelector that conversations use."""
+
+    def route(self, model: str | None) -> Route: ...
 
 
 def fitting(route: Route, request: ChatRequest) -> Route:

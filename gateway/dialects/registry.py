@@ -6,6 +6,7 @@ from gateway.contract.dialect import Dialect
 from gateway.dialects.ag_ui import AgUi
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.dialects.anthropic import Anthropic
+from gateway.dialects.completions import Completions
 from gateway.dialects.lam import Lam
 from gateway.dialects.lunar import Lunar
 from gateway.dialects.ollama import Ollama
@@ -27,6 +28,6 @@ DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
     for dialect in (
         *(LAM, LUNAR, PRINTER, WORDS, TEXT, OPENAI),
-        *(AiSdk(), Anthropic(), Responses(), Ollama(), AgUi(), Plain()),
+        *(AiSdk(), Anthropic(), Completions(), Responses(), Ollama(), AgUi(), Plain()),
     )
 }

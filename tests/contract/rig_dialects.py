@@ -9,6 +9,7 @@ from gateway.contract.dialect import Dialect
 from gateway.dialects.ag_ui import AgUi
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.dialects.anthropic import Anthropic
+from gateway.dialects.completions import Completions
 from gateway.dialects.ollama import Ollama
 from gateway.dialects.plain import Plain
 from gateway.dialects.registry import LAM, LUNAR, OPENAI, PRINTER, TEXT, WORDS
@@ -17,6 +18,7 @@ from tests.dialects.order import (
     ag_ui,
     ai_sdk,
     anthropic,
+    completions,
     lam,
     lunar,
     ollama,
@@ -61,6 +63,7 @@ DIALECT_RIGS = [
     DialectRig(OPENAI, openai.hear, _SAID, "complete", "complete"),
     DialectRig(AiSdk(), ai_sdk.hear, _ALL, "complete", "cancelled"),
     DialectRig(Anthropic(), anthropic.hear, _SAID, "complete", "complete"),
+    DialectRig(Completions(), completions.hear, frozenset(), "complete", "complete"),
     DialectRig(Responses(created_at=0), responses.hear, _SAID, "complete", "complete"),
     DialectRig(Ollama(now=lambda: NOW), ollama.hear, _SAID, "complete", "complete"),
     DialectRig(AgUi(), ag_ui.hear, _ALL, "complete", "cancelled"),

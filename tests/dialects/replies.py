@@ -22,6 +22,7 @@ from gateway.contract.events import (
     Usage,
 )
 from gateway.contract.journal import Position
+from gateway.dialects.completions import Completions
 from gateway.dialects.ollama import Ollama
 from gateway.dialects.openai import OpenAI
 from gateway.dialects.registry import DIALECTS
@@ -72,6 +73,7 @@ AWAY = "The model server refused the connection."
 NOW = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
 ON_A_STOPPED_CLOCK: Mapping[str, Dialect] = {
     "openai": OpenAI("tiny", include_usage=True, clock=NOW.timestamp),
+    "completions": Completions("tiny", include_usage=True, clock=NOW.timestamp),
     "ollama": Ollama("tiny", now=lambda: NOW),
     "responses": Responses(model="tiny", clock=NOW.timestamp),
 }

@@ -1,4 +1,4 @@
-"""Embeddings and counted tokens of a real llama.cpp, through the whole gateway."""
+"""Embeddings, counted tokens and continued texts of a real llama.cpp, through the whole gateway."""
 
 import asyncio
 from array import array
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.dialects.order import completions
 from tests.live.llama_server import requires_llama, running_llama
 from tests.plain_http import plain_http
 from tests.web.gateway_server import served
@@ -82,3 +83,19 @@ async def test_tokens_are_counted_as_llama_cpp_counts_them(tmp_path: Path) -> No
             theirs = await direct.post("/v1/messages/count_tokens", json={"model": "tiny", **body})
             assert ours.status_code == 200, ours.text
             assert ours.json() == theirs.json()
+
+
+async def test_a_text_is_continued_as_llama_cpp_continues_it(tmp_path: Path) -> None:
+    asked = {"model": "tiny", "prompt": "Where is the", "max_tokens": 8, "temperature": 0, "seed": 1}
+    async with (
+        asyncio.timeout(60),
+        running_llama(tiny_model_path()) as llama,
+        served(tmp_path, lambda _: [], sse=LlamaTransport(llama.url)) as gateway,
+        plain_http(llama.url) as direct,
+    ):
+        own = (await direct.post("/v1/completions", json=asked)).json()
+        whole = (await gateway.http.post("/v1/completions", json=asked)).json()
+        streamed = await gateway.http.post("/v1/completions", json={**asked, "stream": True})
+    assert whole["choices"][0]["text"] == own["choices"][0]["text"] != ""
+    assert whole["usage"]["completion_tokens"] == own["usage"]["completion_tokens"]
+    assert completions.hear(streamed.content).text == whole["choices"][0]["text"]

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, check_kinds, kinds_of
+from gateway.contract.content import text_of
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import (
     ModelRefused,
@@ -110,7 +111,8 @@ class LlamaTransport:
         # Encoding a large image takes long, so it is done in a thread.
         body = await asyncio.to_thread(self._body_of, request) if kinds else self._body_of(request)
         with before_answer:
-            exchange = await self._client.post(b"/v1/chat/completions", body, request.trace)
+            path = b"/v1/completions" if request.raw else b"/v1/chat/completions"
+            exchange = await self._client.post(path, body, request.trace)
         try:
             return await reply_in(exchange, hear, self._linger_s)
         finally:
@@ -186,7 +188,10 @@ class LlamaTransport:
         if self._is_llama_cpp:  # other servers may refuse unknown fields
             body.setdefault("return_progress", True)
         body |= sampling
-        body["messages"] = [turn.as_json() for turn in request.turns]
+        if request.raw:
+            body["prompt"] = text_of(request.turns[-1].content)
+        else:
+            body["messages"] = [turn.as_json() for turn in request.turns]
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
         if (model := self._name_for(request.model)) is not None:

@@ -106,7 +106,7 @@ def _key_of(request: ChatRequest) -> bytes | None:
     if request.cache == "off" or request.user is None or _has_tools(request):
         return None
     turns = [turn.as_json() for turn in request.turns]
-    everything = [request.user, request.model, turns, request.sampling.as_json()]
+    everything = [request.user, request.model, turns, request.sampling.as_json(), request.raw]
     try:
         return hashlib.sha256(msgspec.json.encode(everything, order="deterministic")).digest()
     except UnicodeEncodeError:  # half of a surrogate pair: the transport refuses the request

@@ -80,6 +80,24 @@ class ChatCompletion(BaseModel):
     usage: TokensView | None
 
 
+class TextChoice(BaseModel):
+    text: str
+    index: int
+    logprobs: None
+    finish_reason: FinishReason | None
+
+
+class TextCompletion(BaseModel):
+    """A whole completion, and one `data:` of a stream, in which `usage` is as in ChatCompletionChunk."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: Annotated[TokensView | None, sometimes()]
+
+
 class PromptTokens(BaseModel):
     prompt_tokens: int
     total_tokens: int

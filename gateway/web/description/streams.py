@@ -9,7 +9,7 @@ from gateway.contract.dialect import Dialect
 from gateway.dialects.registry import DIALECTS, LAM, LUNAR, OPENAI, PRINTER, TEXT, WORDS
 from gateway.web.description import events
 from gateway.web.description.examples import session_events_example, stream_example
-from gateway.web.description.openai_objects import ChatCompletionChunk
+from gateway.web.description.openai_objects import ChatCompletionChunk, TextCompletion
 from gateway.web.description.schemas import reference
 
 MEDIA_TYPE = "text/event-stream"
@@ -23,6 +23,7 @@ EVENTS: dict[str, type[BaseModel]] = {
     OPENAI.name: ChatCompletionChunk,
     "ai-sdk": events.AiSdkChunk,
     "anthropic": events.AnthropicEvent,
+    "completions": TextCompletion,
     "responses": events.ResponsesEvent,
     "ag-ui": events.AgUiEvent,
 }

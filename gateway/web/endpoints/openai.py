@@ -2,7 +2,12 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
+from gateway.contract.dialect import Dialect
+from gateway.dialects.registry import DIALECTS
 from gateway.dialects.registry import OPENAI as OPENAI_DIALECT
+from gateway.web.chat.completions_form import TextBody, TextCompletions
 from gateway.web.chat.embeddings import EmbeddingsBody, OpenAIEmbeddings
 from gateway.web.chat.model_api import ModelApi, StreamApi
 from gateway.web.chat.openai_form import CompletionBody, CompletionForm
@@ -16,9 +21,9 @@ from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, body_with_parts
 from gateway.web.http.error_shapes import OPENAI
 
 
-def _stream_or_whole() -> dict[str, Any]:
-    answer = stream_of(OPENAI_DIALECT)
-    return {**answer, "content": answer["content"] | json_content(openai_objects.ChatCompletion)}
+def _stream_or_whole(dialect: Dialect, whole: type[BaseModel]) -> dict[str, Any]:
+    answer = stream_of(dialect)
+    return {**answer, "content": answer["content"] | json_content(whole)}
 
 
 OPENAI_API: tuple[Endpoint, ...] = (
@@ -35,7 +40,7 @@ OPENAI_API: tuple[Endpoint, ...] = (
         body=CompletionBody,
         max_body_bytes=body_with_parts,
         parameters=(*ASKING, SLUICE_SESSION),
-        answers={"200": _stream_or_whole(), **NOTHING_MORE},
+        answers={"200": _stream_or_whole(OPENAI_DIALECT, openai_objects.ChatCompletion), **NOTHING_MORE},
         refuses=(404, 409, *NOBODY),
     ),
     AsgiEndpoint(
@@ -52,6 +57,25 @@ OPENAI_API: tuple[Endpoint, ...] = (
         parameters=(*ASKING, SLUICE_SESSION),
         answers={"200": stream_of(OPENAI_DIALECT), **NOTHING_MORE},
         refuses=(404, 409, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/v1/completions",
+        handler=TextCompletions,
+        name="text_completion",
+        summary="OpenAI's older completions, which continue a text",
+        description="A stream with `stream: true`, else one object. Other fields are passed to the model "
+        "server. 501 over MQTT.",
+        tag="openai",
+        errors=OPENAI,
+        body=TextBody,
+        max_body_bytes=body_with_parts,
+        parameters=(*ASKING, SLUICE_SESSION),
+        answers={
+            "200": _stream_or_whole(DIALECTS["completions"], openai_objects.TextCompletion),
+            **NOTHING_MORE,
+        },
+        refuses=(404, 409, 501, *NOBODY),
     ),
     AsgiEndpoint(
         method="POST",

@@ -117,6 +117,7 @@ SHAPES: dict[str, Callable[[httpx.Response], bool]] = {
     "/api/chat/stream": is_frontends_problem,
     "/api/v1/chat/unified/stream": is_frontends_problem,
     "/v1/chat/completions": is_openais,
+    "/v1/completions": is_openais,
     "/v1/embeddings": is_openais,
     "/api/embed": is_ollamas,
     "/v1/messages/count_tokens": is_anthropics,

@@ -144,6 +144,10 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
         Case("message", {**ANTHROPIC, "thread": CONTINUED}),
         OwnOnly(ANTHROPIC),
     ],
+    ("POST", "/v1/completions"): [
+        Case("session key", {"prompt": "Hi"}, headers={"sluice-session": "{}"}),
+        OwnOnly({"prompt": "Hi"}),
+    ],
     ("POST", "/v1/embeddings"): [OwnOnly({"input": "Hi"})],
     ("POST", "/api/embed"): [OwnOnly({"input": "Hi"})],
     ("POST", "/api/embeddings"): [OwnOnly({"prompt": "Hi"})],

@@ -4,7 +4,7 @@ from typing import TypeVar, get_args
 
 import msgspec
 
-from gateway.contract.errors import ProtocolViolation, Unprocessable
+from gateway.contract.errors import NotSupported, ProtocolViolation, Unprocessable
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.protocol.frames import VERSION, Frame, InboxFrame, ReplyFrame, Status
 from transports.mqtt.protocol.loose_frames import loosened
@@ -94,8 +94,10 @@ def encode_request(
 ) -> bytes:
     """Return the `request` payload of one attempt, without the absent fields of turns and sampling.
 
-    Raises Unprocessable for text with a lone surrogate.
+    Raises Unprocessable for text with a lone surrogate, NotSupported for a raw request.
     """
+    if request.raw:
+        raise NotSupported("Workers over MQTT take chats only, no text to continue: use mode sse.")
     payload = {
         "v": VERSION,
         "type": "request",
