@@ -30,6 +30,7 @@ from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.stages.order import stages_of
 from gateway.core.tickets import Tickets
+from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
 from gateway.settings import LOOPBACK, Settings, SettingsError
 from gateway.store.sql_store import SqlStore
@@ -100,6 +101,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         breakers=breakers_of(settings, transports),
         refuse_unknown_models=settings.unknown_model == "refuse",
     )
+    worker_rules = WorkerRules(lambda: [each.abilities for each in transports.values()], store.kept_settings)
     mode_switch = ModeSwitch(selector, settings.llm_comm_mode, store.kept_settings)
     conversations = Conversations(
         store,
@@ -147,6 +149,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         mode_switch=mode_switch,
         audit_log=store.audit_log,
         devices=store,
+        worker_rules=worker_rules,
         proxies=proxies,
         pulse=pulse,
         tickets=tickets,
@@ -174,6 +177,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             await stack.enter_async_context(store.running())
             await keys.refresh()
             await mode_switch.restore()
+            await worker_rules.reload()
             swept = await store.sweep()
             if swept:
                 log.warning(
@@ -187,8 +191,13 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 await stack.enter_async_context(ingress.running())
             await stack.enter_async_context(runs.running())
             background = await stack.enter_async_context(asyncio.TaskGroup())
-            fresh_mode = keep_fresh(mode_switch.reload, "the mode cannot be read from the database")
-            for work in (pulse.run(), checkpoints.run(), keys.run(), fresh_mode):
+
+            async def reload() -> None:
+                await mode_switch.reload()
+                await worker_rules.reload()
+
+            reloading = keep_fresh(reload, "mode and rules for workers cannot be read")
+            for work in (pulse.run(), checkpoints.run(), keys.run(), reloading):
                 stack.callback(background.create_task(work).cancel)
             yield
 

@@ -14,6 +14,8 @@ import typer
 from gateway.commands.devices import devices
 from gateway.commands.keys import keys
 from gateway.commands.mode import mode
+from gateway.commands.streams import streams
+from gateway.commands.workers import workers
 from gateway.contract.secrets import remember_secrets
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
@@ -28,6 +30,8 @@ app = typer.Typer(
 )
 app.add_typer(devices, name="devices")
 app.add_typer(keys, name="keys")
+app.add_typer(streams, name="streams")
+app.add_typer(workers, name="workers")
 app.command()(mode)
 
 

@@ -3,7 +3,7 @@
 A new transport needs `transports/<name>/`, one line of assembly and one rig of the contract suite.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -50,6 +50,22 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerRule:
+    """An administrator's rule for one worker.
+
+    Attributes:
+        disabled: it gets no new requests.
+        max_requests: requests of this gateway that it has at the same time, at most; None for no rule.
+    """
+
+    disabled: bool = False
+    max_requests: int | None = None
+
+
+NO_RULE = WorkerRule()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerInfo:
     """One worker behind a transport: its last announcement, and this gateway's state of it.
 
@@ -67,6 +83,7 @@ class WorkerInfo:
         set_aside: suspended: it did not answer a request or sent invalid data, and gets no requests for a
             while.
         full: it refused a request, and gets no more until its next announcement.
+        disabled: an administrator's rule disables it.
     """
 
     name: str
@@ -81,6 +98,7 @@ class WorkerInfo:
     last_heard_s: float
     set_aside: bool
     full: bool
+    disabled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +156,7 @@ class Abilities:
             NoWorker, Unreachable, ... if no reply could start. It does not block.
         check: raises TooLarge or Unprocessable for a request that cannot be sent; its session may be missing.
         workers: all known workers, by name.
+        rule_workers: applies these rules for workers, by name, in place of all earlier ones.
         servers: the model servers that the transport chooses from, in its order; empty if there is only one.
         place_in_queue: the estimated place of a request for a model: 0 starts at once, 1 is next.
         slots: returns the number of replies generated at the same time, None if unknown; never raises.
@@ -154,6 +173,7 @@ class Abilities:
     admit: Callable[[str | None], TransportInfo | None] = lambda _: None
     check: Callable[[ChatRequest], None] = _carries_all
     workers: Callable[[], Sequence[WorkerInfo]] = tuple
+    rule_workers: Callable[[Mapping[str, WorkerRule]], None] = lambda _: None
     servers: Callable[[], Sequence[ServerInfo]] = tuple
     place_in_queue: Callable[[str | None], int] = lambda _: 0
     slots: Callable[[], Awaitable[int | None]] = _untold

@@ -3,22 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.contract.authors import Author
-from gateway.contract.branches import Branch
-from gateway.contract.content import Content
 from gateway.contract.errors import Draining
 from gateway.contract.exchanges import Exchange, IdempotencyClaim, NewExchange
-from gateway.contract.requests import CacheUse, ChatRequest, Sampling, Turn
+from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore, StoredMessage
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.earlier_turns import carried, earlier_turns
 from gateway.core.failover import Routes, fitting
 from gateway.core.idempotency import Idempotency
-from gateway.core.pacing import Pace
+from gateway.core.question import Question
 from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
 from gateway.core.reply_store import DiscardingStore, ReplyStore
 from gateway.core.reply_task import ReplyTask, delivery_of
@@ -27,47 +25,6 @@ from gateway.core.runs import Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
 from gateway.core.stages.order import expected_delivery
 from gateway.core.titles import title_of
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A user's question.
-
-    Attributes:
-        session_id: None starts a session, or continues the latest of `thread` (contract/exchanges.py).
-        resumable: True if readers may come back after they left.
-        pace: for a reply that arrives in one piece; None sends it at once.
-        author: of the question; None for the user.
-        turns: the whole conversation, if the client sends it; it replaces the session's history.
-        trace: a W3C `traceparent`.
-        allowance: limits of the caller; None for those of the user.
-        unattended: True continues the reply without a reader, without a time limit.
-        exact_events: True stores the lengths of the events, so that the reply can be replayed event by event.
-        request: stored with the reply.
-        raw: as in ChatRequest.
-        branch: the place in the session; None: after its latest message.
-    """
-
-    user_id: str
-    content: Content
-    session_id: int | None = None
-    system_prompt: str | None = None
-    model: str | None = None
-    sampling: Sampling = field(default_factory=Sampling)
-    resumable: bool = False
-    pace: Pace | None = None
-    idempotency: IdempotencyClaim | None = None
-    thread: str | None = None
-    author: Author | None = None
-    turns: Sequence[Turn] | None = None
-    trace: str | None = None
-    allowance: Allowance | None = None
-    cache: CacheUse = "use"
-    unattended: bool = False
-    exact_events: bool = False
-    request: bytes | None = None
-    raw: bool = False
-    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +200,7 @@ class Conversations:
                 exchange=exchange,
                 resume_url=resume_url,
                 unattended=question.unattended,
+                dialect=question.dialect,
             )
         except Draining:
             await answer.keep(SHUTDOWN)

@@ -10,8 +10,9 @@ from gateway.contract.events import Terminal
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.ingress import DeviceChat, ReplyHandle
 from gateway.contract.store import MessageStore
-from gateway.core.conversations import Conversations, Question
+from gateway.core.conversations import Conversations
 from gateway.core.device_owners import DeviceOwners
+from gateway.core.question import Question
 from gateway.core.replays import terminal_of
 from gateway.core.run_handle import RunHandle, live_reply
 from gateway.core.runs import Runs
@@ -80,6 +81,7 @@ class DeviceChats:
                 resumable=True,
                 idempotency=claim,
                 thread=f"device:{chat.device}",
+                dialect="device",
             )
         )
         try:

@@ -30,7 +30,7 @@ from gateway.core.paced_reply import PacedReply
 from gateway.core.pacing import Pace
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
 from gateway.core.reply_store import ReplyStore
-from gateway.core.run import Outcome, Run
+from gateway.core.run import Outcome, Production, Run
 from gateway.core.stages.order import through
 
 log = logging.getLogger("sluice.replies")
@@ -90,6 +90,7 @@ class ReplyTask:
             run.journal = self._noted = NotedJournal(run.journal)
             run.event_lengths = self._noted.lengths
         self._run, self._journal = run, run.journal
+        run.production = lambda: Production(self._asked.name, self._reply.elapsed_ms / 1000, len(self._text))
         run.journal.append([self._started()])
 
     async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:

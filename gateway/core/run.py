@@ -1,7 +1,7 @@
 """One running reply and its outcome."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,21 @@ SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped 
 BROKEN = Outcome("failed", "upstream_error", GatewayError("Internal error of the gateway: see its log."))
 
 
+@dataclass(frozen=True, slots=True)
+class Production:
+    """The production of a running reply so far.
+
+    Attributes:
+        mode: of the transport that has the request.
+        age_s: seconds since the question.
+        chars: length of its text.
+    """
+
+    mode: str
+    age_s: float
+    chars: int
+
+
 class Run:
     """One running reply. The first call of `settle` decides its outcome.
 
@@ -35,17 +50,21 @@ class Run:
             leaves.
         unattended: True if the reply continues when its last reader leaves.
         event_lengths: lengths of its events, if they are recorded.
+        dialect: name of the dialect of the client that asked; `device` for a device.
+        production: returns its Production; None before it has begun and after its end.
         readers, leave_timer, task: of Runs.
     """
 
     __slots__ = (
         "_interruptible",
+        "dialect",
         "ended",
         "event_lengths",
         "exchange",
         "journal",
         "leave_timer",
         "outcome",
+        "production",
         "readers",
         "resume_url",
         "stream_id",
@@ -63,6 +82,7 @@ class Run:
         resume_url: str | None,
         journal: JournalWriter,
         unattended: bool = False,
+        dialect: str = "",
     ) -> None:
         self.stream_id = stream_id
         self.user_id = user_id
@@ -70,6 +90,8 @@ class Run:
         self.resume_url = resume_url
         self.journal = journal
         self.unattended = unattended
+        self.dialect = dialect
+        self.production: Callable[[], Production] | None = None
         self.event_lengths: Sequence[int] | None = None
         self.outcome: Outcome | None = None
         self.ended = EndedEvent()

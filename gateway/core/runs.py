@@ -68,6 +68,7 @@ class Runs:
         exchange: Exchange,
         resume_url: str | None,
         unattended: bool = False,
+        dialect: str = "",
     ) -> Run:
         """Start a task that runs `work`, then `conclude`. Raises Draining.
 
@@ -85,6 +86,7 @@ class Runs:
             resume_url=resume_url,
             journal=journal,
             unattended=unattended,
+            dialect=dialect,
         )
         self._running[stream_id] = run
         run.task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
@@ -97,6 +99,10 @@ class Runs:
         if run is None or not may(user_id, run.user_id, run.exchange.session_id):
             raise NotFound("No such stream.")
         return run
+
+    def all(self) -> list[Run]:
+        """Return the running replies of all users, the oldest first."""
+        return list(self._running.values())
 
     def of_session(self, session_id: int) -> list[Run]:
         """Return the running replies of a session."""
@@ -153,7 +159,10 @@ class Runs:
 
     async def stop(self, stream_id: str, user_id: str) -> Outcome:
         """Stop a run for its user. Return when its terminal event is stored and appended. Raises NotFound."""
-        run = self.find(stream_id, user_id, to_stop=True)
+        return await self.end(self.find(stream_id, user_id, to_stop=True))
+
+    async def end(self, run: Run) -> Outcome:
+        """Stop a run. Return when its terminal event is stored and appended."""
         run.settle(USER_STOP)
         await run.ended.wait()
         assert run.outcome is not None  # noqa: S101 - settled above, by us or before us
@@ -225,7 +234,7 @@ class Runs:
         # Release the writer: only the Journal decides how long the log is kept.
         del run.journal
         run.event_lengths = None
-        run.task = None
+        run.task = run.production = None
         self._ended[run.stream_id] = run
         if len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]

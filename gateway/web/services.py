@@ -22,6 +22,7 @@ from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
+from gateway.core.worker_rules import WorkerRules
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.sse_writer import Pulse
 
@@ -68,6 +69,7 @@ class Services:
     mode_switch: ModeSwitch
     audit_log: AuditLog
     devices: DeviceRegistry
+    worker_rules: WorkerRules
     proxies: TrustedProxies
     pulse: Pulse
     tickets: Tickets

@@ -9,9 +9,9 @@ from gateway.contract.errors import Unreachable
 from gateway.contract.events import Delivery, Delta, Done, Failed, Finished, ReaderEvent, Started, Usage
 from gateway.contract.requests import ChatRequest
 from gateway.core.breaker import Breaker
-from gateway.core.conversations import Question
 from gateway.core.mode_selector import AUTO, ModeSelector
 from gateway.core.pacing import Pace
+from gateway.core.question import Question
 from gateway.core.stages.response_cache import ResponseCache
 from tests.core.house import USER, house
 from transports.scripted import ScriptedTransport, Step, tokens, whole

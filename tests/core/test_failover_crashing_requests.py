@@ -5,7 +5,7 @@ from pathlib import Path
 from gateway.contract.errors import Unreachable, UpstreamFailed
 from gateway.contract.events import Failed, Finished
 from gateway.contract.exchanges import IdempotencyClaim
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from tests.core.house import USER, house
 from tests.core.test_failover import auto, transport
 from transports.scripted import tokens

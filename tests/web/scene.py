@@ -23,6 +23,7 @@ from gateway.core.run import Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
+from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
 from gateway.web.chat.messages import MessageStream
@@ -203,6 +204,7 @@ class Scene:
             mode_switch=ModeSwitch(modes, "scripted", self.store.kept_settings),
             audit_log=self.store.audit_log,
             devices=self.store,
+            worker_rules=WorkerRules(list, self.store.kept_settings),
             proxies=TrustedProxies(),
             pulse=Pulse(ping_s=15),
             mirrors=Mirrors(self.runs, owners, None),

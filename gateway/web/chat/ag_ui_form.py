@@ -9,7 +9,7 @@ from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Role, Sampling, Turn
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.dialects.ag_ui import AgUi
 from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.branches import branch_of

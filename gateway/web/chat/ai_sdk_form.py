@@ -12,7 +12,7 @@ from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.requests import Turn
 from gateway.contract.store import StoredMessage
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.branches import branch_of

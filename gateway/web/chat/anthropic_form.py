@@ -13,7 +13,7 @@ from gateway.contract.content_parser import read_content
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.dialects.anthropic import Anthropic, message_json
 from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.anthropic_threads import thread_of

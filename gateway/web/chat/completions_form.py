@@ -12,7 +12,7 @@ from gateway.contract.errors import error_of
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.dialects.completions import Completions, completion_json
 from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.forms import Asked, Post, begin

@@ -13,7 +13,7 @@ from gateway.contract.errors import BadRequest
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.journal import START, BadPosition, Position
 from gateway.contract.requests import CacheUse
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.web.chat.formats import dialect_chosen
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, header
@@ -75,6 +75,7 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
         idempotency=claim,
         allowance=caller.allowance,
         trace=trace_of(scope),
+        dialect=dialect.name,
         cache=cache_use_of(scope),
         resumable=asked.question.resumable or claim is not None or header(scope, b"sluice-resumable") == "1",
     )

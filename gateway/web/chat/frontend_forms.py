@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.errors import NotFound, Unprocessable
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.dialects.registry import LUNAR, PRINTER, WORDS
 from gateway.web.chat.conversation_cookie import conversation_of
 from gateway.web.chat.forms import Asked, Post

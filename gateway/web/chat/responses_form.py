@@ -11,7 +11,7 @@ from gateway.contract.branches import Branch
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.dialects.responses import Responses
 from gateway.web.chat.agent_sessions import agent_session, named_thread
 from gateway.web.chat.branches import branch_without_ids

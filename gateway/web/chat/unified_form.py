@@ -5,7 +5,7 @@ from functools import partial
 
 from gateway.contract.content import Content
 from gateway.contract.templates import Template
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.dialects.registry import LAM
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.session_names import session_id_of

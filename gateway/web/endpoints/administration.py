@@ -1,11 +1,13 @@
 """Endpoints for administration, all with scope admin."""
 
-from gateway.web.api.admin import audit, devices, keys, mode
+from gateway.web.api.admin import audit, devices, keys, mode, streams, workers
 from gateway.web.http.endpoint import ADMIN, Endpoint, JsonEndpoint
 
 _MODE = "/api/admin/mode"
 _KEYS = "/api/admin/keys"
 _DEVICES = "/api/admin/devices"
+_STREAMS = "/api/admin/streams"
+_WORKERS = "/api/admin/workers"
 
 ADMINISTRATION: tuple[Endpoint, ...] = (
     JsonEndpoint(
@@ -95,6 +97,51 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         tag="administration",
         scopes=ADMIN,
         status=204,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path=_STREAMS,
+        handler=streams.list_streams,
+        name="list_streams",
+        summary="The running replies of all users",
+        description="The oldest first.",
+        tag="administration",
+        scopes=ADMIN,
+    ),
+    JsonEndpoint(
+        method="DELETE",
+        path=f"{_STREAMS}/{{stream_id}}",
+        handler=streams.stop_stream,
+        name="stop_any_stream",
+        summary="Stop a running reply of any user",
+        description="As if its user stopped it: the text so far is stored, the reason is `user_stop`.",
+        tag="administration",
+        scopes=ADMIN,
+        status=204,
+        rate_limited=False,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path=_WORKERS,
+        handler=workers.list_ruled_workers,
+        name="list_ruled_workers",
+        summary="The MQTT workers and their rules",
+        description="Workers that are there or have a rule, sorted by name.",
+        tag="administration",
+        scopes=ADMIN,
+    ),
+    JsonEndpoint(
+        method="PATCH",
+        path=f"{_WORKERS}/{{name}}",
+        handler=workers.change_worker,
+        name="change_worker",
+        summary="Disable, enable or limit a worker",
+        description="New requests follow the rule at once; the worker's present requests go on. The rule "
+        "also applies after a restart of gateway or worker. 404 for a worker that is not there and has no "
+        "rule.",
+        tag="administration",
+        scopes=ADMIN,
+        body=workers.WorkerRuleBody,
     ),
     JsonEndpoint(
         method="GET",

@@ -19,6 +19,7 @@ WORKER = WorkerInfo(
     last_heard_s=1.5,
     set_aside=False,
     full=True,
+    disabled=False,
 )
 
 
@@ -46,6 +47,7 @@ async def test_workers_are_told_with_all_that_is_known_of_them(tmp_path: Path) -
             "last_heard_s": 1.5,
             "set_aside": False,
             "full": True,
+            "disabled": False,
         }
     ]
     assert set(described["components"]["schemas"]["WorkerInfo"]["properties"]) == set(listed.json()[0])

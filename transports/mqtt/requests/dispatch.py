@@ -1,10 +1,12 @@
 """Assigns requests to workers: the choice of a worker, and the bounded queue of waiting requests."""
 
 from bisect import insort
+from collections.abc import Mapping
 from typing import Protocol
 
 from gateway.contract.content import Kind
 from gateway.contract.errors import NoWorker, Overloaded
+from gateway.contract.transport import WorkerRule
 from transports.mqtt.requests.presence import KnownWorker, Presence
 
 NO_KINDS: frozenset[Kind] = frozenset()
@@ -87,6 +89,11 @@ class Dispatch:
     def failed(self, worker: KnownWorker, now: float) -> None:
         """The worker did not answer a request, or sent an invalid frame."""
         self._presence.failed(worker, now)
+
+    def rule_workers(self, rules: Mapping[str, WorkerRule]) -> None:
+        """See Abilities."""
+        self._presence.rule(rules)
+        self.serve()
 
     def release(self, worker: KnownWorker) -> None:
         """One of our requests to the worker has ended."""

@@ -2,11 +2,11 @@
 
 import logging
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.contract.content import Kind
-from gateway.contract.transport import WorkerInfo
+from gateway.contract.transport import NO_RULE, WorkerInfo, WorkerRule
 from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.track_records import TrackRecord, TrackRecords
 
@@ -23,7 +23,7 @@ class KnownWorker:
 
     open: number of our own requests there. used: number of the turn in which it was last chosen; 0: never.
     full: it refused a request, and gets none until its next status. record: record of its answers, also of
-    earlier incarnations.
+    earlier incarnations. rule: of an administrator.
     """
 
     name: str
@@ -34,10 +34,16 @@ class KnownWorker:
     full: bool = False
     lost: bool = False
     record: TrackRecord = field(default_factory=TrackRecord)
+    rule: WorkerRule = NO_RULE
 
     @property
     def ready(self) -> bool:
-        return self.status.state == "ready" and self.record.aside_until is None
+        return self.willing and self.record.aside_until is None
+
+    @property
+    def willing(self) -> bool:
+        """True if it takes requests, now or when its suspension is over."""
+        return self.status.state == "ready" and not self.rule.disabled
 
     def takes(self, kinds: frozenset[Kind]) -> bool:
         """True if its status accepts all these kinds of content."""
@@ -51,6 +57,8 @@ class KnownWorker:
         """
         if self.full:
             return 0
+        if self.rule.max_requests is not None:
+            worker_max = min(worker_max, self.rule.max_requests)
         room = min(self.status.max - max(self.status.busy, self.open), worker_max - self.open)
         if self.record.failures:
             return min(room, 1 - self.open)
@@ -82,6 +90,7 @@ class KnownWorker:
             last_heard_s=round(now - self.heard_at, 3),
             set_aside=self.record.aside_until is not None,
             full=self.full,
+            disabled=self.rule.disabled,
         )
 
 
@@ -93,6 +102,7 @@ class Presence:
 
     def __init__(self, random: Callable[[], float] = random.random) -> None:
         self._workers: dict[str, KnownWorker] = {}
+        self._rules: Mapping[str, WorkerRule] = {}
         self._records = TrackRecords(random)
         self.turned_away = 0
 
@@ -116,10 +126,16 @@ class Presence:
         return list(dict.fromkeys(model for worker in self.ready for model in worker.status.models))
 
     def serving(self, model: str | None) -> list[KnownWorker]:
-        """Return the workers in state ready that list the model; if there are none, all in state ready, since
-        the request then gets the default model. Suspended workers are included: requests wait for them."""
-        willing = [worker for worker in self._workers.values() if worker.status.state == "ready"]
+        """Return the willing workers that list the model; if there are none, all willing ones, since the
+        request then gets the default model. Suspended workers are included: requests wait for them."""
+        willing = [worker for worker in self._workers.values() if worker.willing]
         return [worker for worker in willing if model in worker.status.models] or willing
+
+    def rule(self, rules: Mapping[str, WorkerRule]) -> None:
+        """Apply these rules, by name, in place of all earlier ones. Workers keep the requests they have."""
+        self._rules = rules
+        for worker in self.workers:
+            worker.rule = rules.get(worker.name, NO_RULE)
 
     def take(self, name: str, status: Status, *, retained: bool, now: float) -> KnownWorker | None:
         """Take one status. Returns the incarnation that it ends, whose requests will get no more frames.
@@ -174,7 +190,8 @@ class Presence:
 
     def _begin(self, name: str, status: Status, now: float) -> None:
         record = self._records.returns(name)
-        self._workers[name] = KnownWorker(name, status, now, record=record)
+        rule = self._rules.get(name, NO_RULE)
+        self._workers[name] = KnownWorker(name, status, now, record=record, rule=rule)
 
     def _end(self, worker: KnownWorker) -> KnownWorker:
         del self._workers[worker.name]

@@ -90,6 +90,7 @@ class MqttTransport:
             check=self.check,
             accepts=self.accepts,
             workers=self.list_workers,
+            rule_workers=self._dispatch.rule_workers,
             drain=self.drain,
         )
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)

@@ -10,7 +10,7 @@ from gateway.contract.errors import NotFound, UpstreamFailed
 from gateway.contract.events import Delta, Done
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.requests import ChatRequest
-from gateway.core.conversations import Question
+from gateway.core.question import Question
 from gateway.store.sql_store import SqlStore
 from tests.core.house import USER
 from tests.transports.mqtt.device_scene import Scene, device_at, scene

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.contract.content import Kind
 from gateway.contract.errors import NoWorker, Overloaded
+from gateway.contract.transport import WorkerRule
 from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.dispatch import Dispatch
 from transports.mqtt.requests.presence import KnownWorker, Presence
@@ -205,3 +206,30 @@ def test_who_was_refused_does_not_speak_for_those_behind_it() -> None:
 def test_what_to_expect_is_who_would_serve() -> None:
     house = House(a=Status("ready", max=1, stream=True), b=Status("ready", max=2))
     assert house.dispatch.expected(None).name == "b"
+
+
+def test_a_disabled_worker_gets_nothing_new_and_keeps_what_it_has() -> None:
+    house = House(a=Status("ready", max=9))
+    first = house.enter()
+    house.dispatch.rule_workers({"a": WorkerRule(disabled=True)})
+    with pytest.raises(NoWorker):
+        house.dispatch.expected(None)
+    second = house.enter()
+    assert (first.got, second.got) == ("a", None)
+    house.dispatch.rule_workers({})
+    assert second.got == "a"
+
+
+def test_a_disabled_worker_is_not_the_one_that_lists_the_model() -> None:
+    house = House(a=Status("ready", models=["big"]), b=Status("ready", models=["tiny"]))
+    house.dispatch.rule_workers({"a": WorkerRule(disabled=True)})
+    assert house.enter(Asker(model="big")).got == "b"
+
+
+def test_a_rule_limits_a_worker_below_its_own_maximum_and_holds_for_its_next_incarnation() -> None:
+    house = House(a=Status("ready", max=9, incarnation=1))
+    house.dispatch.rule_workers({"a": WorkerRule(max_requests=2)})
+    assert [house.enter().got for _ in range(3)] == ["a", "a", None]
+    house.presence.take("a", Status("ready", max=9, incarnation=2), retained=False, now=0.0)
+    house.dispatch.serve()
+    assert [house.enter().got for _ in range(2)] == ["a", None]

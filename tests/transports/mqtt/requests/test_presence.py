@@ -54,6 +54,7 @@ def test_a_worker_is_listed_with_what_is_known_of_it() -> None:
         last_heard_s=1.5,
         set_aside=False,
         full=True,
+        disabled=False,
     )
 
 

@@ -1,0 +1,44 @@
+"""`sluice streams`: lists and stops the running replies of a gateway."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from gateway.commands.admin_client import Key, Url, ask_or_fail
+
+streams = typer.Typer(help="Running replies of all users.", no_args_is_help=True)
+
+PATH = "/api/admin/streams"
+
+
+@streams.command("list")
+def list_streams(
+    user: Annotated[str, typer.Option(help="Only those of this user.")] = "",
+    url: Url = "",
+    key: Key = "",
+) -> None:
+    """List the running replies: id, user, session, mode, dialect, age, characters so far, readers."""
+    query = f"?limit=10000{f'&user={quote(user, safe=str())}' if user else ''}"
+    for stream in ask_or_fail(url, key, "GET", PATH + query):
+        typer.echo(
+            "\t".join(
+                [
+                    stream["id"],
+                    stream["user"],
+                    stream["session_key"] or "-",
+                    stream["mode"] or "-",
+                    stream["dialect"] or "-",
+                    f"{stream['age_s']} s",
+                    f"{stream['chars']} characters",
+                    f"{stream['readers']} readers",
+                ]
+            )
+        )
+
+
+@streams.command()
+def stop(stream: Annotated[str, typer.Argument(show_default=False)], url: Url = "", key: Key = "") -> None:
+    """Stop one reply. Its text so far is stored."""
+    ask_or_fail(url, key, "DELETE", f"{PATH}/{quote(stream, safe='')}")
+    typer.echo(f"{stream} is stopped.")
