@@ -2,29 +2,12 @@
 
 import asyncio
 import logging
-from typing import Protocol
 
 from gateway.contract.errors import StorageFailed
-from gateway.contract.exchanges import Checkpoint
 from gateway.contract.store import MessageStore
+from gateway.core.reply_task import ReplyTask
 
 log = logging.getLogger("sluice.checkpoints")
-
-
-class Growing(Protocol):
-    """A running reply: the methods of gateway.core.reply_task.ReplyTask that Checkpoints uses."""
-
-    def checkpoint(self) -> tuple[Checkpoint, int] | None:
-        """Return its text so far and the number of its latest event; None if that is stored already."""
-        ...
-
-    def checkpointed(self, seq: int) -> None:
-        """Note that its text up to event `seq` is stored."""
-        ...
-
-    def lost(self) -> None:
-        """End it as failed: its row was deleted, or another gateway ended it or took it over."""
-        ...
 
 
 class Checkpoints:
@@ -33,12 +16,12 @@ class Checkpoints:
     def __init__(self, store: MessageStore, every_s: float = 1.0) -> None:
         self._store = store
         self._every_s = every_s
-        self._growing: set[Growing] = set()
+        self._growing: set[ReplyTask] = set()
 
-    def watch(self, reply: Growing) -> None:
+    def watch(self, reply: ReplyTask) -> None:
         self._growing.add(reply)
 
-    def leave(self, reply: Growing) -> None:
+    def leave(self, reply: ReplyTask) -> None:
         self._growing.discard(reply)
 
     async def run(self) -> None:

@@ -188,7 +188,7 @@ class Conversations:
             if place is not None:
                 place.leave()  # before the terminal event: its reader may send the next question at once
             outcome = await answer.conclude(run)
-            self._tell_end(exchange, stream_id, outcome)
+            self._publish_end(exchange, stream_id, outcome)
             return outcome
 
         try:
@@ -206,23 +206,19 @@ class Conversations:
             await answer.keep(SHUTDOWN)
             raise
         answer.begin(run)
-        self._tell_begin(question, exchange, stream_id)
+        self._publish_begin(question, exchange, stream_id)
         return stream_id
 
-    def _tell_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
-        if not self._news.heard(exchange.session_id):
-            return
+    def _publish_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
         if exchange.new_question:
             author = question.author or Author("user", question.user_id)
             asked = QuestionAsked(exchange.user_message_id, author, question.content)
-            self._news.tell(exchange.session_id, asked)
-        self._news.tell(exchange.session_id, ReplyStarted(stream_id, exchange.assistant_message_id))
+            self._news.publish(exchange.session_id, asked)
+        self._news.publish(exchange.session_id, ReplyStarted(stream_id, exchange.assistant_message_id))
 
-    def _tell_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
-        if not self._news.heard(exchange.session_id):
-            return
+    def _publish_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
         ended = ReplyEnded(stream_id, exchange.assistant_message_id, outcome.status, outcome.reason)
-        self._news.tell(exchange.session_id, ended)
+        self._news.publish(exchange.session_id, ended)
 
     async def _turns(self, question: Question) -> Sequence[Turn]:
         if question.turns is not None:

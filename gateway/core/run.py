@@ -100,16 +100,14 @@ class Run:
         self.leave_timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
 
-    def settle(self, outcome: Outcome) -> bool:
-        """Set the outcome and cancel interruptible work, unless the work itself calls. Return False if the
-        outcome was set before."""
+    def settle(self, outcome: Outcome) -> None:
+        """Set the outcome, unless it is set already, and cancel interruptible work that is not the caller."""
         if self.outcome is not None:
-            return False
+            return
         self.outcome = outcome
         task = self.task
         if self._interruptible and task is not None and task is not asyncio.current_task():
             task.cancel()
-        return True
 
     def is_settled(self) -> bool:
         """True if the outcome is set."""

@@ -138,9 +138,9 @@ class Runs:
                 self._deserted(run)
 
     @contextmanager
-    def looking(self, run: Run, after: int) -> Iterator[JournalReader]:
-        """Read its present events without being counted as a reader."""
-        reader = self._journal.follow(run.stream_id, lambda: None, after)
+    def looking(self, run: Run, after: int, on_news: OnNews = lambda: None) -> Iterator[JournalReader]:
+        """Read its events without being counted as a reader."""
+        reader = self._journal.follow(run.stream_id, on_news, after)
         try:
             yield reader
         finally:
@@ -150,12 +150,9 @@ class Runs:
     def overhearing(self, run: Run) -> Iterator[Follower]:
         """Read its events with a Follower, without being counted as a reader."""
         follower = Follower()
-        reader = self._journal.follow(run.stream_id, follower.hear)
-        follower.begin(reader)
-        try:
+        with self.looking(run, 0, follower.hear) as reader:
+            follower.begin(reader)
             yield follower
-        finally:
-            reader.leave()
 
     async def stop(self, stream_id: str, user_id: str) -> Outcome:
         """Stop a run for its user. Return when its terminal event is stored and appended. Raises NotFound."""

@@ -85,10 +85,6 @@ class SessionNews:
         """Number of open session streams."""
         return sum(map(len, self._listeners.values()))
 
-    def heard(self, session_id: int) -> bool:
-        """True if a session stream of this session is open."""
-        return session_id in self._listeners
-
     @contextmanager
     def listening(self, session_id: int, on_news: Callable[[], None]) -> Iterator[Listener]:
         """Receive all events of a session while the block runs. on_news: see Listener."""
@@ -102,6 +98,6 @@ class SessionNews:
             if not listeners:
                 del self._listeners[session_id]
 
-    def tell(self, session_id: int, news: News) -> None:
+    def publish(self, session_id: int, news: News) -> None:
         for listener in self._listeners.get(session_id, ()):
             listener.hear(news)
