@@ -14,22 +14,33 @@ PIECE_BYTES = 4096
 
 
 class ClientSocket(asyncio.Transport):
+    """closed: the client reads the end. gone: the connection is closed."""
+
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
         self.closed = False
         self.reading = True
+        self.gone = asyncio.Event()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
     def is_closing(self) -> bool:
-        return self.closed
+        return self.gone.is_set()
 
     def close(self) -> None:
         self.closed = True
+        self.gone.set()
 
     def abort(self) -> None:
+        self.close()
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        """The client reads the end here, although the gateway may still drop what it sends."""
         self.closed = True
 
     def get_write_buffer_size(self) -> int:

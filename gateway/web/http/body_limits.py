@@ -3,7 +3,18 @@
 import asyncio
 
 from gateway.contract.errors import BadRequest, TooLarge, TooSlow
-from gateway.web.http.asgi import Receive
+from gateway.web.http.asgi import Receive, Scope, header
+
+
+def check_declared_length(scope: Scope, max_bytes: int) -> None:
+    """Raise TooLarge if the declared length exceeds the limit: before the body, and `100 Continue` for it."""
+    declared = header(scope, b"content-length") or ""
+    if declared.isdecimal() and int(declared[:20]) > max_bytes:
+        raise too_large(max_bytes)
+
+
+def too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"The request body is larger than {max_bytes} bytes.")
 
 
 async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes:
@@ -25,7 +36,7 @@ async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
-            raise TooLarge(f"The request body is larger than {max_bytes} bytes.")
+            raise too_large(max_bytes)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)

@@ -6,33 +6,26 @@ the duration of a head.
 """
 
 import asyncio
-import re
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.contract.errors import BadRequest, GatewayError, HeadTooLarge, Overloaded, TooSlow
+from gateway.contract.errors import BadRequest, GatewayError, Overloaded, TooSlow
+from gateway.web.http.absolute_targets import path_of
 from gateway.web.http.asgi import CONNECTION, ConnectionWatcher
 from gateway.web.http.connection_limits import Arrivals
+from gateway.web.http.head_limit import HEADER_FRAMING_BYTES, MAX_HEAD_BYTES, head_too_large
 from gateway.web.http.http_1_0 import end_with_connection
+from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_DROPPED_HEAD_BYTES, LingeringClose
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.request_parser import RequestParser
 from gateway.web.http.slow_readers import SendDeadline
 
-MAX_HEAD_BYTES = 64 * 1024
-"""Maximum size of a request's first line, headers and trailers together, and of any data received in a row
-that is not body, such as one endless line."""
-
 MAX_PIPELINED = 16
 """Maximum number of requests that wait behind the one being answered. Further ones are not read."""
-
-
-_HEADER_FRAMING_BYTES = len(": \r\n")
-
-_ABSOLUTE_TARGET = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 
 
 class ClientConnection(HttpToolsProtocol):
@@ -54,6 +47,7 @@ class ClientConnection(HttpToolsProtocol):
         "_deaf",
         "_head_bytes",
         "_in_head",
+        "_lingering",
         "_progressed",
         "_refusal",
         "_running",
@@ -87,12 +81,10 @@ class ClientConnection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None
         self._refusal: GatewayError | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._lingering: LingeringClose | None = None
 
     def write_chunk(self, body: bytes) -> None:
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
-
-    def _write_unframed(self, body: bytes) -> None:
-        self.transport.write(body)
 
     def abort(self) -> None:
         self.transport.abort()
@@ -117,6 +109,8 @@ class ClientConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
+            if self._lingering is not None:
+                self._lingering.drop(data)
             return
         self._progressed = False
         super().data_received(data)
@@ -125,7 +119,7 @@ class ClientConnection(HttpToolsProtocol):
         # The parser reports only whole lines, and buffers a line that arrives in many reads: count the reads.
         self._bytes_without_progress = 0 if self._progressed else self._bytes_without_progress + len(data)
         if self._bytes_without_progress > MAX_HEAD_BYTES:
-            self._refuse(_head_too_large())
+            self._refuse(head_too_large())
             return
         if self._deadline is None and (self._in_head or not self._is_answering):
             self._set_deadline()
@@ -146,22 +140,24 @@ class ClientConnection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value) + _HEADER_FRAMING_BYTES)
+        self._count_head(len(name) + len(value) + HEADER_FRAMING_BYTES)
         if self._in_head:  # else it is a trailer, which no endpoint uses
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                self._refusal = BadRequest("CONNECT is not supported: this server is not a proxy.")
-                raise self._refusal
+                self._fail(BadRequest("CONNECT is not supported: this server is not a proxy."))
             self.parser.begin_again(self.url, self.headers)
             return
         self._in_head = False
         self._progressed = True
         self._lift_deadline()
         if not self.url.startswith(b"/"):
-            self._take_absolute_target()
+            path = path_of(self.url, self.headers)
+            if path is None:
+                self._fail(BadRequest("The request's target must be a path or an http URL."))
+            self.url = path
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -182,6 +178,8 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lift_deadline()
+        if self._lingering is not None:
+            self._lingering.cancel()
         self._leave_arrivals()
         super().connection_lost(exc)
         if self._watcher is not None:
@@ -194,9 +192,24 @@ class ClientConnection(HttpToolsProtocol):
         else:
             super().timeout_keep_alive_handler()
 
+    def write(self, body: bytes) -> None:
+        """Write for uvicorn, for which this object is the transport."""
+        self.transport.write(body)
+
+    def close(self) -> None:
+        """Close the connection for uvicorn, behind a response."""
+        if self._deaf or (self._running is not None and self._running.more_body):
+            self._linger(MAX_DROPPED_BYTES)
+        else:
+            self.transport.close()
+
+    def is_closing(self) -> bool:
+        return self._lingering is not None or self.transport.is_closing()
+
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.transport.is_closing():
+        if self._lingering is None:
+            super().on_response_complete()
+        if self.is_closing():
             self._send_deadline.begin()
 
     def pause_writing(self) -> None:
@@ -211,18 +224,6 @@ class ClientConnection(HttpToolsProtocol):
             self._send_deadline.end()
         if self._watcher is not None:
             self._watcher.connection_writable()
-
-    def _take_absolute_target(self) -> None:
-        """Replace the Host header by the host of an absolute target. Source: RFC 9112, 3.2.2."""
-        absolute = _ABSOLUTE_TARGET.fullmatch(self.url)
-        if absolute is not None:
-            self.headers[:] = [
-                (name, absolute["host"] if name == b"host" else value) for name, value in self.headers
-            ]
-            self.url = b"/" + absolute["rest"].removeprefix(b"/")
-        elif self.url != b"*":
-            self._refusal = BadRequest("The request's target must be a path or an http URL.")
-            raise self._refusal
 
     @property
     def _is_answering(self) -> bool:
@@ -247,9 +248,10 @@ class ClientConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        cycle.transport = self  # type: ignore[assignment]  # uvicorn would close while the client sends
         if cycle.scope["http_version"] == "1.0":
             end_with_connection(cycle)
-            self.write_chunk = self._write_unframed  # type: ignore[method-assign]
+            self.write_chunk = self.write  # type: ignore[method-assign]
         super()._start_asgi_task(cycle, app)
 
     def _leave_arrivals(self) -> None:
@@ -260,8 +262,12 @@ class ClientConnection(HttpToolsProtocol):
     def _count_head(self, more_bytes: int) -> None:
         self._head_bytes += more_bytes
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._refusal = _head_too_large()
-            raise self._refusal
+            self._fail(head_too_large())
+
+    def _fail(self, error: GatewayError) -> NoReturn:
+        """End the parsing from a callback. The parser replaces the error, so it is kept for the response."""
+        self._refusal = error
+        raise error
 
     def _refuse(self, error: GatewayError) -> None:
         """Answer with the error, close the connection and parse no more of it.
@@ -274,7 +280,7 @@ class ClientConnection(HttpToolsProtocol):
         if running is None or running.response_complete:
             if self._in_head or running is None:
                 self.transport.write(raw_problem(error))
-            self.transport.close()
+            self._linger(MAX_DROPPED_HEAD_BYTES)
         elif self.cycle is running and not self._in_head and not running.response_started:
             self.transport.write(raw_problem(error))
             self.transport.close()
@@ -284,6 +290,9 @@ class ClientConnection(HttpToolsProtocol):
             self.cycle = running
             self.flow.pause_reading()
 
-
-def _head_too_large() -> HeadTooLarge:
-    return HeadTooLarge(f"The request's head is larger than {MAX_HEAD_BYTES} bytes.")
+    def _linger(self, max_bytes: int) -> None:
+        if not self.is_closing():
+            self._deaf = True
+            close = self.timeout_keep_alive_handler
+            self._lingering = LingeringClose(self.transport, self.loop, max_bytes, close)
+            self.flow.resume_reading()

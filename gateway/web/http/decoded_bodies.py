@@ -4,8 +4,9 @@ import asyncio
 import zlib
 from collections.abc import Awaitable
 
-from gateway.contract.errors import BadRequest, TooLarge, UnsupportedEncoding
+from gateway.contract.errors import BadRequest, UnsupportedEncoding
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Message, Receive, Scope, Send
+from gateway.web.http.body_limits import too_large
 from gateway.web.http.endpoint import endpoint_of, refuse
 from gateway.web.services import Services
 
@@ -77,7 +78,7 @@ class GzipBody:
             self._more = message.get("more_body", False)
             self._size += len(message.get("body", b""))
             if self._size > self._max_bytes:
-                raise TooLarge(f"The request body is larger than {self._max_bytes} bytes.")
+                raise too_large(self._max_bytes)
 
     def _inflate(self) -> bytes:
         inflater = self._inflater

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from gateway.contract.errors import GatewayError
 from gateway.contract.keys import Permission
 from gateway.web.http.asgi import App, Receive, Scope, Send
-from gateway.web.http.body_limits import read_body
+from gateway.web.http.body_limits import check_declared_length, read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.services import Services
 
@@ -138,4 +138,6 @@ async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
 
 async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:
     """Return the request's whole body, within the limits of its endpoint. Raises as read_body."""
-    return await read_body(receive, endpoint_of(scope).max_body_bytes(gateway), gateway.body_timeout_s)
+    max_bytes = endpoint_of(scope).max_body_bytes(gateway)
+    check_declared_length(scope, max_bytes)
+    return await read_body(receive, max_bytes, gateway.body_timeout_s)

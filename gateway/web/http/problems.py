@@ -9,6 +9,7 @@ from typing import Any
 from gateway.contract.errors import (
     GatewayError,
     MethodNotAllowed,
+    TooLarge,
     TooSlow,
     Unauthorized,
     Unprocessable,
@@ -49,8 +50,10 @@ def problem_headers(error: GatewayError) -> dict[str, str]:
         headers["allow"] = ", ".join(error.allowed)
     if isinstance(error, UnsupportedEncoding):
         headers["accept-encoding"] = "gzip"
-    if isinstance(error, TooSlow):
-        headers["connection"] = "close"  # otherwise the server would wait for the rest of the request
+    if isinstance(error, TooSlow | TooLarge):
+        # Otherwise the server would wait for the rest of the request. A client that got no `100 Continue` may
+        # leave it out, and its next request would be taken for it.
+        headers["connection"] = "close"
     return headers
 
 

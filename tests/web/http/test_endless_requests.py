@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway.web.http.asgi import Message, Receive, Scope, Send
-from gateway.web.http.connection import MAX_HEAD_BYTES, MAX_PIPELINED
+from gateway.web.http.connection import MAX_PIPELINED
+from gateway.web.http.head_limit import MAX_HEAD_BYTES
 from tests.web.client_socket import PIECE_BYTES, connected
 
 CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.process import serve
-from gateway.web.http.connection import MAX_HEAD_BYTES
+from gateway.web.http import connection
+from gateway.web.http.head_limit import MAX_HEAD_BYTES
 from tests.web.gateway_server import STREAM, served
 from transports.scripted import tokens
 
@@ -163,3 +164,51 @@ async def test_a_body_over_the_limit_is_413(tmp_path: Path, monkeypatch: pytest.
         for _ in range(20):
             await one.send(b"10000\r\n" + b"a" * 65_536 + b"\r\n")
         assert await one.status() == 413
+
+
+@pytest.mark.parametrize("how", [b"", b"Connection: close\r\n"], ids=["kept alive", "closing"])
+async def test_a_client_that_reads_only_when_it_has_sent_everything_gets_its_413(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: bytes
+) -> None:
+    body = b"a" * (16 * MEBIBYTE)
+    async with lines(tmp_path, monkeypatch, max_body_bytes=MEBIBYTE) as line:
+        one = await line()
+        await one.send(POST + how + b"Content-Length: %d\r\n\r\n" % len(body))
+        await one.send(body)
+        assert await one.status() == 413
+        assert '"code":"too_large"' in await one.rest()
+
+
+async def test_a_client_that_sends_a_head_over_the_limit_before_it_reads_gets_its_431(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lines(tmp_path, monkeypatch) as line:
+        one = await line()
+        await one.send(POST + b"X-Large: " + b"a" * (MEBIBYTE - 1000))
+        assert await one.status() == 431
+        assert '"code":"head_too_large"' in await one.rest()
+
+
+async def test_a_body_over_the_limit_is_refused_before_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lines(tmp_path, monkeypatch, max_body_bytes=MEBIBYTE) as line:
+        large = await line()
+        head = POST + b"Expect: 100-continue\r\n"
+        await large.send(head + b"Content-Length: %d\r\n\r\n" % (MEBIBYTE + 1))
+        said = await large.rest()
+        assert said.startswith("HTTP/1.1 413 ")
+        assert "\r\nconnection: close\r\n" in said
+        fits = await line()
+        await fits.send(head + b"Content-Length: 16\r\n\r\n")
+        assert await fits.status() == 100
+
+
+async def test_a_client_that_sends_for_ever_behind_its_413_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_DROPPED_BYTES", MEBIBYTE)
+    async with lines(tmp_path, monkeypatch, max_body_bytes=MEBIBYTE) as line:
+        one = await line()
+        await one.send(POST + b"Content-Length: %d\r\n\r\n" % 10**9)
+        assert await one.send_for_ever(b"a" * 65_536) < 32 * MEBIBYTE

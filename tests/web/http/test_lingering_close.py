@@ -1,0 +1,58 @@
+"""A client that is still sending when it is answered: its connection is closed late, but not too late."""
+
+import pytest
+
+from gateway.web.http import connection, lingering_close
+from tests.web.client_socket import Client, connected
+from tests.web.http.test_endless_requests import answers_at_once
+
+LONG = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 1000000000\r\n\r\n"
+
+
+async def answered(client: Client, request: bytes) -> None:
+    client.send(request)
+    await client.until_answered()
+    assert client.socket.written.endswith(b"ok")
+    assert client.socket.closed
+
+
+async def test_a_client_whose_request_is_whole_is_not_waited_for() -> None:
+    with connected(answers_at_once) as client:
+        await answered(client, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert client.socket.gone.is_set()
+
+
+async def test_a_silent_client_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering_close, "SILENCE_S", 0.01)
+    with connected(answers_at_once) as client:
+        await answered(client, LONG)
+        assert not client.socket.gone.is_set()
+        await client.socket.gone.wait()
+
+
+async def test_a_client_that_goes_on_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering_close, "SILENCE_S", 0.01)
+    monkeypatch.setattr(lingering_close, "MAX_S", 0)
+    with connected(answers_at_once) as client:
+        await answered(client, LONG)
+        client.send(b"a")
+        await client.socket.gone.wait()
+
+
+async def test_a_client_that_sends_for_ever_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MAX_DROPPED_BYTES", 100)
+    with connected(answers_at_once) as client:
+        await answered(client, LONG)
+        client.send(b"a" * 100)
+        assert not client.socket.gone.is_set()
+        client.send(b"a")
+        assert client.socket.gone.is_set()
+
+
+async def test_nothing_of_it_is_taken_for_a_request() -> None:
+    with connected(answers_at_once) as client:
+        await answered(client, LONG)
+        answer = client.socket.written
+        client.send(b"GET / HTTP/1.1\r\n\r\n" * 3)
+        assert not client.state.tasks
+        assert client.socket.written == answer
