@@ -117,6 +117,14 @@ class MessageStore(Protocol):
         """Return the session with this key or uuid."""
         ...
 
+    async def delete_reply(self, user_id: str, stream_id: str) -> None:
+        """Delete a reply with its idempotency key, and its question unless that has another reply.
+
+        Messages after the reply follow the message before it. Its usage stays counted. A reply that is still
+        running is not stored any more. Raises NotFound without access to change the session.
+        """
+        ...
+
     async def latest_session(self, user_id: str, thread: str) -> StoredSession | None:
         """Return the session of this thread that was active last, if that was in the last 12 hours."""
         ...

@@ -238,6 +238,11 @@ class Runs:
         if held:
             self._journal.forget(run.stream_id, self._ttl_s)
 
+    def forget(self, stream_id: str) -> None:
+        """Drop an ended reply, so that no reader can come back to it."""
+        if self._ended.pop(stream_id, None) is not None:
+            self._journal.forget(stream_id)
+
     def _is_held(self, run: Run) -> bool:
         """Return whether its journal is held for a time after its end."""
         return run.resume_url is not None and self._ttl_s > 0

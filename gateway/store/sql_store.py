@@ -127,6 +127,9 @@ class SqlStore:
         _check_id(session_id)
         await self._writer.do(self._session_changes.delete, (user_id, session_id))
 
+    async def delete_reply(self, user_id: str, stream_id: str) -> None:
+        await self._writer.do(self._session_changes.delete_reply, (user_id, stream_id))
+
     async def session_named(self, user_id: str, name: str) -> StoredSession:
         named = or_(sessions.c.key == name, sessions.c.uuid == name)
         async with self._reading() as connection:

@@ -89,6 +89,26 @@ class MemoryStore(MemoryReplies):
             place: claim for place, claim in self._kept.claims.items() if claim[1] in self._kept.messages
         }
 
+    async def delete_reply(self, user_id: str, stream_id: str) -> None:
+        await self._turn()
+        kept = self._kept.messages
+        reply = next((each.message for each in kept.values() if each.message.stream_id == stream_id), None)
+        if reply is None:
+            raise NotFound("No such stream.")
+        if not self._access.may_manage(storable(user_id), kept[reply.id].user_id, reply.session_id):
+            raise NotFound("No such stream.")
+        gone, parent_id = {reply.id}, reply.parent_id
+        others = [each for each in kept.values() if each.message.parent_id == parent_id]
+        if parent_id is not None and kept[parent_id].message.role == "user" and len(others) == 1:
+            gone.add(parent_id)
+            parent_id = kept[parent_id].message.parent_id
+        for each in kept.values():
+            if each.message.parent_id == reply.id:
+                each.message = replace(each.message, parent_id=parent_id)
+        for id in gone:
+            del kept[id]
+        self._kept.claims = {place: claim for place, claim in self._kept.claims.items() if claim[1] in kept}
+
     async def latest_session(self, user_id: str, thread: str) -> StoredSession | None:
         await self._turn()
         return self._latest(user_id, thread, self._clock())

@@ -114,10 +114,15 @@ class CancelResponse(_KeptEndpoint):
 
 
 class DeleteResponse(_KeptEndpoint):
-    """`DELETE /v1/responses/{id}`"""
+    """`DELETE /v1/responses/{id}`: stops it, and deletes it with its question."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway, user_id = self._gateway, caller_of(scope).user_id
         kept = await self._kept(scope)
+        with suppress(NotFound):  # it has ended
+            await gateway.runs.stop(kept.stream_id, user_id)
+        await gateway.store.delete_reply(user_id, kept.stream_id)
+        gateway.runs.forget(kept.stream_id)
         await send_json(send, 200, {"id": f"resp_{kept.stream_id}", "object": "response", "deleted": True})
 
 

@@ -29,6 +29,7 @@ WRITES: dict[str, Call] = {
 }
 MANAGES: dict[str, Call] = {
     "rename": lambda store, user, known: store.rename_session(user, known.session_id, "Mine"),
+    "delete a reply": lambda store, user, known: store.delete_reply(user, "annas"),
     "delete": lambda store, user, known: store.delete_session(user, known.session_id),
 }
 

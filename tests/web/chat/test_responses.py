@@ -330,6 +330,44 @@ async def test_failures_are_a_status_or_the_last_event(tmp_path: Path) -> None:
     assert deleted == {"id": id, "object": "response", "deleted": True}
 
 
+async def test_a_deleted_response_is_gone_with_its_question_and_its_journal(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
+        http = gateway.http
+        first = (await http.post(PATH, json=ASKED)).json()
+        second = (await http.post(PATH, json={**ASKED, "previous_response_id": first["id"]})).json()
+        streamed = await http.post(PATH, json={**ASKED, "stream": True})
+        third = f"resp_{streamed.headers['sluice-stream-id']}"
+        for id in (first["id"], third):
+            assert (await http.delete(f"{PATH}/{id}")).json()["deleted"] is True
+            for gone in (
+                await http.get(f"{PATH}/{id}"),
+                await http.get(f"{PATH}/{id}?stream=true"),
+                await http.get(f"{PATH}/{id}/input_items"),
+                await http.post(f"{PATH}/{id}/cancel"),
+                await http.delete(f"{PATH}/{id}"),
+                await http.post(PATH, json={**ASKED, "previous_response_id": id}),
+                await http.get(f"/messages/stream/{id.removeprefix('resp_')}"),
+            ):
+                assert gone.status_code == 404, gone.text
+        assert (await http.get(f"{PATH}/{second['id']}")).status_code == 200
+        (session,) = (await http.get("/api/chatbot/sessions?all=1")).json()
+        kept = await gateway.messages(session["id"])
+    assert [message["stream_id"] for message in kept] == [None, second["id"].removeprefix("resp_")]
+    assert kept[0]["parent_id"] is None
+
+
+async def test_deleting_a_running_response_stops_it(tmp_path: Path) -> None:
+    held = asyncio.Event()
+    script: list[Step] = [[Delta("Hello")], held.wait, [Done("stop")]]
+    async with served(tmp_path, lambda _: script) as gateway:
+        made = (await gateway.http.post(PATH, json={**ASKED, "background": True})).json()
+        assert made["status"] == "in_progress"
+        deleted = await gateway.http.delete(f"{PATH}/{made['id']}")
+        await gateway.transport.idle()
+        gone = await gateway.http.get(f"{PATH}/{made['id']}")
+    assert (deleted.status_code, gone.status_code) == (200, 404)
+
+
 NO_IMAGE = {"type": "input_image", "image_url": "https://example.com/a.png"}
 WRONG: list[dict[str, Any]] = [
     {"input": []},
