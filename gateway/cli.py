@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands.db import db
 from gateway.commands.devices import devices
 from gateway.commands.keys import keys
 from gateway.commands.mode import mode
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(db, name="db")
 app.add_typer(devices, name="devices")
 app.add_typer(keys, name="keys")
 app.add_typer(streams, name="streams")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -13,9 +14,20 @@ from gateway.contract.errors import GatewayError
 from gateway.settings import SettingsError, load_settings, shown
 
 if TYPE_CHECKING:  # imported in the function: commands without a database do not load SQLAlchemy
+    from gateway.store.engine import Database
     from gateway.store.sql_store import SqlStore
 
 R = TypeVar("R")
+
+
+@contextmanager
+def failing_in_one_line() -> Iterator[None]:
+    """Print a GatewayError and end the command with exit code 1."""
+    try:
+        yield
+    except GatewayError as error:
+        typer.echo(f"sluice: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def database_shown() -> str:
@@ -27,28 +39,39 @@ def database_shown() -> str:
     return shown(url)
 
 
+def on_database(work: Callable[[Database], Coroutine[Any, Any, R]]) -> R:
+    """Run `work` on the database of the settings, not yet opened, and return its result. A GatewayError is
+    printed and ends the command with exit code 1."""
+    from gateway.store.engine import open_database
+
+    try:
+        database = open_database(load_settings().database_url, "NORMAL")
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
+    with failing_in_one_line():
+        return asyncio.run(work(database))
+
+
 def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:
     """Run `work` on the database of the settings and return its result. A GatewayError is printed and ends
     the command with exit code 1."""
     from gateway.core.access import OwnerAccess
     from gateway.store.sql_store import SqlStore
 
-    async def visit() -> R | GatewayError:
-        try:
-            store = SqlStore(load_settings().database_url, access=OwnerAccess())
-        except ValueError as error:
-            raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
-        try:
-            async with store.running(alone=False):
-                try:
-                    return await work(store)
-                except GatewayError as error:
-                    return error  # raised, it would be wrapped in an exception group
-        except GatewayError as error:
-            return error
+    try:
+        store = SqlStore(load_settings().database_url, access=OwnerAccess())
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
 
-    outcome = asyncio.run(visit())
-    if isinstance(outcome, GatewayError):
-        typer.echo(f"sluice: {outcome}", err=True)
-        raise typer.Exit(1)
+    async def visit() -> R | GatewayError:
+        async with store.running(alone=False):
+            try:
+                return await work(store)
+            except GatewayError as error:
+                return error  # raised, it would be wrapped in an exception group
+
+    with failing_in_one_line():
+        outcome = asyncio.run(visit())
+        if isinstance(outcome, GatewayError):
+            raise outcome
     return outcome

@@ -23,6 +23,8 @@ def is_away(error: BaseException) -> bool:
         return True
     if not isinstance(error, DBAPIError):
         return False
+    if error.connection_invalidated:
+        return True
     state = getattr(error.orig, "sqlstate", None) or ""
     return state.startswith(_AWAY_STATES) or getattr(error.orig, "sqlite_errorname", "").startswith(_DAMAGED)
 

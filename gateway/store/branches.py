@@ -116,7 +116,7 @@ def _end_of_chain(connection: Connection, session_id: int, first_id: int) -> int
     """Return the latest of the replies that continue this message, one after the other; else the message."""
     chain = {first_id}
     after = {"session_id": session_id, "reply_id": first_id}
-    for reply_id, parent_id in _REPLIES_AFTER.rows(connection, after):
+    for reply_id, parent_id in _REPLIES_AFTER.rows(connection, [after]):
         if parent_id in chain:
             chain.add(reply_id)
     return max(chain)

@@ -4,33 +4,21 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, case, func, literal_column, select, update
 
 from gateway.contract.access import Access
-from gateway.contract.authors import Author
-from gateway.contract.content import text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.exchanges import Exchange, NewExchange
-from gateway.contract.random_names import random_uuid
 from gateway.store import idempotency as claims
 from gateway.store import threads
-from gateway.store.branches import Spot, spot_of
 from gateway.store.columns import storable
+from gateway.store.new_messages import Place, insert_exchanges
 from gateway.store.new_sessions import MAX_TITLE_CHARS, NewSession, NewSessions
-from gateway.store.parts import EncodedExchange
 from gateway.store.session_quota import SessionQuota
 from gateway.store.statements import Statement
 from gateway.store.tables import messages, sessions
 from gateway.store.undone_exchanges import TAKE_BACK
 from gateway.store.writer import Write
-
-
-class Place(NamedTuple):
-    """The session that an exchange belongs in."""
-
-    id: int
-    key: str
-    uuid: str
 
 
 class Found(NamedTuple):
@@ -128,12 +116,7 @@ class Exchanges:
     ) -> list[Exchange]:
         places = self._places(connection, accepted, owned, now)
         last_ids = {id: found.last_id for id, found in owned.items()}
-        begun: list[Exchange] = []
-        for exchange, place in zip(accepted, places, strict=True):
-            last_id = last_ids.get(place.id)
-            spot = Spot(None) if last_id is None else spot_of(connection, exchange, place.id, last_id)
-            begun.append(self._insert(connection, exchange, place, spot, now))
-            last_ids[place.id] = begun[-1].assistant_message_id
+        begun = insert_exchanges(connection, accepted, places, last_ids, self._owner, now)
         _touch(connection, accepted, now)
         threads.take(connection, accepted)
         claims.claim(connection, accepted, begun, now)
@@ -143,93 +126,31 @@ class Exchanges:
         self, connection: Connection, accepted: Sequence[NewExchange], owned: Owned, now: datetime
     ) -> list[Place]:
         """Return each exchange's session. Exchanges without one get a new session, one for each thread."""
-        made: dict[tuple[str, str], Place] = {}
+        new: dict[tuple[str, str], NewSession] = {}
+        for exchange in accepted:
+            if exchange.session_id is None:
+                new.setdefault(
+                    _thread_of(exchange), NewSession(exchange.user_id, exchange.title, exchange.thread)
+                )
+        made = dict(zip(new, self._new_sessions.insert(connection, [*new.values()], now), strict=True))
         places: list[Place] = []
         for exchange in accepted:
             if exchange.session_id is not None:
                 places.append(owned[exchange.session_id].place)
-                continue
-            conversation = (exchange.user_id, exchange.thread or exchange.stream_id)
-            if conversation not in made:
-                new = NewSession(exchange.user_id, exchange.title, exchange.thread)
-                session = self._new_sessions.insert(connection, new, now)
-                made[conversation] = Place(session.id, session.key, session.uuid)
-            places.append(made[conversation])
+            else:
+                session = made[_thread_of(exchange)]
+                places.append(Place(session.id, session.key, session.uuid))
         return places
 
-    def _insert(
-        self,
-        connection: Connection,
-        exchange: NewExchange,
-        place: Place,
-        spot: Spot,
-        now: datetime,
-    ) -> Exchange:
-        question, reply = _question_and_reply(exchange, place.id, self._owner, now)
-        question_id, parent_id = spot.question_id, spot.parent_id
-        if question_id is None:
-            (question_id,) = _INSERT_MESSAGE.row(connection, {**question, "parent_id": parent_id})
-            parent_id = question_id
-        (reply_id,) = _INSERT_MESSAGE.row(connection, {**reply, "parent_id": parent_id})
-        return Exchange(
-            session_id=place.id,
-            session_key=place.key,
-            session_uuid=place.uuid,
-            user_message_id=question_id,
-            assistant_message_id=reply_id,
-            assistant_message_uuid=reply["uuid"],
-            opens_session=exchange.session_id is None,
-            new_question=spot.question_id is None,
-        )
 
-
-def _question_and_reply(
-    exchange: NewExchange, session_id: int, owner: str, now: datetime
-) -> list[dict[str, Any]]:
-    """Return the values of both rows by column, except the parent: the only list of a new message's
-    columns."""
-    common = {"user_id": exchange.user_id, "session_id": session_id, "created_at": now, "epoch": 0}
-    question = {
-        "uuid": random_uuid(),
-        "role": "user",
-        "author": str(exchange.author or Author("user", exchange.user_id)),
-        "status": "complete",
-        "content": text_of(exchange.content),
-        "parts": exchange.parts if isinstance(exchange, EncodedExchange) else None,
-        "owner": None,
-        "handle": None,
-        "stream_id": None,
-        "mode": None,
-        "delivery": None,
-        "request": None,
-    }
-    reply = {
-        "uuid": random_uuid(),
-        "role": "assistant",
-        "author": str(Author("assistant", None)),
-        "status": "streaming",
-        "content": "",
-        "parts": None,
-        "owner": owner,
-        "handle": exchange.handle,
-        "stream_id": exchange.stream_id,
-        "mode": exchange.mode,
-        "delivery": exchange.delivery,
-        "request": exchange.request,
-    }
-    return [common | question, common | reply]
-
-
-_BEGUN = _question_and_reply(
-    NewExchange("", None, "", "", "", mode="", delivery="token"), 0, "", datetime.min
-)[0]
-_INSERT_MESSAGE = Statement(insert(messages).returning(messages.c.id), (*_BEGUN, "parent_id"))
+def _thread_of(exchange: NewExchange) -> tuple[str, str]:
+    return exchange.user_id, exchange.thread or exchange.stream_id
 
 
 def _owned(connection: Connection, wanted: Sequence[NewExchange]) -> Owned:
     ids = {exchange.session_id for exchange in wanted if exchange.session_id is not None}
-    found = [_SELECT_OWNED.row(connection, {"session_id": id}) for id in ids]
-    return {row[0]: Found(Place(*row[:3]), *row[3:]) for row in found if row is not None}
+    found = _SELECT_OWNED.rows(connection, [{"session_id": id} for id in ids])
+    return {row[0]: Found(Place(*row[:3]), *row[3:]) for row in found}
 
 
 def _touch(connection: Connection, accepted: Sequence[NewExchange], now: datetime) -> None:

@@ -42,7 +42,12 @@ def _row(new: NewSession, key: str, now: datetime) -> dict[str, Any]:
 
 # Returns no row if the key is in use.
 _INSERT = Statement(
-    upsert(sessions, lambda new: new.on_conflict_do_nothing(index_elements=["key"]).returning(sessions.c.id)),
+    upsert(
+        sessions,
+        lambda new: new.on_conflict_do_nothing(index_elements=["key"]).returning(
+            sessions.c.id, sessions.c.key
+        ),
+    ),
     tuple(_row(NewSession("", ""), "", datetime.min)),
 )
 _TOLD = ("uuid", "key", "user_id", "title", "created_at", "updated_at")
@@ -65,20 +70,30 @@ class NewSessions:
         self._quota = quota
         self.create = Write[NewSession, StoredSession](self._create, rank=0)
 
-    def insert(self, connection: Connection, new: NewSession, now: datetime) -> StoredSession:
-        """Create a session. Raises StorageFailed if KEY_DRAWS random keys are all in use."""
+    def insert(
+        self, connection: Connection, wanted: Sequence[NewSession], now: datetime
+    ) -> list[StoredSession]:
+        """Create sessions. Raises StorageFailed if KEY_DRAWS random keys for one are all in use."""
+        made: dict[int, StoredSession] = {}
         for _ in range(KEY_DRAWS):
-            row = _row(new, self._draw_key(new.user_id), now)
-            if made := _INSERT.row(connection, row):
-                return StoredSession(made[0], **{name: row[name] for name in _TOLD})
+            rows = {
+                at: _row(new, self._draw_key(new.user_id), now)
+                for at, new in enumerate(wanted)
+                if at not in made
+            }
+            if not rows:
+                return [made[at] for at in range(len(wanted))]
+            ids = {key: id for id, key in _INSERT.rows(connection, [*rows.values()])}
+            for at, row in rows.items():
+                # Of two that drew the same key the first one has it.
+                if (id := ids.pop(row["key"], None)) is not None:
+                    made[at] = StoredSession(id, **{name: row[name] for name in _TOLD})
         raise StorageFailed("No free key was found for a new session.")
 
     def _create(
         self, connection: Connection, wanted: Sequence[NewSession]
     ) -> list[StoredSession | RequestRejected]:
         refusals = self._quota.refusals(connection, [new.user_id for new in wanted])
-        now = self._clock()
-        return [
-            refusal or self.insert(connection, new, now)
-            for new, refusal in zip(wanted, refusals, strict=True)
-        ]
+        accepted = [new for new, refusal in zip(wanted, refusals, strict=True) if refusal is None]
+        made = iter(self.insert(connection, accepted, self._clock()))
+        return [refusal or next(made) for refusal in refusals]

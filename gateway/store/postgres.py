@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, Connection, Text, cast, event, func, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -14,11 +14,15 @@ from gateway.contract.errors import StorageFailed
 from gateway.store.advisory_lock import take_lock
 from gateway.store.away import is_away, reason_of
 from gateway.store.pools import READERS, pool_of
+from gateway.store.statements import Statement
 from gateway.store.whole_reads import WholeReads
 
 log = logging.getLogger("sluice.store")
 
 R = TypeVar("R")
+
+# It comes first in every transaction. SQLAlchemy sends BEGIN before it.
+_TRANSACTION_ID = Statement(select(cast(func.pg_current_xact_id(), Text)))
 
 CONNECT_S = 5
 COMMIT_S = 5.0
@@ -117,7 +121,9 @@ class PostgresDatabase:
         statement. After an error it returns to the pool, which resets it."""
         try:
             done, transaction_id, lost = await connection.run_sync(self._commit, work)
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, Exception):  # cancelled: the server may still be at work
+                await connection.invalidate()
             await self._let_go()
             raise
         if lost is not None:
@@ -128,15 +134,14 @@ class PostgresDatabase:
 
     def _commit(
         self, connection: Connection, work: Callable[[Connection], R]
-    ) -> tuple[R, str | None, Exception | None]:
-        """Return the outcome of `work`, and the error if it is unknown that the transaction was committed."""
+    ) -> tuple[R, str, Exception | None]:
+        """Return the outcome of `work`, the transaction's id, and an error that leaves it unknown if it was
+        committed."""
         transaction = connection.begin()
         try:
+            (transaction_id,) = _TRANSACTION_ID.row(connection, {})
             done = work(connection)
-            transaction_id = connection.exec_driver_sql(
-                "SELECT pg_current_xact_id_if_assigned()::text"
-            ).scalar()
-        except BaseException:
+        except Exception:
             transaction.close()
             raise
         self._committing = True
@@ -146,12 +151,10 @@ class PostgresDatabase:
             if not is_away(exc):
                 raise
             return done, transaction_id, exc
-        return done, None, None
+        return done, transaction_id, None
 
-    async def _is_committed(self, transaction_id: str | None) -> bool:
+    async def _is_committed(self, transaction_id: str) -> bool:
         """Ask the server, as soon as it answers again. Return False if it does not within COMMIT_S."""
-        if transaction_id is None:
-            return True  # it changed nothing
         try:
             async with asyncio.timeout(COMMIT_S):
                 while True:

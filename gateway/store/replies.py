@@ -30,7 +30,9 @@ _CHECKPOINT = Statement(
     update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("content", "reasoning")
 )
 _KEEP_HANDLE = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("handle",))
-_FINISH = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.user_id), _ENDED)
+_FINISH = Statement(
+    update(messages).where(*_MINE, STREAMING).returning(messages.c.id, messages.c.user_id), _ENDED
+)
 _CHANGE_END = Statement(
     update(messages)
     .where(
@@ -70,20 +72,22 @@ class Replies:
     def _checkpoint(
         self, connection: Connection, handed: Sequence[Sequence[Checkpoint]]
     ) -> list[Sequence[int]]:
-        refused: list[list[int]] = [[] for _ in handed]
         # In the same order in all processes, which prevents deadlocks.
-        for id, at, checkpoint in sorted(
-            (
-                (checkpoint.assistant_message_id, at, checkpoint)
-                for at, checkpoints in enumerate(handed)
-                for checkpoint in checkpoints
-            ),
-            key=lambda placed: placed[:2],
-        ):
-            said = {"content": checkpoint.content, "reasoning": checkpoint.reasoning}
-            if not _CHECKPOINT.row(connection, {**self._mine(id, checkpoint.epoch), **said}):
-                refused[at].append(id)
-        return list(refused)
+        checkpoints = sorted(
+            (checkpoint for checkpoints in handed for checkpoint in checkpoints),
+            key=lambda checkpoint: checkpoint.assistant_message_id,
+        )
+        rows = [
+            {
+                **self._mine(checkpoint.assistant_message_id, checkpoint.epoch),
+                "content": checkpoint.content,
+                "reasoning": checkpoint.reasoning,
+            }
+            for checkpoint in checkpoints
+        ]
+        stored = {row[0] for row in _CHECKPOINT.rows(connection, rows)}
+        ids = [[checkpoint.assistant_message_id for checkpoint in checkpoints] for checkpoints in handed]
+        return [[id for id in several if id not in stored] for several in ids]
 
     def _keep_handle(
         self, connection: Connection, wanted: Sequence[tuple[Exchange, Mapping[str, Any]]]
@@ -97,18 +101,25 @@ class Replies:
         ]
 
     def _finish(self, connection: Connection, finished: Sequence[tuple[FinalReply, datetime]]) -> list[bool]:
+        # In the same order in all processes, which prevents deadlocks.
+        order = sorted(range(len(finished)), key=lambda at: finished[at][0].assistant_message_id)
+        rows = {
+            at: {**self._mine(reply.assistant_message_id, reply.epoch), **final_values(reply)}
+            for at in order
+            for reply, _ in (finished[at],)
+        }
+        users = dict(map(tuple, _FINISH.rows(connection, [*rows.values()])))
         outcomes = [False] * len(finished)
         ended: list[tuple[str, str, FinalReply]] = []
-        # In the same order in all processes, which prevents deadlocks.
-        for at in sorted(range(len(finished)), key=lambda at: finished[at][0].assistant_message_id):
+        for at, row in rows.items():
             reply, now = finished[at]
-            values = {**self._mine(reply.assistant_message_id, reply.epoch), **final_values(reply)}
-            if begun := _FINISH.row(connection, values):
+            # Of two ends of one reply the first one counts.
+            if (user_id := users.pop(reply.assistant_message_id, None)) is not None:
                 outcomes[at] = True
-                ended.append((begun[0], now.date().isoformat(), reply))
+                ended.append((user_id, now.date().isoformat(), reply))
             elif reply.over != "streaming":
                 # Its usage is counted already: only its end changes.
-                outcomes[at] = _CHANGE_END.row(connection, {**values, "over": reply.over}) is not None
+                outcomes[at] = _CHANGE_END.row(connection, {**row, "over": reply.over}) is not None
         count_ended(connection, ended)
         return outcomes
 

@@ -47,21 +47,30 @@ class Statement:
         self._columns = columns
         self._compiled: dict[str, Compiled] = {}
 
-    def rows(self, connection: Connection, values: Values) -> Sequence[Any]:
-        """Run it once and return all rows."""
+    def rows(self, connection: Connection, many: Sequence[Values]) -> Sequence[Any]:
+        """Run it once for each item of `many`, in this order, and return the rows of all of them.
+
+        On PostgreSQL several items are one round trip, which does not begin a transaction.
+        """
         compiled = self.compiled_for(connection.dialect)
+        wanted = [_in_order(compiled, values) for values in many]
+        if len(wanted) > 1 and connection.dialect.driver == "asyncpg":
+            return _pipelined(connection, compiled.text, wanted)
         cursor = connection.connection.cursor()
+        rows: list[Any] = []
         try:
-            cursor.execute(compiled.text, _in_order(compiled, values))
-            return cursor.fetchall()
+            for values in wanted:
+                cursor.execute(compiled.text, values)
+                rows += cursor.fetchall()
         except _driver_error(connection) as error:
             raise _told(connection, compiled, error) from error
         finally:
             cursor.close()
+        return rows
 
     def row(self, connection: Connection, values: Values) -> Any:
         """Run it once and return the first row, or None."""
-        rows = self.rows(connection, values)
+        rows = self.rows(connection, [values])
         return rows[0] if rows else None
 
     def run(self, connection: Connection, many: Sequence[Values]) -> None:
@@ -112,6 +121,22 @@ def _in_order(compiled: Compiled, values: Values) -> tuple[Any, ...]:
     return tuple(
         [values[name] if convert is None else convert(values[name]) for name, convert in compiled.values]
     )
+
+
+def _pipelined(connection: Connection, sql: str, many: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+    from asyncpg import InterfaceError, PostgresError
+
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return driver.run_async(lambda asyncpg: asyncpg.fetchmany(sql, many))  # type: ignore[no-any-return]
+    except (PostgresError, InterfaceError) as error:
+        raise DBAPIError(
+            sql,
+            None,
+            error,
+            hide_parameters=True,
+            connection_invalidated=driver.driver_connection.is_closed(),
+        ) from error
 
 
 def _driver_error(connection: Connection) -> type[Exception]:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+from gateway.store.engine import open_database
 from gateway.store.maintenance import upgrade_database
 
 MISSING = "needs PostgreSQL: install the package `postgresql`"
@@ -133,7 +134,7 @@ class PostgresServer:
         """Return the URL of a database with the newest schema and no rows, the same one at each call."""
         if not self._shared:
             self.sql(f"CREATE DATABASE {SHARED}")
-            asyncio.run(upgrade_database(self.url(SHARED)))
+            asyncio.run(upgrade_database(open_database(self.url(SHARED), "NORMAL")))
             self._shared = True
         self.sql(_EMPTY, SHARED)
         return self.url(SHARED)

@@ -140,15 +140,15 @@ async def test_a_schema_that_is_behind_is_refused_until_it_is_upgraded(postgres:
         async with asyncio.timeout(30), rig.store().running():
             pass
 
-    assert await upgrade_database(rig.url) == ("0009", HEAD)
-    assert await current_revision(rig.url) == HEAD
+    assert await upgrade_database(open_database(rig.url, "NORMAL")) == ("0009", HEAD)
+    assert await current_revision(open_database(rig.url, "NORMAL")) == HEAD
     async with asyncio.timeout(30), (store := rig.store()).running():
         await ask(store, "q", "a")
 
 
 async def test_a_schema_of_a_newer_sluice_is_left_alone(postgres: PostgresServer) -> None:
     rig = PostgresRig(postgres.database())
-    await upgrade_database(rig.url)
+    await upgrade_database(open_database(rig.url, "NORMAL"))
     await rig._execute("UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(StorageFailed, match="9999"):

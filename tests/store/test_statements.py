@@ -48,7 +48,7 @@ def test_what_the_driver_raises_is_sqlalchemys_and_holds_no_value() -> None:
     row = {"name": "hunter2", "value": b"", "created_at": NOON}
     with create_engine("sqlite://").begin() as connection:
         with pytest.raises(OperationalError, match="no such table"):
-            VALUE.rows(connection, {"wanted": "hunter2"})
+            VALUE.rows(connection, [{"wanted": "hunter2"}])
         metadata.create_all(connection)
         with pytest.raises(IntegrityError) as refused:
             ADD.run(connection, [row, row])
