@@ -1,12 +1,13 @@
 """Authors of messages: a user, a device or a model."""
 
-from dataclasses import dataclass
 from typing import Literal, cast
+
+from gateway.contract.record import record
 
 AuthorKind = Literal["user", "device", "assistant"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Author:
     """`name` is that of the user, device or model; None if the model is not known."""
 

@@ -2,8 +2,9 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from gateway.contract.record import record
 
 Kind = Literal["image", "audio"]
 """A kind of content besides text that a model may or may not accept."""
@@ -11,7 +12,7 @@ Kind = Literal["image", "audio"]
 AudioFormat = Literal["wav", "mp3"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     text: str
 
@@ -19,7 +20,7 @@ class Text:
         return {"type": "text", "text": self.text}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Image:
     """An image.
 
@@ -43,7 +44,7 @@ class Image:
         return {"type": "image_url", "image_url": image}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Audio:
     """Sound. `base64` is encoded as in Image."""
 
@@ -58,7 +59,7 @@ class Audio:
         return {"type": "input_audio", "input_audio": {"data": self.base64, "format": self.format}}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     """A text file in UTF-8.
 

@@ -7,10 +7,10 @@ Cancelled and Failed.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.contract.errors import ErrorReason, UpstreamFailed
+from gateway.contract.record import record
 
 Granularity = Literal["token", "message"]
 Delivery = Literal["token", "chunked", "cached"]
@@ -48,21 +48,21 @@ TOOL_CALL_CHARS = 100
 """Characters that each tool call adds to the sum besides its texts, so that empty calls are bounded too."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Delta:
     """The next piece of the reply's text; never empty, and never half of a surrogate pair."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reasoning:
     """The next piece of the model's reasoning; never empty. It is not part of the reply's text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolCall:
     """One whole tool call.
 
@@ -76,7 +76,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """Progress before the first token: phase "queued" with `position` (1 is next), or phase "prompt" with the
     number of prompt tokens `processed` and in `total`."""
@@ -87,7 +87,7 @@ class Progress:
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     """Token counts and generation speed as the model server reports them."""
 
@@ -130,7 +130,7 @@ def usable_rate(said: object) -> float | None:
 TransportEvent = Delta | Reasoning | ToolCall | Progress | Usage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """The reply is complete.
 
@@ -153,7 +153,7 @@ class Done:
         return "token" if self.whole is None else "message"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """The question is stored and the reply has begun.
 
@@ -176,7 +176,7 @@ class Started:
     assistant_message_uuid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """Fields of every terminal event: ids of the stored message, its text, and measurements of the reply."""
 
@@ -191,7 +191,7 @@ class Ending:
     assistant_message_uuid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """The reply is complete."""
 
@@ -199,7 +199,7 @@ class Finished:
     ending: Ending
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cancelled:
     """A client stopped the reply, or its last reader left."""
 
@@ -207,7 +207,7 @@ class Cancelled:
     ending: Ending
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """The reply failed; its text up to then is stored."""
 

@@ -1,16 +1,17 @@
 """Exchanges as the store takes and returns them: a question and its reply, from the beginning to the end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from gateway.contract.authors import Author
 from gateway.contract.branches import Branch
 from gateway.contract.content import Content
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
+from gateway.contract.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IdempotencyClaim:
     """An Idempotency-Key, and the SHA-256 of the endpoint and canonical body of its request, in hex."""
 
@@ -18,7 +19,7 @@ class IdempotencyClaim:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClaimedStream:
     """The request and the stream of an Idempotency-Key that was used."""
 
@@ -26,7 +27,7 @@ class ClaimedStream:
     stream_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewExchange:
     """A question and its reply, which is still empty.
 
@@ -57,7 +58,7 @@ class NewExchange:
     branch: Branch | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exchange:
     """A stored question and its reply.
 
@@ -78,7 +79,7 @@ class Exchange:
     new_question: bool = field(default=True, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkpoint:
     """A reply's text so far. It is stored only if `epoch` is still that of the row."""
 
@@ -88,7 +89,7 @@ class Checkpoint:
     epoch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoredError:
     """The error of a failed reply, as sent to its readers. retryable: None if an older version stored it."""
 
@@ -97,7 +98,7 @@ class StoredError:
     retryable: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FinalReply:
     """A reply's final state.
 

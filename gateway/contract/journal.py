@@ -4,18 +4,18 @@ Events are numbered from 1 without gaps. The last one is Finished, Cancelled or 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.contract.errors import BadRequest, GatewayError
 from gateway.contract.events import ReaderEvent
+from gateway.contract.record import record
 
 
 class BadPosition(BadRequest):
     code = "bad_event_id"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Position:
     """The position after one event of a reply, sent as event id `<seq>-<chars>`.
 

@@ -1,10 +1,11 @@
 """The request to a transport for one reply to a conversation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from gateway.contract.content import Content, model_json
+from gateway.contract.record import record
 
 CacheUse = Literal["use", "refresh", "off"]
 """Use of the response cache: "use" reads and writes it, "refresh" only writes, "off" does neither."""
@@ -12,7 +13,7 @@ CacheUse = Literal["use", "refresh", "off"]
 Role = Literal["system", "user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Turn:
     """One message of a conversation.
 
@@ -48,7 +49,7 @@ class Turn:
         return message
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sampling:
     """Settings of generation; None leaves the choice to the model server.
 
@@ -96,7 +97,7 @@ _SAMPLING_FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatRequest:
     """One attempt to get one reply.
 

@@ -13,6 +13,7 @@ from gateway.contract.content import Kind
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import NotSupported
 from gateway.contract.events import Done, Granularity, TransportEvent
+from gateway.contract.record import record
 from gateway.contract.requests import ChatRequest
 
 Hear = Callable[[Sequence[TransportEvent]], Awaitable[None] | None]
@@ -23,7 +24,7 @@ exception of the awaitable ends the reply.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TransportInfo:
     """A transport's name and expected behaviour.
 

@@ -1,18 +1,19 @@
 """A question, as every kind of client asks it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gateway.contract.authors import Author
 from gateway.contract.branches import Branch
 from gateway.contract.content import Content
 from gateway.contract.exchanges import IdempotencyClaim
+from gateway.contract.record import record
 from gateway.contract.requests import CacheUse, Sampling, Turn
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import Allowance
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """A user's question.
 

@@ -9,10 +9,11 @@ from gateway.contract.errors import Draining, GatewayError
 from gateway.contract.events import Reason, Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import JournalWriter
+from gateway.contract.record import record
 from gateway.core.ended_event import EndedEvent
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """The end of a reply: the status of its row, the reason (events.py), and the error of a failed reply."""
 

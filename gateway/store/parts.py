@@ -4,17 +4,18 @@ The column contains JSON but has a binary type: SQLite and PostgreSQL know the l
 reading it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
 
 from gateway.contract.content import Content, File, Part, Text, part_of_json, text_of
 from gateway.contract.exchanges import NewExchange
+from gateway.contract.record import record
 from gateway.store.columns import storable
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EncodedExchange(NewExchange):
     """A NewExchange whose `content` is only its text; `parts` is the column's value."""
 
@@ -23,7 +24,7 @@ class EncodedExchange(NewExchange):
 
 def encoded(exchange: NewExchange) -> EncodedExchange:
     """Return the exchange for the database. It takes long for large attachments: call it in a thread."""
-    given: dict[str, Any] = {name: getattr(exchange, name) for name in NewExchange.__slots__}
+    given: dict[str, Any] = {each.name: getattr(exchange, each.name) for each in fields(NewExchange)}
     given["content"] = text_of(exchange.content)
     return EncodedExchange(**given, parts=column_of(exchange.content))
 

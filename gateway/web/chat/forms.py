@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -12,6 +12,7 @@ from gateway.contract.dialect import Dialect
 from gateway.contract.errors import BadRequest
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.journal import START, BadPosition, Position
+from gateway.contract.record import record
 from gateway.contract.requests import CacheUse
 from gateway.core.question import Question
 from gateway.web.chat.formats import dialect_chosen
@@ -25,7 +26,7 @@ MAX_KEY_CHARS = 255
 _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Post:
     """A POST with its whole body, which is not parsed yet."""
 
@@ -34,7 +35,7 @@ class Post:
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """A parsed POST.
 
