@@ -42,10 +42,10 @@ def _whole(number: object) -> object:
 
 
 # JSON and JSON Schema do not distinguish 1.0 from 1.
-_WHOLE = BeforeValidator(_whole)
-RowId = Annotated[int, Field(ge=1, le=MAX_ID), _WHOLE]
-TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE]
-Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), _WHOLE]
+WHOLE = BeforeValidator(_whole)
+RowId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE]
+TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), WHOLE]
 
 
 Item = TypeVar("Item")

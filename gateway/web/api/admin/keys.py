@@ -19,7 +19,7 @@ from gateway.contract.keys import (
 )
 from gateway.core.keys import digest_of, draw_key, shown_of
 from gateway.web.api.dependencies import ActorIs, Gateway
-from gateway.web.http.bodies import MAX_ID, parse
+from gateway.web.http.bodies import MAX_ID, WHOLE, parse
 from gateway.web.http.endpoint import read_request
 
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
@@ -34,8 +34,8 @@ class NewKeyBody(BaseModel):
     user: Annotated[str, Field(pattern=f"^{USER_PATTERN}$", description="The owner of its conversations.")]
     name: Annotated[str, Field(max_length=MAX_NAME_CHARS, pattern=ONE_LINE)] = ""
     scopes: Annotated[list[Permission], Field(min_length=1, max_length=3)] = ["chat"]
-    rate_per_minute: Annotated[int | None, Field(ge=1, le=MAX_RATE_PER_MINUTE)] = None
-    streams: Annotated[int | None, Field(ge=1, le=MAX_STREAMS)] = None
+    rate_per_minute: Annotated[int, Field(ge=1, le=MAX_RATE_PER_MINUTE), WHOLE] | None = None
+    streams: Annotated[int, Field(ge=1, le=MAX_STREAMS), WHOLE] | None = None
 
 
 class KeyView(BaseModel):

@@ -10,7 +10,7 @@ from gateway.contract.transport import WorkerInfo
 from gateway.core.worker_rules import RuledWorker
 from gateway.web.api.admin.authors import Author, author_of
 from gateway.web.api.dependencies import ActorIs, Gateway
-from gateway.web.http.bodies import parse
+from gateway.web.http.bodies import WHOLE, parse
 from gateway.web.http.endpoint import read_request
 
 MAX_REQUESTS = 100_000
@@ -23,10 +23,8 @@ class WorkerRuleBody(BaseModel):
 
     disabled: Annotated[bool, Field(description="True: it gets no new requests.")] = False
     max_requests: Annotated[
-        int | None,
-        Field(
-            ge=1, le=MAX_REQUESTS, description="Requests of this gateway at the same time; null: no limit."
-        ),
+        Annotated[int, Field(ge=1, le=MAX_REQUESTS), WHOLE] | None,
+        Field(description="Requests of this gateway at the same time; null: no limit."),
     ] = None
 
     @model_validator(mode="after")

@@ -40,7 +40,7 @@ async def test_a_worker_is_disabled_limited_and_enabled_and_the_log_says_by_whos
         before = (await gateway.http.get(WORKERS)).json()
         disabled = await gateway.http.patch(f"{WORKERS}/w-17", json={"disabled": True})
         assert rules_of(gateway) == {"w-17": WorkerRule(disabled=True)}
-        limited = (await gateway.http.patch(f"{WORKERS}/w-17", json={"max_requests": 3})).json()
+        limited = (await gateway.http.patch(f"{WORKERS}/w-17", json={"max_requests": 3.0})).json()
         assert rules_of(gateway) == {"w-17": WorkerRule(disabled=True, max_requests=3)}
         listed = (await gateway.http.get(WORKERS)).json()
         await gateway.http.patch(f"{WORKERS}/w-17", json={"disabled": False, "max_requests": None})
