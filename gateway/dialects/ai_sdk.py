@@ -35,6 +35,11 @@ FINISH_REASONS = {
 _DONE = data_frame(b"[DONE]")
 
 
+def chunk_in(frame: bytes) -> bytes | None:
+    """Return the JSON of a frame; None for the last frame, which has none."""
+    return None if frame is _DONE else frame[len(b"data: ") : -len(b"\n\n")]
+
+
 class AiSdk(SseDialect):
     """Encodes one assistant message.
 

@@ -17,13 +17,16 @@ from gateway.process.draining_server import GatewayServer
 from gateway.settings import Settings, SettingsError
 from gateway.web.http.connection_limits import Arrivals
 from gateway.web.http.malformed_requests import MalformedRequests
-from gateway.web.http.uvicorn_internals import missing_names
+from gateway.web.http.uvicorn_internals import missing_names, missing_socket_names
 
 log = logging.getLogger("sluice.server")
 
 _malformed_requests = MalformedRequests()
 
 BACKLOG = 4096
+FIRST_MESSAGE_BYTES = 1024 * 1024
+"""Maximum size of a WebSocket's message before its client has shown who it is."""
+
 KEEP_ALIVE_S = 30
 """Maximum seconds between two requests of a connection, and for the head of a request."""
 
@@ -78,7 +81,9 @@ def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewaySer
     config = uvicorn.Config(
         assembled.app,
         http=_connections_of(assembled),
-        ws="none",
+        ws=_sockets_of(assembled),
+        ws_max_size=FIRST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -102,3 +107,14 @@ def _connections_of(assembled: Assembled) -> Any:
 
     arrivals = Arrivals(descriptor_limit(), time.monotonic)
     return partial(ClientConnection, send_timeout_s=assembled.send_timeout_s, arrivals=arrivals)
+
+
+def _sockets_of(assembled: Assembled) -> Any:
+    """Return uvicorn's `ws` setting: SocketConnection, or "auto" if uvicorn lacks a name that it needs."""
+    if missing := missing_socket_names():
+        names = ", ".join(missing)
+        log.warning("this uvicorn does not have %s: WebSockets are slower, slow clients stay longer", names)
+        return "auto"
+    from gateway.web.http.socket_connection import SocketConnection  # its import needs all of these names
+
+    return partial(SocketConnection, send_timeout_s=assembled.send_timeout_s)

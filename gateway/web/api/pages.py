@@ -6,8 +6,8 @@ import re
 from html import escape
 from pathlib import Path
 
-from fastapi import Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi import Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 
 from gateway.contract.errors import NotFound
 from gateway.web.api.dependencies import Gateway
@@ -45,7 +45,21 @@ _PAGE_HEADERS = _headers(f"style-src 'sha256-{_style_hash(_PAGE)}'")
 _DOCS_HEADERS = _headers("script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'")
 
 
-async def page(request: Request, gateway: Gateway, readiness: ReadinessOf) -> HTMLResponse:
+OLLAMA_LINE = "Ollama is running"
+"""The answer to clients of Ollama, which look for it at this path."""
+
+_HTML = re.compile(r"text/html\s*(;(?!\s*q=0(\.0*)?\s*(;|$)).*)?", re.IGNORECASE)
+
+
+def _accepts_html(scope: Scope) -> bool:
+    """Return whether the header Accept names HTML, as browsers' does; `*/*` does not."""
+    named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+    return any(_HTML.fullmatch(kind.strip()) for kind in ",".join(named).split(","))
+
+
+async def page(request: Request, gateway: Gateway, readiness: ReadinessOf) -> Response:
+    if not _accepts_html(request.scope):
+        return PlainTextResponse(OLLAMA_LINE, headers={"vary": "Accept"})
     problems, mode, _ = await readiness.check()
     told = {
         "mode": mode,
@@ -57,7 +71,7 @@ async def page(request: Request, gateway: Gateway, readiness: ReadinessOf) -> HT
         "key": "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" if gateway.keys.closed else "",
     }
     html = re.sub(r"{{(\w+)}}", lambda name: escape(told[name[1]]), _PAGE)
-    return HTMLResponse(html, headers=_PAGE_HEADERS)
+    return HTMLResponse(html, headers={**_PAGE_HEADERS, "vary": "Accept"})
 
 
 async def docs() -> HTMLResponse:

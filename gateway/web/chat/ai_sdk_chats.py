@@ -23,8 +23,13 @@ async def _session(gateway: Services, scope: Scope) -> tuple[str, StoredSession 
     return user_id, await gateway.store.latest_session(user_id, named_thread(API, path_id(scope)))
 
 
+async def running_reply(gateway: Services, user_id: str, chat_id: str) -> Run | None:
+    """Return the latest running reply of the user's chat with this id."""
+    return _running(gateway, await gateway.store.latest_session(user_id, named_thread(API, chat_id)))
+
+
 def _running(gateway: Services, session: StoredSession | None) -> Run | None:
-    """The latest reply that is being made in the session."""
+    """Return the latest running reply of the session."""
     runs = [] if session is None else gateway.runs.of_session(session.id)
     return max(runs, key=lambda run: run.exchange.assistant_message_id, default=None)
 

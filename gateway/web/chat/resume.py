@@ -105,7 +105,7 @@ async def follow(
         if is_head:
             await send_head(send, sent, dialect.media_type)
             return
-        await stream.serve(reader, send, sent, await _dropped(gateway, run, dialect, after, reader.begins_at))
+        await stream.serve(reader, send, sent, await dropped(gateway, run, dialect, after, reader.begins_at))
 
 
 class _PrefixedLinks:
@@ -170,7 +170,7 @@ def _are_silent(dialect: Dialect, stream_id: str, events: Sequence[ReaderEvent])
     return not any(frames(event) for event in events)
 
 
-async def _dropped(
+async def dropped(
     gateway: Services, run: Run, dialect: Dialect, after: Position, begins_at: Position | None
 ) -> Sequence[Placed]:
     """Return the events after this position that the journal has dropped, with their text from the store."""

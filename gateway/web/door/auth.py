@@ -1,12 +1,11 @@
 """Authentication: identifies the caller, checks the endpoint's scopes, and counts the request."""
 
-from urllib.parse import parse_qs
-
-from gateway.contract.errors import Forbidden, GatewayError, Unauthorized, UnsupportedMedia
+from gateway.contract.errors import GatewayError, UnsupportedMedia
 from gateway.core.keys import Caller, KeyRing
 from gateway.core.rate_limits import RequestRates
-from gateway.core.tickets import BadTicket, Tickets
+from gateway.core.tickets import Tickets
 from gateway.web.door.callers import CALLER, LOCAL
+from gateway.web.door.credentials import key_holder, key_of, ticket_holder, ticket_of
 from gateway.web.door.open_mode import OpenMode, host_of
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send, header
 from gateway.web.http.endpoint import ADMIN, Endpoint, endpoint_of, path_id, refuse
@@ -52,46 +51,14 @@ class Auth:
             raise UnsupportedMedia("A body needs the header Content-Type: application/json.")
 
     def _caller(self, scope: Scope, endpoint: Endpoint) -> Caller:
-        ticket = None if endpoint.ticket is None else _ticket_of(scope)
+        ticket = None if endpoint.ticket is None else ticket_of(scope)
         if endpoint.ticket is not None and ticket is not None:
-            return self._ticket_holder(ticket, endpoint.ticket(path_id(scope)))
+            return ticket_holder(self._keys, self._tickets, ticket, endpoint.ticket(path_id(scope)))
         if self._keys.closed:
-            return self._key_holder(scope, endpoint)
+            return key_holder(self._keys, key_of(scope), endpoint.scopes)
         if endpoint.scopes == ADMIN:
             self._open_mode.check_admin(scope)
         return LOCAL
-
-    def _ticket_holder(self, ticket: str, subject: str) -> Caller:
-        user_id = self._tickets.user_of(ticket, subject)
-        caller = Caller(user_id, frozenset({"chat"}), allowance=self._keys.allowance_of(user_id))
-        if not self._keys.stands(caller):
-            raise BadTicket("The ticket's owner no longer has a valid API key.")
-        return caller
-
-    def _key_holder(self, scope: Scope, endpoint: Endpoint) -> Caller:
-        key = _key_of(scope)
-        if key is None:
-            raise Unauthorized(
-                "An API key is needed: send the header Authorization: Bearer sk-… or X-API-Key."
-            )
-        caller = self._keys.caller(key)
-        if caller is None:
-            raise Unauthorized("The API key is unknown or revoked.")
-        if not caller.permissions & endpoint.scopes:
-            raise Forbidden(f"The API key lacks the scope {' or '.join(sorted(endpoint.scopes))}.")
-        return caller
-
-
-def _key_of(scope: Scope) -> str | None:
-    kind, _, key = (header(scope, b"authorization") or "").partition(" ")
-    return key.strip() if kind.lower() == "bearer" else header(scope, b"x-api-key")
-
-
-def _ticket_of(scope: Scope) -> str | None:
-    if b"ticket=" not in scope["query_string"]:
-        return None
-    tickets = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("ticket")
-    return None if tickets is None else tickets[0]
 
 
 def _is_json_or_empty(scope: Scope) -> bool:

@@ -1,4 +1,7 @@
-"""Subjects of tickets. A ticket gives access to one stream, or to the events of one session."""
+"""Subjects of tickets. A ticket gives access to one stream, to the events of one session, or to `/ws`."""
+
+SOCKET_SUBJECT = "socket/"
+"""Subject of tickets for the WebSocket. It cannot be a stream id, because it has a slash."""
 
 
 def stream_subject(stream_id: str) -> str:

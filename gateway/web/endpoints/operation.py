@@ -67,10 +67,12 @@ OPERATION: tuple[Endpoint, ...] = (
         handler=pages.page,
         name="page",
         summary="The gateway's page",
-        description="State of the gateway, and an example request.",
+        description="State of the gateway, and an example request. Without `text/html` in the header Accept: "
+        "`Ollama is running`, which clients of Ollama look for.",
         tag="pages",
         scopes=PUBLIC,
         response_class=HTMLResponse,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     ),
     JsonEndpoint(
         method="GET",

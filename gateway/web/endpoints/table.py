@@ -9,6 +9,7 @@ from gateway.web.endpoints.openai import OPENAI_API
 from gateway.web.endpoints.operation import OPERATION
 from gateway.web.endpoints.responses import RESPONSES
 from gateway.web.endpoints.sessions import SESSIONS
+from gateway.web.endpoints.sockets import SOCKETS
 from gateway.web.endpoints.templates import TEMPLATES
 from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.endpoint import ADMIN, CHAT, AsgiEndpoint, Endpoint, Scopes
@@ -21,6 +22,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *OPENAI_API,
     *RESPONSES,
     *MODEL_APIS,
+    *SOCKETS,
     *SESSIONS,
     *TEMPLATES,
     *OPERATION,

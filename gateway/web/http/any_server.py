@@ -6,11 +6,14 @@ ASGI cannot write without awaiting, report a slow client, or abort a connection.
 import asyncio
 from collections.abc import Awaitable
 
+from gateway.web.http.any_socket import call_with_socket
 from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message, Receive, Scope, Send
+from gateway.web.http.message_connection import SOCKET
 
 
 class AnyServer:
-    """Puts a SendConnection into the scope of each request that has no Connection.
+    """Puts a SendConnection into the scope of each request that has no Connection, and a SendSocket into that
+    of each WebSocket.
 
     send_timeout_s: maximum seconds for which a client may read nothing of its response. The response is then
     aborted; when the socket closes is up to the server.
@@ -22,6 +25,8 @@ class AnyServer:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         extensions = scope.get("extensions") or {}
+        if scope["type"] == "websocket" and SOCKET not in extensions:
+            return call_with_socket(self._app, scope, receive, send, self._send_timeout_s)
         if scope["type"] != "http" or CONNECTION in extensions:
             return self._app(scope, receive, send)
         return self._call_with_connection({**scope, "extensions": extensions}, receive, send)

@@ -148,8 +148,10 @@ class ClientConnection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 self._fail(BadRequest("CONNECT is not supported: this server is not a proxy."))
-            self.parser.begin_again(self.url, self.headers)
-            return
+            if self._is_answering or not (self.parser.is_handshake(self.headers) and self._should_upgrade()):
+                self.parser.begin_again(self.url, self.headers)
+                return
+            self._deaf = True  # from now on, a SocketConnection reads
         self._in_head = False
         self._progressed = True
         self._lift_deadline()

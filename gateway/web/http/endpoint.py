@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.contract.errors import GatewayError
 from gateway.contract.keys import Permission
-from gateway.web.http.asgi import App, Receive, Scope, Send
+from gateway.web.http.asgi import App, Message, Receive, Scope, Send
 from gateway.web.http.body_limits import check_declared_length, read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.services import Services
@@ -126,14 +126,23 @@ def path_id(scope: Scope) -> str:
 
 
 async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
-    """Send the error in the shape of the request's endpoint, or close the WebSocket.
-
-    The response must not have begun.
-    """
-    if scope["type"] == "websocket":
+    """Send the error in the shape of the request's endpoint. The response, or the handshake of a WebSocket,
+    must not have begun."""
+    if scope["type"] == "websocket" and "websocket.http.response" in (scope.get("extensions") or {}):
+        await endpoint_of(scope).errors.send(scope, _as_denial(send), error)
+    elif scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": str(error)[:120]})
     else:
         await endpoint_of(scope).errors.send(scope, send, error)
+
+
+def _as_denial(send: Send) -> Send:
+    """Return a `send` that answers a WebSocket's handshake. Source: ASGI, WebSocket Denial Response."""
+
+    async def send_denial(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return send_denial
 
 
 async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:

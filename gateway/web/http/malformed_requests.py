@@ -1,4 +1,4 @@
-"""Limits uvicorn's log lines about malformed requests to one a minute."""
+"""Limits uvicorn's log lines about malformed requests to one a minute, and drops wrong ones."""
 
 import logging
 import time
@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from gateway.web.http.connection_limits import Complaint
 
-_UVICORNS = "Invalid HTTP request received."
+_UVICORNS = frozenset({"Invalid HTTP request received.", "Invalid UTF-8 sequence received from client."})
+
+_WRONG = "ASGI callable returned without completing handshake."
+"""uvicorn's line for each WebSocket whose handshake was refused with a response."""
 
 
 class MalformedRequests(logging.Filter):
@@ -17,7 +20,9 @@ class MalformedRequests(logging.Filter):
         self._complaint = Complaint(clock)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.msg != _UVICORNS:
+        if record.msg == _WRONG:
+            return False
+        if record.msg not in _UVICORNS:
             return True
         self._complaint.count("%d malformed requests were refused")
         return False

@@ -28,6 +28,11 @@ class RequestParser:
         first = b"%b %b HTTP/%b\r\n" % (self.get_method(), url, self.get_http_version().encode())
         self._head = b"".join([first, *lines, b"\r\n"])
 
+    def is_handshake(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Return whether the head is that of a WebSocket's handshake. Source: RFC 6455, 4.1."""
+        is_get = (self.get_method(), self.get_http_version()) == (b"GET", "1.1")
+        return is_get and b"sec-websocket-key" in dict(headers)
+
     def feed_data(self, data: bytes) -> None:
         """Parse received data. Raises httptools.HttpParserError."""
         while True:

@@ -1,6 +1,6 @@
-"""The undocumented parts of uvicorn that ClientConnection uses, each with the reason.
+"""The undocumented parts of uvicorn that ClientConnection and SocketConnection use, each with the reason.
 
-If one is missing, the server uses uvicorn's own connections, and AnyServer writes by ASGI's `send`.
+If one is missing, the server uses uvicorn's own class, and AnyServer writes by ASGI's `send`.
 """
 
 import importlib
@@ -29,6 +29,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "on_body": "to reset the count of bytes that are not body",
         "on_message_complete": "to remove the connection from the silent ones of Arrivals",
         "on_response_complete": "to begin the deadline for the last bytes of a closing connection",
+        "_should_upgrade": "to ignore `Upgrade` unless it opens a WebSocket",
         "send_400_response": "to send our own errors",
         "_start_asgi_task": "to know which request is being answered",
     },
@@ -46,16 +47,47 @@ REASONS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+SOCKET_MODULE = "uvicorn.protocols.websockets.websockets_sansio_impl"
+
+SOCKET_REASONS: Mapping[str, Mapping[str, str]] = {
+    "WebSocketsSansIOProtocol": {
+        "transport": "to write a message without awaiting, and to abort a connection",
+        "loop": "deadline for clients that do not read",
+        "scope": "to give endpoints the connection",
+        "conn": "to raise the limit of a message once the client is known",
+        "close_sent": "to write nothing behind a close frame",
+        "frames": "to limit the frames of one message",
+        "data_received": "to answer a handshake that cannot be parsed",
+        "handshake_initiated": "to answer a handshake that cannot be parsed",
+        "handle_cont": "to limit the frames of one message",
+        "connection_made": "to keep the transport",
+        "connection_lost": "to report a lost client",
+        "pause_writing": "to begin the deadline for clients that do not read",
+        "resume_writing": "to end that deadline",
+        "run_asgi": "to give endpoints the connection",
+    }
+}
+
+
 def missing_names(module: str = MODULE) -> list[str]:
-    """Return the names that the installed uvicorn lacks."""
+    """Return the names that the installed uvicorn lacks for ClientConnection."""
+    return _missing(module, REASONS)
+
+
+def missing_socket_names() -> list[str]:
+    """Return the names that the installed uvicorn lacks for SocketConnection."""
+    return _missing(SOCKET_MODULE, SOCKET_REASONS)
+
+
+def _missing(module: str, reasons: Mapping[str, Mapping[str, str]]) -> list[str]:
     try:
         protocols = importlib.import_module(module)
     except ImportError:
         return [module]
     missing = []
-    for class_name, reasons in REASONS.items():
+    for class_name, names in reasons.items():
         known = _names_of(getattr(protocols, class_name, None))
-        missing += [f"{module}.{class_name}.{name}" for name in reasons if name not in known]
+        missing += [f"{module}.{class_name}.{name}" for name in names if name not in known]
     return missing
 
 

@@ -16,6 +16,8 @@ from tests.web.gateway_server import served
 from tests.web.key_holders import make_key
 from transports.scripted import tokens
 
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
 
 async def test_health_says_the_process_lives(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("x")) as gateway:
@@ -37,7 +39,7 @@ async def test_not_ready_says_what_is_missing(tmp_path: Path, monkeypatch: pytes
     async with served(tmp_path, lambda _: tokens("x")) as gateway:
         monkeypatch.setattr(gateway.transport, "health", ill)
         response = await gateway.http.get("/ready")
-        page = await gateway.http.get("/")
+        page = await gateway.http.get("/", headers=HTML)
     assert response.status_code == 503
     assert response.json()["missing"] == ["mode sse: llama.cpp does not answer"]
     assert "llama.cpp does not answer" in page.text
@@ -69,7 +71,7 @@ async def test_messages_are_paged_by_id(tmp_path: Path) -> None:
 
 async def test_the_page_says_what_runs_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("x")) as gateway:
-        page = await gateway.http.get("/")
+        page = await gateway.http.get("/", headers=HTML)
         docs = await gateway.http.get("/docs")
         assets = [
             await gateway.http.get(f"/{path}")
@@ -84,7 +86,7 @@ async def test_the_page_says_what_runs_and_loads_nothing_from_elsewhere(tmp_path
 
 async def test_pages_run_nothing_but_their_own_files(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("x")) as gateway:
-        pages = [await gateway.http.get(path) for path in ("/", "/docs")]
+        pages = [await gateway.http.get(path, headers=HTML) for path in ("/", "/docs")]
     for page in pages:
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -106,7 +108,7 @@ def command_on(page: str) -> str:
 
 async def test_the_command_on_the_page_works_when_it_is_pasted(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("It ", "flows.")) as gateway:
-        command = command_on((await gateway.http.get("/")).text)
+        command = command_on((await gateway.http.get("/", headers=HTML)).text)
         curl = await asyncio.create_subprocess_exec("sh", "-c", command, stdout=PIPE, stderr=DEVNULL)
         said, _ = await curl.communicate()
     assert f"curl -N {gateway.url}/messages/stream" in command
@@ -137,8 +139,20 @@ def test_a_listener_of_ipv6_is_shown_as_a_url() -> None:
 
 async def test_where_a_key_is_needed_the_command_says_so(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("x")) as gateway:
-        before = command_on((await gateway.http.get("/")).text)
+        before = command_on((await gateway.http.get("/", headers=HTML)).text)
         await make_key(gateway, "anna")
-        after = command_on((await gateway.http.get("/")).text)
+        after = command_on((await gateway.http.get("/", headers=HTML)).text)
     assert "Authorization" not in before
     assert "-H 'Authorization: Bearer YOUR_API_KEY' \\\n" in after
+
+
+@pytest.mark.parametrize("accept", ["*/*", "", "application/json", "text/html;q=0", "text/htmlx"])
+async def test_clients_that_are_no_browsers_get_ollamas_line(tmp_path: Path, accept: str) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        got = await gateway.http.get("/", headers={"Accept": accept})
+        head = await gateway.http.head("/", headers={"Accept": accept})
+        page = await gateway.http.head("/", headers=HTML)
+    assert (got.text, got.headers["content-type"]) == ("Ollama is running", "text/plain; charset=utf-8")
+    assert (head.status_code, head.headers["content-length"]) == (200, "17")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert (got.headers["vary"], page.headers["vary"]) == ("Accept", "Accept")

@@ -40,7 +40,8 @@ def test_it_is_valid(described: dict[str, Any]) -> None:
 
 
 def test_every_endpoint_is_described_and_nothing_else(described: dict[str, Any]) -> None:
-    table = [(endpoint.method, endpoint.path.replace(":path}", "}")) for endpoint in ENDPOINTS]
+    over_http = [endpoint for endpoint in ENDPOINTS if endpoint.method != "WEBSOCKET"]
+    table = [(endpoint.method, endpoint.path.replace(":path}", "}")) for endpoint in over_http]
     assert sorted((method, path) for method, path, _ in operations_of(described)) == sorted(table)
     for method, path, operation in operations_of(described):
         assert operation["summary"], (method, path)

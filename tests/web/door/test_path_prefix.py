@@ -22,7 +22,9 @@ async def links_of(gateway: Served, headers: httpx.Headers | None = None) -> lis
     again = await gateway.http.get(f"{STREAM}/{metadata['stream_id']}", headers=headers)
     told_again = json.loads(re.findall(r"^data: (.*)$", again.text, re.MULTILINE)[0])
     ticket = await gateway.http.post("/api/chatbot/sessions/1/ticket", headers=headers)
-    page = (await gateway.http.get("/", headers=headers)).text
+    page_headers = httpx.Headers(headers)
+    page_headers["accept"] = "text/html"
+    page = (await gateway.http.get("/", headers=page_headers)).text
     return [
         metadata["resume_url"],
         asked.headers["sluice-resume-url"],
@@ -36,7 +38,7 @@ async def links_of(gateway: Served, headers: httpx.Headers | None = None) -> lis
 async def test_with_a_root_path_every_link_begins_with_it(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("x"), root_path="/a/chat") as gateway:
         links = await links_of(gateway)
-        page = (await gateway.http.get("/a/chat/")).text
+        page = (await gateway.http.get("/a/chat/", headers={"Accept": "text/html"})).text
         for link in links:
             if "/events" not in link:
                 assert (await gateway.http.get(link)).status_code == 200, link

@@ -200,10 +200,10 @@ async def test_a_websocket_has_an_entry_and_is_closed_where_there_is_none(tmp_pa
 
         return app
 
-    ws = entry("WEBSOCKET", "/ws", "ws", handler=accept, scopes=PUBLIC)
+    ws = entry("WEBSOCKET", "/socket", "ws", handler=accept, scopes=PUBLIC)
     async with asked(tmp_path, ws) as http:
         app = http._transport.app  # type: ignore[attr-defined]
-        for path in ("/ws", "/other", "/health"):
+        for path in ("/socket", "/other", "/health"):
             scope = {
                 "type": "websocket",
                 "path": path,
@@ -213,6 +213,6 @@ async def test_a_websocket_has_an_entry_and_is_closed_where_there_is_none(tmp_pa
                 "client": ("127.0.0.1", 1),
             }
             await app(scope, receive, send)
-        assert (await http.get("/ws")).status_code == 405
-        assert "/ws" not in (await http.get("/openapi.json")).json()["paths"]
+        assert (await http.get("/socket")).status_code == 405
+        assert "/socket" not in (await http.get("/openapi.json")).json()["paths"]
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close", "websocket.close"]

@@ -104,6 +104,8 @@ async def test_every_other_method_is_405_and_names_those_that_are_answered(tmp_p
         for path in PATHS:
             entries = [endpoint for endpoint in ENDPOINTS if endpoint.path == path]
             answered = {str(endpoint.method) for endpoint in entries}
+            if answered == {"WEBSOCKET"}:
+                continue  # test_a_path_of_a_websocket_alone_allows_no_method
             allowed = answered | ({"HEAD"} if "GET" in answered else set())
             for method in METHODS - answered:
                 refused = await ask(gateway.http, method, filled(path))
@@ -116,6 +118,13 @@ async def test_every_other_method_is_405_and_names_those_that_are_answered(tmp_p
             )
             told = set(preflight.headers["access-control-allow-methods"].split(", "))
             assert (preflight.status_code, told) == (200, allowed), path
+
+
+async def test_a_path_of_a_websocket_alone_allows_no_method(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        refused = await gateway.http.get("/ws")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "")
+    assert refused.json()["detail"] == "Only WebSocket is allowed here."
 
 
 async def test_a_path_of_no_endpoint_is_404_for_every_method(tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ import pytest
 
 from gateway.contract.events import Delta, Done
 from gateway.web.http import uvicorn_internals
-from gateway.web.http.uvicorn_internals import REASONS, missing_names
+from gateway.web.http.uvicorn_internals import REASONS, missing_names, missing_socket_names
 from tests.web.gateway_server import served
+from tests.web.sockets.page_socket import page_socket
 
 NAMES = [(class_name, name) for class_name, names in REASONS.items() for name in names]
 
 
 def test_the_installed_uvicorn_has_every_name() -> None:
     assert missing_names() == []
+    assert missing_socket_names() == []
 
 
 @pytest.mark.parametrize(("class_name", "gone"), NAMES)
@@ -49,3 +51,18 @@ async def test_without_a_name_streams_go_through_uvicorns_own_connections(
     warnings = [record.getMessage() for record in caplog.records if "uvicorn" in record.getMessage()]
     assert len(warnings) == 1
     assert "gone" in warnings[0]
+
+
+async def test_without_a_name_websockets_go_through_uvicorns_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = {"WebSocketsSansIOProtocol": {"_gone": "for this test"}}
+    monkeypatch.setattr(uvicorn_internals, "SOCKET_REASONS", changed)
+    async with (
+        served(tmp_path, lambda _: [[Delta("Hel")], [Delta("lo")], [Done("stop")]]) as gateway,
+        page_socket(gateway.url) as page,
+    ):
+        await page.send("r1")
+        assert (await page.heard("r1")).text == "Hello"
+    warnings = [record.getMessage() for record in caplog.records if "uvicorn" in record.getMessage()]
+    assert len(warnings) == 1

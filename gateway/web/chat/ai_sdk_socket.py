@@ -1,0 +1,176 @@
+"""The AI SDK's WebSocket transport: many chats of one page on one socket.
+
+Source: `WebSocketChatTransport` of the package `ai`, from 7.0.135 on.
+"""
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Literal
+
+import msgspec
+
+from gateway.contract.errors import GatewayError, TooManyStreams, Unprocessable
+from gateway.core.keys import Caller
+from gateway.dialects.ai_sdk import AiSdk
+from gateway.web.chat.ai_sdk_chats import running_reply
+from gateway.web.chat.ai_sdk_form import UiChatForm
+from gateway.web.chat.forms import accept, begin
+from gateway.web.chat.socket_reply import SocketReply
+from gateway.web.door.callers import CALLER
+from gateway.web.http.asgi import Message, Scope
+from gateway.web.services import Services
+from gateway.web.sockets.speaker import BadFrame, Frame, OpenSocket
+
+log = logging.getLogger("sluice.web")
+
+MAX_REQUESTS = 32
+"""Requests of one socket that are answered at the same time."""
+
+MAX_HEADERS_CHARS = 16 * 1024
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class ClientFrame(msgspec.Struct, rename="camel"):
+    """A frame of the client. Other fields are ignored: a resumed reply begins at sequence 0."""
+
+    type: Literal["send", "resume", "abort"]
+    request_id: Name
+    id: Name | None = None
+    trigger: msgspec.Raw = msgspec.Raw(b"null")
+    message_id: msgspec.Raw = msgspec.Raw(b"null")
+    messages: msgspec.Raw = msgspec.Raw(b"null")
+    headers: dict[str, str] = {}
+    body: dict[str, msgspec.Raw] = {}
+
+    @property
+    def as_post(self) -> bytes:
+        """The body of the same request over HTTP."""
+        own = {"id": self.id, "messages": self.messages}
+        own |= {"trigger": self.trigger, "messageId": self.message_id}
+        return msgspec.json.encode({**self.body, **own})
+
+
+class AiSdkSocket:
+    """Answers the frames of one socket. Its requests end with it; resumable replies go on."""
+
+    def __init__(self, gateway: Services, socket: OpenSocket) -> None:
+        self._gateway = gateway
+        self._socket = socket
+        self._replies: dict[str, SocketReply] = {}
+
+    def takes(self, frame: Frame) -> bool:
+        return "type" in frame.fields
+
+    async def hear(self, frame: Frame) -> None:
+        request = _read(frame)
+        if isinstance(request, Unprocessable):
+            self._tell("error", _request_id(frame), errorText=str(request))
+            return
+        try:
+            if request.type == "abort":
+                self._abort(request)
+            else:
+                await self._answer(request)
+        except GatewayError as error:
+            self._tell("error", request.request_id, errorText=str(error))
+        except Exception:
+            log.exception("a request on a WebSocket failed with an unexpected error")
+            self._tell("error", request.request_id, errorText="Internal error of the gateway: see its log.")
+
+    def connection_writable(self) -> None:
+        for reply in list(self._replies.values()):
+            reply.hear()
+
+    def leave(self) -> None:
+        for reply in list(self._replies.values()):
+            reply.leave()
+        self._replies.clear()
+
+    async def _answer(self, request: ClientFrame) -> None:
+        caller = await self._socket.admit(request.headers)
+        if request.id is None:
+            raise Unprocessable("The request does not fit: id: is required.", {"id": "is required"})
+        if request.request_id in self._replies:
+            raise Unprocessable("The request does not fit: requestId: is in use.", {"requestId": "is in use"})
+        if len(self._replies) >= MAX_REQUESTS:
+            raise TooManyStreams(f"There are {MAX_REQUESTS} open requests on this socket, the maximum.")
+        if request.type == "send":
+            await self._send(request, caller)
+        else:
+            await self._resume(request, caller)
+
+    async def _send(self, request: ClientFrame, caller: Caller) -> None:
+        body = request.as_post
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body}
+
+        scope = _scope_of(self._socket.scope, request.headers, caller)
+        asked = await accept(self._gateway, UiChatForm().read, scope, receive)
+        stream_id = await begin(self._gateway, asked)
+        assert isinstance(asked.dialect, AiSdk)  # noqa: S101 - UiChatForm has no other
+        await self._follow(request, caller, stream_id, asked.dialect)
+
+    async def _resume(self, request: ClientFrame, caller: Caller) -> None:
+        assert request.id is not None  # noqa: S101 - checked by _answer
+        run = await running_reply(self._gateway, caller.user_id, request.id)
+        if run is None:
+            self._tell("no-active", request.request_id)
+        else:
+            await self._follow(request, caller, run.stream_id, AiSdk())
+
+    async def _follow(self, request: ClientFrame, caller: Caller, stream_id: str, dialect: AiSdk) -> None:
+        name = request.request_id
+        reply = SocketReply(
+            self._gateway, self._socket.connection, name, dialect, partial(self._replies.pop, name, None)
+        )
+        self._replies[name] = reply
+        try:
+            await reply.follow(stream_id, caller.user_id)
+        except BaseException:
+            reply.leave()
+            raise
+
+    def _abort(self, request: ClientFrame) -> None:
+        """Stop the reply. Ignore unknown ids: the reply may have ended meanwhile."""
+        reply = self._replies.get(request.request_id)
+        if reply is not None:
+            reply.stop()
+
+    def _tell(self, kind: str, request_id: str, **more: str) -> None:
+        self._socket.write({"type": kind, "requestId": request_id, **more})
+
+
+def _read(frame: Frame) -> ClientFrame | Unprocessable:
+    """Return the request, or what is wrong with it. Raises BadFrame without a usable `requestId`."""
+    try:
+        request = msgspec.json.decode(frame.raw, type=ClientFrame)
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        _request_id(frame)
+        return Unprocessable(f"The request does not fit: {error}.")
+    if sum(len(name) + len(value) for name, value in request.headers.items()) > MAX_HEADERS_CHARS:
+        return Unprocessable(f"The request does not fit: headers: more than {MAX_HEADERS_CHARS} characters.")
+    return request
+
+
+def _request_id(frame: Frame) -> str:
+    try:
+        return msgspec.json.decode(frame.fields.get("requestId", b"null"), type=Name)
+    except msgspec.MsgspecError:
+        raise BadFrame("A frame of a chat must have a requestId of 1 to 256 characters.") from None
+
+
+def _scope_of(handshake: Scope, headers: Mapping[str, str], caller: Caller) -> Scope:
+    """Return the ASGI scope of the same request over HTTP."""
+    raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    return {
+        **handshake,
+        "type": "http",
+        "method": "POST",
+        "path": "/api/chat",
+        "query_string": b"",
+        "headers": raw,
+        CALLER: caller,
+    }

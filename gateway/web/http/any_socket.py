@@ -1,0 +1,83 @@
+"""WebSockets of an ASGI server other than ours: `send` in a task, in place of writes to the socket."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from gateway.web.http.asgi import App, ConnectionWatcher, Message, Receive, Scope, Send
+from gateway.web.http.message_connection import SOCKET
+
+
+class _Gone(Exception):
+    """The client reads nothing, or has left."""
+
+
+async def call_with_socket(
+    app: App, scope: Scope, receive: Receive, send: Send, send_timeout_s: float
+) -> None:
+    """Call the application with a SendSocket in the scope. Cancel it when the client is gone."""
+    socket = SendSocket(send, send_timeout_s)
+    scope = {**scope, "extensions": {**(scope.get("extensions") or {}), SOCKET: socket}}
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(socket.run())
+            try:
+                await app(scope, receive, socket.send)
+            finally:
+                sending.cancel()
+    except* _Gone:
+        pass
+
+
+class SendSocket:
+    """Implements gateway.web.http.message_connection.MessageConnection with ASGI's `send`.
+
+    `writable` is False while messages wait, so that new events stay in the journal.
+    """
+
+    def __init__(self, send: Send, send_timeout_s: float) -> None:
+        self._send = send
+        self._send_timeout_s = send_timeout_s
+        self._waiting: deque[bytes] = deque()
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._watcher: ConnectionWatcher | None = None
+
+    @property
+    def writable(self) -> bool:
+        return self._idle.is_set()
+
+    def write_messages(self, messages: Sequence[bytes]) -> None:
+        self._waiting.extend(messages)
+        self._idle.clear()
+        self._news.set()
+
+    def watch(self, watcher: ConnectionWatcher | None) -> None:
+        self._watcher = watcher
+
+    def accept_messages_of(self, max_bytes: int) -> None:
+        pass
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send` for the application, after all messages that wait."""
+        await self._idle.wait()
+        await self._send(message)
+
+    async def run(self) -> None:
+        """Send the messages until cancelled. Raises _Gone."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                await self._put(self._waiting.popleft())
+            self._idle.set()
+            if self._watcher is not None:
+                self._watcher.connection_writable()
+
+    async def _put(self, body: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._send_timeout_s):
+                await self._send({"type": "websocket.send", "text": body.decode()})
+        except (TimeoutError, OSError) as error:
+            raise _Gone from error

@@ -1,0 +1,133 @@
+"""A client's WebSocket: writes without awaiting, and disconnects clients that do not read.
+
+It extends uvicorn's protocol on the library websockets. uvicorn buffers what the client sends in one message,
+and stops reading until the application has taken it.
+"""
+
+import asyncio
+import struct
+from asyncio.transports import BaseTransport
+from collections.abc import Sequence
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from gateway.contract.errors import BadRequest
+from gateway.web.http.asgi import ConnectionWatcher
+from gateway.web.http.message_connection import SOCKET
+from gateway.web.http.problems import raw_problem
+from gateway.web.http.slow_readers import SendDeadline
+
+MAX_FRAGMENTS = 4096
+"""Maximum number of frames of one message: empty ones have no size, but are kept."""
+
+_TEXT = 0x81
+
+
+def frame_head(size: int) -> bytes:
+    """Return the head of a whole text frame from a server. Source: RFC 6455, 5.2."""
+    if size < 126:
+        return bytes((_TEXT, size))
+    return struct.pack("!BBH", _TEXT, 126, size) if size < 65536 else struct.pack("!BBQ", _TEXT, 127, size)
+
+
+class SocketConnection(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket with a SocketWriter in the scope.
+
+    send_timeout_s: maximum seconds for which a client may read nothing of what is sent.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        send_timeout_s: float = 20,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._send_timeout_s = send_timeout_s
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        self._writer = SocketWriter(self, cast(asyncio.Transport, transport), self._send_timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # The first call has the whole handshake: uvicorn does not answer one that the library cannot parse.
+        if not self.handshake_initiated and not self.transport.is_closing():
+            error = BadRequest("The handshake must have no body, and no line of more than 8 KiB.")
+            self.transport.write(raw_problem(error))
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._writer.pause()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._writer.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._writer.lose()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.transport.abort()
+            return
+        super().handle_cont(event)
+
+    async def run_asgi(self) -> None:
+        scope: Any = self.scope
+        scope["extensions"][SOCKET] = self._writer
+        await super().run_asgi()
+
+
+class SocketWriter:
+    """Implements gateway.web.http.message_connection.MessageConnection."""
+
+    __slots__ = ("_connection", "_deadline", "_lost", "_transport", "_watcher", "writable")
+
+    def __init__(
+        self, connection: WebSocketsSansIOProtocol, transport: asyncio.Transport, send_timeout_s: float
+    ) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._deadline = SendDeadline(transport, connection.loop, send_timeout_s)
+        self._watcher: ConnectionWatcher | None = None
+        self._lost = False
+        self.writable = True
+
+    def write_messages(self, messages: Sequence[bytes]) -> None:
+        if self._connection.close_sent or self._transport.is_closing():
+            return
+        self._transport.write(b"".join([part for body in messages for part in (frame_head(len(body)), body)]))
+
+    def watch(self, watcher: ConnectionWatcher | None) -> None:
+        self._watcher = watcher
+        if watcher is not None and self._lost:
+            watcher.connection_lost()
+
+    def accept_messages_of(self, max_bytes: int) -> None:
+        self._connection.conn.max_size = max_bytes
+
+    def pause(self) -> None:
+        self.writable = False
+        self._deadline.begin()
+
+    def resume(self) -> None:
+        self.writable = True
+        self._deadline.end()
+        if self._watcher is not None:
+            self._watcher.connection_writable()
+
+    def lose(self) -> None:
+        self._lost = True
+        self._deadline.end()
+        if self._watcher is not None:
+            self._watcher.connection_lost()

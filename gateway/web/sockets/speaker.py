@@ -1,0 +1,67 @@
+"""The interface of a protocol that is spoken on the plain WebSocket, and what it may use of the socket."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from gateway.contract.errors import BadRequest
+from gateway.core.keys import Caller
+from gateway.web.http.asgi import Scope
+from gateway.web.http.message_connection import MessageConnection
+
+
+class Frame(NamedTuple):
+    """A JSON object from the client. fields: its values by name, not parsed yet."""
+
+    raw: bytes
+    fields: Mapping[str, msgspec.Raw]
+
+
+class BadFrame(BadRequest):
+    """The frame belongs to no protocol of this socket: the socket is closed."""
+
+    code = "bad_frame"
+
+
+class OpenSocket(Protocol):
+    """One client's WebSocket.
+
+    Attributes:
+        scope: the ASGI scope of its handshake.
+        connection: writes to it.
+    """
+
+    scope: Scope
+    connection: MessageConnection
+
+    async def admit(self, headers: Mapping[str, str]) -> Caller:
+        """Return the caller of a frame with these headers, and count the request.
+
+        Raises Unauthorized, Forbidden, LimitExceeded, or StorageFailed.
+        """
+        ...
+
+    def write(self, message: Mapping[str, Any]) -> None:
+        """Send one JSON object."""
+        ...
+
+
+class Speaker(Protocol):
+    """One protocol on one socket. Frames are given to it one after the other."""
+
+    def takes(self, frame: Frame) -> bool:
+        """True if the frame is one of this protocol."""
+        ...
+
+    async def hear(self, frame: Frame) -> None:
+        """Handle a frame. Raises BadFrame if no answer can name it."""
+        ...
+
+    def connection_writable(self) -> None:
+        """The socket can be written to again."""
+        ...
+
+    def leave(self) -> None:
+        """The socket is closed."""
+        ...

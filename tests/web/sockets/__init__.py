@@ -1,0 +1,1 @@
+"""The WebSocket through the whole gateway."""
