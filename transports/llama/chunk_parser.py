@@ -22,6 +22,7 @@ from transports.llama.chunks import (
     Chunk,
     Message,
     decode_strictly,
+    is_mere_usage,
     raise_error,
     rare_message,
     read_loosely,
@@ -172,7 +173,7 @@ class ChunkParser:
                 return
             chunk = reread
         else:
-            if not chunk.choices or chunk.error:
+            if (not chunk.choices or chunk.error) and not is_mere_usage(chunk, frame):
                 raise_error(peek(frame), frame)
             self._template.learn(frame, chunk)
         if chunk.choices:

@@ -86,6 +86,17 @@ def raise_error(said: Any, frame: bytes) -> None:
         raise upstream_error(error)
 
 
+def is_mere_usage(chunk: Chunk, frame: bytes) -> bool:
+    """Return whether a chunk has usage and surely no error, so that its frame need not be decoded again."""
+    return (
+        chunk.usage is not None and type(frame) is bytes and not any(mark in frame for mark in _ERROR_MARKS)
+    )
+
+
+_ERROR_MARKS = (b"error", b"base_resp", b"\\")
+"""A frame in which error_in finds an error although it has usage contains one of these."""
+
+
 def error_in(said: Any) -> Any:
     """Return the error in a frame that is not a chunk; None if there is none."""
     if isinstance(said, list):  # Gemini
