@@ -1,5 +1,23 @@
-"""Runs the command `sluice` for `python -m gateway`."""
+"""The command `sluice` and `python -m gateway`: takes the signals before the imports, which are slow."""
 
-from gateway.cli import main
+import os
+import signal
+from types import FrameType
 
-main()
+
+def main() -> None:
+    # Also if a shell started the process with these signals ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    from gateway.cli import main as run
+
+    run()
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End the process at once: nothing is open yet, and an exception would print an import's traceback."""
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,5 @@
 """The command `sluice`."""
 
-import asyncio
 import gc
 import logging
 import signal
@@ -41,7 +40,6 @@ def main() -> None:
     # Imports create many objects that are not garbage, and those of a token die young: collect less often.
     gc.set_threshold(50_000, 50, 50)
     keep_standard_descriptors()
-    _take_signals()
     try:
         app()
     except SettingsError as error:
@@ -138,7 +136,7 @@ def chat(
     """Chat with a gateway in the terminal. Ctrl-C stops a reply; Ctrl-C at the prompt exits."""
     from gateway.commands.chat import TerminalChat
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends the process, whereas SIGINT only stops a reply
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # stops only a reply
     talk = TerminalChat(url, session, key, model)
     raise typer.Exit(talk.ask(" ".join(question)) if question else talk.run())
 
@@ -151,19 +149,9 @@ def _settings(**overrides: object) -> Settings:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    from gateway.process.event_loop import event_loop_factory
+    from gateway.process.stopping import run
 
-    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        try:
-            runner.run(work)
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-
-def _take_signals() -> None:
-    """Let SIGINT and SIGTERM end the process, even if a shell started it with these signals ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    run(work)
 
 
 def _survive_hangup() -> None:
@@ -181,7 +169,3 @@ def _fail(message: str) -> None:
     flush_logs()
     typer.echo(f"sluice: {message}", err=True)
     sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

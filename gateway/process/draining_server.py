@@ -66,7 +66,11 @@ class GatewayServer(uvicorn.Server):
                 task.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except asyncio.CancelledError:  # a signal came before `serve` captured them
+            await self.lifespan.shutdown()
+            raise
         if not self.should_exit:  # else a signal came during the start, and uvicorn closes the sockets now
             self._listening.set()
 

@@ -150,7 +150,8 @@ class LlamaProcess(asyncio.SubprocessProtocol):
             line, newline, _ = self._output.partition(b"\n")
             if newline and line.startswith(b"READY "):
                 self.url = line.removeprefix(b"READY ").decode("ascii")
-                self._said_ready.set_result(None)
+                if not self._said_ready.done():  # the wait was cancelled
+                    self._said_ready.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._said_ready.done():
