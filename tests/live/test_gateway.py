@@ -176,7 +176,7 @@ async def test_a_signal_ends_the_server_by_itself_with_exit_code_0(tmp_path: Pat
         ({"HOST": "0.0.0.0"}, ["HOST=0.0.0.0", "ALLOW_OPEN=1"]),
         ({"LLM_SERVER_URL": "ftp://x"}, ["LLM_SERVER_URL=ftp://x"]),
         ({"DATABASE_URL": "sqlite:///x.db"}, ["DATABASE_URL"]),
-        ({"DATABASE_URL": "postgresql+asyncpg://u:secret@h/d"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "mysql+aiomysql://u:secret@h/d"}, ["DATABASE_URL"]),
         ({"MQTT_BROKER_HOST": "x", "MQTT_TLS": "1", "MQTT_CA_FILE": "/nowhere.pem"}, ["MQTT_CA_FILE"]),
     ],
 )
