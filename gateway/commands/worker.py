@@ -46,6 +46,7 @@ async def serving(
             changed=lambda: worker.offer(
                 servers.models(), servers.slots and (max_concurrent or servers.slots)
             ),
+            learns_embeds=True,
         )
         link = configured_link(settings, name)
         worker = Worker(

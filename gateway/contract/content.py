@@ -9,6 +9,9 @@ from gateway.contract.record import record
 Kind = Literal["image", "audio"]
 """A kind of content besides text that a model may or may not accept."""
 
+Need = Kind | Literal["embeddings"]
+"""An ability that a request needs of its worker: a kind of content, or that it makes embeddings."""
+
 AudioFormat = Literal["wav", "mp3"]
 
 

@@ -9,7 +9,7 @@ from gateway.contract.requests import ChatRequest
 
 MAX_BROKE_OFF = 2
 
-Request = TypeVar("Request", ChatRequest, EmbedRequest)
+Request = TypeVar("Request", bound=ChatRequest | EmbedRequest)
 
 
 def ask_again(request: Request, error: TransportError) -> Request:

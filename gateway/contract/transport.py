@@ -165,6 +165,7 @@ class Abilities:
         drain: announces that this gateway sends no new requests; running replies continue.
         embed: returns the vectors of texts. Raises NotSupported if no model server or worker there makes any,
             and errors as `answer` does. Cancelling it stops the request.
+        embeds: True if `embed` is known to make embeddings now.
         count_tokens: returns the number of prompt tokens of a request, which generates nothing. Raises as
             `embed`.
     """
@@ -181,6 +182,7 @@ class Abilities:
     accepts: Callable[[], frozenset[Kind]] = lambda: ALL_KINDS
     drain: Callable[[], None] = lambda: None
     embed: Callable[[EmbedRequest], Awaitable[Embeddings]] = _embeds_nothing
+    embeds: Callable[[], bool] = lambda: False
     count_tokens: Callable[[ChatRequest], Awaitable[int]] = _counts_nothing
 
 

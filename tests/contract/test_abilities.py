@@ -14,16 +14,17 @@ from tests.contract.rigs import TransportRig
 from tests.reading import events_of, reading
 from transports.scripted import ScriptedTransport
 
+MQTT = {"health", "models", "admit", "check", "workers", "rule_workers", "drain", "accepts", "embed"}
 HAS = {
     "scripted": {"health"},
     "llama": {"health", "models", "check", "slots", "accepts", "embed", "count_tokens"},
     "llama-servers": {
         *("health", "models", "admit", "check", "servers", "place_in_queue", "accepts"),
-        *("embed", "count_tokens"),
+        *("embed", "embeds", "count_tokens"),
     },
-    "mqtt-streaming": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
-    "mqtt-whole": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
-    "mqtt-public-way": {"health", "models", "admit", "check", "workers", "drain", "accepts"},
+    "mqtt-streaming": MQTT,
+    "mqtt-whole": MQTT,
+    "mqtt-public-way": MQTT,
 }
 """By the name of a rig: the abilities in which its transport differs from one that has none."""
 

@@ -96,5 +96,5 @@ class HandWorker(Hand):
         frame = decode_inbox(payload)
         if isinstance(frame, RequestFrame):
             self._asked.put_nowait(frame)
-        else:
+        elif isinstance(frame, CancelFrame):
             self._cancelled.put_nowait(frame)

@@ -48,6 +48,12 @@ class HttpGateway:
             told = (await self._http.get("/api/chatbot/workers")).raise_for_status().json()
             known = {worker["name"] for worker in told if worker["state"] == "ready"}
 
+    def embed(self, input: Any, model: str | None) -> "HttpReader":
+        reader = HttpReader(self._http)
+        body = {"input": input} | ({} if model is None else {"model": model})
+        self._readings.append(self._tasks.create_task(reader.read_vectors(body)))
+        return reader
+
     def ask(self, content: object, model: str | None) -> "HttpReader":
         reader = HttpReader(self._http)
         task = self._tasks.create_task(reader.read({"content": content, "model": model}))
@@ -88,6 +94,17 @@ class HttpReader:
                 async for received in response.aiter_raw():
                     half = self._source.take(half + received)
                     self._news.set()
+        self._news.set()
+
+    async def read_vectors(self, body: dict[str, Any]) -> None:
+        response = await self._http.post("/v1/embeddings", json=body)
+        told = response.json()
+        if response.status_code == 200:
+            tokens = (told["usage"] or {}).get("prompt_tokens")
+            vectors = [item["embedding"] for item in told["data"]]
+            self._refused = {"type": "vectors", "vectors": vectors, "prompt_tokens": tokens}
+        else:
+            self._refused = {"type": "error", "code": told["error"]["code"]}
         self._news.set()
 
     async def news(self) -> None:

@@ -1,6 +1,7 @@
 """Our own gateway side and worker side as parties under test, each inside this process."""
 
 import asyncio
+from array import array
 from asyncio import Task
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -8,9 +9,11 @@ from typing import Any
 
 from gateway.contract.content import text_of
 from gateway.contract.content_parser import read_content
+from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed, error_of
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
+from gateway.contract.transport import Abilities
 from gateway.dialects.lam import as_json
 from gateway.dialects.openai import usage_json
 from tests.protocol.vectors import Vector
@@ -49,18 +52,30 @@ def scripted_model(request: ChatRequest) -> Iterable[Step]:
     return tokens("?")
 
 
+async def embed(request: EmbedRequest) -> Embeddings:
+    """Return `[length, 0.5]` for each text, and `too_large` vectors for a text that asks for them."""
+    if any(text == "fail" for text in request.inputs):
+        raise ModelRefused("as you wish")
+    vectors = [array("f", [len(text), 0.5] * (50_000 if text == "long" else 1)) for text in request.inputs]
+    return Embeddings(vectors, request.model, 7)
+
+
 class OurWorker:
     """A Worker over the test model, with two slots."""
 
     abilities = frozenset(
         {"start", "take_over", "terminate", "stream", "two_slots", "parts"}
+        | {"embeds"}
         | {"echo", "hold", "length", "think", "call", "fail", "break", "refuse"}
     )
 
     def __init__(self, address: BrokerAddress, name: str, root: str) -> None:
         self.name = name
         link = AiomqttLink(address, client_id=name)
-        self._worker = Worker(ScriptedTransport(scripted_model), link, root=root, max_concurrent=2)
+        able = Abilities(embed=embed, embeds=lambda: True)
+        self._worker = Worker(
+            ScriptedTransport(scripted_model, abilities=able), link, root=root, max_concurrent=2
+        )
         self._asked_to_go = asyncio.Event()
 
     @asynccontextmanager
@@ -114,6 +129,13 @@ class OurGateway:
     def dropped(self) -> int:
         return sum(self._transport.dropped.values())
 
+    def embed(self, input: Any, model: str | None) -> "OurReader":
+        request = EmbedRequest(input, model, deadline_s=self._deadline_s)
+        reader = OurReader(self._transport, ChatRequest("0" * 32, []))
+        reader.task = self._tasks.create_task(reader.read_vectors(request))
+        self._readings.append(reader.task)
+        return reader
+
     async def until_known(self, workers: set[str]) -> None:
         while {worker.name for worker in self._transport.workers if worker.ready} != workers:
             await self._transport.presence_changed()
@@ -151,6 +173,16 @@ class OurReader:
         except asyncio.CancelledError:
             self.last = {"type": "done", "reason": "user_stop"}
             raise
+        finally:
+            self._news.set()
+
+    async def read_vectors(self, request: EmbedRequest) -> None:
+        try:
+            made = await self._transport.abilities.embed(request)
+            vectors = [list(vector) for vector in made.vectors]
+            self.last = {"type": "vectors", "vectors": vectors, "prompt_tokens": made.prompt_tokens}
+        except GatewayError as error:
+            self.last = {"type": "error", "code": error.code}
         finally:
             self._news.set()
 

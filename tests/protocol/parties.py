@@ -60,6 +60,10 @@ class Party(Protocol):
 class GatewayParty(Party, Protocol):
     def ask(self, content: object, model: str | None) -> Reader: ...
 
+    def embed(self, input: Any, model: str | None) -> Reader:
+        """Ask for the vectors of texts. `last` is `vectors` with them, or `error`."""
+        ...
+
     async def until_known(self, workers: set[str]) -> None:
         """Return when these, and no others, would be sent requests; the caller sets the deadline."""
         ...

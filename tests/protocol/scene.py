@@ -55,6 +55,7 @@ class Scene:
             "reply": self._reply,
             "known": self._known,
             "ask": self._ask,
+            "embed": self._embed,
             "hears": self._hears,
             "ends": self._ends,
             "stop": self._stop,
@@ -126,6 +127,10 @@ class Scene:
     async def _ask(self, reader: str, step: Step) -> None:
         gateway = cast(GatewayParty, self._party)
         self._readers[reader] = gateway.ask(step["content"], step.get("model"))
+
+    async def _embed(self, reader: str, step: Step) -> None:
+        gateway = cast(GatewayParty, self._party)
+        self._readers[reader] = gateway.embed(step["input"], step.get("model"))
 
     async def _hears(self, name: str, step: Step) -> None:
         reader = self._readers[name]

@@ -20,6 +20,7 @@ VERBS: dict[str, set[str]] = {
     "reply": {"id", "text", "last", "within_ms"},
     "known": {"within_ms"},
     "ask": {"content", "model"},
+    "embed": {"input", "model"},
     "hears": {"text", "event", "within_ms"},
     "ends": {"event", "within_ms"},
     "stop": set(),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.contract.content import Kind
+from gateway.contract.embeddings import EmbedRequest
+from gateway.contract.errors import GatewayError, NotSupported
 from gateway.contract.transport import Health, ServerInfo, Transport
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ log = logging.getLogger("sluice.servers")
 
 SLOTS_UNTOLD = 4
 """Assumed concurrent replies of a server that reports no slots."""
+PROBE_S = 2.0
 MISSES_TO_GIVE_UP = 2
 """Failed health checks in a row after which replies that wait for their first token go to another server."""
 
@@ -22,7 +25,8 @@ MISSES_TO_GIVE_UP = 2
 class KnownServer:
     """A server's latest health, models and slots, and our replies there.
 
-    models and slots keep their values while the server is unhealthy. waiting: replies that have shown nothing
+    models and slots keep their values while the server is unhealthy. embeds: whether its default model makes
+    embeddings, None while unknown. waiting: replies that have shown nothing
     yet. cannot_embed: models that made no embeddings when they were asked, since its latest start.
 
     Args:
@@ -41,6 +45,7 @@ class KnownServer:
         self.doubted = asyncio.Event()
         self.waiting: set[ServerAttempt] = set()
         self.cannot_embed: set[str | None] = set()
+        self.embeds: bool | None = None
         self._misses = 0
         self._quiet = quiet
 
@@ -89,8 +94,22 @@ class KnownServer:
         was, self.health = self.health, health
         if health.ok and was is not None and not was.ok:
             self.cannot_embed.clear()
+            self.embeds = None
         if not self._quiet:
             self._log_change(was, health)
+
+    async def learn_embeds(self) -> None:
+        """Find out whether the server makes embeddings, by asking for one of a single letter."""
+        if self.embeds is not None or not self.well:
+            return
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self.server.abilities.embed(EmbedRequest(["a"], self.default_model))
+            self.embeds = True
+        except NotSupported:
+            self.embeds = False
+        except (GatewayError, TimeoutError):
+            self.embeds = None  # it is asked again after the next check
 
     def _log_change(self, was: Health | None, health: Health) -> None:
         if not health.ok and (was is None or was.ok):

@@ -36,6 +36,7 @@ class LlamaServers:
         changed: called when `models` or `slots` have changed.
         check_s: seconds between two checks of a healthy server; an unhealthy one is checked sooner.
         quiet: do not log changes of the servers' health.
+        learns_embeds: find out which servers make embeddings, for `embeds`.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class LlamaServers:
         changed: Callable[[], None] = lambda: None,
         check_s: float = 5.0,
         quiet: bool = False,
+        learns_embeds: bool = False,
     ) -> None:
         self._servers = [KnownServer(url, server, quiet=quiet) for url, server in servers]
         self._changed = changed
         self._check_s = check_s
+        self._learns_embeds = learns_embeds
         self.abilities = Abilities(
             health=self.health,
             models=self.known_models,
@@ -58,6 +61,7 @@ class LlamaServers:
             place_in_queue=self.place_in_queue,
             servers=self.list_servers,
             embed=self.embed,
+            embeds=self.embeds,
             count_tokens=self.count_tokens,
         )
 
@@ -119,7 +123,7 @@ class LlamaServers:
                 await stack.enter_async_context(known.server.running())
             async with asyncio.TaskGroup() as tasks:
                 for known in self._servers:
-                    tasks.create_task(known.check())
+                    tasks.create_task(self._check(known))
             self._changed()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             watching = [tasks.create_task(self._watch(known)) for known in self._servers]
@@ -157,6 +161,15 @@ class LlamaServers:
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See Abilities, and embeddings_from."""
         return await embeddings_from(self._servers, request)
+
+    def embeds(self) -> bool:
+        """Return True if a healthy server is known to make embeddings."""
+        return any(known.embeds for known in self._well())
+
+    async def _check(self, known: KnownServer) -> None:
+        await known.check()
+        if self._learns_embeds:
+            await known.learn_embeds()
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """See Abilities."""
@@ -202,10 +215,10 @@ class LlamaServers:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s * random.uniform(0.8, 1.2)):
                     await known.doubted.wait()
-            said = (self.models(), self.slots)
-            await known.check()
+            said = (self.models(), self.slots, self.embeds())
+            await self._check(known)
             retry_s = FIRST_RETRY_S if known.well else min(2 * retry_s, self._check_s)
-            if (self.models(), self.slots) != said:
+            if (self.models(), self.slots, self.embeds()) != said:
                 self._changed()
             if known.silent:
                 self._move_replies_from(known)

@@ -1,9 +1,10 @@
 """Decodes and encodes the payloads of Sluice over MQTT."""
 
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import NotSupported, ProtocolViolation, Unprocessable
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.protocol.frames import VERSION, Frame, InboxFrame, ReplyFrame, Status
@@ -114,6 +115,32 @@ def encode_request(
     }
     if request.broke_off:
         payload["broke_off"] = request.broke_off
+    return _encoded(payload)
+
+
+def encode_embed(
+    request: EmbedRequest, *, attempt_id: str, reply_to: str, deadline_s: float, idle_s: float
+) -> bytes:
+    """Return the `embed` payload of one attempt. Raises Unprocessable as encode_request."""
+    payload: dict[str, Any] = {
+        "v": VERSION,
+        "type": "embed",
+        "id": attempt_id,
+        "reply_to": reply_to,
+        "deadline_s": deadline_s,
+        "idle_s": idle_s,
+        "model": request.model,
+        "input": request.inputs,
+        "trace": request.trace,
+    }
+    if request.dimensions is not None:
+        payload["dimensions"] = request.dimensions
+    if request.broke_off:
+        payload["broke_off"] = request.broke_off
+    return _encoded(payload)
+
+
+def _encoded(payload: dict[str, Any]) -> bytes:
     try:
         return _encoder.encode(payload)
     except UnicodeEncodeError as exc:

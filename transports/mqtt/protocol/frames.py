@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from gateway.contract.content_parser import read_content
+from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.events import Usage, usage_of
 from gateway.contract.requests import ChatRequest, Role, Sampling, Turn
 
@@ -44,6 +45,7 @@ class Status(Frame, tag="status"):
     max: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)] = 1
     busy: Count = 0
     accepts: Annotated[list[KindName], msgspec.Meta(max_length=16)] = []
+    embeds: bool = False
 
 
 class MessageField(msgspec.Struct, gc=False, omit_defaults=True):
@@ -94,6 +96,26 @@ class RequestFrame(Frame, tag="request"):
             session=self.session,
             trace=self.trace,
             broke_off=self.broke_off,
+        )
+
+
+class EmbedFrame(Frame, tag="embed"):
+    """A request for the vectors of texts, only to workers whose status has `embeds`."""
+
+    id: Id
+    reply_to: str
+    input: Annotated[list[str], msgspec.Meta(min_length=1)]
+    v: Literal[1] = VERSION
+    deadline_s: Seconds = 120.0
+    idle_s: Seconds = 30.0
+    model: str | None = None
+    dimensions: Count | None = None
+    trace: str | None = None
+    broke_off: Count = 0
+
+    def as_embed_request(self) -> EmbedRequest:
+        return EmbedRequest(
+            self.input, self.model, self.dimensions, self.deadline_s, self.trace, self.broke_off
         )
 
 
@@ -178,6 +200,14 @@ class Whole(Frame, tag="reply"):
     usage: Tokens | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class VectorsFrame(Frame, tag="vectors"):
+    """The vectors of an `embed`, in the order of its texts. usage: only `prompt_tokens` is read."""
+
+    id: Id
+    vectors: list[list[float]]
+    usage: Tokens | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class ErrorFrame(Frame, tag="error"):
     """The reply failed. broke_off: number of servers that took the request and then broke off."""
 
@@ -189,5 +219,5 @@ class ErrorFrame(Frame, tag="error"):
 
 
 Numbered = AcceptFrame | ChunkFrame | ReasoningFrame | ToolCallFrame | ProgressFrame | AliveFrame | EndFrame
-ReplyFrame = Numbered | Whole | ErrorFrame
-InboxFrame = RequestFrame | CancelFrame
+ReplyFrame = Numbered | Whole | VectorsFrame | ErrorFrame
+InboxFrame = RequestFrame | EmbedFrame | CancelFrame

@@ -30,6 +30,8 @@ def loosened(payload: bytes) -> Any:
             _keep_counts(frame, "position", "processed", "total")
         case "end" | "reply":
             _loosen_end(frame)
+        case "vectors":
+            _loosen_vectors(frame)
         case "tool_call":
             _loosen_call(frame)
         case "error":
@@ -51,6 +53,12 @@ def _loosen_end(frame: dict[str, Any]) -> None:
             frame["usage"] = {name: getattr(usage, name) for name in names}
     if not isinstance(frame.get("reason"), str):
         frame.pop("reason", None)
+
+
+def _loosen_vectors(frame: dict[str, Any]) -> None:
+    tokens = frame.pop("usage", None)
+    if isinstance(tokens, dict) and (count := token_count(tokens.get("prompt_tokens"))) is not None:
+        frame["usage"] = {"prompt_tokens": count}
 
 
 def _loosen_call(frame: dict[str, Any]) -> None:

@@ -4,12 +4,12 @@ from bisect import insort
 from collections.abc import Mapping
 from typing import Protocol
 
-from gateway.contract.content import Kind
+from gateway.contract.content import Need
 from gateway.contract.errors import NoWorker, Overloaded
 from gateway.contract.transport import WorkerRule
 from transports.mqtt.requests.presence import KnownWorker, Presence
 
-NO_KINDS: frozenset[Kind] = frozenset()
+NO_NEEDS: frozenset[Need] = frozenset()
 
 
 class Candidate(Protocol):
@@ -23,8 +23,8 @@ class Candidate(Protocol):
     def model(self) -> str | None: ...
 
     @property
-    def kinds(self) -> frozenset[Kind]:
-        """The kinds of content that the worker must take besides text."""
+    def needs(self) -> frozenset[Need]:
+        """The abilities that the worker must have."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class Dispatch:
         """
         if not self._presence.ready:
             raise NoWorker("no MQTT worker is ready", retry_after_s=5)
-        worker = self._choose(model, NO_KINDS, set())
+        worker = self._choose(model, NO_NEEDS, set())
         if worker is None:
             self._refuse_if_full()
         return worker or self._presence.serving(model)[0]
@@ -70,7 +70,7 @@ class Dispatch:
 
         again: a worker failed it. It was accepted before, so it gets its old place even in a full queue.
         """
-        worker = self._choose(candidate.model, candidate.kinds, candidate.tried)
+        worker = self._choose(candidate.model, candidate.needs, candidate.tried)
         if worker is not None:
             self._assign(worker, candidate)
             return
@@ -104,11 +104,11 @@ class Dispatch:
         """Assign workers to waiting candidates, the earliest first. Call it after every change."""
         at = 0
         first_moved: int | None = None
-        full: set[tuple[str | None, frozenset[Kind]]] = set()
-        """Models and kinds without a free worker, so that each is looked up only once."""
+        full: set[tuple[str | None, frozenset[Need]]] = set()
+        """Models and needs without a free worker, so that each is looked up only once."""
         while at < len(self._queue):
             candidate = self._queue[at]
-            wanted = candidate.model, candidate.kinds
+            wanted = candidate.model, candidate.needs
             worker = None if wanted in full else self._choose(*wanted, candidate.tried)
             if worker is None:
                 if not candidate.tried:
@@ -125,7 +125,7 @@ class Dispatch:
     def has_untried(self, candidate: Candidate) -> bool:
         """True if a worker with the model has not refused it yet, even if that one is busy."""
         serving = self._presence.serving(candidate.model)
-        return any(worker not in candidate.tried and worker.takes(candidate.kinds) for worker in serving)
+        return any(worker not in candidate.tried and worker.takes(candidate.needs) for worker in serving)
 
     def _refuse_if_full(self) -> None:
         if len(self._queue) >= self._queue_max:
@@ -138,9 +138,9 @@ class Dispatch:
         candidate.assigned(worker)
 
     def _choose(
-        self, model: str | None, kinds: frozenset[Kind], tried: set[KnownWorker]
+        self, model: str | None, needs: frozenset[Need], tried: set[KnownWorker]
     ) -> KnownWorker | None:
-        """Return the ready worker for the model and the kinds with the most room within its share; of equals
+        """Return the ready worker for the model and the needs with the most room within its share; of equals
         the least recently used.
 
         A worker's announced capacity does not rank it above its share, which its answers have earned. A
@@ -150,7 +150,7 @@ class Dispatch:
         is_one_proven = any(worker.record.proven for worker in serving)
         chosen, best = None, (False, 0, 0)
         for worker in serving:
-            if not worker.ready or worker in tried or not worker.takes(kinds):
+            if not worker.ready or worker in tried or not worker.takes(needs):
                 continue
             record = worker.record
             room = worker.room(self._worker_max, held_back=is_one_proven and not record.proven)

@@ -1,6 +1,7 @@
 """One attempt at one worker: puts its frames in order and turns them into events."""
 
 from dataclasses import replace
+from typing import Any
 
 from msgspec import UnsetType
 
@@ -25,6 +26,7 @@ from transports.mqtt.protocol.frames import (
     ReasoningFrame,
     Tokens,
     ToolCallFrame,
+    VectorsFrame,
     Whole,
 )
 from transports.mqtt.requests.presence import KnownWorker
@@ -43,7 +45,7 @@ class Attempt:
     visible: readers have seen something of the reply.
     events: events not pushed yet.
     ended: no more frames will arrive.
-    done: set when the reply is complete.
+    done: a Done, set when the reply is complete; for an embed the Embeddings.
     """
 
     __slots__ = (
@@ -81,7 +83,7 @@ class Attempt:
         self.hole_since: float | None = None
         self.visible = False
         self.ended = False
-        self.done: Done | None = None
+        self.done: Any = None
         self.events: list[TransportEvent] = []
         self._model = model
         self._next = 0
@@ -97,7 +99,7 @@ class Attempt:
         """True if the worker has the request: it sent a frame, or it never promised an accept."""
         return self.heard_at is not None or self.worker.status.accept_s is None
 
-    def take(self, frame: Numbered | Whole, size: int, now: float) -> None:
+    def take(self, frame: Numbered | Whole | VectorsFrame, size: int, now: float) -> None:
         """Take one frame of `size` bytes.
 
         A repeated frame is dropped, an early one waits for those before it. Raises FrameGap if text is lost;
@@ -111,6 +113,8 @@ class Attempt:
         if isinstance(frame, Whole):
             self._say_whole(frame)
             return
+        if isinstance(frame, VectorsFrame):
+            raise ProtocolViolation("the worker sent vectors for a question")
         expected = self._next
         if frame.seq == expected or (frame.seq == 1 and expected == 0):  # `accept` is optional
             self._next = frame.seq + 1

@@ -5,13 +5,14 @@ import re
 from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import GatewayError, TooLarge
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.link.link import Envelope, Link, Receipt
-from transports.mqtt.protocol.frame_codec import encode, encode_request
+from transports.mqtt.protocol.frame_codec import encode, encode_embed, encode_request
 from transports.mqtt.protocol.frames import CancelFrame
 from transports.mqtt.protocol.topics import inbox_topic, reply_topic
 from transports.mqtt.requests.dispatch import Dispatch
@@ -43,13 +44,16 @@ class OpenRequests:
     new_id: Callable[[], str] = lambda: uuid4().hex
 
     def send_request(
-        self, request: ChatRequest, worker: KnownWorker, attempt_id: str, deadline_s: float
+        self, request: ChatRequest | EmbedRequest, worker: KnownWorker, attempt_id: str, deadline_s: float
     ) -> Future[Receipt]:
         """Send a request. Raises TooLarge, Unprocessable or Overloaded if it cannot be sent."""
         reply_to = reply_topic(self.root, self.link.client_id, worker.name)
-        payload = encode_request(
-            request, attempt_id=attempt_id, reply_to=reply_to, deadline_s=deadline_s, idle_s=self.idle_s
-        )
+        settings: dict[str, Any] = {"attempt_id": attempt_id, "reply_to": reply_to}
+        settings |= {"deadline_s": deadline_s, "idle_s": self.idle_s}
+        if isinstance(request, EmbedRequest):
+            payload = encode_embed(request, **settings)
+        else:
+            payload = encode_request(request, **settings)
         envelope = Envelope(deadline_s, reply_to, attempt_id, request.trace)
         return self.link.publish(inbox_topic(self.root, worker.name), payload, envelope=envelope)
 

@@ -4,9 +4,12 @@ import asyncio
 from asyncio import Future, TimerHandle
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from gateway.contract.accepted_kinds import kinds_of
+from gateway.contract.content import Need
 from gateway.contract.crashing_requests import ask_again
+from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import (
     FrameGap,
     GatewayError,
@@ -17,7 +20,7 @@ from gateway.contract.errors import (
     UpstreamFailed,
     WorkerLost,
 )
-from gateway.contract.events import Done, Progress, TransportEvent
+from gateway.contract.events import Progress, TransportEvent
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear
 from transports.mqtt.clock import Clock
@@ -34,6 +37,8 @@ EARLY_S = 0.25
 and started a little earlier."""
 MIN_DEADLINE_S = 0.001
 
+EMBEDDINGS: frozenset[Need] = frozenset({"embeddings"})
+
 
 class PendingRequest:
     """Pushes the events of one reply to `hear`, from inside the MQTT reader.
@@ -41,17 +46,19 @@ class PendingRequest:
     All methods except `answer` are plain functions. One timer serves all deadlines.
     """
 
-    def __init__(self, request: ChatRequest, hear: Hear, requests: OpenRequests, clock: Clock) -> None:
+    def __init__(
+        self, request: ChatRequest | EmbedRequest, hear: Hear, requests: OpenRequests, clock: Clock
+    ) -> None:
         self.asked_at = clock.time()
         self.tried: set[KnownWorker] = set()
-        self.kinds = kinds_of(request)
+        self.needs: frozenset[Need] = EMBEDDINGS if isinstance(request, EmbedRequest) else kinds_of(request)
         self._request = request
         self._broke_off_before = request.broke_off
         self._hear = hear
         self._requests = requests
         self._clock = clock
         self._deadline_at = self.asked_at + request.deadline_s
-        self.done: Future[Done] = asyncio.get_running_loop().create_future()
+        self.done: Future[Any] = asyncio.get_running_loop().create_future()
         self._attempt: Attempt | None = None
         self._visible = False
         self._timer: TimerHandle | None = None
@@ -65,8 +72,11 @@ class PendingRequest:
         """The worker of the current attempt, if any."""
         return self._attempt.worker if self._attempt is not None else None
 
-    async def answer(self) -> Done:
-        """Wait until the reply is complete. Cancelling stops the worker. Raises as `start` does."""
+    async def answer(self) -> Any:
+        """Return the reply's Done when it is complete, or the Embeddings of an EmbedRequest.
+
+        Cancelling stops the worker. Raises as `start` does.
+        """
         try:
             self.start()
             return await self.done
@@ -106,11 +116,13 @@ class PendingRequest:
             self._fail(error)
             self._requests.dispatch.release(worker)
             return
-        model = worker.serves(self.model)
-        self._attempt = attempt = Attempt(attempt_id, worker, model=model, now=now)
+        self._attempt = attempt = self._new_attempt(attempt_id, worker, now)
         self._requests.open[attempt_id] = self
         receipt.add_done_callback(partial(self._published, attempt))
         self._arm()
+
+    def _new_attempt(self, id: str, worker: KnownWorker, now: float) -> Attempt:
+        return Attempt(id, worker, model=worker.serves(self.model), now=now)
 
     def waits_at(self, position: int) -> None:
         self._push([Progress("queued", position=position)])

@@ -5,7 +5,9 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.contract.content import Kind
+from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, kinds_of
+from gateway.contract.content import Need
+from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import NO_RULE, WorkerInfo, WorkerRule
 from transports.mqtt.protocol.frames import Status
 from transports.mqtt.requests.track_records import TrackRecord, TrackRecords
@@ -45,9 +47,11 @@ class KnownWorker:
         """True if it takes requests, now or when its suspension is over."""
         return self.status.state == "ready" and not self.rule.disabled
 
-    def takes(self, kinds: frozenset[Kind]) -> bool:
-        """True if its status accepts all these kinds of content."""
-        return not kinds or kinds.issubset(self.status.accepts)
+    def takes(self, needs: frozenset[Need]) -> bool:
+        """True if its status has all these abilities."""
+        return not needs or all(
+            self.status.embeds if need == "embeddings" else need in self.status.accepts for need in needs
+        )
 
     def room(self, worker_max: int, *, held_back: bool) -> int:
         """Return the number of further requests that it may get.
@@ -136,6 +140,14 @@ class Presence:
         self._rules = rules
         for worker in self.workers:
             worker.rule = rules.get(worker.name, NO_RULE)
+
+    def check_accepts(self, request: ChatRequest) -> None:
+        """Raise UnsupportedContent if no worker for the request accepts its kinds of content."""
+        kinds = kinds_of(request)
+        serving = self.serving(request.model) if kinds else []
+        if serving and not any(worker.takes(kinds) for worker in serving):
+            accepted = max((worker.status.accepts for worker in serving), key=len)
+            check_accepts(request, ALL_KINDS.intersection(accepted), "A worker over MQTT")
 
     def take(self, name: str, status: Status, *, retained: bool, now: float) -> KnownWorker | None:
         """Take one status. Returns the incarnation that it ends, whose requests will get no more frames.

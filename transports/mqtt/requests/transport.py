@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
-from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, kinds_of
+from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
 from gateway.contract.errors import GatewayError, NameTaken, ProtocolViolation, Unreachable
 from gateway.contract.events import Done
@@ -28,6 +28,7 @@ from transports.mqtt.protocol.topics import (
     status_sender,
 )
 from transports.mqtt.requests.dispatch import Dispatch
+from transports.mqtt.requests.embeddings import EmbeddingWorkers
 from transports.mqtt.requests.namesake import OwnTopic, namesake_lives
 from transports.mqtt.requests.open_requests import OpenRequests
 from transports.mqtt.requests.pending_request import PendingRequest
@@ -92,6 +93,7 @@ class MqttTransport:
             workers=self.list_workers,
             rule_workers=self._dispatch.rule_workers,
             drain=self.drain,
+            embed=EmbeddingWorkers(self._requests, self._presence).embed,
         )
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
         link.subscribe(every_worker_status(root), self._hear_status)
@@ -127,8 +129,9 @@ class MqttTransport:
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         self.admit(request.model)
-        self._check_accepts(request)
-        return await PendingRequest(request, hear, self._requests, asyncio.get_running_loop()).answer()
+        self._presence.check_accepts(request)
+        asked = PendingRequest(request, hear, self._requests, asyncio.get_running_loop())
+        return await asked.answer()  # type: ignore[no-any-return]
 
     def admit(self, model: str | None) -> TransportInfo:
         """See Abilities. Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
@@ -139,15 +142,8 @@ class MqttTransport:
 
     def check(self, request: ChatRequest) -> None:
         """Raise UnsupportedContent, TooLarge or Unprocessable for a request that no worker can get."""
-        self._check_accepts(request)
+        self._presence.check_accepts(request)
         self._requests.check(request)
-
-    def _check_accepts(self, request: ChatRequest) -> None:
-        kinds = kinds_of(request)
-        serving = self._presence.serving(request.model) if kinds else []
-        if serving and not any(worker.takes(kinds) for worker in serving):
-            accepted = max((worker.status.accepts for worker in serving), key=len)
-            check_accepts(request, ALL_KINDS.intersection(accepted), "A worker over MQTT")
 
     def accepts(self) -> frozenset[Kind]:
         """Return the kinds of content that at least one ready worker takes besides text."""

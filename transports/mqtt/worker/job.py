@@ -6,11 +6,12 @@ from asyncio import Task
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.contract.embeddings import Embeddings
 from gateway.contract.errors import GatewayError, TimedOut, UpstreamFailed
 from gateway.contract.events import TransportEvent
 from gateway.contract.transport import Transport
 from transports.mqtt.protocol.error_frames import error_frame
-from transports.mqtt.protocol.frames import ErrorFrame, RequestFrame
+from transports.mqtt.protocol.frames import EmbedFrame, ErrorFrame, RequestFrame, Tokens, VectorsFrame
 from transports.mqtt.worker.reply_writer import ReplyWriter
 
 NewWriter = Callable[..., ReplyWriter]
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 class ServedRequest:
     """One running request. stopped: frame to send when the task has ended. answered: last frame was sent."""
 
-    request: RequestFrame
+    request: RequestFrame | EmbedFrame
     gateway: str
     task: Task[None] | None = None
     stopped: ErrorFrame | None = None
@@ -45,7 +46,7 @@ class ServedRequest:
         writer = new_writer(
             request.reply_to,
             request.id,
-            whole=not request.stream,
+            whole=isinstance(request, EmbedFrame) or not request.stream,
             alive_s=request.idle_s / 3,
             clock=asyncio.get_running_loop(),
         )
@@ -57,7 +58,11 @@ class ServedRequest:
         try:
             writer.accept(queue)
             async with asyncio.timeout(request.deadline_s):
-                writer.end(await transport.answer(request.as_chat_request(), hear))
+                if isinstance(request, EmbedFrame):
+                    made = await transport.abilities.embed(request.as_embed_request())
+                    writer.end_with(await asyncio.to_thread(vectors_frame, request.id, made))
+                else:
+                    writer.end(await transport.answer(request.as_chat_request(), hear))
                 await _keep_up(writer)
         except _LinkLost:
             return
@@ -71,6 +76,15 @@ class ServedRequest:
         finally:
             writer.close()
             self.answered = writer.ended
+
+
+def vectors_frame(id: str, made: Embeddings) -> VectorsFrame:
+    """Return the frame with these vectors. Nine digits hold a 32-bit float exactly."""
+    vectors = [[float(f"{number:.9g}") for number in vector] for vector in made.vectors]
+    frame = VectorsFrame(id, vectors)
+    if made.prompt_tokens is not None:
+        frame.usage = Tokens(made.prompt_tokens)
+    return frame
 
 
 class _LinkLost(Exception):

@@ -202,6 +202,10 @@ class ReplyWriter:
         self.flush()
         self._send_last(EndFrame(self._id, self._next_seq(), done.reason, tokens, self._length))
 
+    def end_with(self, frame: Frame) -> None:
+        """Write this last frame. Raises TooLarge if it does not fit into a message."""
+        self._send_last(frame)
+
     def _gather(self, kind: type[ChunkFrame | ReasoningFrame], text: str) -> None:
         if kind is not self._text_kind:
             self.flush()

@@ -22,7 +22,14 @@ from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.protocol.error_frames import error_frame
 from transports.mqtt.protocol.frame_codec import decode_inbox, decode_status, encode
-from transports.mqtt.protocol.frames import CancelFrame, ErrorFrame, Frame, RequestFrame, Status
+from transports.mqtt.protocol.frames import (
+    CancelFrame,
+    EmbedFrame,
+    ErrorFrame,
+    Frame,
+    RequestFrame,
+    Status,
+)
 from transports.mqtt.protocol.topics import (
     checked_root,
     every_gateway_status,
@@ -177,6 +184,7 @@ class Worker:
             max=max(1, self._max_concurrent),
             busy=self.busy,
             accepts=sorted(self._transport.abilities.accepts()),
+            embeds=self._transport.abilities.embeds(),
         )
 
     def _connection_changed(self, connected: bool) -> None:
@@ -225,7 +233,7 @@ class Worker:
         except ProtocolViolation as violation:
             self.dropped.drop("inbox", topic, violation)
 
-    def _take(self, request: RequestFrame, gateway: str) -> None:
+    def _take(self, request: RequestFrame | EmbedFrame, gateway: str) -> None:
         """Start one request, once: QoS 1 may repeat it, even after its cancel."""
         if request.id in self._remembered:
             self.dropped["repeated request"] += 1
@@ -246,7 +254,7 @@ class Worker:
             job.task = self._tasks.create_task(job.work(self._transport, self._new_writer, queue))
             job.task.add_done_callback(lambda _: self._ended(job))
 
-    def _refuse(self, request: RequestFrame, error: GatewayError) -> None:
+    def _refuse(self, request: RequestFrame | EmbedFrame, error: GatewayError) -> None:
         self._say(request.reply_to, error_frame(request.id, error))
 
     def _remember(self, request_id: str) -> None:

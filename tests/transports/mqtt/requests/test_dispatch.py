@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.contract.content import Kind
+from gateway.contract.content import Need
 from gateway.contract.errors import NoWorker, Overloaded
 from gateway.contract.transport import WorkerRule
 from transports.mqtt.protocol.frames import Status
@@ -15,7 +15,7 @@ class Asker:
     model: str | None = None
     asked_at: float = 0.0
     tried: set[KnownWorker] = field(default_factory=set)
-    kinds: frozenset[Kind] = frozenset()
+    needs: frozenset[Need] = frozenset()
     worker: KnownWorker | None = None
     positions: list[int] = field(default_factory=list)
 
