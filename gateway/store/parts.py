@@ -4,6 +4,7 @@ The column contains JSON but has a binary type: SQLite and PostgreSQL know the l
 reading it.
 """
 
+import logging
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,6 +14,10 @@ from gateway.contract.content import Content, File, Part, Text, part_of_json, te
 from gateway.contract.exchanges import NewExchange
 from gateway.contract.record import record
 from gateway.store.columns import storable
+
+log = logging.getLogger("sluice.store")
+
+_UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @record
@@ -36,10 +41,29 @@ def column_of(content: Content) -> bytes | None:
     return msgspec.json.encode([_storable(part).as_json() for part in content])
 
 
-def parts_in(column: bytes | None) -> tuple[Part, ...]:
+def parts_in(column: bytes | None, message_id: int) -> tuple[Part, ...]:
+    """Return the parts of a message; none, and log it, if the column was not written by column_of."""
     if column is None:
         return ()
-    return tuple(map(part_of_json, msgspec.json.decode(column)))
+    try:
+        parts = tuple(map(part_of_json, msgspec.json.decode(column)))
+        for part in parts:
+            _check(part)
+    except _UNREADABLE as error:
+        reason = f"{type(error).__name__}: {error}"
+        log.warning("the parts of message %d cannot be read, only its text: %.200s", message_id, reason)
+        return ()
+    return parts
+
+
+def _check(part: Part) -> None:
+    """Raise TypeError if a field has a wrong type, ValueError if the base64 of a file is invalid."""
+    for each in fields(part):
+        value = getattr(part, each.name)
+        if not isinstance(value, str) and (each.name, value) != ("detail", None):
+            raise TypeError(f"{each.name} is not a string")
+    if isinstance(part, File):
+        part.data  # noqa: B018 - decodes it
 
 
 def _storable(part: Part) -> Part:

@@ -56,7 +56,7 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         tool_call_seqs=tuple(row.tool_call_seqs or ()),
         last_seq=row.last_seq,
         error=error,
-        parts=parts_in(row.parts),
+        parts=parts_in(row.parts, row.id),
         event_lengths=getattr(row, "event_lengths", None),
         request=getattr(row, "request", None),
     )

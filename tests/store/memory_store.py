@@ -236,7 +236,7 @@ class MemoryStore(MemoryReplies):
         branch = new.branch
         if branch is None:
             return last, None
-        parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts)
+        parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts, 0)
         told = storable(text_of(new.content))
         same = [each for each in stored if (each.role, each.content, each.parts) == ("user", told, parts)]
         named = [each.id for each in stored if branch.after in (each.uuid, each.stream_id)]
@@ -284,7 +284,7 @@ class MemoryStore(MemoryReplies):
         self._kept.sessions[session.id] = replace(session, updated_at=now, title=title)
         if new.thread is not None:
             self._kept.threads.setdefault(session.id, new.thread)
-        parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts)
+        parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts, 0)
         author = new.author or Author("user", storable(new.user_id))
         parent_id, question_id = self._spot(new, session.id)
         if question_id is None:

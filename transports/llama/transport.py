@@ -18,6 +18,7 @@ from gateway.contract.errors import (
     TransportError,
     Unprocessable,
     Unreachable,
+    UpstreamFailed,
 )
 from gateway.contract.events import Done
 from gateway.contract.model_limits import check_request
@@ -107,7 +108,7 @@ class LlamaTransport:
         """See Transport.answer. Closes the connection of a reply that is stopped, which frees llama.cpp's
         slot."""
         kinds = kinds_of(request)
-        check_kinds(kinds, self._accepts)
+        check_kinds(kinds, self._accepts)  # all kinds before the first /props, or what an earlier model took
         # Encoding a large image takes long, so it is done in a thread.
         body = await asyncio.to_thread(self._body_of, request) if kinds else self._body_of(request)
         with before_answer:
@@ -115,6 +116,12 @@ class LlamaTransport:
             exchange = await self._client.post(path, body, request.trace)
         try:
             return await reply_in(exchange, hear, self._linger_s)
+        except UpstreamFailed:
+            # llama.cpp answers 500 for an image that its model cannot take.
+            if kinds:
+                await self.total_slots()
+                check_kinds(kinds, self._accepts)
+            raise
         finally:
             exchange.close()
 

@@ -9,6 +9,7 @@ import pytest
 from gateway.contract.content import Audio, File, Image, Text
 from gateway.contract.errors import (
     UnsupportedContent,
+    UpstreamFailed,
 )
 from gateway.contract.requests import ChatRequest, Turn
 from tests.reading import events_of
@@ -85,3 +86,14 @@ async def test_modalities_are_learned_in_the_background(server: Server) -> None:
     async with asyncio.timeout(5), transport.running():
         await known.wait()
     assert transport.abilities.accepts() == frozenset()
+
+
+@pytest.mark.parametrize("sees", [True, False])
+async def test_a_failure_with_an_image_is_explained_by_what_the_model_takes(
+    server: Server, sees: bool
+) -> None:
+    """llama.cpp answers 500 where its model is blind. Its /props were not asked for before."""
+    server.answers["/v1/chat/completions"] = httpx.Response(500, json={"error": {"message": "no images"}})
+    server.answers["/props"] = httpx.Response(200, json={"modalities": {"vision": sees}, "total_slots": 1})
+    with pytest.raises(UpstreamFailed if sees else UnsupportedContent):
+        await events_of(transport_to(server), ChatRequest("0" * 32, [Turn("user", (IMAGE,))]))
