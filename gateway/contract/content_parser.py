@@ -7,10 +7,10 @@ No URL is ever fetched: images, sound and files must be in the request itself.
 import re
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from gateway.contract.content import Audio, AudioFormat, Content, File, Image, Part, Text
-from gateway.contract.errors import Unprocessable
+from gateway.contract.misfits import misfit
 
 MAX_PARTS = 100
 MAX_NAME_CHARS = 255
@@ -44,11 +44,11 @@ def read_content(said: object, field: str, max_attachment_bytes: int) -> Content
     if isinstance(said, str):
         return said
     if not isinstance(said, list):
-        _refuse(field, "must be a string or a list of parts")
+        raise misfit(field, "must be a string or a list of parts")
     if not said:
-        _refuse(field, "must not be empty")
+        raise misfit(field, "must not be empty")
     if len(said) > MAX_PARTS:
-        _refuse(field, f"must have at most {MAX_PARTS} parts, not {len(said)}")
+        raise misfit(field, f"must have at most {MAX_PARTS} parts, not {len(said)}")
     parts = tuple(_part(part, f"{field}.{at}", max_attachment_bytes) for at, part in enumerate(said))
     texts = [part.text for part in parts if isinstance(part, Text)]
     return "".join(texts) if len(texts) == len(parts) else parts
@@ -56,7 +56,7 @@ def read_content(said: object, field: str, max_attachment_bytes: int) -> Content
 
 def _part(said: object, at: str, max_bytes: int) -> Part:
     if not isinstance(said, Mapping):
-        _refuse(at, "must be an object with a type")
+        raise misfit(at, "must be an object with a type")
     match said.get("type"):
         case "text":
             return Text(_string(said, "text", at))
@@ -67,26 +67,26 @@ def _part(said: object, at: str, max_bytes: int) -> Part:
         case "file":
             part = _file(_object(said, "file", at), f"{at}.file", max_bytes)
         case str(other):
-            _refuse(f"{at}.type", f"{other[:50]!r} is not supported here; {_SUPPORTED_TYPES} are")
+            raise misfit(f"{at}.type", f"{other[:50]!r} is not supported here; {_SUPPORTED_TYPES} are")
         case _:
-            _refuse(f"{at}.type", f"must be one of {_SUPPORTED_TYPES}")
+            raise misfit(f"{at}.type", f"must be one of {_SUPPORTED_TYPES}")
     return part
 
 
 def _image(said: Mapping[str, Any], at: str, max_bytes: int) -> Image:
     media_type, encoded = _data_url(said, "url", at, max_bytes)
     if media_type not in IMAGE_TYPES:
-        _refuse(f"{at}.url", f"{media_type!r} is not supported; {', '.join(IMAGE_TYPES)} are")
+        raise misfit(f"{at}.url", f"{media_type!r} is not supported; {', '.join(IMAGE_TYPES)} are")
     detail = said.get("detail")
     if detail is not None and detail not in DETAILS:
-        _refuse(f"{at}.detail", f"must be one of {', '.join(DETAILS)}")
+        raise misfit(f"{at}.detail", f"must be one of {', '.join(DETAILS)}")
     return Image(media_type, encoded, detail)
 
 
 def _audio(said: Mapping[str, Any], at: str, max_bytes: int) -> Audio:
     format = said.get("format")
     if format not in AUDIO_FORMATS:
-        _refuse(f"{at}.format", f"must be one of {', '.join(AUDIO_FORMATS)}")
+        raise misfit(f"{at}.format", f"must be one of {', '.join(AUDIO_FORMATS)}")
     encoded = _string(said, "data", at)
     _check_base64(encoded, f"{at}.data", max_bytes)
     return Audio(format, encoded)
@@ -95,14 +95,14 @@ def _audio(said: Mapping[str, Any], at: str, max_bytes: int) -> Audio:
 def _file(said: Mapping[str, Any], at: str, max_bytes: int) -> File:
     name = "" if said.get("filename") is None else said["filename"]
     if not isinstance(name, str) or len(name) > MAX_NAME_CHARS:
-        _refuse(f"{at}.filename", f"must be a string of at most {MAX_NAME_CHARS} characters")
+        raise misfit(f"{at}.filename", f"must be a string of at most {MAX_NAME_CHARS} characters")
     media_type, encoded = _data_url(said, "file_data", at, max_bytes)
     if not _TEXT_FILES.fullmatch(media_type):
-        _refuse(f"{at}.file_data", f"{name!r} is {media_type!r}; only text files are supported")
+        raise misfit(f"{at}.file_data", f"{name!r} is {media_type!r}; only text files are supported")
     try:
         b64decode(encoded).decode("utf-8")
     except UnicodeDecodeError:
-        _refuse(f"{at}.file_data", "must be text in UTF-8")
+        raise misfit(f"{at}.file_data", "must be text in UTF-8") from None
     return File(name or "file", media_type, encoded)
 
 
@@ -112,10 +112,12 @@ def _data_url(said: Mapping[str, Any], key: str, at: str, max_bytes: int) -> tup
     comma = url.find(",", 0, _MAX_HEAD_CHARS)
     scheme, _, head = url[: max(comma, 0)].lower().partition(":")
     if comma < 0 or scheme != "data":
-        _refuse(f"{at}.{key}", "must be a data URL such as data:TYPE/NAME;base64,...: no address is fetched")
+        raise misfit(
+            f"{at}.{key}", "must be a data URL such as data:TYPE/NAME;base64,...: no address is fetched"
+        )
     media_type, *parameters = (word.strip() for word in head.split(";"))
     if "base64" not in parameters[-1:]:
-        _refuse(f"{at}.{key}", "must be a data URL in base64, such as data:TYPE/NAME;base64,...")
+        raise misfit(f"{at}.{key}", "must be a data URL in base64, such as data:TYPE/NAME;base64,...")
     encoded = url[comma + 1 :]
     _check_base64(encoded, f"{at}.{key}", max_bytes)
     return _OTHER_NAMES.get(media_type, media_type), encoded
@@ -123,32 +125,28 @@ def _data_url(said: Mapping[str, Any], key: str, at: str, max_bytes: int) -> tup
 
 def _check_base64(encoded: str, at: str, max_bytes: int) -> None:
     if not encoded:
-        _refuse(at, "must not be empty")
+        raise misfit(at, "must not be empty")
     padding = encoded[-2:].count("=")
     size = len(encoded) * 3 // 4 - padding
     if size > max_bytes:
-        _refuse(at, f"must be at most {max_bytes} bytes, not {size}")
+        raise misfit(at, f"must be at most {max_bytes} bytes, not {size}")
     end = len(encoded) - padding
     steps = range(0, end, _STEP)
     if len(encoded) % 4 or not all(
         _BASE64.fullmatch(encoded, begin, min(begin + _STEP, end)) for begin in steps
     ):
-        _refuse(at, "must be base64 with its padding and without line breaks (RFC 4648, 4)")
+        raise misfit(at, "must be base64 with its padding and without line breaks (RFC 4648, 4)")
 
 
 def _object(said: Mapping[str, Any], key: str, at: str) -> Mapping[str, Any]:
     value = said.get(key)
     if not isinstance(value, Mapping):
-        _refuse(f"{at}.{key}", "must be an object")
+        raise misfit(f"{at}.{key}", "must be an object")
     return value
 
 
 def _string(said: Mapping[str, Any], key: str, at: str) -> str:
     value = said.get(key)
     if not isinstance(value, str):
-        _refuse(f"{at}.{key}", "must be a string")
+        raise misfit(f"{at}.{key}", "must be a string")
     return value
-
-
-def _refuse(field: str, problem: str) -> NoReturn:
-    raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})

@@ -1,10 +1,10 @@
 """Refuses request fields that are so large or so nested that they could stall or crash a model server."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
-from gateway.contract.errors import Unprocessable
 from gateway.contract.grammar_limits import MAX_REPEAT, grammar_problem, pattern_problem
+from gateway.contract.misfits import misfit
 from gateway.contract.requests import ChatRequest, Sampling
 from gateway.contract.schema_limits import schema_problem
 
@@ -43,7 +43,7 @@ def check_request(request: ChatRequest) -> None:
     check_sampling(request.sampling)
     for at, turn in enumerate(request.turns):
         if turn.tool_calls and (problem := _json_problem("tool_calls", turn.tool_calls)):
-            _refuse(f"messages.{at}.tool_calls", problem)
+            raise misfit(f"messages.{at}.tool_calls", problem)
 
 
 def check_sampling(sampling: Sampling, options: str = "options.") -> None:
@@ -52,11 +52,7 @@ def check_sampling(sampling: Sampling, options: str = "options.") -> None:
     options: prefix of the names of options in the error, as the request spells them.
     """
     for field, problem in _problems(sampling, options):
-        _refuse(field, problem)
-
-
-def _refuse(field: str, problem: str) -> NoReturn:
-    raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})
+        raise misfit(field, problem)
 
 
 def _problems(sampling: Sampling, options: str) -> Iterator[tuple[str, str]]:

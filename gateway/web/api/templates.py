@@ -14,7 +14,8 @@ from gateway.web.chat.forms import Asked, Post, accept
 from gateway.web.chat.resume import follow
 from gateway.web.chat.unified_form import question_of, read_message
 from gateway.web.http.asgi import Receive, Scope, Send
-from gateway.web.http.bodies import MAX_ID, TemplateBody, check_length, parse
+from gateway.web.http.bodies import MAX_ID, TemplateBody, parse
+from gateway.web.http.content_field import check_chars
 from gateway.web.http.endpoint import path_id, read_request
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
@@ -77,5 +78,5 @@ async def _test_form(gateway: Services, post: Post) -> Asked:
 
 async def _template_in(request: Request, gateway: Services) -> Template:
     body = parse(await read_request(gateway, request.scope, request.receive), TemplateBody)
-    check_length(body.system_prompt or "", gateway.max_content_chars, "system_prompt")
+    check_chars(body.system_prompt or "", gateway.max_content_chars, "system_prompt")
     return Template(body.name, body.system_prompt, body.model, body.sampling())

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
+from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Role, Sampling, Turn
 from gateway.core.question import Question
@@ -16,7 +17,7 @@ from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, parse
-from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
 Object = dict[str, Any]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.contract.branches import Branch
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
+from gateway.contract.misfits import misfit
 from gateway.contract.requests import Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.question import Question
@@ -19,7 +20,7 @@ from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, SamplingBody, parse
-from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
 API = "ai-sdk"

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from gateway.contract.errors import NotFound
+from gateway.contract.misfits import misfit
 from gateway.contract.store import StoredMessage
 from gateway.dialects.anthropic import message_json
 from gateway.web.chat.anthropic_errors import ThreadNotFound
-from gateway.web.http.content_field import misfit
 from gateway.web.services import Services
 
 MAX_KEPT_BYTES = 4 * 1024 * 1024

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.contract.errors import error_of
+from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
@@ -22,7 +23,7 @@ from gateway.web.chat.whole_conversations import answering_model
 from gateway.web.chat.whole_replies import until_ended
 from gateway.web.http.asgi import Scope, Send, connection_of, header
 from gateway.web.http.bodies import MAX_OPTIONS_BYTES, Seed, Stop, TokenCount, parse
-from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.http.content_field import check_chars
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.problems import send_json
 from gateway.web.services import Services

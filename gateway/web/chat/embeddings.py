@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.embeddings import Embeddings, EmbedRequest, Input
+from gateway.contract.misfits import misfit
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.chat.forms import trace_of
 from gateway.web.chat.whole_conversations import answering_model
@@ -19,7 +20,6 @@ from gateway.web.chat.whole_replies import unless_gone
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
 from gateway.web.http.bodies import parse
-from gateway.web.http.content_field import misfit
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.problems import send_json_bytes

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qs
 
 from gateway.contract.dialect import Dialect
-from gateway.contract.errors import Unprocessable
+from gateway.contract.misfits import misfit
 from gateway.dialects.registry import DIALECTS
 from gateway.web.http.asgi import Scope
 
@@ -18,6 +18,5 @@ def dialect_chosen(scope: Scope) -> Dialect | None:
         return None
     dialect = DIALECTS.get(names[0])
     if dialect is None:
-        known = "must be one of " + ", ".join(DIALECTS)
-        raise Unprocessable(f"The request does not fit: format: {known}.", {"format": known})
+        raise misfit("format", "must be one of " + ", ".join(DIALECTS))
     return dialect

@@ -4,13 +4,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.contract.errors import NotFound, Unprocessable
+from gateway.contract.errors import NotFound
+from gateway.contract.misfits import misfit
 from gateway.core.question import Question
 from gateway.dialects.registry import LUNAR, PRINTER, WORDS
 from gateway.web.chat.conversation_cookie import conversation_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.session_names import session_of
-from gateway.web.http.bodies import Said, check_length, parse
+from gateway.web.http.bodies import Said, parse
+from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
 MAX_USER_ID_CHARS = 256
@@ -50,26 +52,26 @@ async def chat_form(gateway: Services, post: Post) -> Asked:
             problem = "is required, or user_message"
         case _:
             problem = "must not be sent together with user_message"
-    raise Unprocessable(f"The request does not fit: message: {problem}.", {"message": problem})
+    raise misfit("message", problem)
 
 
 async def words_form(gateway: Services, post: Post) -> Asked:
     """Parse `POST /api/v1/chat/unified/stream`."""
     body = parse(post.body, WordsBody)
-    check_length(body.message, gateway.max_content_chars, "message")
+    check_chars(body.message, gateway.max_content_chars, "message")
     thread = None if body.user_id in (None, "") else f"words:{body.user_id}"
     return Asked(Question(post.user_id, body.message, thread=thread), WORDS)
 
 
 def _lunar(gateway: Services, post: Post, message: str) -> Asked:
-    check_length(message, gateway.max_content_chars, "message")
+    check_chars(message, gateway.max_content_chars, "message")
     conversation = conversation_of(post.scope)
     question = Question(post.user_id, message, thread=conversation.thread)
     return Asked(question, LUNAR, headers=[conversation.set_cookie])
 
 
 async def _printer(gateway: Services, post: Post, message: str, conversation_id: object) -> Asked:
-    check_length(message, gateway.max_content_chars, "user_message")
+    check_chars(message, gateway.max_content_chars, "user_message")
     session_id = None
     if conversation_id not in (None, ""):
         try:

@@ -13,11 +13,11 @@ from gateway.contract.content import Text
 from gateway.contract.errors import NotFound
 from gateway.contract.events import ReaderEvent
 from gateway.contract.journal import START
+from gateway.contract.misfits import misfit
 from gateway.contract.store import StoredMessage
 from gateway.core.replays import exact_replay, replay
 from gateway.dialects.responses import Responses
 from gateway.web.chat.response_items import Item
-from gateway.web.http.content_field import misfit
 from gateway.web.services import Services
 
 MAX_KEPT_BYTES = 4 * 1024 * 1024

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
+from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
@@ -21,7 +22,7 @@ from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.model_api import NoQuestion
 from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import MAX_OPTIONS_BYTES, AtMost512, AtMost2048, parse
-from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
 _MAGIC = {

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.config import JsonDict
 
 from gateway.contract.content_parser import read_content
-from gateway.contract.errors import Unprocessable
+from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
@@ -120,7 +120,7 @@ class CompletionBody(BaseModel):
         elif self.modalities not in (None, ["text"]):
             refused = "modalities"
         if refused is not None:
-            raise _unsupported(refused, "is not supported")
+            raise misfit(refused, "is not supported")
         if len(msgspec.json.encode(self.options)) > MAX_OPTIONS_BYTES:
             raise ValueError(f"fields for the model server must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
         return self
@@ -188,7 +188,7 @@ def _read(raw: bytes, max_attachment_bytes: int) -> tuple[CompletionBody, list[T
 
 def _turn(at: int, message: ChatMessage, max_attachment_bytes: int) -> Turn:
     if message.content is None and not message.tool_calls and message.role != "assistant":
-        raise _unsupported(f"messages.{at}.content", "is required")
+        raise misfit(f"messages.{at}.content", "is required")
     role: Literal["system", "user", "assistant", "tool"] = (
         "system" if message.role == "developer" else message.role
     )
@@ -217,7 +217,3 @@ def _readable(message: ChatMessage) -> object:
         else part
         for part in content
     ]
-
-
-def _unsupported(field: str, problem: str) -> Unprocessable:
-    return Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})

@@ -5,8 +5,8 @@ from typing import Any
 
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
+from gateway.contract.misfits import misfit
 from gateway.contract.requests import Role, Turn
-from gateway.web.http.content_field import misfit
 
 Item = dict[str, Any]
 _ROLES: Mapping[str, Role] = {

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 from gateway.contract.errors import NotFound, error_of
 from gateway.contract.events import Failed
+from gateway.contract.misfits import misfit
 from gateway.web.chat.forms import Asked
 from gateway.web.chat.kept_responses import (
     KeptResponse,
@@ -20,7 +21,6 @@ from gateway.web.chat.resume import follow
 from gateway.web.chat.whole_replies import until_ended, waiting
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
-from gateway.web.http.content_field import misfit
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.problems import send_json
 from gateway.web.services import Services

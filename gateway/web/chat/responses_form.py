@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.contract.branches import Branch
+from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
@@ -27,7 +28,7 @@ from gateway.web.chat.kept_responses import (
 from gateway.web.chat.response_items import Item, turns_of
 from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, TokenCount, parse
-from gateway.web.http.content_field import check_chars, misfit
+from gateway.web.http.content_field import check_chars
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 

@@ -196,12 +196,5 @@ def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
     return Unprocessable(f"The request does not fit: {described}.", fields)
 
 
-def check_length(text: str, max_chars: int, field: str) -> None:
-    """Raise Unprocessable, naming `field`, if the text has more than `max_chars` characters."""
-    if len(text) > max_chars:
-        problem = f"must have at most {max_chars} characters, not {len(text)}"
-        raise Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})
-
-
 def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(step) for step in location if step != "body") or "body"

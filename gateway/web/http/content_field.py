@@ -13,7 +13,7 @@ from gateway.contract.content_parser import (
     MAX_PARTS,
     read_content,
 )
-from gateway.contract.errors import Unprocessable
+from gateway.contract.misfits import misfit
 
 _BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})$"
 
@@ -129,7 +129,3 @@ def check_chars(content: Content, max_chars: int, field: str) -> None:
     chars = chars_of(content)
     if chars > max_chars:
         raise misfit(field, f"must have at most {max_chars} characters, not {chars}")
-
-
-def misfit(field: str, problem: str) -> Unprocessable:
-    return Unprocessable(f"The request does not fit: {field}: {problem}.", {field: problem})

@@ -59,6 +59,7 @@ class Endpoint:
         body: pydantic model of the JSON body in the OpenAPI document; a tuple: one of several.
         body_required: False if the body may be absent.
         max_body_bytes: gives the maximum size of the body.
+        refuses: status codes of errors that do not follow from the other fields.
     """
 
     method: Method
@@ -74,6 +75,7 @@ class Endpoint:
     body: type[BaseModel] | tuple[type[BaseModel], ...] | None = None
     body_required: bool = True
     max_body_bytes: Callable[[Services], int] = _any_body
+    refuses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -86,7 +88,6 @@ class JsonEndpoint(Endpoint):
         answer: pydantic model of the response, if the handler returns a Response.
         response_class: class of the Response that the handler returns.
         responses: further responses, as FastAPI's `responses`.
-        refuses: status codes of errors that do not follow from the other fields.
     """
 
     handler: Callable[..., Awaitable[Any]]
@@ -94,7 +95,6 @@ class JsonEndpoint(Endpoint):
     answer: Any = None
     response_class: type[Any] | None = None
     responses: Mapping[int | str, dict[str, Any]] = field(default_factory=dict)
-    refuses: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -105,13 +105,11 @@ class AsgiEndpoint(Endpoint):
         handler: makes the ASGI application, once. GatewayErrors that it raises are sent in shape `errors`.
         parameters: OpenAPI's `parameters`, without those of the path and `ticket`.
         answers: OpenAPI's `responses`, without errors.
-        refuses: status codes of its errors, without those of authentication and of reading the body.
     """
 
     handler: Callable[[Services], App]
     parameters: tuple[dict[str, Any], ...] = ()
     answers: Mapping[str, Any] = field(default_factory=dict)
-    refuses: tuple[int, ...] = ()
 
 
 def endpoint_of(scope: Scope) -> Endpoint:

@@ -7,7 +7,8 @@ square of its digits. These checks take a few milliseconds.
 import math
 import re
 
-from gateway.contract.errors import BadRequest, Unprocessable
+from gateway.contract.errors import BadRequest
+from gateway.contract.misfits import misfit
 
 MAX_VALUES = 30_000
 MAX_BARE_BYTES = 1024 * 1024
@@ -28,7 +29,7 @@ def bare_json(body: bytes) -> bytes:
         return body
     bare = without_strings(body)
     if len(bare) > MAX_BARE_BYTES:
-        raise _too_many(f"must have at most {MAX_BARE_BYTES} bytes outside of its strings")
+        raise misfit("body", f"must have at most {MAX_BARE_BYTES} bytes outside of its strings")
     return bare
 
 
@@ -38,7 +39,7 @@ def check_values(body: bytes) -> None:
         return
     if bare.count(b"[") != bare.count(b"]") or bare.count(b"{") != bare.count(b"}"):
         raise BadRequest("The body is not JSON: a list or an object has no end.")
-    raise _too_many(f"must have at most {MAX_VALUES} JSON values")
+    raise misfit("body", f"must have at most {MAX_VALUES} JSON values")
 
 
 def check_digits(body: bytes) -> None:
@@ -67,9 +68,5 @@ def without_strings(body: bytes) -> bytes:
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     if body.count(b'"') > 4 * MAX_VALUES:
-        raise _too_many(f"must have at most {2 * MAX_VALUES} strings")
+        raise misfit("body", f"must have at most {2 * MAX_VALUES} strings")
     return b"".join(body.split(b'"')[::2])
-
-
-def _too_many(problem: str) -> Unprocessable:
-    return Unprocessable(f"The request does not fit: body: {problem}.", {"body": problem})
