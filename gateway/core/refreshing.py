@@ -11,6 +11,9 @@ log = logging.getLogger("sluice")
 
 REFRESH_S = 2.0
 
+REFRESH = "refresh"
+"""Name of the task of one call of `refresh`."""
+
 
 async def keep_fresh(
     refresh: Callable[[], Coroutine[Any, Any, None]],
@@ -24,7 +27,7 @@ async def keep_fresh(
     failing = False
     while True:
         await sleep(REFRESH_S)
-        call = asyncio.create_task(refresh())
+        call = asyncio.create_task(refresh(), name=REFRESH)
         try:
             await asyncio.shield(call)
             failing = False
