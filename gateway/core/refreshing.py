@@ -11,9 +11,6 @@ log = logging.getLogger("sluice")
 
 REFRESH_S = 2.0
 
-REFRESH = "refresh"
-"""Name of the task of one call of `refresh`."""
-
 
 async def keep_fresh(
     refresh: Callable[[], Coroutine[Any, Any, None]],
@@ -27,7 +24,7 @@ async def keep_fresh(
     failing = False
     while True:
         await sleep(REFRESH_S)
-        call = asyncio.create_task(refresh(), name=REFRESH)
+        call = asyncio.create_task(refresh())
         try:
             await asyncio.shield(call)
             failing = False
