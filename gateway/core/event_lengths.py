@@ -1,11 +1,15 @@
 """The lengths of a reply's events: with its texts they give each event again, and so each event's number."""
 
+import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.contract.events import Delta, Progress, ReaderEvent, Reasoning, ToolCall
 from gateway.contract.journal import JournalWriter
+
+_SO_FAR = b"\0"
+"""First byte of the form of `packed_so_far`; that of the other form is zlib's, 0x78."""
 
 _CALL, _SILENT = 0, 1
 """Other numbers are texts: twice the length of a Delta, and one more than that of a Reasoning."""
@@ -74,5 +78,22 @@ def packed(lengths: Iterable[int]) -> bytes:
     return zlib.compress(" ".join(map(str, numbers)).encode(), 1)
 
 
+def packed_so_far(lengths: Sequence[int]) -> bytes | None:
+    """Return the lengths of a running reply, in a form that is quick to make; None if it has tool calls,
+    which are stored only at its end."""
+    if _CALL in lengths:
+        return None
+    numbers = array("I", lengths)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return _SO_FAR + numbers.tobytes()
+
+
 def unpacked(lengths: bytes) -> Sequence[int]:
+    """Return the lengths from `packed` or `packed_so_far`."""
+    if lengths.startswith(_SO_FAR):
+        numbers = array("I", lengths[1:])
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers
     return [int(number) for number in zlib.decompress(lengths).split()]

@@ -24,7 +24,7 @@ from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
 from gateway.contract.transport import TransportInfo
-from gateway.core.event_lengths import NotedJournal, lengths_of, packed
+from gateway.core.event_lengths import NotedJournal, lengths_of, packed, packed_so_far
 from gateway.core.failover import Route, first_answer
 from gateway.core.paced_reply import PacedReply
 from gateway.core.pacing import Pace
@@ -174,7 +174,9 @@ class ReplyTask:
         ):
             return None
         message_id = self._exchange.assistant_message_id
-        checkpoint = Checkpoint(message_id, self._reply.text, self._reply.reasoning, self._exchange.epoch)
+        lengths = None if self._noted is None else packed_so_far(self._noted.lengths)
+        reply, epoch = self._reply, self._exchange.epoch
+        checkpoint = Checkpoint(message_id, reply.text, reply.reasoning, epoch, lengths)
         return checkpoint, self._journal.last_seq
 
     def checkpointed(self, seq: int) -> None:

@@ -45,6 +45,8 @@ class Responses(SseDialect):
         after: the `sequence_number` after which this stream begins; None: all events.
         numbered: False where the earlier events' numbers are unknown: only the last event is sent, with the
             whole response and the number behind `after`.
+        end_lost: True for a reply that a crash interrupted: its last event gets a number behind `after`, also
+            if the reader had received more events than were stored.
         created_at: seconds since the epoch; None for now.
     """
 
@@ -60,6 +62,7 @@ class Responses(SseDialect):
         model: str = "default",
         after: int | None = None,
         numbered: bool = True,
+        end_lost: bool = False,
         created_at: int | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
@@ -67,11 +70,18 @@ class Responses(SseDialect):
         self._model = model
         self._after = after
         self._numbered = numbered
+        self._end_lost = end_lost
         self._created_at = created_at
         self._clock = clock
 
     def encoder(self, stream_id: str) -> "ResponsesEncoder":
-        return ResponsesEncoder(stream_id, self.head(stream_id), after=self._after, numbered=self._numbered)
+        return ResponsesEncoder(
+            stream_id,
+            self.head(stream_id),
+            after=self._after,
+            numbered=self._numbered,
+            end_lost=self._end_lost,
+        )
 
     def head(self, stream_id: str) -> dict[str, Any]:
         """The parts of the response that its reply does not change."""
@@ -96,13 +106,20 @@ class ResponsesEncoder:
     """
 
     def __init__(
-        self, stream_id: str, head: Mapping[str, Any], *, after: int | None = None, numbered: bool = True
+        self,
+        stream_id: str,
+        head: Mapping[str, Any],
+        *,
+        after: int | None = None,
+        numbered: bool = True,
+        end_lost: bool = False,
     ) -> None:
         self._stream_id = stream_id
         self._head = head
         self._after = -1 if after is None else after
         self._number = 0
         self._numbered = numbered
+        self._end_lost = end_lost
         self.response: dict[str, Any] = response_json(head, "in_progress")
         self._output: list[Item] = []
         self._open: str | None = None
@@ -224,7 +241,7 @@ class ResponsesEncoder:
 
     def _over(self, response: dict[str, Any]) -> list[bytes]:
         self.response = response
-        if not self._numbered:
+        if not self._numbered or (self._end_lost and self._number <= self._after):
             self._number = self._after + 1
         return self._event(f"response.{response['status']}", {"response": response})
 

@@ -27,7 +27,8 @@ _MINE = (
     messages.c.epoch == bindparam("my_epoch"),
 )
 _CHECKPOINT = Statement(
-    update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("content", "reasoning")
+    update(messages).where(*_MINE, STREAMING).returning(messages.c.id),
+    ("content", "reasoning", "event_lengths"),
 )
 _KEEP_HANDLE = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("handle",))
 _FINISH = Statement(
@@ -82,6 +83,7 @@ class Replies:
                 **self._mine(checkpoint.assistant_message_id, checkpoint.epoch),
                 "content": checkpoint.content,
                 "reasoning": checkpoint.reasoning,
+                "event_lengths": checkpoint.event_lengths,
             }
             for checkpoint in checkpoints
         ]

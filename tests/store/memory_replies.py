@@ -93,7 +93,12 @@ class MemoryReplies:
                 refused.append(checkpoint.assistant_message_id)
                 continue
             reasoning = None if checkpoint.reasoning is None else storable(checkpoint.reasoning)
-            kept.message = replace(kept.message, content=storable(checkpoint.content), reasoning=reasoning)
+            kept.message = replace(
+                kept.message,
+                content=storable(checkpoint.content),
+                reasoning=reasoning,
+                event_lengths=checkpoint.event_lengths,
+            )
         return refused
 
     async def keep_handle(self, exchange: Exchange, handle: Mapping[str, Any]) -> bool:

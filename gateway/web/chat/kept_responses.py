@@ -57,6 +57,7 @@ class KeptResponse:
             model=self.message.model or str(self.settings.get("model", "default")),
             after=after,
             numbered=after is None or live or self.message.event_lengths is not None,
+            end_lost=self.message.status == "interrupted" and self.message.last_seq is None,
             created_at=int(self.message.created_at.timestamp()),
         )
 

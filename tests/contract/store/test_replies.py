@@ -149,3 +149,12 @@ async def test_one_change_that_cannot_be_kept_fails_alone(store: MessageStore) -
     assert outcomes == [True] * 4
     statuses = [(await both(store, exchange.session_id))[1].status for exchange in exchanges]
     assert statuses == ["complete", "complete", "streaming", "complete", "complete"]
+
+
+async def test_a_checkpoint_keeps_the_lengths_of_the_events_with_the_text(store: MessageStore) -> None:
+    exchange = await store.begin(question(stream_id="s1"))
+    message_id = exchange.assistant_message_id
+    for text, lengths in (("He", b"\0\x04\0\0\0"), ("Hello", None), ("Hello!", b"\0\x0c\0\0\0")):
+        assert await store.checkpoint([Checkpoint(message_id, text, None, 0, lengths)]) == []
+        kept = await store.reply("local", "s1")
+        assert (kept.content, kept.event_lengths) == (text, lengths)
