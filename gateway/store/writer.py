@@ -17,7 +17,7 @@ from gateway.store.away import is_away, reason_of
 
 log = logging.getLogger("sluice.store")
 
-MAX_GROUP = 64
+MAX_GROUP = 32
 """Of a crowd that arrives at once, the first are answered while the next ones are written."""
 
 MAX_WAITING = 10_000
