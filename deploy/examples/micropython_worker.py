@@ -40,7 +40,7 @@ def fits(request):
         and request["reply_to"] == GATEWAYS + place.group(0) + name
         and all(request.get(field) is None or isinstance(request[field], kind) for field, kind in kinds)
         and turns
-        and all(turn["role"] in ROLES and isinstance(turn["content"], str) for turn in turns)
+        and all(turn["role"] in ROLES and isinstance(turn["content"], (str, list)) for turn in turns)
         and request.get("v", 1) == 1
         and min(request.get("deadline_s", 1), request.get("idle_s", 1)) > 0
     )
@@ -69,6 +69,9 @@ def reply(client, request):
         frame = dict(type=kind, id=request["id"], **fields)
         client.publish(request["reply_to"].encode(), json.dumps(frame).encode(), qos=1)
 
+    if any(isinstance(turn["content"], list) for turn in request["messages"]):
+        say("error", code="unsupported_content", message="This worker takes only text.", retryable=False)
+        return
     seq = length = 0
     say("accept", seq=0)
     for piece in answer(request["messages"][-1]["content"]):

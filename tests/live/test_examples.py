@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
+from tests.live.hand_worker import GATEWAY, Hand, reply_topic, status_topic
 from tests.live.programs import Program, clean_environment, running_program
 from tests.live.test_gateway import Gateway, running_gateway
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.protocol.frame_codec import decode_reply, encode
+from transports.mqtt.protocol.frames import ErrorFrame, MessageField, ReplyFrame, RequestFrame
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -78,6 +81,27 @@ async def test_a_microcontroller_stops_when_it_is_told_to_and_outlives_its_broke
         await broker.start()
         await front.until_ready()
         assert (await front.ask("and again"))[-1]["full_content"] == "You said: and again"
+
+
+async def test_a_microcontroller_refuses_images_by_name(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
+        broker = await stack.enter_async_context(running_mosquitto())
+        hand = Hand(broker, GATEWAY)
+        answers = asyncio.Queue[ReplyFrame]()
+        hand.link.subscribe(
+            reply_topic("esp-1"), lambda _, payload, __: answers.put_nowait(decode_reply(payload))
+        )
+        ready = asyncio.Event()
+        hand.link.subscribe(status_topic("esp-1"), lambda *_: ready.set())
+        await stack.enter_async_context(hand.running())
+        await stack.enter_async_context(worker(tmp_path / "board", broker))
+        await ready.wait()
+        image = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}]
+        asked = RequestFrame("x", reply_topic("esp-1"), [MessageField("user", image)])
+        await hand.publish("sluice/v1/workers/esp-1/inbox", encode(asked))
+        error = await answers.get()
+    assert isinstance(error, ErrorFrame)
+    assert (error.code, error.retryable) == ("unsupported_content", False)
 
 
 async def test_rubbish_does_not_end_a_microcontroller(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Assigns requests to workers: the choice of a worker, and the bounded queue of waiting requests."""
 
 from bisect import insort
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from gateway.contract.content import Need
@@ -36,6 +36,10 @@ class Candidate(Protocol):
 
     def waits_at(self, position: int) -> None:
         """Called when the request waits, and when its position changes; 1 is next."""
+        ...
+
+    def is_stranded(self) -> None:
+        """Called when the last worker with its needs has gone, while others serve its model."""
         ...
 
 
@@ -121,6 +125,14 @@ class Dispatch:
             self._assign(worker, candidate)
         if first_moved is not None:
             self._tell_positions(first_moved)
+
+    def left(self, workers: Collection[KnownWorker]) -> None:
+        """These workers have gone. Strand the waiting candidates whose needs only they had."""
+        for candidate in [waiting for waiting in self._queue if waiting.needs]:
+            serving = self._presence.serving(candidate.model)
+            took = any(worker.takes(candidate.needs) for worker in workers)
+            if took and serving and not any(worker.takes(candidate.needs) for worker in serving):
+                candidate.is_stranded()
 
     def has_untried(self, candidate: Candidate) -> bool:
         """True if a worker with the model has not refused it yet, even if that one is busy."""

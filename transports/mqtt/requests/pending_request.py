@@ -13,6 +13,7 @@ from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import (
     FrameGap,
     GatewayError,
+    NoWorker,
     Overloaded,
     ProtocolViolation,
     TimedOut,
@@ -126,6 +127,9 @@ class PendingRequest:
 
     def waits_at(self, position: int) -> None:
         self._push([Progress("queued", position=position)])
+
+    def is_stranded(self) -> None:
+        self._fail(NoWorker("the last MQTT worker that can do this has gone", retry_after_s=5))
 
     def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
         """Take a frame of `size` bytes with the attempt's id. False if `sender` is not its worker."""

@@ -283,6 +283,7 @@ class MqttTransport:
     def _end_replies_of(self, workers: Sequence[KnownWorker], why: str) -> None:
         for reply in self._replies_of(workers):
             reply.worker_lost(why)
+        self._dispatch.left(workers)
 
     def _replies_of(self, workers: Sequence[KnownWorker]) -> list[PendingRequest]:
         return [reply for reply in self._requests.open.values() if reply.worker in workers]

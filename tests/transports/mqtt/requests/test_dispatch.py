@@ -18,12 +18,16 @@ class Asker:
     needs: frozenset[Need] = frozenset()
     worker: KnownWorker | None = None
     positions: list[int] = field(default_factory=list)
+    stranded: bool = False
 
     def assigned(self, worker: KnownWorker) -> None:
         self.worker = worker
 
     def waits_at(self, position: int) -> None:
         self.positions.append(position)
+
+    def is_stranded(self) -> None:
+        self.stranded = True
 
     @property
     def got(self) -> str | None:
@@ -233,3 +237,22 @@ def test_a_rule_limits_a_worker_below_its_own_maximum_and_holds_for_its_next_inc
     house.presence.take("a", Status("ready", max=9, incarnation=2), retained=False, now=0.0)
     house.dispatch.serve()
     assert [house.enter().got for _ in range(2)] == ["a", None]
+
+
+IMAGE: frozenset[Need] = frozenset({"image"})
+
+
+@pytest.mark.parametrize("others", ["blind", "seeing", "none"])
+def test_who_waits_for_a_worker_that_takes_images_is_dropped_when_the_last_one_leaves(others: str) -> None:
+    house = House(a=Status("ready", incarnation=1, accepts=["image"]))
+    house.enter(Asker(needs=IMAGE))
+    if others != "none":
+        status = Status("ready", accepts=["image"] if others == "seeing" else [])
+        house.presence.take("b", status, retained=False, now=0.0)
+        house.enter(Asker(needs=IMAGE if others == "seeing" else frozenset()))
+    image, text = house.enter(Asker(needs=IMAGE)), house.enter()
+    assert (image.got, text.got) == (None, None)
+    gone = house.presence.take("a", Status("lost", incarnation=1), retained=False, now=0.0)
+    assert gone is not None
+    house.dispatch.left([gone])
+    assert (image.stranded, text.stranded) == (others == "blind", False)

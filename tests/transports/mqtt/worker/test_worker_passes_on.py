@@ -6,12 +6,30 @@ from dataclasses import replace
 import pytest
 
 from gateway.contract.content import Audio, File, Image, Text
-from gateway.contract.errors import TooLarge, UnsupportedContent
-from gateway.contract.events import Delta, Done, FinishReason, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.errors import NoWorker, TooLarge, UnsupportedContent, WorkerLost
+from gateway.contract.events import (
+    Delta,
+    Done,
+    FinishReason,
+    Progress,
+    Reasoning,
+    ToolCall,
+    TransportEvent,
+    Usage,
+)
 from gateway.contract.requests import ChatRequest, Turn
-from tests.transports.mqtt.worker.test_worker_and_transport import INBOX, House, all_of, chat, until
+from tests.reading import reading
+from tests.transports.mqtt.worker.test_worker_and_transport import (
+    INBOX,
+    STATUS,
+    House,
+    all_of,
+    chat,
+    mid_reply,
+    until,
+)
 from transports.mqtt.protocol.frame_codec import encode
-from transports.mqtt.protocol.frames import MessageField, RequestFrame
+from transports.mqtt.protocol.frames import MessageField, RequestFrame, Status
 from transports.scripted import Step, tokens
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -100,3 +118,15 @@ async def test_an_image_that_no_message_can_carry_is_refused_by_its_size() -> No
         large = Image("image/png", "A" * 400_000)
         with pytest.raises(TooLarge, match="send a shorter message or a smaller attachment"):
             house.transport.check(replace(chat(), turns=[Turn("user", (large,))]))
+
+
+async def test_a_question_with_an_image_does_not_wait_when_the_only_worker_that_takes_it_leaves() -> None:
+    async with mid_reply(max_concurrent=1) as (house, stream):
+        house.broker.publish("r/workers/blind/status", encode(Status("ready")))
+        async with reading(house.transport, replace(chat(), turns=[Turn("user", (IMAGE,))])) as waiting:
+            assert await anext(waiting) == [Progress("queued", position=1)]
+            house.broker.publish(STATUS, encode(Status("lost", incarnation=3)))
+            with pytest.raises(NoWorker, match="the last MQTT worker that can do this has gone"):
+                await anext(waiting)
+        with pytest.raises(WorkerLost):
+            await anext(stream)
