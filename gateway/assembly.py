@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from secrets import token_hex
 
@@ -26,6 +27,7 @@ from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.refreshing import keep_fresh
+from gateway.core.retention import Retention
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.stages.order import stages_of
@@ -171,6 +173,13 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
     )
 
+    retention = Retention(
+        store.deletions,
+        days=settings.retention_days,
+        messages_per_session=settings.messages_per_session,
+        clock=lambda: datetime.now(UTC),
+    )
+
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -197,7 +206,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 await worker_rules.reload()
 
             reloading = keep_fresh(reload, "mode and rules for workers cannot be read")
-            for work in (pulse.run(), checkpoints.run(), keys.run(), reloading):
+            for work in (pulse.run(), checkpoints.run(), keys.run(), reloading, retention.run()):
                 stack.callback(background.create_task(work).cancel)
             yield
 

@@ -15,6 +15,7 @@ from gateway.commands.devices import devices
 from gateway.commands.keys import keys
 from gateway.commands.mode import mode
 from gateway.commands.streams import streams
+from gateway.commands.users import users
 from gateway.commands.workers import workers
 from gateway.contract.secrets import remember_secrets
 from gateway.settings import Settings, SettingsError, load_settings
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(db, name="db")
 app.add_typer(devices, name="devices")
 app.add_typer(keys, name="keys")
+app.add_typer(users, name="users")
 app.add_typer(streams, name="streams")
 app.add_typer(workers, name="workers")
 app.command()(mode)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from gateway.contract.errors import GatewayError
+from gateway.contract.errors import GatewayError, StorageFailed
 from gateway.settings import SettingsError, load_settings, shown
 
 if TYPE_CHECKING:  # imported in the function: commands without a database do not load SQLAlchemy
@@ -42,19 +42,27 @@ def database_shown() -> str:
 def on_database(work: Callable[[Database], Coroutine[Any, Any, R]]) -> R:
     """Run `work` on the database of the settings, not yet opened, and return its result. A GatewayError is
     printed and ends the command with exit code 1."""
-    from gateway.store.engine import open_database
-
-    try:
-        database = open_database(load_settings().database_url, "NORMAL")
-    except ValueError as error:
-        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
+    database = database_at(load_settings().database_url, "DATABASE_URL")
     with failing_in_one_line():
         return asyncio.run(work(database))
 
 
-def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:
+def database_at(url: str, named: str) -> Database:
+    """Return the database, not yet opened. named: the setting or option with the URL, for errors."""
+    from gateway.store.engine import open_database
+
+    try:
+        return open_database(url, "NORMAL")
+    except ValueError as error:
+        raise SettingsError(f"{named} is not allowed: {error}") from error
+
+
+def in_store(work: Callable[[SqlStore], Awaitable[R]], *, swept: bool = False) -> R:
     """Run `work` on the database of the settings and return its result. A GatewayError is printed and ends
-    the command with exit code 1."""
+    the command with exit code 1.
+
+    swept: if no gateway is running, end the replies that were running when the last one ended.
+    """
     from gateway.core.access import OwnerAccess
     from gateway.store.sql_store import SqlStore
 
@@ -64,6 +72,10 @@ def in_store(work: Callable[[SqlStore], Awaitable[R]]) -> R:
         raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
 
     async def visit() -> R | GatewayError:
+        if swept:
+            with suppress(StorageFailed):  # a gateway is running
+                async with store.running():
+                    await store.sweep()
         async with store.running(alone=False):
             try:
                 return await work(store)

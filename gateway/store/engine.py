@@ -35,6 +35,10 @@ class Database(Protocol):
         """Return a connection in autocommit mode: it has no transactions and writes nothing."""
         ...
 
+    async def vacuum(self) -> None:
+        """Give the space of deleted rows back to the file system. A SQLite file must be opened alone."""
+        ...
+
     async def transact(self, work: Callable[[Connection], R]) -> R:
         """Run `work` in one transaction. It is committed when this returns, and rolled back when this raises,
         also if it is cancelled."""

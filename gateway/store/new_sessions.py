@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
-from gateway.contract.random_names import random_uuid
+from gateway.contract.random_names import random_hex, random_uuid
 from gateway.contract.store import StoredSession
 from gateway.store.columns import storable
 from gateway.store.session_quota import SessionQuota
@@ -17,6 +17,10 @@ from gateway.store.writer import Write
 
 MAX_TITLE_CHARS = 120
 KEY_DRAWS = 8
+
+
+def draw_session_key(user_id: str) -> str:
+    return f"{user_id}-{random_hex()[:6]}"
 
 
 class NewSession(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Text, cast, event, func, select
+from sqlalchemy import URL, Connection, Text, cast, event, func, select, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -89,6 +89,10 @@ class PostgresDatabase:
 
     def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._reads.connection()
+
+    async def vacuum(self) -> None:
+        async with self.reader() as connection:
+            await connection.execute(text("VACUUM (ANALYZE)"))
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
         transaction = asyncio.ensure_future(self._whole(work))

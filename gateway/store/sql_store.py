@@ -16,7 +16,6 @@ from gateway.contract.audit import Actor, Change
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, FinalReply, NewExchange
-from gateway.contract.random_names import random_hex
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX
 from gateway.store import devices, migrations, threads
@@ -24,12 +23,13 @@ from gateway.store import idempotency as claims
 from gateway.store.audit import SqlAuditLog
 from gateway.store.branches import newest_path, question_above
 from gateway.store.columns import MAX_ID, storable
+from gateway.store.deletions import SqlDeletions
 from gateway.store.engine import open_database, storage_failures
 from gateway.store.exchanges import Exchanges
 from gateway.store.history import latest_finished
 from gateway.store.kept_settings import SqlKeptSettings
 from gateway.store.keys import SqlKeys
-from gateway.store.new_sessions import NewSession, NewSessions
+from gateway.store.new_sessions import NewSession, NewSessions, draw_session_key
 from gateway.store.pages import length_of, page_of
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
@@ -50,10 +50,6 @@ READ_DEADLINE_S = 5.0
 _MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c.tool_calls) + func.coalesce(
     func.length(messages.c.parts), 0
 )
-
-
-def draw_session_key(user_id: str) -> str:
-    return f"{user_id}-{random_hex()[:6]}"
 
 
 class SqlStore:
@@ -94,6 +90,7 @@ class SqlStore:
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.usage = SqlUsage(self._reading, clock)
+        self.deletions = SqlDeletions(self._reading, self._writer, clock)
         self.audit_log = SqlAuditLog(self._reading, self._writer, clock)
         self.kept_settings = SqlKeptSettings(self._reading, self._writer, clock)
 

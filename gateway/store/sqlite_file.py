@@ -77,6 +77,15 @@ class SqliteFile:
     def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self.reading.connect()
 
+    async def vacuum(self) -> None:
+        def whole() -> None:
+            with self._writing.connect() as connection:
+                driver: Any = connection.connection.dbapi_connection  # SQLAlchemy would begin a transaction
+                driver.execute("VACUUM")
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        await self._in_thread(whole)
+
     async def transact(self, work: Callable[[Connection], R]) -> R:
         given_up = threading.Event()
 

@@ -153,17 +153,22 @@ class SqlUsage:
                 await connection.execute(_TODAY, {"today": self._clock().date().isoformat()})
             ).one()
             response_ms, ttft_ms, tokens_per_s = (await connection.execute(_MEANS)).one()
-            size = await connection.scalar(_SIZE[database])
+            size = await size_of(connection)
         return Figures(
             messages=made.get("messages", 0) - gone.get("messages", 0),
             sessions=made.get("sessions", 0) - gone.get("sessions", 0),
             replies_today=int(replies),
             tool_calls_today=int(calls),
-            database_bytes=int(size or 0),
+            database_bytes=size,
             response_ms=response_ms,
             ttft_ms=ttft_ms,
             tokens_per_s=tokens_per_s,
         )
+
+
+async def size_of(connection: AsyncConnection) -> int:
+    """Return the size of the database in bytes."""
+    return int(await connection.scalar(_SIZE[connection.dialect.name]) or 0)
 
 
 async def _counts(connection: AsyncConnection, statement: Executable) -> dict[str, int]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -69,7 +70,7 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         assert PROGRAMS is not None, f"REQUIRE_LIVE=1, but this {MISSING}"
         self._programs = PROGRAMS
-        self._folder = folder
+        self.folder = folder
         self._user = _unprivileged() if os.geteuid() == 0 else None
         if self._user is not None:
             shutil.chown(folder, self._user)
@@ -84,11 +85,15 @@ class PostgresServer:
             "--encoding=UTF8", "--locale=C", "--locale-provider=icu", "--icu-locale=en",
         )  # fmt: skip
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def launch(self, *settings: str) -> None:
         """Start it. Call this in the main thread: the server ends with the thread that started it."""
         self._ready = threading.Event()
-        command = [str(self._programs / "postgres"), "-D", str(self._folder / "data")]
-        for setting in ("listen_addresses=", f"unix_socket_directories={self._folder}", *_FAST, *settings):
+        command = [str(self._programs / "postgres"), "-D", str(self.folder / "data")]
+        for setting in ("listen_addresses=", f"unix_socket_directories={self.folder}", *_FAST, *settings):
             command += ["-c", setting]
         if (setpriv := shutil.which("setpriv")) is not None:
             # A killed test run must leave no server behind.
@@ -146,12 +151,12 @@ class PostgresServer:
         return self.url(name)
 
     def url(self, name: str) -> str:
-        return f"postgresql+asyncpg://sluice@/{name}?host={quote(str(self._folder))}"
+        return f"postgresql+asyncpg://sluice@/{name}?host={quote(str(self.folder))}"
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement with psql and return its output."""
         return self._run(
-            "psql", "-h", str(self._folder), "-U", "sluice", "-d", database, "-XqtA", "-v", "ON_ERROR_STOP=1",
+            "psql", "-h", str(self.folder), "-U", "sluice", "-d", database, "-XqtA", "-v", "ON_ERROR_STOP=1",
             "-c", statement,
         )  # fmt: skip
 
@@ -187,7 +192,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            if server._process is not None and server._process.poll() is None:
-                server.stop(3)
+            if server.running:
+                server.stop(signal.SIGQUIT)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

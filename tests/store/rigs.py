@@ -57,6 +57,9 @@ class SqliteRig:
     def later(self, by: timedelta) -> None:
         self._clock.now += by
 
+    def now(self) -> datetime:
+        return self._clock.now
+
     async def take_over(
         self, message_id: int, content: str, *, owner: str | None = "another", epochs: int = 1
     ) -> None:
@@ -87,6 +90,9 @@ class PostgresRig:
     def later(self, by: timedelta) -> None:
         self._clock.now += by
 
+    def now(self) -> datetime:
+        return self._clock.now
+
     async def take_over(
         self, message_id: int, content: str, *, owner: str | None = "another", epochs: int = 1
     ) -> None:
@@ -101,8 +107,12 @@ class PostgresRig:
         )
         return owner, epoch, None if handle is None else json.loads(handle)
 
+    async def connect(self) -> Any:
+        """A connection of another program."""
+        return await asyncpg.connect(self.url.replace("+asyncpg", ""))
+
     async def _execute(self, statement: str, *values: object) -> list[Any]:
-        connection = await asyncpg.connect(self.url.replace("+asyncpg", ""))
+        connection = await self.connect()
         try:
             rows: list[Any] = await connection.fetch(statement, *values)
             return rows
@@ -122,6 +132,9 @@ class MemoryRig:
 
     def later(self, by: timedelta) -> None:
         self._clock.now += by
+
+    def now(self) -> datetime:
+        return self._clock.now
 
     async def take_over(
         self, message_id: int, content: str, *, owner: str | None = "another", epochs: int = 1

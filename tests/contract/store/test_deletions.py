@@ -1,0 +1,139 @@
+"""Contract of databases: messages that are too old or too many are deleted, and a user can be erased."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from gateway.contract.audit import Actor
+from gateway.contract.deletions import Forgotten
+from gateway.contract.errors import Conflict, NotFound
+from gateway.contract.events import Usage
+from gateway.contract.exchanges import IdempotencyClaim
+from gateway.contract.keys import NewKey
+from gateway.contract.requests import Sampling
+from gateway.contract.templates import Template
+from gateway.store.removal import BATCH
+from gateway.store.sql_store import SqlStore
+from tests.store.exchanges import answer, ask, question
+from tests.store.rigs import SqlRig
+
+ACTOR = Actor("root", "command line")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.deletions.PAUSE_S", 0)
+
+
+async def contents(store: SqlStore, session_id: int) -> list[str]:
+    return [message.content for message in await store.messages("local", session_id)]
+
+
+async def test_messages_from_before_a_moment_go_and_sessions_that_are_empty_then(
+    sql_rig: SqlRig, sql_store: SqlStore
+) -> None:
+    store = sql_store
+    old = await ask(store, "old", "a")
+    running = await store.begin(question(content="running", stream_id="s1"))
+    both = await ask(store, "first", "a")
+    await store.create_session("local", "never used")
+    sql_rig.later(timedelta(days=1))
+    moment = sql_rig.now()
+    await ask(store, "second", "b", both.session_id)
+    unused = await store.create_session("local", "new and not used yet")
+
+    # The question of the running reply is old; the reply stays, and is an end without it.
+    assert await store.deletions.forget(before=moment, keep=0) == Forgotten(5, 2)
+
+    with pytest.raises(NotFound):
+        await store.messages("local", old.session_id)
+    assert await contents(store, both.session_id) == ["second", "b"]
+    assert (await store.messages("local", both.session_id))[0].parent_id is None
+    assert await store.finish(answer(running, "done"))
+    assert (await store.reply("local", "s1")).parent_id is None
+    assert {session.id for session in await store.sessions("local")} == {
+        *(running.session_id, both.session_id, unused.id)
+    }
+    figures = await store.usage.figures()
+    assert (figures.messages, figures.sessions) == (3, 3)
+    # The reply has ended, so that it goes now, and its session too.
+    assert await store.deletions.forget(before=moment, keep=0) == Forgotten(1, 1)
+
+
+async def test_a_session_keeps_its_latest_messages_from_a_question_on(sql_store: SqlStore) -> None:
+    store = sql_store
+    long = await ask(store, "q0", "a0")
+    for number in range(1, BATCH):
+        await ask(store, f"q{number}", f"a{number}", long.session_id)
+    short = await ask(store, "q", "a")
+    running = await store.begin(question(long.session_id, content="last"))
+
+    assert await store.deletions.forget(before=None, keep=5) == Forgotten(2 * BATCH - 2, 0)
+
+    assert await contents(store, long.session_id) == [f"q{BATCH - 1}", f"a{BATCH - 1}", "last", ""]
+    assert (await store.messages("local", long.session_id))[0].parent_id is None
+    assert await contents(store, short.session_id) == ["q", "a"]
+    assert await store.finish(answer(running, "done"))
+    assert (await store.usage.figures()).messages == 6
+
+
+async def test_changes_are_made_between_the_batches(sql_rig: SqlRig, sql_store: SqlStore) -> None:
+    store = sql_store
+    for _ in range(BATCH):
+        await ask(store, "q", "a")
+    sql_rig.later(timedelta(days=1))
+    forgetting = asyncio.ensure_future(store.deletions.forget(before=sql_rig.now(), keep=0))
+    begun = [await ask(store, "between", "a") for _ in range(3)]
+
+    assert await forgetting == Forgotten(2 * BATCH, BATCH)
+    for exchange in begun:
+        assert await contents(store, exchange.session_id) == ["between", "a"]
+
+
+async def test_a_user_is_erased_and_nobody_else(sql_store: SqlStore) -> None:
+    store = sql_store
+    for user in ("anna", "ben"):
+        claim = IdempotencyClaim("k", "f")
+        exchange = await store.begin(question(user_id=user, idempotency=claim))
+        await store.finish(answer(exchange, usage=Usage(1, 2, 3), model="tiny"))
+        await store.create_session(user, "")
+        await store.templates.create(user, Template("t", None, None, Sampling()))
+        await store.add_device(f"robot-{user}", user, ACTOR)
+        await store.keys.create(NewKey(user * 9, f"sk-{user}", user, "laptop", frozenset({"chat"})), ACTOR)
+
+    erased = await store.deletions.erase_user("anna")
+
+    # The idempotency key went with its message.
+    assert erased == {
+        **{"sessions": 2, "messages": 2, "idempotency_keys": 0, "devices": 1, "templates": 1},
+        **{"token_usage": 1, "api_keys": 1},
+    }
+    assert set((await store.deletions.erase_user("anna")).values()) == {0}
+    assert await store.sessions("anna") == []
+    assert [len(await store.sessions("ben")), len(await store.templates.all("ben"))] == [2, 1]
+    assert [device.name for device in await store.devices()] == ["robot-ben"]
+    keys = {stored.key.user_id: stored for stored in await store.keys.all()}
+    assert set(keys) == {"erased", "ben"}
+    assert (keys["erased"].key.name, keys["ben"].revoked_at) == ("", None)
+    assert isinstance(keys["erased"].revoked_at, datetime)
+    figures = await store.usage.figures()
+    assert (figures.messages, figures.sessions, figures.replies_today) == (2, 2, 1)
+
+
+async def test_a_user_with_many_messages_is_erased(sql_store: SqlStore) -> None:
+    for _ in range(BATCH + 1):
+        await ask(sql_store, "q", "a")
+
+    erased = await sql_store.deletions.erase_user("local")
+    assert (erased["sessions"], erased["messages"]) == (BATCH + 1, 2 * BATCH + 2)
+
+
+async def test_a_user_is_not_erased_while_a_reply_runs(sql_store: SqlStore) -> None:
+    running = await sql_store.begin(question())
+
+    with pytest.raises(Conflict, match="1 replies of local are running: stop them or wait"):
+        await sql_store.deletions.erase_user("local")
+
+    await sql_store.finish(answer(running))
+    assert (await sql_store.deletions.erase_user("local"))["messages"] == 2
