@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.certificates import check_certificates
 from gateway.contract.origins import host_in, origin_in
-from gateway.contract.secrets import secrets_of_url, without_secrets
+from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
 from gateway.contract.server_urls import model_server_roots, without_password
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
-    database_url: str = "sqlite+aiosqlite:///sluice.db"
+    database_url: Annotated[str, Field(pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg):")] = (
+        "sqlite+aiosqlite:///sluice.db"
+    )
 
     reply_deadline_s: Seconds = 120
     idle_s: Seconds = 30
@@ -169,15 +171,6 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
-    @field_validator("database_url")
-    @classmethod
-    def _is_supported(cls, value: str) -> str:
-        if not value.startswith(("sqlite+aiosqlite:", "postgresql+asyncpg:")):
-            raise ValueError(
-                "it must be like sqlite+aiosqlite:///sluice.db or postgresql+asyncpg://user:password@host/database"
-            )
-        return value
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
@@ -257,9 +250,15 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """Values that logs and errors must not contain."""
-        urls = (self.database_url, *self.model_servers, self.mqtt_broker_host)
+        urls = (*self.model_servers, self.mqtt_broker_host)
         in_urls = [secret for url in urls for secret in secrets_of_url(url)]
-        return [self.llm_api_key, self.mqtt_password, self.ticket_secret, *in_urls]
+        return [
+            self.llm_api_key,
+            self.mqtt_password,
+            self.ticket_secret,
+            password_of_url(self.database_url),
+            *in_urls,
+        ]
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -292,6 +291,8 @@ def shown(value: object) -> str:
 
 
 _PATTERNS = {
+    "DATABASE_URL": "it must be like sqlite+aiosqlite:///sluice.db or "
+    "postgresql+asyncpg://user:password@host/database",
     "LLM_API_KEY": "it must be visible ASCII without spaces, as in an HTTP header",
     "MQTT_BROKER_HOST": "it must be a host name or an address alone; the port is MQTT_BROKER_PORT",
     "MQTT_TOPIC_ROOT": "it must be levels of A-Z a-z 0-9 _ . - with a / between them, such as sluice/v1",

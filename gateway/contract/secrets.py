@@ -63,6 +63,12 @@ def secrets_of_url(url: str) -> list[str]:
     return [password or user, base64.b64encode(sent).decode()]
 
 
+def password_of_url(url: str) -> str:
+    """Return a database URL's password as it stands there; empty without one. A user alone is no secret."""
+    userinfo, _, _ = url.partition("://")[2].rpartition("@")
+    return userinfo.partition(":")[2]
+
+
 def without_secrets(text: str) -> str:
     """Return the text with HIDDEN in place of every remembered secret and every match of _PATTERNS."""
     if _known_pattern is not None and any(secret in text for secret in _known):

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.contract.errors import StorageFailed
-from gateway.store.advisory_lock import take_lock
+from gateway.store.advisory_lock import InUse, take_lock
 from gateway.store.away import is_away, reason_of
 from gateway.store.pools import READERS, pool_of
 from gateway.store.statements import Statement
@@ -58,7 +58,9 @@ class PostgresDatabase:
             ) from None
         except SQLAlchemyError as exc:
             raise ValueError(str(exc)) from exc
-        self._named = f"PostgreSQL ({url.set(password=None).render_as_string()})"
+        host, port = url.host or url.query.get("host", "localhost"), url.port or 5432
+        self._named = f"PostgreSQL at {host}:{port}"
+        self._name = url.database
         self._reads = WholeReads(self.reading)
         self._alone = True
         self._committing = False
@@ -74,7 +76,9 @@ class PostgresDatabase:
             try:
                 self._kept = await self._writing.connect()
             except (SQLAlchemyError, OSError) as exc:
-                raise StorageFailed(f"{self._named} cannot be used: {reason_of(exc)}.") from exc
+                raise StorageFailed(
+                    f"{self._named}, database {self._name}, cannot be used: {reason_of(exc)}."
+                ) from exc
             yield
         finally:
             await self._reads.finish()
@@ -117,7 +121,12 @@ class PostgresDatabase:
                     raise
         # The server closed the connection while it was idle, and rolled back what was begun on it.
         await self._let_go()
-        self._kept = await self._writing.connect()
+        try:
+            self._kept = await self._writing.connect()
+        except OSError as exc:
+            if isinstance(exc, InUse):
+                raise
+            raise ConnectionError(f"{self._named} cannot be reached: {exc}") from exc
         return await self._attempt(self._kept, work)
 
     async def _attempt(self, connection: AsyncConnection, work: Callable[[Connection], R]) -> R:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -139,7 +140,9 @@ class PostgresServer:
         """Return the URL of a database with the newest schema and no rows, the same one at each call."""
         if not self._shared:
             self.sql(f"CREATE DATABASE {SHARED}")
-            asyncio.run(upgrade_database(open_database(self.url(SHARED), "NORMAL")))
+            upgrade = upgrade_database(open_database(self.url(SHARED), "NORMAL"))
+            with ThreadPoolExecutor(1) as elsewhere:  # the test may have an event loop
+                elsewhere.submit(asyncio.run, upgrade).result()
             self._shared = True
         self.sql(_EMPTY, SHARED)
         return self.url(SHARED)

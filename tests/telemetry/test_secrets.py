@@ -8,7 +8,7 @@ import pytest
 
 from gateway.contract import secrets
 from gateway.contract.errors import UpstreamFailed, error_of
-from gateway.contract.secrets import remember_secrets, secrets_of_url, without_secrets
+from gateway.contract.secrets import password_of_url, remember_secrets, secrets_of_url, without_secrets
 from gateway.settings import SettingsError, load_settings
 from tests.web.gateway_server import served
 from transports.scripted import Step
@@ -81,6 +81,12 @@ def test_the_password_of_a_url_is_known_as_it_is_sent_too() -> None:
     assert password == "s%40crets"
     assert base64.b64decode(basic) == b"anna:s@crets"
     assert secrets_of_url("http://127.0.0.1:8080") == []
+
+
+def test_a_database_s_user_is_no_secret_and_its_password_is_one() -> None:
+    assert password_of_url("postgresql+asyncpg://sluice@db/sluice?host=/run") == ""
+    assert password_of_url("postgresql+asyncpg://sluice:s%40c:ret@db:5432/sluice") == "s%40c:ret"
+    assert password_of_url("sqlite+aiosqlite:///sluice.db") == ""
 
 
 def test_a_secret_behind_which_an_error_is_cut_is_hidden_whole() -> None:
