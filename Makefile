@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Else every program that the tests start compiles all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check fmt live bench canary oldest lock mutants release clean
+.PHONY: demo test check clients fmt live bench canary oldest lock mutants release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -19,6 +19,10 @@ test: .venv/installed ## Run the tests, with real servers where the machine has 
 
 live: .venv/installed ## Run the tests that talk to real servers; a missing server is a failure
 	@REQUIRE_LIVE=1 $(BIN)/pytest -n auto --dist worksteal -m live
+
+clients: .venv/installed ## Run the client packages and write docs/clients.md's table from what they do
+	-@REQUIRE_LIVE=1 $(BIN)/pytest tests/live/test_client_packages.py
+	@$(BIN)/python -m tests.live.client_table
 
 check: .venv/installed ## Formatting, lint, plain words, types and tests
 	$(BIN)/ruff format --check .
@@ -51,6 +55,9 @@ oldest: ## Run the tests with the oldest version of every dependency that pyproj
 lock: .venv/installed ## Pin everything again, with hashes and without naming a host (needs uv)
 	uv pip compile --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --universal --all-extras -o requirements.lock pyproject.toml
+	@for packages in newest older; do uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --python-version 3.11 --universal -o tests/clients/python/$$packages.lock \
+		tests/clients/python/$$packages.in; done
 
 mutants: .venv/installed .venv-mutants/installed ## Change the code in small ways and see whether a test fails; hours (docs/testing.md)
 	@rm -rf mutants && nice -n 19 .venv-mutants/bin/mutmut run
@@ -61,7 +68,7 @@ release: .venv/installed ## Build wheel and source distribution into dist/ and t
 	@rm -rf dist && $(BIN)/hatchling build && $(BIN)/python .ci/try_release.py
 
 clean: ## Remove what was built
-	rm -rf .venv .venv-mutants .venv-newest .venv-oldest .oldest-versions.txt mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
+	rm -rf .venv .venv-mutants .venv-newest .venv-oldest .venv-clients-* .clients .oldest-versions.txt mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }

@@ -1,0 +1,37 @@
+"""Client packages against the gateway in both modes; docs/clients.md has what they report."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.live.brokers import requires_mosquitto
+from tests.live.client_table import client_of, keep, rows_of, rows_on_page
+from tests.live.clients_house import clients_house
+from tests.live.llama_server import requires_llama
+from tests.live.python_clients import Set, run_python
+
+pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
+
+OPENAI_AND_ANTHROPIC = ("openai_chat", "openai_responses", "anthropic_messages")
+NEWEST = (
+    *OPENAI_AND_ANTHROPIC,
+    *("ollama_api", "agents_sdk", "pydantic_ai_agents", "langchain_chat", "event_streams", "open_webui"),
+)
+
+
+async def test_newest_python_packages_do_as_the_page_says(tmp_path: Path) -> None:
+    await _compare(tmp_path, "newest", NEWEST)
+
+
+async def test_older_python_packages_do_as_the_page_says(tmp_path: Path) -> None:
+    await _compare(tmp_path, "older", (*OPENAI_AND_ANTHROPIC, "llama_index_llm"))
+
+
+async def _compare(tmp_path: Path, packages: Set, modules: tuple[str, ...]) -> None:
+    async with asyncio.timeout(300), clients_house(tmp_path) as house:
+        results = await run_python(packages, *house.addresses(), *modules)
+        rows = rows_of(packages, await house.judged(results))
+    keep(packages, rows)
+    clients = {client_of(row) for row in rows}
+    assert [row for row in rows_on_page() if client_of(row) in clients] == rows, "make clients"
