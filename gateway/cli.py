@@ -128,7 +128,7 @@ def chat(
     question: Annotated[
         list[str] | None, typer.Argument(help="Ask one question and exit; without it, start a conversation.")
     ] = None,
-    url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(envvar="SLUICE_URL", help="The gateway.")] = "http://127.0.0.1:8000",
     session: Annotated[int | None, typer.Option(help="Continue the session with this id.")] = None,
     key: Annotated[
         str, typer.Option(envvar="SLUICE_API_KEY", help="An API key, if the gateway requires one.")

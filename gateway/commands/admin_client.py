@@ -33,12 +33,18 @@ def ask_gateway(url: str, key: str, method: str, path: str, body: object = None)
     """
     url = url or _url_of_settings()
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        port, is_url = parts.port, parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:  # the port is no number, or too large
+        port, is_url = None, False
+    if not is_url:
         raise typer.BadParameter(f"{url!r}: must be such as http://127.0.0.1:8000", param_hint="--url")
+    if not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter("must be visible ASCII on one line", param_hint="--key")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     try:
-        connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        connection = kind(parts.hostname or "", port, timeout=TIMEOUT_S)
         try:
             encoded = None if body is None else json.dumps(body).encode()
             connection.request(method, f"{parts.path.rstrip('/')}{path}", encoded, headers)
@@ -46,7 +52,7 @@ def ask_gateway(url: str, key: str, method: str, path: str, body: object = None)
             status, told = response.status, response.read()
         finally:
             connection.close()
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
         raise NoGateway(f"no gateway answers at {url}: {error}") from error
     if status >= http.client.BAD_REQUEST:
         fail(_detail_of(status, told))

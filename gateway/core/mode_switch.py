@@ -76,7 +76,7 @@ class ModeSwitch:
                 f"Mode {mode} cannot serve now: {state.detail}. Repair it, or repeat the switch with force."
             )
         async with self._changing:
-            detail = {"before": self.mode} | ({} if state.ok else {"forced although": state.detail})
+            detail = {"before": self.mode} | ({} if state.ok else {"forced_despite": state.detail})
             change = Change(actor, "mode.switch", mode, detail)
             self.kept = await self._settings.put(NAME, {"mode": mode, "setting": self.setting}, change)
             self._modes.mode = mode

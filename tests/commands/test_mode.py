@@ -69,7 +69,17 @@ async def test_a_gateway_that_runs_on_the_database_sees_a_switch_of_another_proc
         assert gateway.assembled.modes.mode == "mqtt"
 
 
-@pytest.mark.parametrize("arguments", [("pigeon",), ("sse", "--reset"), ("sse", "--url", "ftp://x")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pigeon",),
+        ("sse", "--reset"),
+        ("sse", "--url", "ftp://x"),
+        ("sse", "--url", "http://x:99999"),
+        ("sse", "--key", "sk-\n"),
+        ("sse", "--key", "ä"),
+    ],
+)
 def test_a_wrong_command_line_changes_nothing(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     refused = sluice_alone(tmp_path, "mode", *arguments)
     assert refused.exit_code == 2

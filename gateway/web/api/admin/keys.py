@@ -1,11 +1,12 @@
 """`/api/admin/keys`: lists, creates and revokes API keys."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.contract.errors import NotFound
 from gateway.contract.keys import (
@@ -26,13 +27,23 @@ ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
 """Without control characters, line separators and changes of the writing direction."""
 
 
+def _one_line(text: str) -> str:
+    if not re.fullmatch(ONE_LINE, text):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
 class NewKeyBody(BaseModel):
     """A new key. Without rate_per_minute and streams, the limits of its user apply."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     user: Annotated[str, Field(pattern=f"^{USER_PATTERN}$", description="The owner of its conversations.")]
-    name: Annotated[str, Field(max_length=MAX_NAME_CHARS, pattern=ONE_LINE)] = ""
+    name: Annotated[
+        str,
+        AfterValidator(_one_line),
+        Field(max_length=MAX_NAME_CHARS, json_schema_extra={"pattern": ONE_LINE}),
+    ] = ""
     scopes: Annotated[list[Permission], Field(min_length=1, max_length=3)] = ["chat"]
     rate_per_minute: Annotated[int, Field(ge=1, le=MAX_RATE_PER_MINUTE), WHOLE] | None = None
     streams: Annotated[int, Field(ge=1, le=MAX_STREAMS), WHOLE] | None = None

@@ -58,7 +58,7 @@ async def test_new_replies_use_the_new_mode_and_everything_says_so(
         after = await said(gateway)
         ready = (await gateway.http.get("/ready")).json()
         figures = (await gateway.http.get("/api/metrics")).json()
-        page = (await gateway.http.get("/")).text
+        page = (await gateway.http.get("/", headers={"accept": "text/html"})).text
         shown = (await gateway.http.get(MODE)).json()
         back = (await gateway.http.delete(MODE)).json()
         at_last = await said(gateway)
@@ -160,7 +160,7 @@ async def test_a_mode_that_cannot_serve_is_refused_unless_forced(tmp_path: Path)
     assert "no MQTT worker is ready" in refused.json()["detail"]
     assert (forced.status_code, forced.json()["mode"]) == (200, "mqtt")
     assert (ready.status_code, ready.json()["missing"]) == (503, ["mode mqtt: no MQTT worker is ready"])
-    assert change["detail"] == {"before": "sse", "forced although": "no MQTT worker is ready"}
+    assert change["detail"] == {"before": "sse", "forced_despite": "no MQTT worker is ready"}
 
 
 @pytest.mark.parametrize("query", ["", "?force=1"])
