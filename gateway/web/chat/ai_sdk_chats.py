@@ -34,6 +34,13 @@ def _running(gateway: Services, session: StoredSession | None) -> Run | None:
     return max(runs, key=lambda run: run.exchange.assistant_message_id, default=None)
 
 
+async def resumed(gateway: Services, user_id: str, run: Run) -> AiSdk:
+    """Return the dialect of a page that has loaded: a reply that continues another one is a step of it."""
+    question_id, session_id = run.exchange.user_message_id, run.exchange.session_id
+    first = await gateway.store.messages(user_id, session_id, after=question_id, limit=1, path=True)
+    return AiSdk(first[0].uuid if first else None)
+
+
 class ChatResume:
     """`GET /api/chat/{id}/stream`: the running reply from its first chunk, else 204."""
 
@@ -46,7 +53,8 @@ class ChatResume:
         if run is None:
             await send_nothing_left(send)
             return
-        await follow(self._gateway, scope, send, AiSdk(), run.stream_id, user_id)
+        dialect = await resumed(self._gateway, user_id, run)
+        await follow(self._gateway, scope, send, dialect, run.stream_id, user_id)
 
 
 class ChatStop:

@@ -13,7 +13,7 @@ import msgspec
 from gateway.contract.errors import GatewayError, TooManyStreams, Unprocessable
 from gateway.core.keys import Caller
 from gateway.dialects.ai_sdk import AiSdk
-from gateway.web.chat.ai_sdk_chats import running_reply
+from gateway.web.chat.ai_sdk_chats import resumed, running_reply
 from gateway.web.chat.ai_sdk_form import UiChatForm
 from gateway.web.chat.forms import accept, begin
 from gateway.web.chat.socket_reply import SocketReply
@@ -119,7 +119,8 @@ class AiSdkSocket:
         if run is None:
             self._tell("no-active", request.request_id)
         else:
-            await self._follow(request, caller, run.stream_id, AiSdk())
+            dialect = await resumed(self._gateway, caller.user_id, run)
+            await self._follow(request, caller, run.stream_id, dialect)
 
     async def _follow(self, request: ClientFrame, caller: Caller, stream_id: str, dialect: AiSdk) -> None:
         name = request.request_id

@@ -122,9 +122,11 @@ class SocketReply:
         return stopped and self._run is not None and self._run.resume_url is not None
 
     def _chunks(self, events: Sequence[ReaderEvent]) -> list[bytes]:
-        told = [event for event in _merged(events) if not self._resumes_after(event)]
-        chunks = [chunk_in(frame) for event in told for frame in self._encoder.frames(event)]
-        return [self._numbered(chunk) for chunk in chunks if chunk is not None]
+        told = list(_merged(events)) if len(events) > 1 else events
+        if told and self._resumes_after(told[-1]):
+            told = told[:-1]
+        frames = [frame for event in told for frame in self._encoder.frames(event)]
+        return [self._numbered(chunk) for frame in frames if (chunk := chunk_in(frame)) is not None]
 
     def _numbered(self, chunk: bytes) -> bytes:
         number, self._sequence = self._sequence, self._sequence + 1

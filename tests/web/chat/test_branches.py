@@ -1,5 +1,6 @@
 """Requests that repeat the conversation: each message is stored once, and every answer is kept."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,26 @@ async def test_a_tool_round_goes_on_in_its_message_and_stores_no_second_question
     assert roles == ["user", "assistant", "assistant", "user", "assistant"]
     assert shown(loaded) == ["Weather?", "2", "Thanks", "3"]
     assert loaded[1]["id"] == called["id"]
+
+
+async def test_a_tool_round_that_is_resumed_goes_on_in_its_message(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
+    def script(request: ChatRequest) -> list[Step]:
+        if request.turns[-1].role == "user":
+            return [[ToolCall("t1", "weather", "{}")], [Done("tool_calls")]]
+        return [[Delta("It is ")], go_on.wait, [Delta("grey")], [Done("stop")]]
+
+    async with served(tmp_path, script) as gateway:
+        loaded = await ask(gateway, user("Weather?"))
+        called = {**loaded[1], "parts": [{**loaded[1]["parts"][0], "output": "grey"}]}
+        body = {"id": "c1", "messages": [user("Weather?"), called], "resumable": True}
+        async with gateway.http.stream("POST", CHAT, json=body) as first:
+            await anext(first.aiter_raw())
+        async with gateway.http.stream("GET", f"{CHAT}/c1/stream") as resumed:
+            go_on.set()
+            heard = await resumed.aread()
+    assert f'{{"type":"start","messageId":"{called["id"]}"}}'.encode() in heard
 
 
 ROUNDS: dict[str, tuple[str, dict[str, Any], list[Any], list[Any]]] = {
