@@ -283,18 +283,3 @@ class Interrupted(GatewayError):
 
 def _cut(text: str, max_chars: int) -> str:
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
-
-
-def error_of(code: str, message: str, retryable: bool | None = None) -> GatewayError:
-    """Return the error with this code; UpstreamFailed if the code is unknown. retryable: None if the sender
-    did not give it; then the class decides."""
-    error = _BY_CODE.get(code, UpstreamFailed)(message)
-    error.retryable = error.retryable if retryable is None else retryable
-    return error
-
-
-def _tree(root: type[GatewayError]) -> list[type[GatewayError]]:
-    return [root, *(error for branch in root.__subclasses__() for error in _tree(branch))]
-
-
-_BY_CODE = {error.code: error for error in reversed(_tree(GatewayError))}

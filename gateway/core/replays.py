@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
-from gateway.contract.errors import Interrupted, error_of
+from gateway.contract.error_codes import error_of
+from gateway.contract.errors import Interrupted
 from gateway.contract.events import (
     Cancelled,
     Delta,

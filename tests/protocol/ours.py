@@ -10,7 +10,8 @@ from typing import Any
 from gateway.contract.content import text_of
 from gateway.contract.content_parser import read_content
 from gateway.contract.embeddings import Embeddings, EmbedRequest
-from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed, error_of
+from gateway.contract.error_codes import error_of
+from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Abilities

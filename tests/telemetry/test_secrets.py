@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.contract import secrets
-from gateway.contract.errors import UpstreamFailed, error_of
+from gateway.contract.error_codes import error_of
+from gateway.contract.errors import UpstreamFailed
 from gateway.contract.secrets import password_of_url, remember_secrets, secrets_of_url, without_secrets
 from gateway.settings import SettingsError, load_settings
 from tests.web.gateway_server import served

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
-from gateway.contract.errors import NotFound, error_of
+from gateway.contract.error_codes import error_of
+from gateway.contract.errors import NotFound
 from gateway.contract.store import StoredMessage
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId

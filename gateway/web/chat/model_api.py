@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from gateway.contract.errors import NotFound, error_of
+from gateway.contract.error_codes import error_of
+from gateway.contract.errors import NotFound
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, Reasoning, ToolCall
 from gateway.contract.journal import START
 from gateway.contract.store import StoredMessage

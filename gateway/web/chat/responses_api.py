@@ -3,7 +3,8 @@
 from contextlib import suppress
 from urllib.parse import parse_qs
 
-from gateway.contract.errors import NotFound, error_of
+from gateway.contract.error_codes import error_of
+from gateway.contract.errors import NotFound
 from gateway.contract.events import Failed
 from gateway.contract.misfits import misfit
 from gateway.web.chat.forms import Asked

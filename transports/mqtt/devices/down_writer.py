@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from gateway.contract.errors import FrameGap, GatewayError, error_of
+from gateway.contract.error_codes import error_of
+from gateway.contract.errors import FrameGap, GatewayError
 from gateway.contract.events import (
     Cancelled,
     Delta,
