@@ -30,7 +30,7 @@ async def test_ready_is_503_while_nothing_can_be_written(tmp_path: Path, fault: 
         before = await gateway.http.get("/ready")
         with fault(tmp_path / "gateway.db"):
             during = await gateway.http.get("/ready")
-            page = await gateway.http.get("/")
+            page = await gateway.http.get("/", headers={"accept": "text/html"})
         after = await gateway.http.get("/ready")
     assert (before.status_code, during.status_code, after.status_code) == (200, 503, 200)
     assert "retry-after" in during.headers
