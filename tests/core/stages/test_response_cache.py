@@ -61,6 +61,7 @@ async def test_the_same_question_again_is_answered_with_the_first_reply() -> Non
         question(model="large"),
         question(model=None),
         question(turns=[Turn("system", "Be brief"), Turn("user", "Hi")]),
+        replace(question(), raw=True),
         question(turns=[Turn("user", "Hi", name="x")]),
         question(turns=[Turn("user", "Hi", reasoning_content="x")]),
         question(sampling=Sampling(temperature=0.5)),
