@@ -47,6 +47,8 @@ class Auth:
             caller = scope[CALLER] = self._caller(scope, endpoint)
             if caller.allowance is not None and endpoint.rate_limited:
                 await self._rates.spend(caller.allowance.requests)
+        if endpoint.any_media_type and not _is_of_a_page(scope):
+            return
         if scope.get("method") in METHODS_WITH_BODY and not _is_json_or_empty(scope):
             raise UnsupportedMedia("A body needs the header Content-Type: application/json.")
 
@@ -59,6 +61,11 @@ class Auth:
         if endpoint.scopes == ADMIN:
             self._open_mode.check_admin(scope)
         return LOCAL
+
+
+def _is_of_a_page(scope: Scope) -> bool:
+    """Return whether a browser sends the request for a page. Source: Fetch, and Fetch Metadata."""
+    return header(scope, b"origin") is not None or header(scope, b"sec-fetch-site") is not None
 
 
 def _is_json_or_empty(scope: Scope) -> bool:

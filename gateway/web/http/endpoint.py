@@ -59,6 +59,7 @@ class Endpoint:
         body: pydantic model of the JSON body in the OpenAPI document; a tuple: one of several.
         body_required: False if the body may be absent.
         max_body_bytes: gives the maximum size of the body.
+        any_media_type: the body is JSON whatever its Content-Type says, unless a web page sends it.
         refuses: status codes of errors that do not follow from the other fields.
     """
 
@@ -75,6 +76,7 @@ class Endpoint:
     body: type[BaseModel] | tuple[type[BaseModel], ...] | None = None
     body_required: bool = True
     max_body_bytes: Callable[[Services], int] = _any_body
+    any_media_type: bool = False
     refuses: tuple[int, ...] = ()
 
 

@@ -236,3 +236,20 @@ async def test_an_empty_request_of_ollamas_loads_the_model(tmp_path: Path) -> No
         generate = (await gateway.http.post("/api/generate", json={"model": "tiny"})).json()
     assert (chat["done"], chat["done_reason"], chat["message"]["content"]) == (True, "load", "")
     assert (generate["done"], generate["done_reason"], generate["response"]) == (True, "load", "")
+
+
+OLLAMAS = ["/api/chat", "/api/generate", "/api/show", "/api/embed", "/api/embeddings"]
+
+
+@pytest.mark.parametrize("path", OLLAMAS)
+async def test_ollamas_bodies_need_no_media_type_unless_a_page_sends_them(tmp_path: Path, path: str) -> None:
+    body = json.dumps({"model": "scripted", "messages": HI, "prompt": "", "input": []}).encode()
+    form = {"content-type": "application/x-www-form-urlencoded"}  # curl's, in Ollama's own examples
+    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
+        own = {"origin": gateway.url}
+        sent: list[dict[str, str]] = [{}, form, form | own, form | {"sec-fetch-site": "same-origin"}]
+        answers = [await gateway.http.post(path, content=body, headers=headers) for headers in sent]
+        wrong = await gateway.http.post(path, content=b"model=tiny", headers=form)
+    assert [answer.status_code for answer in answers[2:]] == [415, 415]
+    assert 415 not in [answer.status_code for answer in answers[:2]]
+    assert (wrong.status_code, list(wrong.json())) == (400, ["error"])
