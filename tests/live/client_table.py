@@ -15,7 +15,7 @@ _RULE = "|---|---|---|---|---|---|"
 
 PYTHON = ROOT / "tests" / "clients" / "python"
 NODE = ROOT / "tests" / "clients" / "package-lock.json"
-SETS = ("newest", "older")
+SETS = ("newest", "older", "node")
 
 
 def locked_versions(packages: str) -> dict[str, tuple[str, str]]:
@@ -26,7 +26,7 @@ def locked_versions(packages: str) -> dict[str, tuple[str, str]]:
     locked = json.loads(NODE.read_text())["packages"]
     return {
         path.removeprefix("node_modules/"): (
-            f"`{package.get('name', path.removeprefix('node_modules/'))}`",
+            f"`{package.get('name', path.removeprefix('node_modules/'))}`, Node",
             package["version"],
         )
         for path, package in locked.items()

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.live.brokers import requires_mosquitto
 from tests.live.client_table import client_of, keep, rows_of, rows_on_page
 from tests.live.clients_house import clients_house
 from tests.live.llama_server import requires_llama
+from tests.live.node import requires_node, run_node
 from tests.live.python_clients import Set, run_python
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
@@ -19,6 +21,8 @@ NEWEST = (
     *("ollama_api", "agents_sdk", "pydantic_ai_agents", "langchain_chat", "event_streams", "open_webui"),
 )
 
+NODE = ("openai.mjs", "ai_sdk_providers.mjs", "anthropic.mjs", "ollama.mjs", "ag_ui.mjs", "ai_sdk_chats.mjs")
+
 
 async def test_newest_python_packages_do_as_the_page_says(tmp_path: Path) -> None:
     await _compare(tmp_path, "newest", NEWEST)
@@ -28,9 +32,17 @@ async def test_older_python_packages_do_as_the_page_says(tmp_path: Path) -> None
     await _compare(tmp_path, "older", (*OPENAI_AND_ANTHROPIC, "llama_index_llm"))
 
 
-async def _compare(tmp_path: Path, packages: Set, modules: tuple[str, ...]) -> None:
-    async with asyncio.timeout(300), clients_house(tmp_path) as house:
-        results = await run_python(packages, *house.addresses(), *modules)
+@requires_node()
+async def test_node_packages_do_as_the_page_says(tmp_path: Path) -> None:
+    await _compare(tmp_path, "node", NODE)
+
+
+async def _compare(tmp_path: Path, packages: Literal[Set, "node"], modules: tuple[str, ...]) -> None:
+    async with asyncio.timeout(600), clients_house(tmp_path) as house:
+        if packages == "node":
+            results = await run_node("node/run_cases.mjs", *house.addresses(), *modules)
+        else:
+            results = await run_python(packages, *house.addresses(), *modules)
         rows = rows_of(packages, await house.judged(results))
     keep(packages, rows)
     clients = {client_of(row) for row in rows}

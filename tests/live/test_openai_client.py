@@ -14,7 +14,6 @@ from openai.types.chat import ChatCompletionContentPartImageParam, ChatCompletio
 
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
-from tests.live.node import requires_node, run_node
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.transports.llama import captures
@@ -239,25 +238,3 @@ async def test_a_key_that_is_none_raises_authentication_error(tmp_path: Path) ->
         models = await client.with_options(api_key=key).models.list()
     assert wrong.value.code == "invalid_api_key"
     assert [model.id for model in models.data] == ["tiny"]
-
-
-@requires_node()
-@both_modes
-async def test_the_node_package_sees_what_the_database_holds(tmp_path: Path, mode: Mode) -> None:
-    async with official_client(tmp_path, mode) as (_, gateway, llama):
-        told = await run_node("openai_client.mjs", api_of(gateway))
-        while await llama.busy_slots():
-            pass
-        kept = (await gateway.http.get("/api/chatbot/sessions/1/messages")).json()[1::2]
-    whole, streamed, helped = told["whole"], told["streamed"], told["helped"]
-    assert (whole["id"], whole["content"], whole["usage"]) == (
-        kept[0]["stream_id"],
-        kept[0]["content"],
-        kept[0]["usage"],
-    )
-    assert (streamed["content"], streamed["usage"]) == (kept[1]["content"], kept[1]["usage"])
-    assert (streamed["roles"], streamed["finish"]) == (["assistant"], ["stop"])
-    assert helped["deltas"] == helped["content"] == kept[2]["content"]
-    assert (told["aborted"], kept[3]["reason"]) == ({"aborted": True}, "abandoned")
-    assert told["refused"] == {"kind": "BadRequestError", "status": 400, "param": "n"}
-    assert told["models"] == ["tiny"]
