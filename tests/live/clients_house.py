@@ -32,11 +32,11 @@ class ClientsHouse:
         kept = {}
         for mode, gateway in self.gateways.items():
             await until(gateway.runs, 0)
-            kept[mode] = await _replies(gateway)
+            kept[mode] = await replies_of(gateway)
         return [{**result, "result": _judgement(result, kept[result["mode"]])} for result in results]
 
 
-async def _replies(gateway: House) -> list[dict[str, Any]]:
+async def replies_of(gateway: House) -> list[dict[str, Any]]:
     """Return all replies, also those in the sessions that lists leave out."""
     replies: list[dict[str, Any]] = []
     for session in (await gateway.http.get("/api/chatbot/sessions?all=1&limit=200")).json():

@@ -40,11 +40,16 @@ def _node() -> str:
     return str(pinned) if pinned.exists() else "node"
 
 
+async def installed_node() -> str:
+    """Install the packages and return the program that runs them, in the folder CLIENTS."""
+    await asyncio.to_thread(_installed)
+    return _node()
+
+
 async def run_node(script: str, *arguments: str) -> Any:
     """Run a script of tests/clients and return its output, parsed as JSON."""
-    await asyncio.to_thread(_installed)
     process = await asyncio.create_subprocess_exec(
-        _node(), script, *arguments, cwd=CLIENTS, stdout=PIPE, stderr=PIPE
+        await installed_node(), script, *arguments, cwd=CLIENTS, stdout=PIPE, stderr=PIPE
     )
     told, complained = await process.communicate()
     assert process.returncode == 0, complained.decode()

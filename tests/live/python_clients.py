@@ -54,12 +54,17 @@ def _installed(packages: Set) -> Path:
     return python
 
 
+async def installed_python(packages: Set) -> str:
+    """Install the packages and return the Python that has them."""
+    return str(await asyncio.to_thread(_installed, packages))
+
+
 async def run_python(packages: Set, *arguments: str) -> Any:
     """Run case.py of tests/clients/python with these packages and return its output, parsed as JSON."""
-    python = await asyncio.to_thread(_installed, packages)
+    python = await installed_python(packages)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = await asyncio.create_subprocess_exec(
-        str(python), "case.py", *arguments, cwd=CASES, env=environment, stdout=PIPE, stderr=PIPE
+        python, "case.py", *arguments, cwd=CASES, env=environment, stdout=PIPE, stderr=PIPE
     )
     told, complained = await process.communicate()
     sys.stderr.write(complained.decode())  # pytest shows it if the test fails

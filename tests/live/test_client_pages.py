@@ -1,0 +1,59 @@
+"""The programs of docs/clients/*.md, run as a reader would paste them."""
+
+import asyncio
+import json
+import re
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+from tests.live.brokers import requires_mosquitto
+from tests.live.clients_house import clients_house, replies_of
+from tests.live.llama_server import requires_llama
+from tests.live.node import CLIENTS, installed_node, requires_node
+from tests.live.programs import ROOT
+from tests.live.python_clients import CASES, installed_python
+
+pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto(), requires_node()]
+
+PAGES = sorted((ROOT / "docs" / "clients").glob("*.md"))
+
+
+def blocks(language: str) -> list[str]:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    return re.findall(rf"```{language}\n(.*?)```", pages, re.DOTALL)
+
+
+async def output_of(*command: str, cwd: Path, stdin: str = "") -> str:
+    process = await asyncio.create_subprocess_exec(*command, cwd=cwd, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    out, err = await process.communicate(stdin.encode())
+    assert process.returncode == 0, f"{command} {err.decode()}"
+    return out.decode()
+
+
+async def test_every_program_prints_a_stored_reply(tmp_path: Path) -> None:
+    python, node = await installed_python("newest"), await installed_node()
+    async with asyncio.timeout(300), clients_house(tmp_path) as house:
+        gateway = house.gateways["sse"]
+        url = str(gateway.http.base_url).rstrip("/")
+        told = {
+            name: [block.replace("http://127.0.0.1:8000", url) for block in blocks(name)]
+            for name in ("python", "js", "sh")
+        }
+        said = json.loads(
+            await output_of(python, "run_blocks.py", cwd=CASES, stdin=json.dumps(told["python"]))
+        )
+        for block in told["js"]:
+            said.append(await output_of(node, "--input-type=module", "-e", block, cwd=CLIENTS))
+        for block in told["sh"]:
+            said.append(await output_of("sh", "-c", block, cwd=tmp_path))
+        stored = {reply["content"] for reply in await replies_of(gateway)}
+    assert [len(programs) for programs in told.values()] == [8, 7, 2]
+    assert "" not in said
+    assert set(said) <= stored
+
+
+def test_every_family_has_a_page() -> None:
+    index = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES if f"clients/{page.name}" not in index] == []
