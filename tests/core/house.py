@@ -25,6 +25,7 @@ from gateway.journals.memory import MemoryJournal
 from gateway.store.sql_store import SqlStore
 from tests.store.memory_replies import MemoryDatabase
 from tests.store.memory_store import MemoryStore
+from tests.store.migrated import migrated
 from transports.scripted import Script, ScriptedTransport
 
 USER = "local"
@@ -75,14 +76,14 @@ async def house(
     stages: Sequence[Stage] = (),
     access: Access | None = None,
     in_sql: bool = False,
-    within_s: float = 10,
+    within_s: float = 60,
 ) -> AsyncIterator[House]:
     transport = ScriptedTransport(script)
     transports: dict[str, Transport] = {"scripted": transport}
     access = access or OwnerAccess()
     database = MemoryDatabase()
     memory = MemoryStore(database, access=access)
-    sql = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'house.db'}", access=access) if in_sql else None
+    sql = SqlStore(migrated(tmp_path / "house.db"), access=access) if in_sql else None
     kept = store(sql or memory)
     journal = MemoryJournal()
     runs = Runs(journal, access, grace_s=grace_s, ttl_s=ttl_s)

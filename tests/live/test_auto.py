@@ -168,7 +168,7 @@ async def test_make_demo_in_mode_auto_answers(tmp_path: Path) -> None:
         asyncio.timeout(60),
         running_program("make", "demo", cwd=ROOT, DATABASE_URL=database, LLM_COMM_MODE="auto") as demo,
     ):
-        async with plain_http(await ready(demo), timeout=10) as client:
+        async with plain_http(await ready(demo)) as client:
             answered = await answer(Gateway(demo, client))
         os.killpg(demo.process.pid, signal.SIGINT)
         await demo.ended()

@@ -43,7 +43,7 @@ async def test_idle_connections_use_nothing_up(tmp_path: Path) -> None:
     ):
         listening = await program.until_said(r"listening on (http://\S+)")
         async with (
-            plain_http(listening[1], timeout=10) as http,
+            plain_http(listening[1]) as http,
             House(Gateway(program, http)) as house,
         ):
             await http.get("/health")  # the connection that stays

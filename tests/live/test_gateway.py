@@ -15,6 +15,7 @@ from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
 from tests.live.programs import Program, running_program, sluice
 from tests.plain_http import plain_http
+from tests.store.migrated import migrated
 from tests.web.gateway_server import STREAM, unified_events
 from transports.llama.embedded_server import tiny_model_path
 
@@ -56,8 +57,7 @@ class Gateway:
 
 @asynccontextmanager
 async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gateway]:
-    database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-    settings = {"PORT": "0", "DATABASE_URL": database, **settings}
+    settings = {"PORT": "0", "DATABASE_URL": migrated(tmp_path / "gateway.db"), **settings}
     async with running_program(*sluice("serve"), cwd=None, **settings) as program:
         listening = await program.until_said(r"listening on (http://\S+)")
         async with plain_http(listening[1], headers=JSON) as client:

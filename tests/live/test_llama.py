@@ -227,7 +227,7 @@ async def test_no_server_outlives_a_parent_that_was_killed() -> None:
 async def test_a_model_without_eyes_says_so_and_gets_no_image() -> None:
     image = Image("image/png", b64encode(b"\x89PNG\r\n\x1a\n").decode())
     asked = replace(asking("x"), turns=[Turn("user", (Text("This?"), image))])
-    async with asyncio.timeout(20), llama_server(tiny_model_path()) as url:
+    async with asyncio.timeout(60), llama_server(tiny_model_path()) as url:
         transport = LlamaTransport(url)
         with pytest.raises(UnsupportedContent, match="This model takes no images"):
             await events_of(transport, asked)  # nothing was known of the server before

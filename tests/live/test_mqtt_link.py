@@ -101,7 +101,7 @@ async def test_messages_arrive_in_order_the_public_way_too(monkeypatch: pytest.M
     async with running_mosquitto() as broker:
         link = AiomqttLink(broker.address, client_id="one")
         ear = Ear(link, "here/+")
-        async with connected(link), asyncio.timeout(5):
+        async with connected(link), asyncio.timeout(60):
             envelope = Envelope(5, "answer/here", "an id", "00-trace")
             sent = [link.publish("here/x", b"%d" % number, envelope=envelope) for number in range(500)]
             assert {await receipt for receipt in sent} == {Receipt.TAKEN}

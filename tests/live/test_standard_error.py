@@ -52,7 +52,7 @@ async def gateway_into_a_pipe(tmp_path: Path) -> AsyncIterator[tuple[Process, ht
         said = b""
         while b"listening on" not in said:
             said += await asyncio.to_thread(os.read, reader, 65_536)
-        async with plain_http(f"http://127.0.0.1:{settings['PORT']}", timeout=20) as http:
+        async with plain_http(f"http://127.0.0.1:{settings['PORT']}") as http:
             yield process, http, reader
     finally:
         with suppress(ProcessLookupError):

@@ -17,6 +17,7 @@ from gateway.process.draining_server import GatewayServer
 from gateway.process.serve import listen, server_of, url_of
 from gateway.settings import Settings
 from tests.plain_http import plain_http
+from tests.store.migrated import migrated
 from transports.scripted import Script, ScriptedTransport
 
 STREAM = "/messages/stream"
@@ -70,7 +71,7 @@ async def served(
 
     sse: the transport to ask instead of one with a script. server: makes the server, as `server_of` does.
     """
-    settings.setdefault("database_url", f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}")
+    settings.setdefault("database_url", migrated(tmp_path / "gateway.db"))
     settings.setdefault("llm_comm_mode", "sse")
     chosen = Settings(_env_file=None, host="127.0.0.1", port=0, **settings)
     transport = kind(script, name="sse")

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.contract.store import MessageStore
 from gateway.store.sql_store import SqlStore
+from tests.store.migrated import migrated
 from tests.store.postgres import PostgresServer, requires_postgres
 from tests.store.rigs import MemoryRig, PostgresRig, SqliteRig, SqlRig, StoreRig
 
@@ -32,7 +33,10 @@ def _made(request: pytest.FixtureRequest, folder: Path) -> Any:
     if request.param is PostgresRig:
         server: PostgresServer = request.getfixturevalue("postgres")
         return PostgresRig(server.emptied())
-    return request.param(folder)
+    rig = request.param(folder)
+    if isinstance(rig, SqliteRig):
+        migrated(rig.file)
+    return rig
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Scene:
         """The text of a cached reply; None if the transport was asked."""
         expected = self.cache.expects(request)
         asked = len(self.transport.seen_requests)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             done = await self.cache.answer(request, lambda _: None, self.transport.answer)
         assert done.cached == (expected == "cached") == (len(self.transport.seen_requests) == asked)
         if not done.cached:

@@ -83,7 +83,7 @@ async def test_modalities_are_learned_in_the_background(server: Server) -> None:
         await asyncio.Event().wait()
 
     transport = transport_to(server, sleep=pause)
-    async with asyncio.timeout(5), transport.running():
+    async with asyncio.timeout(60), transport.running():
         await known.wait()
     assert transport.abilities.accepts() == frozenset()
 

@@ -18,7 +18,7 @@ ASKED_OPENAI = {"messages": [{"role": "user", "content": "x"}]}
 
 @pytest.fixture(scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    async with served(tmp_path_factory.mktemp("gateway"), lambda _: tokens("x"), within_s=120) as gateway:
+    async with served(tmp_path_factory.mktemp("gateway"), lambda _: tokens("x"), within_s=600) as gateway:
         yield gateway
 
 

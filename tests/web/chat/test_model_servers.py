@@ -26,7 +26,7 @@ PIECE = 11
 async def test_readers_and_the_store_hear_what_the_server_meant(tmp_path: Path, cases: list[Case]) -> None:
     async with asyncio.timeout(30), raw_server() as server:
         transport = LlamaTransport(server.url, linger_s=0.02)
-        async with served(tmp_path, lambda _: tokens("x"), within_s=30, sse=transport) as gateway:
+        async with served(tmp_path, lambda _: tokens("x"), within_s=600, sse=transport) as gateway:
             for number, case in enumerate(cases, 1):
                 pieces = range(0, len(case.stream), PIECE)
                 server.answer = [HEAD, *(case.stream[at : at + PIECE] for at in pieces)]

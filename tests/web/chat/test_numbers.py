@@ -17,7 +17,7 @@ HUGE = [str(2**64), str(-(2**63) - 1), "1" + "0" * 30, "1" + "0" * 308]
 
 @pytest.fixture(scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
-    async with served(tmp_path_factory.mktemp("gateway"), lambda _: tokens("x"), within_s=120) as gateway:
+    async with served(tmp_path_factory.mktemp("gateway"), lambda _: tokens("x"), within_s=600) as gateway:
         await gateway.http.post("/api/chatbot/templates", json={"name": "x"})
         await gateway.http.post("/api/chatbot/sessions", json={})
         yield gateway

@@ -75,7 +75,7 @@ bodies = (
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     model = embedding_model(lambda _: tokens("x"))
     folder = tmp_path_factory.mktemp("gateway")
-    async with served(folder, lambda _: [], sse=model, within_s=120) as gateway:
+    async with served(folder, lambda _: [], sse=model, within_s=600) as gateway:
         yield gateway
 
 

@@ -94,4 +94,4 @@ def check(case: schemathesis.Case[Any], url: str, headers: dict[str, str] | None
     unfit: list[Any] = [] if fits else [positive_data_acceptance]
     if f"{case.operation.path}/".startswith(LOOSE):
         unfit = [positive_data_acceptance, negative_data_rejection]
-    case.call_and_validate(base_url=url, headers=headers, timeout=10, excluded_checks=unfit)
+    case.call_and_validate(base_url=url, headers=headers, timeout=60, excluded_checks=unfit)

@@ -25,7 +25,7 @@ async def gateway(
 ) -> AsyncIterator[Served]:
     folder = tmp_path_factory.mktemp("gateway")
     rules: dict[str, Any] = {"cors_origins": CORS, "body_timeout_s": 0.05, "rate_per_minute": 1_000_000}
-    async with served(folder, lambda _: tokens("x"), within_s=300, **rules) as gateway:
+    async with served(folder, lambda _: tokens("x"), within_s=600, **rules) as gateway:
         await gateway.http.post("/api/chatbot/sessions")
         if request.param == "keyed":
             gateway.http.headers.update(bearer(await make_key(gateway, "anna")))

@@ -30,7 +30,7 @@ async def gateway(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Served]:
     folder = tmp_path_factory.mktemp("gateway")
-    async with served(folder, lambda _: tokens("x"), within_s=120, **request.param) as gateway:
+    async with served(folder, lambda _: tokens("x"), within_s=600, **request.param) as gateway:
         yield gateway
 
 

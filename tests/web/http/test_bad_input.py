@@ -13,7 +13,7 @@ from transports.scripted import tokens
 @pytest.fixture(scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     folder = tmp_path_factory.mktemp("gateway")
-    async with served(folder, lambda _: tokens("x"), 120, max_body_bytes=1024 * 1024) as gateway:
+    async with served(folder, lambda _: tokens("x"), 600, max_body_bytes=1024 * 1024) as gateway:
         yield gateway
 
 
