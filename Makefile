@@ -60,7 +60,7 @@ lock: .venv/installed ## Pin everything again, with hashes and without naming a 
 		tests/clients/python/$$packages.in; done
 
 mutants: .venv/installed .venv-mutants/installed ## Change the code in small ways and see whether a test fails; hours (docs/testing.md)
-	@rm -rf mutants && nice -n 19 .venv-mutants/bin/mutmut run
+	@rm -rf mutants && nice -n 19 .venv-mutants/bin/mutmut run $(MUTANTS)
 	@.venv-mutants/bin/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
 	@.venv-mutants/bin/mutmut results
 

@@ -72,7 +72,7 @@ async def test_two_of_three_servers_of_a_pool_die_and_the_third_goes_on() -> Non
 @pytest.mark.parametrize("behind_each", [1, 2])
 async def test_two_servers_die_however_many_workers_and_servers_there_are(behind_each: int) -> None:
     async with (
-        asyncio.timeout(90),
+        asyncio.timeout(300),
         running_servers(3 * behind_each) as servers,
         running_mosquitto() as broker,
         AsyncExitStack() as stack,

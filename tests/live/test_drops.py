@@ -67,7 +67,7 @@ async def kept_text(gateway: Gateway, source: EventSource) -> str:
 
 async def test_two_hundred_drops_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(120),
+        asyncio.timeout(300),
         running_llama(random_model(), "--parallel", str(READERS), "--ctx-per-slot", "4096") as llama,
         running_gateway(tmp_path, LLM_SERVER_URL=llama.url, JOURNAL_MAX_BYTES="50000") as gateway,
         RawClient(str(gateway.http.base_url).rstrip("/")) as client,

@@ -137,7 +137,7 @@ async def test_a_worker_makes_them_over_mqtt(tmp_path: Path) -> None:
     texts = [f"Where is boat {number}?" for number in range(40)]
     asked = {"model": "tiny", "input": texts}
     async with (
-        asyncio.timeout(90),
+        asyncio.timeout(300),
         running_llama(tiny_model_path(), "--embeddings") as llama,
         over_mqtt(tmp_path) as (broker, gateway, transport),
         plain_http(llama.url) as direct,

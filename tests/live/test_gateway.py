@@ -117,7 +117,7 @@ async def test_llama_killed_in_mid_reply_is_told_and_what_was_said_is_kept(tmp_p
 
 async def test_broker_and_worker_may_die_and_come_back_between_two_questions(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(90),
+        asyncio.timeout(300),
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         running_gateway(

@@ -79,7 +79,7 @@ async def load(tmp_path: Path, **settings: str) -> AsyncIterator[Load]:
 async def test_two_thousand_finished_replies_leave_no_memory_socket_or_task(tmp_path: Path) -> None:
     # A small journal, so that ended replies that it keeps on purpose are not counted as a leak.
     async with (
-        asyncio.timeout(120),
+        asyncio.timeout(600),
         load(tmp_path, JOURNAL_MAX_BYTES="100000", JOURNAL_TOTAL_BYTES="100000") as gateway,
     ):
         before = await gateway.held()

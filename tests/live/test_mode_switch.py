@@ -52,7 +52,7 @@ async def mode_of(gateway: Gateway) -> str:
 
 async def test_a_running_gateway_is_switched_and_a_killed_one_starts_in_the_same_mode(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(120),
+        asyncio.timeout(300),
         running_llama(tiny_model_path(), *WATCHABLE) as llama,
         running_mosquitto() as broker,
     ):

@@ -42,7 +42,7 @@ async def until_away(gateway: Gateway, *urls: str) -> None:
 
 
 async def test_one_is_killed_in_the_middle_and_one_is_frozen(tmp_path: Path) -> None:
-    async with asyncio.timeout(90), AsyncExitStack() as stack:
+    async with asyncio.timeout(300), AsyncExitStack() as stack:
         servers: list[LlamaServer] = []
         for _ in range(3):
             slots = ("--parallel", "2", "--ctx-per-slot", "32768")

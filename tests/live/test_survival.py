@@ -69,7 +69,7 @@ LONG_TEXT = [f"{n:09d}\n" * 100 for n in range(6000)]
 
 
 async def test_sigterm_under_100_open_streams_loses_none_of_them(tmp_path: Path) -> None:
-    async with asyncio.timeout(90), model_server() as model:
+    async with asyncio.timeout(300), model_server() as model:
         async with gateway_of(tmp_path, model.url, DRAIN_S="1") as house:
             readers = [await house.begin(str(n), resumable=n % 2 == 0) for n in range(STREAMS)]
             house.program.process.send_signal(signal.SIGTERM)

@@ -102,8 +102,8 @@ class ClientConnection(HttpToolsProtocol):
                 descriptor = transport.get_extra_info("socket").fileno()
                 self._arrivals.arrive(self, descriptor, self.client[0])
             except Overloaded as error:
-                self._arrivals = None
-                self._refuse(error)
+                transport.write(raw_problem(error))
+                transport.close()  # at once: the descriptors are short
                 return
         self._set_deadline()
 

@@ -1,9 +1,15 @@
 """A client that is still sending when it is answered: its connection is closed late, but not too late."""
 
+import time
+from typing import Any
+
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from gateway.web.http import connection, lingering_close
-from tests.web.client_socket import Client, connected
+from gateway.web.http.connection_limits import Arrivals
+from tests.web.client_socket import Client, ClientSocket, connected
 from tests.web.http.test_endless_requests import answers_at_once
 
 LONG = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 1000000000\r\n\r\n"
@@ -56,3 +62,26 @@ async def test_nothing_of_it_is_taken_for_a_request() -> None:
         client.send(b"GET / HTTP/1.1\r\n\r\n" * 3)
         assert not client.state.tasks
         assert client.socket.written == answer
+
+
+class LastDescriptor(ClientSocket):
+    """A connection that took a file descriptor of the reserve."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self if name == "socket" else default
+
+    def getpeername(self) -> tuple[str, int]:
+        return "10.0.0.1", 1
+
+    getsockname = getpeername
+
+    def fileno(self) -> int:
+        return 900
+
+
+async def test_a_connection_that_is_one_too_many_is_not_waited_for() -> None:
+    socket, arrivals = LastDescriptor(), Arrivals(1024, time.monotonic)
+    config = uvicorn.Config(answers_at_once, log_config=None)
+    connection.ClientConnection(config, ServerState(), {}, arrivals=arrivals).connection_made(socket)
+    assert socket.written.startswith(b"HTTP/1.1 503 ")
+    assert socket.gone.is_set()
