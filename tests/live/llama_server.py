@@ -89,8 +89,15 @@ class LlamaServer:
             return False
 
     async def get(self, path: str) -> httpx.Response:
-        exchange = await ModelServerClient(self.url).get(path.encode())
-        return httpx.Response(exchange.status, content=await whole_body(exchange, 16_000_000))
+        client = ModelServerClient(self.url)
+        try:
+            exchange = await client.get(path.encode())
+            try:
+                return httpx.Response(exchange.status, content=await whole_body(exchange, 16_000_000))
+            finally:
+                exchange.close()
+        finally:
+            client.close()
 
     async def busy_slots(self) -> int:
         """Return the number of replies in progress."""
