@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import StorageFailed
+from gateway.store.away import reason_of
 from gateway.store.sqlite_file import SqliteFile, Synchronous
 
 R = TypeVar("R")
@@ -51,7 +52,8 @@ def storage_failures(doing: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError) as exc:
-        raise StorageFailed(f"The database could not {doing}.") from exc
+        reason = reason_of(exc) or f"it took too long ({type(exc).__name__})"
+        raise StorageFailed(f"The database could not {doing}: {reason}.") from exc
 
 
 def open_database(database_url: str, synchronous: Synchronous) -> Database:
