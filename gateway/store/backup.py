@@ -60,7 +60,6 @@ def _copy_file(source: Path, copy: Path) -> None:
     ):
         reading.execute("PRAGMA query_only = ON")
         reading.backup(writing)  # in one step: writers wait for nothing and the copy is of one moment
-        writing.execute("PRAGMA journal_mode = DELETE")  # a single file, without a write-ahead log
         (found,) = writing.execute("PRAGMA quick_check").fetchone()
         if found != "ok":
             raise StorageFailed(f"The database is damaged, so the backup is of no use: {found}.")

@@ -70,7 +70,7 @@ async def test_a_damaged_file_is_away_and_a_start_says_so(rig: SqliteRig, first:
 
 
 async def test_a_file_without_rights_to_write_is_said_at_once(rig: SqliteRig) -> None:
-    """The user of the tests may be root, whom no mode stops: so SQLite itself is asked not to write."""
+    """Modes do not stop root, so SQLite itself is asked not to write."""
     async with asyncio.timeout(30), (store := rig.store()).running():
         await store._database.transact(
             lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON").close()
