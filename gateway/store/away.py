@@ -16,6 +16,18 @@ _AWAY_STATES = (
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
+_LOST_STATES = ("08", "57P01", "57P02")
+
+
+def lost_connection(error: BaseException) -> bool:
+    """Return True if the server closed the connection, and so rolled back what was begun on it."""
+    if not isinstance(error, DBAPIError):
+        return False
+    # asyncpg notices some closed connections only after their error.
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(_LOST_STATES)
+
+
 def is_away(error: BaseException) -> bool:
     """Return True if the database is unreachable, locked, full or damaged, so that no single change is at
     fault."""

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.contract.errors import StorageFailed
 from gateway.store.advisory_lock import InUse, take_lock
-from gateway.store.away import is_away, reason_of
+from gateway.store.away import is_away, lost_connection, reason_of
 from gateway.store.pools import READERS, pool_of
 from gateway.store.statements import Statement
 from gateway.store.whole_reads import WholeReads
@@ -117,7 +117,7 @@ class PostgresDatabase:
             try:
                 return await self._attempt(self._kept, work)
             except DBAPIError as error:
-                if not error.connection_invalidated or self._committing:
+                if not lost_connection(error) or self._committing:
                     raise
         # The server closed the connection while it was idle, and rolled back what was begun on it.
         await self._let_go()
@@ -135,7 +135,8 @@ class PostgresDatabase:
         try:
             done, transaction_id, lost = await connection.run_sync(self._commit, work)
         except BaseException as error:
-            if not isinstance(error, Exception):  # cancelled: the server may still be at work
+            # If it was cancelled, the server may still be at work.
+            if not isinstance(error, Exception) or lost_connection(error):
                 await connection.invalidate()
             await self._let_go()
             raise

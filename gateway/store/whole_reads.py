@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.store.away import lost_connection
+
 
 class WholeConnection(AsyncConnection):
     """A connection whose query is finished when its caller has left. query: the latest one."""
@@ -22,9 +24,10 @@ class WholeConnection(AsyncConnection):
         try:
             return await super().execute(*arguments, **options)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not lost_connection(error):
                 raise
         # The server closed the connection while it was idle. A read can be repeated on another one.
+        await self.invalidate()
         await self.rollback()
         return await super().execute(*arguments, **options)
 
