@@ -181,6 +181,7 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ("GET", f"{SESSION}/export"): [Case("session", query={"format": format}) for format in ("json", "md")],
     ("GET", f"{SESSION}/events"): [Case("session")],
     ("POST", f"{SESSION}/ticket"): [Case("session")],
+    ("POST", "/ws/ticket"): [OwnOnly()],
     ("GET", f"{API}/templates"): [OwnOnly()],
     ("POST", f"{API}/templates"): [OwnOnly({"name": "Ben's"})],
     ("GET", TEMPLATE): [Case("template")],
@@ -197,10 +198,10 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
 THERE = {
     (endpoint.method, re.sub(r"{[^}]+}", "{id}", endpoint.path))
     for endpoint in ENDPOINTS
-    if endpoint.tag not in {"pages", "administration"}
+    if endpoint.tag not in {"pages", "administration"} and endpoint.method != "WEBSOCKET"
 }
-"""Every endpoint but the static pages and administration, which is for all users' things, with `{id}` for
-every name in a path."""
+"""Every endpoint but the static pages, administration, which is for all users' things, and the WebSocket,
+which has tests of its own; with `{id}` for every name in a path."""
 
 
 @asynccontextmanager
