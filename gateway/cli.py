@@ -12,6 +12,7 @@ import typer
 
 from gateway.commands.db import db
 from gateway.commands.devices import devices
+from gateway.commands.doctor.command import doctor
 from gateway.commands.keys import keys
 from gateway.commands.mode import mode
 from gateway.commands.streams import streams
@@ -36,6 +37,7 @@ app.add_typer(users, name="users")
 app.add_typer(streams, name="streams")
 app.add_typer(workers, name="workers")
 app.command()(mode)
+app.command()(doctor)
 
 
 def main() -> None:

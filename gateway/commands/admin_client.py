@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway.contract.audit import Actor
-from gateway.settings import load_settings
+from gateway.settings import Settings, load_settings
 
 TIMEOUT_S = 30
 
@@ -31,7 +31,7 @@ def ask_gateway(url: str, key: str, method: str, path: str, body: object = None)
 
     Raises NoGateway. A refusal is printed and ends the command with exit code 1.
     """
-    url = url or _url_of_settings()
+    url = url or url_of_settings(load_settings())
     parts = urlsplit(url)
     try:
         port, is_url = parts.port, parts.scheme in {"http", "https"} and bool(parts.hostname)
@@ -82,8 +82,8 @@ def local_actor() -> Actor:
     return Actor(name, f"command line on {socket.gethostname()}")
 
 
-def _url_of_settings() -> str:
-    settings = load_settings()
+def url_of_settings(settings: Settings) -> str:
+    """Return the address of a gateway with these settings, for this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.root_path}"
 

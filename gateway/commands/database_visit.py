@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from gateway.contract.errors import GatewayError, StorageFailed
-from gateway.settings import SettingsError, load_settings, shown
+from gateway.settings import Settings, SettingsError, load_settings, shown
 
 if TYPE_CHECKING:  # imported in the function: commands without a database do not load SQLAlchemy
     from gateway.store.engine import Database
@@ -30,9 +30,9 @@ def failing_in_one_line() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def database_shown() -> str:
+def database_shown(settings: Settings | None = None) -> str:
     """Return the path of the database's file from the settings, or its URL without a password."""
-    url = load_settings().database_url
+    url = (settings or load_settings()).database_url
     if url.startswith("sqlite"):
         path = url.partition("///")[2].partition("?")[0]
         return str(Path(path).resolve()) if path else "memory"

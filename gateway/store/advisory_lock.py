@@ -9,8 +9,8 @@ from typing import Any
 LOCK_WAIT_S = 2
 """Seconds to wait for the lock: the server notices the end of a killed gateway a moment later."""
 
-_KEY = int.from_bytes(b"sluice", "big")
-_HOLDER = """
+KEY = int.from_bytes(b"sluice", "big")
+HOLDER = """
 SELECT coalesce(host(client_addr), 'this machine') || ', since '
     || to_char(backend_start, 'YYYY-MM-DD HH24:MI')
 FROM pg_locks JOIN pg_stat_activity USING (pid)
@@ -29,10 +29,10 @@ async def take_lock(connection: Any) -> None:
 
     try:
         await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
-        await connection.execute(f"SELECT pg_advisory_lock({_KEY})")
+        await connection.execute(f"SELECT pg_advisory_lock({KEY})")
         await connection.execute("RESET lock_timeout")
     except LockNotAvailableError:
-        holder = await connection.fetchval(_HOLDER, _KEY)
+        holder = await connection.fetchval(HOLDER, KEY)
         connection.terminate()
         raise InUse(f"another gateway uses this database ({holder or 'it has just left'})") from None
     except BaseException:

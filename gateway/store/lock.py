@@ -61,6 +61,24 @@ def sole_owner(file: Path) -> Iterator[None]:
         yield
 
 
+def holder_of(file: Path) -> int | None:
+    """Return the process that holds the lock of `file`; None if none does, or the system cannot tell."""
+    get_lock = getattr(fcntl, "F_OFD_GETLK", None)
+    if identity_of(file) in _held:  # see sole_owner
+        return os.getpid()
+    if get_lock is None:
+        return None
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _FIRST_BYTE, 1, 0)
+        kind, _, _, holder, _ = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, get_lock, asked))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None if kind == fcntl.F_UNLCK else int(holder)
+
+
 def _warn_of_other_names(file: Path) -> None:
     names = os.stat(file).st_nlink
     if names > 1:

@@ -21,14 +21,9 @@ class BrokerSettings(Protocol):
     mqtt_max_payload: int
 
 
-def configured_link(settings: BrokerSettings, client_id: str, *, quiet: bool = False) -> Link:
-    """Return a link that is not connected yet. Raises OSError if a certificate file cannot be read.
-
-    Args:
-        client_id: see AiomqttLink.
-        quiet: log losses of the connection at DEBUG only.
-    """
-    address = BrokerAddress(
+def broker_address(settings: BrokerSettings) -> BrokerAddress:
+    """Return the address and credentials. Empty settings become None."""
+    return BrokerAddress(
         host=settings.mqtt_broker_host,
         port=settings.mqtt_broker_port,
         username=settings.mqtt_username or None,
@@ -39,4 +34,14 @@ def configured_link(settings: BrokerSettings, client_id: str, *, quiet: bool = F
         key_file=settings.mqtt_key_file or None,
         protocol=settings.mqtt_protocol,
     )
+
+
+def configured_link(settings: BrokerSettings, client_id: str, *, quiet: bool = False) -> Link:
+    """Return a link that is not connected yet. Raises OSError if a certificate file cannot be read.
+
+    Args:
+        client_id: see AiomqttLink.
+        quiet: log losses of the connection at DEBUG only.
+    """
+    address = broker_address(settings)
     return AiomqttLink(address, client_id=client_id, max_payload=settings.mqtt_max_payload, quiet=quiet)

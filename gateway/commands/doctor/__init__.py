@@ -1,0 +1,1 @@
+"""`sluice doctor`: one module per part that it checks, listed in checks.py."""

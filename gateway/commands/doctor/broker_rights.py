@@ -1,0 +1,84 @@
+"""Checks the gateway's rights on each topic of the broker, by trying them."""
+
+from collections.abc import Iterator, Sequence
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from gateway.commands.doctor.findings import Finding, failure, ok, skipped
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from transports.mqtt.link.broker_visit import BrokerVisit
+
+SOON_S, BACK_S = 0.5, 5.0
+"""Seconds in which a retained message, and our own message, arrive."""
+
+
+async def broker_rights(settings: Settings) -> Sequence[Finding]:
+    """Subscribe to each filter of a gateway, and publish to each topic, of workers and devices that do not
+    exist.
+
+    Messages that arrive are ignored, and no subscription takes a message away from a gateway. Some brokers,
+    such as Mosquitto with an acl_file, grant a forbidden subscription and never deliver: that is noticed on
+    the gateway's own status only.
+    """
+    if not settings.mqtt_broker_host:
+        return [skipped("MQTT_BROKER_HOST is empty")]
+    from gateway.commands.doctor.broker_connection import NoVisit, visit_broker
+
+    try:
+        missing = await visit_broker(settings, lambda visit: list(_missing_rights(settings, visit)))
+    except NoVisit:
+        return [skipped("the broker cannot be used")]
+    user = settings.mqtt_username or "anonymous clients"
+    if not missing:
+        return [ok(f"{user} may subscribe to and publish on all topics of gateway {settings.gateway_name}")]
+    return [
+        failure(
+            f"{user} may not {'publish on' if access == 'write' else 'subscribe to'} {topic}",
+            f'topic {access} {topic} below "user {settings.mqtt_username or settings.gateway_name}" in the '
+            "broker's ACL file (deploy/mosquitto/acl has all rights), and reload the broker",
+        )
+        for access, topic in missing
+    ]
+
+
+def _missing_rights(settings: Settings, visit: "BrokerVisit") -> Iterator[tuple[str, str]]:
+    from transports.mqtt.link.link import Receipt
+    from transports.mqtt.protocol import topics
+
+    root, name, nobody = settings.mqtt_topic_root, settings.gateway_name, f"doctor-{token_hex(4)}"
+    own = topics.gateway_status_topic(root, name)
+    yield from _own_status(own, visit)
+    for wanted in (
+        topics.every_reply_to(root, name),
+        topics.every_worker_status(root),
+        topics.every_chat(root),
+        topics.every_chat_cancel(root),
+        topics.every_device_status(root),
+    ):
+        if not visit.subscribe(wanted):
+            yield "read", wanted
+    for topic in (topics.inbox_topic(root, nobody), topics.down_topic(root, nobody)):
+        if visit.publish(topic, b"{}") is Receipt.REFUSED:
+            yield "write", topic.replace(nobody, "+")
+
+
+def _own_status(own: str, visit: "BrokerVisit") -> Iterator[tuple[str, str]]:
+    """Publish on our own status and wait for it. A gateway that is alive has published there itself."""
+    from transports.mqtt.link.link import Receipt
+    from transports.mqtt.protocol.frame_codec import encode
+    from transports.mqtt.protocol.frames import Status
+
+    if not visit.subscribe(own):
+        yield "read", own
+        return
+    retained = visit.message(SOON_S)
+    if retained is not None and b'"lost"' not in retained[1]:
+        return
+    # Of an incarnation before all others, so that workers ignore it. Not retained: it changes nothing.
+    said = encode(Status("lost", incarnation=1))
+    if visit.publish(own, said) is Receipt.REFUSED:
+        yield "write", own
+    elif visit.message(BACK_S) is None:
+        yield "readwrite", own

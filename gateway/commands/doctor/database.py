@@ -1,0 +1,60 @@
+"""Checks the database: that it can be opened, its schema, and the API keys that HOST requires."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.commands.database_visit import database_shown
+from gateway.commands.doctor.findings import Finding, failure, ok, warning
+from gateway.contract.errors import StorageFailed
+from gateway.settings import LOOPBACK, Settings
+from gateway.store.inspection import HEAD, Inspection, inspect_database, psql_of, sqlite_path
+
+
+async def database(settings: Settings) -> Sequence[Finding]:
+    """Read the database without creating, upgrading or locking it."""
+    file = sqlite_path(settings.database_url)
+    try:
+        found = await inspect_database(settings.database_url)
+    except (StorageFailed, ValueError) as error:
+        return [failure(str(error), _way_back(settings, file))]
+    return [_schema(settings, found, file), *_door(settings, found)]
+
+
+def _way_back(settings: Settings, file: Path | None) -> str:
+    if file is None:
+        return f"{psql_of(settings.database_url)}, and correct DATABASE_URL or start the server"
+    return f"stop the gateway, and copy a backup to {file}; or: sqlite3 {file} .recover"
+
+
+def _schema(settings: Settings, found: Inspection, file: Path | None) -> Finding:
+    shown = database_shown(settings)
+    used = f"; {found.used_by} uses it" if found.used_by else ""
+    if found.read_only:
+        return failure(
+            f"{shown} takes no changes: {found.read_only}", "correct DATABASE_URL: it must be the primary"
+        )
+    if found.revision == HEAD:
+        return ok(f"{shown} has the newest schema, {HEAD}, and {found.keys} API keys{used}")
+    if found.revision is not None and found.revision > HEAD:
+        return failure(
+            f"{shown} has schema {found.revision} of a newer Sluice, and this one knows {HEAD}",
+            "pip install --upgrade sluice-gateway",
+        )
+    if found.revision is None and file is not None:
+        return ok(f"{shown} has no schema yet: the first start creates it")
+    behind = f"{shown} has schema {found.revision or 'none'}, and the newest is {HEAD}"
+    if file is not None:
+        return warning(f"{behind}: the next start upgrades it", f"sluice db backup {file}.{found.revision}")
+    return failure(f"{behind}: no gateway can start", "sluice db upgrade")
+
+
+def _door(settings: Settings, found: Inspection) -> Sequence[Finding]:
+    keys_unknown = found.keys is None and found.revision is not None
+    if settings.host in LOOPBACK or settings.allow_open or found.keys or keys_unknown:
+        return []
+    return [
+        failure(
+            f"HOST={settings.host} admits other machines, and there is no API key: no gateway can start",
+            "sluice keys create --user NAME",
+        )
+    ]

@@ -1,0 +1,95 @@
+"""Checks the address that the gateway listens on: the gateway itself, another program, or nothing."""
+
+import asyncio
+import errno
+import http.client
+import json
+import socket
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from gateway.commands.admin_client import url_of_settings
+from gateway.commands.doctor.findings import Finding, failure, ok, warning
+from gateway.settings import Settings
+
+ANSWER_S = 10.0
+
+
+async def listening(settings: Settings) -> Sequence[Finding]:
+    """Ask for /health and /ready, or find out if the address can be used."""
+    if settings.port == 0:
+        return [ok("PORT=0: any free port")]
+    return await asyncio.to_thread(_listening, settings)
+
+
+def _listening(settings: Settings) -> Sequence[Finding]:
+    url = url_of_settings(settings)
+    where = f"HOST={settings.host} PORT={settings.port}"
+    stop_other = f"sudo ss -ltnp 'sport = :{settings.port}' names it; stop it, or choose another PORT"
+    try:
+        status, told = _get(settings, "/health")
+    except ConnectionRefusedError:
+        return [_free(settings, where, stop_other)]
+    except (OSError, http.client.HTTPException) as error:
+        return [failure(f"{where}: a program listens there, and it is no gateway: {error}", stop_other)]
+    if status != 200 or not isinstance(told, dict) or told.get("status") != "ok" or "version" not in told:
+        return [failure(f"{where}: another program than a gateway listens there", stop_other)]
+    findings = [_version(url, str(told["version"]))]
+    try:
+        status, told = _get(settings, "/ready")
+    except (OSError, http.client.HTTPException) as error:
+        return [
+            *findings,
+            failure(f"the gateway does not answer /ready: {error}", "systemctl restart sluice-gateway"),
+        ]
+    if status != 200 and isinstance(told, dict):
+        missing = "; ".join(map(str, told.get("missing") or [told.get("detail", status)]))
+        findings.append(
+            failure(f"the running gateway is not ready: {missing}", f"curl {url}/ready after mending it")
+        )
+    return findings
+
+
+def _version(url: str, running: str) -> Finding:
+    ours = version("sluice-gateway")
+    if running != ours:
+        return warning(
+            f"a gateway of version {running} listens at {url}, and {ours} is installed",
+            "systemctl restart sluice-gateway",
+        )
+    return ok(f"a gateway of version {running} listens at {url}")
+
+
+def _free(settings: Settings, where: str, stop_other: str) -> Finding:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            return failure(
+                f"HOST={settings.host} is not an address of this machine", "ip -brief address, and set HOST"
+            )
+        if error.errno == errno.EACCES:
+            return failure(
+                f"{where}: only root may listen on this port", "PORT=8000, behind a proxy on port 443"
+            )
+        return failure(f"{where} cannot be used: {error.strerror}", stop_other)
+    return ok(f"{where} is free: no gateway is running")
+
+
+def _get(settings: Settings, path: str) -> tuple[int, Any]:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", f"{settings.root_path}{path}")
+        response = connection.getresponse()
+        body = response.read(65_536)
+    finally:
+        connection.close()
+    try:
+        return response.status, json.loads(body)
+    except ValueError:
+        return response.status, None

@@ -1,0 +1,139 @@
+"""Looks at a database without changing anything: it is not created, upgraded, locked or made private."""
+
+import asyncio
+import sqlite3
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, func, make_url, select, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from gateway.contract.errors import StorageFailed
+from gateway.store import advisory_lock, migrations
+from gateway.store.away import reason_of
+from gateway.store.engine import open_database
+from gateway.store.lock import holder_of
+from gateway.store.migrations import HEAD
+from gateway.store.tables import api_keys, messages
+
+__all__ = ["HEAD", "Inspection", "inspect_database", "psql_of", "sqlite_path"]
+
+QUICK_CHECK_S = 3.0
+"""Seconds after which the search for damage in a large file ends."""
+
+_STEPS_BETWEEN_LOOKS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A look at a database.
+
+    Attributes:
+        revision: of the schema; None without a schema, or without a file.
+        keys: number of API keys, also revoked ones; None unless the schema is HEAD.
+        newest_message: its time; None without messages, or unless the schema is HEAD.
+        used_by: the gateway that uses the database; None if none does, or that cannot be known.
+        server_time: of PostgreSQL's clock; None for SQLite.
+        read_only: the reason for which the database takes no changes; None if it takes them.
+    """
+
+    revision: str | None = None
+    keys: int | None = None
+    newest_message: datetime | None = None
+    used_by: str | None = None
+    server_time: datetime | None = None
+    read_only: str | None = None
+
+
+def sqlite_path(database_url: str) -> Path | None:
+    """Return the path of a SQLite database's file; None for another database or an unusable URL."""
+    try:
+        url = make_url(database_url)
+    except ArgumentError:
+        return None
+    return Path(url.database).resolve() if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def psql_of(database_url: str) -> str:
+    """Return the command that connects to a PostgreSQL database, without the password."""
+    url = make_url(database_url)
+    parts = ["psql", "-h", str(url.host or url.query.get("host", "localhost")), "-p", str(url.port or 5432)]
+    parts += ["-U", url.username] if url.username else []
+    return " ".join([*parts, url.database or ""]).rstrip()
+
+
+async def inspect_database(database_url: str) -> Inspection:
+    """Return the state of the database. Raises StorageFailed with the reason if it cannot be read, ValueError
+    if the URL cannot be used."""
+    file = sqlite_path(database_url)
+    if file is not None:
+        return await asyncio.to_thread(_inspect_file, file)
+    database = open_database(database_url, "NORMAL")
+    async with database.opened(alone=False), database.reader() as connection:
+        try:
+            return await connection.run_sync(_look_at_server)
+        except (SQLAlchemyError, OSError) as exc:
+            raise StorageFailed(f"The database could not be read: {reason_of(exc)}.") from exc
+
+
+def _inspect_file(file: Path) -> Inspection:
+    if not file.is_file():
+        return Inspection()
+    used_by = holder_of(file)
+    # A read of a file without a write-ahead log would create one, unless the file is declared immutable.
+    has_log = file.with_name(f"{file.name}-wal").exists()
+    uri = f"{file.as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            _check_for_damage(connection)
+            return _look(connection, used_by=None if used_by is None else f"process {used_by}")
+    except (SQLAlchemyError, OSError) as exc:
+        raise StorageFailed(f"{file} cannot be read: {reason_of(exc)}.") from exc
+
+
+def _check_for_damage(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    ends_at = time.monotonic() + QUICK_CHECK_S
+    driver.set_progress_handler(lambda: time.monotonic() > ends_at, _STEPS_BETWEEN_LOOKS)
+    try:
+        (found,) = driver.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as exc:
+        if "interrupted" not in str(exc):
+            raise StorageFailed(f"The database cannot be read: {exc}.") from exc
+        found = "ok"
+    except sqlite3.DatabaseError as exc:
+        raise StorageFailed(f"The database is damaged: {exc}.") from exc
+    finally:
+        driver.set_progress_handler(None, 0)
+    if found != "ok":
+        raise StorageFailed(f"The database is damaged: {' '.join(str(found).split())}.")
+
+
+def _look_at_server(connection: Connection) -> Inspection:
+    server_time = connection.scalar(select(func.clock_timestamp()))
+    read_only = None
+    if connection.scalar(text("SELECT pg_is_in_recovery()")):
+        read_only = "the server is a standby"
+    elif connection.scalar(text("SELECT current_setting('default_transaction_read_only')")) == "on":
+        read_only = "default_transaction_read_only is on"
+    holder = connection.exec_driver_sql(advisory_lock.HOLDER, (advisory_lock.KEY,)).scalar()
+    return _look(
+        connection,
+        used_by=None if holder is None else f"a gateway at {holder}",
+        server_time=server_time,
+        read_only=read_only,
+    )
+
+
+def _look(connection: Connection, **known: Any) -> Inspection:
+    revision = migrations.current(connection)
+    if revision != HEAD:
+        return Inspection(revision, **known)
+    keys = connection.scalar(select(func.count()).select_from(api_keys))
+    newest = connection.scalar(select(messages.c.created_at).order_by(messages.c.id.desc()).limit(1))
+    return Inspection(revision, keys, newest, **known)

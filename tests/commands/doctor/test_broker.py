@@ -1,0 +1,158 @@
+"""The checks of the broker, of the rights there and of the workers, with a real Mosquitto."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.doctor.clinic import Examined, doctor
+from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
+from tests.live.guarded import SCRIPTS, listening, make_passwords, shipped_settings
+from tests.live.test_mqtt_tls import authority
+from transports.mqtt.link.aiomqtt_link import AiomqttLink
+from transports.mqtt.link.link import BrokerAddress
+from transports.mqtt.requests.transport import MqttTransport
+from transports.mqtt.worker.worker import Worker
+from transports.scripted import ScriptedTransport, tokens
+
+pytestmark = [pytest.mark.live, requires_mosquitto()]
+
+
+async def examine(tmp_path: Path, address: BrokerAddress, **settings: Any) -> Examined:
+    where = {"MQTT_BROKER_HOST": address.host, "MQTT_BROKER_PORT": str(address.port)}
+    defaults = {"LLM_COMM_MODE": "mqtt", "GATEWAY_NAME": "gateway"}
+    async with asyncio.timeout(120):
+        return await asyncio.to_thread(doctor, tmp_path, **(defaults | where | settings))
+
+
+async def examine_guarded(tmp_path: Path, without: str = "", password: str = "") -> Examined:
+    """Use the shipped ACL without one of the gateway's lines."""
+    await make_passwords(tmp_path, "gateway")
+    rights = (SCRIPTS / "acl").read_text().splitlines(keepends=True)
+    kept = [line for line in rights if line.strip() != without]
+    assert len(kept) == len(rights) - bool(without)
+    (tmp_path / "acl").write_text("".join(kept))
+    password = password or (tmp_path / "gateway.password").read_text()
+    async with running_mosquitto(shipped_settings(tmp_path)) as broker:
+        return await examine(tmp_path, broker.address, MQTT_USERNAME="gateway", MQTT_PASSWORD=password)
+
+
+async def test_nothing_listens_at_the_port(tmp_path: Path) -> None:
+    port = free_port()
+    seen = await examine(tmp_path, BrokerAddress("127.0.0.1", port))
+    level, wrong, fix = seen.problem("broker")
+    assert (seen.code, level) == (2, "failure")
+    assert wrong == f"MQTT_BROKER_HOST=127.0.0.1 MQTT_BROKER_PORT={port}: nothing listens there"
+    assert "systemctl start mosquitto" in fix
+    assert (seen.level("broker rights"), seen.level("workers")) == ("skipped", "skipped")
+
+
+async def test_a_name_without_an_address(tmp_path: Path) -> None:
+    level, wrong, fix = (await examine(tmp_path, BrokerAddress("nowhere.invalid"))).problem("broker")
+    assert (level, "the name has no address" in wrong) == ("failure", True)
+    assert fix.startswith("getent hosts nowhere.invalid")
+
+
+async def test_a_wrong_password(tmp_path: Path) -> None:
+    seen = await examine_guarded(tmp_path, password="my-wrong-password")
+    level, wrong, fix = seen.problem("broker")
+    assert (level, "refuses MQTT_USERNAME=gateway with its password: Not authorized" in wrong) == (
+        "failure",
+        True,
+    )
+    assert fix.startswith("mosquitto_passwd PASSWORD_FILE gateway")
+    assert "my-wrong-password" not in seen.output
+
+
+async def test_all_rights_of_the_shipped_acl_are_enough(tmp_path: Path) -> None:
+    seen = await examine_guarded(tmp_path)
+    assert (seen.level("broker"), seen.level("broker rights")) == ("ok", "ok")
+
+
+@pytest.mark.parametrize(
+    ("without", "wrong", "fix"),
+    [
+        (
+            "topic write sluice/v1/workers/+/inbox",
+            "gateway may not publish on sluice/v1/workers/+/inbox",
+            'topic write sluice/v1/workers/+/inbox below "user gateway"',
+        ),
+        (
+            "topic write sluice/v1/devices/+/down",
+            "gateway may not publish on sluice/v1/devices/+/down",
+            'topic write sluice/v1/devices/+/down below "user gateway"',
+        ),
+        (
+            "topic readwrite sluice/v1/gateways/gateway/status",
+            "gateway may not publish on sluice/v1/gateways/gateway/status",
+            'topic write sluice/v1/gateways/gateway/status below "user gateway"',
+        ),
+    ],
+)
+async def test_an_acl_without_one_right(tmp_path: Path, without: str, wrong: str, fix: str) -> None:
+    level, said, to_type = (await examine_guarded(tmp_path, without)).problem("broker rights")
+    assert (level, said) == ("failure", wrong)
+    assert to_type.startswith(fix)
+
+
+async def test_a_broker_of_an_unknown_authority_and_one_without_tls(tmp_path: Path) -> None:
+    ours = await authority(tmp_path / "certificates", "gateway")
+    broker = ours.lax_broker()
+    await broker.start()
+    try:
+        seen = await examine(tmp_path, broker.address, MQTT_TLS="1")
+        plain = await examine(tmp_path, broker.address)
+    finally:
+        await broker.kill()
+    level, wrong, fix = seen.problem("broker")
+    assert (level, "certificate is not accepted" in wrong, "MQTT_CA_FILE" in fix) == ("failure", True, True)
+    level, wrong, fix = plain.problem("broker")
+    assert (level, fix.startswith("MQTT_TLS=1")) == ("failure", True)
+
+    async with running_mosquitto() as without_tls:
+        _, wrong, fix = (await examine(tmp_path, without_tls.address, MQTT_TLS="1")).problem("broker")
+    assert ("does not speak TLS" in wrong or "closes the connection" in wrong, "MQTT_TLS" in fix) == (
+        True,
+        True,
+    )
+
+
+async def test_no_worker_and_a_ready_one(tmp_path: Path) -> None:
+    async with running_mosquitto() as broker:
+        none = await examine(tmp_path, broker.address)
+        level, wrong, fix = none.problem("workers")
+        assert (level, wrong.startswith("0 of 0 announced workers are ready")) == ("failure", True)
+        assert fix.startswith("sluice worker --name worker-1")
+
+        worker = Worker(
+            ScriptedTransport(lambda _: tokens("x")), AiomqttLink(broker.address, client_id="worker-1")
+        )
+        ear = AiomqttLink(broker.address, client_id="ear")
+        announced = asyncio.Event()
+        ear.subscribe("sluice/v1/workers/+/status", lambda topic, payload, retained: announced.set())
+        async with asyncio.timeout(60), ear.running(), worker.running():
+            await announced.wait()
+            seen = await examine(tmp_path, broker.address)
+        assert seen.level("workers") == "ok"
+        assert "1 of 1 announced workers are ready" in seen.output
+
+
+async def test_a_gateway_that_runs_meanwhile_is_not_disturbed(tmp_path: Path) -> None:
+    """Only workers and devices that do not exist get messages, and nothing is retained."""
+    topics = [f"sluice/v1/{rest}" for rest in ("gateways/+/status", "workers/+/inbox", "devices/+/down")]
+    async with running_mosquitto() as broker:
+        gateway = MqttTransport(AiomqttLink(broker.address, client_id="gateway"))
+        announced = asyncio.Event()
+        ear_link = AiomqttLink(broker.address, client_id="ear")
+        ear_link.subscribe("sluice/v1/gateways/gateway/status", lambda *_: announced.set())
+        async with listening(ear_link, [*topics, "sluice/v1/last"]) as ear, gateway.running():
+            await announced.wait()
+            seen = await examine(tmp_path, broker.address)
+            await ear_link.publish("sluice/v1/last", b"last")
+            heard = await ear.hear_all()
+    assert seen.level("broker rights") == "ok"
+    statuses = {payload for topic, payload in heard if topic.endswith("/status")}
+    assert [status for status in statuses if '"ready"' not in status] == []
+    others = {topic.split("/")[3][:7] for topic, _ in heard if not topic.endswith("/status")}
+    assert others == {"doctor-"}

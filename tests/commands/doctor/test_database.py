@@ -1,0 +1,133 @@
+"""The check of the database: a file, and a real PostgreSQL."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.commands.doctor.clock import clock
+from gateway.core.access import OwnerAccess
+from gateway.settings import Settings
+from gateway.store.migrations import HEAD
+from gateway.store.sql_store import SqlStore
+from tests.commands.doctor.clinic import database_in, doctor
+from tests.store.exchanges import ask
+from tests.store.postgres import PostgresServer, requires_postgres
+
+
+async def use(url: str, work: Callable[[SqlStore], Awaitable[object]]) -> None:
+    """Use the database as a gateway does."""
+    async with (store := SqlStore(url, access=OwnerAccess())).running():
+        await work(store)
+
+
+@pytest.fixture
+async def used(tmp_path: Path) -> Path:
+    """A database with one exchange."""
+    await use(database_in(tmp_path), lambda store: ask(store, "q", "a"))
+    return tmp_path / "sluice.db"
+
+
+def set_revision(file: Path, revision: str) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    for ending in ("-wal", "-shm"):
+        file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+async def test_a_database_without_a_gateway_is_read_and_left_as_it_is(used: Path) -> None:
+    before = content(used.parent)
+    seen = await asyncio.to_thread(doctor, used.parent)
+    assert content(used.parent) == before
+    assert f"{used} has the newest schema, {HEAD}, and 0 API keys\n" in seen.output
+
+
+async def test_a_gateway_that_uses_the_file_is_named_and_goes_on(used: Path) -> None:
+    async def beside(store: SqlStore) -> None:
+        seen = await asyncio.to_thread(doctor, used.parent)
+        assert "; process " in seen.output
+        assert seen.level("database") == "ok"
+        await ask(store, "another", "one")
+
+    await use(database_in(used.parent), beside)
+
+
+async def test_a_schema_that_is_behind(used: Path) -> None:
+    set_revision(used, "0003")
+    seen = await asyncio.to_thread(doctor, used.parent)
+    level, wrong, fix = seen.problem("database")
+    assert (level, fix) == ("warning", f"sluice db backup {used}.0003")
+    assert f"has schema 0003, and the newest is {HEAD}: the next start upgrades it" in wrong
+
+
+async def test_a_schema_of_a_newer_version(used: Path) -> None:
+    set_revision(used, "9999")
+    seen = await asyncio.to_thread(doctor, used.parent)
+    level, wrong, fix = seen.problem("database")
+    assert (seen.code, level, "9999 of a newer Sluice" in wrong) == (2, "failure", True)
+    assert fix.startswith("pip install --upgrade")
+
+
+@pytest.mark.parametrize("where", [0, 8192], ids=["no database", "damaged"])
+async def test_a_damaged_file(used: Path, where: int) -> None:
+    with used.open("r+b") as file:
+        file.seek(where)
+        file.write(b"rubbish " * 2048)
+    seen = await asyncio.to_thread(doctor, used.parent)
+    level, wrong, fix = seen.problem("database")
+    assert (seen.code, level, "damaged" in wrong) == (2, "failure", True)
+    assert "copy a backup" in fix
+
+
+async def test_an_address_for_other_machines_without_a_key(used: Path) -> None:
+    seen = await asyncio.to_thread(doctor, used.parent, HOST="0.0.0.0")
+    level, wrong, fix = seen.problem("database")
+    assert (level, fix) == ("failure", "sluice keys create --user NAME")
+    assert "HOST=0.0.0.0 admits other machines" in wrong
+
+
+async def test_a_clock_that_is_behind_the_messages(used: Path) -> None:
+    settings = Settings(_env_file=None, database_url=database_in(used.parent))
+    behind = datetime.now(UTC) - timedelta(hours=1)
+    (found,) = await clock(settings, lambda: behind, lambda: True)
+    assert (found.level, "and the newest message is from" in found.detail) == ("failure", True)
+
+
+@pytest.mark.live
+@requires_postgres()
+def test_postgresql_away_without_a_schema_and_well(postgres: PostgresServer, tmp_path: Path) -> None:
+    away = doctor(tmp_path, DATABASE_URL="postgresql+asyncpg://anna:secret-word@127.0.0.1:9/sluice")
+    level, wrong, fix = away.problem("database")
+    assert (away.code, level, "PostgreSQL at 127.0.0.1:9, database sluice" in wrong) == (2, "failure", True)
+    assert fix.startswith("psql -h 127.0.0.1 -p 9 -U anna sluice, and correct DATABASE_URL")
+
+    url = postgres.database()
+    level, wrong, fix = doctor(tmp_path, DATABASE_URL=url).problem("database")
+    assert (level, fix) == ("failure", "sluice db upgrade")
+    assert wrong.endswith(f"has schema none, and the newest is {HEAD}: no gateway can start")
+
+    well = doctor(tmp_path, DATABASE_URL=postgres.emptied())
+    assert well.level("database") == "ok"
+
+
+@pytest.mark.live
+@requires_postgres()
+async def test_postgresql_used_by_a_gateway(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.emptied()
+
+    async def beside(_: SqlStore) -> None:
+        seen = await asyncio.to_thread(doctor, tmp_path, DATABASE_URL=url)
+        assert "; a gateway at this machine, since " in seen.output
+        settings = Settings(_env_file=None, database_url=url)
+        (found,) = await clock(settings, lambda: datetime.now(UTC) + timedelta(hours=1), lambda: True)
+        assert (found.level, "and the database's server" in found.detail) == ("failure", True)
+
+    await use(url, beside)

@@ -1,0 +1,70 @@
+"""The check of the address that the gateway listens on."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway.contract.transport import Health
+from tests.commands.doctor.clinic import doctor
+from tests.live.brokers import free_port
+from tests.live.scripted_model import scripted_model
+from tests.web.gateway_server import served
+from transports.scripted import ScriptedTransport, tokens
+
+
+async def test_a_running_gateway_is_named(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        port = str(urlsplit(gateway.url).port)
+        seen = await asyncio.to_thread(doctor, tmp_path, PORT=port)
+    assert seen.level("listening") == "ok"
+    assert f"listens at http://127.0.0.1:{port}\n" in seen.output
+
+
+class Away(ScriptedTransport):
+    """A transport whose other end is away."""
+
+    async def health(self) -> Health:
+        return Health(False, "nobody is here")
+
+
+async def test_a_gateway_that_is_not_ready_says_why(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x"), kind=Away) as gateway:
+        seen = await asyncio.to_thread(doctor, tmp_path, PORT=str(urlsplit(gateway.url).port))
+    level, wrong, fix = seen.problem("listening")
+    assert (level, wrong) == ("failure", "the running gateway is not ready: mode sse: nobody is here")
+    assert "/ready" in fix
+
+
+async def test_another_program_on_the_port(tmp_path: Path) -> None:
+    async with scripted_model() as url:
+        port = urlsplit(url).port
+        seen = await asyncio.to_thread(doctor, tmp_path, PORT=str(port))
+    level, wrong, fix = seen.problem("listening")
+    assert (seen.code, level) == (2, "failure")
+    assert f"HOST=127.0.0.1 PORT={port}: another program than a gateway" in wrong
+    assert f"ss -ltnp 'sport = :{port}'" in fix
+
+
+def test_a_port_that_is_bound_without_listening_is_free_and_a_held_one_is_not(tmp_path: Path) -> None:
+    assert doctor(tmp_path, PORT=str(free_port())).level("listening") == "ok"
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        seen = doctor(tmp_path, PORT=str(held.getsockname()[1]))
+    level, wrong, _ = seen.problem("listening")
+    assert (level, "cannot be used: Address already in use" in wrong) == ("failure", True)
+
+
+def test_an_address_of_another_machine(tmp_path: Path) -> None:
+    _, wrong, fix = doctor(tmp_path, HOST="192.0.2.1", ALLOW_OPEN="1", PORT="8000").problem("listening")
+    assert wrong == "HOST=192.0.2.1 is not an address of this machine"
+    assert "HOST" in fix
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on every port")
+def test_a_port_that_only_root_may_use(tmp_path: Path) -> None:
+    _, wrong, fix = doctor(tmp_path, PORT="81").problem("listening")
+    assert ("only root" in wrong, fix.startswith("PORT=8000")) == (True, True)
