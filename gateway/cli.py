@@ -16,6 +16,7 @@ from gateway.commands.doctor.command import doctor
 from gateway.commands.keys import keys
 from gateway.commands.mode import mode
 from gateway.commands.streams import streams
+from gateway.commands.top.command import top
 from gateway.commands.users import users
 from gateway.commands.workers import workers
 from gateway.contract.secrets import remember_secrets
@@ -38,6 +39,7 @@ app.add_typer(streams, name="streams")
 app.add_typer(workers, name="workers")
 app.command()(mode)
 app.command()(doctor)
+app.command()(top)
 
 
 def main() -> None:

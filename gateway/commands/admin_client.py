@@ -31,6 +31,19 @@ def ask_gateway(url: str, key: str, method: str, path: str, body: object = None)
 
     Raises NoGateway. A refusal is printed and ends the command with exit code 1.
     """
+    status, told = send_request(url, key, method, path, body)
+    if status >= http.client.BAD_REQUEST:
+        fail(detail_of(status, told))
+    if isinstance(told, bytes):
+        raise NoGateway("the program that answers is no gateway")
+    return told
+
+
+def send_request(url: str, key: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    """Send one request. Return the status and the JSON of the response, or its bytes if they are none.
+
+    Raises NoGateway. A wrong `url` or `key` ends the command with exit code 2.
+    """
     url = url or url_of_settings(load_settings())
     parts = urlsplit(url)
     try:
@@ -54,9 +67,10 @@ def ask_gateway(url: str, key: str, method: str, path: str, body: object = None)
             connection.close()
     except (OSError, UnicodeError, http.client.HTTPException) as error:
         raise NoGateway(f"no gateway answers at {url}: {error}") from error
-    if status >= http.client.BAD_REQUEST:
-        fail(_detail_of(status, told))
-    return json.loads(told) if told else None
+    try:
+        return status, json.loads(told) if told else None
+    except ValueError:
+        return status, told
 
 
 def ask_or_fail(url: str, key: str, method: str, path: str, body: object = None) -> Any:
@@ -88,8 +102,10 @@ def url_of_settings(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.root_path}"
 
 
-def _detail_of(status: int, told: bytes) -> str:
+def detail_of(status: int, told: Any) -> str:
+    """Return the reason of a refusal, from its JSON."""
     try:
-        return str(json.loads(told)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"the gateway answered {status}: {told[:200].decode(errors='replace')}"
+        return str(told["detail"])
+    except (KeyError, TypeError):
+        said = told.decode(errors="replace") if isinstance(told, bytes) else json.dumps(told)
+        return f"the gateway answered {status}: {said[:200]}"

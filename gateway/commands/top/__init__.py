@@ -1,0 +1,1 @@
+"""`sluice top`: streams, workers and problems of a running gateway, live in the terminal."""
