@@ -54,7 +54,7 @@ def _database_files(database: Path) -> Iterator[Finding]:
     for file in files_of(database):
         if not file.exists():
             continue
-        if not os.access(file, os.R_OK | os.W_OK):
+        if not _can_use(file):
             yield failure(
                 f"{file} cannot be read and written by user {_user()}",
                 f"sudo chown {_user()} {quote(str(file))} && chmod 600 {quote(str(file))}",
@@ -73,6 +73,11 @@ def _cannot_create_in(folder: Path) -> str | None:
             return None
     except OSError as error:
         return error.strerror or str(error)
+
+
+def _can_use(file: Path) -> bool:
+    """Return True if this user can read and write it. Unlike its mode, this also knows a read-only disk."""
+    return os.access(file, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _mode_of(file: Path) -> int:
