@@ -32,11 +32,16 @@ async def _server(settings: Settings, url: str) -> Finding:
     health = await transport.health()
     if not health.ok:
         return failure(f"{url}: {health.detail}", _mend(url, health.detail))
-    request = ChatRequest(uuid4().hex, [Turn("user", "Hi")], Sampling(max_tokens=1), None, deadline_s=REPLY_S)
+    async with transport.running():
+        return await _one_token(url, transport)
+
+
+async def _one_token(url: str, transport: LlamaTransport) -> Finding:
+    request = ChatRequest(uuid4().hex, [Turn("user", "Hi")], Sampling(max_tokens=1), deadline_s=REPLY_S)
     models = ", ".join(transport.models()[:5])
     began = time.monotonic()
     try:
-        async with asyncio.timeout(REPLY_S), transport.running():
+        async with asyncio.timeout(REPLY_S):
             await transport.answer(request, lambda _: None)
     except (TimeoutError, TimedOut):
         return warning(
