@@ -130,12 +130,9 @@ async def test_it_is_drawn_again_after_a_resize_and_ctrl_c_gives_the_terminal_ba
         served(tmp_path, lambda _: tokens("x"), kind=Ruled) as gateway,
         top_in_terminal(gateway.url, "3600") as terminal,
     ):
-        first = await terminal.until("w-18")
-        assert "no problems" in first
+        assert "no problems" in await terminal.until("\x1b[J")
         terminal.resize(12, 5)
-        page = (await terminal.until("\x1b[J")).rpartition("\x1b[H")[2]
-        while "0 replies" in page or page.count("\r\n") > 4:  # the end of an earlier page
-            page = (await terminal.until("\x1b[J")).rpartition("\x1b[H")[2]
+        page = (await terminal.until("\x1b[J")).partition("\x1b[H")[2]
         lines = page.removesuffix("\x1b[J").split("\r\n")
         assert len(lines) == 5
         assert all(len(line.removesuffix("\x1b[K")) <= 12 for line in lines)
