@@ -38,7 +38,7 @@ class Screen:
 
     def draw(self, lines: Sequence[str]) -> None:
         """Replace the content, without flicker."""
-        rows = f"{_END_OF_LINE}\r\n".join(lines)
+        rows = f"{_END_OF_LINE}\n".join(lines)
         self._write(f"{_HOME}{rows}{_END_OF_LINE}{_END_OF_SCREEN}")
 
     def wait(self, seconds: float) -> bool:
