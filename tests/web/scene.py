@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 from uuid import uuid4
 
+from gateway.contract.errors import GatewayError, UpstreamFailed
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.core.access import OwnerAccess
 from gateway.core.checkpoints import Checkpoints
@@ -40,11 +42,50 @@ from gateway.web.services import Services
 from tests.web.event_source import EventSource
 from transports.scripted import ScriptedTransport, Step
 
-Move = Literal["say", "keep", "come back", "block", "unblock"] | int
-"""One step of a plan: the transport sends an event, a checkpoint is made, the reader reconnects, stops
-reading, or reads on. A number: the connection breaks after so many more bytes."""
+Move = Literal["say", "keep", "beat", "come back", "block", "unblock"] | int
+"""One step of a plan: the transport sends an event, a checkpoint is made, a heartbeat is sent, the reader
+reconnects, stops reading, or reads on. A number: the connection breaks after so many more bytes."""
 
-Ending = Literal["end", "stop", "shutdown"]
+Ending = Literal["end", "fail", "stop", "shutdown"]
+
+FAILURE = "The model server broke off."
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of the reader. body: of a POST; None: a GET."""
+
+    app: App
+    path_id: str
+    body: dict[str, Any] | None = None
+    query: str = ""
+    last_event_id: str | None = None
+
+
+class Reader(Protocol):
+    """One kind of client: its requests, and the streams that it has received."""
+
+    def ask(self, gateway: Services, stream_id: str) -> Request: ...
+
+    def come_back(self, gateway: Services, stream_id: str) -> Request: ...
+
+    def take(self, received: bytes) -> object:
+        """Read all that one connection has received."""
+        ...
+
+
+R = TypeVar("R", bound=Reader)
+
+
+class UnifiedReader(EventSource):
+    """A reader of the unified dialect that reconnects as an EventSource does."""
+
+    def ask(self, gateway: Services, stream_id: str) -> Request:
+        body = {"content": "Hi", "resumable": True}
+        return Request(MessageStream(gateway, unified_form), stream_id, body)
+
+    def come_back(self, gateway: Services, stream_id: str) -> Request:
+        return Request(ResumeStream(gateway), stream_id, last_event_id=self.last_id)
 
 
 @dataclass(frozen=True)
@@ -162,14 +203,14 @@ class Turnstile:
 
 
 @dataclass
-class Scene:
+class Scene(Generic[R]):
     """One reply with its gateway and its reader."""
 
     plan: Plan
     store: SqlStore
     tasks: asyncio.TaskGroup
+    reader: R
     turnstile: Turnstile = field(default_factory=Turnstile)
-    reader: EventSource = field(default_factory=EventSource)
     pipe: Pipe = field(default_factory=Pipe)
     call: asyncio.Task[None] = field(init=False)
 
@@ -229,16 +270,19 @@ class Scene:
             yield self.turnstile.pass_through
             told = [event for batch in plan.batches for event in batch if not isinstance(event, Delta)]
             text = [Delta(plan.text)] if plan.text else []
-            yield [Done("stop", whole=[*told[:1], *text, *told[1:]])]
+            yield self._last([*told[:1], *text, *told[1:]])
         for batch in plan.batches:
             yield self.turnstile.pass_through
             yield batch
         yield self.turnstile.pass_through
-        yield [Done("stop")]
+        yield self._last(None)
+
+    def _last(self, whole: list[TransportEvent] | None) -> Step:
+        return UpstreamFailed(FAILURE) if self.plan.ending == "fail" else [Done("stop", whole=whole)]
 
     async def ask(self) -> Run:
         """Connect with a POST and wait until the reply has begun."""
-        self.connect(MessageStream(self.gateway, unified_form), "POST")
+        self.connect(self.reader.ask(self.gateway, self.stream_id))
         await self.turnstile.reached()
         run = self.runs.find(self.stream_id, LOCAL.user_id)
         self.tasks.create_task(self._open_at_end(run))
@@ -249,22 +293,22 @@ class Scene:
         self.pipe.abort()
         self.reader.take(self.pipe.received)
         self.pipe = Pipe(room)
-        self.connect(ResumeStream(self.gateway), "GET")
+        self.connect(self.reader.come_back(self.gateway, self.stream_id))
 
-    def connect(self, app: App, method: str) -> None:
-        last_id = self.reader.last_id
+    def connect(self, request: Request) -> None:
+        last_id, method = request.last_event_id, "GET" if request.body is None else "POST"
         scope = {
             "type": "http",
             "method": method,
             "path": "/messages/stream",
-            "query_string": b"",
+            "query_string": request.query.encode(),
             "headers": [] if last_id is None else [(b"last-event-id", last_id.encode())],
             "extensions": {CONNECTION: self.pipe},
-            "path_params": {"stream_id": self.stream_id},
+            "path_params": {"stream_id": request.path_id},
             CALLER: LOCAL,
             ENDPOINT: Routes(ENDPOINTS, ELSEWHERE).find(method, "/messages/stream")[0],
         }
-        self.call = self.tasks.create_task(_call(app, scope, self.pipe))
+        self.call = self.tasks.create_task(_call(request, scope, self.pipe))
 
     async def play(self, run: Run) -> None:
         """Make every move of the plan while the reply runs."""
@@ -273,6 +317,8 @@ class Scene:
                 await self.turnstile.let_one_pass()
             elif move == "keep":
                 await self.checkpoints.keep_all()
+            elif move == "beat":
+                self.gateway.pulse.beat(math.inf)
             elif move == "come back":
                 self.come_back()
             elif move == "block":
@@ -282,7 +328,7 @@ class Scene:
             else:
                 self.pipe.room = move
         match self.plan.ending:
-            case "end":
+            case "end" | "fail":
                 self.turnstile.open()
             case "stop":
                 await self.runs.stop(self.stream_id, LOCAL.user_id)
@@ -305,10 +351,13 @@ class Scene:
         self.turnstile.open()
 
 
-async def _call(app: App, scope: dict[str, Any], pipe: Pipe) -> None:
-    body = json.dumps({"content": "Hi", "resumable": True}).encode()
-
+async def _call(request: Request, scope: dict[str, Any], pipe: Pipe) -> None:
     async def receive() -> Message:
-        return {"type": "http.request", "body": body}
+        return {"type": "http.request", "body": json.dumps(request.body).encode()}
 
-    await app(scope, receive, pipe.send)
+    try:
+        await request.app(scope, receive, pipe.send)
+    except GatewayError as error:
+        if error.status < 500:
+            raise
+        pipe.status = error.status

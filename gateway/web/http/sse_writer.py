@@ -43,9 +43,12 @@ class Pulse:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(1.0, self.ping_s / 4))
-            silent_since = loop.time() - self.ping_s
-            for stream in list(self._streams):
-                stream.beat(silent_since)
+            self.beat(loop.time() - self.ping_s)
+
+    def beat(self, silent_since: float) -> None:
+        """Send a heartbeat on every stream on which nothing was written since `silent_since` (loop time)."""
+        for stream in list(self._streams):
+            stream.beat(silent_since)
 
     def watch(self, stream: "SseWriter") -> None:
         self._streams.add(stream)

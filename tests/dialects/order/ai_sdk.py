@@ -29,15 +29,19 @@ FINISH_REASONS = {"stop", "length", "content-filter", "tool-calls", "error", "ot
 
 def hear(body: bytes) -> Heard:
     heard = Heard()
-    *told, last = unnamed(frames_of(body))
-    assert last == "[DONE]"
     message = _Message(heard)
-    for data in told:
+    is_done = False
+    for data in unnamed(frames_of(body)):
+        assert not is_done, "a frame behind [DONE]"
+        if data == "[DONE]":
+            is_done = True
+            continue
         chunk = json.loads(data)
         extra = set(chunk) - {"type"} - KEYS[chunk["type"]]
         assert not extra, f"keys that old clients do not know: {extra}"
         message.hear(chunk)
     assert heard.ends, "the stream just ends"
+    assert is_done, "no [DONE] behind the end"
     return heard
 
 

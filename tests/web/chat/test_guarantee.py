@@ -20,7 +20,7 @@ from gateway.store.sql_store import SqlStore
 from gateway.web.door.callers import LOCAL
 from tests.web.gateway_server import served
 from tests.web.raw_reader import RawClient
-from tests.web.scene import Move, Plan, Scene
+from tests.web.scene import Move, Plan, Scene, UnifiedReader
 from transports.scripted import Step, tokens
 
 # No NUL: PostgreSQL cannot keep it, so the store keeps U+FFFD.
@@ -69,7 +69,7 @@ PLANS = st.builds(
 
 async def _act(store: SqlStore, plan: Plan) -> None:
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-        scene = Scene(plan, store, tasks)
+        scene = Scene(plan, store, tasks, UnifiedReader())
         async with scene.runs.running():
             run = await scene.ask()
             await scene.play(run)
@@ -78,7 +78,7 @@ async def _act(store: SqlStore, plan: Plan) -> None:
     assert scene.pipe.status == 204
 
 
-def _check(scene: Scene, kept: StoredMessage) -> None:
+def _check(scene: Scene[UnifiedReader], kept: StoredMessage) -> None:
     reader, plan = scene.reader, scene.plan
     assert reader.text == kept.content
     assert [end["full_content"] for end in reader.ends] == [kept.content]
