@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.web.embedding_model import embedding_model
+from tests.web.error_shapes import is_anthropics, is_frontends_problem, is_ollamas, is_openais, is_problem
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import tokens
 
@@ -77,38 +78,6 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     folder = tmp_path_factory.mktemp("gateway")
     async with served(folder, lambda _: [], sse=model, within_s=600) as gateway:
         yield gateway
-
-
-def is_problem(response: httpx.Response) -> bool:
-    told = response.json()
-    return (
-        response.headers["content-type"] == "application/problem+json"
-        and set(told) >= {"type", "title", "status", "detail", "code"}
-        and told["status"] == response.status_code
-    )
-
-
-def is_frontends_problem(response: httpx.Response) -> bool:
-    told = response.json()
-    return is_problem(response) and told["error"] == told["detail"]
-
-
-def is_openais(response: httpx.Response) -> bool:
-    told = response.json()
-    return (
-        response.headers["content-type"] == "application/json"
-        and set(told) == {"error"}
-        and set(told["error"]) == {"message", "type", "param", "code"}
-    )
-
-
-def is_ollamas(response: httpx.Response) -> bool:
-    return list(response.json()) == ["error"]
-
-
-def is_anthropics(response: httpx.Response) -> bool:
-    told = response.json()
-    return set(told) == {"type", "error"} and set(told["error"]) <= {"type", "message", "details"}
 
 
 SHAPES: dict[str, Callable[[httpx.Response], bool]] = {
