@@ -7,6 +7,7 @@ Source: Ollama API reference, "Generate a chat completion" and "Generate a compl
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
 from typing import Any, Literal
 
 from gateway.contract.dialect import PacedBy
@@ -36,7 +37,7 @@ class Ollama:
     Args:
         model: name of the model in the request.
         shape: the endpoint: "chat" puts the text into `message`, "generate" into `response`.
-        now: gives the current time, with a time zone.
+        now: gives the current time in UTC.
     """
 
     name = "ollama"
@@ -75,11 +76,19 @@ class OllamaEncoder:
         self._model = model
         self._shape = shape
         self._now = now
+        self._before_time = f'{{"model":{_ascii(model)},"created_at":"'
+        if shape == "chat":
+            self._before_text = '","message":{"role":"assistant","content":'
+            self._after_text = '},"done":false}\n'
+        else:
+            self._before_text, self._after_text = '","response":', ',"done":false}\n'
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Delta):
+            # Written for every token: faster without a dict.
+            text = self._before_text + _ascii(event.text) + self._after_text
+            return ((self._before_time + _timestamp(self._now()) + text).encode(),)
         match event:
-            case Delta(text):
-                return (self.line({"content": text}),)
             case Reasoning(text):
                 return (self.line({"content": "", "thinking": text}),)
             case ToolCall():
@@ -104,12 +113,12 @@ def chunk_json(
 
     Args:
         model: the model's name.
-        created_at: with a time zone.
+        created_at: in UTC.
         shape: see Ollama.
         said: `content`, `thinking` and `tool_calls`, as far as present.
         end: the fields of a last line; None for the others.
     """
-    head = {"model": model, "created_at": created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    head = {"model": model, "created_at": _timestamp(created_at)}
     if shape == "chat":
         body: dict[str, Any] = {"message": {"role": "assistant", **said}}
     else:
@@ -142,6 +151,17 @@ def end_json(
 def tool_call_json(call: ToolCall) -> dict[str, Any]:
     """Return a tool call with its arguments as an object, because clients reject a string."""
     return {"id": call.id, "function": {"name": call.name, "arguments": as_object(call.arguments)}}
+
+
+def _timestamp(time: datetime) -> str:
+    """Return a time, which must be in UTC, as `2026-09-21T14:13:20.000000Z`."""
+    return time.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def _ascii(text: str) -> str:
+    """Return the text as a JSON string in ASCII. Lone surrogates become U+FFFD."""
+    written = encode_basestring_ascii(text)
+    return encode_basestring_ascii(without_surrogates(text)) if "\\ud" in written else written
 
 
 def ndjson(value: dict[str, Any]) -> bytes:
