@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from tests.live.brokers import running_mosquitto
 from tests.live.house import House, gateway_of, until
 from tests.live.llama_server import running_llama
 from tests.live.programs import running_program, sluice
+from tests.live.recording_proxy import Recording, recording_proxy
 from tests.live.scripted_model import scripted_model
 from transports.llama.embedded_server import tiny_model_path
 
@@ -18,14 +19,21 @@ Result = dict[str, Any]
 
 
 class ClientsHouse:
-    """gateways: one for each mode."""
+    """gateways: one for each mode. proxies: before them, by mode; they check the order of each stream."""
 
-    def __init__(self, gateways: Mapping[str, House]) -> None:
+    def __init__(self, gateways: Mapping[str, House], proxies: Mapping[str, tuple[str, Recording]]) -> None:
         self.gateways = gateways
+        self._proxies = proxies
 
     def addresses(self) -> list[str]:
-        """Return the gateways' URLs as the programs of tests/clients take them."""
-        return [f"{mode}={str(gateway.http.base_url).rstrip('/')}" for mode, gateway in self.gateways.items()]
+        """Return URLs of the gateways as the programs of tests/clients take them."""
+        return [f"{mode}={url}" for mode, (url, _) in self._proxies.items()]
+
+    def check_order(self) -> None:
+        """Fail if a stream was out of order, or none was checked."""
+        for _, recording in self._proxies.values():
+            assert recording.wrong == []
+            assert recording.checked
 
     async def judged(self, results: Sequence[Result]) -> list[Result]:
         """Return the results with `result`: yes, or what failed or differs from the database."""
@@ -92,7 +100,14 @@ async def clients_house(tmp_path: Path) -> AsyncIterator[ClientsHouse]:
             async with asyncio.timeout(60):
                 for gateway in gateways.values():
                     await _until_it_has_both_models(gateway)
-            yield ClientsHouse(gateways)
+            async with AsyncExitStack() as stack:
+                proxies = {
+                    mode: await stack.enter_async_context(
+                        recording_proxy(str(gateway.http.base_url).rstrip("/"))
+                    )
+                    for mode, gateway in gateways.items()
+                }
+                yield ClientsHouse(gateways, proxies)
 
 
 async def _until_it_has_both_models(gateway: House) -> None:

@@ -44,6 +44,7 @@ async def _compare(tmp_path: Path, packages: Literal[Set, "node"], modules: tupl
         else:
             results = await run_python(packages, *house.addresses(), *modules)
         rows = rows_of(packages, await house.judged(results))
+        house.check_order()
     keep(packages, rows)
     clients = {client_of(row) for row in rows}
     assert [row for row in rows_on_page() if client_of(row) in clients] == rows, "make clients"

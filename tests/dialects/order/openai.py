@@ -11,7 +11,7 @@ def hear(body: bytes) -> Heard:
     if told and told[-1] == "[DONE]":
         told.pop()
         heard.ends += ("complete",)
-    finish_reasons = []
+    finish_reasons: list[str] = []
     completions = set()
     for chunk in map(json.loads, told):
         assert heard.error is None
@@ -22,6 +22,11 @@ def hear(body: bytes) -> Heard:
             continue
         assert chunk["object"] == "chat.completion.chunk"
         completions.add(chunk["id"])
+        if not chunk["choices"]:
+            assert finish_reasons
+            assert chunk["usage"]
+            continue
+        assert not finish_reasons
         (choice,) = chunk["choices"]
         assert choice["index"] == 0
         if choice["finish_reason"] is not None:
