@@ -68,13 +68,14 @@ class CompletionsEncoder:
         self._before_text = self._head + b'{"index":0,"text":'
         self._include_usage = include_usage
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+        self._after_delta = b',"logprobs":null,"finish_reason":null}]' + self._tail
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
+        if isinstance(event, Delta):
+            return (self._before_text + json_bytes(event.text) + self._after_delta,)
         match event:
-            case Delta(text):
-                return (self._chunk(text, None),)
             case Finished(reason, ending) | Cancelled(reason, ending):
-                last = self._chunk("", finish_reason_of(reason))
+                last = self._last(finish_reason_of(reason))
                 if not self._include_usage or ending.usage is None:
                     return (last, _DONE)
                 usage = self._head + b'],"usage":' + json_bytes(usage_json(ending.usage)) + b"}\n\n"
@@ -84,9 +85,9 @@ class CompletionsEncoder:
             case _:
                 return ()
 
-    def _chunk(self, text: str, finish_reason: str | None) -> bytes:
+    def _last(self, finish_reason: str) -> bytes:
         ending = b',"logprobs":null,"finish_reason":' + json_bytes(finish_reason) + b"}]"
-        return self._before_text + json_bytes(text) + ending + self._tail
+        return self._before_text + b'""' + ending + self._tail
 
 
 def completion_id(stream_id: str) -> str:
