@@ -180,7 +180,8 @@ class Conversations:
         )
 
         def make(run: Run) -> Coroutine[Any, Any, None]:
-            self._checkpoints.watch(answer)
+            if store is self._store:  # the database has no row of a rehearsal
+                self._checkpoints.watch(answer)
             return answer.make(run, route, request, question.pace)
 
         async def conclude(run: Run) -> Outcome:
