@@ -16,7 +16,9 @@ class Branch:
     Attributes:
         after: uuid or stream id of the reply before the question; of the reply that is continued if `asked`
             is `answered`. FIRST: there is none. None, or a reply that the session does not have: unknown.
-        asked: `now`: a question. If the same one is stored at this place, it gets another reply.
+        asked: `now`: a question. If the same one is stored at this place, it gets another reply; with `after`
+            None also one of the latest messages that no complete reply follows: the client sends again what
+            failed or was stopped.
             `again`: a question that was asked before, perhaps with another text.
             `answered`: a question whose reply is continued, with the results of tools.
             The last two are found by their text if `after` is unknown. Without a match the question is

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     Select,
     bindparam,
+    exists,
     func,
     literal,
     literal_column,
@@ -24,6 +25,9 @@ from gateway.store.tables import messages
 
 MAX_CHAIN = 1000
 """Replies after a reply that are searched for its continuations."""
+
+RETRY_IDS = 200
+"""A question that is sent again is found if fewer messages were stored since, in all sessions."""
 
 MAX_AGE_IDS = 100_000
 """A message is found by its uuid or text only if fewer messages were stored since, in all sessions."""
@@ -75,6 +79,24 @@ _AMONG_CHILDREN = _same_question(
 )
 _AT_THE_ROOT = _same_question(messages.c.parent_id.is_(None))
 _RECENT = _same_question(messages.c.id > bindparam("floor"))
+_LATER = messages.alias()
+_LATEST_COMPLETE = (
+    select(func.coalesce(func.max(_LATER.c.id), bindparam("retry_floor")))
+    .where(
+        _LATER.c.session_id == bindparam("session_id"),
+        _LATER.c.id > bindparam("retry_floor"),
+        _LATER.c.role == literal_column("'assistant'"),
+        _LATER.c.status == literal_column("'complete'"),
+    )
+    .scalar_subquery()
+)
+_RUNNING_REPLY = exists().where(
+    _LATER.c.session_id == bindparam("session_id"),
+    _LATER.c.parent_id == messages.c.id,
+    _LATER.c.id > messages.c.id,
+    _LATER.c.status == literal_column("'streaming'"),
+)
+_IN_VAIN = _same_question(messages.c.id > _LATEST_COMPLETE, ~_RUNNING_REPLY)
 
 
 def spot_of(connection: Connection, exchange: NewExchange, session_id: int, last_id: int) -> Spot:
@@ -96,7 +118,10 @@ def spot_of(connection: Connection, exchange: NewExchange, session_id: int, last
             return Spot(found, found)
         return Spot(None if branch.asked == "again" else last_id)
     if branch.asked == "now":
-        return Spot(last_id)
+        found = None
+        if branch.after is None:
+            found = _same(connection, exchange, _IN_VAIN, where | {"retry_floor": last_id - RETRY_IDS})
+        return Spot(last_id) if found is None else Spot(found, found)
     found = _same(connection, exchange, _RECENT, where)
     if found is None:
         return Spot(last_id)

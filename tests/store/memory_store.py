@@ -251,10 +251,20 @@ class MemoryStore(MemoryReplies):
             found = [each.id for each in same if each.parent_id is None]
         else:
             parent = last
-            found = [] if branch.asked == "now" else [each.id for each in same]
+            found = [each.id for each in same]
+            if branch.asked == "now":
+                found = self._in_vain(stored, found) if branch.after is None else []
             if found and branch.asked == "answered":
                 return self._end(found[-1]), found[-1]
         return (found[-1], found[-1]) if found else (parent, None)
+
+    @staticmethod
+    def _in_vain(stored: Sequence[StoredMessage], questions: Sequence[int]) -> list[int]:
+        """Those of the questions that no complete reply follows, and that get none now."""
+        replies = [each for each in stored if each.role == "assistant"]
+        done = max((each.id for each in replies if each.status == "complete"), default=0)
+        running = {each.parent_id for each in replies if each.status == "streaming"}
+        return [id for id in questions if id > done and id not in running]
 
     def _end(self, id: int) -> int:
         chain = {id}

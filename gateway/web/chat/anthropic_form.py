@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -125,7 +125,7 @@ class AskedMessages:
     """
 
     turns: Sequence[Turn]
-    branch: Branch | None
+    branch: Branch
     sampling: Sampling
     model: str | None
     session_id: int | None = None
@@ -144,7 +144,7 @@ async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) ->
     turns = list(turns_of(whole, max_bytes)) if thread.messages else new
     branch = branch_without_ids(new)
     if thread.previous is not None:
-        branch = Branch(thread.previous, "now" if branch is None else "answered")
+        branch = replace(branch, after=thread.previous)
     kept = thread.kept(given)
     return AskedMessages(turns, branch, whole.sampling(), whole.model, thread.session_id, kept)
 

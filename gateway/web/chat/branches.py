@@ -6,9 +6,9 @@ from gateway.contract.branches import FIRST, Branch
 from gateway.contract.requests import Turn
 
 
-def branch_without_ids(turns: Sequence[Turn]) -> Branch | None:
-    """Return the place if the client names no messages: only results of tools continue a stored reply."""
-    return Branch(None, "answered") if turns[-1].role == "tool" else None
+def branch_without_ids(turns: Sequence[Turn]) -> Branch:
+    """Return the place if the client names no messages: results of tools continue a stored reply."""
+    return Branch(None, "answered" if turns[-1].role == "tool" else "now")
 
 
 def branch_of(messages: Sequence[tuple[str, str | None]], *, again: bool = False) -> Branch | None:

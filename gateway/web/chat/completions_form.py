@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gateway.contract.branches import Branch
 from gateway.contract.error_codes import error_of
 from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
@@ -140,6 +141,7 @@ class TextForm:
             content=self.prompts[0],
             turns=[Turn("user", self.prompts[0])],
             raw=True,
+            branch=Branch(None, "now"),
             session_id=session_id,
             thread=thread,
             model=body.model,

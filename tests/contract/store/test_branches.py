@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 
 from gateway.contract.branches import FIRST, Branch
+from gateway.contract.events import Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.store import MessageStore, StoredMessage
 from tests.store.exchanges import answer, question
@@ -117,6 +118,32 @@ async def test_a_tool_round_of_a_client_without_ids_is_found_by_its_question(sto
     parents = [message.parent_id for message in await everything(store, one.session_id)]
     assert parents[4:6] == [one.assistant_message_id, other.assistant_message_id]
     assert [first.new_question, second.new_question, unknown.new_question] == [False, False, True]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "interrupted"])
+async def test_a_question_that_is_sent_again_after_it_was_in_vain_is_stored_once(
+    store: MessageStore, status: Status
+) -> None:
+    one = await put(store, None, "One?", reply="1")
+    for content in ("Hi", "Other?"):
+        asked = await store.begin(question(one.session_id, content=content, branch=Branch(None)))
+        assert await store.finish(answer(asked, "Hel", status=status, reason="error"))
+
+    again = await put(store, one.session_id, "Hi", Branch(None), reply="Hello")
+    later = await put(store, one.session_id, "Hi", Branch(None), reply="Hello again")
+
+    assert (again.new_question, later.new_question) == (False, True)
+    kept = await everything(store, one.session_id)
+    told = ["One?", "1", "Hi", "Hel", "Other?", "Hel", "Hello", "Hi", "Hello again"]
+    assert [message.content for message in kept] == told
+    assert await path(store, one.session_id) == ["One?", "1", "Hi", "Hello", "Hi", "Hello again"]
+
+
+async def test_two_clients_with_one_question_at_one_time_ask_two_questions(store: MessageStore) -> None:
+    one = await put(store, None, "One?", reply="1")
+    for _ in range(2):
+        asked = await store.begin(question(one.session_id, content="Hi", branch=Branch(None)))
+        assert asked.new_question
 
 
 async def test_a_place_that_is_unknown_is_that_after_the_latest_message(store: MessageStore) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, ToolCall
 from gateway.contract.requests import ChatRequest
 from tests.web.gateway_server import Served, served
@@ -225,3 +226,21 @@ async def test_an_ag_ui_run_that_is_repeated_stores_the_question_once(tmp_path: 
         messages = await gateway.messages()
     told = [(message["content"], message["parent_id"]) for message in messages]
     assert told == [("Hi", None), ("1", 1), ("Why?", 2), ("2", 3), ("3", 3), ("4", 1)]
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic", "ollama", "responses", "completions"])
+async def test_a_request_that_a_client_repeats_after_a_failure_stores_its_question_once(
+    tmp_path: Path, api: str
+) -> None:
+    body: dict[str, Any] = {"prompt": "Weather?"}
+    path = "/v1/completions"
+    if api != "completions":
+        path, body, question, _ = ROUNDS[api]
+        body = {**body, "input" if api == "responses" else "messages": question}
+    steps: list[Step] = [UpstreamFailed("It broke off."), UpstreamFailed("It broke off."), [Done("stop")]]
+    async with served(tmp_path, lambda _: [[Delta("grey")], steps.pop(0)]) as gateway:
+        statuses = [(await gateway.http.post(path, json=body)).status_code for _ in range(3)]
+        messages = await gateway.messages()
+    assert statuses == [502, 502, 200]
+    assert [message["role"] for message in messages] == ["user", *["assistant"] * 3]
+    assert {message["parent_id"] for message in messages[1:]} == {messages[0]["id"]}

@@ -245,7 +245,7 @@ async def test_a_client_that_leaves_before_the_first_word_stops_the_reply(tmp_pa
             await asked.wait()
             asking.cancel()
             await gateway.transport.idle()
-            while (await gateway.messages())[2 * number - 1]["reason"] != "abandoned":
+            while (await gateway.messages())[number]["reason"] != "abandoned":
                 pass
 
 
