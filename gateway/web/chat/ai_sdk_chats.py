@@ -1,6 +1,6 @@
 """A conversation of the AI SDK's by the id that its page gave it: read on, stop, load."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.contract.store import StoredMessage, StoredSession
@@ -9,6 +9,7 @@ from gateway.dialects.ai_sdk import AiSdk
 from gateway.dialects.tool_arguments import readable
 from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.ai_sdk_form import API, HISTORY_MESSAGES
+from gateway.web.chat.ai_sdk_tools import Results, results_in
 from gateway.web.chat.resume import follow, send_nothing_left
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send
@@ -96,22 +97,27 @@ class ChatMessages:
                 break
             stored += page
         ended = [message for message in stored if message.status != "streaming"]
-        await send_json(send, 200, ui_messages(ended))
+        results = await results_in(self._gateway.store, user_id, stored)
+        await send_json(send, 200, ui_messages(ended, results))
 
 
-def ui_messages(path: Sequence[StoredMessage]) -> list[dict[str, Any]]:
-    """Return the messages as the AI SDK stores them. A reply that continues another one is a step of it."""
+def ui_messages(path: Sequence[StoredMessage], results: Mapping[int, Results]) -> list[dict[str, Any]]:
+    """Return the messages as the AI SDK stores them. A reply that continues another one is a step of it.
+
+    results: of the tool calls, by the id of their message.
+    """
     told: list[dict[str, Any]] = []
     role_of = {message.id: message.role for message in path}
     for message in path:
+        parts = _ui_parts(message, results.get(message.id, {}))
         if message.role == "assistant" and role_of.get(message.parent_id or 0) == "assistant":
-            told[-1]["parts"] += [{"type": "step-start"}, *_ui_parts(message)]
+            told[-1]["parts"] += [{"type": "step-start"}, *parts]
         else:
-            told.append({"id": message.uuid, "role": message.role, "parts": _ui_parts(message)})
+            told.append({"id": message.uuid, "role": message.role, "parts": parts})
     return told
 
 
-def _ui_parts(message: StoredMessage) -> list[dict[str, Any]]:
+def _ui_parts(message: StoredMessage, results: Results) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     if message.reasoning:
         parts.append({"type": "reasoning", "text": message.reasoning, "state": "done"})
@@ -125,5 +131,6 @@ def _ui_parts(message: StoredMessage) -> list[dict[str, Any]]:
         parts.append(text if message.role == "user" else {**text, "state": "done"})
     for call in message.tool_calls:
         named = {"type": f"tool-{call.name}", "toolCallId": call.id}
-        parts.append({**named, "state": "input-available", "input": readable(call.arguments)})
+        result = results.get(call.id, {"state": "input-available"})
+        parts.append({**named, "input": readable(call.arguments), **result})
     return parts

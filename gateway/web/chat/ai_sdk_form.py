@@ -16,6 +16,7 @@ from gateway.contract.store import StoredMessage
 from gateway.core.question import Question
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.agent_sessions import named_thread
+from gateway.web.chat.ai_sdk_tools import packed_results
 from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question
@@ -90,6 +91,9 @@ class UiChatForm:
             sampling=body.sampling(),
             resumable=bool(body.resumable),
             branch=_branch(body),
+            request=next(
+                (packed_results(said.parts) for said in reversed(messages) if said.role == "assistant"), None
+            ),
         )
         last = messages[-1]
         return Asked(question, AiSdk(last.id if last.role == "assistant" else None))

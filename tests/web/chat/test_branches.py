@@ -94,6 +94,27 @@ async def test_a_tool_round_goes_on_in_its_message_and_stores_no_second_question
     assert loaded[1]["id"] == called["id"]
 
 
+@pytest.mark.parametrize("said", [{"output": {"sky": "grey"}}, {"errorText": "no sight"}])
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_page_that_loads_gets_the_results_of_its_tools(
+    tmp_path: Path, said: dict[str, Any], goes_on: bool
+) -> None:
+    async with served(tmp_path, counting()) as gateway:
+        loaded = await ask(gateway, user("Weather?"))
+        assert loaded[1]["parts"][0]["state"] == "input-available"
+        state = "output-available" if "output" in said else "output-error"
+        part = {**loaded[1]["parts"][0], "state": state, **said}
+        called = {**loaded[1], "parts": [part]}
+        if goes_on:
+            loaded = await ask(gateway, user("Weather?"), called, messageId=called["id"])
+        else:
+            loaded = await ask(gateway, user("Weather?"), called, user("Never mind.", "u2"))
+        assert loaded[1]["parts"][0] == part
+        loaded = await ask(gateway, *loaded, user("Weather?", "u3"))
+    assert loaded[1]["parts"][0] == part
+    assert loaded[-1]["parts"][0]["state"] == "input-available"
+
+
 async def test_a_tool_round_that_is_resumed_goes_on_in_its_message(tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
