@@ -36,12 +36,16 @@ from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
 from gateway.settings import LOOPBACK, Settings, SettingsError
 from gateway.store.sql_store import SqlStore
+from gateway.telemetry.broker_watch import BrokerWatch
+from gateway.telemetry.genai_families import wants_older_names
+from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.app import create_app
 from gateway.web.chat.resume import resume_url
 from gateway.web.door.callers import LOCAL
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
+from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
 from gateway.web.services import Services
 
@@ -60,14 +64,12 @@ class Assembled:
     Attributes:
         drain: refuses new replies and returns when the running ones have ended and are stored; when its event
             is set, it ends them at once.
-        send_timeout_s: seconds after which a client that reads nothing is disconnected.
     """
 
     app: App
     modes: ModeSelector
     gateway: Services
     drain: Callable[[asyncio.Event], Awaitable[None]]
-    send_timeout_s: float
 
 
 def assemble(settings: Settings, transports: Mapping[str, Transport] | None = None) -> Assembled:
@@ -105,6 +107,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     )
     worker_rules = WorkerRules(lambda: [each.abilities for each in transports.values()], store.kept_settings)
     mode_switch = ModeSwitch(selector, settings.llm_comm_mode, store.kept_settings)
+    reply_totals = ReplyTotals(
+        lambda: {name for each in transports.values() for name in each.abilities.models()}
+    )
     conversations = Conversations(
         store,
         runs,
@@ -122,6 +127,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             clock=time.monotonic,
         ),
         allowance_of=keys.allowance_of,
+        on_ended=reply_totals.add,
     )
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
 
@@ -138,7 +144,11 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         spend=spend_request,
         anothers_s=0 if settings.database_url.startswith("sqlite") else ANOTHERS_S,
     )
-    ingress = None if link is None else ingress_of(settings, link, chats)
+    ingress = broker = None
+    if link is not None:
+        ingress = ingress_of(settings, link, chats)
+        broker = BrokerWatch()
+        link.watch(broker.changed)
     pulse = Pulse(settings.sse_ping_s)
     proxies = TrustedProxies(settings.trusted_proxies)
     gateway = Services(
@@ -154,6 +164,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         worker_rules=worker_rules,
         proxies=proxies,
         pulse=pulse,
+        slow_readers=SlowReaders(settings.send_timeout_s),
         tickets=tickets,
         keys=keys,
         rates=rates,
@@ -171,6 +182,10 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         version=version("sluice-gateway"),
         reply_deadline_s=settings.reply_deadline_s,
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
+        queued=lambda: sum(each.abilities.queued() for each in transports.values()),
+        broker=broker,
+        reply_totals=reply_totals,
+        older_metric_names=wants_older_names(settings.otel_semconv_stability_opt_in),
     )
 
     retention = Retention(
@@ -219,7 +234,6 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         proxies=proxies,
         cors_origins=origins,
         root_path=settings.root_path,
-        send_timeout_s=settings.send_timeout_s,
     )
 
     async def drain(hurry: asyncio.Event) -> None:
@@ -227,7 +241,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             transport.abilities.drain()
         await runs.drain(settings.drain_s, hurry)
 
-    return Assembled(app, selector, gateway, drain, settings.send_timeout_s)
+    return Assembled(app, selector, gateway, drain)
 
 
 def store_of(settings: Settings) -> SqlStore:

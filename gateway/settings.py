@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+    otel_semconv_stability_opt_in: str = ""
 
     database_url: Annotated[str, Field(pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg):")] = (
         "sqlite+aiosqlite:///sluice.db"
@@ -250,14 +251,13 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """Values that logs and errors must not contain."""
-        urls = (*self.model_servers, self.mqtt_broker_host)
-        in_urls = [secret for url in urls for secret in secrets_of_url(url)]
+        servers = (*self.model_servers, self.mqtt_broker_host)
         return [
             self.llm_api_key,
             self.mqtt_password,
             self.ticket_secret,
             password_of_url(self.database_url),
-            *in_urls,
+            *(secret for url in servers for secret in secrets_of_url(url)),
         ]
 
 

@@ -160,6 +160,7 @@ class Abilities:
         rule_workers: applies these rules for workers, by name, in place of all earlier ones.
         servers: the model servers that the transport chooses from, in its order; empty if there is only one.
         place_in_queue: the estimated place of a request for a model: 0 starts at once, 1 is next.
+        queued: returns the number of requests that wait for a worker.
         slots: returns the number of replies generated at the same time, None if unknown; never raises.
         accepts: kinds of content besides text, as last reported; all kinds while unknown.
         drain: announces that this gateway sends no new requests; running replies continue.
@@ -178,6 +179,7 @@ class Abilities:
     rule_workers: Callable[[Mapping[str, WorkerRule]], None] = lambda _: None
     servers: Callable[[], Sequence[ServerInfo]] = tuple
     place_in_queue: Callable[[str | None], int] = lambda _: 0
+    queued: Callable[[], int] = lambda: 0
     slots: Callable[[], Awaitable[int | None]] = _untold
     accepts: Callable[[], frozenset[Kind]] = lambda: ALL_KINDS
     drain: Callable[[], None] = lambda: None

@@ -50,8 +50,24 @@ class Figures:
     tokens_per_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Changes of the database by this process.
+
+    Attributes:
+        waiting: changes that wait for their transaction.
+        committed: committed changes, and `waited_s`, the sum of the seconds from their request to the commit.
+        accepted: False if the latest transaction failed.
+    """
+
+    waiting: int
+    committed: int
+    waited_s: float
+    accepted: bool
+
+
 class UsageStore(Protocol):
-    """Each method raises StorageFailed if the database does not answer or refuses."""
+    """Each coroutine raises StorageFailed if the database does not answer or refuses."""
 
     async def between(
         self,
@@ -76,4 +92,12 @@ class UsageStore(Protocol):
     async def figures(self) -> Figures:
         """Return the totals. They come from stored counters: the cost does not depend on the number of
         messages."""
+        ...
+
+    async def database_bytes(self) -> int:
+        """Return the size of the database."""
+        ...
+
+    def writes(self) -> Writes:
+        """Return the state of this process's changes. It reads nothing from the database."""
         ...

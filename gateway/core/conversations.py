@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.contract.authors import Author
+from gateway.contract.ended_reply import OnEnded
 from gateway.contract.errors import Draining
 from gateway.contract.exchanges import Exchange, IdempotencyClaim, NewExchange
 from gateway.contract.requests import ChatRequest, Turn
@@ -51,6 +52,10 @@ class Conversations:
         clock: seconds, monotonic.
         stages: in the order in which requests pass them.
         allowance_of: returns the limits of a user; None for no limits.
+        on_ended: called with the measurements of each reply at its end.
+
+    Attributes:
+        places: of simultaneous replies.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Conversations:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         stages: Sequence[Stage] = (),
         allowance_of: Callable[[str], Allowance | None] = lambda _: None,
+        on_ended: OnEnded = lambda _: None,
     ) -> None:
         self._store = store
         self._runs = runs
@@ -76,8 +82,9 @@ class Conversations:
         self._checkpoints = checkpoints
         self._news = news
         self._claims = Idempotency(store)
-        self._places = StreamPlaces()
+        self.places = StreamPlaces()
         self._allowance_of = allowance_of
+        self._on_ended = on_ended
         self._resume_url = resume_url
         self._new_id = new_id
         self._clock = clock
@@ -118,7 +125,7 @@ class Conversations:
     def _take_place(self, user_id: str, allowance: Allowance | None) -> StreamPlace | None:
         self._runs.refuse_if_draining()
         allowance = allowance or self._allowance_of(user_id)
-        return None if allowance is None else self._places.take(allowance.streams)
+        return None if allowance is None else self.places.take(allowance.streams)
 
     async def _begin(self, question: Question, *, kept: bool = True) -> str:
         place = self._take_place(question.user_id, question.allowance)
@@ -175,6 +182,7 @@ class Conversations:
             stages=self._stages,
             resume_url=resume_url,
             exact_events=question.exact_events,
+            on_ended=self._on_ended,
             clock=self._clock,
             sleep=self._sleep,
         )

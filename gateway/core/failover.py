@@ -30,6 +30,7 @@ class Route:
     Attributes:
         transport: gets the request.
         info: what to expect of the reply.
+        mode: the gateway's mode when the route was chosen.
         trial: entered around the request; its value is called at the reply's first content.
         onward: returns the route to try if this one failed; None if there is none.
         blame: called with this transport's error if it disconnected after it received a request that the next
@@ -41,6 +42,7 @@ class Route:
     trial: Callable[[], AbstractContextManager[OnFirst | None]] = nullcontext
     onward: Callable[[], "Route | None"] = lambda: None
     blame: Callable[[TransportError], None] = lambda _: None
+    mode: str = ""
 
 
 class Routes(Protocol):

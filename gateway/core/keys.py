@@ -193,4 +193,4 @@ class KeyRing:
 
     def _quota(self, stored: StoredKey, own: int | None, common: int) -> Quota:
         # A key with its own limit has its own account: user names contain no space, so the names differ.
-        return Quota(stored.key.user_id, common) if own is None else Quota(f"key {stored.id}", own)
+        return Quota(stored.key.user_id, common) if own is None else Quota(f"key {stored.id}", own, "key")

@@ -50,7 +50,7 @@ class ModeSelector:
         self._refuse_unknown(model)
         if self.mode != AUTO:
             transport = self._transports[self.mode]
-            return Route(transport, _admit(transport, model))
+            return Route(transport, _admit(transport, model), mode=self.mode)
         return self._healthiest(model, self._in_order(model))
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
@@ -159,7 +159,7 @@ class ModeSelector:
                 continue
             others = [other for other in names if other != name]
             onward = partial(self._onward, model, others)
-            return Route(transport, info, breaker.trial, onward, breaker.blame)
+            return Route(transport, info, breaker.trial, onward, breaker.blame, AUTO)
         soonest = min(refusals, key=_retry_after_s)
         raise type(soonest)("; ".join(map(str, refusals)), retry_after_s=soonest.retry_after_s)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 from throttled.asyncio import MemoryStore, RateLimiterType, Throttled, per_min
 
@@ -12,6 +13,9 @@ MAX_ACCOUNTS = 100_000
 
 RETRY_STREAM_S = 2.0
 
+UserClass = Literal["user", "key"]
+"""Class of an account: a user with the limits of the settings, or a key with its own limits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -19,6 +23,7 @@ class Quota:
 
     account: str
     limit: int
+    user_class: UserClass = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,15 @@ class Allowance:
 
 
 class RequestRates:
-    """Limits requests per minute by GCRA: a burst of a whole minute's requests is allowed."""
+    """Limits requests per minute by GCRA: a burst of a whole minute's requests is allowed.
+
+    refused: number of refused requests.
+    """
 
     def __init__(self) -> None:
         self._spent = MemoryStore(options={"MAX_SIZE": MAX_ACCOUNTS})
         self._rates: dict[int, Throttled] = {}
+        self.refused: Counter[UserClass] = Counter()
 
     async def spend(self, quota: Quota) -> None:
         """Count one request. At the limit, raises LimitExceeded with the time until the next is allowed."""
@@ -47,6 +56,7 @@ class RequestRates:
             )
         spent = await rate.limit(quota.account)
         if spent.limited:
+            self.refused[quota.user_class] += 1
             raise LimitExceeded(
                 f"More than {quota.limit} requests in a minute.", retry_after_s=spent.state.retry_after
             )
@@ -76,13 +86,17 @@ class StreamPlace:
 
 
 class StreamPlaces:
+    """Limits simultaneous streams. refused: number of refused streams."""
+
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
+        self.refused: Counter[UserClass] = Counter()
 
     def take(self, quota: Quota) -> StreamPlace:
         """Count one more stream; call `leave` on the result when it ends. At the limit, raises
         TooManyStreams."""
         if self._taken[quota.account] >= quota.limit:
+            self.refused[quota.user_class] += 1
             raise TooManyStreams(
                 f"There are {quota.limit} open streams, the maximum: wait for one to end.",
                 retry_after_s=RETRY_STREAM_S,

@@ -27,6 +27,9 @@ class ReplyAccumulator:
     Attributes:
         asked: the transport that got the request last; None before the first.
         first_at: time of the first content (text, reasoning or tool call); None before it.
+        ended_at: time when no more events came: the reply was complete, failed or was stopped.
+        progress: number of Progress events.
+        mode, model_asked: the gateway's mode and the request's model when the reply began.
         on_first: called at the first content.
 
     Args:
@@ -41,8 +44,12 @@ class ReplyAccumulator:
         "asked",
         "asked_at",
         "done",
+        "ended_at",
         "first_at",
+        "mode",
+        "model_asked",
         "on_first",
+        "progress",
         "tool_call_seqs",
         "tool_calls",
         "usage",
@@ -59,6 +66,10 @@ class ReplyAccumulator:
         self.done: Done | None = None
         self.asked_at = clock()
         self.first_at: float | None = None
+        self.ended_at: float | None = None
+        self.progress = 0
+        self.mode = ""
+        self.model_asked: str | None = None
         self.asked: TransportInfo | None = None
         self.on_first: Callable[[], None] | None = None
 
@@ -66,6 +77,11 @@ class ReplyAccumulator:
         """Note that a transport gets the request, possibly after another failed before the first content."""
         self.asked = asked
         self.usage = self.done = None
+
+    def end(self) -> None:
+        """Note the time of the end. Later calls do nothing."""
+        if self.ended_at is None:
+            self.ended_at = self._clock()
 
     @property
     def text(self) -> str:
@@ -81,6 +97,11 @@ class ReplyAccumulator:
     def ttft_ms(self) -> float | None:
         """Milliseconds from the question to the first content."""
         return None if self.first_at is None else round((self.first_at - self.asked_at) * 1000, 1)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the question to the end."""
+        return (self._clock() if self.ended_at is None else self.ended_at) - self.asked_at
 
     @property
     def elapsed_ms(self) -> float:
@@ -137,6 +158,7 @@ class ReplyAccumulator:
             self.usage = usage_of(*counts) or self.usage
             return False
         elif isinstance(event, Progress):
+            self.progress += 1
             return True
         elif isinstance(event, Reasoning):
             self._reasoning.append(event.text)

@@ -2,10 +2,10 @@
 commit."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from gateway.contract.ended_reply import OnEnded
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import (
     Cancelled,
@@ -26,14 +26,13 @@ from gateway.contract.stage import Stage
 from gateway.contract.transport import TransportInfo
 from gateway.core.event_lengths import NotedJournal, lengths_of, packed, packed_so_far
 from gateway.core.failover import Route, first_answer
+from gateway.core.measured_reply import log_reply, measured
 from gateway.core.paced_reply import PacedReply
 from gateway.core.pacing import Pace
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
 from gateway.core.reply_store import ReplyStore
 from gateway.core.run import Outcome, Production, Run
 from gateway.core.stages.order import through
-
-log = logging.getLogger("sluice.replies")
 
 STORAGE_RETRY_S = 5.0
 LOST = "The reply's message was deleted, or another gateway ended it or took it over."
@@ -49,6 +48,7 @@ class ReplyTask:
         delivery: the expected delivery, for the Started event.
         stages: in the order in which the request passes them.
         exact_events: keep the lengths of the events.
+        on_ended: called after the terminal event.
         clock: seconds, monotonic.
     """
 
@@ -63,6 +63,7 @@ class ReplyTask:
         stages: Sequence[Stage],
         resume_url: str | None,
         exact_events: bool = False,
+        on_ended: OnEnded = lambda _: None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -75,6 +76,7 @@ class ReplyTask:
         self._resume_url = resume_url
         self._exact_events = exact_events
         self._noted: NotedJournal | None = None
+        self._on_ended = on_ended
         self._clock = clock
         self._sleep = sleep
         self._reply = ReplyAccumulator(clock)
@@ -97,8 +99,10 @@ class ReplyTask:
         """Get the reply and settle the run. A reply that arrives in one piece is stored before it is
         paced."""
         reply = self._reply
+        reply.mode, reply.model_asked = route.mode, request.model
         ask = through(self._stages, partial(first_answer, route, reply))
         done = reply.done = await ask(request, recording(reply, run.journal, run.is_settled))
+        reply.end()
         whole = () if done.whole is None else reply.take(done.whole)
         outcome = Outcome("complete", done.reason)
         if whole and not done.cached and pace is not None and pace.delay_s > 0:
@@ -123,14 +127,17 @@ class ReplyTask:
         """Store the reply's final state, append the terminal event, and return the final outcome."""
         assert run.outcome is not None  # noqa: S101 - Runs concludes settled runs only
         outcome, paced = run.outcome, self._paced
+        self._reply.end()
         if paced is not None and outcome.reason not in ("user_stop", "storage_failed"):
             # The pacing ended, or the readers left during it: the stored row stays complete.
             outcome = paced.outcome
             paced.send_rest(run.journal)
         if paced is None or not paced.stored or outcome is not paced.outcome:
             outcome = await self.keep(outcome)
-        run.journal.append([self._terminal(outcome)])
-        self._log_line(outcome)
+        terminal = self._terminal(outcome)
+        run.journal.append([terminal])
+        log_reply(run, self._reply, outcome, terminal.ending)
+        self._on_ended(measured(run, self._reply, outcome, terminal.ending))
         return outcome
 
     async def keep(self, outcome: Outcome) -> Outcome:
@@ -279,21 +286,6 @@ class ReplyTask:
         if outcome.status == "cancelled":
             return Cancelled(outcome.reason, ending)
         return Finished(outcome.reason, ending)
-
-    def _log_line(self, outcome: Outcome) -> None:
-        error = outcome.error
-        log.log(
-            logging.INFO if error is None else logging.WARNING,
-            "stream %s session %s mode %s: %s (%s), %d characters, first after %s ms%s",
-            self._stream_id,
-            self._exchange.session_key,
-            self._asked.name,
-            outcome.status,
-            outcome.reason,
-            len(self._text),
-            self._reply.ttft_ms,
-            "" if error is None else f": {error.code}: {error}",
-        )
 
 
 def delivery_of(source: TransportInfo | Done) -> Delivery:

@@ -108,7 +108,7 @@ def _connections_of(assembled: Assembled) -> Any:
     from gateway.web.http.connection import ClientConnection  # its import needs all of these names
 
     arrivals = Arrivals(descriptor_limit(), time.monotonic)
-    return partial(ClientConnection, send_timeout_s=assembled.send_timeout_s, arrivals=arrivals)
+    return partial(ClientConnection, slow_readers=assembled.gateway.slow_readers, arrivals=arrivals)
 
 
 def _sockets_of(assembled: Assembled) -> Any:
@@ -119,4 +119,4 @@ def _sockets_of(assembled: Assembled) -> Any:
         return "auto"
     from gateway.web.http.socket_connection import SocketConnection  # its import needs all of these names
 
-    return partial(SocketConnection, send_timeout_s=assembled.send_timeout_s)
+    return partial(SocketConnection, slow_readers=assembled.gateway.slow_readers)

@@ -89,7 +89,7 @@ class SqlStore:
         self._exchanges = Exchanges(clock, self._new_sessions, quota, access, owner)
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
-        self.usage = SqlUsage(self._reading, clock)
+        self.usage = SqlUsage(self._reading, self._writer, clock)
         self.deletions = SqlDeletions(self._reading, self._writer, clock)
         self.audit_log = SqlAuditLog(self._reading, self._writer, clock)
         self.kept_settings = SqlKeptSettings(self._reading, self._writer, clock)

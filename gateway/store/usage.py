@@ -10,10 +10,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.exchanges import FinalReply
-from gateway.contract.usage import Figures, UsedTokens
+from gateway.contract.usage import Figures, UsedTokens, Writes
 from gateway.store.columns import storable
 from gateway.store.statements import Statement, upsert
 from gateway.store.tables import deleted, messages, token_usage
+from gateway.store.writer import Writer
 
 LATEST = 100
 """Number of replies for the means."""
@@ -115,9 +116,11 @@ class SqlUsage:
     def __init__(
         self,
         reading: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        writer: Writer,
         clock: Callable[[], datetime],
     ) -> None:
         self._reading = reading
+        self._writer = writer
         self._clock = clock
 
     async def between(
@@ -163,6 +166,16 @@ class SqlUsage:
             response_ms=response_ms,
             ttft_ms=ttft_ms,
             tokens_per_s=tokens_per_s,
+        )
+
+    async def database_bytes(self) -> int:
+        async with self._reading() as connection:
+            return await size_of(connection)
+
+    def writes(self) -> Writes:
+        latest = self._writer.latest
+        return Writes(
+            len(self._writer), *self._writer.waited, accepted=latest is None or latest.failure is None
         )
 
 

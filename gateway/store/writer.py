@@ -56,6 +56,7 @@ class _Job:
     write: Write[Any, Any]
     payload: Any
     outcome: asyncio.Future[Any]
+    at: float
     owed: bool = False
 
 
@@ -86,6 +87,9 @@ class Writer:
         deadline_s: maximum seconds for one transaction, for a caller, and for the end of `running`.
         retry_s: seconds between retries of owed changes while nothing else is written.
         clock: seconds, monotonic.
+
+    Attributes:
+        waited: number of committed changes, and the sum of the seconds from their request to the commit.
     """
 
     def __init__(
@@ -106,10 +110,15 @@ class Writer:
         self._open = False
         self._owed_until = float("inf")
         self.latest: Transaction | None = None
+        self.waited = (0, 0.0)
 
     @property
     def open(self) -> bool:
         return self._open
+
+    def __len__(self) -> int:
+        """Number of changes that wait for their transaction."""
+        return len(self._waiting) + len(self._owed)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -142,7 +151,7 @@ class Writer:
         if len(self._waiting) >= MAX_WAITING:
             raise StorageFailed("Too many changes are waiting for the database.")
         loop = asyncio.get_running_loop()
-        job = _Job(write, payload, loop.create_future())
+        job = _Job(write, payload, loop.create_future(), self._clock())
         self._waiting.append(job)
         self._wake.set()
         deadline = loop.call_later(self._deadline_s, self._give_up, job)
@@ -165,7 +174,7 @@ class Writer:
         It is StorageFailed if the database refuses this change itself, or the writer is closed before.
         Cancelling the future drops the waiting change if its kind `needs_caller`.
         """
-        job = _Job(write, payload, asyncio.get_running_loop().create_future(), owed=True)
+        job = _Job(write, payload, asyncio.get_running_loop().create_future(), self._clock(), owed=True)
         if self._open:
             self._owed.append(job)
             self._wake.set()
@@ -212,6 +221,7 @@ class Writer:
                 _fail(jobs, exc, "The database refused the change.")
         else:
             self._note(None)
+            self._note_waits(jobs)
             for job, outcome in outcomes:
                 self._settle(job, outcome)
 
@@ -243,6 +253,11 @@ class Writer:
                 log.warning("the database takes changes again")
         elif before is None or reason_of(before) != reason_of(failure):
             log.error("the database takes no changes: %s", reason_of(failure))
+
+    def _note_waits(self, jobs: list[_Job]) -> None:
+        now = self._clock()
+        count, seconds = self.waited
+        self.waited = (count + len(jobs), seconds + sum(now - job.at for job in jobs))
 
     def _put_off(self, jobs: list[_Job], cause: Exception) -> None:
         """Keep owed jobs for the next group, and fail the others."""

@@ -30,7 +30,6 @@ def create_app(
     proxies: TrustedProxies,
     cors_origins: Sequence[str] = (),
     root_path: str = "",
-    send_timeout_s: float = 20,
     table: Sequence[Endpoint] = ENDPOINTS,
 ) -> App:
     """Return the ASGI application. lifespan: entered before the first request, left after the last."""
@@ -41,7 +40,7 @@ def create_app(
     app = Cors(app, cors_origins, routes.methods_at)
     app = Router(app, routes)
     app = PathPrefix(app, root_path, proxies)
-    return _Living(AnyServer(app, send_timeout_s), lifespan)
+    return _Living(AnyServer(app, gateway.slow_readers), lifespan)
 
 
 def api_of(gateway: Services, table: Sequence[Endpoint] = ENDPOINTS) -> FastAPI:

@@ -1,7 +1,7 @@
 """The services and settings that endpoints use."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.contract.audit import AuditLog
@@ -23,7 +23,10 @@ from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
+from gateway.telemetry.broker_watch import BrokerWatch
+from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.door.proxies import TrustedProxies
+from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
 
 
@@ -58,6 +61,9 @@ class Services:
         body_timeout_s: maximum seconds for which no data of a request body may arrive.
         reply_deadline_s: maximum seconds for a whole reply, and for embeddings.
         workers: returns the workers that all transports know.
+        queued: returns the number of requests that wait for one of them.
+        broker: None without an MQTT broker.
+        older_metric_names: `/metrics` has the GenAI metrics under their older names too.
     """
 
     conversations: Conversations
@@ -89,3 +95,8 @@ class Services:
     version: str
     reply_deadline_s: float = 120.0
     workers: Callable[[], Sequence[WorkerInfo]] = list
+    queued: Callable[[], int] = lambda: 0
+    broker: BrokerWatch | None = None
+    reply_totals: ReplyTotals = field(default_factory=ReplyTotals)
+    slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
+    older_metric_names: bool = False

@@ -127,7 +127,7 @@ async def test_a_key_with_limits_of_its_own_is_counted_apart(house: House) -> No
     assert own is not None
     assert common.allowance == house.ring.allowance_of("anna")
     assert common.allowance == Allowance(Quota("anna", 120), Quota("anna", 20))
-    assert own.allowance == Allowance(Quota("key 2", 3), Quota("anna", 20))
+    assert own.allowance == Allowance(Quota("key 2", 3, "key"), Quota("anna", 20))
 
 
 async def test_what_is_known_is_asked_again_only_when_it_is_old(house: House) -> None:

@@ -98,6 +98,11 @@ class ReplyStream(SseWriter):
         finally:
             self.leave()
 
+    def connection_lost(self) -> None:
+        if not self.is_over:
+            self._pulse.lost += 1
+        super().connection_lost()
+
     def write_news(self) -> None:
         reader = self._reader
         if reader is None:

@@ -37,6 +37,7 @@ class ResumeStream:
         if event_id is None:
             event_id = query.get("last_event_id", [""])[0]
         after = Position.parse(event_id) if event_id else START
+        self._gateway.pulse.resumed += after != START and scope["method"] != "HEAD"
         await follow(self._gateway, scope, send, dialect, path_id(scope), user_id, after)
 
 

@@ -1,8 +1,8 @@
 """Endpoints for usage, workers, metrics, health and the pages."""
 
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 
-from gateway.web.api import health, metrics, pages, usage, workers
+from gateway.web.api import health, metrics, pages, prometheus, usage, workers
 from gateway.web.http.endpoint import CHAT_OR_ADMIN, METRICS, PUBLIC, Endpoint, JsonEndpoint
 
 _ASSETS = {media_type: {"schema": {"type": "string"}} for media_type in pages.ASSETS.values()}
@@ -37,6 +37,17 @@ OPERATION: tuple[Endpoint, ...] = (
         description="For a monitoring panel that polls every few seconds.",
         tag="health",
         scopes=METRICS,
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/metrics",
+        handler=prometheus.prometheus,
+        name="prometheus",
+        summary="Metrics for Prometheus",
+        description="In Prometheus' text format, version 0.0.4. docs/operations.md lists the names.",
+        tag="health",
+        scopes=METRICS,
+        response_class=PlainTextResponse,
     ),
     JsonEndpoint(
         method="GET",

@@ -9,24 +9,25 @@ from collections.abc import Awaitable
 from gateway.web.http.any_socket import call_with_socket
 from gateway.web.http.asgi import CONNECTION, App, ConnectionWatcher, Message, Receive, Scope, Send
 from gateway.web.http.message_connection import SOCKET
+from gateway.web.http.slow_readers import SlowReaders
 
 
 class AnyServer:
     """Puts a SendConnection into the scope of each request that has no Connection, and a SendSocket into that
     of each WebSocket.
 
-    send_timeout_s: maximum seconds for which a client may read nothing of its response. The response is then
-    aborted; when the socket closes is up to the server.
+    slow_readers: after this time without progress, the response is aborted; when the socket closes is up to
+    the server.
     """
 
-    def __init__(self, app: App, send_timeout_s: float) -> None:
+    def __init__(self, app: App, slow_readers: SlowReaders) -> None:
         self._app = app
-        self._send_timeout_s = send_timeout_s
+        self._slow_readers = slow_readers
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         extensions = scope.get("extensions") or {}
         if scope["type"] == "websocket" and SOCKET not in extensions:
-            return call_with_socket(self._app, scope, receive, send, self._send_timeout_s)
+            return call_with_socket(self._app, scope, receive, send, self._slow_readers)
         if scope["type"] != "http" or CONNECTION in extensions:
             return self._app(scope, receive, send)
         return self._call_with_connection({**scope, "extensions": extensions}, receive, send)
@@ -34,7 +35,7 @@ class AnyServer:
     async def _call_with_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
         error: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            connection = SendConnection(receive, send, tasks, self._send_timeout_s)
+            connection = SendConnection(receive, send, tasks, self._slow_readers)
             scope["extensions"] = {**scope["extensions"], CONNECTION: connection}
             try:
                 await self._app(scope, receive, connection.send)
@@ -53,11 +54,13 @@ class SendConnection:
     and are not buffered here as well.
     """
 
-    def __init__(self, receive: Receive, send: Send, tasks: asyncio.TaskGroup, send_timeout_s: float) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, tasks: asyncio.TaskGroup, slow_readers: SlowReaders
+    ) -> None:
         self._receive = receive
         self._send = send
         self._tasks = tasks
-        self._send_timeout_s = send_timeout_s
+        self._slow_readers = slow_readers
         self._watcher: ConnectionWatcher | None = None
         self._chunks: list[bytes] = []
         self._sending: asyncio.Task[None] | None = None
@@ -119,10 +122,13 @@ class SendConnection:
 
     async def _put(self, message: Message) -> None:
         try:
-            async with self._turn, asyncio.timeout(self._send_timeout_s):
+            async with self._turn, asyncio.timeout(self._slow_readers.timeout_s):
                 if not self._lost:
                     await self._send(message)
-        except (TimeoutError, OSError):  # the client reads nothing or has left: ASGI 3.0, "Disconnects"
+        except TimeoutError:
+            self._slow_readers.cut += 1
+            self.abort()
+        except OSError:  # the client has left: ASGI 3.0, "Disconnects"
             self.abort()
 
     async def _listen(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gateway.web.http.asgi import App, ConnectionWatcher, Message, Receive, Scope, Send
 from gateway.web.http.message_connection import SOCKET
+from gateway.web.http.slow_readers import SlowReaders
 
 
 class _Gone(Exception):
@@ -13,10 +14,10 @@ class _Gone(Exception):
 
 
 async def call_with_socket(
-    app: App, scope: Scope, receive: Receive, send: Send, send_timeout_s: float
+    app: App, scope: Scope, receive: Receive, send: Send, slow_readers: SlowReaders
 ) -> None:
     """Call the application with a SendSocket in the scope. Cancel it when the client is gone."""
-    socket = SendSocket(send, send_timeout_s)
+    socket = SendSocket(send, slow_readers)
     scope = {**scope, "extensions": {**(scope.get("extensions") or {}), SOCKET: socket}}
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -35,9 +36,9 @@ class SendSocket:
     `writable` is False while messages wait, so that new events stay in the journal.
     """
 
-    def __init__(self, send: Send, send_timeout_s: float) -> None:
+    def __init__(self, send: Send, slow_readers: SlowReaders) -> None:
         self._send = send
-        self._send_timeout_s = send_timeout_s
+        self._slow_readers = slow_readers
         self._waiting: deque[bytes] = deque()
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
@@ -77,7 +78,10 @@ class SendSocket:
 
     async def _put(self, body: bytes) -> None:
         try:
-            async with asyncio.timeout(self._send_timeout_s):
+            async with asyncio.timeout(self._slow_readers.timeout_s):
                 await self._send({"type": "websocket.send", "text": body.decode()})
-        except (TimeoutError, OSError) as error:
+        except TimeoutError as error:
+            self._slow_readers.cut += 1
+            raise _Gone from error
+        except OSError as error:
             raise _Gone from error

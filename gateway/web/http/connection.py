@@ -22,7 +22,7 @@ from gateway.web.http.http_1_0 import end_with_connection
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_DROPPED_HEAD_BYTES, LingeringClose
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.request_parser import RequestParser
-from gateway.web.http.slow_readers import SendDeadline
+from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 
 MAX_PIPELINED = 16
 """Maximum number of requests that wait behind the one being answered. Further ones are not read."""
@@ -35,7 +35,7 @@ class ClientConnection(HttpToolsProtocol):
     request that was answered early. read_body has the deadline for bodies.
 
     Args:
-        send_timeout_s: maximum seconds for which a client may read nothing of its response.
+        slow_readers: the limit for clients that read nothing of their responses.
         arrivals: limits the number of connections; None sets no limit.
     """
 
@@ -52,7 +52,7 @@ class ClientConnection(HttpToolsProtocol):
         "_refusal",
         "_running",
         "_send_deadline",
-        "_send_timeout_s",
+        "_slow_readers",
         "_watcher",
         "writable",
     )
@@ -64,12 +64,12 @@ class ClientConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        send_timeout_s: float = 20,
+        slow_readers: SlowReaders | None = None,
         arrivals: Arrivals | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.parser: RequestParser = RequestParser(self)  # type: ignore[assignment]  # None when it is closed
-        self._send_timeout_s = send_timeout_s
+        self._slow_readers = slow_readers or SlowReaders(20)
         self._arrivals = arrivals
         self.writable = True
         self._watcher: ConnectionWatcher | None = None
@@ -96,7 +96,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self._send_deadline = SendDeadline(transport, self.loop, self._send_timeout_s)
+        self._send_deadline = SendDeadline(transport, self.loop, self._slow_readers)
         if self._arrivals is not None and self.client is not None:
             try:
                 descriptor = transport.get_extra_info("socket").fileno()

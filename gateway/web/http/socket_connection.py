@@ -19,7 +19,7 @@ from gateway.contract.errors import BadRequest
 from gateway.web.http.asgi import ConnectionWatcher
 from gateway.web.http.message_connection import SOCKET
 from gateway.web.http.problems import raw_problem
-from gateway.web.http.slow_readers import SendDeadline
+from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 
 MAX_FRAGMENTS = 4096
 """Maximum number of frames of one message: empty ones have no size, but are kept."""
@@ -37,7 +37,7 @@ def frame_head(size: int) -> bytes:
 class SocketConnection(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket with a SocketWriter in the scope.
 
-    send_timeout_s: maximum seconds for which a client may read nothing of what is sent.
+    slow_readers: the limit for clients that read nothing of what is sent.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class SocketConnection(WebSocketsSansIOProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        send_timeout_s: float = 20,
+        slow_readers: SlowReaders | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._send_timeout_s = send_timeout_s
+        self._slow_readers = slow_readers or SlowReaders(20)
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        self._writer = SocketWriter(self, cast(asyncio.Transport, transport), self._send_timeout_s)
+        self._writer = SocketWriter(self, cast(asyncio.Transport, transport), self._slow_readers)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -94,11 +94,11 @@ class SocketWriter:
     __slots__ = ("_connection", "_deadline", "_lost", "_transport", "_watcher", "writable")
 
     def __init__(
-        self, connection: WebSocketsSansIOProtocol, transport: asyncio.Transport, send_timeout_s: float
+        self, connection: WebSocketsSansIOProtocol, transport: asyncio.Transport, slow_readers: SlowReaders
     ) -> None:
         self._connection = connection
         self._transport = transport
-        self._deadline = SendDeadline(transport, connection.loop, send_timeout_s)
+        self._deadline = SendDeadline(transport, connection.loop, slow_readers)
         self._watcher: ConnectionWatcher | None = None
         self._lost = False
         self.writable = True

@@ -28,11 +28,17 @@ async def send_head(send: Send, headers: Headers = (), media_type: str = MEDIA_T
 
 
 class Pulse:
-    """Sends a heartbeat on every open stream on which nothing was written for `ping_s` seconds."""
+    """Sends a heartbeat on every open stream on which nothing was written for `ping_s` seconds.
+
+    Attributes:
+        lost: number of streams of replies whose client disconnected before the end.
+        resumed: number of streams that began after an event id.
+    """
 
     def __init__(self, ping_s: float) -> None:
         self.ping_s = ping_s
         self._streams: set[SseWriter] = set()
+        self.lost = self.resumed = 0
 
     def __len__(self) -> int:
         """The number of open streams."""

@@ -131,6 +131,17 @@ async def test_what_no_reply_has_is_left_out_of_a_mean(sql_rig: SqlRig) -> None:
     assert (told.ttft_ms, told.tokens_per_s, told.response_ms) == (30.0, 50.0, 0.0)
 
 
+async def test_the_size_is_known_and_each_commit_counts_once(sql_rig: SqlRig) -> None:
+    async with (store := sql_rig.store()).running():
+        before = store.usage.writes()
+        await replied(store)
+        after = store.usage.writes()
+        assert await store.usage.database_bytes() > 0
+    assert (after.waiting, after.accepted) == (0, True)
+    assert after.committed - before.committed == 2  # the question and the reply
+    assert after.waited_s >= before.waited_s
+
+
 def counts_of(figures: Figures) -> tuple[int, int, int]:
     return figures.messages, figures.sessions, figures.replies_today
 

@@ -88,7 +88,12 @@ async def test_a_wrong_bearer_is_not_mended_by_another_header(gateway: Served) -
 
 @pytest.mark.parametrize(
     ("path", "opens"),
-    [(SESSIONS, {"chat"}), ("/api/metrics", {"metrics", "admin"}), ("/api/admin/mode", {"admin"})],
+    [
+        (SESSIONS, {"chat"}),
+        ("/api/metrics", {"metrics", "admin"}),
+        ("/metrics", {"metrics", "admin"}),
+        ("/api/admin/mode", {"admin"}),
+    ],
 )
 async def test_a_path_opens_to_its_scopes_only(gateway: Served, path: str, opens: set[Permission]) -> None:
     for permission in ALL_PERMISSIONS:

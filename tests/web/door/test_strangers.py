@@ -191,6 +191,7 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ("GET", f"{API}/workers"): [OwnOnly()],
     ("GET", f"{API}/usage"): [OwnOnly()],
     ("GET", "/api/metrics"): [OwnOnly()],
+    ("GET", "/metrics"): [OwnOnly()],
     ("GET", "/health"): [OwnOnly()],
     ("GET", "/ready"): [OwnOnly()],
 }

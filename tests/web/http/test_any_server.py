@@ -20,6 +20,7 @@ from gateway.core.run import ABANDONED, Run
 from gateway.process.serve import server_of
 from gateway.web.http.any_server import AnyServer
 from gateway.web.http.asgi import Message, Scope
+from gateway.web.http.slow_readers import SlowReaders
 from tests.web.event_source import kinds
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Step
@@ -222,4 +223,4 @@ async def test_an_error_of_the_application_comes_out_as_it_is() -> None:
         logging.debug("%s", message)
 
     with pytest.raises(LookupError, match="ours"):
-        await AnyServer(broken, 1)({"type": "http"}, receive, send)
+        await AnyServer(broken, SlowReaders(1))({"type": "http"}, receive, send)

@@ -120,7 +120,7 @@ class Timer:
 def connected(clock: Clock, socket: Socket) -> ClientConnection:
     config = uvicorn.Config(nothing, log_config=None, lifespan="off", timeout_keep_alive=1_000)
     loop = cast(asyncio.AbstractEventLoop, clock)
-    connection = ClientConnection(config, ServerState(), {}, loop, send_timeout_s=20)
+    connection = ClientConnection(config, ServerState(), {}, loop)
     connection.connection_made(socket)
     return connection
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.web.http.slow_readers import SendDeadline
+from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 
 
 class Line:
@@ -51,18 +51,20 @@ def line() -> Any:
     return Line()
 
 
-def test_a_client_that_takes_nothing_is_cut_off_at_once(line: Any) -> None:
-    deadline = SendDeadline(line, line, 20)
+def test_a_client_that_takes_nothing_is_cut_off_at_once_and_counted(line: Any) -> None:
+    slow_readers = SlowReaders(20)
+    deadline = SendDeadline(line, line, slow_readers)
     line.waiting_bytes = 70_000
     deadline.begin()
     deadline.begin()
     line.pass_time()
     assert line.aborted
     assert line.lingers is not None
+    assert slow_readers.cut == 1
 
 
 def test_a_client_that_is_slow_but_takes_something_is_waited_for(line: Any) -> None:
-    deadline = SendDeadline(line, line, 20)
+    deadline = SendDeadline(line, line, SlowReaders(20))
     line.waiting_bytes = 70_000
     deadline.begin()
     while line.waiting_bytes > 10_000:
@@ -74,7 +76,8 @@ def test_a_client_that_is_slow_but_takes_something_is_waited_for(line: Any) -> N
 
 
 def test_a_client_that_has_caught_up_is_left_alone(line: Any) -> None:
-    deadline = SendDeadline(line, line, 20)
+    slow_readers = SlowReaders(20)
+    deadline = SendDeadline(line, line, slow_readers)
     line.waiting_bytes = 70_000
     deadline.begin()
     deadline.end()
@@ -82,4 +85,4 @@ def test_a_client_that_has_caught_up_is_left_alone(line: Any) -> None:
     deadline.begin()
     line.waiting_bytes = 0
     line.pass_time()
-    assert (line.timers, line.aborted) == ([], False)
+    assert (line.timers, line.aborted, slow_readers.cut) == ([], False, 0)

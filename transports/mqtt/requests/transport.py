@@ -92,6 +92,7 @@ class MqttTransport:
             accepts=self.accepts,
             workers=self.list_workers,
             rule_workers=self._dispatch.rule_workers,
+            queued=lambda: self._dispatch.waiting,
             drain=self.drain,
             embed=EmbeddingWorkers(self._requests, self._presence).embed,
         )

@@ -1,0 +1,49 @@
+"""The gateway's state at one scrape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.contract.usage import Writes
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Values read for one scrape.
+
+    Attributes:
+        mode: the gateway's mode, and `mode_ready`, True if it can answer.
+        running: replies that are being generated.
+        streams: open connections that read a reply or session events.
+        readers: readers of running replies, of every kind.
+        queued: requests that wait for a worker.
+        workers: number of workers by state.
+        worker_requests: requests of this gateway that workers have.
+        broker: True if it is connected; None without one.
+        breakers: state by transport.
+        writes: of the database.
+        database_bytes: None if the database does not answer.
+        readers_lost: streams whose client disconnected before the end of the reply.
+        refused: requests refused with 429, by limit (`requests`, `streams`) and class of user.
+    """
+
+    version: str
+    uptime_s: float
+    mode: str
+    mode_ready: bool
+    draining: bool
+    running: int
+    streams: int
+    readers: int
+    journal_bytes: int
+    queued: int
+    workers: Mapping[str, int]
+    worker_requests: int
+    broker: bool | None
+    broker_lost: int
+    breakers: Mapping[str, str]
+    writes: Writes
+    database_bytes: int | None
+    resumes: int
+    readers_lost: int
+    slow_readers_cut: int
+    refused: Mapping[tuple[str, str], int]
