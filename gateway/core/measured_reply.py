@@ -33,16 +33,29 @@ def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending
 
 
 def log_reply(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending) -> None:
-    error = outcome.error
+    """Write the log line. In format `json` its values are fields too."""
+    error, usage = outcome.error, reply.usage
+    fields = {
+        "stream": run.stream_id,
+        "session": run.exchange.session_key,
+        "user": run.user_id,
+        "mode": ending.mode,
+        "model": ending.model,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "characters": len(ending.full_content),
+        "prompt_tokens": None if usage is None else usage.prompt_tokens,
+        "completion_tokens": None if usage is None else usage.completion_tokens,
+        "ms": round(reply.duration_s * 1000, 1),
+        "first_ms": reply.ttft_ms,
+        "dialect": run.dialect or None,
+        "code": None if error is None else error.code,
+    }
     log.log(
         logging.INFO if error is None else logging.WARNING,
-        "stream %s session %s mode %s: %s (%s), %d characters, first after %s ms%s",
-        run.stream_id,
-        run.exchange.session_key,
-        ending.mode,
-        outcome.status,
-        outcome.reason,
-        len(ending.full_content),
-        reply.ttft_ms,
-        "" if error is None else f": {error.code}: {error}",
+        "stream %(stream)s session %(session)s user %(user)s mode %(mode)s model %(model)s: "
+        "%(status)s (%(reason)s), %(characters)d characters, %(completion_tokens)s tokens in %(ms)s ms, "
+        "first after %(first_ms)s ms%(end)s",
+        {**fields, "end": "" if error is None else f": {error.code}: {error}"},
+        extra={"fields": fields},
     )

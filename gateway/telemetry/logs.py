@@ -26,7 +26,10 @@ def one_line(text: str) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, and `error` with a traceback."""
+    """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, and `error` with a traceback.
+
+    The record's attribute `fields`, if it has one, adds its values that are not None.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         told = {
@@ -37,9 +40,12 @@ class JsonLines(logging.Formatter):
         }
         if traceback := _traceback(self, record):
             told["error"] = traceback
+        fields = {name: value for name, value in getattr(record, "fields", {}).items() if value is not None}
         carried = {
-            name: without_secrets(text).encode(errors="backslashreplace").decode()
-            for name, text in told.items()
+            name: without_secrets(value).encode(errors="backslashreplace").decode()
+            if isinstance(value, str)
+            else value
+            for name, value in {**fields, **told}.items()
         }
         encoded = msgspec.json.encode(carried).decode()
         if encoded.isprintable():
@@ -48,10 +54,11 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """Time, level, logger and message. A traceback's lines are indented, so that none looks like a record."""
+    """Local date and time, level, logger and message. A traceback's lines are indented: none looks like a
+    record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = self.formatTime(record, "%H:%M:%S")
+        time = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
         first = f"{time} {record.levelname:<7} {one_line(record.name)}: {one_line(_message(record))}"
         traceback = _traceback(self, record)
         return "\n".join([first, *(f"  {one_line(line)}" for line in traceback.split("\n") if traceback)])

@@ -141,3 +141,23 @@ def test_standard_error_may_be_a_stand_in_or_missing(monkeypatch: pytest.MonkeyP
     finally:
         logging.basicConfig(handlers=before, level=level, force=True)
         logging.getLogger("sluice").setLevel(logging.NOTSET)
+
+
+def test_a_json_line_has_the_fields_of_its_record_without_secrets_and_empty_ones() -> None:
+    remember_secrets(["a long secret"])
+    told = record("ended")
+    told.__dict__["fields"] = {
+        "user": "anna\n",
+        "tokens": 3,
+        "model": None,
+        "note": "a long secret",
+        "level": "fake",
+    }
+    line = msgspec.json.decode(as_json(told))
+    assert (line["user"], line["tokens"], line["note"], line["level"]) == ("anna\n", 3, "…", "info")
+    assert "model" not in line
+
+
+def test_a_text_line_begins_with_its_date() -> None:
+    told = record("ended")
+    assert as_text(told).startswith(TextLines().formatTime(told, "%Y-%m-%d %H:%M:%S "))
