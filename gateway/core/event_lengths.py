@@ -5,11 +5,12 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
+from gateway.contract.compression import compressed
 from gateway.contract.events import Delta, Progress, ReaderEvent, Reasoning, ToolCall
 from gateway.contract.journal import JournalWriter
 
 _SO_FAR = b"\0"
-"""First byte of the form of `packed_so_far`; that of the other form is zlib's, 0x78."""
+"""First byte of the form of `packed_so_far`; zlib's format never begins with it."""
 
 _CALL, _SILENT = 0, 1
 """Other numbers are texts: twice the length of a Delta, and one more than that of a Reasoning."""
@@ -75,7 +76,7 @@ def events_again(
 
 def packed(lengths: Iterable[int]) -> bytes:
     numbers = array("I", lengths)
-    return zlib.compress(" ".join(map(str, numbers)).encode(), 1)
+    return compressed(" ".join(map(str, numbers)).encode())
 
 
 def packed_so_far(lengths: Sequence[int]) -> bytes | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.contract.compression import compressed
 from gateway.contract.errors import NotFound
 from gateway.contract.misfits import misfit
 from gateway.contract.store import StoredMessage
@@ -65,7 +66,7 @@ class Thread:
             "previous": self.previous,
         }
         encoded = json.dumps(told).encode()
-        return zlib.compress(encoded, 1) if len(encoded) <= MAX_KEPT_BYTES else None
+        return compressed(encoded) if len(encoded) <= MAX_KEPT_BYTES else None
 
     def whole(self, given: Object) -> Object:
         """Return the body of this request with the whole conversation and the thread's settings."""

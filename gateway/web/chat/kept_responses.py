@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.contract.compression import compressed
 from gateway.contract.content import Text
 from gateway.contract.errors import NotFound
 from gateway.contract.events import ReaderEvent
@@ -67,7 +68,7 @@ def packed_request(settings: Mapping[str, Any], items: Sequence[Item], previous:
     encoded = json.dumps(told).encode()
     if len(encoded) > MAX_KEPT_BYTES:
         encoded = json.dumps({"settings": {}, "input": None, "previous": previous}).encode()
-    return zlib.compress(encoded, 1)
+    return compressed(encoded)
 
 
 def stream_of_response(response_id: object) -> str:
