@@ -1,4 +1,4 @@
-"""What the database keeps compressed can be read again, whatever its length."""
+"""Texts that the database keeps compressed can be read again, whatever their length."""
 
 import random
 import zlib
