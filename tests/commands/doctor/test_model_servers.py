@@ -54,10 +54,13 @@ async def test_a_server_that_is_up_without_a_model(tmp_path: Path) -> None:
 
 async def test_a_model_that_fails(tmp_path: Path) -> None:
     broken = (500, json.dumps({"error": {"message": "out of memory"}}))
-    async with answering(health=(200, "{}"), models=models("tiny"), completions=broken) as url:
+    async with answering(health=(200, "{}"), models=models("tiny\x1b[2J"), completions=broken) as url:
         seen = await asyncio.to_thread(doctor, tmp_path, LLM_SERVER_URL=url)
     level, wrong, fix = seen.problem("model servers")
-    assert (level, wrong) == ("failure", f"{url} lists tiny, and a reply of one token fails: out of memory")
+    assert (level, wrong) == (
+        "failure",
+        rf"{url} lists tiny\x1b[2J, and a reply of one token fails: out of memory",
+    )
     assert fix.startswith(f"curl {url}/v1/chat/completions")
 
 
