@@ -32,7 +32,7 @@ from gateway.dialects.response_objects import (
 )
 from gateway.dialects.sse_frames import SseDialect, named_frame
 
-_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -150,7 +150,7 @@ class ResponsesEncoder:
             case Cancelled(reason, ending):
                 return [*self._closed("incomplete"), *self._end(reason, ending)]
             case Failed():
-                closing = self._closed("incomplete")
+                closing = [*self._closed("incomplete"), *self._error(event)]
                 failed = response_json(self._head, "failed", self._output, error=event.message)
                 # No frame at all would mean that this dialect cannot tell a failure.
                 return [*closing, *self._over(failed)] or [b""]
@@ -242,14 +242,23 @@ class ResponsesEncoder:
         incomplete = _INCOMPLETE.get(reason)
         status = "completed" if incomplete is None else "incomplete"
         head = {**self._head, "model": ending.model or self._head["model"]}
+        self._number_end()
         return self._over(
             response_json(head, status, self._output, usage=ending.usage, incomplete=incomplete)
         )
 
-    def _over(self, response: dict[str, Any]) -> list[bytes]:
-        self.response = response
+    def _error(self, event: Failed) -> list[bytes]:
+        """Return the event that OpenAI's clients raise; they only pass `response.failed` on."""
+        self._number_end()
+        told = {"code": event.code, "message": event.message, "param": None}
+        return self._event("error", {**told, "error": {"type": "server_error", **told}})
+
+    def _number_end(self) -> None:
         if not self._numbered or (self._end_lost and self._number <= self._after):
             self._number = self._after + 1
+
+    def _over(self, response: dict[str, Any]) -> list[bytes]:
+        self.response = response
         return self._event(f"response.{response['status']}", {"response": response})
 
     def _place(self) -> dict[str, Any]:

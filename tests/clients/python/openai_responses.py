@@ -181,11 +181,14 @@ async def refused(ask: Asking) -> Received:
 
 @case("openai", AREA, "error after it")
 async def broken(ask: Asking) -> Received:
-    text, last = "", None
-    async for event in await client(ask).responses.create(model=SCRIPTED, input=ask("break"), stream=True):
-        last = event
-        if event.type == "response.output_text.delta":
-            text += event.delta
-    assert last.type == "response.failed"
-    assert last.response.error.message
+    text = ""
+
+    async def read_on() -> None:
+        nonlocal text
+        asked = client(ask).responses
+        async for event in await asked.create(model=SCRIPTED, input=ask("break"), stream=True):
+            if event.type == "response.output_text.delta":
+                text += event.delta
+
+    assert (await raised(openai.APIError, read_on())).message
     return [("failed", text)]

@@ -39,15 +39,22 @@ class _Response:
         self._summary = False
         self._text = ""
         self._items: list[dict[str, Any]] = []
+        self._error: str | None = None
 
     def hear(self, event: dict[str, Any]) -> None:
         assert not self._heard.ends, "an event behind the end"
         assert event["sequence_number"] == self._number, "a hole in the sequence numbers"
-        assert event.get("error") is None, "a truthy key `error`"
         expected = {0: "response.created", 1: "response.in_progress"}.get(self._number)
         assert expected is None or event["type"] == expected, f"{event['type']} comes first"
         self._number += 1
         kind = event["type"].removeprefix("response.")
+        if kind == "error":
+            assert self._error is None, "a second error"
+            assert event["error"]["message"] == event["message"]
+            self._error = event["message"]
+            return
+        assert event.get("error") is None, "a truthy key `error`"
+        assert self._error is None or kind == "failed", "an event behind the error"
         if "response" in event:
             self._whole(kind, event["response"])
             return
@@ -76,7 +83,8 @@ class _Response:
                 assert response["output"] == []
                 return
             case "failed":
-                self._heard.error = response["error"]["message"]
+                assert response["error"]["message"] == self._error, "a failure that clients do not raise"
+                self._heard.error = self._error
                 self._heard.ends = ("error",)
             case "completed" | "incomplete":
                 assert self._item is None, "the response ends inside an item"

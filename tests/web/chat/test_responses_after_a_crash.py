@@ -76,8 +76,8 @@ async def test_the_stored_events_have_the_numbers_that_the_reader_knows(tmp_path
 def test_a_reader_of_more_than_was_stored_gets_an_end_behind_it() -> None:
     lost = Responses(after=40, end_lost=True).encoder("0" * 32)
     ending = Ending(2, "", "sse", "token", None, None, None, None)
-    (frame,) = lost.frames(Failed("interrupted", "interrupted", "It ended.", True, ending))
-    assert b'"sequence_number":41' in frame
+    error, failed = lost.frames(Failed("interrupted", "interrupted", "It ended.", True, ending))
+    assert (b'"sequence_number":41' in error, b'"sequence_number":42' in failed) == (True, True)
 
 
 def test_both_forms_hold_the_same_lengths() -> None:
