@@ -20,7 +20,7 @@ from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.device_chats import DeviceChats
 from gateway.core.device_owners import DeviceOwners
-from gateway.core.keys import KeyRing
+from gateway.core.key_ring import KeyRing
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.mode_switch import ModeSwitch

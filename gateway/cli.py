@@ -155,7 +155,7 @@ def _settings(**overrides: object) -> Settings:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    from gateway.process.stopping import run
+    from gateway.process.early_signals import run
 
     run(work)
 

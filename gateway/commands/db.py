@@ -35,7 +35,7 @@ def upgrade() -> None:
 def current() -> None:
     """Show the schema's revision. Exit code 1 if it is not the newest."""
     from gateway.store.maintenance import current_revision
-    from gateway.store.migrations import HEAD
+    from gateway.store.schema_migration import HEAD
 
     found = on_database(current_revision)
     if found != HEAD:

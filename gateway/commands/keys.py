@@ -48,7 +48,7 @@ def create(
     ] = None,
 ) -> None:
     """Create a key and show it once. Running gateways accept it within 5 s."""
-    from gateway.core.keys import digest_of, draw_key, shown_of
+    from gateway.core.key_ring import digest_of, draw_key, shown_of
 
     if not re.fullmatch(USER_PATTERN, user):
         raise typer.BadParameter(f"{user!r}: must be 1 to 64 of A-Z a-z 0-9 _ . @ + -", param_hint="--user")

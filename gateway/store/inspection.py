@@ -13,11 +13,11 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from gateway.contract.errors import StorageFailed
-from gateway.store import advisory_lock, migrations
+from gateway.store import advisory_lock, schema_migration
 from gateway.store.away import reason_of
 from gateway.store.engine import open_database
 from gateway.store.lock import holder_of
-from gateway.store.migrations import HEAD
+from gateway.store.schema_migration import HEAD
 from gateway.store.tables import api_keys, messages
 
 __all__ = ["HEAD", "Inspection", "inspect_database", "psql_of", "sqlite_path"]
@@ -131,7 +131,7 @@ def _look_at_server(connection: Connection) -> Inspection:
 
 
 def _look(connection: Connection, **known: Any) -> Inspection:
-    revision = migrations.current(connection)
+    revision = schema_migration.current(connection)
     if revision != HEAD:
         return Inspection(revision, **known)
     keys = connection.scalar(select(func.count()).select_from(api_keys))

@@ -1,6 +1,6 @@
 """Work on a whole database, for the commands `sluice db`."""
 
-from gateway.store import migrations
+from gateway.store import schema_migration
 from gateway.store.engine import Database, storage_failures
 from gateway.store.sqlite_file import SqliteFile
 from gateway.store.usage import size_of
@@ -13,16 +13,16 @@ async def upgrade_database(database: Database) -> tuple[str | None, str]:
     """
     async with database.opened():
         with storage_failures("be upgraded"):
-            before = await database.transact(migrations.current)
-            await database.transact(migrations.upgrade)
-    return before, migrations.HEAD
+            before = await database.transact(schema_migration.current)
+            await database.transact(schema_migration.upgrade)
+    return before, schema_migration.HEAD
 
 
 async def current_revision(database: Database) -> str | None:
     """Return the schema's revision; None if there is no schema."""
     async with database.opened(alone=False):
         with storage_failures("be read"):
-            return await database.transact(migrations.current)
+            return await database.transact(schema_migration.current)
 
 
 async def vacuum_database(database: Database) -> tuple[int, int]:

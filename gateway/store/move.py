@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.contract.errors import StorageFailed
-from gateway.store import migrations
+from gateway.store import schema_migration
 from gateway.store.away import reason_of
 from gateway.store.engine import Database
 from gateway.store.sqlite_file import SqliteFile
@@ -45,7 +45,7 @@ async def move(source_url: str, source: SqliteFile, target: Database, say: Say) 
         engine = create_engine(make_url(source_url).set(drivername="sqlite"))
         try:
             with engine.connect() as reading:
-                migrations.check(reading)
+                schema_migration.check(reading)
                 return await target.transact(lambda writing: _copy(reading, writing, say))
         except (SQLAlchemyError, OSError) as exc:
             raise StorageFailed(f"Nothing was moved: {reason_of(exc)}.") from exc
@@ -73,9 +73,9 @@ def _copy(reading: Connection, writing: Connection, say: Say) -> Mapping[str, in
 def _prepare(writing: Connection) -> None:
     """Create the schema if there is none. Raises StorageFailed if there are rows, except those that the
     migrations make."""
-    if migrations.current(writing) is None:
-        migrations.upgrade(writing)
-    migrations.check(writing)
+    if schema_migration.current(writing) is None:
+        schema_migration.upgrade(writing)
+    schema_migration.check(writing)
     writing.execute(delete(deleted).where(deleted.c.rows == 0))
     for table in metadata.sorted_tables:
         if writing.execute(select(table).limit(1)).first() is not None:

@@ -18,7 +18,7 @@ from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, FinalReply, NewExchange
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX
-from gateway.store import devices, migrations, threads
+from gateway.store import devices, schema_migration, threads
 from gateway.store import idempotency as claims
 from gateway.store.audit import SqlAuditLog
 from gateway.store.branches import newest_path, question_above
@@ -269,7 +269,7 @@ class SqlStore:
         self._unwritten.add(reply)
 
     def _prepare(self, connection: Connection) -> None:
-        (migrations.upgrade if self._database.migrates else migrations.check)(connection)
+        (schema_migration.upgrade if self._database.migrates else schema_migration.check)(connection)
         claims.forget_old(connection, self._clock())
 
     async def _session(self, connection: AsyncConnection, user_id: str, session_id: int) -> Row[Any]:

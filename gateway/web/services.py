@@ -14,7 +14,7 @@ from gateway.contract.templates import TemplateStore
 from gateway.contract.transport import Health, ServerInfo, WorkerInfo
 from gateway.contract.usage import UsageStore
 from gateway.core.conversations import Conversations
-from gateway.core.keys import KeyRing
+from gateway.core.key_ring import KeyRing
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace

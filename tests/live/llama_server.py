@@ -111,7 +111,7 @@ class LlamaServer:
 
 @asynccontextmanager
 async def running_llama(model: Path, *arguments: str) -> AsyncIterator[LlamaServer]:
-    """Run a server with these arguments of `python -m transports.llama.server`."""
+    """Run a server with these arguments of `python -m transports.llama.server_program`."""
     async with AsyncExitStack() as stack:
         server = LlamaServer(stack, model, *arguments)
         await server.start()

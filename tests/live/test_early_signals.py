@@ -24,9 +24,9 @@ MOMENTS = [
     ("worker", "gateway.settings", signal.SIGTERM),
     ("demo", "gateway.settings", signal.SIGINT),
     ("serve", "gateway.assembly", signal.SIGTERM),
-    ("serve", "gateway.process.stopping", signal.SIGINT),
-    ("worker", "gateway.process.stopping", signal.SIGINT),
-    ("demo", "gateway.process.stopping", signal.SIGTERM),
+    ("serve", "gateway.process.early_signals", signal.SIGINT),
+    ("worker", "gateway.process.early_signals", signal.SIGINT),
+    ("demo", "gateway.process.early_signals", signal.SIGTERM),
     ("serve", "alembic", signal.SIGTERM),
     ("demo", "alembic", signal.SIGINT),
 ]

@@ -184,7 +184,7 @@ async def test_a_server_that_died_by_itself_is_no_trouble_at_the_end() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_program_ends_by_a_signal_without_complaint(number: signal.Signals) -> None:
-    command = (sys.executable, "-m", "transports.llama.server", str(random_model()), "0")
+    command = (sys.executable, "-m", "transports.llama.server_program", str(random_model()), "0")
     async with asyncio.timeout(60):
         server = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
         assert server.stdout is not None

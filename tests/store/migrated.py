@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from gateway.store.migrations import upgrade
+from gateway.store.schema_migration import upgrade
 
 
 def migrated(file: Path) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, create_engine, inspect
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import ToolCall
-from gateway.store.migrations import HEAD
+from gateway.store.schema_migration import HEAD
 from gateway.store.tables import metadata
 from tests.store.rigs import SqliteRig
 

@@ -18,7 +18,7 @@ from gateway.contract.usage import UsedTokens
 from gateway.core.access import OwnerAccess
 from gateway.store.engine import open_database
 from gateway.store.maintenance import current_revision, upgrade_database
-from gateway.store.migrations import HEAD
+from gateway.store.schema_migration import HEAD
 from gateway.store.sql_store import SqlStore
 from gateway.store.tables import metadata
 from tests.store.exchanges import ask

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.contract import secrets
 from gateway.contract.secrets import remember_secrets
-from gateway.core.keys import draw_key
+from gateway.core.key_ring import draw_key
 from gateway.core.tickets import Tickets
 from gateway.telemetry.logs import JsonLines, QueuedLines, TextLines, configure_logs, flush_logs
 

@@ -1,7 +1,7 @@
 """Users with keys, at a gateway of the tests' own."""
 
 from gateway.contract.keys import NewKey, Permission
-from gateway.core.keys import digest_of, draw_key, shown_of
+from gateway.core.key_ring import digest_of, draw_key, shown_of
 from gateway.store.sql_store import SqlStore
 from tests.web.gateway_server import Served
 

@@ -70,7 +70,7 @@ async def llama_server(
 @contextlib.asynccontextmanager
 async def llama_process(model: Path, port: int, *arguments: str) -> AsyncIterator["LlamaProcess"]:
     """Like llama_server(), with server.py's own arguments; gives the process, so that tests can kill it."""
-    program = Path(__file__).with_name("server.py")
+    program = Path(__file__).with_name("server_program.py")
     with openmp_environment() as environment:
         transport, process = await asyncio.get_running_loop().subprocess_exec(
             LlamaProcess,

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from gateway.contract.audit import Actor
-from gateway.core.keys import Caller
+from gateway.core.key_ring import Caller
 from gateway.web.door.callers import caller_of
 from gateway.web.services import Services
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from gateway.contract.content import parts_of, size_of, text_of
-from gateway.core.keys import Caller
+from gateway.core.key_ring import Caller
 from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.sse_frames import data_frame

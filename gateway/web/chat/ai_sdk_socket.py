@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.contract.errors import GatewayError, TooManyStreams, Unprocessable
-from gateway.core.keys import Caller
+from gateway.core.key_ring import Caller
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.ai_sdk_chats import resumed, running_reply
 from gateway.web.chat.ai_sdk_form import UiChatForm

@@ -1,7 +1,7 @@
 """Authentication: identifies the caller, checks the endpoint's scopes, and counts the request."""
 
 from gateway.contract.errors import GatewayError, UnsupportedMedia
-from gateway.core.keys import Caller, KeyRing
+from gateway.core.key_ring import Caller, KeyRing
 from gateway.core.rate_limits import RequestRates
 from gateway.core.tickets import Tickets
 from gateway.web.door.callers import CALLER, LOCAL

@@ -1,6 +1,6 @@
 """The caller of a request. Auth puts it into the ASGI scope, and endpoints read it with caller_of."""
 
-from gateway.core.keys import Caller
+from gateway.core.key_ring import Caller
 from gateway.web.http.asgi import Scope
 
 CALLER = "sluice.caller"

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qs
 
 from gateway.contract.errors import Forbidden, Unauthorized
-from gateway.core.keys import Caller, KeyRing
+from gateway.core.key_ring import Caller, KeyRing
 from gateway.core.tickets import BadTicket, Tickets
 from gateway.web.http.asgi import Scope, header
 from gateway.web.http.endpoint import Scopes

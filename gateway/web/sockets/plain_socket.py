@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.errors import GatewayError
-from gateway.core.keys import Caller
+from gateway.core.key_ring import Caller
 from gateway.core.rate_limits import StreamPlace
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.door.callers import LOCAL

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from gateway.contract.errors import BadRequest
-from gateway.core.keys import Caller
+from gateway.core.key_ring import Caller
 from gateway.web.http.asgi import Scope
 from gateway.web.http.message_connection import MessageConnection
 

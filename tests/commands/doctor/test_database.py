@@ -12,7 +12,7 @@ import pytest
 from gateway.commands.doctor.clock import clock
 from gateway.core.access import OwnerAccess
 from gateway.settings import Settings
-from gateway.store.migrations import HEAD
+from gateway.store.schema_migration import HEAD
 from gateway.store.sql_store import SqlStore
 from tests.commands.doctor.clinic import database_in, doctor
 from tests.store.exchanges import ask

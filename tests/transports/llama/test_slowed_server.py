@@ -1,6 +1,6 @@
 """The demo's model server can stream slowly, so that a person sees the words come."""
 
-from transports.llama.server import slowed
+from transports.llama.server_program import slowed
 
 STREAM = [
     b'data: {"choices":[{"delta":{"content":"a"}}]}\n',

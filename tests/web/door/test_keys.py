@@ -8,7 +8,7 @@ import pytest
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, Permission
-from gateway.core.keys import draw_key
+from gateway.core.key_ring import draw_key
 from gateway.telemetry.logs import JsonLines, TextLines
 from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, Served, served

@@ -1,4 +1,4 @@
-"""`/api/admin/devices`: lists and removes registered devices."""
+"""`/api/admin/devices`: lists and removes registered devices. `sluice devices add` registers one."""
 
 from datetime import datetime
 from typing import Annotated

@@ -18,7 +18,7 @@ from gateway.contract.keys import (
     Permission,
     StoredKey,
 )
-from gateway.core.keys import digest_of, draw_key, shown_of
+from gateway.core.key_ring import digest_of, draw_key, shown_of
 from gateway.web.api.dependencies import ActorIs, Gateway
 from gateway.web.http.bodies import MAX_ID, WHOLE, parse
 from gateway.web.http.endpoint import read_request

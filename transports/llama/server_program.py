@@ -1,6 +1,7 @@
 """Program that runs the llama.cpp server of the xllamacpp wheel, for the demo and for tests.
 
-usage: python -m transports.llama.server MODEL PORT [--parallel N] [--ctx-per-slot N] [--embeddings] ...
+usage: python -m transports.llama.server_program MODEL PORT [--parallel N] [--ctx-per-slot N] [--embeddings]
+           [--with-parent] ...
 
 Prints `READY http://HOST:PORT` when the model is loaded. Ends on SIGTERM and SIGINT; with --with-parent also
 when its standard input ends, so when its parent is gone, even after kill -9.

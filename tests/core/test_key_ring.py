@@ -10,7 +10,7 @@ import pytest
 from gateway.contract.audit import Actor
 from gateway.contract.errors import StorageFailed
 from gateway.contract.keys import KeyCensus, NewKey, StoredKey
-from gateway.core.keys import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
+from gateway.core.key_ring import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
 from gateway.core.rate_limits import Allowance, Quota
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,46 @@
+"""Migrates the schema. Alembic is imported only if a migration is needed."""
+
+from sqlalchemy import Connection, inspect, text
+
+from gateway.contract.errors import StorageFailed
+
+HEAD = "0011"
+
+
+def upgrade(connection: Connection) -> None:
+    """Migrate to HEAD in the open transaction. Raises StorageFailed if a newer Sluice made the schema."""
+    if current(connection) != HEAD:
+        _run_alembic(connection)
+
+
+def check(connection: Connection) -> None:
+    """Raise StorageFailed if the schema is not that of HEAD."""
+    found = current(connection)
+    if found is None or found < HEAD:
+        schema = "no schema yet" if found is None else f"schema {found}"
+        raise StorageFailed(f"The database has {schema}, and {HEAD} is needed: run `sluice db upgrade`.")
+    if found != HEAD:
+        raise StorageFailed(
+            f"The database has schema {found} of a newer Sluice, and this one knows {HEAD}: upgrade Sluice."
+        )
+
+
+def current(connection: Connection) -> str | None:
+    """Return the schema's revision; None if there is no schema."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _run_alembic(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", "gateway.store:migrations")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as exc:
+        raise StorageFailed(f"This database was made by another version of Sluice: {exc}.") from exc
