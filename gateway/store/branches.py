@@ -174,19 +174,16 @@ def question_above(this: ColumnElement[bool]) -> Select[Any]:
 
 def newest_path(session_id: int) -> CTE:
     """Return the ids of the session's latest message and of those above it."""
-    return _path(_latest(session_id))
+    return path_up_from(latest_in(literal(session_id)))
 
 
-def path_up_from(session_id: int, message_id: int | None, most: int) -> CTE:
-    """Return at most `most` ids of `newest_path`, the latest first. message_id: begins there instead."""
-    return _path(_latest(session_id) if message_id is None else literal(message_id), most)
-
-
-def _latest(session_id: int) -> ColumnElement[Any]:
+def latest_in(session_id: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the id of the session's latest message."""
     return select(_LATEST_ID).where(messages.c.session_id == session_id).scalar_subquery()
 
 
-def _path(first_id: ColumnElement[Any], most: int | None = None) -> CTE:
+def path_up_from(first_id: ColumnElement[Any], most: int | None = None) -> CTE:
+    """Return the ids of a message and of those above it, if `most` is given at most so many."""
     columns = (messages.c.id, messages.c.parent_id)
     start = (
         select(*columns, literal(1).label("depth"))

@@ -4,20 +4,63 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import CTE, Row, Select, case, func, select
+from sqlalchemy import BigInteger, Row, Select, bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.content import chars_of
 from gateway.contract.store import StoredMessage
-from gateway.store.branches import path_up_from
-from gateway.store.pages import OF_ONE_REPLY, length_of
+from gateway.store.branches import latest_in, path_up_from
+from gateway.store.columns import RowId
+from gateway.store.pages import columns_of, length_of
 from gateway.store.rows import stored_messages
 from gateway.store.tables import messages
 
 PAGE = 100
-_TEXT_LENGTH = length_of(messages.c.content)
-_PARTS_LENGTH = func.coalesce(func.length(messages.c.parts), 0)
-_WITHOUT_PARTS = [column for column in messages.c if column.name not in ("parts", *OF_ONE_REPLY)]
+
+
+def _page() -> Select[Any]:
+    """Select the finished messages of a path, latest first, up to the one at which their text exceeds
+    `max_chars`. `parts` is NULL from the message on at which their parts exceed `max_bytes`."""
+    rows = (
+        select(
+            messages.c.id,
+            length_of(messages.c.content).label("chars"),
+            func.coalesce(func.length(messages.c.parts), 0).label("bytes"),
+        )
+        .join(_PATH, messages.c.id == _PATH.c.id)
+        .where(
+            messages.c.status != "streaming",
+            (messages.c.content != "") | messages.c.parts.is_not(None),
+        )
+        .subquery()
+    )
+    latest_first = rows.c.id.desc()
+    max_chars, max_bytes = (bindparam(name, type_=BigInteger) for name in ("max_chars", "max_bytes"))
+    sums = select(
+        rows.c.id,
+        rows.c.bytes,
+        (func.sum(rows.c.chars).over(order_by=latest_first) - rows.c.chars).label("chars_before"),
+        func.sum(rows.c.bytes).over(order_by=latest_first).label("bytes_up_to"),
+    ).subquery()
+    return (
+        select(
+            *[column for column in columns_of(messages) if column.name != "parts"],
+            sums.c.bytes,
+            case((sums.c.bytes_up_to <= max_bytes, messages.c.parts)).label("parts"),
+        )
+        .join(sums, messages.c.id == sums.c.id)
+        .where(sums.c.chars_before < max_chars)
+        .order_by(messages.c.id.desc())
+    )
+
+
+# Made once, with named values: to build and compile them takes longer than to run them.
+# "first_id": where the path begins; None for the session's latest message.
+_SESSION_ID = bindparam("session_id", type_=RowId)
+_FIRST_ID = func.coalesce(bindparam("first_id", type_=RowId), latest_in(_SESSION_ID))
+_PATH = path_up_from(_FIRST_ID, PAGE)
+_PAGE = _page()
+_ABOVE = select(_PATH.c.parent_id).order_by(_PATH.c.id).limit(1)
 
 
 async def latest_finished(
@@ -42,52 +85,15 @@ async def _rows(
     latest: list[Row[Any]] = []
     first_id: int | None = None
     while True:
-        path = path_up_from(session_id, first_id, PAGE)
-        finished = (
-            select(messages.c.id, _TEXT_LENGTH.label("chars"), _PARTS_LENGTH.label("bytes"))
-            .join(path, messages.c.id == path.c.id)
-            .where(
-                messages.c.status != "streaming",
-                (messages.c.content != "") | messages.c.parts.is_not(None),
-            )
-        )
-        rows = (await connection.execute(_page_of(finished, max_chars, max_bytes))).all()
+        path = {"session_id": session_id, "first_id": first_id}
+        limits = {"max_chars": max_chars, "max_bytes": max_bytes}
+        rows = (await connection.execute(_PAGE, path | limits)).all()
         for row in rows:
             max_chars -= len(row.content)
             max_bytes -= row.bytes
             if max_chars < 0:
                 return latest
             latest.append(row)
-        first_id = rows[-1].parent_id if rows else await _above(connection, path)
+        first_id = rows[-1].parent_id if rows else (await connection.execute(_ABOVE, path)).scalar()
         if first_id is None or max_chars <= 0:
             return latest
-
-
-async def _above(connection: AsyncConnection, path: CTE) -> int | None:
-    """Return the message above the path."""
-    oldest = select(path.c.parent_id).order_by(path.c.id).limit(1)
-    found: int | None = (await connection.execute(oldest)).scalar()
-    return found
-
-
-def _page_of(finished: Select[Any], max_chars: int, max_bytes: int) -> Select[Any]:
-    """Select the rows up to the one at which their text exceeds `max_chars`. `parts` is NULL from the row on
-    at which their parts exceed `max_bytes`."""
-    rows = finished.subquery()
-    latest_first = rows.c.id.desc()
-    sums = select(
-        rows.c.id,
-        rows.c.bytes,
-        (func.sum(rows.c.chars).over(order_by=latest_first) - rows.c.chars).label("chars_before"),
-        func.sum(rows.c.bytes).over(order_by=latest_first).label("bytes_up_to"),
-    ).subquery()
-    return (
-        select(
-            *_WITHOUT_PARTS,
-            sums.c.bytes,
-            case((sums.c.bytes_up_to <= max_bytes, messages.c.parts)).label("parts"),
-        )
-        .join(sums, messages.c.id == sums.c.id)
-        .where(sums.c.chars_before < max_chars)
-        .order_by(messages.c.id.desc())
-    )

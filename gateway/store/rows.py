@@ -57,8 +57,8 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         last_seq=row.last_seq,
         error=error,
         parts=parts_in(row.parts, row.id),
-        event_lengths=getattr(row, "event_lengths", None),
-        request=getattr(row, "request", None),
+        event_lengths=row.event_lengths,
+        request=row.request,
     )
 
 

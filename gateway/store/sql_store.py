@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anyio import CancelScope
-from sqlalchemy import Connection, Row, func, not_, or_, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, func, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
@@ -50,6 +50,7 @@ READ_DEADLINE_S = 5.0
 _MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c.tool_calls) + func.coalesce(
     func.length(messages.c.parts), 0
 )
+_SESSION = select(sessions).where(sessions.c.id == bindparam("session_id"))
 
 
 class SqlStore:
@@ -274,7 +275,7 @@ class SqlStore:
 
     async def _session(self, connection: AsyncConnection, user_id: str, session_id: int) -> Row[Any]:
         _check_id(session_id)
-        row = (await connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
+        row = (await connection.execute(_SESSION, {"session_id": session_id})).first()
         if row is None or not self._access.may_see(storable(user_id), row.user_id, row.id):
             raise NotFound("No such session.")
         return row

@@ -215,3 +215,13 @@ async def test_a_reader_that_gives_up_harms_nobody(store: MessageStore) -> None:
 
     readers = [store.messages("local", exchange.session_id) for _ in range(20)]
     assert {len(messages) for messages in await asyncio.gather(*readers)} == {2}
+
+
+async def test_history_goes_on_above_a_hundred_messages_without_text(store: MessageStore) -> None:
+    session = (await ask(store, "a", "b")).session_id
+    exchanges = [await store.begin(question(session, content="")) for _ in range(60)]
+    await asyncio.gather(*(store.finish(answer(exchange, "")) for exchange in exchanges))
+
+    _, history = await store.history("local", session, max_chars=10_000)
+
+    assert [message.content for message in history] == ["a", "b"]
