@@ -6,6 +6,7 @@ it has not read yet. Source: RFC 9112, 9.6.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 MAX_DROPPED_BYTES = 256 * 1024 * 1024
 MAX_DROPPED_HEAD_BYTES = 1024 * 1024
@@ -40,7 +41,8 @@ class LingeringClose:
         self._dropped = False
         self._ends_at = loop.time() + MAX_S
         if transport.can_write_eof():  # TLS cannot; its client knows the response's length
-            transport.write_eof()
+            with suppress(OSError):  # the client has reset the connection, and asyncio does not know it yet
+                transport.write_eof()
         self._timer = loop.call_later(SILENCE_S, self._look)
 
     def drop(self, data: bytes) -> None:

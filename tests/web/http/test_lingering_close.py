@@ -1,5 +1,7 @@
 """A client that is still sending when it is answered: its connection is closed late, but not too late."""
 
+import asyncio
+import errno
 import time
 from typing import Any
 
@@ -85,3 +87,20 @@ async def test_a_connection_that_is_one_too_many_is_not_waited_for() -> None:
     connection.ClientConnection(config, ServerState(), {}, arrivals=arrivals).connection_made(socket)
     assert socket.written.startswith(b"HTTP/1.1 503 ")
     assert socket.gone.is_set()
+
+
+async def test_a_client_that_reset_its_connection_before_the_answer_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """asyncio notices the reset later than the kernel."""
+
+    def refuse(socket: ClientSocket) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(lingering_close, "SILENCE_S", 0.01)
+    monkeypatch.setattr(ClientSocket, "write_eof", refuse)
+    with connected(answers_at_once) as client:
+        client.send(LONG)
+        async with asyncio.timeout(30):
+            await client.socket.gone.wait()
+        assert client.socket.written.endswith(b"ok")
