@@ -35,9 +35,13 @@ def _installed() -> None:
 
 
 def _node() -> str:
-    """The Node that tests/clients pins, which newer packages need; else the machine's."""
-    pinned = CLIENTS / "node_modules" / ".bin" / "node"
-    return str(pinned) if pinned.exists() else "node"
+    """The Node that tests/clients pins, which newer packages need; else the machine's.
+
+    The package `node` would fetch it by a script of its own, and npm runs no scripts here: the package for
+    this kind of machine holds the program.
+    """
+    pinned = sorted((CLIENTS / "node_modules").glob("node-linux-*/bin/node"))
+    return str(pinned[0]) if pinned else "node"
 
 
 async def installed_node() -> str:
