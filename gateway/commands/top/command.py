@@ -10,7 +10,7 @@ from gateway.commands.admin_client import Key, NoGateway, Url, fail, url_of_sett
 from gateway.commands.printable import cut, printable
 from gateway.commands.top.page import page_of
 from gateway.commands.top.screen import Screen
-from gateway.commands.top.snapshot import Refused, Snapshot, take_snapshot
+from gateway.commands.top.snapshot import CannotAnswer, Refused, Snapshot, take_snapshot
 from gateway.settings import load_settings
 
 WIDE, HIGH = 10_000, 100_000
@@ -35,6 +35,8 @@ def top(
             _show(screen, url, key, interval)
     except KeyboardInterrupt:
         return
+    except CannotAnswer as error:
+        fail(printable(f"{error}. What is wrong: sluice doctor"))
     except NoGateway as error:
         fail(f"{error}. Start it, or give its address with --url or SLUICE_URL.")
     except Refused as error:

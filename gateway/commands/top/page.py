@@ -18,6 +18,8 @@ def page_of(url: str, now: Snapshot, before: Snapshot | None, width: int, height
     """
     speeds = rates(now, before)
     lines = _head(url, now, sum(speeds.values()))
+    if now.away:
+        lines.append(f"cannot serve now: {', '.join(now.away)}")
     shown = now.problems[:MOST_PROBLEMS]
     lines += [f"! {problem}" for problem in shown] or ["no problems"]
     if len(shown) < len(now.problems):

@@ -24,6 +24,7 @@ class Snapshot:
         streams: running replies, at most MOST_STREAMS.
         workers: with their rules.
         problems: one sentence each.
+        away: the other modes that cannot serve now, each with the reason.
     """
 
     at: float
@@ -31,6 +32,11 @@ class Snapshot:
     streams: Sequence[Thing]
     workers: Sequence[Thing]
     problems: Sequence[str]
+    away: Sequence[str] = ()
+
+
+class CannotAnswer(NoGateway):
+    """The gateway is there, and cannot answer now, as while its database is away."""
 
 
 class Refused(Exception):
@@ -38,25 +44,37 @@ class Refused(Exception):
 
 
 def take_snapshot(url: str, key: str) -> Snapshot:
-    """Ask the gateway. Raises NoGateway if it cannot answer now, and Refused."""
-    metrics, streams, workers = (
+    """Ask the gateway. Raises NoGateway, CannotAnswer and Refused."""
+    metrics, streams, workers, modes = (
         _ask(url, key, path)
-        for path in ("/api/metrics", f"/api/admin/streams?limit={MOST_STREAMS}", "/api/admin/workers")
+        for path in (
+            "/api/metrics",
+            f"/api/admin/streams?limit={MOST_STREAMS}",
+            "/api/admin/workers",
+            "/api/admin/mode",
+        )
     )
     _, ready = send_request(url, key, "GET", "/ready")
     try:
         problems = _problems(metrics, workers, ready)
+        away = [
+            f"{mode['mode']} ({mode['detail']})"
+            for mode in modes["modes"]
+            if not mode["ok"] and mode["mode"] != modes["mode"]
+        ]
     except (KeyError, TypeError, AttributeError) as error:
         raise NoGateway(f"{url} is no gateway of this version: {error!r}") from error
-    return Snapshot(time.monotonic(), metrics, streams, workers, problems)
+    return Snapshot(time.monotonic(), metrics, streams, workers, problems, away)
 
 
 def _ask(url: str, key: str, path: str) -> Any:
     status, told = send_request(url, key, "GET", path)
     if status == HTTPStatus.OK and not isinstance(told, bytes):
         return told
-    if status == HTTPStatus.OK or status in _FOR_NOW:
-        raise NoGateway(f"{url} cannot answer: {detail_of(status, told)}")
+    if status == HTTPStatus.OK:
+        raise NoGateway(f"{url} is no gateway: {detail_of(status, told)}")
+    if status in _FOR_NOW:
+        raise CannotAnswer(f"{url} cannot answer: {detail_of(status, told).rstrip('.')}")
     raise Refused(detail_of(status, told))
 
 

@@ -28,9 +28,8 @@ def snapshot(at: float = 0.0, **given: Any) -> Snapshot:
         "mode": "sse",
         "breakers": {},
     }
-    return Snapshot(
-        at, metrics, given.get("streams", []), given.get("workers", []), given.get("problems", [])
-    )
+    lists = (given.get(name, []) for name in ("streams", "workers", "problems", "away"))
+    return Snapshot(at, metrics, *lists)
 
 
 def test_the_head_tells_mode_streams_speed_and_problems() -> None:

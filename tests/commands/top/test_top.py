@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from gateway.contract.events import Delta, Done
 from tests.commands.gateways import sluice, sluice_alone
+from tests.web.api.admin.test_mode import Away, workers
 from tests.web.api.admin.test_workers import Ruled
 from tests.web.gateway_server import STREAM, served, unified_events
 from tests.web.key_holders import CHAT, make_key
@@ -58,6 +59,35 @@ async def test_a_key_without_the_right_and_no_gateway_are_one_line_each(tmp_path
     assert seen.exit_code == 0
     alone = sluice_alone(tmp_path, "top", "--once")
     assert (alone.exit_code, alone.output.count("\n"), "--url" in alone.output) == (1, 1, True)
+
+
+async def test_another_mode_that_cannot_serve_is_shown_with_the_reason(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x"), mqtt=workers(kind=Away)) as gateway:
+        seen = await sluice(gateway, "top", "--once")
+    assert "\ncannot serve now: mqtt (no MQTT worker is ready)\n" in seen.output
+    assert "\nno problems\n" in seen.output
+
+
+async def without_database(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+    """Answer as a gateway whose database is away."""
+    await incoming.readuntil(b"\r\n\r\n")
+    body = b'{"detail":"The database could not answer: Connection refused."}'
+    outgoing.write(
+        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    outgoing.write(body)
+    outgoing.close()
+
+
+async def test_a_gateway_without_its_database_is_not_called_away(tmp_path: Path) -> None:
+    async with await asyncio.start_server(without_database, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        told = await asyncio.to_thread(sluice_alone, tmp_path, "top", "--once", "--url", url)
+    assert (told.exit_code, told.output) == (
+        1,
+        f"sluice: {url} cannot answer: The database could not answer: Connection refused. "
+        "What is wrong: sluice doctor\n",
+    )
 
 
 class Terminal:
