@@ -198,6 +198,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.callback(gateway.refusals.tell_rest)
             await stack.enter_async_context(store.running())
             await keys.refresh()
             await mode_switch.restore()

@@ -38,7 +38,7 @@ def create_app(
     app = DecodedBodies(app, gateway)
     app = Auth(app, gateway.keys, gateway.rates, gateway.tickets, open_mode)
     app = Cors(app, cors_origins, routes.methods_at)
-    app = Router(app, routes)
+    app = Router(app, routes, gateway.refusals)
     app = PathPrefix(app, root_path, proxies)
     return _Living(AnyServer(app, gateway.slow_readers), lifespan)
 

@@ -26,6 +26,7 @@ from gateway.core.worker_rules import WorkerRules
 from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.door.proxies import TrustedProxies
+from gateway.web.http.refusal_log import RefusalLog
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
 
@@ -99,4 +100,5 @@ class Services:
     broker: BrokerWatch | None = None
     reply_totals: ReplyTotals = field(default_factory=ReplyTotals)
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
+    refusals: RefusalLog = field(default_factory=RefusalLog)
     older_metric_names: bool = False

@@ -10,6 +10,7 @@ from gateway.contract.errors import BadRequest, Forbidden, GatewayError
 from gateway.contract.origins import origin_in
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
 from gateway.web.http.problems import send_problem
+from gateway.web.http.refusal_log import log_refusal
 
 log = logging.getLogger("sluice.web")
 
@@ -82,7 +83,7 @@ class Cors:
 
     async def _answer_preflight(self, scope: Scope, origin: str, allowed: Headers, send: Send) -> None:
         if not allowed:
-            await send_problem(_varying(send, []), self._refusal(origin))
+            await _refuse(scope, _varying(send, []), self._refusal(origin))
             return
         # Allow every header: client libraries add headers of their own.
         wanted = header(scope, b"access-control-request-headers") or ""
@@ -90,7 +91,7 @@ class Cors:
             error = BadRequest(
                 "The header Access-Control-Request-Headers must hold header names, separated by commas."
             )
-            await send_problem(_varying(send, allowed), error)
+            await _refuse(scope, _varying(send, allowed), error)
             return
         headers = [
             *allowed,
@@ -116,6 +117,11 @@ class Cors:
             self._warned_at = self._clock()
             log.warning("web pages of %s may not call this gateway: %s", shown, how)
         return CrossOrigin(f"Web pages of {shown} may not call this gateway: {how}.")
+
+
+async def _refuse(scope: Scope, send: Send, error: GatewayError) -> None:
+    log_refusal(scope, error)
+    await send_problem(send, error)
 
 
 _VARY = (b"vary", b"Origin")

@@ -14,6 +14,7 @@ from gateway.contract.keys import Permission
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send
 from gateway.web.http.body_limits import check_declared_length, read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
+from gateway.web.http.refusal_log import log_refusal
 from gateway.web.services import Services
 
 ENDPOINT = "sluice.endpoint"
@@ -126,8 +127,9 @@ def path_id(scope: Scope) -> str:
 
 
 async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
-    """Send the error in the shape of the request's endpoint. The response, or the handshake of a WebSocket,
-    must not have begun."""
+    """Send the error in the shape of the request's endpoint, and log it. The response, or the handshake of a
+    WebSocket, must not have begun."""
+    log_refusal(scope, error)
     if scope["type"] == "websocket" and "websocket.http.response" in (scope.get("extensions") or {}):
         await endpoint_of(scope).errors.send(scope, _as_denial(send), error)
     elif scope["type"] == "websocket":

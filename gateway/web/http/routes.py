@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.contract.errors import GatewayError, MethodNotAllowed
 from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.endpoint import ENDPOINT, AsgiEndpoint, Endpoint, refuse
+from gateway.web.http.refusal_log import REFUSALS, RefusalLog
 from gateway.web.services import Services
 
 _PLACE = re.compile(r"{(\w+)(:path)?}")
@@ -68,16 +69,19 @@ class Routes:
 
 
 class Router:
-    """Puts the request's Endpoint into its scope, for authentication and everything after it."""
+    """Puts the request's Endpoint and the RefusalLog into its scope, for authentication and everything after
+    it."""
 
-    def __init__(self, app: App, routes: Routes) -> None:
+    def __init__(self, app: App, routes: Routes, refusals: RefusalLog) -> None:
         self._app = app
         self._routes = routes
+        self._refusals = refusals
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
         if method == "HEAD":
             method = "GET"
+        scope[REFUSALS] = self._refusals
         scope[ENDPOINT], scope["path_params"] = self._routes.find(method, scope["path"])
         return self._app(scope, receive, send)
 
