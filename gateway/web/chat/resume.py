@@ -1,7 +1,6 @@
 """Streams a reply from its journal or, when that is gone, from the store. GET resumes what POST began."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -73,40 +72,54 @@ async def follow(
         connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=after
     )
     sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
-    with ExitStack() as stack:
-        try:
-            run = gateway.runs.find(stream_id, user_id)
-            _recall(encoder, _calls_up_to(gateway, run, after))
-            ended = after != START and _tells_nothing_more(gateway, run, dialect, after)
-            if not (ended or is_head):
-                reader = stack.enter_context(gateway.runs.reading(run, stream.hear, after.seq))
-            joined()
-        except NotFound:
-            message = await gateway.store.reply(user_id, stream_id)
-            _recall(encoder, calls_before(message, after))
-            exchange = await gateway.store.exchange(user_id, stream_id)
-            if dialect.merges or message.event_lengths is None:
-                told = replay(message, exchange, after)
-            else:
-                told = exact_replay(message, exchange)
-            if after != START and _are_silent(dialect, stream_id, [event for event, _ in told]):
-                told = []
-            if not told:
-                await send_nothing_left(send)
-            elif is_head:
-                await send_head(send, sent, dialect.media_type)
-            else:
-                await stream.serve_replay(send, sent, told)
-            return
-        if ended:
+    run = _run_with_journal(gateway, stream_id, user_id)
+    if run is None:
+        told = await _told_by_store(gateway, stream_id, user_id, dialect, encoder, after)
+        if not told:
             await send_nothing_left(send)
-            return
-        if run.resume_url is not None:
-            sent.append((b"sluice-resume-url", _told_in(dialect, root_path + run.resume_url).encode()))
-        if is_head:
+        elif is_head:
             await send_head(send, sent, dialect.media_type)
-            return
+        else:
+            await stream.serve_replay(send, sent, told)
+        return
+    _recall(encoder, _calls_up_to(gateway, run, after))
+    if after != START and _tells_nothing_more(gateway, run, dialect, after):
+        await send_nothing_left(send)
+        return
+    if run.resume_url is not None:
+        sent.append((b"sluice-resume-url", _told_in(dialect, root_path + run.resume_url).encode()))
+    if is_head:
+        await send_head(send, sent, dialect.media_type)
+        return
+    with gateway.runs.reading(run, stream.hear, after.seq) as reader:
+        joined()
         await stream.serve(reader, send, sent, await dropped(gateway, run, dialect, after, reader.begins_at))
+
+
+def _run_with_journal(gateway: Services, stream_id: str, user_id: str) -> Run | None:
+    """Return the run if its journal is kept: then it stays at least until the next await."""
+    try:
+        run = gateway.runs.find(stream_id, user_id)
+        with gateway.runs.looking(run, 0):
+            return run
+    except NotFound:
+        return None
+
+
+async def _told_by_store(
+    gateway: Services, stream_id: str, user_id: str, dialect: Dialect, encoder: Encoder, after: Position
+) -> Sequence[Placed]:
+    """Return the events after a position; none if the dialect has no frames for them. Raises NotFound."""
+    message = await gateway.store.reply(user_id, stream_id)
+    _recall(encoder, calls_before(message, after))
+    exchange = await gateway.store.exchange(user_id, stream_id)
+    if dialect.merges or message.event_lengths is None:
+        told = replay(message, exchange, after)
+    else:
+        told = exact_replay(message, exchange)
+    if after != START and _are_silent(dialect, stream_id, [event for event, _ in told]):
+        return ()
+    return told
 
 
 class _PrefixedLinks:
