@@ -45,9 +45,9 @@ def _listening(settings: Settings) -> Sequence[Finding]:
         ]
     if status != 200 and isinstance(told, dict):
         missing = "; ".join(map(str, told.get("missing") or [told.get("detail", status)]))
-        findings.append(
-            failure(f"the running gateway is not ready: {missing}", f"curl {url}/ready after mending it")
-        )
+        of_mode = "sluice mode; sluice workers list; and switch, or start or enable what is missing"
+        fix = of_mode if missing.startswith("mode ") else f"curl {url}/ready after mending it"
+        findings.append(failure(f"the running gateway is not ready: {missing}", fix))
     return findings
 
 
