@@ -2,7 +2,6 @@
 
 import re
 import socket
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.certificates import check_certificates
-from gateway.contract.origins import host_in, origin_in
+from gateway.contract.host_lists import hosts_of, networks_of, origins_of
 from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
 from gateway.contract.server_urls import model_server_roots, without_password
 
@@ -71,11 +70,15 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Port = 8000
     allow_open: bool = False
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ("localhost", "127.0.0.1", "[::1]")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, AfterValidator(hosts_of)] = (
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+    )
     ticket_secret: str = ""
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    cors_origins: Annotated[tuple[str, ...], NoDecode, AfterValidator(origins_of)] = ()
     root_path: Annotated[str, Field(pattern=PATH_PREFIX)] = ""
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, AfterValidator(networks_of)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     otel_semconv_stability_opt_in: str = ""
@@ -133,44 +136,6 @@ class Settings(BaseSettings):
     @classmethod
     def _without_last_slash(cls, value: str) -> str:
         return value.removesuffix("/")
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        # A port is appended, so that a name that contains one itself is refused.
-        hosts = [
-            host_in((f"[{name}]" if name.count(":") > 1 > name.count("[") else name) + ":80")
-            for name in value
-        ]
-        if not hosts or None in hosts:
-            raise ValueError(
-                "it must be host names or addresses without a port, such as chat.example or [::1], separated "
-                "by commas, without wildcards"
-            )
-        return tuple(filter(None, hosts))
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        origins = ["*" if text == "*" else origin_in(text) for text in value]
-        if None in origins:
-            raise ValueError(
-                "it must be origins such as https://chat.example or http://localhost:3000, separated by "
-                "commas, or * for all"
-            )
-        return tuple(filter(None, origins))
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ip_network(network, strict=False)
-            except ValueError:
-                raise ValueError(
-                    "it must be addresses or networks such as 10.0.0.7 or 10.0.0.0/8, separated by commas"
-                ) from None
-        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
