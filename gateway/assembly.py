@@ -235,6 +235,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         proxies=proxies,
         cors_origins=origins,
         root_path=settings.root_path,
+        log_access=settings.log_access,
     )
 
     async def drain(hurry: asyncio.Event) -> None:

@@ -13,6 +13,7 @@ from gateway.web.door.cors import Cors
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import PathPrefix, TrustedProxies
 from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
+from gateway.web.http.access_log import AccessLog
 from gateway.web.http.any_server import AnyServer
 from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.decoded_bodies import DecodedBodies
@@ -30,6 +31,7 @@ def create_app(
     proxies: TrustedProxies,
     cors_origins: Sequence[str] = (),
     root_path: str = "",
+    log_access: bool = False,
     table: Sequence[Endpoint] = ENDPOINTS,
 ) -> App:
     """Return the ASGI application. lifespan: entered before the first request, left after the last."""
@@ -40,6 +42,8 @@ def create_app(
     app = Cors(app, cors_origins, routes.methods_at)
     app = Router(app, routes, gateway.refusals)
     app = PathPrefix(app, root_path, proxies)
+    if log_access:
+        app = AccessLog(app)
     return _Living(AnyServer(app, gateway.slow_readers), lifespan)
 
 
