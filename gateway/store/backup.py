@@ -39,6 +39,9 @@ def _new_file(target: Path) -> Path:
         raise StorageFailed(f"{target} exists: name a new file.")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError as exc:
+        left = f"{part} exists: another backup is running, or one was killed; then remove {part}*"
+        raise StorageFailed(f"{left}.") from exc
     except OSError as exc:
         raise StorageFailed(f"{part} cannot be created: {exc.strerror}.") from exc
     return part

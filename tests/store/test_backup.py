@@ -141,3 +141,11 @@ async def test_without_pg_dump_one_line_says_what_to_install(
     with pytest.raises(StorageFailed, match="postgresql-client"):
         await back_up("postgresql+asyncpg://host/db", tmp_path / "copy")
     assert copies(tmp_path) == []
+
+
+async def test_the_rest_of_a_killed_backup_is_named_with_what_to_do(tmp_path: Path) -> None:
+    rest = tmp_path / "copy.db.part"
+    rest.write_text("half")
+    with pytest.raises(StorageFailed, match=r"one was killed; then remove .*copy\.db\.part\*\.$"):
+        await back_up(f"sqlite+aiosqlite:///{tmp_path / 'sluice.db'}", tmp_path / "copy.db")
+    assert rest.read_text() == "half"
