@@ -14,7 +14,18 @@ from tests.contract.rigs import TransportRig
 from tests.reading import events_of, reading
 from transports.scripted import ScriptedTransport
 
-MQTT = {"health", "models", "admit", "check", "workers", "rule_workers", "drain", "accepts", "embed"}
+MQTT = {
+    "health",
+    "models",
+    "admit",
+    "check",
+    "workers",
+    "rule_workers",
+    "drain",
+    "accepts",
+    "embed",
+    "queued",
+}
 HAS = {
     "scripted": {"health"},
     "llama": {"health", "models", "check", "slots", "accepts", "embed", "count_tokens"},

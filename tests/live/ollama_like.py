@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any
 
 MODEL = "llama3.2:latest"
@@ -34,15 +34,15 @@ def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> str:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    length = next(
-        (line[15:] for line in head.lower().split("\r\n") if line.startswith("content-length:")), "0"
-    )
-    status, content_type, body = _answer(head, await reader.readexactly(int(length)))
-    answer = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nConnection: close\r\n\r\n{body}"
-    writer.write(answer.encode())
-    await writer.drain()
-    writer.close()
+    with closing(writer), suppress(asyncio.IncompleteReadError):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        length = next(
+            (line[15:] for line in head.lower().split("\r\n") if line.startswith("content-length:")), "0"
+        )
+        status, content_type, body = _answer(head, await reader.readexactly(int(length)))
+        answer = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nConnection: close\r\n\r\n{body}"
+        writer.write(answer.encode())
+        await writer.drain()
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,12 @@ async def answering(**answers: tuple[int, str]) -> AsyncIterator[str]:
     """Serve: the last word of a path chooses the status and body; 404 for others."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        path = head.split(" ")[1].rsplit("/", 1)[-1]
-        status, body = answers.get(path, (404, "{}"))
-        writer.write(f"HTTP/1.1 {status} \r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-        await writer.drain()
-        writer.close()
+        with closing(writer), suppress(asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            path = head.split(" ")[1].rsplit("/", 1)[-1]
+            status, body = answers.get(path, (404, "{}"))
+            writer.write(f"HTTP/1.1 {status} \r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            await writer.drain()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -9,7 +9,7 @@ import sys
 import termios
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,13 +70,13 @@ async def test_another_mode_that_cannot_serve_is_shown_with_the_reason(tmp_path:
 
 async def without_database(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
     """Answer as a gateway whose database is away."""
-    await incoming.readuntil(b"\r\n\r\n")
-    body = b'{"detail":"The database could not answer: Connection refused."}'
-    outgoing.write(
-        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
-    )
-    outgoing.write(body)
-    outgoing.close()
+    with closing(outgoing):
+        await incoming.readuntil(b"\r\n\r\n")
+        body = b'{"detail":"The database could not answer: Connection refused."}'
+        outgoing.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
+        outgoing.write(body)
 
 
 async def test_a_gateway_without_its_database_is_not_called_away(tmp_path: Path) -> None:
@@ -190,17 +190,14 @@ class Door:
 
     async def serve(self, incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
         """Pass one request and its answer on. The request has no body."""
-        try:
+        with closing(outgoing), suppress(OSError, asyncio.IncompleteReadError):
             request = await incoming.readuntil(b"\r\n\r\n")
             if self.target:
                 parts = urlsplit(self.target)
                 answers, requests = await asyncio.open_connection(parts.hostname, parts.port)
-                requests.write(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-                outgoing.write(await answers.read())
-                requests.close()
-            outgoing.close()
-        except (OSError, asyncio.IncompleteReadError):
-            outgoing.close()
+                with closing(requests):
+                    requests.write(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                    outgoing.write(await answers.read())
 
 
 async def test_it_goes_on_after_a_restart_of_the_gateway(tmp_path: Path) -> None:
