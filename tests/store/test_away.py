@@ -1,4 +1,4 @@
-"""Errors that mean that a whole database is away are told from those of a single change."""
+"""An error of a database that is away is not taken for the error of a single change."""
 
 import asyncio
 import sqlite3

@@ -117,7 +117,7 @@ async def test_many_who_ask_during_restarts_are_answered_or_refused_and_the_data
                     store.finish_later(ended)
             except StorageFailed:
                 asked[stream_id] = False
-                await asyncio.sleep(0.01)  # as a client that was asked to come later
+                await asyncio.sleep(0)
 
     async with asyncio.TaskGroup() as tasks:
         for caller in range(10):

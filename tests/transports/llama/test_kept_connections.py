@@ -214,7 +214,7 @@ async def test_the_connection_is_kept_if_the_end_comes_after_its_reader_has_fini
             exchange.finish()
 
         await exchange.push(receive)
-        exchange.close()  # as whoever reads a reply does at its end
+        exchange.close()  # the reader of a reply closes it at its end
         finished.set()
         while not kept.proven:  # noqa: ASYNC110 - a timer of 0 s tells it
             await asyncio.sleep(0)
