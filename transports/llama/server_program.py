@@ -26,9 +26,8 @@ LOADING_POLL_S = 0.01
 
 def main() -> None:
     options = _options()
-    ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, _end)
     if options.with_parent:
         threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
     try:
@@ -37,13 +36,17 @@ def main() -> None:
     except (OSError, RuntimeError) as exc:  # the wheel has logged the reason
         raise SystemExit(str(exc)) from exc
     url = server.listening_address
-    while not ended.is_set() and not _is_loaded(url):
+    while not _is_loaded(url):
         time.sleep(LOADING_POLL_S)
     if slowed_server is not None:
         url = slowed_server.pass_on_to(url)
     sys.stdout.write(f"READY {url}\n")
     sys.stdout.flush()
-    ended.wait()
+    while True:
+        signal.pause()
+
+
+def _end(*_: object) -> None:
     os._exit(0)  # the wheel's own shutdown would wait for running replies
 
 
