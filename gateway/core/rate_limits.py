@@ -12,6 +12,7 @@ MAX_ACCOUNTS = 100_000
 """Maximum number of accounts tracked; the least recently used is evicted."""
 
 RETRY_STREAM_S = 2.0
+MINUTE_S = 60
 
 UserClass = Literal["user", "key"]
 """Class of an account: a user with the limits of the settings, or a key with its own limits."""
@@ -34,6 +35,21 @@ class Allowance:
     streams: Quota
 
 
+@dataclass(frozen=True, slots=True)
+class SpentRequest:
+    """The state of a quota after a request was counted, or refused.
+
+    Attributes:
+        limit: requests per minute.
+        remaining: requests that are allowed at once.
+        next_s: seconds until one more is allowed.
+    """
+
+    limit: int
+    remaining: int
+    next_s: float
+
+
 class RequestRates:
     """Limits requests per minute by GCRA: a burst of a whole minute's requests is allowed.
 
@@ -45,7 +61,7 @@ class RequestRates:
         self._rates: dict[int, Throttled] = {}
         self.refused: Counter[UserClass] = Counter()
 
-    async def spend(self, quota: Quota) -> None:
+    async def spend(self, quota: Quota) -> SpentRequest:
         """Count one request. At the limit, raises LimitExceeded with the time until the next is allowed."""
         rate = self._rates.get(quota.limit)
         if rate is None:
@@ -60,6 +76,11 @@ class RequestRates:
             raise LimitExceeded(
                 f"More than {quota.limit} requests in a minute.", retry_after_s=spent.state.retry_after
             )
+        state = spent.state
+        used_before = quota.limit - state.remaining - 1
+        return SpentRequest(
+            quota.limit, state.remaining, state.reset_after - used_before * MINUTE_S / quota.limit
+        )
 
 
 class StreamPlace:
@@ -91,6 +112,10 @@ class StreamPlaces:
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
         self.refused: Counter[UserClass] = Counter()
+
+    def free(self, quota: Quota) -> int:
+        """Return the number of streams that may begin now."""
+        return max(0, quota.limit - self._taken[quota.account])
 
     def take(self, quota: Quota) -> StreamPlace:
         """Count one more stream; call `leave` on the result when it ends. At the limit, raises

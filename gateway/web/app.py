@@ -10,6 +10,7 @@ from gateway.web.api.health import Readiness
 from gateway.web.description.document import describe
 from gateway.web.door.auth import Auth
 from gateway.web.door.cors import Cors
+from gateway.web.door.limit_headers import LimitHeaders
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import PathPrefix, TrustedProxies
 from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
@@ -38,7 +39,8 @@ def create_app(
     routes = Routes(table, ELSEWHERE)
     app: App = Dispatcher(routes, gateway, JsonApi(api_of(gateway, table)))
     app = DecodedBodies(app, gateway)
-    app = Auth(app, gateway.keys, gateway.rates, gateway.tickets, open_mode)
+    limit_headers = LimitHeaders(gateway.conversations.places)
+    app = Auth(app, gateway.keys, gateway.rates, gateway.tickets, open_mode, limit_headers)
     app = Cors(app, cors_origins, routes.methods_at)
     app = Router(app, routes, gateway.refusals)
     app = PathPrefix(app, root_path, proxies)

@@ -53,3 +53,21 @@ def test_a_place_is_free_again_when_it_is_left() -> None:
     second.leave()
     third.leave()
     places.take(quota)
+
+
+async def test_a_spent_request_tells_what_is_left_and_when_there_is_more() -> None:
+    rates = RequestRates()
+    spent = [await rates.spend(Quota("anna", 3)) for _ in range(3)]
+    assert [(one.limit, one.remaining) for one in spent] == [(3, 2), (3, 1), (3, 0)]
+    assert spent[0].next_s == 20
+    assert all(0 < one.next_s <= 20 for one in spent)
+
+
+def test_free_places_are_counted() -> None:
+    places = StreamPlaces()
+    quota = Quota("anna", 2)
+    assert places.free(quota) == 2
+    place = places.take(quota)
+    assert (places.free(quota), places.free(Quota("anna", 0))) == (1, 0)
+    place.leave()
+    assert places.free(quota) == 2

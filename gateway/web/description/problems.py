@@ -92,8 +92,13 @@ _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
     504: ("The model took too long", errors.TimedOut("The model server was silent for 60 s.")),
 }
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_LIMITED = {
+    **_RETRY,
+    "RateLimit-Policy": {"description": "The limits of the caller.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "What is left of each limit.", "schema": {"type": "string"}},
+}
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}}
-_HEADERS = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
+_HEADERS = {401: _CHALLENGE, 429: _LIMITED, 503: _RETRY}
 
 FAILED_REPLY = FailedReply.__name__
 

@@ -1,11 +1,12 @@
 """Authentication: identifies the caller, checks the endpoint's scopes, and counts the request."""
 
-from gateway.contract.errors import GatewayError, UnsupportedMedia
+from gateway.contract.errors import GatewayError, LimitExceeded, UnsupportedMedia
 from gateway.core.key_ring import Caller, KeyRing
-from gateway.core.rate_limits import RequestRates
+from gateway.core.rate_limits import Quota, RequestRates, SpentRequest
 from gateway.core.tickets import Tickets
 from gateway.web.door.callers import CALLER, LOCAL
 from gateway.web.door.credentials import key_holder, key_of, ticket_holder, ticket_of
+from gateway.web.door.limit_headers import SPENT_REQUEST, LimitHeaders
 from gateway.web.door.open_mode import OpenMode, host_of
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send, header
 from gateway.web.http.endpoint import ADMIN, Endpoint, endpoint_of, path_id, refuse
@@ -21,20 +22,22 @@ class Auth:
         rates: RequestRates,
         tickets: Tickets,
         open_mode: OpenMode,
+        limit_headers: LimitHeaders,
     ) -> None:
         self._app = app
         self._keys = keys
         self._rates = rates
         self._tickets = tickets
         self._open_mode = open_mode
+        self._limit_headers = limit_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._admit(scope, endpoint_of(scope))
         except GatewayError as error:
-            await refuse(scope, send, error)
+            await refuse(scope, self._limit_headers.added(scope, send), error)
             return
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, self._limit_headers.added(scope, send))
 
     async def _admit(self, scope: Scope, endpoint: Endpoint) -> None:
         """Put the caller into the ASGI scope. Raises a GatewayError if the request is refused."""
@@ -46,11 +49,19 @@ class Auth:
         if endpoint.scopes:
             caller = scope[CALLER] = self._caller(scope, endpoint)
             if caller.allowance is not None and endpoint.rate_limited:
-                await self._rates.spend(caller.allowance.requests)
+                await self._spend(scope, caller.allowance.requests)
         if endpoint.any_media_type and not _is_of_a_page(scope):
             return
         if scope.get("method") in METHODS_WITH_BODY and not _is_json_or_empty(scope):
             raise UnsupportedMedia("A body needs the header Content-Type: application/json.")
+
+    async def _spend(self, scope: Scope, quota: Quota) -> None:
+        """Count the request, and put the state of the quota into the ASGI scope. Raises LimitExceeded."""
+        try:
+            scope[SPENT_REQUEST] = await self._rates.spend(quota)
+        except LimitExceeded as error:
+            scope[SPENT_REQUEST] = SpentRequest(quota.limit, 0, error.retry_after_s or 0)
+            raise
 
     def _caller(self, scope: Scope, endpoint: Endpoint) -> Caller:
         ticket = None if endpoint.ticket is None else ticket_of(scope)

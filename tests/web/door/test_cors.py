@@ -72,7 +72,13 @@ async def test_what_a_page_may_read_is_exposed_also_of_refusals(tmp_path: Path) 
     for answer in [*answers, nobody]:
         assert answer.headers["access-control-allow-origin"] == APP
         exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
-        assert exposed >= {"Sluice-Stream-Id", "Sluice-Resume-Url", "Retry-After"}
+        assert exposed >= {
+            "Sluice-Stream-Id",
+            "Sluice-Resume-Url",
+            "Retry-After",
+            "RateLimit",
+            "RateLimit-Policy",
+        }
 
 
 async def test_everybodys_pages_come_in_without_credentials(tmp_path: Path) -> None:
