@@ -4,7 +4,7 @@ A client that repeats the whole conversation sends messages that are stored alre
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 FIRST = ""
 
@@ -28,3 +28,16 @@ class Branch:
 
     after: str | None = None
     asked: Literal["now", "again", "answered"] = "now"
+
+
+class Spot(NamedTuple):
+    """The place of an exchange, by ids of stored messages.
+
+    Attributes:
+        parent_id: the message before the exchange; None: there is none.
+        question_id: the stored question that the new reply belongs to. None: a new question is stored below
+            the parent, and the reply below that.
+    """
+
+    parent_id: int | None
+    question_id: int | None = None

@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from gateway.contract.authors import Author
-from gateway.contract.branches import Branch
+from gateway.contract.branches import Branch, Spot
 from gateway.contract.content import Content
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 from gateway.contract.record import record
@@ -40,7 +40,7 @@ class NewExchange:
         author: of the question; None for the user.
         handle: data that another gateway needs to continue receiving the reply; None if not known yet.
         request: the client's request, stored with the reply.
-        branch: the place in the session; None: after its latest message.
+        branch: the place in the session; None: at the end of the branch that the session shows.
     """
 
     user_id: str
@@ -55,7 +55,7 @@ class NewExchange:
     author: Author | None = None
     handle: Mapping[str, Any] | None = None
     request: bytes | None = None
-    branch: Branch | None = None
+    branch: Branch | Spot | None = None
 
 
 @record

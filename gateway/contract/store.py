@@ -5,7 +5,7 @@ Methods raise NotFound for objects that the user has no access to, exactly as if
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -28,7 +28,12 @@ MAX_PAGE_CHARS = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StoredSession:
-    """`key` is a short readable name such as `local-1f3a9c`, for people and logs; never a credential."""
+    """A session.
+
+    Attributes:
+        key: a short readable name such as `local-1f3a9c`, for people and logs; never a credential.
+        leaf_id: the last message of the branch that was chosen; None: the latest message.
+    """
 
     id: int
     uuid: str
@@ -37,6 +42,7 @@ class StoredSession:
     title: str
     created_at: datetime
     updated_at: datetime
+    leaf_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,10 @@ class StoredMessage:
         tool_call_seqs: numbers of the journal events of `tool_calls`, in their order.
         last_seq: number of the terminal event in the journal; None before the end and after a crash.
         parts: the whole content if it has attachments, else empty.
-        event_lengths: of a reply with exact events, see core/event_lengths.py; only from `reply`.
-        request: the client's request, in the form of its endpoint; only from `reply`.
+        event_lengths: of a reply with exact events, see core/event_lengths.py; only from `reply` and
+            `message`.
+        request: the client's request, in the form of its endpoint; only from `reply` and `message`.
+        siblings: ids of the messages with the same parent, its own too, in order; only from a path.
     """
 
     id: int
@@ -82,6 +90,7 @@ class StoredMessage:
     parts: tuple[Part, ...] = ()
     event_lengths: bytes | None = None
     request: bytes | None = None
+    siblings: tuple[int, ...] = field(default=(), compare=False)
 
 
 class MessageStore(Protocol):
@@ -141,7 +150,7 @@ class MessageStore(Protocol):
         """Return the user's sessions by last activity, the latest first.
 
         Args:
-            query: part of the title, in any case.
+            query: part of the title, in any case, or of a message; there only ASCII letters have no case.
             before: id of the session after which the page begins.
             limit: maximum number of sessions.
             hidden: True includes sessions of agents (HIDDEN_PREFIX).
@@ -152,16 +161,34 @@ class MessageStore(Protocol):
         self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200, path: bool = False
     ) -> Sequence[StoredMessage]:
         """Return messages with ids greater than `after`, oldest first: at most `limit`, and fewer if they
-        exceed MAX_PAGE_CHARS together, but at least one if there is any. path: True returns only the latest
-        message and those before it, without replies that another one has replaced."""
+        exceed MAX_PAGE_CHARS together, but at least one if there is any. path: True returns only those of
+        the branch that the session shows, with their siblings."""
+        ...
+
+    async def message(self, user_id: str, message_id: int) -> StoredMessage:
+        """Return one message."""
+        ...
+
+    async def choose(self, user_id: str, message_id: int) -> StoredSession:
+        """Show the branch of this message, up to the latest message below it, until a newer exchange begins.
+
+        Raises NotFound without write access to the session.
+        """
         ...
 
     async def history(
-        self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
+        self,
+        user_id: str,
+        session_id: int,
+        *,
+        max_chars: int,
+        max_bytes: int = MAX_PAGE_CHARS,
+        last_id: int | None = None,
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
         """Return the session and the latest finished messages of its path that are not empty, oldest first.
 
         Args:
+            last_id: the last message of the path, one of the session; None: as the session shows it.
             max_chars: of texts and text files together; the message that exceeds it and all older ones are
                 left out.
             max_bytes: of parts together, as JSON; the message that exceeds it and all older ones are without
@@ -180,9 +207,10 @@ class MessageStore(Protocol):
     async def begin(self, exchange: NewExchange) -> Exchange:
         """Store the question and the empty reply in one commit; nothing if it raises or is cancelled.
 
-        Sets the session's last activity, and its title if it has none. Raises NotFound without write access
-        to the session, QuotaReached if it needs a new session and the user has the maximum, Conflict if the
-        user used the idempotency key in the last 24 hours.
+        Sets the session's last activity, and its title if it has none; the session shows the new reply.
+        Raises NotFound without write access to the session, or if a message of the Spot is not in it;
+        QuotaReached if it needs a new session and the user has the maximum; Conflict if the user used the
+        idempotency key in the last 24 hours.
         """
         ...
 

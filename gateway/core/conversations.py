@@ -223,7 +223,8 @@ class Conversations:
             author = question.author or Author("user", question.user_id)
             asked = QuestionAsked(exchange.user_message_id, author, question.content)
             self._news.publish(exchange.session_id, asked)
-        self._news.publish(exchange.session_id, ReplyStarted(stream_id, exchange.assistant_message_id))
+        started = ReplyStarted(stream_id, exchange.assistant_message_id, exchange.user_message_id)
+        self._news.publish(exchange.session_id, started)
 
     def _publish_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
         ended = ReplyEnded(stream_id, exchange.assistant_message_id, outcome.status, outcome.reason)
@@ -237,8 +238,8 @@ class Conversations:
         if session_id is None and question.thread is not None:
             latest = await self._store.latest_session(question.user_id, question.thread)
             session_id = None if latest is None else latest.id
-        if session_id is not None:
-            turns += await self.earlier(question.user_id, session_id)
+        if session_id is not None and question.follows != 0:
+            turns += await self.earlier(question.user_id, session_id, last_id=question.follows)
         return [*turns, Turn("user", question.content)]
 
     async def earlier(
@@ -246,14 +247,22 @@ class Conversations:
         user_id: str,
         session_id: int,
         chosen: Callable[[Sequence[StoredMessage]], Sequence[StoredMessage]] = lambda messages: messages,
+        last_id: int | None = None,
     ) -> list[Turn]:
         """Return the session's earlier messages for the model, without the oldest ones beyond the limits.
 
-        chosen: returns those of the messages that are wanted. Raises NotFound if the session is unknown or
-        another user's.
+        Raises NotFound if the session is unknown or another user's.
+
+        Args:
+            chosen: returns those of the messages that are wanted.
+            last_id: the last message; None: that of the branch that the session shows.
         """
         limits = self._limits
         _, earlier = await self._store.history(
-            user_id, session_id, max_chars=limits.history_max_chars, max_bytes=limits.history_max_bytes
+            user_id,
+            session_id,
+            max_chars=limits.history_max_chars,
+            max_bytes=limits.history_max_bytes,
+            last_id=last_id,
         )
         return earlier_turns(chosen(earlier))

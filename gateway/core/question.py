@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import field
 
 from gateway.contract.authors import Author
-from gateway.contract.branches import Branch
+from gateway.contract.branches import Branch, Spot
 from gateway.contract.content import Content
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.record import record
@@ -29,7 +29,9 @@ class Question:
         exact_events: True stores the lengths of the events, so that the reply can be replayed event by event.
         request: stored with the reply.
         raw: as in ChatRequest.
-        branch: the place in the session; None: after its latest message.
+        branch: the place in the session; None: at the end of the branch that the session shows.
+        follows: id of the message before the question, where the history for the model ends; 0: there is
+            none; None: the last message of the branch that the session shows.
         dialect: name of the client's dialect; `device` for a device.
     """
 
@@ -52,5 +54,6 @@ class Question:
     exact_events: bool = False
     request: bytes | None = None
     raw: bool = False
-    branch: Branch | None = None
+    branch: Branch | Spot | None = None
+    follows: int | None = None
     dialect: str = ""

@@ -25,6 +25,7 @@ class QuestionAsked:
 class ReplyStarted:
     stream_id: str
     assistant_message_id: int
+    user_message_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,14 @@ class ReplyEnded:
     reason: Reason
 
 
-News = QuestionAsked | ReplyStarted | ReplyEnded
+@dataclass(frozen=True, slots=True)
+class BranchChosen:
+    """leaf_id: the last message that the session shows; None: its latest message."""
+
+    leaf_id: int | None
+
+
+News = QuestionAsked | ReplyStarted | ReplyEnded | BranchChosen
 
 
 class Listener:

@@ -1,6 +1,6 @@
 """Finds the parent of a new exchange, and the messages of a session that are on one path of its tree."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     CTE,
@@ -16,12 +16,12 @@ from sqlalchemy import (
     select,
 )
 
-from gateway.contract.branches import FIRST, Branch
+from gateway.contract.branches import FIRST, Branch, Spot
 from gateway.contract.exchanges import NewExchange
 from gateway.store.columns import storable
 from gateway.store.parts import EncodedExchange
 from gateway.store.statements import Statement
-from gateway.store.tables import messages
+from gateway.store.tables import messages, sessions
 
 MAX_CHAIN = 1000
 """Replies after a reply that are searched for its continuations."""
@@ -31,14 +31,6 @@ RETRY_IDS = 200
 
 MAX_AGE_IDS = 100_000
 """A message is found by its uuid or text only if fewer messages were stored since, in all sessions."""
-
-
-class Spot(NamedTuple):
-    """The parent of a new exchange. question_id: a stored question that the reply belongs to; None: a new
-    question is stored below the parent, and the reply below that."""
-
-    parent_id: int | None
-    question_id: int | None = None
 
 
 _IN_SESSION = messages.c.session_id == bindparam("session_id")
@@ -79,6 +71,7 @@ _AMONG_CHILDREN = _same_question(
 )
 _AT_THE_ROOT = _same_question(messages.c.parent_id.is_(None))
 _RECENT = _same_question(messages.c.id > bindparam("floor"))
+_CHOSEN_IN = sessions.alias()
 _LATER = messages.alias()
 _LATEST_COMPLETE = (
     select(func.coalesce(func.max(_LATER.c.id), bindparam("retry_floor")))
@@ -96,14 +89,17 @@ _RUNNING_REPLY = exists().where(
     _LATER.c.id > messages.c.id,
     _LATER.c.status == literal_column("'streaming'"),
 )
+_THERE = Statement(select(messages.c.id).where(_IN_SESSION, messages.c.id == bindparam("wanted_id")))
 _IN_VAIN = _same_question(messages.c.id > _LATEST_COMPLETE, ~_RUNNING_REPLY)
 
 
 def spot_of(connection: Connection, exchange: NewExchange, session_id: int, last_id: int) -> Spot:
-    """Return the place of an exchange in a session with messages. last_id: of the session's latest."""
+    """Return the place of an exchange in a session with messages. last_id: of the branch that it shows."""
     branch = exchange.branch
     if branch is None:
         return Spot(last_id)
+    if isinstance(branch, Spot):
+        return branch
     where = {"session_id": session_id, "floor": last_id - MAX_AGE_IDS}
     reply_id = _reply_id(connection, branch, where)
     if reply_id is not None:
@@ -128,6 +124,15 @@ def spot_of(connection: Connection, exchange: NewExchange, session_id: int, last
     if branch.asked == "again":
         return Spot(found, found)
     return Spot(_end_of_chain(connection, session_id, found), found)
+
+
+def is_lost(connection: Connection, exchange: NewExchange) -> bool:
+    """Return whether the Spot of the exchange names a message that is not in its session."""
+    spot = exchange.branch
+    if not isinstance(spot, Spot):
+        return False
+    ids = {id for id in spot if id is not None}
+    return not all(_THERE.row(connection, {"session_id": exchange.session_id, "wanted_id": id}) for id in ids)
 
 
 def _reply_id(connection: Connection, branch: Branch, where: dict[str, Any]) -> int | None:
@@ -172,9 +177,20 @@ def question_above(this: ColumnElement[bool]) -> Select[Any]:
     return select(above.c.id).where(above.c.role == "user").limit(1)
 
 
-def newest_path(session_id: int) -> CTE:
-    """Return the ids of the session's latest message and of those above it."""
-    return path_up_from(latest_in(literal(session_id)))
+def shown_path(session_id: int) -> CTE:
+    """Return the ids of the messages on the branch that the session shows."""
+    return path_up_from(leaf_of(literal(session_id)))
+
+
+def leaf_of(session_id: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the id of the last message of the branch that the session shows."""
+    chosen = (
+        select(messages.c.id)
+        .join(_CHOSEN_IN, _CHOSEN_IN.c.leaf_id == messages.c.id)
+        .where(_CHOSEN_IN.c.id == session_id)
+        .scalar_subquery()
+    )
+    return func.coalesce(chosen, latest_in(session_id))
 
 
 def latest_in(session_id: ColumnElement[Any]) -> ColumnElement[Any]:

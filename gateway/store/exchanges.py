@@ -4,25 +4,26 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, func, literal_column, select, update
+from sqlalchemy import Connection, bindparam, case, literal_column, null, select, update
 
 from gateway.contract.access import Access
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.store import idempotency as claims
 from gateway.store import threads
+from gateway.store.branches import is_lost, leaf_of
 from gateway.store.columns import storable
 from gateway.store.new_messages import Place, insert_exchanges
 from gateway.store.new_sessions import MAX_TITLE_CHARS, NewSession, NewSessions
 from gateway.store.session_quota import SessionQuota
 from gateway.store.statements import Statement
-from gateway.store.tables import messages, sessions
+from gateway.store.tables import sessions
 from gateway.store.undone_exchanges import TAKE_BACK
 from gateway.store.writer import Write
 
 
 class Found(NamedTuple):
-    """An existing session of a question, its owner, and the id of its last message."""
+    """An existing session of a question, its owner, and the id of the last message that it shows."""
 
     place: Place
     owner: str
@@ -32,7 +33,7 @@ class Found(NamedTuple):
 # Keys: session ids.
 Owned = dict[int, Found]
 
-_LAST_ID = select(func.max(messages.c.id)).where(messages.c.session_id == sessions.c.id).scalar_subquery()
+_LAST_ID = leaf_of(sessions.c.id)
 _SELECT_OWNED = Statement(
     select(sessions.c.id, sessions.c.key, sessions.c.uuid, sessions.c.user_id, _LAST_ID).where(
         sessions.c.id == bindparam("session_id")
@@ -47,6 +48,7 @@ _TOUCH_SESSION = Statement(
     .where(sessions.c.id == bindparam("session_id"))
     .values(
         updated_at=bindparam("now"),
+        leaf_id=null(),
         title=case((_UNTITLED, _NEW_TITLE), else_=sessions.c.title),
         title_folded=case((_UNTITLED, _NEW_FOLDED), else_=sessions.c.title_folded),
     )
@@ -86,7 +88,7 @@ class Exchanges:
         wanted = threads.gone_on(connection, wanted, now)
         owned = _owned(connection, wanted)
         used = claims.used(connection, wanted, now)
-        refusals = [self._refusal(exchange, owned, used) for exchange in wanted]
+        refusals = [self._refusal(connection, exchange, owned, used) for exchange in wanted]
         no_room = self._quota.refusals(
             connection,
             [
@@ -100,13 +102,15 @@ class Exchanges:
         return [refusal or next(begun) for refusal in refusals]
 
     def _refusal(
-        self, exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]
+        self, connection: Connection, exchange: NewExchange, owned: Owned, used: set[tuple[str, str]]
     ) -> RequestRejected | None:
         user_id, session_id = storable(exchange.user_id), exchange.session_id
         if session_id is not None:
             found = owned.get(session_id)
             if found is None or not self._access.may_write(user_id, found.owner, session_id):
                 return NotFound("No such session.")
+            if is_lost(connection, exchange):
+                return NotFound("No such message.")
         if exchange.idempotency is not None and (user_id, storable(exchange.idempotency.key)) in used:
             return Conflict("This Idempotency-Key was used before.")
         return None

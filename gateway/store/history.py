@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.content import chars_of
 from gateway.contract.store import StoredMessage
-from gateway.store.branches import latest_in, path_up_from
+from gateway.store.branches import leaf_of, path_up_from
 from gateway.store.columns import RowId
 from gateway.store.pages import columns_of, length_of
 from gateway.store.rows import stored_messages
@@ -55,19 +55,19 @@ def _page() -> Select[Any]:
 
 
 # Made once, with named values: to build and compile them takes longer than to run them.
-# "first_id": where the path begins; None for the session's latest message.
+# "first_id": where the path begins; None for the last message of the branch that the session shows.
 _SESSION_ID = bindparam("session_id", type_=RowId)
-_FIRST_ID = func.coalesce(bindparam("first_id", type_=RowId), latest_in(_SESSION_ID))
+_FIRST_ID = func.coalesce(bindparam("first_id", type_=RowId), leaf_of(_SESSION_ID))
 _PATH = path_up_from(_FIRST_ID, PAGE)
 _PAGE = _page()
 _ABOVE = select(_PATH.c.parent_id).order_by(_PATH.c.id).limit(1)
 
 
 async def latest_finished(
-    connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int
+    connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int, last_id: int | None
 ) -> Sequence[StoredMessage]:
     """Return the messages of MessageStore.history, oldest first."""
-    rows = await _rows(connection, session_id, max_chars, max_bytes)
+    rows = await _rows(connection, session_id, max_chars, max_bytes, last_id)
     chars = 0
 
     def fits(message: StoredMessage) -> bool:
@@ -79,11 +79,10 @@ async def latest_finished(
 
 
 async def _rows(
-    connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int
+    connection: AsyncConnection, session_id: int, max_chars: int, max_bytes: int, first_id: int | None
 ) -> list[Row[Any]]:
     """Return rows, latest first, read page by page: a long session is not read as a whole."""
     latest: list[Row[Any]] = []
-    first_id: int | None = None
     while True:
         path = {"session_id": session_id, "first_id": first_id}
         limits = {"max_chars": max_chars, "max_bytes": max_bytes}

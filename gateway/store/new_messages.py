@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert
 
 from gateway.contract.authors import Author
+from gateway.contract.branches import Spot
 from gateway.contract.content import text_of
 from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.contract.random_names import random_uuid
-from gateway.store.branches import Spot, spot_of
+from gateway.store.branches import spot_of
 from gateway.store.parts import EncodedExchange
 from gateway.store.statements import Statement
 from gateway.store.tables import messages
@@ -86,7 +87,7 @@ def insert_exchanges(
 
     Args:
         places: the session of each exchange.
-        last_ids: the id of the last message of each existing session; changed.
+        last_ids: the id of the last message that each existing session shows; changed.
         owner: the gateway that produces the replies.
     """
     begun: dict[int, Exchange] = {}

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, Text, cast, func, null, select
 
-_OF_ONE_REPLY = ("event_lengths", "request")
+_OF_ONE_REPLY = ("event_lengths", "request", "continued")
 
 
 def length_of(*columns: ColumnElement[Any]) -> ColumnElement[int]:

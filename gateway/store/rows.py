@@ -23,6 +23,7 @@ def stored_session(row: Row[Any]) -> StoredSession:
         title=row.title,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        leaf_id=row.leaf_id,
     )
 
 

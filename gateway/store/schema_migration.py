@@ -4,7 +4,7 @@ from sqlalchemy import Connection, inspect, text
 
 from gateway.contract.errors import StorageFailed
 
-HEAD = "0011"
+HEAD = "0012"
 
 
 def upgrade(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from anyio import CancelScope
-from sqlalchemy import Connection, Row, bindparam, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
@@ -17,11 +17,11 @@ from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, FinalReply, NewExchange
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
-from gateway.contract.threads import HIDDEN_PREFIX
 from gateway.store import devices, schema_migration, threads
 from gateway.store import idempotency as claims
 from gateway.store.audit import SqlAuditLog
-from gateway.store.branches import newest_path, question_above
+from gateway.store.branches import question_above
+from gateway.store.chosen_branches import ChosenBranches
 from gateway.store.columns import MAX_ID, storable
 from gateway.store.deletions import SqlDeletions
 from gateway.store.engine import open_database, storage_failures
@@ -29,13 +29,14 @@ from gateway.store.exchanges import Exchanges
 from gateway.store.history import latest_finished
 from gateway.store.kept_settings import SqlKeptSettings
 from gateway.store.keys import SqlKeys
+from gateway.store.message_pages import message_page
 from gateway.store.new_sessions import NewSession, NewSessions, draw_session_key
-from gateway.store.pages import length_of, page_of
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
 from gateway.store.replies import Replies
-from gateway.store.rows import stored_message, stored_messages, stored_session
+from gateway.store.rows import stored_message, stored_session
 from gateway.store.session_changes import SessionChanges
+from gateway.store.session_list import listed
 from gateway.store.session_quota import SessionQuota
 from gateway.store.shared_secrets import SECRET
 from gateway.store.sqlite_file import Synchronous
@@ -47,9 +48,6 @@ from gateway.store.writer import Writer
 
 READ_DEADLINE_S = 5.0
 
-_MESSAGE_LENGTH = length_of(messages.c.content, messages.c.reasoning, messages.c.tool_calls) + func.coalesce(
-    func.length(messages.c.parts), 0
-)
 _SESSION = select(sessions).where(sessions.c.id == bindparam("session_id"))
 
 
@@ -85,6 +83,7 @@ class SqlStore:
         self._clock = clock
         self._access = access
         self._session_changes = SessionChanges(access)
+        self._chosen = ChosenBranches(access)
         quota = SessionQuota(sessions_per_user)
         self._new_sessions = NewSessions(clock, draw_key, quota)
         self._exchanges = Exchanges(clock, self._new_sessions, quota, access, owner)
@@ -150,19 +149,10 @@ class SqlStore:
         limit: int = 50,
         hidden: bool = False,
     ) -> Sequence[StoredSession]:
-        wanted = select(sessions).where(sessions.c.user_id == user_id)
-        if not hidden:
-            of_agents = sessions.c.thread.startswith(HIDDEN_PREFIX, autoescape=True)
-            wanted = wanted.where(or_(sessions.c.thread.is_(None), not_(of_agents)))
-        if query:
-            wanted = wanted.where(sessions.c.title_folded.contains(query.casefold(), autoescape=True))
         async with self._reading() as connection:
-            if before is not None:
-                mark = await self._session(connection, user_id, before)
-                place = tuple_(sessions.c.updated_at, sessions.c.id)
-                wanted = wanted.where(place < (mark.updated_at, mark.id))
-            latest_first = wanted.order_by(sessions.c.updated_at.desc(), sessions.c.id.desc()).limit(limit)
-            return [stored_session(row) for row in await connection.execute(latest_first)]
+            mark = None if before is None else await self._session(connection, user_id, before)
+            page = listed(user_id, query=query, before=mark, limit=limit, hidden=hidden)
+            return [stored_session(row) for row in await connection.execute(page)]
 
     async def messages(
         self, user_id: str, session_id: int, *, after: int = 0, limit: int = 200, path: bool = False
@@ -170,35 +160,33 @@ class SqlStore:
         unwritten = self._unwritten.held()
         async with self._reading() as connection:
             session = await self._session(connection, user_id, session_id)
-            wanted = (
-                select(messages.c.id)
-                .where(messages.c.session_id == session.id, messages.c.id > min(after, MAX_ID))
-                .order_by(messages.c.id)
-                .limit(limit)
-            )
-            if path:
-                wanted = wanted.where(messages.c.id.in_(select(newest_path(session.id).c.id)))
-            page = page_of(messages, wanted, _MESSAGE_LENGTH, MAX_PAGE_CHARS)
-            rows = (await connection.execute(page)).all()
-        return [as_told(message, unwritten) for message in await stored_messages(rows)]
+            page = await message_page(connection, session.id, after=after, limit=limit, path=path)
+        return [as_told(message, unwritten) for message in page]
 
     async def history(
-        self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
+        self,
+        user_id: str,
+        session_id: int,
+        *,
+        max_chars: int,
+        max_bytes: int = MAX_PAGE_CHARS,
+        last_id: int | None = None,
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
         async with self._reading() as connection:
             session = await self._session(connection, user_id, session_id)
-            latest = await latest_finished(connection, session.id, max_chars, max_bytes)
+            latest = await latest_finished(connection, session.id, max_chars, max_bytes, last_id)
         return stored_session(session), latest
 
+    async def message(self, user_id: str, message_id: int) -> StoredMessage:
+        _check_id(message_id, "message")
+        return await self._one(user_id, messages.c.id == message_id, "message")
+
+    async def choose(self, user_id: str, message_id: int) -> StoredSession:
+        _check_id(message_id, "message")
+        return await self._writer.do(self._chosen.choose, (user_id, message_id))
+
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
-        unwritten = self._unwritten.held()
-        async with self._reading() as connection:
-            row = (
-                await connection.execute(select(messages).where(messages.c.stream_id == stream_id))
-            ).first()
-        if row is None or not self._access.may_see(storable(user_id), row.user_id, row.session_id):
-            raise NotFound("No such stream.")
-        return as_told(stored_message(row), unwritten)
+        return await self._one(user_id, messages.c.stream_id == stream_id, "stream")
 
     async def exchange(self, user_id: str, stream_id: str) -> Exchange:
         async with self._reading() as connection:
@@ -280,6 +268,14 @@ class SqlStore:
             raise NotFound("No such session.")
         return row
 
+    async def _one(self, user_id: str, this: ColumnElement[bool], kind: str) -> StoredMessage:
+        unwritten = self._unwritten.held()
+        async with self._reading() as connection:
+            row = (await connection.execute(select(messages).where(this))).first()
+        if row is None or not self._access.may_see(storable(user_id), row.user_id, row.session_id):
+            raise NotFound(f"No such {kind}.")
+        return as_told(stored_message(row), unwritten)
+
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         if not self._writer.open:
@@ -292,7 +288,7 @@ class SqlStore:
                 yield connection
 
 
-def _check_id(session_id: int) -> None:
+def _check_id(id: int, kind: str = "session") -> None:
     """Raise NotFound for a number that cannot be a row id: a database may raise on it."""
-    if not 0 < session_id <= MAX_ID:
-        raise NotFound("No such session.")
+    if not 0 < id <= MAX_ID:
+        raise NotFound(f"No such {kind}.")

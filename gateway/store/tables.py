@@ -31,7 +31,13 @@ class Kept(SQLModel):
 
 
 class SessionRow(Kept, table=True):
-    """A session. `title_folded` is `str.casefold` of the title, because SQLite folds only ASCII."""
+    """A session.
+
+    Attributes:
+        title_folded: `str.casefold` of the title, because SQLite folds only ASCII.
+        leaf_id: the last message of the branch that a user has chosen. NULL, or a message that was deleted:
+            the session's latest message.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
@@ -58,6 +64,7 @@ class SessionRow(Kept, table=True):
     created_at: datetime = Field(sa_type=UtcTime)
     updated_at: datetime = Field(sa_type=UtcTime)
     thread: str | None = Field(default=None, sa_type=StorableText)
+    leaf_id: int | None = Field(default=None, sa_type=RowId)
 
 
 class MessageRow(Kept, table=True):
@@ -72,12 +79,14 @@ class MessageRow(Kept, table=True):
         epoch: number of times that another gateway took the reply over.
         handle: data that another gateway needs to continue receiving the reply.
         event_lengths, request: see StoredMessage; read only with a single reply.
+        continued: `[seq, chars]` of each Position at which the reply was continued, the first one first.
     """
 
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("stream_id"),
         Index(None, "session_id", "id"),
+        Index("ix_messages_children", "session_id", "parent_id", "id"),
         Index("ix_messages_streaming", "id", sqlite_where=STREAMING, postgresql_where=STREAMING),
         {"sqlite_autoincrement": True},
     )
@@ -122,6 +131,9 @@ class MessageRow(Kept, table=True):
     error_retryable: bool | None = Field(default=None, sa_type=Boolean)
     event_lengths: bytes | None = Field(default=None, sa_type=LargeBinary)
     request: bytes | None = Field(default=None, sa_type=LargeBinary)
+    continued: list[list[int]] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
 
 
 class IdempotencyKeyRow(Kept, table=True):

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from gateway.contract.access import Access
 from gateway.contract.authors import Author
-from gateway.contract.branches import FIRST
+from gateway.contract.branches import FIRST, Spot
 from gateway.contract.content import chars_of, size_of, text_of
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
@@ -138,7 +138,7 @@ class MemoryStore(MemoryReplies):
             session
             for session in self._kept.sessions.values()
             if session.user_id == storable(user_id)
-            and folded in session.title.casefold()
+            and (folded in session.title.casefold() or self._says(session.id, storable(query or "")))
             and (hidden or not self._kept.threads.get(session.id, "").startswith(HIDDEN_PREFIX))
         ]
         if before is not None:
@@ -148,6 +148,14 @@ class MemoryStore(MemoryReplies):
 
     # Messages
 
+    def _says(self, session_id: int, query: str) -> bool:
+        """Return whether a message of the session contains this, whatever the case of ASCII letters."""
+
+        def folded(text: str) -> bytes:
+            return text.encode().lower()
+
+        return any(folded(query) in folded(kept.message.content) for kept in self._of_session(session_id))
+
     def _of_session(self, session_id: int) -> list[Kept]:
         return [kept for kept in self._kept.messages.values() if kept.message.session_id == session_id]
 
@@ -156,24 +164,55 @@ class MemoryStore(MemoryReplies):
     ) -> Sequence[StoredMessage]:
         await self._turn()
         self._session(user_id, session_id, self._access.may_see)
-        on_path = {message.id for message in self._path(session_id)}
+        on_path = {message.id for message in self._path(session_id, None)}
         page: list[StoredMessage] = []
         length = 0
         for kept in self._of_session(session_id):
             if path and kept.message.id not in on_path:
                 continue
             if kept.message.id > after and len(page) < limit and length < MAX_PAGE_CHARS:
-                page.append(kept.message)
+                page.append(self._with_siblings(kept.message) if path else kept.message)
                 length += _length(kept.message)
         return page
 
+    def _with_siblings(self, message: StoredMessage) -> StoredMessage:
+        stored = [kept.message for kept in self._of_session(message.session_id)]
+        siblings = [each.id for each in stored if each.parent_id == message.parent_id]
+        return replace(message, siblings=tuple(siblings))
+
+    async def message(self, user_id: str, message_id: int) -> StoredMessage:
+        await self._turn()
+        return self._message(user_id, message_id, self._access.may_see).message
+
+    def _message(self, user_id: str, id: int, may: Callable[[str, str, int], bool]) -> Kept:
+        kept = self._kept.messages.get(id)
+        if kept is None or not may(storable(user_id), kept.user_id, kept.message.session_id):
+            raise NotFound("No such message.")
+        return kept
+
+    async def choose(self, user_id: str, message_id: int) -> StoredSession:
+        await self._turn()
+        session_id = self._message(user_id, message_id, self._access.may_write).message.session_id
+        below = {message_id}
+        ids = [kept.message.id for kept in self._of_session(session_id)]
+        below |= {id for id in ids if message_id in {above.id for above in self._upwards(id)}}
+        leaf_id = None if max(below) == max(ids) else max(below)
+        self._kept.sessions[session_id] = replace(self._kept.sessions[session_id], leaf_id=leaf_id)
+        return self._kept.sessions[session_id]
+
     async def history(
-        self, user_id: str, session_id: int, *, max_chars: int, max_bytes: int = MAX_PAGE_CHARS
+        self,
+        user_id: str,
+        session_id: int,
+        *,
+        max_chars: int,
+        max_bytes: int = MAX_PAGE_CHARS,
+        last_id: int | None = None,
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
         await self._turn()
         session = self._session(user_id, session_id, self._access.may_see)
         latest: list[StoredMessage] = []
-        for message in self._path(session_id):
+        for message in self._path(session_id, last_id):
             if message.status == "streaming" or not (message.content or message.parts):
                 continue
             max_bytes -= sum(map(size_of, message.parts))
@@ -184,10 +223,14 @@ class MemoryStore(MemoryReplies):
             latest.append(message)
         return session, latest[::-1]
 
-    def _path(self, session_id: int) -> list[StoredMessage]:
-        """The session's latest message and those above it, the latest first."""
-        last = self._of_session(session_id)[-1:]
-        return self._upwards(last[0].message.id if last else None)
+    def _path(self, session_id: int, last_id: int | None) -> list[StoredMessage]:
+        """The last message that the session shows and those above it, the latest first."""
+        return self._upwards(self._leaf(session_id) if last_id is None else last_id)
+
+    def _leaf(self, session_id: int) -> int | None:
+        ids = [kept.message.id for kept in self._of_session(session_id)]
+        chosen = self._kept.sessions[session_id].leaf_id
+        return chosen if chosen in ids else max(ids, default=None)
 
     def _upwards(self, id: int | None) -> list[StoredMessage]:
         path: list[StoredMessage] = []
@@ -232,10 +275,12 @@ class MemoryStore(MemoryReplies):
     def _spot(self, new: NewExchange, session_id: int) -> tuple[int | None, int | None]:
         """The parent, and the question if it is stored; see gateway/contract/branches.py."""
         stored = [each.message for each in self._of_session(session_id)]
-        last = stored[-1].id if stored else None
+        last = self._leaf(session_id)
         branch = new.branch
         if branch is None:
             return last, None
+        if isinstance(branch, Spot):
+            return branch
         parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts, 0)
         told = storable(text_of(new.content))
         same = [each for each in stored if (each.role, each.content, each.parts) == ("user", told, parts)]
@@ -282,6 +327,9 @@ class MemoryStore(MemoryReplies):
             session_id = None if latest is None else latest.id
         if session_id is not None:
             self._session(new.user_id, session_id, self._access.may_write)
+            there = {None, *(kept.message.id for kept in self._of_session(session_id))}
+            if isinstance(new.branch, Spot) and not there.issuperset(new.branch):
+                raise NotFound("No such message.")
         place = (storable(new.user_id), storable(new.idempotency.key)) if new.idempotency else None
         if place is not None and self._claim(place, now) is not None:
             raise Conflict("This Idempotency-Key was used before.")
@@ -291,12 +339,12 @@ class MemoryStore(MemoryReplies):
         session = self._new_session(new.user_id, new.title, now) if session_id is None else None
         session = session or self._kept.sessions[session_id or 0]
         title = session.title or storable(new.title)[:120]
-        self._kept.sessions[session.id] = replace(session, updated_at=now, title=title)
+        parent_id, question_id = self._spot(new, session.id)
+        self._kept.sessions[session.id] = replace(session, updated_at=now, title=title, leaf_id=None)
         if new.thread is not None:
             self._kept.threads.setdefault(session.id, new.thread)
         parts = () if isinstance(new.content, str) else parts_in(encoded(new).parts, 0)
         author = new.author or Author("user", storable(new.user_id))
-        parent_id, question_id = self._spot(new, session.id)
         if question_id is None:
             question = self._add(
                 new, session.id, parent_id, author, "user", now, status="complete", parts=parts

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.contract.content import parts_of, size_of, text_of
 from gateway.core.key_ring import Caller
-from gateway.core.session_news import Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
+from gateway.core.session_news import BranchChosen, Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
 from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.sse_frames import data_frame
 from gateway.web.api.views import author_view
@@ -46,7 +46,9 @@ class SessionEvents:
         stream = SessionStream(connection, gateway.pulse, lambda: gateway.keys.stands(caller))
         with gateway.news.listening(session_id, stream.hear) as listener:
             for run in gateway.runs.of_session(session_id):
-                listener.hear(ReplyStarted(run.stream_id, run.exchange.assistant_message_id))
+                exchange = run.exchange
+                ids = (exchange.assistant_message_id, exchange.user_message_id)
+                listener.hear(ReplyStarted(run.stream_id, *ids))
             await stream.serve(listener, send)
 
 
@@ -118,8 +120,15 @@ def as_json(news: News) -> dict[str, Any]:
             if parts := parts_of(content):
                 told["parts"] = [part.as_json() for part in parts]
             return told
-        case ReplyStarted(stream_id, message_id):
-            return {"type": "reply_started", "stream_id": stream_id, "assistant_message_id": message_id}
+        case ReplyStarted(stream_id, message_id, question_id):
+            return {
+                "type": "reply_started",
+                "stream_id": stream_id,
+                "assistant_message_id": message_id,
+                "user_message_id": question_id,
+            }
+        case BranchChosen(leaf_id):
+            return {"type": "branch_chosen", "leaf_id": leaf_id}
         case ReplyEnded(stream_id, message_id, status, reason):
             return {
                 "type": "reply_ended",

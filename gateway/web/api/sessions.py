@@ -27,7 +27,8 @@ async def list_sessions(
     gateway: Gateway,
     user_id: UserId,
     q: Annotated[
-        str | None, Query(max_length=200, description="Only sessions whose title contains this.")
+        str | None,
+        Query(max_length=200, description="Only sessions whose title or messages contain this."),
     ] = None,
     before: Annotated[
         SessionName | None, Query(description="Id, uuid or key of a session: only sessions listed after it.")
@@ -84,7 +85,7 @@ async def list_messages(
     after: Annotated[int, Query(ge=0, le=MAX_ID, description="Only ids greater than this.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     path: Annotated[
-        Literal["0", "1"], Query(description="`1`: without replies and questions that newer ones replaced.")
+        Literal["0", "1"], Query(description="`1`: only the branch that the session shows, with `siblings`.")
     ] = "0",
 ) -> Response:
     id = await session_id_of(gateway.store, user_id, session_id)

@@ -31,6 +31,10 @@ class Session:
     title: str
     created_at: Time
     updated_at: Time
+    leaf_id: Annotated[
+        int | None,
+        Field(description="The last message of the branch that was chosen; null: the latest message."),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,17 @@ class Message:
             json_schema_extra=_parts_or_null,
         ),
     ]
+    siblings: Annotated[
+        Sequence[int] | None,
+        Field(
+            description="With `path=1` the ids of all messages with the same parent, its own too, the oldest "
+            "first; else null."
+        ),
+    ]
+    sibling_index: Annotated[
+        int | None,
+        Field(description="With `path=1` the index of its own id in `siblings`; else null."),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +149,7 @@ def session_view(session: StoredSession) -> Session:
         title=session.title,
         created_at=session.created_at.isoformat(),
         updated_at=session.updated_at.isoformat(),
+        leaf_id=session.leaf_id,
     )
 
 
@@ -159,6 +175,8 @@ def message_view(message: StoredMessage) -> Message:
         tool_calls=[ToolCallView(call.id, call.name, call.arguments) for call in message.tool_calls],
         error=None if error is None else MessageError(error.code, error.message),
         parts=[part.as_json() for part in message.parts] or None,
+        siblings=message.siblings or None,
+        sibling_index=message.siblings.index(message.id) if message.siblings else None,
     )
 
 

@@ -146,7 +146,7 @@ def claim_of(scope: Scope, body: bytes) -> IdempotencyClaim | None:
     if not 1 <= len(key) <= MAX_KEY_CHARS:
         raise BadRequest(f"The header Idempotency-Key must have 1 to {MAX_KEY_CHARS} characters.")
     try:
-        canonical = msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
+        canonical = msgspec.json.encode(msgspec.json.decode(body or b"{}"), order="deterministic")
     except (msgspec.DecodeError, RecursionError) as error:
         # Invalid JSON that the form accepted, in a field that it ignores.
         raise BadRequest("The body is not JSON.") from error

@@ -9,7 +9,7 @@ from gateway.core.question import Question
 from gateway.dialects.registry import LAM
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.session_names import session_id_of
-from gateway.web.http.bodies import MessageBody, parse
+from gateway.web.http.bodies import MessageBody, ReplyBody, parse
 from gateway.web.http.content_field import asked_content
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
@@ -21,14 +21,17 @@ async def unified_form(gateway: Services, post: Post) -> Asked:
     Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such session or template.
     """
     body, content = await unhurried(len(post.body), partial(read_message, gateway, post.body))
-    template = None
-    if body.template_id is not None:
-        template = (await gateway.templates.one(post.user_id, body.template_id)).template
+    template = await template_of(gateway, post.user_id, body.template_id)
     question = question_of(body, content, post.user_id, template)
     if body.session_id is not None:
         session_id = await session_id_of(gateway.store, post.user_id, body.session_id)
         question = replace(question, session_id=session_id)
     return Asked(question, LAM, mirror=body.mirror)
+
+
+async def template_of(gateway: Services, user_id: str, template_id: int | None) -> Template | None:
+    """Return the user's template; None without an id. Raises NotFound."""
+    return None if template_id is None else (await gateway.templates.one(user_id, template_id)).template
 
 
 def read_message(gateway: Services, raw: bytes) -> tuple[MessageBody, Content]:
@@ -37,7 +40,7 @@ def read_message(gateway: Services, raw: bytes) -> tuple[MessageBody, Content]:
     return body, asked_content(body.content, gateway.max_content_chars, gateway.max_attachment_bytes)
 
 
-def question_of(body: MessageBody, content: Content, user_id: str, template: Template | None) -> Question:
+def question_of(body: ReplyBody, content: Content, user_id: str, template: Template | None) -> Question:
     """Return the body as a Question without a session. The template gives the settings that it leaves out."""
     sampling, system_prompt, model = body.sampling(), body.system_prompt, body.model
     if template is not None:

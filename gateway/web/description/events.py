@@ -188,6 +188,7 @@ class ReplyStartedEvent(BaseModel):
     type: Literal["reply_started"]
     stream_id: str
     assistant_message_id: int
+    user_message_id: int
 
 
 class ReplyEndedEvent(BaseModel):
@@ -198,10 +199,17 @@ class ReplyEndedEvent(BaseModel):
     reason: str
 
 
+class BranchChosenEvent(BaseModel):
+    """leaf_id: the last message that the session shows; null: its latest message."""
+
+    type: Literal["branch_chosen"]
+    leaf_id: int | None
+
+
 class SessionEvent(
     RootModel[
         Annotated[
-            Union[QuestionEvent, ReplyStartedEvent, ReplyEndedEvent],  # noqa: UP007
+            Union[QuestionEvent, ReplyStartedEvent, ReplyEndedEvent, BranchChosenEvent],  # noqa: UP007
             Field(discriminator="type"),
         ]
     ]

@@ -21,7 +21,7 @@ _REPLY: list[ReaderEvent] = [
 ]
 _NEWS: list[News] = [
     QuestionAsked(1, Author("user", "local"), "Hi"),
-    ReplyStarted(STREAM_ID, 2),
+    ReplyStarted(STREAM_ID, 2, 1),
     ReplyEnded(STREAM_ID, 2, "complete", "stop"),
 ]
 

@@ -16,6 +16,7 @@ PATH_IDS: dict[str, dict[str, Any]] = {
         "maxLength": 300,
         "description": "Id, uuid or key of the session.",
     },
+    "message_id": {"type": "integer", "minimum": 1},
     "template_id": {"type": "integer", "minimum": 1},
     "model": _STRING,
     "chat_id": {"type": "string", "description": "The id that the page gave the chat."},

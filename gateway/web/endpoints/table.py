@@ -2,6 +2,7 @@
 
 from gateway.contract.errors import NotFound
 from gateway.web.endpoints.administration import ADMINISTRATION
+from gateway.web.endpoints.branches import BRANCHES
 from gateway.web.endpoints.frontends import FRONTENDS
 from gateway.web.endpoints.messages import MESSAGES
 from gateway.web.endpoints.model_apis import MODEL_APIS
@@ -18,6 +19,7 @@ from gateway.web.services import Services
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *MESSAGES,
+    *BRANCHES,
     *FRONTENDS,
     *OPENAI_API,
     *RESPONSES,

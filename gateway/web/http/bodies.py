@@ -105,14 +105,9 @@ class SamplingBody(BaseModel):
         return sampling
 
 
-class MessageBody(SamplingBody):
-    """A message to answer. Unknown fields are ignored, because frontends send fields of their own."""
+class ReplyBody(SamplingBody):
+    """Settings of a reply."""
 
-    content: SaidInParts
-    session_id: Annotated[
-        RowId | Annotated[str, Field(min_length=1, max_length=300)] | None,
-        Field(description="Id, uuid or key of a session. Without it a new session starts."),
-    ] = None
     system_prompt: str | None = None
     template_id: Annotated[
         RowId | None,
@@ -127,6 +122,16 @@ class MessageBody(SamplingBody):
             pattern=r"^[A-Za-z0-9_.-]{1,64}$",
             description="Name of a device that also gets the reply, over MQTT.",
         ),
+    ] = None
+
+
+class MessageBody(ReplyBody):
+    """A message to answer. Unknown fields are ignored, because frontends send fields of their own."""
+
+    content: SaidInParts
+    session_id: Annotated[
+        RowId | Annotated[str, Field(min_length=1, max_length=300)] | None,
+        Field(description="Id, uuid or key of a session. Without it a new session starts."),
     ] = None
 
 

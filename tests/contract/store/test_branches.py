@@ -4,7 +4,8 @@ from typing import Literal
 
 import pytest
 
-from gateway.contract.branches import FIRST, Branch
+from gateway.contract.branches import FIRST, Branch, Spot
+from gateway.contract.errors import NotFound
 from gateway.contract.events import Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.store import MessageStore, StoredMessage
@@ -12,7 +13,11 @@ from tests.store.exchanges import answer, question
 
 
 async def put(
-    store: MessageStore, session_id: int | None, content: str, branch: Branch | None = None, reply: str = "…"
+    store: MessageStore,
+    session_id: int | None,
+    content: str,
+    branch: Branch | Spot | None = None,
+    reply: str = "…",
 ) -> Exchange:
     exchange = await store.begin(question(session_id, content=content, branch=branch))
     assert await store.finish(answer(exchange, reply))
@@ -168,3 +173,110 @@ async def test_a_path_of_many_messages_is_read_whole(store: MessageStore) -> Non
 
     expected = [text for number in range(130) for text in ([str(number)] * (1 if number % 2 else 2))]
     assert [message.content for message in told] == [*expected, "instead"]
+
+
+async def test_a_reply_is_stored_beside_the_one_of_a_question_that_is_named_by_its_id(
+    store: MessageStore,
+) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    why = await put(store, hi.session_id, "Why?", reply="Because.")
+
+    again = await put(
+        store, hi.session_id, "Why?", Spot(why.user_message_id, why.user_message_id), reply="So."
+    )
+    edited = await put(store, hi.session_id, "How?", Spot(hi.assistant_message_id), reply="Thus.")
+    first = await put(store, hi.session_id, "Hey", Spot(None), reply="Hey yourself")
+
+    kept = {message.id: message for message in await everything(store, hi.session_id)}
+    assert kept[again.assistant_message_id].parent_id == again.user_message_id == why.user_message_id
+    assert kept[edited.user_message_id].parent_id == hi.assistant_message_id
+    assert kept[first.user_message_id].parent_id is None
+    assert (again.new_question, edited.new_question, first.new_question) == (False, True, True)
+    assert await path(store, hi.session_id) == ["Hey", "Hey yourself"]
+
+
+async def test_each_message_of_a_path_has_its_siblings(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    spot = Spot(hi.user_message_id, hi.user_message_id)
+    again = await put(store, hi.session_id, "Hi", spot, reply="Good day")
+    hey = await put(store, hi.session_id, "Hey", Spot(None), reply="Hey yourself")
+    await store.choose("local", again.assistant_message_id)
+
+    shown = await store.messages("local", hi.session_id, path=True)
+    last = await store.messages("local", hi.session_id, path=True, after=hi.user_message_id)
+
+    questions = (hi.user_message_id, hey.user_message_id)
+    replies = (hi.assistant_message_id, again.assistant_message_id)
+    assert [message.siblings for message in shown] == [questions, replies]
+    assert [message.siblings for message in last] == [replies]
+    assert all(not message.siblings for message in await everything(store, hi.session_id))
+
+
+async def test_a_session_shows_the_branch_that_is_chosen_until_the_next_exchange(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    await put(store, hi.session_id, "Why?", reply="Because.")
+    later = await put(store, hi.session_id, "And?", reply="That is all.")
+    how = await put(store, hi.session_id, "How?", Spot(hi.assistant_message_id), reply="So.")
+    latest = ["Hi", "Hello", "How?", "So."]
+    assert await path(store, hi.session_id) == latest
+
+    chosen = await store.choose("local", hi.assistant_message_id + 1)
+    old = ["Hi", "Hello", "Why?", "Because.", "And?", "That is all."]
+    assert chosen.leaf_id == later.assistant_message_id
+    assert await store.session("local", hi.session_id) == chosen
+    assert await path(store, hi.session_id) == old
+
+    assert (await store.choose("local", how.user_message_id)).leaf_id is None
+    assert await path(store, hi.session_id) == latest
+
+    await store.choose("local", later.user_message_id)
+    await put(store, hi.session_id, "Thanks", reply="Welcome")
+    assert await path(store, hi.session_id) == [*old, "Thanks", "Welcome"]
+    assert (await store.session("local", hi.session_id)).leaf_id is None
+
+
+async def test_a_session_shows_its_latest_message_once_the_chosen_one_is_gone(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    spot = Spot(hi.user_message_id, hi.user_message_id)
+    await put(store, hi.session_id, "Hi", spot, reply="Good day")
+    await store.choose("local", hi.assistant_message_id)
+    assert await path(store, hi.session_id) == ["Hi", "Hello"]
+    stream_id = (await everything(store, hi.session_id))[1].stream_id
+
+    await store.delete_reply("local", stream_id or "")
+
+    assert await path(store, hi.session_id) == ["Hi", "Good day"]
+
+
+async def test_a_history_ends_at_any_message(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    await put(store, hi.session_id, "Why?", reply="Because.")
+    await put(store, hi.session_id, "Hey", Spot(None), reply="Hey yourself")
+
+    _, told = await store.history("local", hi.session_id, max_chars=1000, last_id=hi.assistant_message_id)
+
+    assert [message.content for message in told] == ["Hi", "Hello"]
+
+
+async def test_a_place_that_does_not_exist_is_refused(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+    other = await put(store, None, "Other", reply="Other")
+
+    for spot in (Spot(99), Spot(99, 99), Spot(other.user_message_id, other.user_message_id)):
+        with pytest.raises(NotFound, match="No such message"):
+            await store.begin(question(hi.session_id, branch=spot))
+
+    assert len(await everything(store, hi.session_id)) == 2
+
+
+async def test_messages_are_read_and_chosen_by_their_owner_only(store: MessageStore) -> None:
+    hi = await put(store, None, "Hi", reply="Hello")
+
+    read = await store.message("local", hi.assistant_message_id)
+
+    assert read == (await everything(store, hi.session_id))[1]
+    for user, id in (("eve", hi.assistant_message_id), ("local", 99), ("local", 0), ("local", 2**80)):
+        with pytest.raises(NotFound, match="No such message"):
+            await store.message(user, id)
+        with pytest.raises(NotFound, match="No such message"):
+            await store.choose(user, id)

@@ -5,7 +5,7 @@ import pytest
 from gateway.contract.errors import NotFound
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.store import MessageStore
-from tests.store.exchanges import answer, question
+from tests.store.exchanges import answer, ask, question
 
 
 async def test_a_new_title_is_found_and_the_old_one_is_not(store: MessageStore) -> None:
@@ -18,6 +18,22 @@ async def test_a_new_title_is_found_and_the_old_one_is_not(store: MessageStore) 
     )
     assert await store.sessions("local", query="GRÖSSE & r") == [renamed]
     assert await store.sessions("local", query="boats") == []
+
+
+async def test_a_session_is_found_by_the_texts_of_its_messages(store: MessageStore) -> None:
+    herons = await ask(store, "Where do HERONS fish? 100% sure", "In a sluice's Tail water.")
+    boats = await ask(store, "Where do boats go?", "Through the lock.")
+
+    for query, wanted in [
+        ("herons", herons),
+        ("tail WATER", herons),
+        ("0% s", herons),
+        ("LOCK", boats),
+        ("0_ s", None),
+    ]:
+        found = [session.id for session in await store.sessions("local", query=query)]
+        assert found == ([] if wanted is None else [wanted.session_id]), query
+    assert await store.sessions("eve", query="herons") == []
 
 
 async def test_a_deleted_session_takes_its_messages_and_their_keys_along(store: MessageStore) -> None:

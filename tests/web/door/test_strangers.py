@@ -31,6 +31,7 @@ SECRET = "heron"
 
 API = "/api/chatbot"
 SESSION = f"{API}/sessions/{{id}}"
+MESSAGE = f"{API}/messages/{{id}}"
 TEMPLATE = f"{API}/templates/{{id}}"
 
 Names = dict[str, str]
@@ -47,6 +48,7 @@ UNKNOWN: Names = {
     "message": f"msg_{'1' * 32}",
     "device": "nobodys-device",
     "template": "987654",
+    "stored message": "987654",
     "claim": "another-key",
     "cookie": "A" * 22,
     "words user": "nobody",
@@ -166,6 +168,11 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ("POST", "/api/show"): [Case("session key", {"model": "{}"})],
     ("GET", "/v1/models"): [OwnOnly()],
     ("GET", "/v1/models/{id}"): [Case("session key")],
+    ("POST", f"{MESSAGE}/regenerate"): [
+        Case("stored message", {}),
+        Case("stored message", SAYS),
+    ],
+    ("POST", f"{MESSAGE}/choose"): [Case("stored message")],
     ("GET", f"{STREAM}/{{id}}"): RESUMES,
     ("DELETE", f"{STREAM}/{{id}}"): STREAMS,
     ("POST", f"{STREAM}/{{id}}/stop"): STREAMS,
@@ -258,6 +265,7 @@ async def things_of(gateway: Served, anna: httpx.AsyncClient) -> Names:
         "claim": f"{SECRET}-claim",
         "cookie": lunar.cookies["sluice_conversation"],
         "words user": "u1",
+        "stored message": "2",
         "template": str(template.json()["id"]) if template.status_code == 201 else "1",
     }
 

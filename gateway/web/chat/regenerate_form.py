@@ -1,0 +1,68 @@
+"""The request for another reply to a stored question, or to another text in its place."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.contract.branches import Spot
+from gateway.contract.content import Content
+from gateway.contract.errors import NotFound
+from gateway.contract.store import MessageStore, StoredMessage
+from gateway.dialects.registry import LAM
+from gateway.web.chat.forms import Asked, Post
+from gateway.web.chat.unified_form import question_of, template_of
+from gateway.web.http.bodies import MAX_ID, ReplyBody, parse
+from gateway.web.http.content_field import SaidInParts, asked_content
+from gateway.web.http.endpoint import path_id
+from gateway.web.http.large_bodies import unhurried
+from gateway.web.services import Services
+
+
+class RegenerateBody(ReplyBody):
+    """Settings of the new reply: those of the old one are not stored."""
+
+    content: Annotated[
+        SaidInParts | None, Field(description="Another question, in place of the stored one.")
+    ] = None
+
+
+async def regenerate_form(gateway: Services, post: Post) -> Asked:
+    """Parse a RegenerateBody for the message in the path.
+
+    Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such message or template.
+    """
+    body, content = await unhurried(len(post.body), partial(_read, gateway, post.body))
+    stored = await _question(gateway.store, post.user_id, message_id(post))
+    template = await template_of(gateway, post.user_id, body.template_id)
+    question = question_of(body, stored.parts or stored.content, post.user_id, template)
+    spot = Spot(stored.id, stored.id)
+    if content is not None:
+        question, spot = replace(question, content=content), Spot(stored.parent_id)
+    question = replace(question, session_id=stored.session_id, branch=spot, follows=stored.parent_id or 0)
+    return Asked(question, LAM, mirror=body.mirror)
+
+
+def message_id(post: Post) -> int:
+    """Return the id of the message in the path. Raises NotFound if it cannot be one."""
+    name = path_id(post.scope)
+    if not (name.isascii() and name.isdecimal() and len(name) <= len(str(MAX_ID))):
+        raise NotFound("No such message.")
+    return int(name)
+
+
+def _read(gateway: Services, raw: bytes) -> tuple[RegenerateBody, Content | None]:
+    body = parse(raw or b"{}", RegenerateBody)
+    if body.content is None:
+        return body, None
+    return body, asked_content(body.content, gateway.max_content_chars, gateway.max_attachment_bytes)
+
+
+async def _question(store: MessageStore, user_id: str, id: int) -> StoredMessage:
+    """Return the message, or the question that it answers."""
+    message = await store.message(user_id, id)
+    if message.role == "user":
+        return message
+    exchange = await store.exchange(user_id, message.stream_id or "")
+    return await store.message(user_id, exchange.user_message_id)
