@@ -55,9 +55,9 @@ oldest: ## Run the tests with the oldest version of every dependency that pyproj
 lock: .venv/installed ## Pin everything again, with hashes and without naming a host (needs uv)
 	uv pip compile --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --universal --all-extras -o requirements.lock pyproject.toml
-	@for packages in newest older; do uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --python-version 3.11 --universal -o tests/clients/python/$$packages.lock \
-		tests/clients/python/$$packages.in; done
+	@for packages in tests/clients/python/newest tests/clients/python/older tests/deploy/schemas/packages; do \
+		uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--python-version 3.11 --universal -o $$packages.lock $$packages.in; done
 
 mutants: .venv/installed .venv-mutants/installed ## Change the code in small ways and see whether a test fails; hours (docs/testing.md)
 	@rm -rf mutants && nice -n 19 .venv-mutants/bin/mutmut run $(MUTANTS)
@@ -68,7 +68,7 @@ release: .venv/installed ## Build wheel and source distribution into dist/ and t
 	@rm -rf dist && $(BIN)/hatchling build && $(BIN)/python .ci/try_release.py
 
 clean: ## Remove what was built
-	rm -rf .venv .venv-mutants .venv-newest .venv-oldest .venv-clients-* .clients .oldest-versions.txt mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
+	rm -rf .venv .venv-mutants .venv-newest .venv-oldest .venv-clients-* .venv-schemas .clients .oldest-versions.txt mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }

@@ -110,8 +110,11 @@ def worker(
     ] = 0,
     health_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65_535, help="Serve /health and /ready on 127.0.0.1; 0: any free port."),
+        typer.Option(min=0, max=65_535, help="Serve /health and /ready on this port; 0: any free port."),
     ] = None,
+    health_host: Annotated[
+        str, typer.Option(help="Address for these pages; 0.0.0.0 for probes from outside, as in a container.")
+    ] = "127.0.0.1",
 ) -> None:
     """Serve llama.cpp servers to gateways over MQTT. The model of a request selects the server."""
     _survive_hangup()
@@ -124,7 +127,16 @@ def worker(
         _fail("A worker needs a broker: set --broker HOST:PORT or MQTT_BROKER_HOST.")
     from gateway.commands.worker import run_worker
 
-    _run(run_worker(settings, name, max_concurrent, llm_url or [], health_port))
+    _run(
+        run_worker(
+            settings,
+            name,
+            max_concurrent,
+            llm_url or [],
+            health_host=health_host,
+            health_port=health_port,
+        )
+    )
 
 
 @app.command()

@@ -30,6 +30,7 @@ async def serving(
     max_concurrent: int = 0,
     *,
     llm_urls: Sequence[str] = (),
+    health_host: str = "127.0.0.1",
     health_port: int | None = None,
 ) -> AsyncIterator[Worker]:
     """Run a worker during the block. Raises SettingsError.
@@ -38,6 +39,7 @@ async def serving(
         name: of the worker.
         max_concurrent: maximum requests at the same time; 0 for the number of slots of the healthy servers.
         llm_urls: model servers; empty for those of LLM_SERVER_URL.
+        health_host: address of the health page.
         health_port: see health_page; None for no page.
     """
     try:
@@ -62,18 +64,25 @@ async def serving(
         raise SettingsError(f"--name {shown(name)} is not allowed: {error}") from error
     async with AsyncExitStack() as stack:
         if health_port is not None:
-            page = health_page(health_port, lambda: _report(worker, link, servers))
+            page = health_page(health_port, lambda: _report(worker, link, servers), health_host)
             try:
                 url = await stack.enter_async_context(page)
             except OSError as error:
-                raise SettingsError(f"--health-port {health_port} cannot be used: {error}") from error
+                wrong = f"--health-host {shown(health_host)} --health-port {health_port}"
+                raise SettingsError(f"{wrong} cannot be used: {error}") from error
             log.info("/health and /ready are served on %s", url)
         await stack.enter_async_context(worker.running())
         yield worker
 
 
 async def run_worker(
-    settings: Settings, name: str, max_concurrent: int, llm_urls: Sequence[str], health_port: int | None
+    settings: Settings,
+    name: str,
+    max_concurrent: int,
+    llm_urls: Sequence[str],
+    *,
+    health_host: str,
+    health_port: int | None,
 ) -> None:
     """Run a worker until a signal. The first signal drains it, a second one stops it at once."""
     raise_descriptor_limit()
@@ -85,7 +94,9 @@ async def run_worker(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, heed)
-    async with serving(settings, name, max_concurrent, llm_urls=llm_urls, health_port=health_port) as worker:
+    async with serving(
+        settings, name, max_concurrent, llm_urls=llm_urls, health_host=health_host, health_port=health_port
+    ) as worker:
         log.info(
             "worker %s serves %s, %d requests at a time, over the broker %s:%d",
             name,

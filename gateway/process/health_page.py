@@ -17,15 +17,16 @@ Report = Callable[[], tuple[bool, Mapping[str, Any]]]
 
 
 @asynccontextmanager
-async def health_page(port: int, report: Report) -> AsyncIterator[str]:
-    """Serve on 127.0.0.1 during the block and yield the URL. Port 0 uses a free port. Raises OSError if the
-    port is in use."""
+async def health_page(port: int, report: Report, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """Serve during the block and yield the URL. Port 0 uses a free port. Raises OSError if the address cannot
+    be used."""
     connections: set[_ProbeConnection] = set()
     server = await asyncio.get_running_loop().create_server(
-        lambda: _ProbeConnection(report, connections), "127.0.0.1", port
+        lambda: _ProbeConnection(report, connections), host, port
     )
     try:
-        yield "http://{}:{}".format(*server.sockets[0].getsockname())
+        address, bound_port = server.sockets[0].getsockname()[:2]
+        yield f"http://[{address}]:{bound_port}" if ":" in address else f"http://{address}:{bound_port}"
     finally:
         server.close()
         for connection in list(connections):

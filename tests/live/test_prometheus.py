@@ -1,4 +1,4 @@
-"""The dashboard and the alerts of deploy/ against a scrape of a real gateway under load."""
+"""The dashboard and the alerts of deploy/ against scrapes of a real gateway under load, in Prometheus."""
 
 import asyncio
 import json
@@ -11,7 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import requires_llama, running_llama
 from tests.live.programs import ROOT
+from tests.live.prometheus import running_prometheus
 from tests.live.promtool import promtool, requires_promtool
+from tests.live.schemas import misfits_of_dashboard
 from tests.live.test_auto import answer, auto_gateway
 from tests.live.test_gateway import running_worker
 from transports.llama.embedded_server import tiny_model_path
@@ -22,35 +24,71 @@ DASHBOARD = ROOT / "deploy/grafana/sluice.json"
 pytestmark = [pytest.mark.live, requires_promtool()]
 
 
+PANELS = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+EXPRESSIONS = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
+ONLY_AFTER_A_FAULT = {"Errors by type", "Refused with 429"}
+VARIABLES = {"$__rate_interval": "1m", "$job": "sluice", "$instance": ".*"}
+
+
 def named_metrics() -> set[str]:
     """Return the words in the rules and the dashboard that look like a metric or one of its labels."""
-    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    expressions = [target["expr"] for panel in panels for target in panel["targets"]]
     rules = re.sub(r"#.*|summary:.*", "", (RULES / "alerts.yml").read_text(encoding="utf-8"))
-    return set(re.findall(r"\b(?:sluice|gen_ai|process)_\w+", "\n".join([rules, *expressions])))
+    text = "\n".join([rules, *(expression for _, expression in EXPRESSIONS)])
+    return set(re.findall(r"\b(?:sluice|gen_ai|process)_\w+", text))
 
 
 @requires_llama()
 @requires_mosquitto()
-async def test_the_metrics_of_dashboard_and_alerts_are_in_a_scrape_under_load(tmp_path: Path) -> None:
+async def test_dashboard_and_alerts_find_their_metrics_in_scrapes_under_load(tmp_path: Path) -> None:
+    """Each expression of the dashboard has a series, except those of faults that did not happen."""
     async with (
         asyncio.timeout(60),
         running_llama(tiny_model_path()) as ours,
         running_mosquitto() as broker,
         running_worker(broker, ours),
         auto_gateway(tmp_path, ours.url, broker) as gateway,
-        asyncio.TaskGroup() as load,
     ):
-        asking = [load.create_task(answer(gateway)) for _ in range(8)]
-        under_load = await gateway.http.get("/metrics")
-        await asyncio.wait(asking)
-        scrape = await gateway.http.get("/metrics")
-    assert (under_load.status_code, scrape.status_code) == (200, 200)
-    samples = [each for family in text_string_to_metric_families(scrape.text) for each in family.samples]
+        scrapes = []
+        for _ in range(2):
+            async with asyncio.TaskGroup() as load:
+                asking = [load.create_task(answer(gateway)) for _ in range(8)]
+                scrapes.append((await gateway.http.get("/metrics")).text)
+                await asyncio.wait(asking)
+            scrapes.append((await gateway.http.get("/metrics")).text)
+    samples = [each for family in text_string_to_metric_families(scrapes[-1]) for each in family.samples]
     there = {sample.name for sample in samples} | {label for sample in samples for label in sample.labels}
     assert named_metrics() - there == set()
-    for text in (under_load.text, scrape.text):
+    for text in scrapes:
         assert await promtool("check", "metrics", folder=tmp_path, given=text.encode()) == (0, "")
+    empty = set()
+    async with asyncio.timeout(60), running_prometheus(tmp_path, scrapes) as prometheus:
+        for title, expression in EXPRESSIONS:
+            for variable, value in VARIABLES.items():
+                expression = expression.replace(variable, value)
+            assert "$" not in expression
+            if not await prometheus.query(expression):
+                empty.add(title)
+        with pytest.raises(AssertionError, match="parse error"):
+            await prometheus.query("sum(")
+    assert empty - ONLY_AFTER_A_FAULT == set()
+
+
+async def test_the_dashboard_fits_grafanas_schema() -> None:
+    assert await misfits_of_dashboard(DASHBOARD.read_text(encoding="utf-8")) == ""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('"editable": true', '"editable": "yes"'),
+        ('"editable": true', '"edited": true'),
+        ('"sort": 1', '"sort": 99'),
+    ],
+)
+async def test_a_wrong_dashboard_does_not_fit(right: str, wrong: str) -> None:
+    text = DASHBOARD.read_text(encoding="utf-8")
+    assert right in text
+    assert await misfits_of_dashboard(text.replace(right, wrong, 1)) != ""
 
 
 async def test_the_rules_are_valid_and_each_alert_fires_when_it_should(tmp_path: Path) -> None:

@@ -131,3 +131,12 @@ async def test_head_has_the_same_head_and_no_body() -> None:
 async def test_another_method_is_told_which_are_answered() -> None:
     async with page() as probe:
         assert b"\r\nAllow: GET, HEAD\r\n" in await probe.ask(b"POST /ready HTTP/1.1\r\n\r\n")
+
+
+async def test_another_address_can_be_used() -> None:
+    async with asyncio.timeout(30), health_page(0, READY, "127.0.0.2") as url:
+        assert urlsplit(url).hostname == "127.0.0.2"
+        reader, writer = await asyncio.open_connection("127.0.0.2", urlsplit(url).port)
+        writer.write(b"GET /health HTTP/1.1\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        await close(writer)
