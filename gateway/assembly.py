@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from secrets import token_hex
 
+from gateway.configured_issuer import identities_of
 from gateway.configured_transports import breakers_of, ingress_of, link_of, transports_of
 from gateway.contract.errors import StorageFailed
 from gateway.contract.random_names import random_hex
@@ -97,7 +98,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         rate_per_minute=settings.rate_per_minute,
         streams=settings.streams_per_user,
         clock=time.monotonic,
+        closed=bool(settings.issuer_url),
     )
+    identities = identities_of(settings)
     rates = RequestRates()
     selector = ModeSelector(
         transports,
@@ -184,6 +187,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
         queued=lambda: sum(each.abilities.queued() for each in transports.values()),
         broker=broker,
+        identities=identities,
         reply_totals=reply_totals,
         older_metric_names=wants_older_names(settings.otel_semconv_stability_opt_in),
     )
@@ -222,6 +226,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 await worker_rules.reload()
 
             reloading = keep_fresh(reload, "mode and rules for workers cannot be read")
+            if identities is not None:
+                stack.callback(background.create_task(identities.run()).cancel)
             for work in (pulse.run(), checkpoints.run(), keys.run(), reloading, retention.run()):
                 stack.callback(background.create_task(work).cancel)
             yield
@@ -260,8 +266,8 @@ def store_of(settings: Settings) -> SqlStore:
 
 
 async def check_door(settings: Settings) -> None:
-    """Raise SettingsError if other machines can connect and no API key is required."""
-    if settings.host in LOOPBACK or settings.allow_open:
+    """Raise SettingsError if other machines can connect and no API key or token is required."""
+    if settings.host in LOOPBACK or settings.allow_open or settings.issuer_url:
         return
     wrong = (
         "would admit other machines without an API key: create one with `sluice keys create`, use a loopback "

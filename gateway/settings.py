@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.certificates import check_certificates
 from gateway.contract.host_lists import hosts_of, networks_of, origins_of
+from gateway.contract.issuer_urls import checked_issuer_url
 from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
 from gateway.contract.server_urls import model_server_roots, without_password
 
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
         "[::1]",
     )
     ticket_secret: str = ""
+    issuer_url: Annotated[str, AfterValidator(checked_issuer_url)] = ""
+    issuer_audience: Annotated[str, Field(pattern=VISIBLE)] = ""
+    issuer_scopes_claim: Annotated[str, Field(pattern=VISIBLE)] = "scope"
     cors_origins: Annotated[tuple[str, ...], NoDecode, AfterValidator(origins_of)] = ()
     root_path: Annotated[str, Field(pattern=PATH_PREFIX)] = ""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode, AfterValidator(networks_of)] = ()
@@ -180,6 +184,8 @@ class Settings(BaseSettings):
             raise ValueError("LLM_COMM_MODE=mqtt needs MQTT_BROKER_HOST, which is empty")
         if self.llm_comm_mode == "auto" and self.llm_mode_order == ("mqtt",) and not self.mqtt_broker_host:
             raise ValueError("LLM_MODE_ORDER=mqtt needs MQTT_BROKER_HOST, which is empty")
+        if bool(self.issuer_url) != bool(self.issuer_audience):
+            raise ValueError("ISSUER_URL and ISSUER_AUDIENCE need each other: set both, or none of them")
         if self.journal_total_bytes < self.journal_max_bytes:
             raise ValueError("JOURNAL_TOTAL_BYTES must not be less than JOURNAL_MAX_BYTES")
         return self
@@ -260,6 +266,8 @@ _PATTERNS = {
     "DATABASE_URL": "it must be like sqlite+aiosqlite:///sluice.db or "
     "postgresql+asyncpg://user:password@host/database",
     "LLM_API_KEY": "it must be visible ASCII without spaces, as in an HTTP header",
+    "ISSUER_AUDIENCE": "it must be visible ASCII without spaces, as in the claim aud",
+    "ISSUER_SCOPES_CLAIM": "it must be a claim, such as scope, or its path, such as realm_access.roles",
     "MQTT_BROKER_HOST": "it must be a host name or an address alone; the port is MQTT_BROKER_PORT",
     "MQTT_TOPIC_ROOT": "it must be levels of A-Z a-z 0-9 _ . - with a / between them, such as sluice/v1",
     "ROOT_PATH": "it must be a path that begins with a /, such as /chat",

@@ -36,12 +36,15 @@ class Caller:
         permissions: the endpoints that it may use.
         key_id: the API key of the request; None without one.
         allowance: limits; None for no limits.
+        expires_at: time at which the access of an issuer's user ends, in seconds since the epoch; None for
+            all others.
     """
 
     user_id: str
     permissions: frozenset[Permission] = ALL_PERMISSIONS
     key_id: int | None = None
     allowance: Allowance | None = None
+    expires_at: float | None = None
 
 
 def draw_key() -> str:
@@ -66,17 +69,24 @@ class KeyRing:
         rate_per_minute: requests per minute of a user, for keys without their own limit.
         streams: simultaneous replies of a user, for keys without their own limit.
         clock: seconds, monotonic.
+        closed: True if requests need a key or token even before the first key, because there is an issuer.
     """
 
     def __init__(
-        self, store: KeyStore, *, rate_per_minute: int, streams: int, clock: Callable[[], float]
+        self,
+        store: KeyStore,
+        *,
+        rate_per_minute: int,
+        streams: int,
+        clock: Callable[[], float],
+        closed: bool = False,
     ) -> None:
         self._store = store
         self._rate_per_minute = rate_per_minute
         self._streams = streams
         self._clock = clock
         self._census = KeyCensus(0, 0)
-        self.closed = False
+        self.closed = closed
         self._living: dict[str, StoredKey] = {}
         self._ids: frozenset[int] = frozenset()
         self._users: frozenset[str] = frozenset()

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from gateway.contract.errors import Forbidden
 
@@ -15,6 +16,13 @@ _TICKET = re.compile(
 
 class BadTicket(Forbidden):
     code = "bad_ticket"
+
+
+class Ticket(NamedTuple):
+    """A valid ticket. expires_at: seconds since the epoch."""
+
+    user_id: str
+    expires_at: int
 
 
 class Tickets:
@@ -36,8 +44,8 @@ class Tickets:
         claim = f"{int(self._now() + self.lifetime_s)}.{_encode(user_id.encode())}"
         return f"{claim}.{self._seal(subject, claim)}"
 
-    def user_of(self, ticket: str, subject: str) -> str:
-        """Return the user id of a ticket for `subject`. Raises BadTicket if it is forged, expired or for
+    def valid(self, ticket: str, subject: str) -> Ticket:
+        """Return user and expiry of a ticket for `subject`. Raises BadTicket if it is forged, expired or for
         another subject."""
         parts = _TICKET.fullmatch(ticket)
         if parts is None or not hmac.compare_digest(parts["seal"], self._seal(subject, parts["claim"])):
@@ -45,7 +53,8 @@ class Tickets:
         if int(parts["expiry"]) < self._now():
             raise BadTicket("The ticket has expired.")
         user = parts["user"]
-        return base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
+        user_id = base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
+        return Ticket(user_id, int(parts["expiry"]))
 
     def _seal(self, subject: str, claim: str) -> str:
         # The claim contains exactly one dot, so no other pair of claim and subject gives the same message.

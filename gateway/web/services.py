@@ -7,6 +7,7 @@ from typing import Protocol
 from gateway.contract.audit import AuditLog
 from gateway.contract.devices import DeviceRegistry
 from gateway.contract.embeddings import Embeddings, EmbedRequest
+from gateway.contract.identities import Identities
 from gateway.contract.journal import Journal
 from gateway.contract.requests import ChatRequest
 from gateway.contract.store import MessageStore
@@ -64,6 +65,7 @@ class Services:
         workers: returns the workers that all transports know.
         queued: returns the number of requests that wait for one of them.
         broker: None without an MQTT broker.
+        identities: verifies the tokens of the issuer; None without one.
         older_metric_names: `/metrics` has the GenAI metrics under their older names too.
     """
 
@@ -98,6 +100,7 @@ class Services:
     workers: Callable[[], Sequence[WorkerInfo]] = list
     queued: Callable[[], int] = lambda: 0
     broker: BrokerWatch | None = None
+    identities: Identities | None = None
     reply_totals: ReplyTotals = field(default_factory=ReplyTotals)
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
     refusals: RefusalLog = field(default_factory=RefusalLog)

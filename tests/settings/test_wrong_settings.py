@@ -2,10 +2,12 @@
 
 import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
+from gateway.configured_issuer import identities_of
 from gateway.process.serve import listen
 from gateway.settings import SettingsError, load_settings
 
@@ -35,6 +37,14 @@ WRONG = [
     ("STAGES", "cache,cache"),
     ("CACHE_TTL_S", "-1"),
     ("CACHE_MAX_BYTES", "64 MiB"),
+    ("ISSUER_URL", "id.example"),
+    ("ISSUER_URL", "http://id.example"),
+    ("ISSUER_URL", "https://user:secret@id.example"),
+    ("ISSUER_URL", "https://id.example/?tenant=1"),
+    ("ISSUER_URL", "https://id.exämple"),
+    ("ISSUER_URL", "https://[::1"),
+    ("ISSUER_AUDIENCE", "two words"),
+    ("ISSUER_SCOPES_CLAIM", "two words"),
 ]
 
 
@@ -151,3 +161,29 @@ def test_a_port_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"^HOST=127.0.0.1 PORT={port} cannot be used: .*"):
             listen(load_settings(port=port))
+
+
+@pytest.mark.parametrize("name", ["ISSUER_URL", "ISSUER_AUDIENCE"])
+def test_an_issuer_needs_an_audience(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "https://id.example")
+    assert line_about() == "ISSUER_URL and ISSUER_AUDIENCE need each other: set both, or none of them"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://id.example/realms/a/", "http://127.0.0.1:8080", "http://localhost/x", "http://[::1]:9"]
+)
+def test_an_issuer_is_taken_as_it_is(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISSUER_URL", url)
+    monkeypatch.setenv("ISSUER_AUDIENCE", "sluice")
+    assert load_settings().issuer_url == url
+
+
+def test_without_its_package_an_issuer_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISSUER_URL", "https://id.example")
+    monkeypatch.setenv("ISSUER_AUDIENCE", "sluice")
+    for name in [name for name in sys.modules if name.startswith("gateway.issuer")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "joserfc.jwk", None)
+    with pytest.raises(SettingsError) as refused:
+        identities_of(load_settings())
+    assert str(refused.value).endswith(": pip install 'sluice-gateway[jwt]'")

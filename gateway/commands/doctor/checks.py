@@ -10,6 +10,7 @@ from gateway.commands.doctor.database import database
 from gateway.commands.doctor.disk_space import disk_space
 from gateway.commands.doctor.files import files
 from gateway.commands.doctor.findings import Check, Finding, failure
+from gateway.commands.doctor.issuer import issuer
 from gateway.commands.doctor.listening import listening
 from gateway.commands.doctor.model_servers import model_servers
 from gateway.commands.doctor.workers import workers
@@ -24,6 +25,7 @@ CHECKS: dict[str, Check] = {
     "disk space": disk_space,
     "clock": clock,
     "listening": listening,
+    "issuer": issuer,
     "model servers": model_servers,
     "broker": broker,
     "broker rights": broker_rights,

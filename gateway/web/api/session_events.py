@@ -13,6 +13,7 @@ from gateway.dialects.sse_frames import data_frame
 from gateway.web.api.views import author_view
 from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
+from gateway.web.door.credentials import Credentials
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.large_bodies import unhurried
@@ -43,7 +44,8 @@ class SessionEvents:
 
     async def _listen(self, session_id: int, caller: Caller, connection: Connection, send: Send) -> None:
         gateway = self._gateway
-        stream = SessionStream(connection, gateway.pulse, lambda: gateway.keys.stands(caller))
+        credentials = Credentials(gateway)
+        stream = SessionStream(connection, gateway.pulse, lambda: credentials.stand(caller))
         with gateway.news.listening(session_id, stream.hear) as listener:
             for run in gateway.runs.of_session(session_id):
                 exchange = run.exchange
@@ -53,7 +55,7 @@ class SessionEvents:
 
 
 class SessionStream(SseWriter):
-    """One client's connection. may_listen: returns False once the caller's key was revoked.
+    """One client's connection. may_listen: returns False once the key is revoked or the token expired.
 
     `serve` writes the events, not `hear`: they are few, and large attachments are encoded in a thread.
     """

@@ -46,7 +46,11 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     WholeExchange,
 )
 _KEYS = {
-    "key": {"type": "http", "scheme": "bearer", "description": "An API key, made by `sluice keys create`."},
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, made by `sluice keys create`, or a token of ISSUER_URL.",
+    },
     "key_header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 # One of the two headers; neither while there are no keys.

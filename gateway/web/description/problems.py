@@ -56,9 +56,9 @@ class FailedReply(Problem):
 
 _SITUATIONS: dict[int, tuple[str, errors.GatewayError]] = {
     400: ("Invalid request", errors.BadRequest("The body is not JSON.")),
-    401: ("Missing or invalid API key", errors.Unauthorized("The API key is unknown or revoked.")),
+    401: ("Missing or invalid API key or token", errors.Unauthorized("The API key is unknown or revoked.")),
     403: (
-        "Not allowed for this origin, host, proxy, ticket or API key",
+        "Not allowed for this origin, host, proxy, ticket, API key or token",
         errors.Forbidden("The API key lacks the scope chat."),
     ),
     404: ("Does not exist, or belongs to another user", errors.NotFound("No such session.")),
@@ -97,8 +97,8 @@ _LIMITED = {
     "RateLimit-Policy": {"description": "The limits of the caller.", "schema": {"type": "string"}},
     "RateLimit": {"description": "What is left of each limit.", "schema": {"type": "string"}},
 }
-_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}}}
-_HEADERS = {401: _CHALLENGE, 429: _LIMITED, 503: _RETRY}
+_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string", "pattern": "^Bearer"}}}
+_HEADERS = {401: _CHALLENGE, 403: _CHALLENGE, 429: _LIMITED, 503: _RETRY}
 
 FAILED_REPLY = FailedReply.__name__
 

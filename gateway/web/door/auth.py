@@ -1,33 +1,25 @@
 """Authentication: identifies the caller, checks the endpoint's scopes, and counts the request."""
 
 from gateway.contract.errors import GatewayError, LimitExceeded, UnsupportedMedia
-from gateway.core.key_ring import Caller, KeyRing
-from gateway.core.rate_limits import Quota, RequestRates, SpentRequest
-from gateway.core.tickets import Tickets
+from gateway.core.key_ring import Caller
+from gateway.core.rate_limits import Quota, SpentRequest
 from gateway.web.door.callers import CALLER, LOCAL
-from gateway.web.door.credentials import key_holder, key_of, ticket_holder, ticket_of
+from gateway.web.door.credentials import Credentials, key_of, ticket_of
 from gateway.web.door.limit_headers import SPENT_REQUEST, LimitHeaders
 from gateway.web.door.open_mode import OpenMode, host_of
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send, header
 from gateway.web.http.endpoint import ADMIN, Endpoint, endpoint_of, path_id, refuse
+from gateway.web.services import Services
 
 
 class Auth:
-    """Puts the Caller into the ASGI scope: the key's user, or the local user while there are no keys."""
+    """Puts the Caller into the ASGI scope: the user of the key or token, or the local user in open mode."""
 
-    def __init__(
-        self,
-        app: App,
-        keys: KeyRing,
-        rates: RequestRates,
-        tickets: Tickets,
-        open_mode: OpenMode,
-        limit_headers: LimitHeaders,
-    ) -> None:
+    def __init__(self, app: App, gateway: Services, open_mode: OpenMode, limit_headers: LimitHeaders) -> None:
         self._app = app
-        self._keys = keys
-        self._rates = rates
-        self._tickets = tickets
+        self._keys = gateway.keys
+        self._rates = gateway.rates
+        self._credentials = Credentials(gateway)
         self._open_mode = open_mode
         self._limit_headers = limit_headers
 
@@ -47,7 +39,7 @@ class Auth:
         if not self._keys.closed:
             self._open_mode.check(scope, host)
         if endpoint.scopes:
-            caller = scope[CALLER] = self._caller(scope, endpoint)
+            caller = scope[CALLER] = await self._caller(scope, endpoint)
             if caller.allowance is not None and endpoint.rate_limited:
                 await self._spend(scope, caller.allowance.requests)
         if endpoint.any_media_type and not _is_of_a_page(scope):
@@ -63,12 +55,12 @@ class Auth:
             scope[SPENT_REQUEST] = SpentRequest(quota.limit, 0, error.retry_after_s or 0)
             raise
 
-    def _caller(self, scope: Scope, endpoint: Endpoint) -> Caller:
+    async def _caller(self, scope: Scope, endpoint: Endpoint) -> Caller:
         ticket = None if endpoint.ticket is None else ticket_of(scope)
         if endpoint.ticket is not None and ticket is not None:
-            return ticket_holder(self._keys, self._tickets, ticket, endpoint.ticket(path_id(scope)))
+            return self._credentials.ticket_holder(ticket, endpoint.ticket(path_id(scope)))
         if self._keys.closed:
-            return key_holder(self._keys, key_of(scope), endpoint.scopes)
+            return await self._credentials.holder(key_of(scope), endpoint.scopes)
         if endpoint.scopes == ADMIN:
             self._open_mode.check_admin(scope)
         return LOCAL

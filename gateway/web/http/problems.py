@@ -15,6 +15,7 @@ from gateway.contract.errors import (
     Unprocessable,
     UnsupportedEncoding,
 )
+from gateway.contract.identities import InsufficientScope, InvalidToken
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.http.asgi import Send
 
@@ -44,7 +45,9 @@ def problem_headers(error: GatewayError) -> dict[str, str]:
     headers: dict[str, str] = {}
     if error.retry_after_s is not None or error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or RETRY_AFTER_S)))
-    if isinstance(error, Unauthorized):
+    if isinstance(error, InvalidToken | InsufficientScope):
+        headers["www-authenticate"] = error.challenge
+    elif isinstance(error, Unauthorized):
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(error.allowed)

@@ -13,7 +13,7 @@ from gateway.core.key_ring import Caller
 from gateway.core.rate_limits import StreamPlace
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.door.callers import LOCAL
-from gateway.web.door.credentials import key_holder, key_of, ticket_holder, ticket_of
+from gateway.web.door.credentials import Credentials, key_of, ticket_of
 from gateway.web.door.ticket_subjects import SOCKET_SUBJECT
 from gateway.web.http.asgi import Message, Receive, Scope, Send
 from gateway.web.http.endpoint import CHAT
@@ -86,6 +86,7 @@ class ClientSocket:
 
     def __init__(self, gateway: Services, scope: Scope) -> None:
         self._gateway = gateway
+        self._credentials = Credentials(gateway)
         self._place: StreamPlace | None = None
         self.scope = scope
         self.connection = socket_of(scope)
@@ -131,8 +132,8 @@ class ClientSocket:
         key = key_of({"headers": own}) or key_of(self.scope)
         ticket = ticket_of(self.scope)
         if ticket is not None and key is None:
-            return ticket_holder(gateway.keys, gateway.tickets, ticket, SOCKET_SUBJECT)
-        return key_holder(gateway.keys, key, CHAT) if gateway.keys.closed else LOCAL
+            return self._credentials.ticket_holder(ticket, SOCKET_SUBJECT)
+        return await self._credentials.holder(key, CHAT) if gateway.keys.closed else LOCAL
 
 
 class _Watcher:
