@@ -1,7 +1,5 @@
 """The HTML pages: state of the gateway and API documentation. They load nothing from other hosts."""
 
-import base64
-import hashlib
 import re
 from html import escape
 from pathlib import Path
@@ -12,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTex
 from gateway.contract.errors import NotFound
 from gateway.web.api.dependencies import Gateway
 from gateway.web.api.health import ReadinessOf
+from gateway.web.api.page_files import files_version
 from gateway.web.chat.conversation_cookie import is_https
 from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Scope, header
@@ -35,13 +34,10 @@ def _headers(content_security_policy: str) -> dict[str, str]:
     }
 
 
-def _style_hash(page: str) -> str:
-    """Return the CSP hash of the page's only style element."""
-    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
-    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-
-
-_PAGE_HEADERS = _headers(f"style-src 'sha256-{_style_hash(_PAGE)}'")
+_PAGE_HEADERS = _headers(
+    "script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types dompurify"
+)
 _DOCS_HEADERS = _headers("script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'")
 
 
@@ -68,6 +64,8 @@ async def page(request: Request, gateway: Gateway, readiness: ReadinessOf) -> Re
         "version": gateway.version,
         "address": address_of(request.scope),
         "root": root_path_of(request.scope),
+        "files": f"{root_path_of(request.scope)}/page/{files_version()}",
+        "closed": "yes" if gateway.keys.closed else "no",
         "key": "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" if gateway.keys.closed else "",
     }
     html = re.sub(r"{{(\w+)}}", lambda name: escape(told[name[1]]), _PAGE)

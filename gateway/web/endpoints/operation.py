@@ -2,10 +2,11 @@
 
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
 
-from gateway.web.api import health, metrics, pages, prometheus, usage, workers
+from gateway.web.api import health, metrics, page_files, pages, prometheus, usage, workers
 from gateway.web.http.endpoint import CHAT_OR_ADMIN, METRICS, PUBLIC, Endpoint, JsonEndpoint
 
 _ASSETS = {media_type: {"schema": {"type": "string"}} for media_type in pages.ASSETS.values()}
+_PAGE_FILES = {media_type.partition(";")[0] for media_type in page_files.MEDIA_TYPES.values()}
 
 OPERATION: tuple[Endpoint, ...] = (
     JsonEndpoint(
@@ -84,6 +85,17 @@ OPERATION: tuple[Endpoint, ...] = (
         scopes=PUBLIC,
         response_class=HTMLResponse,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/page/{version}/{path:path}",
+        handler=page_files.page_file,
+        name="page_file",
+        summary="A file of the page",
+        description="A script, a style sheet, an image or a font. `version` is in the page's links.",
+        tag="pages",
+        scopes=PUBLIC,
+        responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _PAGE_FILES}}},
     ),
     JsonEndpoint(
         method="GET",

@@ -160,7 +160,7 @@ async def things_of(gateway: Served) -> dict[str, str]:
     }
 
 
-MISSING = {"model": 404, "ai_sdk_resume": 204, "response": 404, "response_input_items": 404}
+MISSING = {"model": 404, "ai_sdk_resume": 204, "response": 404, "response_input_items": 404, "page_file": 404}
 
 
 async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
         for endpoint in ENDPOINTS:
             if endpoint.method != "GET":
                 continue
-            # No such model, chat and response.
+            # No such model, chat, response and file.
             status = MISSING.get(endpoint.name, 200)
             headed = await gateway.http.head(filled(endpoint.path, **ids))
             assert (headed.status_code, headed.content) == (status, b""), endpoint.name

@@ -1,0 +1,61 @@
+/** The part of the API for administrators: keys with the scope `admin`, or anybody on the gateway's machine while it has no keys. */
+
+import { Live } from "./live.js";
+
+/** Every method throws SluiceError. */
+export class Admin {
+  #requests;
+
+  /** @param {import("./requests.js").Requests} requests */
+  constructor(requests) {
+    this.#requests = requests;
+  }
+
+  /** Return the mode, who switched it, and which modes can serve.
+   * @returns {Promise<any>} */
+  mode() {
+    return this.#requests.json("GET", "/api/admin/mode");
+  }
+
+  /** Switch the mode for new replies; running ones finish where they are.
+   * @param {"sse" | "mqtt" | "auto"} mode
+   * @param {{force?: boolean}} [options] force: even if the mode cannot serve now
+   * @returns {Promise<any>} */
+  switchMode(mode, { force = false } = {}) {
+    return this.#requests.json("PUT", `/api/admin/mode${force ? "?force=1" : ""}`, { body: { mode } });
+  }
+
+  /** Return the running replies of all users, the oldest first.
+   * @returns {Promise<any[]>} */
+  streams() {
+    return this.#requests.json("GET", "/api/admin/streams");
+  }
+
+  /** @param {string} streamId @returns {Promise<void>} */
+  stopStream(streamId) {
+    return this.#requests.json("DELETE", `/api/admin/streams/${encodeURIComponent(streamId)}`);
+  }
+
+  /** Return the MQTT workers with their rules.
+   * @returns {Promise<any[]>} */
+  workers() {
+    return this.#requests.json("GET", "/api/admin/workers");
+  }
+
+  /** @param {string} name @param {{disabled?: boolean, max_requests?: number | null}} rule @returns {Promise<any>} */
+  ruleWorker(name, rule) {
+    return this.#requests.json("PATCH", `/api/admin/workers/${encodeURIComponent(name)}`, { body: rule });
+  }
+
+  /** @returns {Promise<any[]>} */
+  devices() {
+    return this.#requests.json("GET", "/api/admin/devices");
+  }
+
+  /** Follow the state of the gateway, for a control room.
+   * @param {import("./connection.js").ConnectionOptions} [options]
+   * @returns {Live} */
+  live(options = {}) {
+    return new Live(this.#requests, "/api/admin/live", options);
+  }
+}
