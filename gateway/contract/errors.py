@@ -4,6 +4,7 @@
     ├── RequestRejected          the request is at fault; HTTP 4xx
     │   ├── BadRequest           400  not valid JSON, or not a JSON object
     │   ├── Unauthorized         401
+    │   │   └── KeyExpired       401  the API key was valid
     │   ├── Forbidden            403
     │   ├── NotFound             404  also for another user's object: the client sees no difference
     │   ├── MethodNotAllowed     405
@@ -84,6 +85,10 @@ class BadRequest(RequestRejected):
 class Unauthorized(RequestRejected):
     code = "unauthorized"
     status = 401
+
+
+class KeyExpired(Unauthorized):
+    code = "key_expired"
 
 
 class Forbidden(RequestRejected):

@@ -4,13 +4,22 @@ import asyncio
 import hashlib
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.contract.audit import Actor
-from gateway.contract.errors import StorageFailed
-from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyStore, NewKey, Permission, StoredKey
+from gateway.contract.errors import KeyExpired, StorageFailed
+from gateway.contract.keys import (
+    ALL_PERMISSIONS,
+    KeyCensus,
+    KeyChange,
+    KeyStore,
+    NewKey,
+    Permission,
+    StoredKey,
+)
 from gateway.core.rate_limits import Allowance, Quota
 from gateway.core.refreshing import keep_fresh
 
@@ -70,6 +79,7 @@ class KeyRing:
         streams: simultaneous replies of a user, for keys without their own limit.
         clock: seconds, monotonic.
         closed: True if requests need a key or token even before the first key, because there is an issuer.
+        now: seconds since the epoch.
     """
 
     def __init__(
@@ -80,14 +90,18 @@ class KeyRing:
         streams: int,
         clock: Callable[[], float],
         closed: bool = False,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._rate_per_minute = rate_per_minute
         self._streams = streams
         self._clock = clock
+        self._now = now
         self._census = KeyCensus(0, 0)
         self.closed = closed
         self._living: dict[str, StoredKey] = {}
+        self._expired: dict[str, StoredKey] = {}
+        self._next_expiry = float("inf")
         self._ids: frozenset[int] = frozenset()
         self._users: frozenset[str] = frozenset()
         self._read_at = self._failed_at = float("-inf")
@@ -100,9 +114,13 @@ class KeyRing:
         return len(self._living)
 
     def caller(self, key: str) -> Caller | None:
-        """Return the caller that this key authenticates; None if the key is not valid."""
-        stored = self._living.get(digest_of(key))
+        """Return the caller that this key authenticates; None if the key is not valid. Raises KeyExpired."""
+        self._drop_expired()
+        digest = digest_of(key)
+        stored = self._living.get(digest)
         if stored is None:
+            if (expired := self._expired.get(digest)) is not None:
+                raise KeyExpired(f"The API key expired at {expired.key.expires_at:%Y-%m-%d %H:%M} UTC.")
             return None
         self._used.add(stored.id)
         allowance = Allowance(
@@ -113,6 +131,7 @@ class KeyRing:
 
     def stands(self, caller: Caller) -> bool:
         """True if the caller's key is still valid; without a key, if the user still has one for `chat`."""
+        self._drop_expired()
         if not self.closed:
             return True
         return caller.user_id in self._users if caller.key_id is None else caller.key_id in self._ids
@@ -156,6 +175,13 @@ class KeyRing:
         await self._refresh_soon()
         return revoked
 
+    async def change(self, key_id: int, change: KeyChange, by: Actor) -> bool:
+        """Change the limits of a key from now on. Return False if there is no such key or it is revoked.
+        Raises StorageFailed if it is not changed."""
+        changed = await self._store.change(key_id, change, by)
+        await self._refresh_soon()
+        return changed
+
     async def _refresh_soon(self) -> None:
         """Read the keys now, or if that fails within MAX_AGE_S: the change before it is committed."""
         with suppress(StorageFailed):
@@ -196,11 +222,25 @@ class KeyRing:
         self._read_at = asked_at
 
     def _hold(self, keys: Sequence[StoredKey]) -> None:
-        living = [stored for stored in keys if stored.revoked_at is None]
+        """Hold these keys, apart from the revoked ones."""
+        now = self._now()
+        valid = [stored for stored in keys if stored.revoked_at is None]
+        living = [stored for stored in valid if _expiry(stored) > now]
+        self._next_expiry = min(map(_expiry, living), default=float("inf"))
+        self._expired = {stored.key.digest: stored for stored in valid if _expiry(stored) <= now}
         self._living = {stored.key.digest: stored for stored in living}
         self._ids = frozenset(stored.id for stored in living)
         self._users = frozenset(stored.key.user_id for stored in living if "chat" in stored.key.permissions)
 
+    def _drop_expired(self) -> None:
+        if self._now() >= self._next_expiry:
+            self._hold([*self._living.values(), *self._expired.values()])
+
     def _quota(self, stored: StoredKey, own: int | None, common: int) -> Quota:
         # A key with its own limit has its own account: user names contain no space, so the names differ.
         return Quota(stored.key.user_id, common) if own is None else Quota(f"key {stored.id}", own, "key")
+
+
+def _expiry(stored: StoredKey) -> float:
+    """Return seconds since the epoch."""
+    return float("inf") if stored.key.expires_at is None else stored.key.expires_at.timestamp()

@@ -4,11 +4,11 @@ import asyncio
 import sqlite3
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, func, make_url, select, text
+from sqlalchemy import Connection, bindparam, create_engine, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -25,6 +25,16 @@ __all__ = ["HEAD", "Inspection", "inspect_database", "psql_of", "sqlite_path"]
 QUICK_CHECK_S = 3.0
 """Seconds after which the search for damage in a large file ends."""
 
+_NEXT_EXPIRY = (
+    select(api_keys.c.id, api_keys.c.user_id, api_keys.c.expires_at)
+    .where(
+        api_keys.c.revoked_at.is_(None),
+        api_keys.c.expires_at > bindparam("now", type_=api_keys.c.expires_at.type),
+    )
+    .order_by(api_keys.c.expires_at)
+    .limit(1)
+)
+
 _STEPS_BETWEEN_LOOKS = 10_000
 
 
@@ -35,6 +45,8 @@ class Inspection:
     Attributes:
         revision: of the schema; None without a schema, or without a file.
         keys: number of API keys, also revoked ones; None unless the schema is HEAD.
+        next_expiry: id, user and time of the valid key that expires first; None without one, or unless the
+            schema is HEAD.
         newest_message: its time; None without messages, or unless the schema is HEAD.
         used_by: the gateway that uses the database; None if none does, or that cannot be known.
         server_time: of PostgreSQL's clock; None for SQLite.
@@ -43,6 +55,7 @@ class Inspection:
 
     revision: str | None = None
     keys: int | None = None
+    next_expiry: tuple[int, str, datetime] | None = None
     newest_message: datetime | None = None
     used_by: str | None = None
     server_time: datetime | None = None
@@ -136,4 +149,6 @@ def _look(connection: Connection, **known: Any) -> Inspection:
         return Inspection(revision, **known)
     keys = connection.scalar(select(func.count()).select_from(api_keys))
     newest = connection.scalar(select(messages.c.created_at).order_by(messages.c.id.desc()).limit(1))
-    return Inspection(revision, keys, newest, **known)
+    expiring = connection.execute(_NEXT_EXPIRY, {"now": datetime.now(UTC)}).first()
+    next_expiry = None if expiring is None else (expiring.id, expiring.user_id, expiring.expires_at)
+    return Inspection(revision, keys, next_expiry, newest, **known)

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.audit import Actor, Change
-from gateway.contract.keys import PERMISSIONS, KeyCensus, NewKey, StoredKey
+from gateway.contract.keys import PERMISSIONS, KeyCensus, KeyChange, NewKey, StoredKey, TokensOfDay
 from gateway.store.audit import AuditedWrite
 from gateway.store.tables import api_keys
 from gateway.store.writer import Write, Writer
@@ -17,13 +17,20 @@ from gateway.store.writer import Write, Writer
 PAGE = 200
 
 _SELECT_PAGE = select(api_keys).where(api_keys.c.id > bindparam("after")).order_by(api_keys.c.id).limit(PAGE)
-_COUNT = select(func.count(), func.count(api_keys.c.revoked_at)).select_from(api_keys)
+_COUNT = select(
+    func.count(), func.count(api_keys.c.revoked_at), func.coalesce(func.sum(api_keys.c.changes), 0)
+).select_from(api_keys)
 _INSERT = insert(api_keys).returning(api_keys.c.id)
 # SQLAlchemy requires names of bound values in UPDATE to differ from column names.
 _REVOKE = (
     update(api_keys)
     .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
     .values(revoked_at=bindparam("now"))
+)
+_CHANGE = (
+    update(api_keys)
+    .where(api_keys.c.id == bindparam("key_id"), api_keys.c.revoked_at.is_(None))
+    .values(changes=api_keys.c.changes + 1)
 )
 _NOTE_USED = (
     update(api_keys).where(api_keys.c.id == bindparam("key_id")).values(last_used_at=bindparam("now"))
@@ -43,6 +50,18 @@ def _revoke(connection: Connection, wanted: Sequence[tuple[int, datetime]]) -> l
     ]
 
 
+def _change(connection: Connection, wanted: Sequence[tuple[int, KeyChange]]) -> list[bool]:
+    return [
+        connection.execute(_CHANGE.values(_changed(change)), {"key_id": key_id}).rowcount > 0
+        for key_id, change in wanted
+    ]
+
+
+def _changed(change: KeyChange) -> dict[str, Any]:
+    wanted = {"tokens_per_day": change.tokens_per_day, "expires_at": change.expires_at}
+    return {name: value for name, value in wanted.items() if value != "unchanged"}
+
+
 def _note_used(connection: Connection, used: Sequence[tuple[Collection[int], datetime]]) -> list[None]:
     rows = [{"key_id": key_id, "now": now} for key_ids, now in used for key_id in key_ids]
     if rows:
@@ -54,6 +73,7 @@ _CREATE_KEYS = AuditedWrite(
     Write[tuple[NewKey, datetime], StoredKey](_create, rank=0), lambda stored: str(stored.id)
 )
 _REVOKE_KEYS = AuditedWrite(Write[tuple[int, datetime], bool](_revoke, rank=0))
+_CHANGE_KEYS = AuditedWrite(Write[tuple[int, KeyChange], bool](_change, rank=0))
 _NOTE_USED_KEYS = Write[tuple[Collection[int], datetime], None](_note_used, rank=0)
 
 
@@ -72,8 +92,8 @@ class SqlKeys:
 
     async def census(self) -> KeyCensus:
         async with self._reading() as connection:
-            made, revoked = (await connection.execute(_COUNT)).one()
-        return KeyCensus(made, revoked)
+            made, revoked, changed = (await connection.execute(_COUNT)).one()
+        return KeyCensus(made, revoked, int(changed))
 
     async def all(self) -> Sequence[StoredKey]:
         # Page by page: ten thousand keys at once would block the event loop and delay all streams.
@@ -87,7 +107,15 @@ class SqlKeys:
 
     async def create(self, key: NewKey, by: Actor | None = None) -> StoredKey:
         now = self._clock()
-        detail = {"user": key.user_id, "name": key.name, "scopes": ",".join(sorted(key.permissions))}
+        detail: dict[str, Any] = {
+            "user": key.user_id,
+            "name": key.name,
+            "scopes": ",".join(sorted(key.permissions)),
+        }
+        if key.tokens_per_day is not None:
+            detail["tokens_per_day"] = key.tokens_per_day
+        if key.expires_at is not None:
+            detail["expires_at"] = key.expires_at.isoformat()
         change = None if by is None else Change(by, "key.create", detail=detail)
         return await _CREATE_KEYS.do(self._writer, (key, now), change, now)
 
@@ -95,6 +123,14 @@ class SqlKeys:
         now = self._clock()
         change = None if by is None else Change(by, "key.revoke", str(key_id))
         return await _REVOKE_KEYS.do(self._writer, (key_id, now), change, now)
+
+    async def change(self, key_id: int, change: KeyChange, by: Actor | None = None) -> bool:
+        detail = {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in _changed(change).items()
+        }
+        entry = None if by is None else Change(by, "key.change", str(key_id), detail)
+        return await _CHANGE_KEYS.do(self._writer, (key_id, change), entry, self._clock())
 
     async def note_used(self, key_ids: Collection[int]) -> None:
         await self._writer.do(_NOTE_USED_KEYS, (key_ids, self._clock()))
@@ -109,6 +145,8 @@ def _values(key: NewKey, now: datetime) -> dict[str, Any]:
         "permissions": ",".join(sorted(key.permissions)),
         "rate_per_minute": key.rate_per_minute,
         "streams": key.streams,
+        "tokens_per_day": key.tokens_per_day,
+        "expires_at": key.expires_at,
         "created_at": now,
     }
 
@@ -123,5 +161,8 @@ def _stored(row: Row[Any]) -> StoredKey:
         permissions=frozenset(permission for permission in PERMISSIONS if permission in granted),
         rate_per_minute=row.rate_per_minute,
         streams=row.streams,
+        tokens_per_day=row.tokens_per_day,
+        expires_at=row.expires_at,
     )
-    return StoredKey(row.id, key, row.created_at, row.last_used_at, row.revoked_at)
+    used = None if row.used_day is None else TokensOfDay(date.fromisoformat(row.used_day), row.used_tokens)
+    return StoredKey(row.id, key, row.created_at, row.last_used_at, row.revoked_at, used)

@@ -176,6 +176,11 @@ class ApiKeyRow(Kept, table=True):
     """An API key, stored only as its SHA-256 in hex, the digest.
 
     Rows are never deleted: while there is one, every request needs a key.
+
+    Attributes:
+        changes: number of changes of its limits.
+        used_day: the latest day, in UTC as `2026-01-31`, on which a reply of the key ended.
+        used_tokens: tokens of its replies that ended on that day.
     """
 
     __tablename__ = "api_keys"
@@ -192,6 +197,11 @@ class ApiKeyRow(Kept, table=True):
     created_at: datetime = Field(sa_type=UtcTime)
     last_used_at: datetime | None = Field(default=None, sa_type=UtcTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    tokens_per_day: int | None = Field(default=None, sa_type=BigInteger)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    changes: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    used_day: str | None = Field(default=None, sa_type=StorableText)
+    used_tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class TemplateRow(Kept, table=True):

@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway.contract.audit import Actor
-from gateway.contract.errors import StorageFailed
-from gateway.contract.keys import KeyCensus, NewKey, StoredKey
+from gateway.contract.errors import KeyExpired, StorageFailed
+from gateway.contract.keys import KeyCensus, KeyChange, NewKey, StoredKey
 from gateway.core.key_ring import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
 from gateway.core.rate_limits import Allowance, Quota
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
+ANNAS = Allowance(Quota("anna", 120), Quota("anna", 20))
 
 
 class MemoryKeys:
@@ -24,13 +25,15 @@ class MemoryKeys:
         self.away = False
         self.asked = 0
         self.noted: list[set[int]] = []
+        self.changed = 0
 
     async def census(self) -> KeyCensus:
         self.asked += 1
         await asyncio.sleep(0)
         if self.away:
             raise StorageFailed("The database is away.")
-        return KeyCensus(len(self.kept), sum(stored.revoked_at is not None for stored in self.kept))
+        revoked = sum(stored.revoked_at is not None for stored in self.kept)
+        return KeyCensus(len(self.kept), revoked, self.changed)
 
     async def all(self) -> Sequence[StoredKey]:
         return list(self.kept)
@@ -43,6 +46,13 @@ class MemoryKeys:
         self.kept[key_id - 1] = replace(self.kept[key_id - 1], revoked_at=THEN)
         return True
 
+    async def change(self, key_id: int, change: KeyChange, by: Actor | None = None) -> bool:
+        assert not isinstance(change.expires_at, str)
+        stored = self.kept[key_id - 1]
+        self.kept[key_id - 1] = replace(stored, key=replace(stored.key, expires_at=change.expires_at))
+        self.changed += 1
+        return True
+
     async def note_used(self, key_ids: Collection[int]) -> None:
         self.noted.append(set(key_ids))
 
@@ -50,8 +60,15 @@ class MemoryKeys:
 class House:
     def __init__(self) -> None:
         self.now = 1000.0
+        self.today = THEN
         self.store = MemoryKeys()
-        self.ring = KeyRing(self.store, rate_per_minute=120, streams=20, clock=lambda: self.now)
+        self.ring = KeyRing(
+            self.store,
+            rate_per_minute=120,
+            streams=20,
+            clock=lambda: self.now,
+            now=lambda: self.today.timestamp(),
+        )
 
     async def make(self, user_id: str, **more: object) -> str:
         key = draw_key()
@@ -181,3 +198,35 @@ async def test_use_is_noted_soon_and_then_once_a_minute(house: House) -> None:
     await house.ring.note_used()
     await house.ring.note_used()
     assert house.store.noted == [{1}, {2}, {1}]
+
+
+async def test_an_expired_key_is_told_so_and_a_wrong_one_is_not(house: House) -> None:
+    key = await house.make("anna", expires_at=THEN + timedelta(hours=1))
+    lasting = await house.make("ben")
+    assert house.ring.caller(key) == Caller("anna", frozenset({"chat"}), 1, ANNAS)
+    house.today = THEN + timedelta(hours=1)
+    with pytest.raises(KeyExpired, match="expired at 2026-01-01 01:00 UTC"):
+        house.ring.caller(key)
+    assert house.ring.caller(key + "x") is None
+    assert house.ring.caller(lasting) is not None
+    assert len(house.ring) == 1
+
+
+async def test_an_expired_key_no_longer_stands(house: House) -> None:
+    key = await house.make("anna", expires_at=THEN + timedelta(hours=1))
+    caller = house.ring.caller(key)
+    assert caller is not None
+    assert house.ring.stands(caller)
+    assert house.ring.stands(Caller("anna"))
+    house.today = THEN + timedelta(hours=2)
+    assert not house.ring.stands(caller)
+    assert not house.ring.stands(Caller("anna"))
+
+
+async def test_an_expired_key_whose_expiry_is_moved_lives_again(house: House) -> None:
+    key = await house.make("anna", expires_at=THEN)
+    with pytest.raises(KeyExpired):
+        house.ring.caller(key)
+    assert await house.ring.change(1, KeyChange(expires_at=None), Actor("ops", "here"))
+    assert house.ring.caller(key) is not None
+    assert house.ring.closed

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from gateway.contract.authors import Author
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.exchanges import ClaimedStream, StoredError
+from gateway.contract.keys import TokensOfDay
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question
 from tests.store.rigs import SqliteRig
@@ -99,6 +101,18 @@ async def test_what_the_release_knew_besides_is_kept(released: Path, store: SqlS
     assert (latest.id if latest else None) == (1 if revision >= "0003" else None)
     figures = await store.usage.figures()
     assert (figures.messages, figures.sessions) == (10, 3)
+
+
+async def test_keys_keep_their_limits(released: Path, store: SqlStore) -> None:
+    revision = released.stem[:4]
+    limits = [
+        (stored.key.tokens_per_day, stored.key.expires_at, stored.used) for stored in await store.keys.all()
+    ]
+    expected = (1000, datetime(2027, 1, 31, tzinfo=UTC), TokensOfDay(date(2026, 1, 2), 7))
+    if revision >= "0013":
+        assert limits == [expected]
+    else:
+        assert limits == [(None, None, None)] * (revision >= "0004")
 
 
 async def test_life_goes_on(rig: SqliteRig, store: SqlStore) -> None:

@@ -1,5 +1,7 @@
 """Users with keys, at a gateway of the tests' own."""
 
+from datetime import datetime
+
 from gateway.contract.keys import NewKey, Permission
 from gateway.core.key_ring import digest_of, draw_key, shown_of
 from gateway.store.sql_store import SqlStore
@@ -22,11 +24,23 @@ async def make_key(
     *,
     rate_per_minute: int | None = None,
     streams: int | None = None,
+    tokens_per_day: int | None = None,
+    expires_at: datetime | None = None,
 ) -> str:
     """A key that the gateway knows already."""
     key = draw_key()
     await keys_of(gateway).keys.create(
-        NewKey(digest_of(key), shown_of(key), user_id, "", permissions, rate_per_minute, streams)
+        NewKey(
+            digest_of(key),
+            shown_of(key),
+            user_id,
+            "",
+            permissions,
+            rate_per_minute,
+            streams,
+            tokens_per_day,
+            expires_at,
+        )
     )
     await gateway.assembled.gateway.keys.refresh()
     return key

@@ -1,6 +1,8 @@
-"""Checks the database: that it can be opened, its schema, and the API keys that HOST requires."""
+"""Checks the database: that it can be opened, its schema, the API keys that HOST requires, and their
+expiry."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.commands.database_visit import database_shown
@@ -8,6 +10,8 @@ from gateway.commands.doctor.findings import Finding, failure, ok, warning
 from gateway.contract.errors import StorageFailed
 from gateway.settings import LOOPBACK, Settings
 from gateway.store.inspection import HEAD, Inspection, inspect_database, psql_of, sqlite_path
+
+NEAR_EXPIRY = timedelta(days=7)
 
 
 async def database(settings: Settings) -> Sequence[Finding]:
@@ -17,7 +21,7 @@ async def database(settings: Settings) -> Sequence[Finding]:
         found = await inspect_database(settings.database_url)
     except (StorageFailed, ValueError) as error:
         return [failure(str(error), _way_back(settings, file))]
-    return [_schema(settings, found, file), *_door(settings, found)]
+    return [_schema(settings, found, file), *_door(settings, found), *_expiry(found)]
 
 
 def _way_back(settings: Settings, file: Path | None) -> str:
@@ -56,5 +60,19 @@ def _door(settings: Settings, found: Inspection) -> Sequence[Finding]:
         failure(
             f"HOST={settings.host} admits other machines, and there is no API key: no gateway can start",
             "sluice keys create --user NAME",
+        )
+    ]
+
+
+def _expiry(found: Inspection) -> Sequence[Finding]:
+    if found.next_expiry is None:
+        return []
+    key_id, user, at = found.next_expiry
+    if at - datetime.now(UTC) > NEAR_EXPIRY:
+        return []
+    return [
+        warning(
+            f"key {key_id} of {user} expires at {at:%Y-%m-%d %H:%M} UTC",
+            f"sluice keys set {key_id} --expires 90d",
         )
     ]

@@ -67,6 +67,17 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         status=201,
     ),
     JsonEndpoint(
+        method="PATCH",
+        path=f"{_KEYS}/{{key_id}}",
+        handler=keys.change_key,
+        name="change_key",
+        summary="Change the limits of an API key",
+        description="404 also if it is revoked.",
+        tag="administration",
+        scopes=ADMIN,
+        body=keys.KeyChangeBody,
+    ),
+    JsonEndpoint(
         method="DELETE",
         path=f"{_KEYS}/{{key_id}}",
         handler=keys.revoke_key,

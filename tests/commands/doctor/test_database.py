@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.commands.doctor.clock import clock
+from gateway.contract.keys import NewKey
 from gateway.core.access import OwnerAccess
 from gateway.settings import Settings
 from gateway.store.schema_migration import HEAD
@@ -92,6 +93,22 @@ async def test_an_address_for_other_machines_without_a_key(used: Path) -> None:
     level, wrong, fix = seen.problem("database")
     assert (level, fix) == ("failure", "sluice keys create --user NAME")
     assert "HOST=0.0.0.0 admits other machines" in wrong
+
+
+async def test_a_key_that_expires_soon(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+
+    async def make_keys(store: SqlStore) -> None:
+        for digest, days in (("a", -1), ("b", 60), ("c", 3)):
+            key = NewKey(digest * 64, f"sk-{digest}", "anna", expires_at=now + timedelta(days=days))
+            await store.keys.create(key)
+
+    await use(database_in(tmp_path), make_keys)
+    seen = await asyncio.to_thread(doctor, tmp_path)
+    assert f"key 3 of anna expires at {now + timedelta(days=3):%Y-%m-%d %H:%M} UTC" in seen.output
+    assert "sluice keys set 3 --expires 90d" in seen.output
+    assert "key 1" not in seen.output
+    assert "key 2" not in seen.output
 
 
 async def test_a_clock_that_is_behind_the_messages(used: Path) -> None:

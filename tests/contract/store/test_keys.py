@@ -1,8 +1,11 @@
 """Contract of stores: API keys."""
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, NewKey
+from gateway.contract.audit import Actor
+from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyChange, NewKey
 from gateway.store.keys import PAGE
 from gateway.store.sql_store import SqlStore
 from tests.store.rigs import SqlRig
@@ -65,3 +68,41 @@ async def test_a_visitor_changes_keys_beside_the_gateway(sql_rig: SqlRig, sql_st
         await visitor.keys.create(ANNAS)
 
     assert await sql_store.keys.census() == KeyCensus(1, 0)
+
+
+SOON = datetime(2027, 1, 31, tzinfo=UTC)
+LIMITED = NewKey("c" * 64, "sk-cccc", "cleo", tokens_per_day=10**12, expires_at=SOON)
+
+
+async def test_limits_of_a_key_are_kept_and_changed_one_by_one(sql_store: SqlStore) -> None:
+    made = await sql_store.keys.create(LIMITED)
+    assert await sql_store.keys.all() == [made]
+    assert made.key == LIMITED
+
+    assert await sql_store.keys.change(made.id, KeyChange(tokens_per_day=5))
+    assert (await sql_store.keys.all())[0].key == replace(LIMITED, tokens_per_day=5)
+    assert await sql_store.keys.change(made.id, KeyChange(expires_at=None))
+    assert (await sql_store.keys.all())[0].key == replace(LIMITED, tokens_per_day=5, expires_at=None)
+    assert await sql_store.keys.change(made.id, KeyChange(None, SOON))
+    assert (await sql_store.keys.all())[0].key == replace(LIMITED, tokens_per_day=None)
+    assert await sql_store.keys.census() == KeyCensus(1, 0, 3)
+
+
+async def test_a_change_is_in_the_audit_log_and_one_of_no_key_is_not(sql_store: SqlStore) -> None:
+    ops = Actor("ops", "here")
+    made = await sql_store.keys.create(LIMITED, ops)
+    assert await sql_store.keys.change(made.id, KeyChange(7, SOON), ops)
+    assert await sql_store.keys.revoke(made.id)
+    assert not await sql_store.keys.change(made.id, KeyChange(8), ops)
+    assert not await sql_store.keys.change(999, KeyChange(8), ops)
+
+    changed, created = [stored.change for stored in await sql_store.audit_log.changes()]
+    assert (changed.action, changed.subject) == ("key.change", str(made.id))
+    assert changed.detail == {"tokens_per_day": 7, "expires_at": "2027-01-31T00:00:00+00:00"}
+    assert created.detail == {
+        "user": "cleo",
+        "name": "",
+        "scopes": "chat",
+        "tokens_per_day": 10**12,
+        "expires_at": "2027-01-31T00:00:00+00:00",
+    }

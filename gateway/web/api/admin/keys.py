@@ -1,19 +1,30 @@
-"""`/api/admin/keys`: lists, creates and revokes API keys."""
+"""`/api/admin/keys`: lists, creates, changes and revokes API keys."""
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Path, Request, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from gateway.contract.errors import NotFound
+from gateway.contract.expiry import expiry_of
 from gateway.contract.keys import (
     MAX_NAME_CHARS,
     MAX_RATE_PER_MINUTE,
     MAX_STREAMS,
+    MAX_TOKENS_PER_DAY,
     USER_PATTERN,
+    KeyChange,
     NewKey,
     Permission,
     StoredKey,
@@ -33,6 +44,26 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _as_expiry(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("must be a text such as 30d or 2027-01-31")
+    return expiry_of(value[:MAX_EXPIRY_CHARS], datetime.now(UTC))
+
+
+MAX_EXPIRY_CHARS = 40
+Tokens = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_TOKENS_PER_DAY), WHOLE] | None,
+    Field(description="Tokens of its replies, input and output, on a day in UTC; null: no limit."),
+]
+Expiry = Annotated[
+    Annotated[datetime, BeforeValidator(_as_expiry), WithJsonSchema({"type": "string"})] | None,
+    Field(
+        description="The time from which it is refused: from now, as `12h`, `30d` or `8w`; a date, which "
+        "begins in UTC; or an ISO 8601 time. null: never."
+    ),
+]
+
+
 class NewKeyBody(BaseModel):
     """A new key. Without rate_per_minute and streams, the limits of its user apply."""
 
@@ -47,6 +78,23 @@ class NewKeyBody(BaseModel):
     scopes: Annotated[list[Permission], Field(min_length=1, max_length=3)] = ["chat"]
     rate_per_minute: Annotated[int, Field(ge=1, le=MAX_RATE_PER_MINUTE), WHOLE] | None = None
     streams: Annotated[int, Field(ge=1, le=MAX_STREAMS), WHOLE] | None = None
+    tokens_per_day: Tokens = None
+    expires_at: Expiry = None
+
+
+class KeyChangeBody(BaseModel):
+    """Absent fields stay as they are."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"minProperties": 1})
+
+    tokens_per_day: Tokens = None
+    expires_at: Expiry = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "KeyChangeBody":
+        if not self.model_fields_set:
+            raise ValueError("must have tokens_per_day or expires_at")
+        return self
 
 
 class KeyView(BaseModel):
@@ -59,6 +107,9 @@ class KeyView(BaseModel):
     scopes: Sequence[str]
     rate_per_minute: int | None
     streams: int | None
+    tokens_per_day: int | None
+    tokens_today: Annotated[int, Field(description="Of its replies that ended today, in UTC.")]
+    expires_at: datetime | None
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
@@ -85,10 +136,26 @@ async def create_key(
         frozenset(body.scopes),
         body.rate_per_minute,
         body.streams,
+        body.tokens_per_day,
+        body.expires_at,
     )
     created = await gateway.keys.create(new, actor)
     response.headers["cache-control"] = "no-store"
     return CreatedKeyView(key=key, **_told(created))
+
+
+async def change_key(
+    request: Request, gateway: Gateway, actor: ActorIs, key_id: Annotated[int, Path(ge=1, le=MAX_ID)]
+) -> KeyView:
+    body = parse(await read_request(gateway, request.scope, request.receive), KeyChangeBody)
+    given = body.model_fields_set
+    change = KeyChange(
+        body.tokens_per_day if "tokens_per_day" in given else "unchanged",
+        body.expires_at if "expires_at" in given else "unchanged",
+    )
+    if not await gateway.keys.change(key_id, change, actor):
+        raise NotFound("No such key, or it is revoked.")
+    return next(KeyView(**_told(stored)) for stored in await gateway.keys.stored() if stored.id == key_id)
 
 
 async def revoke_key(
@@ -109,6 +176,9 @@ def _told(stored: StoredKey) -> dict[str, object]:
         "scopes": sorted(key.permissions),
         "rate_per_minute": key.rate_per_minute,
         "streams": key.streams,
+        "tokens_per_day": key.tokens_per_day,
+        "tokens_today": stored.tokens_on(datetime.now(UTC).date()),
+        "expires_at": key.expires_at,
         "created_at": stored.created_at,
         "last_used_at": stored.last_used_at,
         "revoked_at": stored.revoked_at,
