@@ -7,6 +7,7 @@ from typing import Any, Literal
 from gateway.contract.authors import Author
 from gateway.contract.branches import Branch, Spot
 from gateway.contract.content import Content
+from gateway.contract.continued import ReplySoFar
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 from gateway.contract.record import record
 
@@ -41,6 +42,7 @@ class NewExchange:
         handle: data that another gateway needs to continue receiving the reply; None if not known yet.
         request: the client's request, stored with the reply.
         branch: the place in the session; None: at the end of the branch that the session shows.
+        continues: the stored reply that goes on; nothing is inserted, and `stream_id` is its own.
     """
 
     user_id: str
@@ -56,6 +58,7 @@ class NewExchange:
     handle: Mapping[str, Any] | None = None
     request: bytes | None = None
     branch: Branch | Spot | None = None
+    continues: ReplySoFar | None = None
 
 
 @record
@@ -64,7 +67,8 @@ class Exchange:
 
     Attributes:
         opens_session: True if the session was created for it.
-        epoch: number of times that another gateway took the reply over.
+        epoch: number of times that another gateway took the reply over, or that it was continued.
+        continues: True if the reply was stored before and goes on; only from `begin`.
         new_question: False if the question was stored before; only from `begin`.
     """
 
@@ -77,6 +81,7 @@ class Exchange:
     opens_session: bool
     epoch: int = 0
     new_question: bool = field(default=True, compare=False)
+    continues: bool = field(default=False, compare=False)
 
 
 @record
@@ -109,6 +114,7 @@ class FinalReply:
             pacing changes a complete reply to `cancelled`; `ended` allows all, since readers have received
             this end already.
         epoch: must equal that of the row, which another gateway's takeover increases.
+        counted: the part of `usage` that an earlier end of the reply has counted.
     """
 
     assistant_message_id: int
@@ -129,3 +135,4 @@ class FinalReply:
     over: Literal["streaming", "complete", "ended"] = "streaming"
     epoch: int = 0
     event_lengths: bytes | None = None
+    counted: Usage | None = None

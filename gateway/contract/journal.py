@@ -1,6 +1,7 @@
 """The interface of a journal, the numbered event log of one reply: one writer, any number of readers.
 
-Events are numbered from 1 without gaps. The last one is Finished, Cancelled or Failed.
+Events are numbered from 1, or from behind the end of a reply that is continued, without gaps. The last one is
+Finished, Cancelled or Failed.
 """
 
 from collections.abc import Callable, Sequence
@@ -104,8 +105,9 @@ class Journal(Protocol):
         """Approximate memory of all reply logs together."""
         ...
 
-    def open(self, stream_id: str) -> JournalWriter:
-        """Start the log of a new reply."""
+    def open(self, stream_id: str, after: Position = START) -> JournalWriter:
+        """Start the log of a reply. after: where a reply that is continued goes on; the store has the text up
+        to there, and the log replaces the earlier one."""
         ...
 
     def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> JournalReader:

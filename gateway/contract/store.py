@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from gateway.contract.authors import Author
 from gateway.contract.content import Part
+from gateway.contract.continued import ReplySoFar, end_of
 from gateway.contract.devices import StoredDevice
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
 from gateway.contract.exchanges import (
@@ -21,6 +22,7 @@ from gateway.contract.exchanges import (
     NewExchange,
     StoredError,
 )
+from gateway.contract.journal import Position
 
 MAX_PAGE_CHARS = 4 * 1024 * 1024
 """Maximum length of a page: the row that exceeds it is the page's last, also below the requested `limit`."""
@@ -62,6 +64,8 @@ class StoredMessage:
         event_lengths: of a reply with exact events, see core/event_lengths.py; only from `reply` and
             `message`.
         request: the client's request, in the form of its endpoint; only from `reply` and `message`.
+        places: the positions at which the reply was continued; only from `reply` and `message`.
+        epoch: see Exchange.
         siblings: ids of the messages with the same parent, its own too, in order; only from a path.
     """
 
@@ -90,7 +94,24 @@ class StoredMessage:
     parts: tuple[Part, ...] = ()
     event_lengths: bytes | None = None
     request: bytes | None = None
+    places: tuple[Position, ...] = ()
+    epoch: int = field(default=0, compare=False)
     siblings: tuple[int, ...] = field(default=(), compare=False)
+
+    def so_far(self) -> ReplySoFar:
+        """Return the reply as it can be continued."""
+        end = end_of(self.last_seq, len(self.content), self.places)
+        return ReplySoFar(
+            self.id,
+            self.uuid,
+            self.stream_id or "",
+            self.epoch,
+            self.content,
+            self.reasoning,
+            self.usage,
+            self.model,
+            (*self.places, end),
+        )
 
 
 class MessageStore(Protocol):
@@ -210,7 +231,8 @@ class MessageStore(Protocol):
         Sets the session's last activity, and its title if it has none; the session shows the new reply.
         Raises NotFound without write access to the session, or if a message of the Spot is not in it;
         QuotaReached if it needs a new session and the user has the maximum; Conflict if the user used the
-        idempotency key in the last 24 hours.
+        idempotency key in the last 24 hours, or if a reply that should go on is running, has changed, or
+        another message follows it.
         """
         ...
 

@@ -12,7 +12,7 @@ from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import NotSupported
-from gateway.contract.events import Done, Granularity, TransportEvent
+from gateway.contract.events import Delivery, Done, Granularity, TransportEvent
 from gateway.contract.record import record
 from gateway.contract.requests import ChatRequest
 
@@ -212,3 +212,8 @@ class Transport(Protocol):
         servers calls `ask_again` first.
         """
         ...
+
+
+def delivery_of(source: TransportInfo | Done) -> Delivery:
+    """Return how the reply of a transport, or this reply, arrives."""
+    return "token" if source.granularity == "token" else "chunked"

@@ -10,17 +10,20 @@ from gateway.contract.authors import Author
 from gateway.contract.ended_reply import OnEnded
 from gateway.contract.errors import Draining
 from gateway.contract.exchanges import Exchange, IdempotencyClaim, NewExchange
+from gateway.contract.journal import START
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore, StoredMessage
+from gateway.contract.transport import delivery_of
 from gateway.core.checkpoints import Checkpoints
+from gateway.core.continuing import continued
 from gateway.core.earlier_turns import carried, earlier_turns
 from gateway.core.failover import Routes, fitting
 from gateway.core.idempotency import Idempotency
 from gateway.core.question import Question
 from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
 from gateway.core.reply_store import DiscardingStore, ReplyStore
-from gateway.core.reply_task import ReplyTask, delivery_of
+from gateway.core.reply_task import ReplyTask
 from gateway.core.run import SHUTDOWN, Outcome, Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
@@ -138,7 +141,9 @@ class Conversations:
 
     async def _start(self, question: Question, place: StreamPlace | None, store: ReplyStore) -> str:
         route = self._routes.route(question.model)
-        stream_id = self._new_id()
+        goes_on = None if question.continues is None else continued(question.continues)
+        stream_id = self._new_id() if goes_on is None else goes_on.stream_id
+        self._runs.refuse_if_running(stream_id)
         request = ChatRequest(
             id=stream_id,
             turns=await self._turns(question),
@@ -147,7 +152,7 @@ class Conversations:
             deadline_s=self._limits.deadline_s,
             trace=question.trace,
             user=question.user_id,
-            cache=question.cache,
+            cache=question.cache if goes_on is None else "off",
             raw=question.raw,
         )
         if question.turns is None:
@@ -169,6 +174,7 @@ class Conversations:
                 author=question.author,
                 request=question.request,
                 branch=question.branch,
+                continues=goes_on,
             )
         )
         request = replace(request, session=exchange.session_key)
@@ -182,6 +188,7 @@ class Conversations:
             stages=self._stages,
             resume_url=resume_url,
             exact_events=question.exact_events,
+            earlier=goes_on,
             on_ended=self._on_ended,
             clock=self._clock,
             sleep=self._sleep,
@@ -210,6 +217,7 @@ class Conversations:
                 resume_url=resume_url,
                 unattended=question.unattended,
                 dialect=question.dialect,
+                begins_at=START if goes_on is None else goes_on.end,
             )
         except Draining:
             await answer.keep(SHUTDOWN)
@@ -240,6 +248,8 @@ class Conversations:
             session_id = None if latest is None else latest.id
         if session_id is not None and question.follows != 0:
             turns += await self.earlier(question.user_id, session_id, last_id=question.follows)
+        if (reply := question.continues) is not None:
+            return [*turns, Turn("assistant", reply.content, reasoning_content=reply.reasoning)]
         return [*turns, Turn("user", question.content)]
 
     async def earlier(

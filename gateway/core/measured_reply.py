@@ -12,8 +12,10 @@ log = logging.getLogger("sluice.replies")
 
 def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending) -> EndedReply:
     """Return the measurements of a reply whose terminal event, with this ending, is in the journal."""
-    # The events of a reply: Started, progress, one for each read with content, and the terminal event.
-    reads = run.journal.last_seq - 2 - reply.progress
+    # The events of a reply: Started (not if it is continued), progress, one for each read with content, and
+    # the terminal event.
+    others = reply.progress + (2 if run.opening is None else 1)
+    reads = run.journal.last_seq - run.begins_at.seq - others
     return EndedReply(
         reason=outcome.reason,
         error_code=None if outcome.error is None else outcome.error.code,

@@ -9,6 +9,7 @@ from gateway.contract.content import Content
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.record import record
 from gateway.contract.requests import CacheUse, Sampling, Turn
+from gateway.contract.store import StoredMessage
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import Allowance
 
@@ -32,6 +33,7 @@ class Question:
         branch: the place in the session; None: at the end of the branch that the session shows.
         follows: id of the message before the question, where the history for the model ends; 0: there is
             none; None: the last message of the branch that the session shows.
+        continues: the stored reply that goes on; `content` is its text then.
         dialect: name of the client's dialect; `device` for a device.
     """
 
@@ -56,4 +58,5 @@ class Question:
     raw: bool = False
     branch: Branch | Spot | None = None
     follows: int | None = None
+    continues: StoredMessage | None = None
     dialect: str = ""

@@ -34,6 +34,7 @@ class ReplyAccumulator:
 
     Args:
         clock: seconds, monotonic.
+        earlier_chars: length of the text that a continued reply has already.
     """
 
     __slots__ = (
@@ -55,9 +56,9 @@ class ReplyAccumulator:
         "usage",
     )
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], earlier_chars: int = 0) -> None:
         self._clock = clock
-        self._room_chars = MAX_REPLY_CHARS
+        self._room_chars = MAX_REPLY_CHARS - earlier_chars
         self._texts: list[str] = []
         self._reasoning: list[str] = []
         self.tool_calls: list[ToolCall] = []

@@ -5,12 +5,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from gateway.contract.continued import ReplySoFar
 from gateway.contract.ended_reply import OnEnded
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import (
     Cancelled,
     Delivery,
-    Done,
     Ending,
     Failed,
     Finished,
@@ -23,7 +23,8 @@ from gateway.contract.exchanges import Checkpoint, Exchange, FinalReply, StoredE
 from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
-from gateway.contract.transport import TransportInfo
+from gateway.contract.transport import TransportInfo, delivery_of
+from gateway.core.earlier_part import EarlierPart
 from gateway.core.event_lengths import NotedJournal, lengths_of, packed, packed_so_far
 from gateway.core.failover import Route, first_answer
 from gateway.core.measured_reply import log_reply, measured
@@ -48,6 +49,7 @@ class ReplyTask:
         delivery: the expected delivery, for the Started event.
         stages: in the order in which the request passes them.
         exact_events: keep the lengths of the events.
+        earlier: the stored reply that goes on; None for a new one.
         on_ended: called after the terminal event.
         clock: seconds, monotonic.
     """
@@ -63,6 +65,7 @@ class ReplyTask:
         stages: Sequence[Stage],
         resume_url: str | None,
         exact_events: bool = False,
+        earlier: ReplySoFar | None = None,
         on_ended: OnEnded = lambda _: None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -79,21 +82,25 @@ class ReplyTask:
         self._on_ended = on_ended
         self._clock = clock
         self._sleep = sleep
-        self._reply = ReplyAccumulator(clock)
+        self._earlier = EarlierPart(earlier)
+        self._reply = ReplyAccumulator(clock, len(self._earlier))
         self._paced: PacedReply | None = None
         self._run: Run | None = None
         self._journal: JournalWriter | None = None
         self._checkpointed_seq = 0
 
     def begin(self, run: Run) -> None:
-        """Append the Started event. Call it before the next await after the run's start: it then leaves with
-        the head of the HTTP response."""
+        """Append the Started event, or keep it for the client that continues a reply. Call it before the next
+        await after the run's start: it leaves with the response's head."""
         if self._exact_events:
             run.journal = self._noted = NotedJournal(run.journal)
             run.event_lengths = self._noted.lengths
         self._run, self._journal = run, run.journal
         run.production = lambda: Production(self._asked.name, self._reply.elapsed_ms / 1000, len(self._text))
-        run.journal.append([self._started()])
+        if self._earlier.exists:
+            run.opening = self._started()
+        else:
+            run.journal.append([self._started()])
 
     async def make(self, run: Run, route: Route, request: ChatRequest, pace: Pace | None) -> None:
         """Get the reply and settle the run. A reply that arrives in one piece is stored before it is
@@ -103,7 +110,7 @@ class ReplyTask:
         ask = through(self._stages, partial(first_answer, route, reply))
         done = reply.done = await ask(request, recording(reply, run.journal, run.is_settled))
         reply.end()
-        whole = () if done.whole is None else reply.take(done.whole)
+        whole = () if done.whole is None else reply.take(self._earlier.left_out_of(done.whole))
         outcome = Outcome("complete", done.reason)
         if whole and not done.cached and pace is not None and pace.delay_s > 0:
             paced = PacedReply(whole, pace, outcome)
@@ -182,8 +189,8 @@ class ReplyTask:
             return None
         message_id = self._exchange.assistant_message_id
         lengths = None if self._noted is None else packed_so_far(self._noted.lengths)
-        reply, epoch = self._reply, self._exchange.epoch
-        checkpoint = Checkpoint(message_id, reply.text, reply.reasoning, epoch, lengths)
+        reasoning, epoch = self._earlier.and_reasoning(self._reply.reasoning), self._exchange.epoch
+        checkpoint = Checkpoint(message_id, self._text, reasoning, epoch, lengths)
         return checkpoint, self._journal.last_seq
 
     def checkpointed(self, seq: int) -> None:
@@ -199,7 +206,7 @@ class ReplyTask:
 
     @property
     def _text(self) -> str:
-        return self._reply.text if self._paced is None else self._paced.sent_text
+        return self._earlier.and_text(self._reply.text if self._paced is None else self._paced.sent_text)
 
     @property
     def _tool_calls(self) -> Sequence[ToolCall]:
@@ -221,7 +228,7 @@ class ReplyTask:
 
     @property
     def _model(self) -> str | None:
-        model = None if self._reply.done is None else self._reply.done.model
+        model = self._earlier.model_if(None if self._reply.done is None else self._reply.done.model)
         return None if model is None else model[:MAX_MODEL_CHARS]
 
     def _started(self) -> Started:
@@ -252,12 +259,13 @@ class ReplyTask:
             content=self._text,
             delivery=self._delivery,
             mode=self._asked.name,
-            reasoning=reply.reasoning,
+            reasoning=self._earlier.and_reasoning(reply.reasoning),
             tool_calls=tool_calls,
             tool_call_seqs=reply.tool_call_seqs[: len(tool_calls)],
             last_seq=last_seq,
             model=self._model,
-            usage=reply.usage,
+            usage=self._earlier.and_usage(reply.usage),
+            counted=self._earlier.usage,
             ttft_ms=reply.ttft_ms,
             response_ms=reply.elapsed_ms,
             error=None if error is None else StoredError(error.code, str(error), error.retryable),
@@ -275,7 +283,7 @@ class ReplyTask:
             mode=self._asked.name,
             delivery=self._delivery,
             model=self._model,
-            usage=self._reply.usage,
+            usage=self._earlier.and_usage(self._reply.usage),
             ttft_ms=self._reply.ttft_ms,
             tokens_per_s=self._reply.tokens_per_s,
             assistant_message_uuid=self._exchange.assistant_message_uuid,
@@ -286,7 +294,3 @@ class ReplyTask:
         if outcome.status == "cancelled":
             return Cancelled(outcome.reason, ending)
         return Finished(outcome.reason, ending)
-
-
-def delivery_of(source: TransportInfo | Done) -> Delivery:
-    return "token" if source.granularity == "token" else "chunked"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.contract.errors import Draining, GatewayError
-from gateway.contract.events import Reason, Status
+from gateway.contract.events import Reason, Started, Status
 from gateway.contract.exchanges import Exchange
-from gateway.contract.journal import JournalWriter
+from gateway.contract.journal import START, JournalWriter, Position
 from gateway.contract.record import record
 from gateway.core.ended_event import EndedEvent
 
@@ -52,18 +52,22 @@ class Run:
         unattended: True if the reply continues when its last reader leaves.
         event_lengths: lengths of its events, if they are recorded.
         dialect: name of the dialect of the client that asked; `device` for a device.
+        begins_at: where a reply that is continued goes on; else START.
+        opening: the Started event of a reply that is continued, whose journal has none; else None.
         production: returns its Production; None before it has begun and after its end.
         readers, leave_timer, task: of Runs.
     """
 
     __slots__ = (
         "_interruptible",
+        "begins_at",
         "dialect",
         "ended",
         "event_lengths",
         "exchange",
         "journal",
         "leave_timer",
+        "opening",
         "outcome",
         "production",
         "readers",
@@ -84,7 +88,10 @@ class Run:
         journal: JournalWriter,
         unattended: bool = False,
         dialect: str = "",
+        begins_at: Position = START,
     ) -> None:
+        self.begins_at = begins_at
+        self.opening: Started | None = None
         self.stream_id = stream_id
         self.user_id = user_id
         self.exchange = exchange

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from gateway.contract.access import Access
-from gateway.contract.errors import Draining, GatewayError, NotFound
+from gateway.contract.errors import Conflict, Draining, GatewayError, NotFound
 from gateway.contract.exchanges import Exchange
-from gateway.contract.journal import Journal, JournalReader, OnNews
+from gateway.contract.journal import START, Journal, JournalReader, OnNews, Position
 from gateway.core.follower import Follower
 from gateway.core.run import ABANDONED, BROKEN, SHUTDOWN, USER_STOP, Outcome, Run
 
@@ -58,6 +58,10 @@ class Runs:
         if self.draining:
             raise Draining("The gateway is stopping: try again in a moment.", retry_after_s=2)
 
+    def refuse_if_running(self, stream_id: str) -> None:
+        if stream_id in self._running:
+            raise Conflict("This reply is still being sent: wait for its end.")
+
     def start(
         self,
         stream_id: str,
@@ -69,8 +73,9 @@ class Runs:
         resume_url: str | None,
         unattended: bool = False,
         dialect: str = "",
+        begins_at: Position = START,
     ) -> Run:
-        """Start a task that runs `work`, then `conclude`. Raises Draining.
+        """Start a task that runs `work`, then `conclude`. Raises Draining. begins_at: as in Run.
 
         `work` settles the run when the reply is complete; its exception settles it as failed. Then
         `conclude`, which stops no longer interrupt, stores the reply, appends the terminal event and returns
@@ -78,7 +83,8 @@ class Runs:
         """
         self.refuse_if_draining()
         assert self._tasks is not None, "Runs.start outside of running()"  # noqa: S101 - a bug of assembly
-        journal = self._journal.open(stream_id)
+        self._ended.pop(stream_id, None)
+        journal = self._journal.open(stream_id, begins_at)
         run = Run(
             stream_id,
             user_id,
@@ -87,6 +93,7 @@ class Runs:
             journal=journal,
             unattended=unattended,
             dialect=dialect,
+            begins_at=begins_at,
         )
         self._running[stream_id] = run
         run.task = self._tasks.create_task(self._own(run, work, conclude), name=f"run-{stream_id}")
@@ -186,7 +193,7 @@ class Runs:
 
     def _deserted(self, run: Run) -> None:
         if run.outcome is not None:
-            if run.ended.is_set() and not self._is_held(run):
+            if run.ended.is_set() and not self._is_held(run) and self._ended.get(run.stream_id) is run:
                 self._ended.pop(run.stream_id, None)
                 self._journal.forget(run.stream_id)
             return

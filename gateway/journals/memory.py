@@ -48,8 +48,9 @@ class MemoryJournal:
         """Number of logs in memory."""
         return len(self._logs)
 
-    def open(self, stream_id: str) -> "MemoryLog":
-        log = self._logs[stream_id] = MemoryLog(self, self._max_bytes)
+    def open(self, stream_id: str, after: Position = START) -> "MemoryLog":
+        self.forget(stream_id)
+        log = self._logs[stream_id] = MemoryLog(self, self._max_bytes, after)
         return log
 
     def follow(self, stream_id: str, on_news: OnNews, after: int = 0) -> "MemoryReader":
@@ -105,14 +106,14 @@ class MemoryLog:
         "packed",
     )
 
-    def __init__(self, journal: MemoryJournal, max_bytes: int) -> None:
+    def __init__(self, journal: MemoryJournal, max_bytes: int, after: Position = START) -> None:
         self._journal = journal
         self._max_bytes = max_bytes
-        self._safe_seq = 0
+        self._safe_seq = after.seq
         self.events: list[ReaderEvent] = []
         self.packed: list[Packed] = []
-        self.first = START
-        self._packed_seq = 0  # number of the last packed event
+        self.first = after
+        self._packed_seq = after.seq  # number of the last packed event
         self.listeners: list[OnNews] = []
         self.closed = False
         self.bytes = 0

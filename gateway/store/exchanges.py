@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, literal_column, null, select, update
+from sqlalchemy import Connection, bindparam, case, literal_column, select, update
 
 from gateway.contract.access import Access
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
@@ -13,6 +13,7 @@ from gateway.store import idempotency as claims
 from gateway.store import threads
 from gateway.store.branches import is_lost, leaf_of
 from gateway.store.columns import storable
+from gateway.store.continued_replies import continued_exchange, reopen
 from gateway.store.new_messages import Place, insert_exchanges
 from gateway.store.new_sessions import MAX_TITLE_CHARS, NewSession, NewSessions
 from gateway.store.session_quota import SessionQuota
@@ -48,7 +49,7 @@ _TOUCH_SESSION = Statement(
     .where(sessions.c.id == bindparam("session_id"))
     .values(
         updated_at=bindparam("now"),
-        leaf_id=null(),
+        leaf_id=bindparam("leaf"),
         title=case((_UNTITLED, _NEW_TITLE), else_=sessions.c.title),
         title_folded=case((_UNTITLED, _NEW_FOLDED), else_=sessions.c.title_folded),
     )
@@ -88,7 +89,10 @@ class Exchanges:
         wanted = threads.gone_on(connection, wanted, now)
         owned = _owned(connection, wanted)
         used = claims.used(connection, wanted, now)
-        refusals = [self._refusal(connection, exchange, owned, used) for exchange in wanted]
+        refusals = [
+            self._refusal(connection, exchange, owned, used) or reopen(connection, exchange, self._owner)
+            for exchange in wanted
+        ]
         no_room = self._quota.refusals(
             connection,
             [
@@ -120,7 +124,17 @@ class Exchanges:
     ) -> list[Exchange]:
         places = self._places(connection, accepted, owned, now)
         last_ids = {id: found.last_id for id, found in owned.items()}
-        begun = insert_exchanges(connection, accepted, places, last_ids, self._owner, now)
+        new = [at for at, exchange in enumerate(accepted) if exchange.continues is None]
+        inserted = insert_exchanges(
+            connection, [accepted[at] for at in new], [places[at] for at in new], last_ids, self._owner, now
+        )
+        begun_at = dict(zip(new, inserted, strict=True))
+        begun = [
+            begun_at[at]
+            if exchange.continues is None
+            else continued_exchange(connection, exchange.continues, places[at])
+            for at, exchange in enumerate(accepted)
+        ]
         _touch(connection, accepted, now)
         threads.take(connection, accepted)
         claims.claim(connection, accepted, begun, now)
@@ -162,6 +176,7 @@ def _touch(connection: Connection, accepted: Sequence[NewExchange], now: datetim
         {
             "session_id": exchange.session_id,
             "now": now,
+            "leaf": exchange.continues and exchange.continues.message_id,
             "new_title": exchange.title[:MAX_TITLE_CHARS],
             "new_folded": exchange.title[:MAX_TITLE_CHARS].casefold(),
         }

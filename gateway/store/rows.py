@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from gateway.contract.authors import Author
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.exchanges import FinalReply, StoredError
+from gateway.contract.journal import Position
 from gateway.contract.store import StoredMessage, StoredSession
 from gateway.store.columns import storable
 from gateway.store.parts import parts_in
@@ -60,6 +61,8 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         parts=parts_in(row.parts, row.id),
         event_lengths=row.event_lengths,
         request=row.request,
+        places=tuple(Position(*place) for place in row.continued or ()),
+        epoch=row.epoch,
     )
 
 

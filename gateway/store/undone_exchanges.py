@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from gateway.contract.exchanges import Exchange
+from gateway.store.continued_replies import close_again
 from gateway.store.tables import messages, sessions
 from gateway.store.usage import count_deleted
 from gateway.store.writer import Write
@@ -41,9 +42,12 @@ _DELETE_EMPTY = delete(sessions).where(
 def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
     """Delete these exchanges, their idempotency keys, and the sessions that were created for them.
 
-    A question that has got another reply meanwhile stays.
+    A question that has got another reply meanwhile stays. A reply that was continued is interrupted.
     """
     for exchange in begun:
+        if exchange.continues:
+            close_again(connection, exchange)
+            continue
         ids = [exchange.assistant_message_id]
         if exchange.new_question and not _has_other_reply(connection, exchange):
             ids.insert(0, exchange.user_message_id)

@@ -18,7 +18,9 @@ MAX_ENDS = 1000
 MAX_BYTES = 64 * 1024 * 1024
 
 _OF_THE_MESSAGE = tuple(
-    field.name for field in fields(FinalReply) if field.name not in ("assistant_message_id", "over", "epoch")
+    field.name
+    for field in fields(FinalReply)
+    if field.name not in ("assistant_message_id", "over", "epoch", "counted")
 )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Executable, Insert, Row, Table, bindparam, fu
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.contract.events import Usage
 from gateway.contract.exchanges import FinalReply
 from gateway.contract.usage import Figures, UsedTokens, Writes
 from gateway.store.columns import storable
@@ -49,9 +50,10 @@ def count_ended(connection: Connection, ended: Iterable[tuple[str, str, FinalRep
         counts[0] += 1
         counts[1] += len(reply.tool_calls)
         if (usage := reply.usage) is not None and reply.delivery != "cached":  # counted when generated
-            counts[2] += usage.prompt_tokens
-            counts[3] += usage.completion_tokens
-            counts[4] += usage.total_tokens
+            before = reply.counted or Usage(0, 0, 0)
+            counts[2] += usage.prompt_tokens - before.prompt_tokens
+            counts[3] += usage.completion_tokens - before.completion_tokens
+            counts[4] += usage.total_tokens - before.total_tokens
     if used:
         # In the same order in all processes, which prevents deadlocks.
         columns = token_usage.c.keys()

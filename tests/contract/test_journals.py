@@ -53,6 +53,21 @@ async def test_a_reader_gets_what_was_and_what_comes_in_order(journal: Journal) 
     assert reader.take() == []
 
 
+async def test_a_log_that_goes_on_counts_behind_its_earlier_end(journal: Journal) -> None:
+    journal.open("a").append([Delta("1"), END])
+    journal.forget("a", after_s=60)
+    log = journal.open("a", Position(2, 1))
+    log.append([Delta("23")])
+    log.append([END])
+    rest, whole = journal.follow("a", unheard, 2), journal.follow("a", unheard)
+    assert log.last_seq == 4
+    assert (rest.begins_at, rest.take()) == (None, [Delta("23"), END])
+    assert (whole.begins_at, whole.take()) == (Position(2, 1), [Delta("23"), END])
+    assert journal.follow("a", unheard, 3).take() == [END]
+    journal.forget("a")
+    assert journal.bytes == 0
+
+
 async def test_every_append_calls_every_reader_until_it_leaves(journal: Journal) -> None:
     log = journal.open("a")
     calls: list[str] = []

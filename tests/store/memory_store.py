@@ -11,6 +11,7 @@ from gateway.contract.access import Access
 from gateway.contract.authors import Author
 from gateway.contract.branches import FIRST, Spot
 from gateway.contract.content import chars_of, size_of, text_of
+from gateway.contract.continued import ReplySoFar
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
 from gateway.contract.exchanges import ClaimedStream, Exchange, NewExchange
@@ -182,7 +183,8 @@ class MemoryStore(MemoryReplies):
 
     async def message(self, user_id: str, message_id: int) -> StoredMessage:
         await self._turn()
-        return self._message(user_id, message_id, self._access.may_see).message
+        kept = self._message(user_id, message_id, self._access.may_see)
+        return replace(kept.message, epoch=kept.epoch)
 
     def _message(self, user_id: str, id: int, may: Callable[[str, str, int], bool]) -> Kept:
         kept = self._kept.messages.get(id)
@@ -249,7 +251,8 @@ class MemoryStore(MemoryReplies):
 
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
         await self._turn()
-        return self._stream(user_id, stream_id).message
+        kept = self._stream(user_id, stream_id)
+        return replace(kept.message, epoch=kept.epoch)
 
     async def exchange(self, user_id: str, stream_id: str) -> Exchange:
         await self._turn()
@@ -333,6 +336,8 @@ class MemoryStore(MemoryReplies):
         place = (storable(new.user_id), storable(new.idempotency.key)) if new.idempotency else None
         if place is not None and self._claim(place, now) is not None:
             raise Conflict("This Idempotency-Key was used before.")
+        if new.continues is not None:
+            return self._go_on(new, new.continues, place, now)
         if any(kept.message.stream_id == storable(new.stream_id) for kept in self._kept.messages.values()):
             raise StorageFailed("This stream id was used before.")
         opens = session_id is None
@@ -368,6 +373,33 @@ class MemoryStore(MemoryReplies):
         if place is not None and new.idempotency is not None:
             self._kept.claims[place] = (new.idempotency.fingerprint, reply.message.id, now)
         return replace(self._exchange(reply), new_question=question_id is None)
+
+    def _go_on(
+        self, new: NewExchange, reply: ReplySoFar, place: tuple[str, str] | None, now: datetime
+    ) -> Exchange:
+        kept = self._kept.messages.get(reply.message_id)
+        if kept is None or kept.epoch != reply.epoch or kept.message.status == "streaming":
+            raise Conflict("This reply cannot be continued.")
+        if any(each.message.parent_id == reply.message_id for each in self._kept.messages.values()):
+            raise Conflict("This reply cannot be continued.")
+        kept.owner, kept.epoch, kept.handle = self._owner, kept.epoch + 1, None
+        kept.message = replace(
+            kept.message,
+            status="streaming",
+            reason=None,
+            error=None,
+            last_seq=None,
+            event_lengths=None,
+            mode=new.mode,
+            delivery=new.delivery,
+            places=reply.places,
+            epoch=kept.epoch,
+        )
+        session = self._kept.sessions[kept.message.session_id]
+        self._kept.sessions[session.id] = replace(session, updated_at=now, leaf_id=reply.message_id)
+        if place is not None and new.idempotency is not None:
+            self._kept.claims[place] = (new.idempotency.fingerprint, reply.message_id, now)
+        return replace(self._exchange(kept), new_question=False, continues=True)
 
     def _add(
         self,

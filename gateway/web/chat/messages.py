@@ -20,11 +20,17 @@ from gateway.web.services import Services
 
 
 class MessageStream:
-    """Answers a POST with a stream. form: parses the body."""
+    """Answers a POST with a stream.
 
-    def __init__(self, gateway: Services, form: Form) -> None:
+    Args:
+        form: parses the body.
+        continues: True if the form continues a stored reply.
+    """
+
+    def __init__(self, gateway: Services, form: Form, *, continues: bool = False) -> None:
         self._gateway = gateway
         self._form = form
+        self._continues = continues
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
@@ -41,6 +47,7 @@ class MessageStream:
             asked.after,
             with_ids=question.resumable,
             headers=asked.headers,
+            continues=self._continues,
         )
 
 

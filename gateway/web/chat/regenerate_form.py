@@ -13,14 +13,14 @@ from gateway.contract.store import MessageStore, StoredMessage
 from gateway.dialects.registry import LAM
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.unified_form import question_of, template_of
-from gateway.web.http.bodies import MAX_ID, ReplyBody, parse
+from gateway.web.http.bodies import MAX_ID, MirroredBody, parse
 from gateway.web.http.content_field import SaidInParts, asked_content
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 
-class RegenerateBody(ReplyBody):
+class RegenerateBody(MirroredBody):
     """Settings of the new reply: those of the old one are not stored."""
 
     content: Annotated[

@@ -52,6 +52,7 @@ async def follow(
     with_ids: bool = True,
     headers: Headers = (),
     joined: Callable[[], None] = lambda: None,
+    continues: bool = False,
 ) -> None:
     """Answer with the events after a position, or 204 if there are none. HEAD gets only headers.
 
@@ -62,19 +63,25 @@ async def follow(
         with_ids: see ReplyStream.
         headers: further headers of the response.
         joined: called once this stream keeps the reply alive, so that the caller need not any more.
+        continues: True begins where the reply was continued last, if `after` is START.
     """
     root_path = root_path_of(scope)
     is_head = scope["method"] == "HEAD"
     encoder = _encoder(dialect, stream_id, root_path)
     if not dialect.bears_ids:
         with_ids, after = False, START
+    run = _run_with_journal(gateway, stream_id, user_id)
+    opening: Sequence[Placed] = ()
+    if continues and after == START:
+        opening = await _opening(gateway, run, stream_id, user_id)
+        after = opening[0][1]
     stream = ReplyStream(
         connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=after
     )
     sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
-    run = _run_with_journal(gateway, stream_id, user_id)
     if run is None:
         told = await _told_by_store(gateway, stream_id, user_id, dialect, encoder, after)
+        told = [*opening, *told]
         if not told:
             await send_nothing_left(send)
         elif is_head:
@@ -93,7 +100,8 @@ async def follow(
         return
     with gateway.runs.reading(run, stream.hear, after.seq) as reader:
         joined()
-        await stream.serve(reader, send, sent, await dropped(gateway, run, dialect, after, reader.begins_at))
+        before = opening or await dropped(gateway, run, dialect, after, reader.begins_at)
+        await stream.serve(reader, send, sent, before)
 
 
 def _run_with_journal(gateway: Services, stream_id: str, user_id: str) -> Run | None:
@@ -104,6 +112,15 @@ def _run_with_journal(gateway: Services, stream_id: str, user_id: str) -> Run | 
             return run
     except NotFound:
         return None
+
+
+async def _opening(gateway: Services, run: Run | None, stream_id: str, user_id: str) -> Sequence[Placed]:
+    """Return the Started event of a continued reply, at the position at which it goes on."""
+    if run is not None and run.opening is not None:
+        return [(run.opening, run.begins_at)]
+    message = await gateway.store.reply(user_id, stream_id)
+    exchange = await gateway.store.exchange(user_id, stream_id)
+    return [(started_of(message, exchange), message.places[-1] if message.places else START)]
 
 
 async def _told_by_store(

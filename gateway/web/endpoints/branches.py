@@ -2,6 +2,7 @@
 
 from gateway.dialects.registry import LAM
 from gateway.web.api.branches import choose_branch
+from gateway.web.chat.continue_form import ContinueBody, continue_form
 from gateway.web.chat.messages import MessageStream
 from gateway.web.chat.regenerate_form import RegenerateBody, regenerate_form
 from gateway.web.description.parameters import ASKING
@@ -27,6 +28,24 @@ BRANCHES: tuple[Endpoint, ...] = (
         body=RegenerateBody,
         body_required=False,
         max_body_bytes=body_with_parts,
+        parameters=ASKING,
+        answers={"200": stream_of(LAM), **NOTHING_MORE},
+        refuses=(404, 409, 422, *NOBODY),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path=f"{_ONE}/continue",
+        handler=lambda gateway: MessageStream(gateway, continue_form, continues=True),
+        name="continue_reply",
+        summary="Continue a reply and stream the rest",
+        description="The model continues the text of a reply that ended with `length`, was stopped, or "
+        "failed; 409 for one that the model has ended itself, that is being generated, or that another "
+        "message follows. The stream is that of `/messages/stream`, with only the new text; its "
+        "`full_content` and the stored message have the whole.",
+        tag="messages",
+        errors=LAM_FRAME,
+        body=ContinueBody,
+        body_required=False,
         parameters=ASKING,
         answers={"200": stream_of(LAM), **NOTHING_MORE},
         refuses=(404, 409, 422, *NOBODY),

@@ -116,6 +116,9 @@ class ReplyBody(SamplingBody):
     resumable: Annotated[
         bool | None, Field(description="If true, the reply continues when its reader disconnects.")
     ] = None
+
+
+class MirroredBody(ReplyBody):
     mirror: Annotated[
         str | None,
         Field(
@@ -125,7 +128,7 @@ class ReplyBody(SamplingBody):
     ] = None
 
 
-class MessageBody(ReplyBody):
+class MessageBody(MirroredBody):
     """A message to answer. Unknown fields are ignored, because frontends send fields of their own."""
 
     content: SaidInParts

@@ -172,6 +172,7 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
         Case("stored message", {}),
         Case("stored message", SAYS),
     ],
+    ("POST", f"{MESSAGE}/continue"): [Case("stored message", {})],
     ("POST", f"{MESSAGE}/choose"): [Case("stored message")],
     ("GET", f"{STREAM}/{{id}}"): RESUMES,
     ("DELETE", f"{STREAM}/{{id}}"): STREAMS,
