@@ -90,7 +90,8 @@ async def test_an_answer_without_a_body_ends_at_once(server: RawServer) -> None:
 
 
 async def test_what_came_while_nobody_read_is_one_item(server: RawServer) -> None:
-    server.answer = cut(CHUNKED, *range(1, len(CHUNKED)))
+    raw = CHUNKED.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+    server.answer = cut(raw, *range(1, len(raw)))
     async with asyncio.timeout(30):
         response = await answer(server)
         await server.peers[0].gone.wait()  # the client hangs up as soon as it has everything
@@ -138,13 +139,13 @@ async def test_interim_answers_are_passed_over(server: RawServer) -> None:
         response = await answer(server)
         assert response.status == 200
         assert response.header(b"link") is None
-        assert await items(response) == [b"hello, world"]
+        assert b"".join(await items(response)) == b"hello, world"
 
 
 async def test_a_second_answer_is_not_part_of_the_first(server: RawServer) -> None:
     server.answer = [(SIZED.replace(b"Connection: close\r\n", b"")) * 2]
     async with asyncio.timeout(30):
-        assert await items(await answer(server)) == [b"hello, world"]
+        assert b"".join(await items(await answer(server))) == b"hello, world"
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
@@ -184,7 +185,7 @@ async def test_what_came_before_the_end_is_given_before_the_error(server: RawSer
         heard: list[bytes] = []
         with pytest.raises(httpx.ReadError):
             await response.push(heard.append)
-        assert heard == [b"hello, "]
+        assert b"".join(heard) == b"hello, "
 
 
 @pytest.mark.parametrize(
@@ -265,7 +266,7 @@ async def test_silence_before_the_head_is_a_read_timeout(server: RawServer) -> N
 async def test_silence_in_the_middle_is_a_read_timeout(server: RawServer) -> None:
     server.answer = [SIZED[:-5]]
     async with asyncio.timeout(30):
-        response = await answer(server, idle_s=0.02)
+        response = await answer(server, idle_s=0.5)
         with pytest.raises(httpx.ReadTimeout):
             await items(response)
         await server.peers[0].gone.wait()

@@ -74,7 +74,14 @@ def _parsed(arguments: str) -> Any:
         return arguments
 
 
-async def heard(server: RawServer, *, linger_s: float = 0.2) -> Heard:
+def lingers_s(case: Case) -> float:
+    """Long where the stream's end or [DONE] ends the reply, so that nothing behind the finish can come too late."""
+    if not case.held or case.message == "broke off" or b"[DONE]" in case.stream:
+        return 30
+    return 0.05 if case.usage is False else 2
+
+
+async def heard(server: RawServer, *, linger_s: float = 30) -> Heard:
     heard = Heard()
     transport = LlamaTransport(server.url, linger_s=linger_s)
     try:
@@ -98,7 +105,7 @@ async def test_a_stream_says_what_its_server_meant(case: Case, cut: int) -> None
         server.answer = [HEAD, *pieces(case.stream, cut)]
         if not case.held or case.message == "broke off":
             server.ending = "close"
-        said = await heard(server)
+        said = await heard(server, linger_s=lingers_s(case))
     assert (said.text, said.reasoning, said.ends) == (case.text, case.reasoning, case.ends)
     if case.ends == "error":
         assert case.message in str(said.error)
