@@ -29,6 +29,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def database_may_be_slow() -> Iterator[None]:
+    """Let the store of a test wait as long as the test: at load 13 twenty reads took more than 5 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("sql_store.READ_DEADLINE_S", "postgres.CONNECT_S", "pools.POOL_WAIT_S"):
+            patch.setattr(f"gateway.store.{name}", 60)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator["PostgresServer"]:
     """The PostgreSQL of this test run. A test that stops the server needs one of its own."""

@@ -29,7 +29,7 @@ SLOTS = 4
 TOKENS_PER_S = 40
 """The toy model generates thousands of tokens per second, too fast to watch."""
 WORKER_NAME = "demo-worker"
-READY_S = 15.0
+READY_S = 60.0
 QUESTION = "Tell me about the river."
 INSTALL = "pip install 'sluice-gateway[demo]'"
 

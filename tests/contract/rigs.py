@@ -49,7 +49,7 @@ class TransportRig(Protocol):
 
 
 def chat_request(content: str) -> ChatRequest:
-    return ChatRequest(id=uuid4().hex, turns=[Turn("user", content)], deadline_s=20)
+    return ChatRequest(id=uuid4().hex, turns=[Turn("user", content)], deadline_s=60)
 
 
 ENDLESS = "go on for ever"

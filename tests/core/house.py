@@ -94,7 +94,7 @@ async def house(
         kept,
         runs,
         modes or ModeSelector(transports, "scripted"),
-        limits or Limits(deadline_s=5),
+        limits or Limits(deadline_s=60),
         checkpoints,
         news,
         resume_url=lambda stream_id, _: f"/{stream_id}",

@@ -8,8 +8,9 @@ import signal
 import socket
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from itertools import cycle
 
 import pytest
 
@@ -39,13 +40,24 @@ def _binary() -> str:
     pytest.skip(MISSING)
 
 
-def free_port() -> int:
-    """A port of loopback on which nobody listens.
+def _own_ports() -> Iterator[int]:
+    """The ports of this one of xdist's workers, each once before one comes again, from a random one on.
 
     The system gives none of these to connections and to port 0: no program takes it before its server.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first, many = 10_000 + worker % 16 * 1_400, 1_400
+    start = random.SystemRandom().randrange(many)
+    return cycle(first + (start + step) % many for step in range(many))
+
+
+_PORTS = _own_ports()
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens, and which no other test gets meanwhile."""
     while True:
-        port = random.randint(10_000, 32_000)
+        port = next(_PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.live, requires_mosquitto()]
 
 
 def chat(text: str = "hi", model: str | None = None) -> ChatRequest:
-    return ChatRequest(uuid4().hex, [Turn("user", text)], model=model, deadline_s=20)
+    return ChatRequest(uuid4().hex, [Turn("user", text)], model=model, deadline_s=60)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import cast
 
 from transports.llama.openmp import openmp_environment
 
-READY_S = 20.0
+READY_S = 60.0
 END_S = 5.0
 KEPT_ERROR_BYTES = 2048
 

@@ -124,7 +124,7 @@ def second_core(home: House) -> House:
         home.store,
         runs,
         ModeSelector({"scripted": home.transport}, "scripted"),
-        Limits(deadline_s=5),
+        Limits(deadline_s=60),
         home.checkpoints,
         home.news,
         resume_url=lambda stream_id, _: f"/{stream_id}",

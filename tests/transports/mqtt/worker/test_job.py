@@ -33,7 +33,7 @@ async def test_nothing_follows_an_end_that_the_broker_has_not_acknowledged(then:
     async with asyncio.timeout(30), worker.running():
         await link.published()
         link.stuck = True
-        deadline_s = 0.05 if then == "its deadline" else 60
+        deadline_s = 0.5 if then == "its deadline" else 60
         request = RequestFrame("1" * 32, REPLIES, [MessageField("user", "Hi")], deadline_s=deadline_s)
         link.deliver(INBOX, encode(request), False)
         for _ in range(20):

@@ -33,7 +33,7 @@ GATEWAY_STATUS = "r/gateways/gw/status"
 
 
 def chat(text: str = "hi") -> ChatRequest:
-    return ChatRequest(uuid4().hex, [Turn("user", text)], deadline_s=20)
+    return ChatRequest(uuid4().hex, [Turn("user", text)], deadline_s=60)
 
 
 async def until(transport: MqttTransport, condition: Callable[[], bool]) -> None:
