@@ -85,7 +85,7 @@ class Mosquitto:
             log = self._process.stderr
             assert log is not None
             said = b""
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while not said.endswith(b" running\n"):
                     line = await log.readline()
                     said += line

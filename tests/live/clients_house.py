@@ -97,7 +97,7 @@ async def clients_house(tmp_path: Path) -> AsyncIterator[ClientsHouse]:
         ):
             await worker.until_said("worker .* serves")
             gateways = {"sse": over_sse, "mqtt": over_mqtt}
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 for gateway in gateways.values():
                     await _until_it_has_both_models(gateway)
             async with AsyncExitStack() as stack:

@@ -38,7 +38,7 @@ async def run_script(name: str, *arguments: str | Path, **environment: str) -> t
         stdout=PIPE,
         stderr=STDOUT,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         said, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()
@@ -103,7 +103,7 @@ async def listening(link: AiomqttLink, topics: Iterable[str], will: Will | None 
     ear = Ear(link, topics)
     up = asyncio.Event()
     link.watch(lambda connected: up.set() if connected else None)
-    async with link.running(will), asyncio.timeout(60):
+    async with link.running(will), asyncio.timeout(120):
         await up.wait()
         yield ear
 
@@ -112,7 +112,7 @@ async def reply_through(guarded: Guarded, worker_name: str = "worker-1") -> str:
     """The text of one reply, from gateway to worker and back."""
     transport = MqttTransport(guarded.link("gateway"))
     worker = Worker(ScriptedTransport(lambda _: tokens("a", "b")), guarded.link(worker_name))
-    async with asyncio.timeout(60), transport.running(), worker.running():
+    async with asyncio.timeout(120), transport.running(), worker.running():
         await transport.until_ready()
         async with reading(transport, ChatRequest("f" * 32, [Turn("user", "hi")])) as stream:
             events = [event async for batch in stream for event in batch]

@@ -38,7 +38,7 @@ class Hand:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
         async with self.link.running():
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 await self._connected.wait()
             yield self
 
@@ -51,7 +51,7 @@ class Hand:
         await self._all_taken([self.link.publish(topic, payload) for topic, payload in messages])
 
     async def _all_taken(self, receipts: Sequence[Future[Receipt]]) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             assert set(await asyncio.gather(*receipts)) <= {Receipt.TAKEN, Receipt.NOBODY}
 
     async def answer_as(self, worker: str, *payloads: bytes, retain: bool = False) -> None:
@@ -76,12 +76,12 @@ class HandWorker(Hand):
 
     async def asked(self) -> RequestFrame:
         """The next request."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             return await self._asked.get()
 
     async def cancelled(self) -> CancelFrame:
         """The next cancel."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             return await self._cancelled.get()
 
     async def say(self, *frames: Frame) -> None:

@@ -19,7 +19,7 @@ NO_MODEL = "http://127.0.0.1:1"
 async def mqtt_gateway(tmp_path: Path, broker: Mosquitto, **settings: str) -> AsyncIterator[House]:
     address = {"MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": str(broker.address.port)}
     settings = {"LLM_COMM_MODE": "mqtt", "GATEWAY_NAME": GATEWAY, **address, **settings}
-    async with asyncio.timeout(60), gateway_of(tmp_path, NO_MODEL, **settings) as house:
+    async with asyncio.timeout(120), gateway_of(tmp_path, NO_MODEL, **settings) as house:
         yield house
 
 

@@ -62,7 +62,7 @@ async def answer(gateway: Gateway, content: str = RIVER, **more: Any) -> tuple[s
 
 async def test_llama_dies_and_a_worker_answers_until_it_is_back(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as ours,
         running_llama(tiny_model_path()) as the_workers,
         running_mosquitto() as broker,
@@ -91,7 +91,7 @@ async def test_llama_dies_and_a_worker_answers_until_it_is_back(tmp_path: Path) 
 
 async def test_the_broker_dies_and_llama_answers_until_it_is_back(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         running_worker(broker, llama),
@@ -110,7 +110,7 @@ async def test_the_broker_dies_and_llama_answers_until_it_is_back(tmp_path: Path
 
 async def test_llama_killed_in_mid_reply_is_told_and_no_worker_goes_on_with_it(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path(), *WATCHABLE) as ours,
         running_llama(tiny_model_path()) as the_workers,
         running_mosquitto() as broker,
@@ -136,7 +136,7 @@ async def test_llama_killed_in_mid_reply_is_told_and_no_worker_goes_on_with_it(t
 
 async def test_a_silent_model_server_costs_its_idle_time_and_no_more(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         model_server() as silent,
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
@@ -151,7 +151,7 @@ async def test_a_silent_model_server_costs_its_idle_time_and_no_more(tmp_path: P
 
 async def test_without_a_broker_only_llama_is_asked(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_gateway(tmp_path, LLM_COMM_MODE="auto", LLM_SERVER_URL=llama.url) as gateway,
     ):
@@ -165,7 +165,7 @@ async def test_without_a_broker_only_llama_is_asked(tmp_path: Path) -> None:
 async def test_make_demo_in_mode_auto_answers(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_program("make", "demo", cwd=ROOT, DATABASE_URL=database, LLM_COMM_MODE="auto") as demo,
     ):
         async with plain_http(await ready(demo)) as client:

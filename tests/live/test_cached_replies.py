@@ -20,7 +20,7 @@ QUESTION: dict[str, Any] = {"content": "Say it.", "options": {"grammar": 'root :
 @pytest.mark.parametrize("mode", ["sse", "mqtt"])
 async def test_the_model_makes_the_same_reply_once(tmp_path: Path, mode: str) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         worker(broker, llama.url),

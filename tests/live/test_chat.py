@@ -45,7 +45,7 @@ async def test_after_ctrl_c_the_next_question_goes_on_in_the_session_and_a_secon
     def script(request: ChatRequest) -> list[Step]:
         return [[Delta("on and on ")]] if request.turns[-1].content == "one" else tokens("the end")
 
-    async with asyncio.timeout(60), served(tmp_path, script) as gateway:
+    async with asyncio.timeout(120), served(tmp_path, script) as gateway:
         async with running_program(*sluice("chat", "--url", gateway.url)) as chat:
             assert chat.process.stdin is not None
             chat.process.stdin.write(b"one\n")
@@ -68,7 +68,7 @@ async def test_after_ctrl_c_the_next_question_goes_on_in_the_session_and_a_secon
 
 
 async def test_a_session_goes_on_and_another_model_can_be_asked(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), served(tmp_path, lambda _: tokens("Hello")) as gateway:
+    async with asyncio.timeout(120), served(tmp_path, lambda _: tokens("Hello")) as gateway:
         chat = sluice("chat", "--url", gateway.url)
         async with running_program(*chat, "one") as first:
             assert await first.ended() == 0
@@ -82,7 +82,7 @@ async def test_a_session_goes_on_and_another_model_can_be_asked(tmp_path: Path) 
 
 async def test_a_refusal_is_one_line(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         served(tmp_path, lambda _: tokens("Hello")) as gateway,
         running_program(*sluice("chat", "--url", gateway.url, "--session", "99", "Hi")) as chat,
     ):
@@ -102,7 +102,7 @@ async def test_it_comes_in_with_a_key(tmp_path: Path) -> None:
 
 async def test_a_gateway_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_program(*sluice("chat", "--url", "http://127.0.0.1:9", "Hi")) as chat,
     ):
         assert await chat.ended() == 1

@@ -57,7 +57,7 @@ async def alive(servers: Sequence[LlamaServer]) -> int:
 
 @pytest.mark.usefixtures("no_limits")
 async def test_two_of_three_servers_of_a_pool_die_and_the_third_goes_on() -> None:
-    async with asyncio.timeout(60), running_servers(3) as servers:
+    async with asyncio.timeout(120), running_servers(3) as servers:
         pool = pool_of(servers)
         async with pool.running():
             with pytest.raises(UpstreamFailed, match="2 model servers broke off") as failed:
@@ -101,7 +101,7 @@ STALLING: list[dict[str, Any]] = [
 
 
 async def test_what_is_known_to_kill_or_stall_a_server_never_reaches_it() -> None:
-    async with asyncio.timeout(60), running_servers(1) as servers:
+    async with asyncio.timeout(120), running_servers(1) as servers:
         alone = LlamaTransport(servers[0].url)
         for request in [deadly(), *(asking("hi", **settings) for settings in STALLING)]:
             with pytest.raises(ModelRefused, match="does not fit"):
@@ -111,7 +111,7 @@ async def test_what_is_known_to_kill_or_stall_a_server_never_reaches_it() -> Non
 
 @requires_mosquitto()
 async def test_a_worker_refuses_it_too_whoever_asks() -> None:
-    async with asyncio.timeout(60), running_servers(1) as servers, running_mosquitto() as broker:
+    async with asyncio.timeout(120), running_servers(1) as servers, running_mosquitto() as broker:
         gateway = MqttTransport(AiomqttLink(broker.address, client_id="gateway"))
         worker = Worker(pool_of(servers), AiomqttLink(broker.address, client_id="worker-0"))
         async with gateway.running(), worker.running():

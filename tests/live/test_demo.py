@@ -29,14 +29,14 @@ async def ready(demo: Program) -> str:
 async def test_make_demo_answers_and_keeps_what_was_said(tmp_path: Path, mode: str) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_program("make", "demo", cwd=ROOT, DATABASE_URL=database, LLM_COMM_MODE=mode) as demo,
     ):
         url = await ready(demo)
         metadata, *_, done = events_of(await typed(the_command("curl -N", "session_id"), url))
         kept = json.loads(await typed(the_command("curl http"), url))
         os.killpg(demo.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await demo.ended()
     assert (metadata["mode"], done["type"], done["mode"], done["reason"]) == (mode, "done", mode, "stop")
     assert kept[0]["content"] == "Tell me about the river."
@@ -48,7 +48,7 @@ async def test_make_demo_answers_and_keeps_what_was_said(tmp_path: Path, mode: s
 async def test_the_first_line_is_the_gateways_address_and_it_is_ready_by_then(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_program("make", "demo", cwd=ROOT, DATABASE_URL=database, LLM_COMM_MODE="mqtt") as demo,
     ):
         url = await ready(demo)
@@ -64,9 +64,9 @@ async def test_the_first_line_is_the_gateways_address_and_it_is_ready_by_then(tm
 async def test_a_signal_ends_it_with_exit_code_0(tmp_path: Path, number: int) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     command = [str(ROOT / ".venv/bin/sluice"), "demo"]
-    async with asyncio.timeout(60), running_program(*command, DATABASE_URL=database) as demo:
+    async with asyncio.timeout(120), running_program(*command, DATABASE_URL=database) as demo:
         await ready(demo)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             assert await demo.end(number) == 0, demo.said
 
 
@@ -74,7 +74,7 @@ async def test_taken_ports_are_replaced_and_named(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'one.db'}"
     other = f"sqlite+aiosqlite:///{tmp_path / 'two.db'}"
     command = [str(ROOT / ".venv/bin/sluice"), "demo"]
-    async with asyncio.timeout(60), running_program(*command, DATABASE_URL=database) as one:
+    async with asyncio.timeout(120), running_program(*command, DATABASE_URL=database) as one:
         url = await ready(one)
         async with running_program(*command, DATABASE_URL=other) as two:
             assert await ready(two) != url
@@ -85,7 +85,7 @@ async def test_taken_ports_are_replaced_and_named(tmp_path: Path) -> None:
 async def test_nothing_is_left_behind_even_by_kill_9(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     command = [str(ROOT / ".venv/bin/sluice"), "demo"]
-    async with asyncio.timeout(60), running_program(*command, DATABASE_URL=database) as demo:
+    async with asyncio.timeout(120), running_program(*command, DATABASE_URL=database) as demo:
         await ready(demo)
         ports = re.findall(r"(?:llama\.cpp|broker) .*127\.0\.0\.1:(\d+)", (await whole_text(demo)))
         await demo.end(signal.SIGKILL)
@@ -100,7 +100,7 @@ async def whole_text(demo: Program) -> str:
 
 
 async def until_refused(port: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -114,7 +114,7 @@ async def test_the_smallest_worker_answers_and_its_reply_is_paced(tmp_path: Path
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     command = [str(ROOT / ".venv/bin/sluice"), "demo"]
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_program(*command, DATABASE_URL=database, LLM_COMM_MODE="mqtt") as demo,
     ):
         url = await ready(demo)
@@ -131,7 +131,7 @@ async def test_the_smallest_worker_answers_and_its_reply_is_paced(tmp_path: Path
 async def test_sluice_chat_streams_an_answer(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
     program = str(ROOT / ".venv/bin/sluice")
-    async with asyncio.timeout(60), running_program(program, "demo", DATABASE_URL=database) as demo:
+    async with asyncio.timeout(120), running_program(program, "demo", DATABASE_URL=database) as demo:
         url = await ready(demo)
         async with running_program(
             program, "chat", "--url", url, "Tell", "me", "about", "the", "boat."

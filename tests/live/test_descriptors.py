@@ -35,7 +35,7 @@ async def flood(url: httpx.URL) -> tuple[list[asyncio.StreamWriter], list[bytes]
 async def test_idle_connections_use_nothing_up(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         model_server() as model,
         running_program(
             *LIMITED, *sluice("serve"), PORT="0", DATABASE_URL=database, LLM_SERVER_URL=model.url

@@ -142,7 +142,7 @@ async def ask_until_told(robot: DeviceEnd, id: str = "c1") -> dict[str, Any]:
     while True:
         robot.chat(id, "Hi")
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 return await robot.until(*LAST, id=id)
         except TimeoutError:
             continue

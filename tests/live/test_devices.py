@@ -54,7 +54,7 @@ async def device_at(
     link.subscribe(every_gateway_status("sluice/v1"), hear_gateway)
     link.watch(see)
     device = DeviceEnd(link)
-    async with link.running(), asyncio.timeout(60):
+    async with link.running(), asyncio.timeout(120):
         await complete.wait()
         yield device
 
@@ -282,7 +282,7 @@ async def test_what_is_asked_over_http_is_mirrored_to_a_device(tmp_path: Path, p
 
 async def test_a_device_is_registered_beside_a_gateway_that_runs(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_mosquitto() as broker,
         model_server() as model,
         house_of(tmp_path, model, broker) as house,

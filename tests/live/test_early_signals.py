@@ -39,7 +39,7 @@ async def test_a_signal_during_the_start_ends_it(
 ) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
     program = [sys.executable, "-X", "importtime", "-m", "gateway", *COMMANDS[command]]
-    async with asyncio.timeout(60), running_program(*program, PORT="0", DATABASE_URL=database) as started:
+    async with asyncio.timeout(120), running_program(*program, PORT="0", DATABASE_URL=database) as started:
         await started.until_said(rf"(?m)^import time:.*\| +{re.escape(module)}$")
         code = await started.end(number)
     assert "Traceback" not in started.said

@@ -33,7 +33,7 @@ EXAMPLE = Path(__file__).parents[2] / "deploy/examples/embedding_worker.py"
 
 
 async def test_they_are_those_of_llama_cpp(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), running_llama(tiny_model_path(), "--embeddings") as llama:
+    async with asyncio.timeout(120), running_llama(tiny_model_path(), "--embeddings") as llama:
         async with served(tmp_path, lambda _: [], sse=LlamaTransport(llama.url)) as gateway:
             asked = {"model": "tiny", "input": TEXTS}
             floats = (await gateway.http.post("/v1/embeddings", json=asked)).json()
@@ -62,7 +62,7 @@ async def test_they_are_those_of_llama_cpp(tmp_path: Path) -> None:
 
 async def test_a_server_without_them_is_passed_over(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path(), "--alias", "chat") as plain,
         running_llama(tiny_model_path(), "--alias", "embedder", "--embeddings") as able,
     ):
@@ -83,7 +83,7 @@ async def test_tokens_are_counted_as_llama_cpp_counts_them(tmp_path: Path) -> No
         {"messages": [{"role": "user", "content": "Hi"}], "tools": [tool]},
     ]
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         served(tmp_path, lambda _: [], sse=LlamaTransport(llama.url)) as gateway,
         plain_http(llama.url) as direct,
@@ -98,7 +98,7 @@ async def test_tokens_are_counted_as_llama_cpp_counts_them(tmp_path: Path) -> No
 async def test_a_text_is_continued_as_llama_cpp_continues_it(tmp_path: Path) -> None:
     asked = {"model": "tiny", "prompt": "Where is the", "max_tokens": 8, "temperature": 0, "seed": 1}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         served(tmp_path, lambda _: [], sse=LlamaTransport(llama.url)) as gateway,
         plain_http(llama.url) as direct,
@@ -167,7 +167,7 @@ async def test_a_worker_makes_them_over_mqtt(tmp_path: Path) -> None:
 @requires_mosquitto()
 async def test_a_worker_without_them_does_not_announce_them(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         over_mqtt(tmp_path) as (broker, gateway, transport),
         serving(settings(broker, llama.url), "w-1"),
@@ -180,7 +180,7 @@ async def test_a_worker_without_them_does_not_announce_them(tmp_path: Path) -> N
 @requires_mosquitto()
 async def test_the_example_makes_them(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path(), "--embeddings") as llama,
         over_mqtt(tmp_path) as (broker, gateway, transport),
         running_program(

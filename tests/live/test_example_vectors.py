@@ -49,7 +49,7 @@ async def failures(played: list[Vector], broker: Mosquitto, start: Callable[[str
             except* Exception as failure:  # noqa: BLE001  # reported with the others
                 failed.append(f"{vector.name}: {failure.exceptions!r}")
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
         for number, vector in enumerate(played):
             tasks.create_task(one(number, vector))
     return failed

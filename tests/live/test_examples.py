@@ -51,7 +51,7 @@ async def gateway(folder: Path, broker: Mosquitto) -> AsyncIterator[Gateway]:
 
 
 async def test_a_microcontroller_serves_readers_over_http(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack, asyncio.timeout(60):
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
         broker = await stack.enter_async_context(running_mosquitto())
         front = await stack.enter_async_context(gateway(tmp_path, broker))
         await stack.enter_async_context(worker(tmp_path / "board", broker))
@@ -64,7 +64,7 @@ async def test_a_microcontroller_serves_readers_over_http(tmp_path: Path) -> Non
 
 
 async def test_a_microcontroller_stops_when_it_is_told_to_and_outlives_its_broker(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack, asyncio.timeout(60):
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
         broker = await stack.enter_async_context(running_mosquitto())
         front = await stack.enter_async_context(gateway(tmp_path, broker))
         board = await stack.enter_async_context(worker(tmp_path / "board", broker))
@@ -84,7 +84,7 @@ async def test_a_microcontroller_stops_when_it_is_told_to_and_outlives_its_broke
 
 
 async def test_a_microcontroller_refuses_images_by_name(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack, asyncio.timeout(60):
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
         broker = await stack.enter_async_context(running_mosquitto())
         hand = Hand(broker, GATEWAY)
         answers = asyncio.Queue[ReplyFrame]()
@@ -105,7 +105,7 @@ async def test_a_microcontroller_refuses_images_by_name(tmp_path: Path) -> None:
 
 
 async def test_rubbish_does_not_end_a_microcontroller(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack, asyncio.timeout(60):
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
         broker = await stack.enter_async_context(running_mosquitto())
         front = await stack.enter_async_context(gateway(tmp_path, broker))
         await stack.enter_async_context(worker(tmp_path / "board", broker))
@@ -134,7 +134,7 @@ async def test_rubbish_does_not_end_a_microcontroller(tmp_path: Path) -> None:
 
 
 async def test_a_microcontroller_asks_and_hears_the_answer_as_it_comes(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack, asyncio.timeout(60):
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
         broker = await stack.enter_async_context(running_mosquitto())
         front = await stack.enter_async_context(gateway(tmp_path, broker))
         await stack.enter_async_context(worker(tmp_path / "board", broker))

@@ -20,7 +20,7 @@ async def test_a_clients_headers_are_not_handed_on(tmp_path: Path, path: str) ->
     """X-Conversation-Id would make llama.cpp go on after a stop."""
     body = {"content": "hi", "messages": [{"role": "user", "content": "hi"}], "stream": True}
     headers = {"X-Conversation-Id": "mine", "Cookie": "a=b", "X-Other": "c", "traceparent": TRACE}
-    async with asyncio.timeout(60), raw_server() as model:
+    async with asyncio.timeout(120), raw_server() as model:
         model.answer, model.ending = [ANSWER], "close"
         async with running_gateway(tmp_path, LLM_SERVER_URL=model.url) as gateway:
             response = await gateway.http.post(path, json=body, headers=headers)

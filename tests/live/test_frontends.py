@@ -119,7 +119,7 @@ async def over_mqtt(tmp_path: Path, *, in_pieces: bool) -> AsyncIterator[Gateway
 @requires_llama()
 async def test_they_show_what_llama_said_and_the_database_holds(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
     ):
@@ -129,20 +129,20 @@ async def test_they_show_what_llama_said_and_the_database_holds(tmp_path: Path) 
 
 
 async def test_they_show_awkward_text_from_a_model_server(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), over_http(tmp_path) as gateway:
+    async with asyncio.timeout(120), over_http(tmp_path) as gateway:
         assert await shown_in_python(gateway) == await kept(gateway) == [AWKWARD] * len(FRONTENDS)
 
 
 @requires_mosquitto()
 @pytest.mark.parametrize("in_pieces", [True, False], ids=["token by token", "in one piece"])
 async def test_they_show_awkward_text_from_a_worker(tmp_path: Path, in_pieces: bool) -> None:
-    async with asyncio.timeout(60), over_mqtt(tmp_path, in_pieces=in_pieces) as gateway:
+    async with asyncio.timeout(120), over_mqtt(tmp_path, in_pieces=in_pieces) as gateway:
         assert await shown_in_python(gateway) == await kept(gateway) == [AWKWARD] * len(FRONTENDS)
 
 
 @requires_node
 async def test_in_javascript_they_show_what_a_model_server_said(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), over_http(tmp_path) as gateway:
+    async with asyncio.timeout(120), over_http(tmp_path) as gateway:
         screens = await shown_in_javascript(gateway)
         texts = await kept(gateway)
     assert screens == [{"text": AWKWARD, "error": None, "finished": True}] * len(IN_JAVASCRIPT)
@@ -153,7 +153,7 @@ async def test_in_javascript_they_show_what_a_model_server_said(tmp_path: Path) 
 @requires_mosquitto()
 @pytest.mark.parametrize("in_pieces", [True, False], ids=["token by token", "in one piece"])
 async def test_in_javascript_they_show_what_a_worker_said(tmp_path: Path, in_pieces: bool) -> None:
-    async with asyncio.timeout(60), over_mqtt(tmp_path, in_pieces=in_pieces) as gateway:
+    async with asyncio.timeout(120), over_mqtt(tmp_path, in_pieces=in_pieces) as gateway:
         screens = await shown_in_javascript(gateway)
         texts = await kept(gateway)
     assert screens == [{"text": AWKWARD, "error": None, "finished": True}] * len(IN_JAVASCRIPT)
@@ -162,7 +162,10 @@ async def test_in_javascript_they_show_what_a_worker_said(tmp_path: Path, in_pie
 
 @requires_node
 async def test_in_javascript_a_refusal_is_read_from_its_body(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), running_gateway(tmp_path, LLM_SERVER_URL="http://127.0.0.1:9") as gateway:
+    async with (
+        asyncio.timeout(120),
+        running_gateway(tmp_path, LLM_SERVER_URL="http://127.0.0.1:9") as gateway,
+    ):
         lunar, printer, words, text = await shown_in_javascript(gateway)
     assert lunar["error"] == printer["error"] is not None
     assert (words["text"], text["text"]) == (f"Error: {lunar['error']}",) * 2

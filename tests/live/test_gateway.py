@@ -50,7 +50,7 @@ class Gateway:
         await self._until_ready_says(503)
 
     async def _until_ready_says(self, status: int) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (await self.http.get("/ready")).status_code != status:
                 pass
 
@@ -75,7 +75,7 @@ async def running_worker(broker: Mosquitto, llama: LlamaServer, name: str = "w")
 
 async def test_llama_may_die_and_come_back_between_two_questions(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
     ):
@@ -97,7 +97,7 @@ async def test_llama_may_die_and_come_back_between_two_questions(tmp_path: Path)
 
 async def test_llama_killed_in_mid_reply_is_told_and_what_was_said_is_kept(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path(), *WATCHABLE) as llama,
         running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
     ):
@@ -156,7 +156,7 @@ async def test_broker_and_worker_may_die_and_come_back_between_two_questions(tmp
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_server_by_itself_with_exit_code_0(tmp_path: Path, number: int) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,
     ):
@@ -183,7 +183,7 @@ async def test_a_signal_ends_the_server_by_itself_with_exit_code_0(tmp_path: Pat
 async def test_a_wrong_setting_stops_the_start_with_one_line(
     tmp_path: Path, settings: dict[str, str], words: list[str]
 ) -> None:
-    async with asyncio.timeout(60), running_program(*sluice("serve"), cwd=tmp_path, **settings) as program:
+    async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=tmp_path, **settings) as program:
         code = await program.ended()
     assert code == 2
     assert program.said.startswith("sluice: ")
@@ -193,7 +193,7 @@ async def test_a_wrong_setting_stops_the_start_with_one_line(
 
 
 async def test_a_taken_port_is_one_line_too(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), running_gateway(tmp_path) as gateway:
+    async with asyncio.timeout(120), running_gateway(tmp_path) as gateway:
         port = str(gateway.http.base_url.port)
         other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
         async with running_program(*sluice("serve"), PORT=port, DATABASE_URL=other) as second:
@@ -203,7 +203,7 @@ async def test_a_taken_port_is_one_line_too(tmp_path: Path) -> None:
 
 
 async def test_a_second_process_on_the_same_database_is_refused(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), running_gateway(tmp_path):
+    async with asyncio.timeout(120), running_gateway(tmp_path):
         database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
         async with running_program(*sluice("serve"), PORT="0", DATABASE_URL=database) as second:
             code = await second.ended()

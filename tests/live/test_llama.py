@@ -52,7 +52,7 @@ async def becomes_idle(server: LlamaServer) -> None:
 
 
 async def test_the_model_that_comes_along_answers_token_by_token() -> None:
-    async with asyncio.timeout(60), llama_server(tiny_model_path()) as url:
+    async with asyncio.timeout(120), llama_server(tiny_model_path()) as url:
         transport = LlamaTransport(url)
         assert await transport.health() == Health(True, "the model server is ready")
         assert list(transport.models()) == ["tiny"]
@@ -69,7 +69,7 @@ async def test_the_model_that_comes_along_answers_token_by_token() -> None:
 
 
 async def test_thinking_and_answer_are_told_apart() -> None:
-    async with asyncio.timeout(60), llama_server(tiny_model_path()) as url:
+    async with asyncio.timeout(120), llama_server(tiny_model_path()) as url:
         events = await events_of(LlamaTransport(url), asking("Think about the lamp.", temperature=0))
     thoughts = "".join(event.text for event in events if isinstance(event, Reasoning))
     assert "The user asks about the lamp" in thoughts
@@ -79,7 +79,7 @@ async def test_thinking_and_answer_are_told_apart() -> None:
 
 async def test_a_tool_is_called_once_and_whole() -> None:
     question = asking("What is the weather in Oslo?", temperature=0, tools=[WEATHER])
-    async with asyncio.timeout(60), llama_server(tiny_model_path()) as url:
+    async with asyncio.timeout(120), llama_server(tiny_model_path()) as url:
         events = await events_of(LlamaTransport(url), question)
     [call] = [event for event in events if isinstance(event, ToolCall)]
     assert (call.name, call.arguments) == ("get_weather", '{"city": "Oslo"}')
@@ -89,14 +89,14 @@ async def test_a_tool_is_called_once_and_whole() -> None:
 
 async def test_a_limit_ends_a_reply_as_length() -> None:
     question = asking("go on", max_tokens=5, options={"ignore_eos": True})
-    async with asyncio.timeout(60), running_llama(random_model()) as server:
+    async with asyncio.timeout(120), running_llama(random_model()) as server:
         events = await events_of(LlamaTransport(server.url), question)
     assert events[-1] == Done("length", "tiny")
 
 
 async def test_twenty_at_once_never_mix() -> None:
     texts = [f"reply {number} says " + f"{number} " * number + "and é 🙂" for number in range(20)]
-    async with asyncio.timeout(60), running_llama(random_model(), "--parallel", "4") as server:
+    async with asyncio.timeout(120), running_llama(random_model(), "--parallel", "4") as server:
         transport = LlamaTransport(server.url)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(events_of(transport, exactly(text))) for text in texts]
@@ -104,7 +104,7 @@ async def test_twenty_at_once_never_mix() -> None:
 
 
 async def test_a_stop_in_mid_reply_frees_the_slot() -> None:
-    async with asyncio.timeout(60), running_llama(random_model(), "--ctx-per-slot", "32768") as server:
+    async with asyncio.timeout(120), running_llama(random_model(), "--ctx-per-slot", "32768") as server:
         async with reading(LlamaTransport(server.url), endlessly()) as batches:
             assert len(await anext(batches)) > 0
             assert await server.busy_slots() == 1
@@ -114,7 +114,7 @@ async def test_a_stop_in_mid_reply_frees_the_slot() -> None:
 async def test_what_was_stopped_while_queued_is_not_answered_when_its_turn_comes() -> None:
     """llama.cpp keeps it queued until a slot is free, and only then notices that nobody is there."""
     arguments = ("--parallel", "1", "--ctx-per-slot", "32768")
-    async with asyncio.timeout(60), running_llama(random_model(), *arguments) as server:
+    async with asyncio.timeout(120), running_llama(random_model(), *arguments) as server:
         transport = LlamaTransport(server.url)
         async with reading(transport, endlessly()) as batches:
             await anext(batches)
@@ -130,7 +130,7 @@ async def test_what_was_stopped_while_queued_is_not_answered_when_its_turn_comes
 
 
 async def test_a_server_killed_in_mid_reply_has_failed_and_serves_again_when_it_is_back() -> None:
-    async with asyncio.timeout(60), running_llama(random_model(), "--ctx-per-slot", "32768") as server:
+    async with asyncio.timeout(120), running_llama(random_model(), "--ctx-per-slot", "32768") as server:
         transport = LlamaTransport(server.url)
         async with reading(transport, endlessly()) as batches:
             await anext(batches)
@@ -146,7 +146,7 @@ async def test_a_server_killed_in_mid_reply_has_failed_and_serves_again_when_it_
 
 
 async def test_a_wrong_key_is_the_gateways_fault_and_the_right_one_works() -> None:
-    async with asyncio.timeout(60), llama_server(random_model(), api_key="secret") as url:
+    async with asyncio.timeout(120), llama_server(random_model(), api_key="secret") as url:
         for wrong in (None, "other"):
             with pytest.raises(UpstreamFailed, match="API key"):
                 await events_of(LlamaTransport(url, api_key=wrong), exactly("no"))
@@ -155,7 +155,7 @@ async def test_a_wrong_key_is_the_gateways_fault_and_the_right_one_works() -> No
 
 
 async def test_a_question_beyond_the_context_is_refused_in_the_servers_words() -> None:
-    async with asyncio.timeout(60), llama_server(random_model(), ctx_per_slot=512) as url:
+    async with asyncio.timeout(120), llama_server(random_model(), ctx_per_slot=512) as url:
         with pytest.raises(ModelRefused, match=r"context size \(512 tokens\)"):
             await events_of(LlamaTransport(url), asking("word " * 2000))
 
@@ -163,21 +163,21 @@ async def test_a_question_beyond_the_context_is_refused_in_the_servers_words() -
 async def test_what_is_no_model_is_refused_with_the_servers_own_words(tmp_path: Path) -> None:
     nonsense = tmp_path / "nonsense.gguf"
     nonsense.write_bytes(b"nonsense")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         with pytest.raises(RuntimeError, match=r"(?s)did not start: .*nonsense\.gguf"):
             async with llama_server(nonsense):
                 pass
 
 
 async def test_the_server_ends_with_its_block() -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         async with llama_server(random_model()) as url:
             pass
         assert not (await LlamaTransport(url).health()).ok
 
 
 async def test_a_server_that_died_by_itself_is_no_trouble_at_the_end() -> None:
-    async with asyncio.timeout(60), llama_process(random_model(), 0) as process:
+    async with asyncio.timeout(120), llama_process(random_model(), 0) as process:
         process.kill()
         await process.gone()
 
@@ -185,7 +185,7 @@ async def test_a_server_that_died_by_itself_is_no_trouble_at_the_end() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_program_ends_by_a_signal_without_complaint(number: signal.Signals) -> None:
     command = (sys.executable, "-m", "transports.llama.server_program", str(random_model()), "0")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         server = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
         assert server.stdout is not None
         assert (await server.stdout.readline()).startswith(b"READY http://127.0.0.1:")
@@ -211,7 +211,7 @@ asyncio.run(main())
 
 async def test_no_server_outlives_a_parent_that_was_killed() -> None:
     command = (sys.executable, "-c", PARENT, str(random_model()))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         parent = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
         assert parent.stdout is not None
         url = (await parent.stdout.readline()).decode().strip()
@@ -227,7 +227,7 @@ async def test_no_server_outlives_a_parent_that_was_killed() -> None:
 async def test_a_model_without_eyes_says_so_and_gets_no_image() -> None:
     image = Image("image/png", b64encode(b"\x89PNG\r\n\x1a\n").decode())
     asked = replace(asking("x"), turns=[Turn("user", (Text("This?"), image))])
-    async with asyncio.timeout(60), llama_server(tiny_model_path()) as url:
+    async with asyncio.timeout(120), llama_server(tiny_model_path()) as url:
         transport = LlamaTransport(url)
         with pytest.raises(UnsupportedContent, match="This model takes no images"):
             await events_of(transport, asked)  # nothing was known of the server before

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.live, requires_mosquitto()]
 
 
 def chat(text: str = "hi", model: str | None = None) -> ChatRequest:
-    return ChatRequest(uuid4().hex, [Turn("user", text)], model=model, deadline_s=60)
+    return ChatRequest(uuid4().hex, [Turn("user", text)], model=model, deadline_s=120)
 
 
 @dataclass
@@ -68,7 +68,7 @@ async def mid_reply() -> AsyncIterator[Scene]:
         transport = await stack.enter_async_context(gateway(broker))
         for hand in (worker, stranger):
             await stack.enter_async_context(hand.running())
-        await stack.enter_async_context(asyncio.timeout(60))
+        await stack.enter_async_context(asyncio.timeout(120))
         await transport.until_ready()
         stream = await stack.enter_async_context(reading(transport, chat()))
         request = await worker.asked()
@@ -135,7 +135,7 @@ async def test_a_missing_seq_ends_the_reply_in_two_seconds_and_the_worker_is_tol
 
 
 async def test_retained_frames_of_yesterday_are_not_taken() -> None:
-    async with running_mosquitto() as broker, asyncio.timeout(60):
+    async with running_mosquitto() as broker, asyncio.timeout(120):
         worker, stranger = HandWorker(broker), Hand(broker, "stranger")
         async with worker.running(), stranger.running():
             await stranger.answer_as("honest", b'{"type":"reply","id":"x","text":"old"}', retain=True)

@@ -41,7 +41,7 @@ class Ear:
         self._news.set()
 
     async def hears(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while len(self.heard) < count:
                 self._news.clear()
                 await self._news.wait()
@@ -61,7 +61,7 @@ class States:
             self._change.set_result(None)
 
     async def until(self, connected: bool) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while self._link.connected is not connected:
                 self._change = asyncio.get_running_loop().create_future()
                 await self._change
@@ -69,7 +69,7 @@ class States:
 
 async def run(*command: str) -> None:
     process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         assert await process.wait() == 0
 
 
@@ -89,7 +89,7 @@ async def test_messages_arrive_in_order_with_either_version(protocol: Protocol) 
         address = replace(broker.address, protocol=protocol)
         link = AiomqttLink(address, client_id="one")
         ear = Ear(link, "here/+")
-        async with connected(link), asyncio.timeout(60):
+        async with connected(link), asyncio.timeout(120):
             envelope = Envelope(5, "answer/here", "an id", "00-trace")
             sent = [link.publish("here/x", b"%d" % number, envelope=envelope) for number in range(500)]
             assert {await receipt for receipt in sent} == {Receipt.TAKEN}
@@ -101,7 +101,7 @@ async def test_messages_arrive_in_order_the_public_way_too(monkeypatch: pytest.M
     async with running_mosquitto() as broker:
         link = AiomqttLink(broker.address, client_id="one")
         ear = Ear(link, "here/+")
-        async with connected(link), asyncio.timeout(60):
+        async with connected(link), asyncio.timeout(120):
             envelope = Envelope(5, "answer/here", "an id", "00-trace")
             sent = [link.publish("here/x", b"%d" % number, envelope=envelope) for number in range(500)]
             assert {await receipt for receipt in sent} == {Receipt.TAKEN}
@@ -121,7 +121,7 @@ async def test_a_broker_that_hangs_up_on_version_5_is_an_old_one() -> None:
         await reader.read(1)
         writer.close()
 
-    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server, asyncio.timeout(60):
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server, asyncio.timeout(120):
         port = server.sockets[0].getsockname()[1]
         assert not await speaks_mqtt_5(BrokerAddress("127.0.0.1", port))
 
@@ -130,7 +130,7 @@ async def test_a_3_1_1_broker_is_spoken_to_in_3_1_1() -> None:
     async with embedded_broker(force="amqtt") as broker:
         link = AiomqttLink(replace(broker.address, protocol="auto"), client_id="one")
         ear = Ear(link, "here")
-        async with connected(link), asyncio.timeout(60):
+        async with connected(link), asyncio.timeout(120):
             assert await link.publish("here", b"x", envelope=Envelope(5)) is Receipt.TAKEN
             assert await ear.hears(1) == [b"x"]
 
@@ -138,7 +138,7 @@ async def test_a_3_1_1_broker_is_spoken_to_in_3_1_1() -> None:
 async def test_nobody_listening_is_told_by_mqtt_5() -> None:
     async with running_mosquitto() as broker:
         link = AiomqttLink(broker.address, client_id="one")
-        async with connected(link), asyncio.timeout(60):
+        async with connected(link), asyncio.timeout(120):
             assert await link.publish("nobody", b"x") is Receipt.NOBODY
 
 
@@ -146,7 +146,7 @@ async def test_a_payload_over_the_cap_is_refused_before_it_is_sent() -> None:
     async with running_mosquitto() as broker:
         link = AiomqttLink(broker.address, client_id="one", max_payload=100)
         ear = Ear(link, "here")
-        async with connected(link), asyncio.timeout(60):
+        async with connected(link), asyncio.timeout(120):
             with pytest.raises(TooLarge):
                 link.publish("here", b"x" * 101)
             link.publish("here", b"x" * 100)
@@ -163,7 +163,7 @@ async def test_a_handler_that_fails_is_logged_and_the_connection_lives_on(
         link = AiomqttLink(broker.address, client_id="one")
         link.subscribe("bad", fail)
         ear = Ear(link, "good")
-        async with connected(link), asyncio.timeout(60):
+        async with connected(link), asyncio.timeout(120):
             link.publish("bad", b"x")
             link.publish("good", b"x")
             await ear.hears(1)
@@ -200,7 +200,7 @@ async def test_a_link_starts_before_its_broker() -> None:
 
 async def test_a_link_that_never_connected_ends_at_once() -> None:
     link = AiomqttLink(BrokerAddress("127.0.0.1", free_port()), client_id="one")
-    async with asyncio.timeout(60), link.running():
+    async with asyncio.timeout(120), link.running():
         pass
 
 
@@ -213,7 +213,7 @@ async def test_a_silent_broker_does_not_hold_up_the_end() -> None:
         await reader.read()
         writer.close()
 
-    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server, asyncio.timeout(60):
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server, asyncio.timeout(120):
         port = server.sockets[0].getsockname()[1]
         link = AiomqttLink(BrokerAddress("127.0.0.1", port, protocol="5"), client_id="one")
         async with link.running():
@@ -259,7 +259,7 @@ async def test_a_wrong_password_is_logged_once_and_tried_again(tmp_path: Path) -
             async with connected(AiomqttLink(right, client_id="one")):
                 pass
             wrong = AiomqttLink(replace(right, password="wrong"), client_id="one")
-            async with asyncio.timeout(60), wrong.running():
+            async with asyncio.timeout(120), wrong.running():
                 await refusals.said.wait()
                 assert not wrong.connected
     finally:
@@ -279,7 +279,7 @@ async def test_tls_with_a_client_certificate(tmp_path: Path) -> None:
     address = replace(broker.address, tls=True, ca_file=cert, cert_file=cert, key_file=key)
     link = AiomqttLink(address, client_id="one")
     ear = Ear(link, "here")
-    async with connected(link), asyncio.timeout(60):
+    async with connected(link), asyncio.timeout(120):
         link.publish("here", b"x" * 100_000)
         assert await ear.hears(1) == [b"x" * 100_000]
     await broker.kill()
@@ -291,7 +291,7 @@ async def test_the_embedded_broker_says_which_it_is(kind: Literal["mosquitto", "
         assert isinstance(broker, EmbeddedBroker)
         assert broker.kind == kind
         link = AiomqttLink(broker.address, client_id="one")
-        async with connected(link), asyncio.timeout(60):
+        async with connected(link), asyncio.timeout(120):
             assert await link.publish("here", b"x") is not Receipt.LOST
 
 
@@ -315,7 +315,7 @@ asyncio.run(main())
 async def test_the_embedded_broker_does_not_outlive_a_killed_parent() -> None:
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", EMBED, stdout=PIPE)
     assert parent.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         port = int(await parent.stdout.readline())
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         os.kill(parent.pid, signal.SIGKILL)

@@ -43,7 +43,7 @@ async def started(folder: Path, address: BrokerAddress, **more: str) -> AsyncIte
 
 async def test_a_second_gateway_of_a_living_ones_name_refuses_to_start(tmp_path: Path) -> None:
     changes: list[bool] = []
-    async with asyncio.timeout(60), running_mosquitto() as broker:
+    async with asyncio.timeout(120), running_mosquitto() as broker:
         link = AiomqttLink(broker.address, client_id=GATEWAY)
         link.watch(changes.append)
         async with (
@@ -58,7 +58,7 @@ async def test_a_second_gateway_of_a_living_ones_name_refuses_to_start(tmp_path:
 
 
 async def test_a_ready_that_a_power_cut_left_behind_costs_one_heartbeat(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), running_mosquitto() as broker:
+    async with asyncio.timeout(120), running_mosquitto() as broker:
         hand = Hand(broker, "hand")
         async with hand.running():
             left = Status("ready", incarnation=1, heartbeat_s=1)
@@ -71,7 +71,7 @@ async def test_a_killed_gateway_starts_again_without_waiting_for_a_heartbeat(tmp
     async with running_mosquitto() as broker:
         hand, announced = Hand(broker, "hand"), asyncio.Event()
         hand.link.subscribe(TOPIC, lambda *_: announced.set())
-        async with asyncio.timeout(60), hand.running(), started(tmp_path, broker.address) as first:
+        async with asyncio.timeout(120), hand.running(), started(tmp_path, broker.address) as first:
             await announced.wait()
             await first.end(signal.SIGKILL)
         async with asyncio.timeout(HEARTBEAT_S), started(tmp_path, broker.address) as again:
@@ -80,7 +80,7 @@ async def test_a_killed_gateway_starts_again_without_waiting_for_a_heartbeat(tmp
 
 async def test_a_broker_that_is_away_keeps_nobody_from_starting(tmp_path: Path) -> None:
     nowhere = BrokerAddress("127.0.0.1", free_port())
-    async with asyncio.timeout(60), started(tmp_path, nowhere) as program:
+    async with asyncio.timeout(120), started(tmp_path, nowhere) as program:
         await program.until_said("listening on")
         await program.until_said("no MQTT broker")
         assert await program.end(signal.SIGTERM) == 0
@@ -105,7 +105,7 @@ async def test_two_that_started_together_both_say_so_once() -> None:
     alarm, logger = Alarm(), logging.getLogger("transports.mqtt.requests.transport")
     logger.addHandler(alarm)
     try:
-        async with asyncio.timeout(60), running_mosquitto() as broker:
+        async with asyncio.timeout(120), running_mosquitto() as broker:
             links = [AiomqttLink(broker.address, client_id=GATEWAY) for _ in range(2)]
             twins = [MqttTransport(link, incarnation=number) for number, link in enumerate(links, 1)]
             async with twins[0].running(), twins[1].running():
@@ -123,7 +123,7 @@ async def test_a_broker_that_gives_both_one_client_id_still_keeps_the_second_fro
     tmp_path: Path,
 ) -> None:
     connected = asyncio.Event()
-    async with asyncio.timeout(60), guarded_broker(tmp_path, "gateway") as (guarded, _):
+    async with asyncio.timeout(120), guarded_broker(tmp_path, "gateway") as (guarded, _):
         link = guarded.link("gateway")
         link.watch(lambda is_connected: connected.set() if is_connected else connected.clear())
         async with (

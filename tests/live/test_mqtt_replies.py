@@ -37,7 +37,7 @@ def chat(text: str) -> ChatRequest:
 
 
 async def all_of(transport: MqttTransport, request: ChatRequest) -> list[TransportEvent | Done]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         return await events_of(transport, request)
 
 
@@ -46,7 +46,7 @@ def text_of(events: list[TransportEvent | Done]) -> str:
 
 
 async def until(transport: MqttTransport, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not condition():
             await transport.presence_changed()
 
@@ -103,7 +103,7 @@ async def test_a_killed_worker_is_replaced_before_anything_was_seen() -> None:
         running_mosquitto() as broker,
         gateway(broker.address) as transport,
         WorkerProcess(broker.address, "first") as first,
-        asyncio.timeout(60),
+        asyncio.timeout(120),
     ):
         await transport.until_ready()
         spare = AiomqttLink(broker.address, client_id="second")
@@ -121,7 +121,7 @@ async def test_a_killed_worker_fails_the_reply_after_something_was_seen() -> Non
         running_mosquitto() as broker,
         gateway(broker.address) as transport,
         WorkerProcess(broker.address, "first") as first,
-        asyncio.timeout(60),
+        asyncio.timeout(120),
     ):
         await transport.until_ready()
         async with reading(transport, chat("hold on")) as stream:
@@ -139,7 +139,7 @@ async def test_a_killed_broker_is_no_reason_to_restart_anybody() -> None:
         running_mosquitto() as broker,
         gateway(broker.address) as transport,
         Worker(scripted, AiomqttLink(broker.address, client_id="w")).running(),
-        asyncio.timeout(60),
+        asyncio.timeout(120),
     ):
         await transport.until_ready()
         async with reading(transport, chat("hold")) as stream:
@@ -163,7 +163,7 @@ async def test_the_smallest_worker_is_a_line_of_shell() -> None:
         )
         stack.push_async_callback(shell.wait)
         stack.callback(os.killpg, shell.pid, signal.SIGKILL)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await transport.until_ready()
         assert transport.admit(None).granularity == "message"
         events = await all_of(transport, chat('"quoted"\nand 🙂'))

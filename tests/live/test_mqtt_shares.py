@@ -44,7 +44,7 @@ async def chats_heard(gateway: AiomqttLink, stranger: AiomqttLink, device: Aiomq
         listening(gateway, [OWN_STATUS]) as ear,
         trying(stranger),
         listening(device, ["sluice/v1/devices/device-1/down"]),
-        asyncio.timeout(60),
+        asyncio.timeout(120),
     ):
         for _ in range(CHATS):
             await device.publish("sluice/v1/devices/device-1/up", b"{}")

@@ -118,7 +118,7 @@ async def says_once_and_recovers(
     The link keeps trying: asserts that it connects when a good broker replaces the bad one.
     """
     ups = Ups(link)
-    async with asyncio.timeout(60), AsyncExitStack() as stack:
+    async with asyncio.timeout(120), AsyncExitStack() as stack:
         async with running(bad, link.address):
             await stack.enter_async_context(link.running())
             await ups.down.wait()
@@ -221,7 +221,7 @@ async def test_gateway_and_worker_come_in_by_their_settings(tmp_path: Path) -> N
     async def missing() -> list[str]:
         return list((await gateway.http.get("/ready")).json()["missing"])
 
-    async with AsyncExitStack() as stack, asyncio.timeout(60):
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
         async with running(other.broker(), address):
             mode = {"LLM_COMM_MODE": "mqtt", "GATEWAY_NAME": "gateway"}
             starting = running_gateway(tmp_path, **mode, **settings_of("gateway"))

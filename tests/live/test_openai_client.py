@@ -38,7 +38,7 @@ async def official_client(
     tmp_path: Path, mode: Mode, **settings: str
 ) -> AsyncIterator[tuple[AsyncOpenAI, Gateway, LlamaServer]]:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path(), "--parallel", "2", "--ctx-per-slot", "2048") as llama,
         running_mosquitto() as broker,
     ):
@@ -121,7 +121,7 @@ async def test_the_whole_conversation_goes_to_the_model(tmp_path: Path) -> None:
 
 
 async def test_a_tool_call_of_llama_cpp_is_heard_in_the_officials_words(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), raw_server() as llama:
+    async with asyncio.timeout(120), raw_server() as llama:
         llama.answer, llama.ending = [captures.chunked("tools_required_stream")], "close"
         async with (
             running_gateway(tmp_path, LLM_SERVER_URL=llama.url) as gateway,

@@ -35,7 +35,7 @@ async def test_what_they_show_is_what_the_database_holds(
     chance = random.Random(library + dialect)
     cuts = [chance.randint(500, 2000) for _ in range(DROPS)]
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         model_server() as model,
         gateway_of(tmp_path, model.url) as house,
         cutting_proxy("127.0.0.1", house.http.base_url.port or 0, cuts) as proxy,

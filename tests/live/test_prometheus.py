@@ -42,7 +42,7 @@ def named_metrics() -> set[str]:
 async def test_dashboard_and_alerts_find_their_metrics_in_scrapes_under_load(tmp_path: Path) -> None:
     """Each expression of the dashboard has a series, except those of faults that did not happen."""
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as ours,
         running_mosquitto() as broker,
         running_worker(broker, ours),

@@ -34,7 +34,7 @@ globalThis.document = { querySelector: (selector) => (selector === "#reply" ? sh
 async def test_serve_in_front_of_ones_own_model_answers_and_keeps_what_was_said(tmp_path: Path) -> None:
     serve = the_command("LLM_SERVER_URL=")
     path = f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"
-    async with asyncio.timeout(60), running_llama(tiny_model_path()) as llama:
+    async with asyncio.timeout(120), running_llama(tiny_model_path()) as llama:
         command = f"exec env {serve.replace('http://127.0.0.1:8080', llama.url)}"
         async with running_program("sh", "-c", command, cwd=tmp_path, PORT="0", PATH=path) as gateway:
             url = (await gateway.until_said(r"listening on (http://\S+)"))[1]

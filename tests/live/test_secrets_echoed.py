@@ -66,7 +66,7 @@ SERVERS = ["400", "401", "429", "500", "503", "in a stream", "as text"]
 async def test_a_key_that_is_repeated_in_an_error_goes_nowhere(
     tmp_path: Path, server: str, log_format: str
 ) -> None:
-    async with asyncio.timeout(60), model_server(server) as url:
+    async with asyncio.timeout(120), model_server(server) as url:
         settings = {"LLM_SERVER_URL": url, "LLM_API_KEY": KEY, "LOG_LEVEL": "debug", "LOG_FORMAT": log_format}
         async with running_gateway(tmp_path, **settings) as gateway:
             heard = [

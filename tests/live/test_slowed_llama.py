@@ -33,7 +33,7 @@ async def slow() -> AsyncIterator[LlamaServer]:
 
 async def test_the_text_is_the_same_and_its_rate_is_the_one_that_was_asked_for(slow: LlamaServer) -> None:
     transport = LlamaTransport(slow.url)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         assert await transport.health() == Health(True, "the model server is ready")
         assert await transport.total_slots() == 4
         async with reading(transport, exactly(TEXT)) as batches:
@@ -45,7 +45,7 @@ async def test_the_text_is_the_same_and_its_rate_is_the_one_that_was_asked_for(s
 
 
 async def test_leaving_in_mid_reply_frees_the_slot(slow: LlamaServer) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         async with reading(LlamaTransport(slow.url), endlessly()) as batches:
             async for _ in batches:
                 if await slow.busy_slots():
@@ -55,6 +55,6 @@ async def test_leaving_in_mid_reply_frees_the_slot(slow: LlamaServer) -> None:
 
 
 async def test_a_refusal_keeps_its_status_and_words(slow: LlamaServer) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         with pytest.raises(ModelRefused, match="grammar"):
             await events_of(LlamaTransport(slow.url), asking("Hi", options={"grammar": "root ::= ("}))

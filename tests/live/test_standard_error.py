@@ -70,14 +70,14 @@ async def fail_often(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), gateway_into_a_pipe(tmp_path) as (process, http, _):
+    async with asyncio.timeout(120), gateway_into_a_pipe(tmp_path) as (process, http, _):
         await fail_often(http)
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
 
 
 async def test_a_log_that_is_read_late_is_whole(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), gateway_into_a_pipe(tmp_path) as (process, http, reader):
+    async with asyncio.timeout(120), gateway_into_a_pipe(tmp_path) as (process, http, reader):
         await fail_often(http)
         process.send_signal(signal.SIGTERM)
         said = b""
@@ -89,7 +89,7 @@ async def test_a_log_that_is_read_late_is_whole(tmp_path: Path) -> None:
 
 
 async def test_a_log_whose_reader_has_gone_harms_nothing(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), gateway_into_a_pipe(tmp_path) as (process, http, reader):
+    async with asyncio.timeout(120), gateway_into_a_pipe(tmp_path) as (process, http, reader):
         os.close(reader)
         await fail_often(http)
         process.send_signal(signal.SIGTERM)
@@ -113,7 +113,7 @@ DEMO = ("Sluice is ready", ["demo"])
 @pytest.mark.usefixtures("hangup_as_usual")
 async def test_sighup_ends_nothing(tmp_path: Path, begun: str, arguments: list[str]) -> None:
     settings = {"PORT": "0", "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"}
-    async with asyncio.timeout(60), running_mosquitto() as broker:
+    async with asyncio.timeout(120), running_mosquitto() as broker:
         if arguments[0] == "worker":
             arguments = [*arguments, "--broker", f"{broker.address.host}:{broker.address.port}"]
         async with running_program(*sluice(*arguments), cwd=None, **settings) as program:
@@ -128,7 +128,7 @@ async def test_sighup_ends_nothing(tmp_path: Path, begun: str, arguments: list[s
 async def test_sighup_stays_ignored_where_nohup_says_so(tmp_path: Path) -> None:
     settings = {"PORT": "0", "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"}
     ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *sluice("serve")]
-    async with asyncio.timeout(60), running_program(*ignoring, cwd=None, **settings) as program:
+    async with asyncio.timeout(120), running_program(*ignoring, cwd=None, **settings) as program:
         await program.until_said("listening on")
         program.process.send_signal(signal.SIGHUP)
         assert await program.end(signal.SIGTERM) == 0

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.live
 
 
 async def test_after_kill_9_a_reader_gets_the_checkpointed_text_and_an_honest_end(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), model_server() as model:
+    async with asyncio.timeout(120), model_server() as model:
         async with gateway_of(tmp_path, model.url) as house:
             behind = await house.begin(resumable=True)
             stream_id = behind.stream_id
@@ -105,7 +105,7 @@ async def test_sigterm_under_100_open_streams_loses_none_of_them(tmp_path: Path)
 
 
 async def test_replies_that_end_while_it_drains_are_complete(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), model_server() as model, gateway_of(tmp_path, model.url) as house:
+    async with asyncio.timeout(120), model_server() as model, gateway_of(tmp_path, model.url) as house:
         readers = [await house.begin(resumable=resumable) for resumable in (True, False)]
         house.program.process.send_signal(signal.SIGTERM)
         await house.program.until_said("draining")
@@ -120,7 +120,7 @@ async def test_replies_that_end_while_it_drains_are_complete(tmp_path: Path) -> 
 
 
 async def test_a_second_signal_ends_at_once_with_everything_kept(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), model_server() as model:
+    async with asyncio.timeout(120), model_server() as model:
         async with gateway_of(tmp_path, model.url, DRAIN_S="600") as house:
             readers = [await house.begin(str(n), resumable=n % 2 == 0) for n in range(10)]
             house.program.process.send_signal(signal.SIGTERM)
@@ -140,7 +140,7 @@ async def test_a_second_signal_ends_at_once_with_everything_kept(tmp_path: Path)
 
 @pytest.mark.parametrize("ended", [False, True])
 async def test_clients_that_take_nothing_do_not_hold_up_the_end(tmp_path: Path, ended: bool) -> None:
-    async with asyncio.timeout(60), model_server() as model:
+    async with asyncio.timeout(120), model_server() as model:
         model.open_with(*LONG_TEXT, end=ended)
         async with gateway_of(tmp_path, model.url, DRAIN_S="0.1") as house:
             blocked = [
@@ -170,7 +170,7 @@ async def one_slot() -> AsyncIterator[LlamaServer]:
 
 @requires_llama()
 async def test_a_stop_frees_the_slot_and_keeps_what_was_said(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), one_slot() as llama, gateway_of(tmp_path, llama.url) as house:
+    async with asyncio.timeout(120), one_slot() as llama, gateway_of(tmp_path, llama.url) as house:
         reader = await house.begin(**ENDLESS)
         path = f"{STREAM}/{reader.stream_id}"
         answers = [await house.http.post(f"{path}/stop"), await house.http.delete(path)]
@@ -188,7 +188,7 @@ async def test_a_stop_frees_the_slot_and_keeps_what_was_said(tmp_path: Path) -> 
 
 @requires_llama()
 async def test_a_reply_stopped_in_the_queue_never_begins(tmp_path: Path) -> None:
-    async with asyncio.timeout(60), one_slot() as llama, gateway_of(tmp_path, llama.url) as house:
+    async with asyncio.timeout(120), one_slot() as llama, gateway_of(tmp_path, llama.url) as house:
         first = await house.begin(**ENDLESS)
         queued = await house.client.ask("wait", **ENDLESS)
         await until(lambda: llama.figure("requests_deferred"), 1)
@@ -210,7 +210,7 @@ async def test_a_reply_stopped_in_the_queue_never_begins(tmp_path: Path) -> None
 @requires_mosquitto()
 async def test_a_stop_reaches_the_worker_behind_the_broker(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(random_model(), "--parallel", "1", "--ctx-per-slot", "32768") as llama,
         running_mosquitto() as broker,
         running_program(
@@ -237,7 +237,7 @@ async def test_a_stop_reaches_the_worker_behind_the_broker(tmp_path: Path) -> No
 
 async def test_a_reader_that_takes_nothing_is_cut_off_and_may_come_back(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         model_server() as model,
         gateway_of(tmp_path, model.url, SEND_TIMEOUT_S="0.5", SSE_PING_S="1") as house,
     ):
@@ -271,7 +271,7 @@ async def test_a_reader_of_an_ended_reply_that_takes_nothing_is_cut_off(
     settings = {"SEND_TIMEOUT_S": "0.5", "SSE_PING_S": "1"}
     if told_from == "the database":
         settings["JOURNAL_TTL_S"] = "0"
-    async with asyncio.timeout(60), model_server() as model:
+    async with asyncio.timeout(120), model_server() as model:
         model.open_with(*LONG_TEXT, end=True)
         async with gateway_of(tmp_path, model.url, **settings) as house:
             reader = await house.client.ask("Hi", resumable=True)
@@ -292,7 +292,7 @@ async def test_a_reader_of_an_ended_reply_that_takes_nothing_is_cut_off(
 async def test_200_clients_that_vanish_leave_nothing_behind(tmp_path: Path, resumable: bool) -> None:
     settings = {"RESUME_GRACE_S": "0.1", "JOURNAL_TTL_S": "0"}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         model_server() as model,
         gateway_of(tmp_path, model.url, **settings) as house,
     ):

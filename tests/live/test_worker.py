@@ -46,7 +46,7 @@ NOT_FOR_WORKERS = (
 
 
 async def test_servers_that_die_leave_the_status_and_come_back_by_themselves() -> None:
-    async with asyncio.timeout(60), two_servers() as (first, second), running_mosquitto() as broker:
+    async with asyncio.timeout(120), two_servers() as (first, second), running_mosquitto() as broker:
         urls = (first.url, second.url)
         async with gateway(broker) as hand, worker(broker, *urls, options=("--health-port", "0")) as program:
             page = (await program.until_said(r"are served on (http://\S+)"))[1]
@@ -91,7 +91,7 @@ async def test_servers_that_die_leave_the_status_and_come_back_by_themselves() -
 
 
 async def test_the_model_picks_the_server() -> None:
-    async with asyncio.timeout(60), two_servers() as (first, second), running_mosquitto() as broker:
+    async with asyncio.timeout(120), two_servers() as (first, second), running_mosquitto() as broker:
         transport = MqttTransport(AiomqttLink(broker.address, client_id="gw"))
         async with worker(broker, first.url, second.url), transport.running():
             await transport.until_ready()
@@ -105,7 +105,7 @@ async def test_the_model_picks_the_server() -> None:
 
 async def test_more_than_its_slots_is_told_its_place() -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(random_model(), "--parallel", "1", "--ctx-per-slot", "8192") as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
@@ -123,7 +123,7 @@ async def test_more_than_its_slots_is_told_its_place() -> None:
 
 async def test_a_drain_finishes_what_runs_and_refuses_the_rest() -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(random_model(), "--ctx-per-slot", "32768") as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
@@ -149,7 +149,7 @@ async def test_a_drain_finishes_what_runs_and_refuses_the_rest() -> None:
 
 async def test_a_second_signal_ends_it_at_once_and_the_model_too() -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(random_model(), "--ctx-per-slot", "32768") as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
@@ -172,7 +172,7 @@ async def test_a_second_signal_ends_it_at_once_and_the_model_too() -> None:
 
 async def test_a_frozen_broker_does_not_keep_it_from_leaving() -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
@@ -185,7 +185,7 @@ async def test_a_frozen_broker_does_not_keep_it_from_leaving() -> None:
 
 async def test_after_kill_9_its_will_says_that_it_is_lost() -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
@@ -198,7 +198,7 @@ async def test_after_kill_9_its_will_says_that_it_is_lost() -> None:
 
 async def test_a_broker_that_goes_and_comes_is_one_line_each() -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
@@ -223,7 +223,7 @@ async def test_a_broker_that_goes_and_comes_is_one_line_each() -> None:
 
 async def test_it_stops_for_a_gateway_that_was_killed(tmp_path: Path) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(random_model(), "--ctx-per-slot", "32768") as llama,
         running_mosquitto() as broker,
         worker(broker, llama.url),
@@ -255,7 +255,7 @@ async def test_neither_a_web_server_nor_a_database_is_loaded() -> None:
         "say = lambda: (logging.shutdown(), print('loaded', json.dumps(sorted(sys.modules))));"
         "atexit.register(say); main()"
     )
-    async with asyncio.timeout(60), running_mosquitto() as broker, gateway(broker) as hand:
+    async with asyncio.timeout(120), running_mosquitto() as broker, gateway(broker) as hand:
         address = f"127.0.0.1:{broker.address.port}"
         nobody = "http://127.0.0.1:1"
         options = ("worker", "--name", "w", "--broker", address, "--llm-url", nobody, "--health-port", "0")
@@ -277,7 +277,7 @@ async def test_neither_a_web_server_nor_a_database_is_loaded() -> None:
 )
 async def test_a_wrong_option_is_one_line(options: list[str], words: str) -> None:
     named = options if "--name" in options else ["--name", "w", *options]
-    async with asyncio.timeout(60), running_program(*sluice("worker", *named)) as program:
+    async with asyncio.timeout(120), running_program(*sluice("worker", *named)) as program:
         assert await program.ended() == 2
     assert program.said.startswith("sluice: ")
     assert program.said.count("\n") == 1

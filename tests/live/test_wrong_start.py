@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 async def test_an_absent_model_server_is_named_in_the_log_and_in_ready(tmp_path: Path) -> None:
     said = "LLM_SERVER_URL=http://127.0.0.1:1: no connection to 127.0.0.1:1: Connection refused"
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_gateway(tmp_path, LLM_SERVER_URL="http://127.0.0.1:1/v1/") as gateway,
     ):
         await gateway.program.until_said(said)
@@ -28,7 +28,7 @@ async def test_an_absent_model_server_is_named_in_the_log_and_in_ready(tmp_path:
 async def test_nothing_is_said_of_it_where_it_is_not_asked(tmp_path: Path) -> None:
     broker = {"MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": "1", "LLM_COMM_MODE": "mqtt"}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_gateway(tmp_path, LLM_SERVER_URL="http://127.0.0.1:1", **broker) as gateway,
     ):
         assert (await gateway.http.get("/ready")).status_code == 503
@@ -50,7 +50,7 @@ async def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, name: s
     settings = {"PORT": "0", "MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": "1"}
     settings[name] = value.format(folder=tmp_path)
     mode = os.stat(tmp_path).st_mode
-    async with asyncio.timeout(60), running_program(*sluice("serve"), cwd=None, **settings) as program:
+    async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=None, **settings) as program:
         assert await program.ended() not in (0, 1)
     lines = [line for line in program.said.splitlines() if "broker" not in line]
     assert len(lines) == 1

@@ -78,7 +78,7 @@ async def run(options: Namespace) -> int:
             continue
         try:
             async with asyncio.timeout(60):
-                await play(vector, _party(options), address, options.root)
+                await play(vector, _party(options), address, options.root, slack_s=0)
         except NotPossible as reason:
             _tell("left out", vector.name, reason)
         except Exception as failure:  # noqa: BLE001  # told, and the next one is played

@@ -48,7 +48,7 @@ async def play_all(cases: Sequence[Case], broker_of: BrokerOf) -> Failures:
     async def play_one(number: int, case: Case) -> None:
         kind, vector = case
         try:
-            async with free, asyncio.timeout(60), broker_of(kind) as address:
+            async with free, asyncio.timeout(180), broker_of(kind) as address:
                 await play_to_ours(vector, address, number)
         except Exception:  # noqa: BLE001 - the case's own test fails with it
             failures[id_of(case)] = traceback.format_exc()

@@ -55,7 +55,7 @@ async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: P
             url = (await program.until_said(r"listening on (http://\S+)"))[1]
             for number, case in enumerate(cases):
                 try:
-                    async with asyncio.timeout(60):
+                    async with asyncio.timeout(180):
                         vector = with_workers_of_its_own(case[1], number)
                         await play(vector, HttpGateway("gateway", url), address, ROOT)
                 except Exception:  # noqa: BLE001 - the case's own test fails with it

@@ -75,7 +75,7 @@ def _parsed(arguments: str) -> Any:
 
 
 def lingers_s(case: Case) -> float:
-    """Long where the stream's end or [DONE] ends the reply, so that nothing behind the finish can come too late."""
+    """Long where [DONE] or the end of the stream ends the reply: nothing behind the finish comes too late."""
     if not case.held or case.message == "broke off" or b"[DONE]" in case.stream:
         return 30
     return 0.05 if case.usage is False else 2
