@@ -18,8 +18,8 @@ MAX_REMEMBERED = 10_000
 class IssuedIdentities:
     """Implements gateway.contract.identities.Identities for one issuer.
 
-    A remembered token costs 2 µs, another one 50 to 300 µs for its signature. When the issuer's keys change,
-    all are forgotten, so that a token of a withdrawn key is refused.
+    A remembered token costs 1 µs, another one 70 µs (RS256) to 160 µs (EdDSA) for its signature. When the
+    issuer's keys change, all are forgotten, so that a token of a withdrawn key is refused.
 
     Args:
         keys: the issuer's keys.
@@ -30,7 +30,7 @@ class IssuedIdentities:
     def __init__(self, keys: KeyCache, rules: TokenRules, now: Callable[[], float] = time.time) -> None:
         self._keys = keys
         self._rules = rules
-        self._now = now
+        self.now = now
         self._verified: OrderedDict[bytes, Identity] = OrderedDict()
         self._verified_with: SigningKeys | None = None
 
@@ -38,7 +38,7 @@ class IssuedIdentities:
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         self._forget_if_keys_changed()
         known = self._verified.get(digest)
-        if known is not None and self._now() < known.expires_at:
+        if known is not None and self.now() < known.expires_at:
             self._verified.move_to_end(digest)
             return known
         identity = await self._verify(token)
@@ -50,7 +50,7 @@ class IssuedIdentities:
         return identity
 
     def stands(self, user_id: str, expires_at: float) -> bool:
-        return user_id.endswith(self._rules.suffix) and self._now() < expires_at
+        return user_id.endswith(self._rules.suffix) and self.now() < expires_at
 
     async def run(self) -> None:
         await self._keys.run()
@@ -68,4 +68,4 @@ class IssuedIdentities:
             key = (await self._keys.renew()).find(header.kid, header.algorithm)
         if key is None:
             raise InvalidToken("The token is signed with a key that the issuer does not publish.")
-        return self._rules.identity_of(claims_of(token, key), self._now())
+        return self._rules.identity_of(claims_of(token, key), self.now())

@@ -1,17 +1,23 @@
 """Tokens of an issuer at a gateway: users, scopes, refusals, and an issuer that is away."""
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from gateway.contract.keys import ALL_PERMISSIONS
+from gateway.issuer.issued_identities import IssuedIdentities
 from gateway.issuer.token_rules import suffix_of
+from gateway.web.door.ticket_subjects import session_subject
 from tests.issuer.issuer_server import EC, ED, OTHER_RSA, RSA, IssuerServer, signed
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from tests.web.key_holders import bearer, make_key
+from tests.web.sockets.page_socket import page_socket
 from transports.scripted import tokens
 
 SESSIONS = "/api/chatbot/sessions"
@@ -197,3 +203,79 @@ async def test_a_reply_of_a_token_is_resumed_with_the_ticket_in_its_url(
     answer = await gateway.http.post(STREAM, json=body, headers=bearer(issuer.token()))
     again = await gateway.http.get(answer.headers["sluice-resume-url"])
     assert (again.status_code, "hello" in again.text) == (200, True)
+
+
+async def test_session_events_end_when_the_token_expires(gateway: Served, issuer: IssuerServer) -> None:
+    token = issuer.token()
+    await gateway.http.post(SESSIONS, headers=bearer(token))
+    identities = gateway.assembled.gateway.identities
+    assert isinstance(identities, IssuedIdentities)
+    async with gateway.http.stream("GET", f"{SESSIONS}/1/events", headers=bearer(token)) as tab:
+        assert tab.status_code == 200
+        identities.now = lambda: time.time() + 3600
+        async with asyncio.timeout(60):
+            assert b"data:" not in await tab.aread()
+    assert (await refusal(gateway, token))[1] == "invalid_token"
+
+
+async def test_a_ticket_of_another_issuers_user_is_refused(gateway: Served, issuer: IssuerServer) -> None:
+    await gateway.http.post(SESSIONS, headers=bearer(issuer.token()))
+    for user_id, status in (
+        (f"anna{suffix_of(issuer.url)}", 200),
+        (f"anna{suffix_of('https://id.example')}", 403),
+        ("anna", 403),
+    ):
+        ticket = gateway.assembled.gateway.tickets.issue(session_subject("1"), user_id)
+        async with gateway.http.stream("GET", f"{SESSIONS}/1/events?ticket={ticket}") as tab:
+            assert tab.status_code == status
+
+
+@pytest.mark.parametrize("place", ["frame", "handshake", "ticket"])
+async def test_a_token_chats_on_a_websocket(gateway: Served, issuer: IssuerServer, place: str) -> None:
+    headers = bearer(issuer.token())
+    ticket = (await gateway.http.post("/ws/ticket", json={}, headers=headers)).json()
+    query = ticket["url"].removeprefix("/ws") if place == "ticket" else ""
+    async with page_socket(gateway.url, query, **(headers if place == "handshake" else {})) as page:
+        await page.send("r1", headers=headers if place == "frame" else {})
+        assert (await page.heard("r1")).text == "hello"
+    (session,) = (await gateway.http.get(SESSIONS, headers=headers)).json()
+    assert session["key"].startswith(f"anna{suffix_of(issuer.url)}-")
+
+
+async def test_a_wrong_token_is_refused_on_a_websocket(gateway: Served, issuer: IssuerServer) -> None:
+    expired = bearer(issuer.token(exp=1))
+    with pytest.raises(InvalidStatus) as refused:
+        async with page_socket(gateway.url, "", **expired):
+            pass
+    assert refused.value.response.status_code == 401
+    assert refused.value.response.headers["www-authenticate"].startswith('Bearer error="invalid_token"')
+    async with page_socket(gateway.url) as page:
+        await page.send("r1", headers=expired)
+        assert (await page.until("r1"))["errorText"] == "The token has expired."
+        await page.send("r2", headers=bearer("x." + "y" * 2**19 + ".z"))
+        assert "headers: more than" in (await page.until("r2"))["errorText"]
+        await page.send("r3", headers=bearer(issuer.token()))
+        assert (await page.heard("r3")).text == "hello"
+
+
+async def test_a_token_in_a_head_that_is_too_large_is_a_431(gateway: Served, issuer: IssuerServer) -> None:
+    await gateway.http.get(SESSIONS, headers=bearer(issuer.token()))
+    answer = await gateway.http.get(SESSIONS, headers=bearer("x." + "y" * 2**20 + ".z"))
+    assert answer.status_code == 431
+
+
+async def test_the_users_of_an_issuer_have_limits_of_their_own(tmp_path: Path, issuer: IssuerServer) -> None:
+    settings = {**issuer.settings(), "rate_per_minute": 2}
+    async with served(tmp_path, lambda _: tokens("x"), **settings) as gateway:
+        key = await make_key(gateway, "anna")
+        told = [
+            (await gateway.http.get(SESSIONS, headers=bearer(credential))).status_code
+            for credential in (
+                issuer.token(),
+                issuer.token(jti="2"),
+                issuer.token(),
+                issuer.token(sub="b"),
+                key,
+            )
+        ]
+    assert told == [200, 200, 429, 200, 200]

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from gateway.contract.content import text_of
 from gateway.contract.events import Delta, Done
 from gateway.contract.keys import ALL_PERMISSIONS
 from gateway.contract.requests import ChatRequest
+from gateway.issuer.token_rules import suffix_of
 from gateway.web.endpoints.table import ENDPOINTS
+from tests.issuer.issuer_server import IssuerServer
 from tests.plain_http import plain_http
 from tests.web.event_source import kinds
 from tests.web.gateway_server import STREAM, Served, served, unified_events
@@ -214,8 +217,13 @@ which has tests of its own; with `{id}` for every name in a path."""
 
 
 @asynccontextmanager
-async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]]:
-    """Run a gateway with Anna's things, one of them a reply in progress, and give Ben's key."""
+async def annas_house(
+    tmp_path: Path, issuer: IssuerServer | None = None
+) -> AsyncIterator[tuple[Served, Names, str]]:
+    """Run a gateway with Anna's things, one of them a reply in progress, and give Ben's key.
+
+    issuer: gives both of them tokens in place of keys.
+    """
     held = asyncio.Event()
 
     def script(request: ChatRequest) -> list[Step]:
@@ -224,11 +232,16 @@ async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]
         # The model repeats its input, so that Anna's history would be visible in a reply to Ben.
         return [[Delta(" / ".join(text_of(turn.content) for turn in request.turns))], [Done("stop")]]
 
-    async with served(tmp_path, script, within_s=60, rate_per_minute=10_000) as gateway:
-        key = await make_key(gateway, "anna")
-        bens = await make_key(gateway, "ben", ALL_PERMISSIONS)
+    settings = {} if issuer is None else issuer.settings()
+    async with served(tmp_path, script, within_s=60, rate_per_minute=10_000, **settings) as gateway:
+        if issuer is None:
+            key, user_id = await make_key(gateway, "anna"), "anna"
+            bens = await make_key(gateway, "ben", ALL_PERMISSIONS)
+        else:
+            key, user_id = issuer.token(), f"anna{suffix_of(issuer.url)}"
+            bens = issuer.token(sub="ben", scope="chat metrics admin")
         async with plain_http(gateway.url, headers=bearer(key)) as anna:
-            things = await things_of(gateway, anna)
+            things = await things_of(gateway, anna, user_id)
             live = {**SAYS, "content": f"{SECRET} live", "session_id": int(things["session"])}
             async with anna.stream("POST", STREAM, json={**live, "resumable": True}) as reply:
                 events = unified_events(reply)
@@ -246,13 +259,13 @@ async def annas_house(tmp_path: Path) -> AsyncIterator[tuple[Served, Names, str]
                 assert (await anna.get(f"{API}/templates/{things['template']}")).json()["name"] == SECRET
 
 
-async def things_of(gateway: Served, anna: httpx.AsyncClient) -> Names:
+async def things_of(gateway: Served, anna: httpx.AsyncClient, user_id: str) -> Names:
     session = (await anna.post(f"{API}/sessions", json={"title": f"{SECRET} title"})).json()
     asked = {"content": SECRET, "session_id": session["id"], "resumable": True}
     ended = await anna.post(STREAM, json=asked, headers={"idempotency-key": f"{SECRET}-claim"})
     lunar = await anna.post("/api/chat/stream", json={"message": SECRET})
     await anna.post("/api/v1/chat/unified/stream", json={"message": SECRET, "user_id": "u1"})
-    await keys_of(gateway).add_device("annas-device", "anna")
+    await keys_of(gateway).add_device("annas-device", user_id)
     message = await anna.post("/v1/messages", json={**ANTHROPIC, "thread": {"type": "create"}})
     template = await anna.post(f"{API}/templates", json={"name": SECRET, "system_prompt": SECRET})
     return {
@@ -275,9 +288,11 @@ def test_every_endpoint_has_a_case() -> None:
     assert set(CASES) == THERE
 
 
-async def test_nothing_of_another_users_shows_anywhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["keys", "tokens"])
+async def test_nothing_of_another_users_shows_anywhere(tmp_path: Path, by: str) -> None:
     async with (
-        annas_house(tmp_path) as (gateway, things, bens),
+        IssuerServer().running() as issuer,
+        annas_house(tmp_path, issuer if by == "tokens" else None) as (gateway, things, bens),
         plain_http(gateway.url, headers=bearer(bens)) as ben,
     ):
         for (method, path), cases in CASES.items():
