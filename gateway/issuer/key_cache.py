@@ -92,12 +92,12 @@ class KeyCache:
                 self._timer.cancel()
 
     def _begin(self) -> None:
+        """Begin a read. None is running: the timer runs between two reads only."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._read_ended is None:
-            self._read_ended = asyncio.Event()
-            self._began_at = self._clock()
-            self._wanted.set()
+        self._read_ended = asyncio.Event()
+        self._began_at = self._clock()
+        self._wanted.set()
 
     async def _read_once(self) -> float:
         """Return the seconds until the next read. A failure is logged once, until the issuer is back."""
