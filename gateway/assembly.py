@@ -17,6 +17,7 @@ from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
 from gateway.core.access import OwnerAccess
+from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.device_chats import DeviceChats
@@ -102,6 +103,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     )
     identities = identities_of(settings)
     rates = RequestRates()
+    budgets = Budgets(store.keys)
     selector = ModeSelector(
         transports,
         settings.llm_comm_mode,
@@ -131,6 +133,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         ),
         allowance_of=keys.allowance_of,
         on_ended=reply_totals.add,
+        budgets=budgets,
     )
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
 
@@ -171,6 +174,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         tickets=tickets,
         keys=keys,
         rates=rates,
+        budgets=budgets,
         listeners=StreamPlaces(),
         news=news,
         journal=journal,
@@ -205,6 +209,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             stack.callback(gateway.refusals.tell_rest)
             await stack.enter_async_context(store.running())
             await keys.refresh()
+            await budgets.reload()
             await mode_switch.restore()
             await worker_rules.reload()
             swept = await store.sweep()
@@ -224,8 +229,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             async def reload() -> None:
                 await mode_switch.reload()
                 await worker_rules.reload()
+                await budgets.reload()
 
-            reloading = keep_fresh(reload, "mode and rules for workers cannot be read")
+            reloading = keep_fresh(reload, "mode, rules for workers and tokens of keys cannot be read")
             if identities is not None:
                 stack.callback(background.create_task(identities.run()).cancel)
             for work in (pulse.run(), checkpoints.run(), keys.run(), reloading, retention.run()):

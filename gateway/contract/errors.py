@@ -17,7 +17,8 @@
     │   │   └── UnsupportedContent    images or sound for a model that accepts none
     │   ├── HeadTooLarge         431
     │   ├── LimitExceeded        429  too many requests in a minute
-    │   │   └── TooManyStreams   429  too many replies at the same time
+    │   │   ├── TooManyStreams   429  too many replies at the same time
+    │   │   └── TokenBudgetExceeded   the key has used its tokens of the day
     │   ├── NotSupported         501  no model server or worker of this mode can do that
     │   └── ModelRefused         the model server answered 4xx: another transport would do the same
     │       └── ContextExceeded  the conversation is longer than the model's context
@@ -178,6 +179,10 @@ class LimitExceeded(RequestRejected):
 
 class TooManyStreams(LimitExceeded):
     code = "too_many_streams"
+
+
+class TokenBudgetExceeded(LimitExceeded):
+    code = "token_budget_exceeded"
 
 
 class ModelRefused(RequestRejected):

@@ -106,6 +106,14 @@ class StoredError:
 
 
 @record
+class Charge:
+    """Tokens that an API key has used."""
+
+    key_id: int
+    tokens: int
+
+
+@record
 class FinalReply:
     """A reply's final state.
 
@@ -115,6 +123,7 @@ class FinalReply:
             this end already.
         epoch: must equal that of the row, which another gateway's takeover increases.
         counted: the part of `usage` that an earlier end of the reply has counted.
+        charge: counted with the first end of the reply, also if its session was deleted meanwhile.
     """
 
     assistant_message_id: int
@@ -136,3 +145,4 @@ class FinalReply:
     epoch: int = 0
     event_lengths: bytes | None = None
     counted: Usage | None = None
+    charge: Charge | None = None

@@ -1,11 +1,12 @@
 """API keys as they are stored, by digest, never the key itself; and the interface of their store."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
 
 from gateway.contract.audit import Actor
+from gateway.contract.exchanges import Charge
 
 Permission = Literal["chat", "admin", "metrics"]
 PERMISSIONS: tuple[Permission, ...] = ("chat", "admin", "metrics")
@@ -111,6 +112,17 @@ class KeyStore(Protocol):
 
     async def change(self, key_id: int, change: KeyChange, by: Actor | None = None) -> bool:
         """Change the limits of a key; False if there is no such key or it is revoked."""
+        ...
+
+    async def used_on(self, day: date, key_id: int | None = None) -> Mapping[int, int]:
+        """Return the tokens of replies that ended on `day`, today, by key id; keys without any are absent.
+
+        key_id: only this key; None for all keys with tokens_per_day.
+        """
+        ...
+
+    async def charge(self, charge: Charge) -> None:
+        """Count tokens of today. Those of stored replies are counted with their end."""
         ...
 
     async def note_used(self, key_ids: Collection[int]) -> None:

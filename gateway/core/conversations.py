@@ -15,6 +15,7 @@ from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore, StoredMessage
 from gateway.contract.transport import delivery_of
+from gateway.core.budgets import Budgets, Tab
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.continuing import continued
 from gateway.core.earlier_turns import carried, earlier_turns
@@ -56,6 +57,7 @@ class Conversations:
         stages: in the order in which requests pass them.
         allowance_of: returns the limits of a user; None for no limits.
         on_ended: called with the measurements of each reply at its end.
+        budgets: of API keys; None for no limits of tokens.
 
     Attributes:
         places: of simultaneous replies.
@@ -77,6 +79,7 @@ class Conversations:
         stages: Sequence[Stage] = (),
         allowance_of: Callable[[str], Allowance | None] = lambda _: None,
         on_ended: OnEnded = lambda _: None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._store = store
         self._runs = runs
@@ -88,6 +91,7 @@ class Conversations:
         self.places = StreamPlaces()
         self._allowance_of = allowance_of
         self._on_ended = on_ended
+        self._budgets = budgets
         self._resume_url = resume_url
         self._new_id = new_id
         self._clock = clock
@@ -121,14 +125,18 @@ class Conversations:
     def occupying(self, user_id: str, allowance: Allowance | None) -> AbstractContextManager[object]:
         """Count other work, such as embeddings, as one of the user's simultaneous replies during the block.
 
-        Raises Draining and TooManyStreams. allowance: as in Question.
+        Raises Draining, TooManyStreams and TokenBudgetExceeded. allowance: as in Question.
         """
         return self._take_place(user_id, allowance) or nullcontext()
 
     def _take_place(self, user_id: str, allowance: Allowance | None) -> StreamPlace | None:
         self._runs.refuse_if_draining()
         allowance = allowance or self._allowance_of(user_id)
-        return None if allowance is None else self.places.take(allowance.streams)
+        if allowance is None:
+            return None
+        if self._budgets is not None:
+            self._budgets.check(allowance)
+        return self.places.take(allowance.streams)
 
     async def _begin(self, question: Question, *, kept: bool = True) -> str:
         place = self._take_place(question.user_id, question.allowance)
@@ -179,6 +187,10 @@ class Conversations:
         )
         request = replace(request, session=exchange.session_key)
         resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
+        key_id = None if question.allowance is None else question.allowance.key_id
+        tab = None
+        if self._budgets is not None and key_id is not None:
+            tab = Tab(self._budgets, key_id, request, kept=store is self._store)
         answer = ReplyTask(
             stream_id,
             exchange,
@@ -189,6 +201,7 @@ class Conversations:
             resume_url=resume_url,
             exact_events=question.exact_events,
             earlier=goes_on,
+            tab=tab,
             on_ended=self._on_ended,
             clock=self._clock,
             sleep=self._sleep,

@@ -126,8 +126,18 @@ class KeyRing:
         allowance = Allowance(
             self._quota(stored, stored.key.rate_per_minute, self._rate_per_minute),
             self._quota(stored, stored.key.streams, self._streams),
+            stored.id,
+            stored.key.tokens_per_day,
         )
         return Caller(stored.key.user_id, stored.key.permissions, stored.id, allowance)
+
+    def token_limits(self) -> dict[int, int]:
+        """Return the tokens per day of the valid keys with such a limit, by id."""
+        return {
+            stored.id: limit
+            for stored in self._living.values()
+            if (limit := stored.key.tokens_per_day) is not None
+        }
 
     def stands(self, caller: Caller) -> bool:
         """True if the caller's key is still valid; without a key, if the user still has one for `chat`."""

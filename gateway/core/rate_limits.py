@@ -29,10 +29,19 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Limits of a caller: `requests` per minute, and `streams`, simultaneous replies."""
+    """Limits of a caller.
+
+    Attributes:
+        requests: per minute.
+        streams: simultaneous replies.
+        key_id: the API key that pays for the tokens; None without one.
+        tokens_per_day: of this key; None for no limit.
+    """
 
     requests: Quota
     streams: Quota
+    key_id: int | None = None
+    tokens_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

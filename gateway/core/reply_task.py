@@ -24,6 +24,7 @@ from gateway.contract.journal import JournalWriter
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
 from gateway.contract.transport import TransportInfo, delivery_of
+from gateway.core.budgets import Tab
 from gateway.core.earlier_part import EarlierPart
 from gateway.core.event_lengths import NotedJournal, lengths_of, packed, packed_so_far
 from gateway.core.failover import Route, first_answer
@@ -50,6 +51,7 @@ class ReplyTask:
         stages: in the order in which the request passes them.
         exact_events: keep the lengths of the events.
         earlier: the stored reply that goes on; None for a new one.
+        tab: of the API key that pays for the reply.
         on_ended: called after the terminal event.
         clock: seconds, monotonic.
     """
@@ -66,6 +68,7 @@ class ReplyTask:
         resume_url: str | None,
         exact_events: bool = False,
         earlier: ReplySoFar | None = None,
+        tab: Tab | None = None,
         on_ended: OnEnded = lambda _: None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -78,6 +81,7 @@ class ReplyTask:
         self._stages = stages
         self._resume_url = resume_url
         self._exact_events = exact_events
+        self._tab = tab
         self._noted: NotedJournal | None = None
         self._on_ended = on_ended
         self._clock = clock
@@ -141,6 +145,8 @@ class ReplyTask:
             paced.send_rest(run.journal)
         if paced is None or not paced.stored or outcome is not paced.outcome:
             outcome = await self.keep(outcome)
+        if self._tab is not None and outcome.reason != "storage_failed":
+            await self._tab.settle(self._reply)
         terminal = self._terminal(outcome)
         run.journal.append([terminal])
         log_reply(run, self._reply, outcome, terminal.ending)
@@ -181,17 +187,14 @@ class ReplyTask:
 
     def checkpoint(self) -> tuple[Checkpoint, int] | None:
         """Return the text to store and the number of its latest event; None if there is nothing new."""
-        if (
-            self._journal is None
-            or self._paced is not None
-            or self._journal.last_seq == self._checkpointed_seq
-        ):
+        journal = self._journal
+        if journal is None or self._paced is not None or journal.last_seq == self._checkpointed_seq:
             return None
         message_id = self._exchange.assistant_message_id
         lengths = None if self._noted is None else packed_so_far(self._noted.lengths)
         reasoning, epoch = self._earlier.and_reasoning(self._reply.reasoning), self._exchange.epoch
         checkpoint = Checkpoint(message_id, self._text, reasoning, epoch, lengths)
-        return checkpoint, self._journal.last_seq
+        return checkpoint, journal.last_seq
 
     def checkpointed(self, seq: int) -> None:
         """Note that the text up to event `seq` is stored."""
@@ -271,6 +274,7 @@ class ReplyTask:
             error=None if error is None else StoredError(error.code, str(error), error.retryable),
             over="streaming" if self._paced is None else "complete",
             epoch=self._exchange.epoch,
+            charge=None if self._tab is None else self._tab.charge(self._reply),
             event_lengths=None
             if self._noted is None
             else packed([*self._noted.lengths, *lengths_of(coming)]),

@@ -1,16 +1,18 @@
 """The KeyStore in a SQL database."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.audit import Actor, Change
+from gateway.contract.exchanges import Charge
 from gateway.contract.keys import PERMISSIONS, KeyCensus, KeyChange, NewKey, StoredKey, TokensOfDay
 from gateway.store.audit import AuditedWrite
+from gateway.store.statements import Statement
 from gateway.store.tables import api_keys
 from gateway.store.writer import Write, Writer
 
@@ -35,6 +37,47 @@ _CHANGE = (
 _NOTE_USED = (
     update(api_keys).where(api_keys.c.id == bindparam("key_id")).values(last_used_at=bindparam("now"))
 )
+
+_IS_THE_DAY = api_keys.c.used_day >= bindparam("day")
+_USED_ON = (
+    select(api_keys.c.id, api_keys.c.used_tokens)
+    .where(
+        api_keys.c.id > bindparam("after"),
+        _IS_THE_DAY,
+        api_keys.c.tokens_per_day.is_not(None),
+    )
+    .order_by(api_keys.c.id)
+    .limit(PAGE)
+)
+_ONE_USED_ON = select(api_keys.c.id, api_keys.c.used_tokens).where(
+    api_keys.c.id == bindparam("key_id"), _IS_THE_DAY
+)
+_tokens = bindparam("tokens", type_=BigInteger)
+# A clock that is late adds to the newer day.
+_CHARGE = Statement(
+    update(api_keys)
+    .where(api_keys.c.id == bindparam("key_id"))
+    .values(
+        used_tokens=case((_IS_THE_DAY, api_keys.c.used_tokens + _tokens), else_=_tokens),
+        used_day=case((_IS_THE_DAY, api_keys.c.used_day), else_=bindparam("day")),
+    )
+)
+
+
+def charge_keys(connection: Connection, charges: Iterable[tuple[Charge, str]]) -> None:
+    """Add tokens to keys. `charges` has the day of each, as `2026-01-31`."""
+    sums: dict[tuple[int, str], int] = {}
+    for charge, day in charges:
+        sums[charge.key_id, day] = sums.get((charge.key_id, day), 0) + charge.tokens
+    # In the same order in all processes, which prevents deadlocks.
+    rows = [{"key_id": key_id, "day": day, "tokens": sums[key_id, day]} for key_id, day in sorted(sums)]
+    if rows:
+        _CHARGE.run(connection, rows)
+
+
+def _charge(connection: Connection, charges: Sequence[tuple[Charge, str]]) -> list[None]:
+    charge_keys(connection, charges)
+    return [None] * len(charges)
 
 
 def _create(connection: Connection, wanted: Sequence[tuple[NewKey, datetime]]) -> list[StoredKey]:
@@ -74,6 +117,7 @@ _CREATE_KEYS = AuditedWrite(
 )
 _REVOKE_KEYS = AuditedWrite(Write[tuple[int, datetime], bool](_revoke, rank=0))
 _CHANGE_KEYS = AuditedWrite(Write[tuple[int, KeyChange], bool](_change, rank=0))
+_CHARGE_KEYS = Write[tuple[Charge, str], None](_charge, rank=0)
 _NOTE_USED_KEYS = Write[tuple[Collection[int], datetime], None](_note_used, rank=0)
 
 
@@ -131,6 +175,22 @@ class SqlKeys:
         }
         entry = None if by is None else Change(by, "key.change", str(key_id), detail)
         return await _CHANGE_KEYS.do(self._writer, (key_id, change), entry, self._clock())
+
+    async def used_on(self, day: date, key_id: int | None = None) -> Mapping[int, int]:
+        used: dict[int, int] = {}
+        wanted: dict[str, Any] = {"day": day.isoformat()}
+        async with self._reading() as connection:
+            if key_id is not None:
+                rows = (await connection.execute(_ONE_USED_ON, wanted | {"key_id": key_id})).all()
+                return {row.id: row.used_tokens for row in rows}
+            while page := (
+                await connection.execute(_USED_ON, wanted | {"after": max(used, default=0)})
+            ).all():
+                used |= {row.id: row.used_tokens for row in page}
+        return used
+
+    async def charge(self, charge: Charge) -> None:
+        await self._writer.do(_CHARGE_KEYS, (charge, self._clock().date().isoformat()))
 
     async def note_used(self, key_ids: Collection[int]) -> None:
         await self._writer.do(_NOTE_USED_KEYS, (key_ids, self._clock()))

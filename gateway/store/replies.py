@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, literal_column, or_, update
 
-from gateway.contract.exchanges import Checkpoint, Exchange, FinalReply
+from gateway.contract.exchanges import Charge, Checkpoint, Exchange, FinalReply
+from gateway.store.keys import charge_keys
 from gateway.store.rows import final_values
 from gateway.store.statements import Statement
 from gateway.store.tables import STREAMING, messages
@@ -113,8 +114,12 @@ class Replies:
         users = dict(map(tuple, _FINISH.rows(connection, [*rows.values()])))
         outcomes = [False] * len(finished)
         ended: list[tuple[str, str, FinalReply]] = []
+        charges: list[tuple[Charge, str]] = []
         for at, row in rows.items():
             reply, now = finished[at]
+            was_running = reply.assistant_message_id in users
+            if reply.charge is not None and (was_running or reply.over == "streaming"):
+                charges.append((reply.charge, now.date().isoformat()))
             # Of two ends of one reply the first one counts.
             if (user_id := users.pop(reply.assistant_message_id, None)) is not None:
                 outcomes[at] = True
@@ -122,6 +127,7 @@ class Replies:
             elif reply.over != "streaming":
                 # Its usage is counted already: only its end changes.
                 outcomes[at] = _CHANGE_END.row(connection, {**row, "over": reply.over}) is not None
+        charge_keys(connection, charges)
         count_ended(connection, ended)
         return outcomes
 

@@ -20,7 +20,7 @@ MAX_BYTES = 64 * 1024 * 1024
 _OF_THE_MESSAGE = tuple(
     field.name
     for field in fields(FinalReply)
-    if field.name not in ("assistant_message_id", "over", "epoch", "counted")
+    if field.name not in ("assistant_message_id", "over", "epoch", "counted", "charge")
 )
 
 
@@ -121,6 +121,7 @@ def _bare(reply: FinalReply) -> FinalReply:
         error=reply.error,
         over=reply.over,
         epoch=reply.epoch,
+        charge=reply.charge,
     )
 
 

@@ -23,7 +23,8 @@ class Readings:
         writes: of the database.
         database_bytes: None if the database does not answer.
         readers_lost: streams whose client disconnected before the end of the reply.
-        refused: requests refused with 429, by limit (`requests`, `streams`) and class of user.
+        refused: requests refused with 429, by limit (`requests`, `streams`, `tokens`) and class of user.
+        key_tokens: tokens of today and per day, by id of each key with such a limit.
     """
 
     version: str
@@ -47,3 +48,4 @@ class Readings:
     readers_lost: int
     slow_readers_cut: int
     refused: Mapping[tuple[str, str], int]
+    key_tokens: Mapping[str, tuple[int, int]]

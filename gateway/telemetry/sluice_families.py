@@ -55,6 +55,14 @@ def of_readings(now: Readings) -> Iterator[Metric]:
         ),
         {(limit, user_class): count for (limit, user_class), count in now.refused.items()},
     )
+    yield _labelled(
+        GaugeMetricFamily("sluice_key_tokens_today", "Tokens used today, in UTC.", labels=("key",)),
+        {(key,): used for key, (used, _) in now.key_tokens.items()},
+    )
+    yield _labelled(
+        GaugeMetricFamily("sluice_key_tokens_per_day", "Allowed tokens per day.", labels=("key",)),
+        {(key,): limit for key, (_, limit) in now.key_tokens.items()},
+    )
     yield from _of_transports(now)
     yield from _of_database(now)
 

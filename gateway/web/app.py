@@ -39,7 +39,7 @@ def create_app(
     routes = Routes(table, ELSEWHERE)
     app: App = Dispatcher(routes, gateway, JsonApi(api_of(gateway, table)))
     app = DecodedBodies(app, gateway)
-    app = Auth(app, gateway, open_mode, LimitHeaders(gateway.conversations.places))
+    app = Auth(app, gateway, open_mode, LimitHeaders(gateway.conversations.places, gateway.budgets))
     app = Cors(app, cors_origins, routes.methods_at)
     app = Router(app, routes, gateway.refusals)
     app = PathPrefix(app, root_path, proxies)

@@ -14,6 +14,7 @@ from gateway.contract.store import MessageStore
 from gateway.contract.templates import TemplateStore
 from gateway.contract.transport import Health, ServerInfo, WorkerInfo
 from gateway.contract.usage import UsageStore
+from gateway.core.budgets import Budgets
 from gateway.core.conversations import Conversations
 from gateway.core.key_ring import KeyRing
 from gateway.core.mirrors import Mirrors
@@ -84,6 +85,7 @@ class Services:
     tickets: Tickets
     keys: KeyRing
     rates: RequestRates
+    budgets: Budgets
     listeners: StreamPlaces
     news: SessionNews
     journal: Journal

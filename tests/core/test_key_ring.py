@@ -1,20 +1,21 @@
 """The key ring: who is let in, and how soon it knows of a change."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from gateway.contract.audit import Actor
 from gateway.contract.errors import KeyExpired, StorageFailed
+from gateway.contract.exchanges import Charge
 from gateway.contract.keys import KeyCensus, KeyChange, NewKey, StoredKey
 from gateway.core.key_ring import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
 from gateway.core.rate_limits import Allowance, Quota
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
-ANNAS = Allowance(Quota("anna", 120), Quota("anna", 20))
+ANNAS = Allowance(Quota("anna", 120), Quota("anna", 20), 1)
 
 
 class MemoryKeys:
@@ -52,6 +53,12 @@ class MemoryKeys:
         self.kept[key_id - 1] = replace(stored, key=replace(stored.key, expires_at=change.expires_at))
         self.changed += 1
         return True
+
+    async def used_on(self, day: date, key_id: int | None = None) -> Mapping[int, int]:
+        return {}
+
+    async def charge(self, charge: Charge) -> None:
+        raise NotImplementedError
 
     async def note_used(self, key_ids: Collection[int]) -> None:
         self.noted.append(set(key_ids))
@@ -142,9 +149,9 @@ async def test_a_key_with_limits_of_its_own_is_counted_apart(house: House) -> No
     own = house.ring.caller(await house.make("anna", rate_per_minute=3))
     assert common is not None
     assert own is not None
-    assert common.allowance == house.ring.allowance_of("anna")
-    assert common.allowance == Allowance(Quota("anna", 120), Quota("anna", 20))
-    assert own.allowance == Allowance(Quota("key 2", 3, "key"), Quota("anna", 20))
+    assert house.ring.allowance_of("anna") == Allowance(Quota("anna", 120), Quota("anna", 20))
+    assert common.allowance == ANNAS
+    assert own.allowance == Allowance(Quota("key 2", 3, "key"), Quota("anna", 20), 2)
 
 
 async def test_what_is_known_is_asked_again_only_when_it_is_old(house: House) -> None:

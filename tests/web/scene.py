@@ -12,6 +12,7 @@ from uuid import uuid4
 from gateway.contract.errors import GatewayError, UpstreamFailed
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.core.access import OwnerAccess
+from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.device_owners import DeviceOwners
@@ -252,6 +253,7 @@ class Scene(Generic[R]):
             tickets=Tickets(b"secret", 600, time.time),
             keys=KeyRing(self.store.keys, rate_per_minute=1, streams=1, clock=time.monotonic),
             rates=RequestRates(),
+            budgets=Budgets(self.store.keys),
             listeners=StreamPlaces(),
             news=news,
             pace=Pace(size=3),

@@ -34,6 +34,7 @@ async def _readings(gateway: Services, readiness: Readiness) -> Readings:
     running = gateway.runs.all()
     limits = {
         "requests": gateway.rates.refused,
+        "tokens": gateway.budgets.refused,
         "streams": gateway.conversations.places.refused + gateway.listeners.refused,
     }
     broker = gateway.broker
@@ -58,6 +59,10 @@ async def _readings(gateway: Services, readiness: Readiness) -> Readings:
         resumes=gateway.pulse.resumed,
         readers_lost=gateway.pulse.lost,
         slow_readers_cut=gateway.slow_readers.cut,
+        key_tokens={
+            str(key_id): (gateway.budgets.used(key_id), limit)
+            for key_id, limit in gateway.keys.token_limits().items()
+        },
         refused={
             (limit, user_class): refused[user_class]
             for limit, refused in limits.items()

@@ -8,12 +8,16 @@ from gateway.contract.errors import (
     ModelRefused,
     NotFound,
     RequestRejected,
+    TokenBudgetExceeded,
     Unauthorized,
     Unprocessable,
 )
 from gateway.dialects.openai import error_object
 from gateway.web.http.asgi import Send
 from gateway.web.http.problems import problem_headers, send_json
+
+MAX_WAIT_S = 60
+"""A longer Retry-After is ignored by the clients of OpenAI and Anthropic, which then retry within seconds."""
 
 INVALID = "invalid_request_error"
 
@@ -31,7 +35,7 @@ async def send_openai_error(send: Send, error: GatewayError) -> None:
 def api_headers(error: GatewayError, status: int) -> dict[str, str]:
     """Return the headers of an error for the clients of OpenAI and Anthropic, which retry a 5xx twice."""
     headers = problem_headers(error)
-    if status >= 500 and not error.retryable:
+    if (status >= 500 and not error.retryable) or (error.retry_after_s or 0) > MAX_WAIT_S:
         headers["x-should-retry"] = "false"
     return headers
 
@@ -46,6 +50,8 @@ def openai_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
                 status, code = 404, ModelNotFound.code
         case Unauthorized():
             code = "invalid_api_key"
+        case TokenBudgetExceeded():
+            kind, code = "tokens", "rate_limit_exceeded"
         case LimitExceeded():
             kind, code = "requests", "rate_limit_exceeded"
         case ModelRefused():

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from gateway.core.budgets import Budgets
 from gateway.core.key_ring import Caller
-from gateway.core.rate_limits import MINUTE_S, SpentRequest, StreamPlaces
+from gateway.core.rate_limits import MINUTE_S, Allowance, SpentRequest, StreamPlaces
 from gateway.web.door.callers import CALLER
 from gateway.web.http.asgi import Message, Scope, Send
 from gateway.web.http.endpoint import endpoint_of
@@ -17,6 +18,8 @@ from gateway.web.http.error_shapes import ANTHROPIC, OPENAI
 
 SPENT_REQUEST = "sluice.spent_request"
 """Key of the SpentRequest in the ASGI scope. A request that no limit counts has none."""
+
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,9 @@ class Limit:
 class LimitHeaders:
     """Adds the headers to responses. places: of the callers' simultaneous replies."""
 
-    def __init__(self, places: StreamPlaces) -> None:
+    def __init__(self, places: StreamPlaces, budgets: Budgets) -> None:
         self._places = places
+        self._budgets = budgets
 
     def added(self, scope: Scope, send: Send) -> Send:
         """Return `send` with the headers added, or `send` itself if no limit counts the request."""
@@ -89,9 +93,16 @@ class LimitHeaders:
         if caller.allowance is not None:
             streams = caller.allowance.streams
             yield Limit("streams", streams.limit, self._places.free(streams), "concurrent-requests")
+        yield from self._tokens(caller.allowance)
+
+    def _tokens(self, allowance: Allowance | None) -> Iterator[Limit]:
+        if allowance is None or allowance.key_id is None or (limit := allowance.tokens_per_day) is None:
+            return
+        left = max(0, limit - self._budgets.used(allowance.key_id))
+        yield Limit("day", limit, left, "tokens", DAY_S, max(1, math.ceil(self._budgets.seconds_left())))
 
 
-_UNITS = {"minute": "requests"}
+_UNITS = {"minute": "requests", "day": "tokens"}
 """Names in the headers of OpenAI and Anthropic, by the name of the Limit."""
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.contract.audit import Actor
-from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyChange, NewKey
+from gateway.contract.exchanges import Charge
+from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyChange, NewKey, TokensOfDay
 from gateway.store.keys import PAGE
 from gateway.store.sql_store import SqlStore
+from tests.store.exchanges import answer, question
 from tests.store.rigs import SqlRig
 
 ANNAS = NewKey("a" * 64, "sk-aaaa", "anna", "laptop", ALL_PERMISSIONS, rate_per_minute=5, streams=2)
@@ -106,3 +108,54 @@ async def test_a_change_is_in_the_audit_log_and_one_of_no_key_is_not(sql_store: 
         "tokens_per_day": 10**12,
         "expires_at": "2027-01-31T00:00:00+00:00",
     }
+
+
+TODAY = datetime.now(UTC).date()
+
+
+async def test_tokens_are_counted_with_the_end_of_a_reply(sql_store: SqlStore) -> None:
+    limited = await sql_store.keys.create(LIMITED)
+    free = await sql_store.keys.create(BENS)
+    await sql_store.keys.create(ANNAS)
+    for key, tokens in ((limited, 7), (limited, 5), (free, 3)):
+        exchange = await sql_store.begin(question(None, stream_id=f"{key.id}-{tokens}"))
+        end = answer(exchange, charge=Charge(key.id, tokens))
+        assert await sql_store.finish(end)
+        assert not await sql_store.finish(replace(end, over="streaming", charge=None))
+    await sql_store.keys.charge(Charge(limited.id, 100))
+    await sql_store.keys.charge(Charge(999, 100))
+
+    used = [stored.used for stored in await sql_store.keys.all()]
+    day = used[0].day if used[0] else TODAY
+    assert used == [TokensOfDay(day, 112), TokensOfDay(day, 3), None]
+    assert await sql_store.keys.used_on(day) == {limited.id: 112}
+    assert await sql_store.keys.used_on(day, free.id) == {free.id: 3}
+    assert await sql_store.keys.used_on(day + timedelta(days=1)) == {}
+
+
+async def test_a_changed_end_is_charged_once_and_a_deleted_reply_too(sql_store: SqlStore) -> None:
+    key = await sql_store.keys.create(LIMITED)
+    exchange = await sql_store.begin(question(None))
+    end = answer(exchange, charge=Charge(key.id, 7))
+    assert await sql_store.finish(end)
+    assert await sql_store.finish(replace(end, status="cancelled", over="complete"))
+    assert not await sql_store.finish(
+        answer(replace(exchange, assistant_message_id=999), charge=Charge(key.id, 1))
+    )
+
+    (stored,) = await sql_store.keys.all()
+    assert stored.used is not None
+    assert stored.used.tokens == 8
+
+
+async def test_many_keys_with_tokens_are_all_given_back(sql_store: SqlStore) -> None:
+    made = await asyncio.gather(
+        *(
+            sql_store.keys.create(NewKey(f"{number:064x}", "sk-many", "anna", tokens_per_day=9))
+            for number in range(PAGE + 1)
+        )
+    )
+    await asyncio.gather(*(sql_store.keys.charge(Charge(key.id, 1)) for key in made))
+    day = (await sql_store.keys.all())[0].used
+    assert day is not None
+    assert await sql_store.keys.used_on(day.day) == dict.fromkeys((key.id for key in made), 1)

@@ -171,6 +171,8 @@ async def test_requests_over_a_limit_count_by_limit_and_class(tmp_path: Path) ->
         ("requests", "key"): 3,
         ("streams", "user"): 0,
         ("streams", "key"): 0,
+        ("tokens", "user"): 0,
+        ("tokens", "key"): 0,
     }
 
 
