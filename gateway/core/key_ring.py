@@ -102,7 +102,7 @@ class KeyRing:
         self._living: dict[str, StoredKey] = {}
         self._expired: dict[str, StoredKey] = {}
         self._next_expiry = float("inf")
-        self._ids: frozenset[int] = frozenset()
+        self._ids: dict[int, StoredKey] = {}
         self._users: frozenset[str] = frozenset()
         self._read_at = self._failed_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -123,13 +123,7 @@ class KeyRing:
                 raise KeyExpired(f"The API key expired at {expired.key.expires_at:%Y-%m-%d %H:%M} UTC.")
             return None
         self._used.add(stored.id)
-        allowance = Allowance(
-            self._quota(stored, stored.key.rate_per_minute, self._rate_per_minute),
-            self._quota(stored, stored.key.streams, self._streams),
-            stored.id,
-            stored.key.tokens_per_day,
-        )
-        return Caller(stored.key.user_id, stored.key.permissions, stored.id, allowance)
+        return Caller(stored.key.user_id, stored.key.permissions, stored.id, self._allowance(stored))
 
     def token_limits(self) -> dict[int, int]:
         """Return the tokens per day of the valid keys with such a limit, by id."""
@@ -146,10 +140,15 @@ class KeyRing:
             return True
         return caller.user_id in self._users if caller.key_id is None else caller.key_id in self._ids
 
-    def allowance_of(self, user_id: str) -> Allowance | None:
-        """Return the limits of a user without a key in the request (ticket or MQTT); None for no limits."""
+    def allowance_of(self, user_id: str, key_id: int | None = None) -> Allowance | None:
+        """Return the limits of a request without a key (ticket or MQTT); None for no limits.
+
+        key_id: the valid key whose limits apply; None for those of the user.
+        """
         if not self.closed:
             return None
+        if key_id is not None and (stored := self._ids.get(key_id)) is not None:
+            return self._allowance(stored)
         return Allowance(Quota(user_id, self._rate_per_minute), Quota(user_id, self._streams))
 
     async def be_fresh(self) -> None:
@@ -239,12 +238,20 @@ class KeyRing:
         self._next_expiry = min(map(_expiry, living), default=float("inf"))
         self._expired = {stored.key.digest: stored for stored in valid if _expiry(stored) <= now}
         self._living = {stored.key.digest: stored for stored in living}
-        self._ids = frozenset(stored.id for stored in living)
+        self._ids = {stored.id: stored for stored in living}
         self._users = frozenset(stored.key.user_id for stored in living if "chat" in stored.key.permissions)
 
     def _drop_expired(self) -> None:
         if self._now() >= self._next_expiry:
             self._hold([*self._living.values(), *self._expired.values()])
+
+    def _allowance(self, stored: StoredKey) -> Allowance:
+        return Allowance(
+            self._quota(stored, stored.key.rate_per_minute, self._rate_per_minute),
+            self._quota(stored, stored.key.streams, self._streams),
+            stored.id,
+            stored.key.tokens_per_day,
+        )
 
     def _quota(self, stored: StoredKey, own: int | None, common: int) -> Quota:
         # A key with its own limit has its own account: user names contain no space, so the names differ.

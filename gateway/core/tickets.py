@@ -10,7 +10,8 @@ from typing import NamedTuple
 from gateway.contract.errors import Forbidden
 
 _TICKET = re.compile(
-    r"(?P<claim>(?P<expiry>[0-9]{1,15})\.(?P<user>[A-Za-z0-9_-]*))\.(?P<seal>[A-Za-z0-9_-]{43})"
+    r"(?P<claim>(?P<expiry>[0-9]{1,15})\.(?P<user>[A-Za-z0-9_-]*)(~(?P<key>[0-9]{1,18}))?)"
+    r"\.(?P<seal>[A-Za-z0-9_-]{43})"
 )
 
 
@@ -19,10 +20,16 @@ class BadTicket(Forbidden):
 
 
 class Ticket(NamedTuple):
-    """A valid ticket. expires_at: seconds since the epoch."""
+    """A valid ticket.
+
+    Attributes:
+        expires_at: seconds since the epoch.
+        key_id: the API key whose limits apply to its requests; None for those of the user.
+    """
 
     user_id: str
     expires_at: int
+    key_id: int | None = None
 
 
 class Tickets:
@@ -39,13 +46,15 @@ class Tickets:
         self.lifetime_s = lifetime_s
         self._now = now
 
-    def issue(self, subject: str, user_id: str) -> str:
-        """Return a URL-safe ticket for `subject` (for example a stream's id): expiry, user and signature."""
-        claim = f"{int(self._now() + self.lifetime_s)}.{_encode(user_id.encode())}"
+    def issue(self, subject: str, user_id: str, key_id: int | None = None) -> str:
+        """Return a URL-safe ticket for `subject` (for example a stream's id): expiry, user, key and
+        signature."""
+        key = "" if key_id is None else f"~{key_id}"
+        claim = f"{int(self._now() + self.lifetime_s)}.{_encode(user_id.encode())}{key}"
         return f"{claim}.{self._seal(subject, claim)}"
 
     def valid(self, ticket: str, subject: str) -> Ticket:
-        """Return user and expiry of a ticket for `subject`. Raises BadTicket if it is forged, expired or for
+        """Return what a ticket says for `subject`. Raises BadTicket if it is forged, expired or for
         another subject."""
         parts = _TICKET.fullmatch(ticket)
         if parts is None or not hmac.compare_digest(parts["seal"], self._seal(subject, parts["claim"])):
@@ -54,7 +63,7 @@ class Tickets:
             raise BadTicket("The ticket has expired.")
         user = parts["user"]
         user_id = base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
-        return Ticket(user_id, int(parts["expiry"]))
+        return Ticket(user_id, int(parts["expiry"]), None if parts["key"] is None else int(parts["key"]))
 
     def _seal(self, subject: str, claim: str) -> str:
         # The claim contains exactly one dot, so no other pair of claim and subject gives the same message.

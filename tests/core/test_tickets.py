@@ -12,12 +12,29 @@ subjects = st.text(max_size=20) | st.sampled_from(["a.1", "session/1", "1.YW5uYQ
 
 @given(subject=subjects, user=st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 def test_a_ticket_lets_its_user_in(subject: str, user: str) -> None:
-    assert TICKETS.valid(TICKETS.issue(subject, user), subject).user_id == user
+    told = TICKETS.valid(TICKETS.issue(subject, user), subject)
+    assert (told.user_id, told.key_id) == (user, None)
+    told = TICKETS.valid(TICKETS.issue(subject, user, 7), subject)
+    assert (told.user_id, told.key_id) == (user, 7)
 
 
-@given(subject=subjects, user=st.sampled_from(["anna", "", "a.b", "ä"]), data=st.data())
-def test_a_ticket_that_is_cut_elsewhere_opens_nothing(subject: str, user: str, data: st.DataObject) -> None:
-    whole = f"{subject}.{TICKETS.issue(subject, user)}"
+def test_the_key_of_a_ticket_cannot_be_changed_or_taken_away() -> None:
+    ticket = TICKETS.issue("stream", "anna", 7)
+    for forged in (ticket.replace("~7", "~8"), ticket.replace("~7", ""), ticket.replace("~7", "~7~8")):
+        with pytest.raises(BadTicket):
+            TICKETS.valid(forged, "stream")
+
+
+@given(
+    subject=subjects,
+    user=st.sampled_from(["anna", "", "a.b", "ä"]),
+    key_id=st.none() | st.integers(1, 99),
+    data=st.data(),
+)
+def test_a_ticket_that_is_cut_elsewhere_opens_nothing(
+    subject: str, user: str, key_id: int | None, data: st.DataObject
+) -> None:
+    whole = f"{subject}.{TICKETS.issue(subject, user, key_id)}"
     cut = data.draw(st.integers(0, len(whole)))
     other, ticket = whole[:cut], whole[cut:].removeprefix(".")
     if other != subject:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from gateway.web.api.dependencies import Gateway, UserId
+from gateway.web.api.dependencies import CallerIs, Gateway
 from gateway.web.door.proxies import root_path_of
 from gateway.web.door.ticket_subjects import SOCKET_SUBJECT
 
@@ -16,8 +16,8 @@ class SocketTicket(BaseModel):
     url: Annotated[str, Field(description="Path of the WebSocket, relative to the gateway.")]
 
 
-async def issue_ticket(request: Request, gateway: Gateway, user_id: UserId) -> SocketTicket:
-    ticket = gateway.tickets.issue(SOCKET_SUBJECT, user_id)
+async def issue_ticket(request: Request, gateway: Gateway, caller: CallerIs) -> SocketTicket:
+    ticket = gateway.tickets.issue(SOCKET_SUBJECT, caller.user_id, caller.key_id)
     return SocketTicket(
         ticket=ticket,
         expires_in_s=int(gateway.tickets.lifetime_s),

@@ -52,7 +52,12 @@ class Credentials:
 
     def ticket_holder(self, ticket: str, subject: str) -> Caller:
         """Return the caller with this ticket. Raises BadTicket."""
-        user_id, expires_at = self._tickets.valid(ticket, subject)
+        user_id, expires_at, key_id = self._tickets.valid(ticket, subject)
+        if key_id is not None:
+            caller = Caller(user_id, frozenset({"chat"}), key_id, self._keys.allowance_of(user_id, key_id))
+            if not self._keys.stands(caller):
+                raise BadTicket("The ticket's API key is revoked or expired.")
+            return caller
         allowance = self._keys.allowance_of(user_id)
         if self._identities is not None and self._identities.stands(user_id, expires_at):
             return Caller(user_id, frozenset({"chat"}), allowance=allowance, expires_at=expires_at)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from gateway.contract.events import Delta, Done
+from gateway.contract.events import Delta, Done, Usage
 from gateway.web.sockets import plain_socket
 from tests.web.gateway_server import Served, served
-from tests.web.key_holders import bearer, make_key
+from tests.web.key_holders import bearer, keys_of, make_key
 from tests.web.sockets.page_socket import page_socket
 from transports.scripted import Step
 
@@ -140,3 +140,22 @@ async def test_a_socket_without_a_request_is_closed(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(plain_socket, "ADMITTED_WITHIN_S", 0.05)
     async with served(tmp_path, lambda _: ANSWER) as gateway, page_socket(gateway.url) as page:
         assert await page.until_closed() == (1008, "No request came within 0.05 s.")
+
+
+async def test_a_ticket_has_the_limits_of_its_key_and_ends_with_it(tmp_path: Path) -> None:
+    counted: list[Step] = [[Delta("So.")], [Usage(7, 3, 10), Done("stop")]]
+    async with served(tmp_path, lambda _: counted) as gateway:
+        key = await make_key(gateway, "ann", tokens_per_day=10)
+        await make_key(gateway, "ann")
+        ticket = (await gateway.http.post("/ws/ticket", json={}, headers=bearer(key))).json()
+        async with page_socket(gateway.url, ticket["url"].removeprefix("/ws")) as page:
+            await page.send("r1")
+            assert (await page.heard("r1")).text == "So."
+            await page.send("r2")
+            refused = await page.until("r2")
+            assert refused["type"] == "error"
+            assert refused["errorText"].startswith("The key has used its 10 tokens of today")
+            await keys_of(gateway).keys.revoke(1)
+            await gateway.assembled.gateway.keys.refresh()
+            await page.send("r3")
+            assert (await page.until("r3"))["errorText"] == "The ticket's API key is revoked or expired."
