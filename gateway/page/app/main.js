@@ -1,1 +1,18 @@
-// begins the page
+/** Begins the page. */
+
+import { html, render } from "../vendor/preact.js";
+import { App } from "./app.js";
+
+const element = /** @type {HTMLElement} */ (document.getElementById("app"));
+element.replaceChildren();
+render(html`<${App} />`, element);
+
+addEventListener("click", async (event) => {
+  const button = /** @type {HTMLElement} */ (event.target).closest(".copy-code");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.closest(".code")?.querySelector("code")?.textContent ?? "");
+  button.textContent = "Copied";
+  setTimeout(() => {
+    button.textContent = "Copy";
+  }, 1500);
+});

@@ -20,6 +20,8 @@ export class Reply {
   text = "";
   /** The model's reasoning so far. */
   reasoning = "";
+  /** How many pieces of text have come; of a reply that streams, about its tokens. */
+  deltas = 0;
   /** @type {import("./connection.js").State} */
   state = "connecting";
   /** The first event: ids of session, messages and stream.
@@ -121,9 +123,11 @@ export class Reply {
   #take(event) {
     if (event.type === "metadata") {
       this.text = this.reasoning = ""; // a second one: the stream begins again
+      this.deltas = 0;
       this.metadata = event;
       this.#learnId(event.stream_id);
     }
+    if (TEXTS.has(event.type)) this.deltas += 1;
     if (event.type === "chunk") this.text += event.content;
     if (event.type === "reasoning") this.reasoning += event.content;
     const last = event.type === "done" || event.type === "error";

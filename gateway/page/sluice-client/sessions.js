@@ -10,6 +10,7 @@ import { Live } from "./live.js";
  * @property {string} title
  * @property {string} created_at ISO 8601, UTC
  * @property {string} updated_at ISO 8601, UTC
+ * @property {number | null} leaf_id the last message of the branch that was chosen; null: the latest message
  */
 
 /** @typedef {{id: number, uuid: string, role: string, content: string, status: string, [field: string]: any}} Message */
@@ -55,7 +56,7 @@ export class Sessions {
   /** Return messages, the oldest first.
    * @param {number | string} session
    * @param {{after?: number, limit?: number, path?: boolean}} [page] after: the id of the last message of the previous page;
-   *   path: only those of the conversation as it stands, without replaced questions and answers
+   *   path: only those of the branch that is shown
    * @returns {Promise<Message[]>} */
   messages(session, { after, limit, path: onlyPath } = {}) {
     return this.#requests.json("GET", `${path(session)}/messages${query({ after, limit, path: onlyPath ? 1 : undefined })}`);

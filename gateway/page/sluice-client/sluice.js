@@ -57,6 +57,23 @@ export class Sluice {
     return this.#begin("/messages/stream", { content, ...question }, rest);
   }
 
+  /** Ask for another reply to a question, beside those that it has; with `content` put another question beside it.
+   * @param {number} messageId of the question, or of one of its replies
+   * @param {Question & import("./reply.js").ReplyOptions & {content?: Content}} [options]
+   * @returns {Reply} */
+  regenerate(messageId, { content, ...options } = {}) {
+    const { question, rest } = splitQuestion(options);
+    const body = content === undefined ? question : { content, ...question };
+    return this.#begin(`/api/chatbot/messages/${messageId}/regenerate`, body, rest);
+  }
+
+  /** Show the branch of this message. Throws SluiceError.
+   * @param {number} messageId
+   * @returns {Promise<import("./sessions.js").Session>} */
+  choose(messageId) {
+    return this.#requests.json("POST", `/api/chatbot/messages/${messageId}/choose`);
+  }
+
   /** Try a template. Nothing is stored.
    * @param {number} templateId
    * @param {Content} content

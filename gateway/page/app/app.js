@@ -1,0 +1,89 @@
+/** The whole page: sessions at the side, a conversation or the control room beside them. */
+
+import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
+import { ConversationView } from "./chat/conversation_view.js";
+import { SessionList, SessionListView } from "./chat/session_list.js";
+import { login, NEEDS_KEY, ROOT, sluice, VERSION } from "./gateway.js";
+import { Icon } from "./icons.js";
+import { useRoute } from "./route.js";
+import { Shortcuts } from "./shortcuts.js";
+import { StatusLine } from "./status_line.js";
+
+export function App() {
+  const [known, setKnown] = useState(!NEEDS_KEY || Boolean(login.key));
+  if (!known) return html`<${Login} onLogin=${() => setKnown(true)} />`;
+  return html`<${Studio} onLogout=${() => {
+    login.forget();
+    setKnown(false);
+  }} />`;
+}
+
+/** @param {{onLogout: () => void}} props */
+function Studio({ onLogout }) {
+  const route = useRoute();
+  const list = useMemo(() => new SessionList(), []);
+  const [aside, setAside] = useState(false);
+  const [begun, setBegun] = useState(/** @type {string | null} */ (null));
+  const [fresh, setFresh] = useState(0);
+  // A conversation that has just got its name stays the view that it was.
+  const session = route.session ?? null;
+  const name = session !== null && session === begun ? `fresh ${fresh}` : (session ?? `fresh ${fresh}`);
+  useEffect(() => setAside(false), [route.session, route.view]);
+  const begin = () => {
+    setBegun(null);
+    setFresh((count) => count + 1);
+    location.hash = "#/";
+  };
+  return html`<div class=${aside ? "studio aside-open" : "studio"}>
+    <aside>
+      <header><a class="brand" href="#/" onClick=${begin}>Sluice</a>
+        <button class="quiet only-narrow" aria-label="Close the list" onClick=${() => setAside(false)}><${Icon} name="close" /></button></header>
+      <button class="button main wide-button" onClick=${begin}><${Icon} name="plus" /> New chat</button>
+      <${SessionListView} list=${list} current=${route.session ?? begun} onGone=${begin} />
+      <footer>
+        <${StatusLine} />
+        <nav class="links" aria-label="More"><a href="#/control">Control room</a> <a href=${`${ROOT}/docs`}>API</a>
+        ${NEEDS_KEY ? html`<button class="link" onClick=${onLogout}>Log out</button>` : null} <span class="version">${VERSION}</span></nav>
+      </footer>
+    </aside>
+    <button class="quiet only-narrow open-aside" aria-label="Sessions" onClick=${() => setAside(true)}><${Icon} name="menu" /></button>
+    <main>${
+      route.view === "control"
+        ? html`<${Later} load=${() => import("./control/control_room.js")} />`
+        : html`<${ConversationView} key=${name} session=${name === session ? session : null}
+            onActivity=${() => list.refresh()} onSession=${setBegun} />`
+    }</main>
+    <${Shortcuts} onNew=${begin} />
+  </div>`;
+}
+
+/** A view whose files are loaded when it is first shown. @param {{load: () => Promise<{default: any}>}} props */
+function Later({ load }) {
+  const [view, setView] = useState(/** @type {{default: any} | null} */ (null));
+  useEffect(() => {
+    load().then(setView);
+  }, []);
+  return view ? html`<${view.default} />` : null;
+}
+
+/** @param {{onLogin: () => void}} props */
+function Login({ onLogin }) {
+  const [key, setKey] = useState("");
+  const [problem, setProblem] = useState("");
+  const enter = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    login.keep(key.trim());
+    try {
+      await sluice.sessions.list({ limit: 1 });
+      onLogin();
+    } catch (error) {
+      login.forget();
+      setProblem(/** @type {Error} */ (error).message);
+    }
+  };
+  return html`<main class="login"><form onSubmit=${enter}><h1>Sluice</h1>
+    <label>API key<input type="password" autocomplete="off" value=${key} onInput=${(/** @type {any} */ event) => setKey(event.target.value)} autofocus /></label>
+    ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
+    <button class="button main" disabled=${!key.trim()}>Enter</button>
+    <p class="note">This tab keeps the key until it is closed.</p></form></main>`;
+}

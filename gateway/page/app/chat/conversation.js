@@ -1,0 +1,230 @@
+/** One conversation: its messages, and the replies that are written now, whoever asked for them. */
+
+import { Changing } from "../changes.js";
+import { sluice } from "../gateway.js";
+
+/**
+ * A message as the API gives it, and while its reply is written or has just ended:
+ * live: the reply; ttftMs, tokensPerS: as the gateway measured them; refused: why the question was not taken.
+ * @typedef {object} Shown
+ * @property {number | null} id null until the gateway has stored it
+ * @property {"user" | "assistant"} role
+ * @property {string} content
+ * @property {string} status
+ * @property {any} [live]
+ * @property {number} [askedAt]
+ * @property {number} [firstAt]
+ * @property {any} [refused]
+ * @property {any} [progress]
+ * @property {any[]} [tool_calls]
+ * @property {any} [error]
+ * @property {string | null} [reasoning]
+ * @property {any} [more]
+ */
+
+const FIELDS = ["reason", "mode", "delivery", "model", "usage", "ttft_ms", "tokens_per_s"];
+
+export class Conversation extends Changing {
+  /** @type {import("../../sluice-client/sessions.js").Session | null} */
+  session = null;
+  /** @type {any[]} */
+  messages = [];
+  loading = false;
+  /** @type {Error | null} */
+  failure = null;
+  /** State of the connection that tells what others do in this session. */
+  connection = "";
+  /** Called when a new session has got its name. @type {(session: string) => void} */
+  onsession = () => {};
+  /** Called when the list of sessions has something new. @type {() => void} */
+  onactivity = () => {};
+
+  #events = /** @type {any} */ (null);
+  #refreshing = false;
+  #closed = false;
+
+  /** @param {string | null} session uuid; null: it begins with the first question */
+  constructor(session) {
+    super();
+    if (session !== null) this.#open(session);
+  }
+
+  /** The reply that is being written, the latest of them. */
+  get live() {
+    return this.messages.findLast((message) => message.live) ?? null;
+  }
+
+  close() {
+    this.#closed = true;
+    this.#events?.close();
+    for (const message of this.messages) message.live?.close();
+  }
+
+  /** @param {any} content @param {object} settings */
+  ask(content, settings) {
+    const question = { id: null, role: "user", content: textOf(content), parts: Array.isArray(content) ? content : null, status: "complete" };
+    this.messages.push(question);
+    const reply = sluice.ask(content, { ...settings, session: this.session?.uuid ?? null });
+    this.#show(reply, question);
+  }
+
+  /** Ask for another reply, or put another question beside the old one.
+   * @param {any} message @param {object} settings @param {any} [content] */
+  regenerate(message, settings, content) {
+    const index = this.messages.indexOf(message);
+    const question = message.role === "user" ? message : this.messages[index - 1];
+    const at = this.messages.indexOf(question);
+    if (at < 0) return;
+    const shown = content === undefined ? question : { ...question, id: null, content: textOf(content) };
+    this.messages = [...this.messages.slice(0, at), shown];
+    const reply = sluice.regenerate(message.id, content === undefined ? settings : { ...settings, content });
+    this.#show(reply, shown);
+  }
+
+  /** @param {number} messageId */
+  async choose(messageId) {
+    await this.#trying(async () => {
+      this.session = await sluice.choose(messageId);
+      await this.#refresh();
+    });
+  }
+
+  stop() {
+    const live = this.live?.live;
+    if (live) this.#trying(() => live.stop());
+  }
+
+  /** Take a refused question out of the list and return its text. @param {any} question */
+  takeBack(question) {
+    this.messages = this.messages.filter((message) => message !== question);
+    this.changed();
+    return question.content;
+  }
+
+  /** @param {string} uuid */
+  async #open(uuid) {
+    this.loading = true;
+    await this.#trying(async () => {
+      this.session = await sluice.sessions.get(uuid);
+      await this.#refresh();
+    });
+    this.loading = false;
+    this.changed();
+    if (this.session && !this.#closed) this.#follow();
+  }
+
+  async #follow() {
+    const events = sluice.sessions.follow(/** @type {any} */ (this.session).uuid);
+    this.#events = events;
+    events.onstate = (state) => {
+      this.connection = state;
+      if (state === "resumed") this.#trying(() => this.#refresh());
+      this.changed();
+    };
+    await this.#trying(async () => {
+      for await (const event of events) {
+        const known = this.messages.some((message) => message.live?.streamId === event.stream_id || message.id === event.message_id);
+        if (!known || event.type === "branch_chosen") await this.#refresh();
+        this.onactivity();
+      }
+    });
+  }
+
+  /** Load the messages again; replies that are written here stay as they are. */
+  async #refresh() {
+    if (this.#refreshing || !this.session || this.messages.some((message) => message.live && message.id === null)) return;
+    this.#refreshing = true;
+    try {
+      const stored = [];
+      while (true) {
+        const after = stored.at(-1)?.id;
+        const page = await sluice.sessions.messages(this.session.uuid, { path: true, limit: 200, ...(after && { after }) });
+        stored.push(...page);
+        if (!page.length || page.length < 200) break;
+      }
+      if (this.#closed) return;
+      const before = new Map(this.messages.map((message) => [message.id, message]));
+      this.messages = stored.map((message) => {
+        const shown = before.get(message.id);
+        if (shown?.live) return Object.assign(shown, { siblings: message.siblings, sibling_index: message.sibling_index });
+        return shown ? Object.assign(shown, message) : message;
+      });
+      for (const message of this.messages) {
+        if (message.status === "streaming" && !message.live) this.#read(sluice.follow(message.stream_id), message, null);
+      }
+    } finally {
+      this.#refreshing = false;
+      this.changed();
+    }
+  }
+
+  /** @param {any} reply @param {any} question */
+  #show(reply, question) {
+    const answer = { id: null, role: "assistant", content: "", reasoning: "", tool_calls: [], status: "streaming", askedAt: performance.now() };
+    this.messages.push(answer);
+    this.#read(reply, answer, question);
+  }
+
+  /** @param {any} reply @param {any} answer @param {any} question null: somebody else's */
+  async #read(reply, answer, question) {
+    answer.live = reply;
+    reply.onstate = () => this.changed();
+    this.changed();
+    for await (const event of reply) {
+      if (event.type === "metadata") await this.#begun(event, answer, question);
+      else if (event.type === "progress") answer.progress = event;
+      else if (event.type === "tool_call") answer.tool_calls = [...answer.tool_calls, event];
+      else if (event.type === "done" || event.type === "error") this.#ended(event, answer, question);
+      if (event.type === "chunk" || event.type === "reasoning") answer.firstAt ??= performance.now();
+      answer.content = reply.text;
+      answer.reasoning = reply.reasoning;
+      this.changed();
+    }
+    answer.live = null;
+    this.changed();
+    this.onactivity();
+    if (!answer.refused && this.session && !this.#closed) this.#trying(() => this.#refresh());
+  }
+
+  /** @param {any} event @param {any} answer @param {any} question */
+  async #begun(event, answer, question) {
+    Object.assign(answer, { id: event.assistant_message_id, stream_id: event.stream_id, mode: event.mode, delivery: event.delivery });
+    if (question) question.id = event.user_message_id;
+    if (this.session) return;
+    this.session = await sluice.sessions.get(event.session_id).catch(() => null);
+    if (!this.session || this.#closed) return;
+    this.onsession(this.session.uuid);
+    this.#follow();
+  }
+
+  /** @param {any} event @param {any} answer @param {any} question */
+  #ended(event, answer, question) {
+    for (const field of FIELDS) if (event[field] !== undefined) answer[field] = event[field];
+    if (event.type === "error" && answer.id === null && question) {
+      // Refused: nothing was stored.
+      this.messages = this.messages.filter((message) => message !== answer);
+      question.refused = event;
+      answer.refused = event;
+      return;
+    }
+    answer.status = event.type === "error" ? "failed" : event.reason === "user_stop" ? "cancelled" : "complete";
+    answer.error = event.type === "error" ? event : null;
+  }
+
+  /** @param {() => Promise<unknown>} work */
+  async #trying(work) {
+    try {
+      await work();
+      this.failure = null;
+    } catch (error) {
+      if (!this.#closed) this.failure = /** @type {Error} */ (error);
+    }
+    this.changed();
+  }
+}
+
+/** @param {any} content */
+function textOf(content) {
+  if (typeof content === "string") return content;
+  return content.flatMap((/** @type {any} */ part) => (part.type === "text" ? [part.text] : [])).join("\n");
+}

@@ -1,0 +1,156 @@
+/** One message: a question, or a reply with its reasoning, tool calls, text and figures. */
+
+import { html, useState } from "../../vendor/preact.js";
+import { Icon } from "../icons.js";
+import { TextView } from "../markdown/text_view.js";
+import { durationOf, momentOf, numberOf } from "../words.js";
+import { PartsView } from "./parts_view.js";
+
+/** @param {{message: any, conversation: any, settings: object, onTakeBack: (text: string) => void}} props */
+export function MessageView(props) {
+  return props.message.role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`;
+}
+
+/** @param {any} props */
+function QuestionView({ message, conversation, settings, onTakeBack }) {
+  const [draft, setDraft] = useState(/** @type {string | null} */ (null));
+  const send = () => {
+    if (draft?.trim() && draft !== message.content) conversation.regenerate(message, settings, draft);
+    setDraft(null);
+  };
+  const { refused } = message;
+  const author = message.author?.kind === "device" ? html`<div class="author">${message.author.name}</div>` : null;
+  if (draft !== null) {
+    return html`<article class="message question editing" aria-label="Edit your message">
+      <textarea aria-label="Your message" value=${draft} rows="4" autofocus
+        onInput=${(/** @type {any} */ event) => setDraft(event.target.value)}
+        onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+          if (event.key === "Escape") setDraft(null);
+          if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+            event.preventDefault();
+            send();
+          }
+        }}></textarea>
+      <div class="actions shown"><button class="button" onClick=${() => setDraft(null)}>Cancel</button>
+        <button class="button main" onClick=${send}>Send</button></div>
+    </article>`;
+  }
+  return html`<article class="message question" aria-label="Question">
+    ${author}
+    <div class="bubble" dir="auto">${message.content}<${PartsView} parts=${message.parts} /></div>
+    ${
+      refused
+        ? html`<p class="failure" role="alert">${refused.message}
+          <button class="button" onClick=${() => onTakeBack(conversation.takeBack(message))}>Take back</button></p>`
+        : html`<div class="actions">
+          <${Branches} message=${message} conversation=${conversation} />
+          <${CopyButton} text=${message.content} />
+          <button class="quiet" title="Edit" aria-label="Edit" disabled=${!message.id || conversation.live} onClick=${() => setDraft(message.content)}><${Icon} name="edit" /></button>
+        </div>`
+    }
+  </article>`;
+}
+
+/** @param {any} props */
+function ReplyView({ message, conversation, settings }) {
+  const { live } = message;
+  const waiting = live && !message.content && !message.reasoning;
+  return html`<article class="message reply" aria-label="Reply" aria-busy=${Boolean(live)}>
+    <${Reasoning} text=${message.reasoning} live=${live && !message.content} />
+    ${message.tool_calls?.map((/** @type {any} */ call) => html`<${ToolCall} key=${call.id} call=${call} />`)}
+    ${waiting ? html`<${Waiting} message=${message} />` : null}
+    ${message.content ? html`<${TextView} text=${message.content} live=${Boolean(live)} />` : null}
+    ${live?.state === "waiting" ? html`<p class="note" role="status">The connection is lost. The reply goes on; it is read again as soon as the gateway answers.</p>` : null}
+    ${message.error ? html`<p class="failure" role="alert">${message.error.message}</p>` : null}
+    ${live ? html`<${LiveFigures} message=${message} />` : html`<${Footer} message=${message} conversation=${conversation} settings=${settings} />`}
+  </article>`;
+}
+
+/** @param {{message: any}} props */
+function Waiting({ message }) {
+  const { progress } = message;
+  let words = "Waiting for the first word";
+  if (progress?.phase === "queued") words = `Waiting in line, place ${progress.position}`;
+  if (progress?.phase === "prompt" && progress.total) words = `Reading, ${Math.round((100 * progress.processed) / progress.total)} %`;
+  return html`<p class="waiting" role="status"><span class="typing" aria-hidden="true"><i></i><i></i><i></i></span>${words}</p>`;
+}
+
+/** @param {{text: string | null, live: boolean}} props */
+function Reasoning({ text, live }) {
+  if (!text) return null;
+  return html`<details class="reasoning" open=${live}><summary>${live ? "Thinking" : "Thoughts"}</summary><${TextView} text=${text} /></details>`;
+}
+
+/** @param {{call: any}} props */
+function ToolCall({ call }) {
+  return html`<details class="tool"><summary><${Icon} name="tool" /> ${call.name}</summary>
+    <pre tabindex="0">${pretty(call.args)}</pre>
+    ${call.result === undefined ? null : html`<pre tabindex="0" class="result">${call.result}</pre>`}</details>`;
+}
+
+/** @param {string} json */
+function pretty(json) {
+  try {
+    return JSON.stringify(JSON.parse(json), null, 2);
+  } catch {
+    return json;
+  }
+}
+
+/** @param {{message: any}} props */
+function LiveFigures({ message }) {
+  const seconds = message.firstAt ? (performance.now() - message.firstAt) / 1000 : 0;
+  const speed = seconds > 0.5 ? `${numberOf(message.live.deltas / seconds)} tokens/s` : "";
+  const first = message.firstAt && message.askedAt ? `first word after ${durationOf(message.firstAt - message.askedAt)}` : "";
+  return html`<p class="figures live-figures">${[speed, first].filter(Boolean).join(" · ")}</p>`;
+}
+
+/** @type {Record<string, string>} */
+const DELIVERIES = { token: "token by token", chunked: "came whole, shown in pieces", cached: "from memory" };
+/** @type {Record<string, string>} */
+const REASONS = { length: "cut at its length", user_stop: "stopped", abandoned: "left", content_filter: "cut by a filter", tool_calls: "calls a tool" };
+
+/** @param {any} props */
+function Footer({ message, conversation, settings }) {
+  const figures = [
+    message.model,
+    message.usage?.completion_tokens ? `${numberOf(message.usage.completion_tokens)} tokens` : "",
+    message.tokens_per_s ? `${numberOf(message.tokens_per_s)}/s` : "",
+    message.ttft_ms ? `first after ${durationOf(message.ttft_ms)}` : "",
+    REASONS[message.reason] ?? "",
+  ];
+  const title = [message.created_at ? momentOf(message.created_at) : "", DELIVERIES[message.delivery] ?? ""];
+  return html`<footer class="actions">
+    <${Branches} message=${message} conversation=${conversation} />
+    <${CopyButton} text=${message.content} />
+    <button class="quiet" title="Another reply" aria-label="Another reply" disabled=${!message.id || conversation.live}
+      onClick=${() => conversation.regenerate(message, settings)}><${Icon} name="retry" /></button>
+    <span class="figures" title=${title.filter(Boolean).join(", ")}>
+      ${message.mode ? html`<b class="badge">${message.mode === "mqtt" ? "MQTT" : "HTTP"}</b>` : null}
+      ${figures.filter(Boolean).join(" · ")}</span>
+  </footer>`;
+}
+
+/** @param {any} props */
+function Branches({ message, conversation }) {
+  const ids = message.siblings ?? [];
+  if (ids.length < 2) return null;
+  const at = message.sibling_index;
+  const step = (/** @type {number} */ by) => () => conversation.choose(ids[at + by]);
+  return html`<span class="branches">
+    <button class="quiet" aria-label="The one before" disabled=${at === 0 || conversation.live} onClick=${step(-1)}><${Icon} name="left" /></button>
+    <span>${at + 1}/${ids.length}</span>
+    <button class="quiet" aria-label="The next one" disabled=${at === ids.length - 1 || conversation.live} onClick=${step(1)}><${Icon} name="right" /></button>
+  </span>`;
+}
+
+/** @param {{text: string}} props */
+function CopyButton({ text }) {
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1500);
+  };
+  return html`<button class="quiet" title="Copy" aria-label=${copied ? "Copied" : "Copy"} onClick=${copy}><${Icon} name="copy" />${copied ? html`<small>Copied</small>` : null}</button>`;
+}

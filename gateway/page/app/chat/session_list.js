@@ -1,0 +1,134 @@
+/** The sessions at the side, grouped by date, loaded as the visitor scrolls. */
+
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { Changing, useChanges } from "../changes.js";
+import { sluice } from "../gateway.js";
+import { Icon } from "../icons.js";
+import { addressOf } from "../route.js";
+import { groupOf } from "../words.js";
+
+const PAGE = 60;
+
+export class SessionList extends Changing {
+  /** @type {any[]} */
+  sessions = [];
+  more = true;
+  /** @type {Error | null} */
+  failure = null;
+  #search = "";
+  #turn = 0;
+
+  /** Load the first page again, and as many sessions as are shown. */
+  async refresh() {
+    await this.#load(null, Math.min(200, Math.max(PAGE, this.sessions.length)));
+  }
+
+  /** @param {string} search */
+  async search(search) {
+    this.#search = search;
+    await this.#load(null, PAGE);
+  }
+
+  async loadMore() {
+    const last = this.sessions.at(-1);
+    if (this.more && last) await this.#load(last.uuid, PAGE);
+  }
+
+  /** @param {string | null} before @param {number} limit */
+  async #load(before, limit) {
+    this.#turn += 1;
+    const turn = this.#turn;
+    try {
+      const page = await sluice.sessions.list({ q: this.#search, limit, ...(before && { before }) });
+      if (turn !== this.#turn) return; // a newer request is on its way
+      this.sessions = before ? [...this.sessions, ...page] : page;
+      this.more = page.length === limit;
+      this.failure = null;
+    } catch (error) {
+      this.failure = /** @type {Error} */ (error);
+    }
+    this.changed();
+  }
+}
+
+/** @param {{list: SessionList, current: string | null, onGone: () => void}} props */
+export function SessionListView({ list, current, onGone }) {
+  useChanges(list);
+  const [words, setWords] = useState("");
+  useEffect(() => {
+    const timer = setTimeout(() => list.search(words), words ? 200 : 0);
+    return () => clearTimeout(timer);
+  }, [words]);
+  const end = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    const watcher = new IntersectionObserver((seen) => seen.some((entry) => entry.isIntersecting) && list.loadMore());
+    if (end.current) watcher.observe(end.current);
+    return () => watcher.disconnect();
+  }, [list.sessions.length]);
+  const groups = Map.groupBy(list.sessions, (session) => groupOf(session.updated_at));
+  return html`<nav class="sessions" aria-label="Sessions">
+    <label class="search"><${Icon} name="search" /><input type="search" placeholder="Search" aria-label="Search sessions" value=${words}
+      onInput=${(/** @type {any} */ event) => setWords(event.target.value)} /></label>
+    <div class="session-scroller">
+      ${[...groups].map(
+        ([name, sessions]) => html`<section key=${name}><h2>${name}</h2><ul>${sessions.map(
+          (session) => html`<${SessionRow} key=${session.uuid} session=${session} current=${session.uuid === current} list=${list} onGone=${onGone} />`,
+        )}</ul></section>`,
+      )}
+      ${list.failure ? html`<p class="failure">${list.failure.message}</p>` : null}
+      ${!list.sessions.length && !list.failure ? html`<p class="note">${words ? "Nothing found." : "No sessions yet."}</p>` : null}
+      <div ref=${end} class="list-end"></div>
+    </div>
+  </nav>`;
+}
+
+/** @param {any} props */
+function SessionRow({ session, current, list, onGone }) {
+  const [title, setTitle] = useState(/** @type {string | null} */ (null));
+  const [open, setOpen] = useState(false);
+  const [sure, setSure] = useState(false);
+  const rename = async () => {
+    if (title?.trim() && title !== session.title) await sluice.sessions.rename(session.uuid, title.trim().slice(0, 120)).catch(() => {});
+    setTitle(null);
+    list.refresh();
+  };
+  const remove = async () => {
+    await sluice.sessions.delete(session.uuid).catch(() => {});
+    if (current) onGone();
+    list.refresh();
+  };
+  const save = async (/** @type {"json" | "md"} */ format) => {
+    setOpen(false);
+    const url = URL.createObjectURL(await sluice.sessions.export(session.uuid, format));
+    Object.assign(document.createElement("a"), { href: url, download: `${session.key}.${format}` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  };
+  if (title !== null) {
+    return html`<li class="session"><input class="rename" aria-label="Title" value=${title} maxlength="120" autofocus
+      onInput=${(/** @type {any} */ event) => setTitle(event.target.value)} onBlur=${rename}
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Enter") rename();
+        if (event.key === "Escape") setTitle(null);
+      }} /></li>`;
+  }
+  return html`<li class=${current ? "session current" : "session"}>
+    <a href=${addressOf(session.uuid)} aria-current=${current ? "page" : undefined} title=${session.title} dir="auto">${session.title || "Untitled"}</a>
+    ${session.live ? html`<span class="dot busy" role="img" aria-label="A reply is being written"></span>` : null}
+    <button class="quiet" aria-label=${`More for ${session.title}`} aria-expanded=${open} onClick=${() => {
+      setOpen(!open);
+      setSure(false);
+    }}><${Icon} name="more" /></button>
+    ${
+      open
+        ? html`<div class="menu" role="group" aria-label="Session">
+        <button onClick=${() => {
+          setOpen(false);
+          setTitle(session.title);
+        }}>Rename</button>
+        <button onClick=${() => save("md")}>Save as Markdown</button>
+        <button onClick=${() => save("json")}>Save as JSON</button>
+        <button class="danger" onClick=${() => (sure ? remove() : setSure(true))}>${sure ? "Really delete" : "Delete"}</button></div>`
+        : null
+    }
+  </li>`;
+}

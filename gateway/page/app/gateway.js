@@ -1,0 +1,27 @@
+/** The gateway that served the page, and the visitor's key. */
+
+import { Sluice } from "../sluice-client/index.js";
+
+const { root = "", files = "", keys, version = "" } = document.documentElement.dataset;
+const KEY = "sluice-key";
+
+export const ROOT = root;
+export const FILES = files;
+export const VERSION = version;
+export const NEEDS_KEY = keys === "yes";
+
+/** The visitor's API key; this tab forgets it when it closes. */
+export const login = {
+  get key() {
+    return sessionStorage.getItem(KEY) ?? "";
+  },
+  /** @param {string} key */
+  keep(key) {
+    sessionStorage.setItem(KEY, key);
+  },
+  forget() {
+    sessionStorage.removeItem(KEY);
+  },
+};
+
+export const sluice = new Sluice({ url: root, key: () => login.key });

@@ -1,0 +1,70 @@
+/** Markdown to sanitised HTML. HTML in the text is shown as text. Nothing is loaded from other hosts. */
+
+import { Marked } from "../../vendor/marked.js";
+import DOMPurify from "../../vendor/purify.js";
+import { colour } from "./code.js";
+
+/** @param {string} text */
+const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+const SAFE_LINK = /^(?:https?:|mailto:|#)/i;
+
+/** @param {"block" | "inline"} level @param {RegExp} rule @param {RegExp} start */
+const maths = (level, rule, start) => ({
+  name: `maths-${level}`,
+  level,
+  start: (/** @type {string} */ text) => text.match(start)?.index,
+  tokenizer(/** @type {string} */ text) {
+    const found = rule.exec(text);
+    if (found) return { type: `maths-${level}`, raw: found[0], tex: (found[1] ?? found[2] ?? "").trim() };
+    return undefined;
+  },
+  renderer: (/** @type {any} */ token) =>
+    level === "block" ? `<p><span class="maths display">${escaped(token.tex)}</span></p>` : `<span class="maths">${escaped(token.tex)}</span>`,
+});
+
+const marked = new Marked({ gfm: true, breaks: false });
+marked.use({
+  extensions: [
+    maths("block", /^(?:\$\$([^$]{1,2000}?)\$\$|\\\[([\s\S]{1,2000}?)\\\])[ \t]*(?:\n|$)/, /\$\$|\\\[/),
+    maths("inline", /^(?:\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?!\d)|\\\((.{1,500}?)\\\))/, /\$|\\\(/),
+  ],
+  renderer: {
+    html: ({ text }) => escaped(text),
+    code: ({ text, lang }) => codeBlock(text, /^[\w+#.-]*/.exec(lang ?? "")?.[0] ?? ""),
+    link({ href, tokens }) {
+      const inner = this.parser.parseInline(tokens);
+      return SAFE_LINK.test(href) ? `<a href="${escaped(href)}" target="_blank" rel="noopener noreferrer">${inner}</a>` : inner;
+    },
+    // An image of another host would tell that host who reads this.
+    image: ({ href, text }) =>
+      SAFE_LINK.test(href) ? `<a href="${escaped(href)}" target="_blank" rel="noopener noreferrer">${escaped(text || href)}</a>` : escaped(text),
+  },
+});
+
+/** @param {string} text @param {string} language */
+function codeBlock(text, language) {
+  const head = `<div class="code-head"><span>${escaped(language)}</span><button type="button" class="copy-code">Copy</button></div>`;
+  return `<div class="code">${head}<pre tabindex="0"><code>${colour(text, language) ?? escaped(text)}</code></pre></div>`;
+}
+
+/** The Markdown's outermost blocks, as source text, in order.
+ * @param {string} text @returns {string[]} */
+export function blocksOf(text) {
+  return marked.lexer(text).map((token) => token.raw);
+}
+
+/** @param {string} text @returns {string} a TrustedHTML where the browser has them */
+export function htmlOf(text) {
+  const made = /** @type {string} */ (marked.parse(text, { async: false }));
+  return DOMPurify.sanitize(made, {
+    RETURN_TRUSTED_TYPE: true,
+    ALLOWED_TAGS:
+      "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr input li ol p pre s span strong sub sup table tbody td th thead tr ul".split(" "),
+    ALLOWED_ATTR: ["href", "target", "rel", "class", "align", "start", "type", "checked", "disabled", "tabindex"],
+  });
+}
+
+/** @param {string} html @returns {string} */
+export function sanitisedCode(html) {
+  return DOMPurify.sanitize(html, { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"] });
+}

@@ -1,0 +1,42 @@
+/** Formulas as MathML. The library is loaded when the first formula appears. */
+
+import { FILES } from "../gateway.js";
+
+const DEEPEST = 60;
+let loading = /** @type {Promise<any> | null} */ (null);
+
+/** Draw all formulas below an element that are still source text. @param {Element} element */
+export async function drawMaths(element) {
+  const spans = element.querySelectorAll(".maths:not(.drawn)");
+  if (!spans.length) return;
+  loading ??= load();
+  const temml = await loading;
+  for (const span of spans) {
+    const tex = span.textContent ?? "";
+    if (span.classList.contains("drawn") || isTooDeep(tex)) continue;
+    span.classList.add("drawn");
+    try {
+      temml.render(tex, span, { displayMode: span.classList.contains("display"), throwOnError: true, maxExpand: 200 });
+      /** @type {HTMLElement} */ (span).title = tex;
+    } catch {
+      span.textContent = tex; // not TeX after all
+    }
+  }
+}
+
+/** @param {string} tex */
+function isTooDeep(tex) {
+  let depth = 0;
+  for (const sign of tex) {
+    if (sign === "{") depth += 1;
+    if (sign === "}") depth -= 1;
+    if (depth > DEEPEST) return true;
+  }
+  return false;
+}
+
+async function load() {
+  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${FILES}/vendor/temml.css` });
+  document.head.append(style);
+  return (await import("../../vendor/temml.js")).default;
+}

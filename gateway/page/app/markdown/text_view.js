@@ -1,0 +1,75 @@
+/** Text as Markdown, also while it grows: only its last block is drawn again. */
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { whenColours } from "./code.js";
+import { blocksOf, htmlOf } from "./markdown.js";
+import { drawMaths } from "./maths.js";
+
+const LONGEST_BLOCK = 30_000; // longer ones are shown as plain text
+const GROUP = 40; // blocks that are compared as one
+const CODE = /^(?: {0,3}(?:```|~~~)| {4})/;
+
+/** Splits growing text into blocks, without reading the finished ones again. */
+class Blocks {
+  #source = "";
+  #finished = /** @type {string[]} */ ([]);
+  #tail = "";
+
+  /** @param {string} text @returns {string[]} */
+  of(text) {
+    if (!text.startsWith(this.#source)) {
+      this.#finished = [];
+      this.#tail = "";
+      this.#source = "";
+    }
+    this.#tail += text.slice(this.#source.length);
+    this.#source = text;
+    if (this.#tail.length > LONGEST_BLOCK && !/\n\s*\n/.test(this.#tail)) return [...this.#finished, this.#tail];
+    const blocks = blocksOf(this.#tail);
+    this.#tail = blocks.pop() ?? "";
+    this.#finished.push(...blocks);
+    return [...this.#finished, this.#tail];
+  }
+}
+
+/** @param {{text: string, live?: boolean}} props */
+export function TextView({ text, live = false }) {
+  const blocks = useRef(/** @type {Blocks | null} */ (null));
+  blocks.current ??= new Blocks();
+  const [colours, setColours] = useState(0);
+  useEffect(() => whenColours(() => setColours(1)), []);
+  const groups = useRef(/** @type {{colours: number, blocks: string[], drawn: any}[]} */ ([]));
+  const shown = blocks.current.of(text.replaceAll("\0", "\uFFFD"));
+  const drawn = [];
+  for (let start = 0; start < shown.length; start += GROUP) {
+    const some = shown.slice(start, start + GROUP);
+    const before = groups.current[start / GROUP];
+    const same = before?.colours === colours && before.blocks.length === some.length && before.blocks.every((one, n) => one === some[n]);
+    if (same) drawn.push(before.drawn);
+    else {
+      const views = some.map((source, n) => html`<${Block} key=${n} source=${source} colours=${CODE.test(source) ? colours : 0} />`);
+      const group = { colours, blocks: some, drawn: html`<div key=${start} class="blocks">${views}</div>` };
+      groups.current[start / GROUP] = group;
+      drawn.push(group.drawn);
+    }
+  }
+  return html`<div class=${live ? "markdown live" : "markdown"} dir="auto">${drawn}</div>`;
+}
+
+/** One block; it is drawn again only when its source changes. @param {{source: string, colours: number}} props */
+function Block({ source, colours }) {
+  const element = useRef(/** @type {HTMLElement | null} */ (null));
+  const drawn = useRef({ source: "\0", colours: -1 });
+  useLayoutEffect(() => {
+    const at = /** @type {HTMLElement} */ (element.current);
+    if (drawn.current.source === source && drawn.current.colours === colours) return;
+    drawn.current = { source, colours };
+    at.classList.toggle("plain", source.length > LONGEST_BLOCK);
+    if (source.length > LONGEST_BLOCK) at.textContent = source;
+    else {
+      at.innerHTML = htmlOf(source);
+      drawMaths(at);
+    }
+  });
+  return html`<div class="block" dir="auto" ref=${element}></div>`;
+}

@@ -1,0 +1,38 @@
+/** Keys of the page, and the list of them at `?`. */
+
+import { html, useEffect, useState } from "../vendor/preact.js";
+
+const KEYS = [
+  ["Enter", "send"],
+  ["Shift Enter", "a new line"],
+  ["Esc", "stop the reply"],
+  ["Ctrl Shift O", "a new chat"],
+  ["/", "write"],
+  ["?", "this list"],
+];
+
+/** @param {{onNew: () => void}} props */
+export function Shortcuts({ onNew }) {
+  const [open, setOpen] = useState(false);
+  useEffect(() => {
+    const hear = (/** @type {KeyboardEvent} */ event) => {
+      const writes = /** @type {HTMLElement} */ (event.target).closest("input, textarea, select");
+      if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
+        event.preventDefault();
+        onNew();
+      } else if (event.key === "Escape" && open) {
+        event.preventDefault();
+        setOpen(false);
+      } else if (!writes && event.key === "?") setOpen(!open);
+      else if (!writes && event.key === "/") {
+        event.preventDefault();
+        /** @type {HTMLElement | null} */ (document.querySelector(".composer textarea"))?.focus();
+      }
+    };
+    addEventListener("keydown", hear, true);
+    return () => removeEventListener("keydown", hear, true);
+  });
+  if (!open) return null;
+  return html`<div class="veil" onClick=${() => setOpen(false)}><div class="card" role="dialog" aria-label="Keys"><h2>Keys</h2>
+    <dl class="keys">${KEYS.map(([key, use]) => html`<dt key=${key}><kbd>${key}</kbd></dt><dd>${use}</dd>`)}</dl></div></div>`;
+}

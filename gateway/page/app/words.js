@@ -1,0 +1,46 @@
+/** Dates, numbers and sizes in the visitor's language. */
+
+const DAY_MS = 86_400_000;
+const dayName = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+
+/** @param {string} time ISO 8601, UTC */
+export function dateOf(time) {
+  return new Date(/[zZ]|[+-]\d\d:?\d\d$/.test(time) ? time : `${time}Z`);
+}
+
+/** @param {string} time */
+export function momentOf(time) {
+  return moment.format(dateOf(time));
+}
+
+/** Return the heading under which a list shows this time. @param {string} time */
+export function groupOf(time) {
+  const then = dateOf(time);
+  const today = new Date();
+  today.setHours(0, 0, 0, 0);
+  const days = Math.ceil((today.getTime() - then.getTime()) / DAY_MS);
+  if (days <= 0) return "Today";
+  if (days === 1) return "Yesterday";
+  if (days <= 7) return "Last 7 days";
+  if (days <= 30) return "Last 30 days";
+  return dayName.format(then);
+}
+
+/** @param {number} value */
+export function numberOf(value) {
+  return (value < 100 ? numbers : whole).format(value);
+}
+
+/** @param {number} ms */
+export function durationOf(ms) {
+  return ms < 1000 ? `${whole.format(ms)} ms` : `${numbers.format(ms / 1000)} s`;
+}
+
+/** @param {number} bytes */
+export function sizeOf(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1024 ** 2 ? `${numbers.format(bytes / 1024)} KB` : `${numbers.format(bytes / 1024 ** 2)} MB`;
+}

@@ -1,0 +1,3 @@
+/* What the page uses of DOMPurify. */
+declare const DOMPurify: { sanitize(html: string, options: object): string };
+export default DOMPurify;

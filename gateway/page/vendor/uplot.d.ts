@@ -1,0 +1,3 @@
+/* Loaded when needed; untyped. */
+declare const library: any;
+export default library;
