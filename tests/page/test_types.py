@@ -46,6 +46,10 @@ async def test_the_client_has_right_types_and_its_declarations_are_current(tmp_p
     assert filecmp.cmpfiles(tmp_path, CLIENT / "types", made, shallow=False) == (made, [], [])
 
 
+async def test_the_page_has_right_types() -> None:
+    await run_tool("tsc", "-p", PAGE / "app")
+
+
 async def test_lint_finds_nothing() -> None:
     await run_tool(
         "biome", "lint", "--error-on-warnings", f"--config-path={HERE}", CLIENT, PAGE / "app", HERE

@@ -14,6 +14,8 @@ export declare class Reply {
     text: string;
     /** The model's reasoning so far. */
     reasoning: string;
+    /** How many pieces of text have come; of a reply that streams, about its tokens. */
+    deltas: number;
     /** @type {import("./connection.js").State} */
     state: import("./connection.js").State;
     /** The first event: ids of session, messages and stream.

@@ -13,6 +13,10 @@ export type Session = {
      * ISO 8601, UTC
      */
     updated_at: string;
+    /**
+     * the last message of the branch that was chosen; null: the latest message
+     */
+    leaf_id: number | null;
 };
 export type Message = {
     id: number;
@@ -30,6 +34,7 @@ export type Message = {
  * @property {string} title
  * @property {string} created_at ISO 8601, UTC
  * @property {string} updated_at ISO 8601, UTC
+ * @property {number | null} leaf_id the last message of the branch that was chosen; null: the latest message
  */
 /** @typedef {{id: number, uuid: string, role: string, content: string, status: string, [field: string]: any}} Message */
 /** Every method throws SluiceError. A session is named by its id, uuid or key. */
@@ -59,7 +64,7 @@ export declare class Sessions {
     /** Return messages, the oldest first.
      * @param {number | string} session
      * @param {{after?: number, limit?: number, path?: boolean}} [page] after: the id of the last message of the previous page;
-     *   path: only those of the conversation as it stands, without replaced questions and answers
+     *   path: only those of the branch that is shown
      * @returns {Promise<Message[]>} */
     messages(session: number | string, { after, limit, path: onlyPath }?: {
         after?: number;

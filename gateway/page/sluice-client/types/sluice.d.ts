@@ -90,6 +90,17 @@ export declare class Sluice {
      * @param {Question & import("./reply.js").ReplyOptions} [options]
      * @returns {Reply} */
     ask(content: Content, options?: Question & import("./reply.js").ReplyOptions): Reply;
+    /** Ask for another reply to a question, beside those that it has; with `content` put another question beside it.
+     * @param {number} messageId of the question, or of one of its replies
+     * @param {Question & import("./reply.js").ReplyOptions & {content?: Content}} [options]
+     * @returns {Reply} */
+    regenerate(messageId: number, { content, ...options }?: Question & import("./reply.js").ReplyOptions & {
+        content?: Content;
+    }): Reply;
+    /** Show the branch of this message. Throws SluiceError.
+     * @param {number} messageId
+     * @returns {Promise<import("./sessions.js").Session>} */
+    choose(messageId: number): Promise<import("./sessions.js").Session>;
     /** Try a template. Nothing is stored.
      * @param {number} templateId
      * @param {Content} content

@@ -1,0 +1,83 @@
+"""A Chromium for tests of the page."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+PATIENCE_MS = 60_000
+WRITES = ".composer textarea"
+
+
+def chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def requires_chromium() -> pytest.MarkDecorator:
+    """Mark a live test: skipped if Chromium is not installed, failed if REQUIRE_LIVE=1."""
+    missing = chromium() is None and os.environ.get("REQUIRE_LIVE") != "1"
+    return pytest.mark.skipif(missing, reason="needs Chromium: apt-get install chromium")
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=chromium(), args=options)
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+class Tab:
+    """A tab with the page, and what it complained about.
+
+    complaints: errors and warnings of its console, and exceptions.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.complaints.append(f"exception: {error}"))
+        page.on("console", self._hear)
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    async def write(self, text: str) -> None:
+        """Write a message and send it."""
+        await self.page.fill(WRITES, text)
+        await self.page.press(WRITES, "Enter")
+
+    async def ask(self, text: str) -> None:
+        """Send a message and wait for the end of its reply."""
+        await self.write(text)
+        await self.page.locator(".message.question").filter(has_text=text.split("\n")[0]).last.wait_for()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait until no reply is being written and the last message is a reply."""
+        await self.page.wait_for_selector(".message.reply:last-child[aria-busy=false]")
+        await self.page.wait_for_selector(".message[aria-busy=true]", state="detached")
+
+    async def shown(self, selector: str = ".message.reply .markdown") -> list[str]:
+        """Return the texts of the elements, as they are shown."""
+        return [text.strip() for text in await self.page.locator(selector).all_inner_texts()]
+
+
+@asynccontextmanager
+async def tab(started: Browser, url: str, ready: str = WRITES, **options: Any) -> AsyncIterator[Tab]:
+    """Open a page in a profile of its own, and wait until it shows `ready`."""
+    context = await started.new_context(**options)
+    opened = Tab(await context.new_page())
+    await opened.page.goto(url)
+    await opened.page.wait_for_selector(ready)
+    yield opened
+    await context.close()

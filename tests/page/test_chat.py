@@ -1,0 +1,170 @@
+"""The chat of the page in Chromium, with a real gateway."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.live.house import gateway_of
+from tests.live.model_server import model_server
+from tests.page.browser import Tab, browser, requires_chromium, tab
+from tests.page.pages import chat_tab, key_of, long_reply
+
+pytestmark = [pytest.mark.live, requires_chromium()]
+
+HOSTILE = (
+    "<script>window.broken = 1</script> <img src=x onerror='window.broken = 1'>"
+    " [a](javascript:window.broken=1) <svg onload=window.broken=1>"
+    ' <a href="http://example.invalid/">link</a> ![pixel](http://example.invalid/pixel.png)'
+)
+
+
+async def test_a_question_gets_the_reply_that_is_stored(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        await opened.ask("think rivers")
+        (stored,) = await house.messages()
+        assert (await opened.shown())[-1].split() == stored["content"].split()
+        assert await opened.shown(".reasoning") == ["Thoughts"]
+        assert await opened.shown(".question .bubble") == ["think rivers"]
+        assert opened.complaints == []
+
+
+async def test_stop_keeps_the_text(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        await opened.write("hold rivers")
+        await opened.page.wait_for_selector(".message.reply .markdown")
+        await opened.page.click("button[aria-label=Stop]")
+        await opened.ended()
+        (stored,) = await house.messages()
+        assert (stored["status"], stored["reason"]) == ("cancelled", "user_stop")
+        assert "stopped" in (await opened.shown(".reply .figures"))[-1]
+
+
+async def test_another_reply_and_another_question_are_branches(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.ask("say one")
+        await opened.page.click("button[aria-label='Another reply']")
+        await opened.page.wait_for_selector(".reply .branches >> text=2/2")
+        await opened.ended()
+        await opened.page.click(".reply button[aria-label='The one before']")
+        await opened.page.wait_for_selector(".reply .branches >> text=1/2")
+        await opened.page.hover(".question")
+        await opened.page.click(".question button[aria-label=Edit]")
+        await opened.page.fill(".question textarea", "say two")
+        await opened.page.press(".question textarea", "Enter")
+        await opened.page.wait_for_selector(".question .branches >> text=2/2")
+        await opened.ended()
+        assert await opened.shown(".question .bubble") == ["say two"]
+        assert (await opened.shown())[0].startswith("About two")
+        await opened.page.hover(".question")
+        await opened.page.click(".question button[aria-label='The one before']")
+        await opened.page.wait_for_selector(".question .branches >> text=1/2")
+        assert await opened.shown(".question .bubble") == ["say one"]
+        assert opened.complaints == []
+
+
+async def test_a_reload_in_the_middle_goes_on(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        await opened.page.reload()
+        await opened.page.wait_for_selector(".message.reply[aria-busy=true] .markdown")
+        model.say("the end.")
+        model.end()
+        await opened.ended()
+        assert (await opened.shown())[-1] == "Once the end."
+
+
+async def test_a_lost_network_is_shown_and_heals_by_itself(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        await opened.page.context.set_offline(True)
+        await opened.page.wait_for_selector("text=The connection is lost")
+        model.say("the end.")
+        model.end()
+        await opened.page.context.set_offline(False)
+        await opened.ended()
+        assert (await opened.shown())[-1] == "Once the end."
+
+
+async def test_a_second_tab_follows_live(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        other = Tab(await opened.page.context.new_page())
+        await other.page.goto(opened.page.url)
+        await other.page.wait_for_selector(".message.reply[aria-busy=true] .markdown")
+        model.say("the end.")
+        model.end()
+        for one in (opened, other):
+            await one.ended()
+            assert (await one.shown())[-1] == "Once the end."
+        model.open_with("Again.", end=True)
+        await other.ask("again")
+        await opened.page.wait_for_selector("text=Again.")
+        assert await opened.shown(".question .bubble") == ["Once", "again"]
+
+
+async def test_text_is_never_run(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(180),
+        model_server() as model,
+        gateway_of(tmp_path, model.url) as house,
+        browser() as started,
+        tab(started, str(house.http.base_url)) as opened,
+    ):
+        requests: list[str] = []
+        opened.page.on("request", lambda request: requests.append(request.url))
+        model.open_with(HOSTILE, end=True)
+        await opened.ask(HOSTILE)
+        await opened.page.reload()
+        await opened.ended()
+        assert await opened.page.evaluate("window.broken === undefined")
+        assert "<script>" in (await opened.shown())[-1]
+        assert (
+            await opened.page.locator(".message img, .message svg:not(.icon), .message script").count() == 0
+        )
+        assert not [url for url in requests if "example.invalid" in url]
+        assert opened.complaints == []
+
+
+async def test_a_refused_question_can_be_taken_back(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path, MAX_CONTENT_CHARS="10") as (house, opened):
+        await opened.write("say something much longer")
+        await opened.page.click("text=Take back")
+        assert await opened.page.input_value(".composer textarea") == "say something much longer"
+        assert await opened.page.locator(".message").count() == 0
+        assert await house.messages() == []
+
+
+async def test_sessions_are_renamed_found_and_deleted(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        await opened.ask("say one")
+        await opened.page.click("button:has-text('New chat')")
+        await opened.page.wait_for_selector(".welcome")
+        await opened.ask("say two")
+        await opened.page.wait_for_selector(".session >> text=say two")
+        await opened.page.hover(".session >> nth=0")
+        await opened.page.click(".session >> nth=0 >> button")
+        await opened.page.click("text=Rename")
+        await opened.page.fill(".rename", HOSTILE[:100])
+        await opened.page.press(".rename", "Enter")
+        await opened.page.wait_for_selector(".session a[title^='<script>']")
+        await opened.page.fill(".search input", "say one")
+        await opened.page.wait_for_selector(".session a[title^='<script>']", state="detached")
+        assert await opened.shown(".session a") == ["say one"]
+        await opened.page.hover(".session >> nth=0")
+        await opened.page.click(".session >> nth=0 >> button")
+        await opened.page.click(".menu .danger")
+        await opened.page.click(".menu .danger")
+        await opened.page.wait_for_selector("text=Nothing found.")
+        assert len((await house.http.get("/api/chatbot/sessions")).json()) == 1
+        assert opened.complaints == []
+
+
+async def test_with_keys_it_asks_for_one(tmp_path: Path) -> None:
+    key = await key_of(tmp_path)
+    async with chat_tab(tmp_path, ready="input[type=password]") as (_, opened):
+        await opened.page.fill("input[type=password]", "sk-wrong")
+        await opened.page.click("text=Enter")
+        await opened.page.wait_for_selector("[role=alert]")
+        await opened.page.fill("input[type=password]", key)
+        await opened.page.click("text=Enter")
+        await opened.page.wait_for_selector(".composer textarea")
+        await opened.ask("say hello")
+        assert await opened.page.evaluate("localStorage.getItem('sluice-key')") is None
