@@ -29,11 +29,6 @@ def storable(text: str) -> str:
     return text
 
 
-def storable_or_null(text: str | None) -> str | None:
-    """Apply `storable`; None stays None."""
-    return None if text is None else storable(text)
-
-
 class StorableText(TypeDecorator[str]):
     """Text that the database accepts with any characters, as a value and in conditions: see `storable`."""
 
@@ -41,7 +36,7 @@ class StorableText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return storable_or_null(value)
+        return None if value is None else storable(value)
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -1,11 +1,11 @@
 """Inserts the messages of new exchanges."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, literal_column
 
 from gateway.contract.authors import Author
 from gateway.contract.branches import Spot
@@ -26,39 +26,30 @@ class Place(NamedTuple):
     uuid: str
 
 
-def _question_and_reply(
-    exchange: NewExchange, session_id: int, owner: str, now: datetime
-) -> list[dict[str, Any]]:
-    """Return the values of both rows by column, with the parent still to be set: the only list of a new
-    message's columns."""
-    common = {
+def _question(exchange: NewExchange, session_id: int, parent_id: int | None, now: datetime) -> dict[str, Any]:
+    """Return the values of a new question by column."""
+    return {
         "user_id": exchange.user_id,
         "session_id": session_id,
         "created_at": now,
-        "epoch": 0,
-        "parent_id": None,
-    }
-    question = {
+        "parent_id": parent_id,
         "uuid": random_uuid(),
-        "role": "user",
         "author": str(exchange.author or Author("user", exchange.user_id)),
-        "status": "complete",
         "content": text_of(exchange.content),
         "parts": exchange.parts if isinstance(exchange, EncodedExchange) else None,
-        "owner": None,
-        "handle": None,
-        "stream_id": None,
-        "mode": None,
-        "delivery": None,
-        "request": None,
     }
-    reply = {
+
+
+def _reply(
+    exchange: NewExchange, session_id: int, parent_id: int | None, owner: str, now: datetime
+) -> dict[str, Any]:
+    """Return the values of a new reply by column."""
+    return {
+        "user_id": exchange.user_id,
+        "session_id": session_id,
+        "created_at": now,
+        "parent_id": parent_id,
         "uuid": random_uuid(),
-        "role": "assistant",
-        "author": str(Author("assistant", None)),
-        "status": "streaming",
-        "content": "",
-        "parts": None,
         "owner": owner,
         "handle": exchange.handle,
         "stream_id": exchange.stream_id,
@@ -66,13 +57,24 @@ def _question_and_reply(
         "delivery": exchange.delivery,
         "request": exchange.request,
     }
-    return [common | question, common | reply]
 
 
-_BEGUN = _question_and_reply(
-    NewExchange("", None, "", "", "", mode="", delivery="token"), 0, "", datetime.min
-)[0]
-_INSERT_MESSAGE = Statement(insert(messages).returning(messages.c.id), tuple(_BEGUN))
+def _insert(columns: Iterable[str], **constants: str) -> Statement:
+    """constants: columns with the same value in every row, as SQL. A value in the text is not bound each
+    time."""
+    values: dict[str, Any] = {name: literal_column(sql) for name, sql in {**constants, "epoch": "0"}.items()}
+    return Statement(insert(messages).values(values).returning(messages.c.id), tuple(columns))
+
+
+_NONE = NewExchange("", None, "", "", "", mode="", delivery="token")
+_INSERT_QUESTION = _insert(_question(_NONE, 0, None, datetime.min), role="'user'", status="'complete'")
+_INSERT_REPLY = _insert(
+    _reply(_NONE, 0, None, "", datetime.min),
+    role="'assistant'",
+    author=f"'{Author('assistant', None)}'",
+    status="'streaming'",
+    content="''",
+)
 
 
 def insert_exchanges(
@@ -92,17 +94,19 @@ def insert_exchanges(
     """
     begun: dict[int, Exchange] = {}
     for turn in _turns(places):
-        pairs = {at: _question_and_reply(accepted[at], places[at].id, owner, now) for at in turn}
         spots = {at: _spot(connection, accepted[at], places[at], last_ids) for at in turn}
         new = {
-            at: pairs[at][0] | {"parent_id": spots[at].parent_id}
+            at: _question(accepted[at], places[at].id, spots[at].parent_id, now)
             for at in turn
             if spots[at].question_id is None
         }
-        ids = _INSERT_MESSAGE.rows(connection, [*new.values()])
+        ids = _INSERT_QUESTION.rows(connection, [*new.values()])
         question_ids = {at: id for at, (id,) in zip(new, ids, strict=True)}
-        replies = {at: pairs[at][1] | {"parent_id": question_ids.get(at, spots[at].parent_id)} for at in turn}
-        ids = _INSERT_MESSAGE.rows(connection, [*replies.values()])
+        replies = {
+            at: _reply(accepted[at], places[at].id, question_ids.get(at, spots[at].parent_id), owner, now)
+            for at in turn
+        }
+        ids = _INSERT_REPLY.rows(connection, [*replies.values()])
         for at, (reply_id,) in zip(replies, ids, strict=True):
             place, question_id = places[at], spots[at].question_id
             last_ids[place.id] = reply_id

@@ -1,14 +1,15 @@
 """A SQLite file, used by one process: one connection that writes, and a few that only read."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.store.file_permissions import make_private
@@ -54,10 +55,8 @@ class SqliteFile:
         self._on_connect(
             self._writing, "journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"
         )
-
-        @event.listens_for(self._writing, "begin")
-        def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # An event listener could do it too, but takes a quarter of a small transaction's time.
+        self._writing.dialect.do_begin = _begin_with_lock  # type: ignore[method-assign]
 
     @asynccontextmanager
     async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
@@ -158,3 +157,7 @@ class SqliteFile:
             for pragma in pragmas:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
+
+
+def _begin_with_lock(dbapi_connection: PoolProxiedConnection) -> None:
+    cast(sqlite3.Connection, dbapi_connection.dbapi_connection).execute("BEGIN IMMEDIATE")

@@ -4,6 +4,7 @@ SQLAlchemy's own execution takes longer than the database.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import Delete
 from sqlalchemy.types import TypeEngine
 
-from gateway.store.columns import StorableText, storable_or_null
+from gateway.store.columns import StorableText, UtcTime, storable
 
 Values = Mapping[str, Any]
 
@@ -113,13 +114,19 @@ def upsert(
 
 def _convert(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(type_, StorableText):
-        return storable_or_null  # most values are texts, and SQLAlchemy's processor takes three calls for one
-    return type_.dialect_impl(dialect).bind_processor(dialect)
+        return storable  # most values are texts, and SQLAlchemy's processor takes three calls for one
+    convert = type_.dialect_impl(dialect).bind_processor(dialect)
+    if isinstance(type_, UtcTime) and convert is not None:
+        return lru_cache(maxsize=1)(convert)  # all rows of a transaction have the same time
+    return convert
 
 
 def _in_order(compiled: Compiled, values: Values) -> tuple[Any, ...]:
     return tuple(
-        [values[name] if convert is None else convert(values[name]) for name, convert in compiled.values]
+        [
+            value if (value := values[name]) is None or convert is None else convert(value)
+            for name, convert in compiled.values
+        ]
     )
 
 
