@@ -122,7 +122,7 @@ class ReplyAccumulator:
         elapsed_s = self._clock() - self.first_at
         return round(self.usage.completion_tokens / elapsed_s, 1) if elapsed_s > 0 else None
 
-    def take(self, batch: Sequence[TransportEvent]) -> list[ReaderEvent]:
+    def take(self, batch: Sequence[TransportEvent]) -> Sequence[ReaderEvent]:
         """Record the events of one read and return those for readers.
 
         Adjacent deltas are merged, except the reply's first content. Raises UpstreamFailed at the first call
@@ -133,10 +133,10 @@ class ReplyAccumulator:
                 f"The reply was stopped: it has more than {MAX_REPLY_CHARS} characters of text, reasoning "
                 "and tool calls."
             )
+        if len(batch) == 1:
+            return [event] if self._note(event := batch[0]) else []
         was_silent = self.first_at is None
         heard = [event for event in batch if self._note(event)]
-        if len(heard) < 2:
-            return heard
         if not was_silent:
             return merge_deltas(heard)
         alone = next((n for n, event in enumerate(heard, 1) if not isinstance(event, Progress)), len(heard))

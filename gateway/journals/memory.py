@@ -89,6 +89,7 @@ class MemoryLog:
 
     Attributes:
         packed: the oldest events, with adjacent deltas packed.
+        packed_seq: number of the last packed event.
         events: the events after them.
         first: the position before the oldest event that was not dropped.
     """
@@ -96,7 +97,6 @@ class MemoryLog:
     __slots__ = (
         "_journal",
         "_max_bytes",
-        "_packed_seq",
         "_safe_seq",
         "bytes",
         "closed",
@@ -104,6 +104,7 @@ class MemoryLog:
         "first",
         "listeners",
         "packed",
+        "packed_seq",
     )
 
     def __init__(self, journal: MemoryJournal, max_bytes: int, after: Position = START) -> None:
@@ -113,14 +114,14 @@ class MemoryLog:
         self.events: list[ReaderEvent] = []
         self.packed: list[Packed] = []
         self.first = after
-        self._packed_seq = after.seq  # number of the last packed event
+        self.packed_seq = after.seq
         self.listeners: list[OnNews] = []
         self.closed = False
         self.bytes = 0
 
     @property
     def last_seq(self) -> int:
-        return self._packed_seq + len(self.events)
+        return self.packed_seq + len(self.events)
 
     def append(self, events: Sequence[ReaderEvent]) -> None:
         self.events.extend(events)
@@ -131,7 +132,8 @@ class MemoryLog:
             self._pack()
         if isinstance(events[-1], _TERMINAL):
             self.closed = True
-        self._tell()
+        for on_news in tuple(self.listeners):  # copied, because a listener may remove itself
+            on_news()
 
     def checkpointed(self, seq: int) -> None:
         self._safe_seq = seq
@@ -142,22 +144,8 @@ class MemoryLog:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._tell()
-
-    def _tell(self) -> None:
-        # Copied, because a listener may remove itself; a single listener, the common case, needs no copy.
-        listeners = self.listeners
-        if len(listeners) == 1:
-            listeners[0]()
-            return
-        for on_news in tuple(listeners):
-            on_news()
-
-    def since(self, seq: int) -> list[ReaderEvent]:
-        """Return all events after number `seq`, which must not be before `first`."""
-        if seq >= self._packed_seq:
-            return self.events[seq - self._packed_seq :]
-        return [*islice(unpack(self.packed), seq - self.first.seq, None), *self.events]
+            for on_news in tuple(self.listeners):
+                on_news()
 
     def drop_to(self, max_bytes: int) -> None:
         """Drop the oldest events while more than `max_bytes` are left, up to the first that is not stored."""
@@ -179,7 +167,7 @@ class MemoryLog:
 
     def _pack(self) -> None:
         """Pack all but the latest _PACK_EVENTS events, or all that are stored, whichever are more."""
-        count = max(len(self.events) - _PACK_EVENTS, self._safe_seq - self._packed_seq)
+        count = max(len(self.events) - _PACK_EVENTS, self._safe_seq - self.packed_seq)
         if count <= 0:
             return
         older = self.events[:count]
@@ -187,7 +175,7 @@ class MemoryLog:
         growing = max(0, len(self.packed) - 1)  # the last packed item may get more deltas
         before = sum(map(_packed_size, self.packed[growing:]))
         pack(older, self.packed)
-        self._packed_seq += count
+        self.packed_seq += count
         saved = sum(map(_size, older)) + before - sum(map(_packed_size, self.packed[growing:]))
         self.bytes -= saved
         self._journal.bytes -= saved
@@ -211,7 +199,10 @@ class MemoryReader:
         log = self._log
         if self._taken < log.first.seq:
             raise FellBehind("The reader is too slow: events that it has not read were dropped.")
-        new = log.since(self._taken)
+        if self._taken >= log.packed_seq:
+            new = log.events[self._taken - log.packed_seq :]
+        else:
+            new = [*islice(unpack(log.packed), self._taken - log.first.seq, None), *log.events]
         self._taken += len(new)
         return new
 

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from gateway.contract.events import Delta, ReaderEvent
 
@@ -26,11 +27,10 @@ class Texts:
         return len(self.ends) >= MAX_DELTAS
 
     def add(self, texts: Sequence[str]) -> None:
-        end = len(self.text)
+        ends = accumulate(map(len, texts), initial=len(self.text))
+        next(ends)
+        self.ends.extend(ends)
         self.text += "".join(texts)
-        for text in texts:
-            end += len(text)
-            self.ends.append(end)
 
     def deltas(self) -> Iterator[Delta]:
         start = 0

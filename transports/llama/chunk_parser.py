@@ -65,11 +65,13 @@ class ChunkParser:
         "_thinking",
         "done",
         "failure",
+        "finished",
     )
 
     def __init__(self) -> None:
         self.done: Done | None = None
         self.failure: GatewayError | None = None
+        self.finished = False
         self._framer = SseFramer()
         self._template = ChunkTemplate()
         self._calls = ToolCalls()
@@ -82,10 +84,6 @@ class ChunkParser:
         self._loose = False
         self._text = WholeCharacters()
         self._thinking = WholeCharacters()
-
-    @property
-    def finished(self) -> bool:
-        return self._finish_reason is not None
 
     def feed(self, received: bytes) -> list[TransportEvent]:
         """Return the events that `received` completes, often none.
@@ -263,6 +261,7 @@ class ChunkParser:
         if reason.lower() in _UNFINISHED:
             return
         self._finish_reason = reason
+        self.finished = True
         if reason.lower() in BROKEN_REASONS:
             self._broken = why_broken(frame)
         self._end_text(events)

@@ -29,7 +29,13 @@ class SseFramer:
 
         Raises ProtocolViolation if an event that already exceeds MAX_FRAME_BYTES goes on.
         """
-        if not self._rest and not self._after_cr and _is_one_frame(received):
+        if (
+            received.startswith(b"data: ")
+            and received.endswith(b"\n\n")
+            and received.find(b"\n") == len(received) - 2
+            and b"\r" not in received
+            and not (self._rest or self._after_cr)
+        ):  # one event of one data line, as most reads of a paced stream are
             return [received[6:-2]]
         if len(self._rest) > MAX_FRAME_BYTES:
             raise ProtocolViolation(f"the model server sent an event of over {MAX_FRAME_BYTES} bytes")
@@ -70,16 +76,6 @@ class SseFramer:
 
 
 _STARTS = (":", "data:", "event:", "id:", "retry:", "error:")
-
-
-def _is_one_frame(received: bytes) -> bool:
-    """True if this is one event of one data line, as most reads of a paced stream are."""
-    return (
-        received.startswith(b"data: ")
-        and received.endswith(b"\n\n")
-        and received.find(b"\n") == len(received) - 2
-        and b"\r" not in received
-    )
 
 
 def _event_data(block: bytes) -> list[bytes]:

@@ -112,19 +112,17 @@ class ReplyStream(SseWriter):
         except FellBehind:
             self.abort()  # the store has the rest, for when the reader resumes
             return
-        if events:
+        if len(events) == 1 and isinstance(event := events[0], Delta):
+            # The token path: one event, one frame, one write.
+            if frame := self._frame(event, 1):
+                self.write(frame)
+        elif events:
             self._write(events)
         elif reader.at_end:
             self.abort()  # the journal has no end, so the response gets none
 
     def _write(self, events: Sequence[ReaderEvent]) -> None:
         last = events[-1]
-        if isinstance(last, Delta) and len(events) == 1:
-            # The token path: one event, one frame, one write.
-            frame = self._frame(last, 1)
-            if frame:
-                self.write(frame)
-            return
         if self._live and self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
             # The reader resumes after the restart, and gets the end of the reply then.
             writes = [*self._writes(events[:-1]), retry_frame(random.randint(*RETRY_MS))]
