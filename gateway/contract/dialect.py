@@ -33,6 +33,8 @@ class Dialect(Protocol):
         merges: True if adjacent deltas may be merged; False if each journal event needs its own frames.
         bears_ids: True if its frames have event ids, so that readers can resume after one; readers of other
             dialects start from the beginning.
+        needs_end: True if its clients take a stream without an end for a whole reply. When the gateway stops,
+            readers of other dialects that can resume get no end until they do.
     """
 
     name: str
@@ -52,6 +54,9 @@ class Dialect(Protocol):
 
     @property
     def bears_ids(self) -> bool: ...
+
+    @property
+    def needs_end(self) -> bool: ...
 
     def encoder(self, stream_id: str) -> Encoder:
         """Return a new encoder for one reader of the stream, which may start after the first event."""

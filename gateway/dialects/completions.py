@@ -35,6 +35,7 @@ class Completions(SseDialect):
 
     name = "completions"
     paced_by: PacedBy = "characters"
+    needs_end = True
 
     def __init__(
         self,

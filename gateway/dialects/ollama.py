@@ -45,6 +45,7 @@ class Ollama:
     media_type = "application/x-ndjson"
     headers: Sequence[tuple[bytes, bytes]] = ()
     bears_ids = False
+    needs_end = True
     merges = True
 
     def __init__(

@@ -45,6 +45,7 @@ class OpenAI(SseDialect):
 
     name = "openai"
     paced_by: PacedBy = "characters"
+    needs_end = True
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ class Plain:
     headers: Sequence[tuple[bytes, bytes]] = ()
     heartbeat = b""
     bears_ids = False
+    needs_end = True
     merges = True
 
     def encoder(self, stream_id: str) -> "Plain":

@@ -16,6 +16,7 @@ class SseDialect:
     headers: Sequence[tuple[bytes, bytes]] = ()
     heartbeat = PING
     bears_ids = True
+    needs_end = False
     merges = True
 
 
@@ -43,6 +44,10 @@ def id_frame(event_id: str) -> bytes:
     return b"id: " + event_id.encode() + b"\n\n"
 
 
-def retry_frame(delay_ms: int) -> bytes:
-    """Return a frame that sets the time before an EventSource reconnects."""
-    return b"retry: %d\n\n" % delay_ms
+def retry_line(delay_ms: int) -> bytes:
+    """Return the field that sets the time before an EventSource reconnects.
+
+    It has no blank line: an EventSource obeys at the end of the line, while `openai` and `httpx-sse` dispatch
+    an empty event at a blank line without data, which is no JSON.
+    """
+    return b"retry: %d\n" % delay_ms

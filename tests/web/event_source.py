@@ -1,9 +1,12 @@
 """A reader like the browser's EventSource: it drops an incomplete frame together with its id."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
+
+_RETRY = re.compile(rb"^retry: (\d+)\n", re.MULTILINE)
 
 
 def kinds(events: Iterable[dict[str, Any]]) -> list[str]:
@@ -47,18 +50,20 @@ class EventSource:
         return (event for event in self.told if event["type"] in types)
 
     def take(self, received: bytes) -> bytes:
-        """Parse all complete frames and return the incomplete rest."""
-        *frames, half = received.split(b"\n\n")
+        """Parse all complete frames and return the incomplete rest. `retry:` needs no blank line."""
+        *frames, half = _RETRY.sub(self._wait_longer, received).split(b"\n\n")
         for frame in frames:
             self._hear(dict(_fields(frame)))
         return half
+
+    def _wait_longer(self, retry: re.Match[bytes]) -> bytes:
+        self.retry_ms = int(retry[1])
+        return b""
 
     def _hear(self, fields: dict[str, str]) -> None:
         if "id" in fields:
             self.last_id = fields["id"]
             self.seqs.append(int(self.last_id.partition("-")[0]))
-        if "retry" in fields:
-            self.retry_ms = int(fields["retry"])
         if "data" in fields:
             event = json.loads(fields["data"])
             self.told.append(event)

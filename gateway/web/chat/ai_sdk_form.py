@@ -99,16 +99,28 @@ class UiChatForm:
         return Asked(question, AiSdk(last.id if last.role == "assistant" else None))
 
 
+_ABSENT = msgspec.Raw(b"null")
+
+
 class _Sniffed(msgspec.Struct):
-    message: msgspec.Raw = msgspec.Raw(b"null")
-    messages: msgspec.Raw = msgspec.Raw(b"null")
+    id: msgspec.Raw = _ABSENT
+    message: msgspec.Raw = _ABSENT
+    messages: msgspec.Raw = _ABSENT
+    model: msgspec.Raw = _ABSENT
+    trigger: msgspec.Raw = _ABSENT
 
 
 def is_ui_chat(body: bytes) -> bool:
-    """True for a body of the AI SDK, False for one of Ollama's, which has no `parts` and no `message`."""
+    """True for a body of the AI SDK, False for one of Ollama's.
+
+    Ollama has no `message`, `trigger` and `parts`. An `id` without `model` is the AI SDK's too: Ollama's
+    clients always name the model.
+    """
     try:
         sniffed = msgspec.json.decode(body, type=_Sniffed)
-        if bytes(sniffed.message) != b"null":
+        if any(bytes(field) != b"null" for field in (sniffed.message, sniffed.trigger)):
+            return True
+        if bytes(sniffed.id) != b"null" and bytes(sniffed.model) == b"null":
             return True
         messages = msgspec.json.decode(sniffed.messages, type=list[dict[str, msgspec.Raw]] | None)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

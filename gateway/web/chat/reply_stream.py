@@ -10,7 +10,7 @@ from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
 from gateway.contract.journal import START, FellBehind, JournalReader, Position
 from gateway.core.replays import Placed
-from gateway.dialects.sse_frames import id_frame, retry_frame, with_id
+from gateway.dialects.sse_frames import id_frame, retry_line, with_id
 from gateway.web.http.asgi import Connection, Send
 from gateway.web.http.sse_writer import Headers, Pulse, SseWriter
 
@@ -124,8 +124,10 @@ class ReplyStream(SseWriter):
     def _write(self, events: Sequence[ReaderEvent]) -> None:
         last = events[-1]
         if self._live and self._with_ids and isinstance(last, Failed) and last.reason == "shutdown":
-            # The reader resumes after the restart, and gets the end of the reply then.
-            writes = [*self._writes(events[:-1]), retry_frame(random.randint(*RETRY_MS))]
+            # The reader resumes after the restart. Unless its dialect needs an end, it gets it then.
+            writes = [*self._writes(events[:-1]), retry_line(random.randint(*RETRY_MS))]
+            if self._dialect.needs_end:
+                writes += self._writes(events[-1:])
             over = True
         else:
             writes = self._writes(events)

@@ -196,13 +196,19 @@ def rejection(errors: list[Any]) -> BadRequest | Unprocessable:
     first: Mapping[str, Any] = errors[0]
     if first["type"] == "json_invalid":
         return BadRequest(f"The body is not JSON: {first['msg']}.")
-    fields = {
-        _path(error["loc"]): str(error["msg"]).removeprefix("Value error, ")
-        for error in errors[:MAX_TOLD_FIELDS]
-    }
+    fields: dict[str, str] = {}
+    for error in errors[:MAX_TOLD_FIELDS]:
+        path, message = _path(error["loc"]), str(error["msg"]).removeprefix("Value error, ")
+        if path in fields:  # a field with several types has an error for each of them
+            message = f"{fields[path]} or {message.removeprefix('Input should be ')}"
+        fields[path] = message
     described = "; ".join(f"{field}: {message}" for field, message in fields.items())
     return Unprocessable(f"The request does not fit: {described}.", fields)
 
 
+_TYPE = re.compile(r"body|str|int|float|bool|constrained-.*|.*\[.*|[A-Z]\w+")
+"""Steps of a path that name no field: the body itself, and types of a field that has several."""
+
+
 def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(step) for step in location if step != "body") or "body"
+    return ".".join(str(step) for step in location if not _TYPE.fullmatch(str(step))) or "body"

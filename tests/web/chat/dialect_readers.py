@@ -1,6 +1,7 @@
 """Readers of every dialect that disconnect and return as its clients do, for tests/web/scene.py."""
 
 import json
+import re
 
 from gateway.web.chat.ai_sdk_chats import ChatResume
 from gateway.web.chat.ai_sdk_form import UiChatForm
@@ -70,7 +71,7 @@ class EventIdReader(DialectReader):
 
     def take(self, received: bytes) -> None:
         """Keep the frames up to the last event id: the event behind it was cut, and is sent again."""
-        frames = [frame for frame in received.split(b"\n\n")[:-1] if not frame.startswith(b"retry: ")]
+        frames = re.sub(rb"(?m)^retry: \d+\n", b"", received).split(b"\n\n")[:-1]
         while frames and b"\nid: " not in b"\n" + frames[-1]:
             frames.pop()
         if frames:

@@ -1,10 +1,12 @@
 """A gateway that stops while replies are made: resumable readers come back later, others hear the end."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from gateway.contract.events import Delta, Done
@@ -84,3 +86,47 @@ async def test_a_reader_that_cannot_come_back_hears_the_end(tmp_path: Path, body
         source = await read(response)
     assert source.retry_ms is None
     assert [(end["type"], end["reason"]) for end in source.ends] == [("error", "shutdown")]
+
+
+CHAT = "/v1/chat/completions"
+RESUMABLE = {"sluice-resumable": "1"}
+ASKED: dict[str, dict[str, Any]] = {
+    STREAM: {"content": "Hi"},
+    CHAT: {"messages": [{"role": "user", "content": "Hi"}], "stream": True},
+}
+
+
+@pytest.mark.parametrize("path", ASKED)
+async def test_a_decoder_that_dispatches_at_each_blank_line_hears_no_empty_event(
+    tmp_path: Path, path: str
+) -> None:
+    stage = Stage()
+    async with (
+        served(tmp_path, stage.script()) as gateway,
+        gateway.http.stream("POST", path, json=ASKED[path], headers=RESUMABLE) as response,
+    ):
+        await stage.said.wait()
+        await stopped_at_once(gateway)
+        told = (await response.aread()).decode()
+    *frames, half = told.split("\n\n")
+    assert all("data: " in frame for frame in frames)
+    assert len(re.findall(r"^retry: \d+$", told, re.MULTILINE)) == 1
+    assert "data: " not in half
+
+
+async def test_openais_client_raises_the_end(tmp_path: Path) -> None:
+    stage = Stage()
+    async with served(tmp_path, stage.script()) as gateway:
+        client = openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0)
+        async with client:
+            stream = await client.chat.completions.create(
+                model="default",
+                messages=[{"role": "user", "content": "Hi"}],
+                stream=True,
+                extra_headers=RESUMABLE,
+            )
+            await stage.said.wait()
+            await stopped_at_once(gateway)
+            with pytest.raises(openai.APIError, match="stopp"):
+                async for _ in stream:
+                    pass
