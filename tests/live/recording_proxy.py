@@ -129,9 +129,13 @@ async def _forward(
 ) -> None:
     """Pass on everything until one end closes, and close the other one."""
     with suppress(ConnectionError):
+        is_http = True
         while piece := await reader.read(65536):
             writer.write(piece)
-            with suppress(httptools.HttpParserUpgrade):  # a WebSocket begins: its frames are not checked
-                parse(piece)
+            try:
+                if is_http:
+                    parse(piece)
+            except httptools.HttpParserUpgrade:
+                is_http = False  # a WebSocket begins: its frames are not checked
             await writer.drain()
     writer.close()

@@ -1,18 +1,23 @@
 """A model server whose replies the questions ask for: the first word of the latest question is a command.
 
 say, think (reasons first), json (an object), look (counts images), call (calls the first tool, then tells its
-result), hold (goes on until the client hangs up), break (an error after some text), refuse (status 400),
-fail (status 500). The text repeats what follows the command.
+result), hold (goes on until the client hangs up), pause (the second half waits until somebody asks `go` with
+the same words), flood (pause with more than 80 kB), break (an error after some text), refuse (status 400),
+fail (status 500). Most texts repeat what follows the command.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 MODEL = "scripted"
 _AWKWARD = 'w\u00f6rld \U0001f469\u200d\U0001f469\u200d\U0001f467 \u2028 \r\n"quoted" \\ end.'
+_SMILE = "\U0001f642\u00e9"
+_HALVES = {"pause": (40, 1), "flood": (800, 20)}
+"""Number of pieces, and of smiles in each."""
 
 _ABOUT: dict[str, dict[str, Any]] = {
     "/health": {"status": "ok"},
@@ -26,6 +31,8 @@ _REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
 _BROKEN = {"error": {"code": 500, "message": "The model broke.", "type": "server_error"}}
 
 Delta = dict[str, Any]
+Paused = dict[str, asyncio.Event]
+"""The paused replies by their topics."""
 
 
 def _texts(content: object) -> str:
@@ -62,6 +69,9 @@ def _deltas(body: dict[str, Any]) -> Iterator[Delta]:
     elif command == "look":
         images = [part for part in messages[-1]["content"] if part["type"] == "image_url"]
         yield from _words(f"{len(images)} image. {about}")
+    elif command in _HALVES:
+        pieces, smiles = _HALVES[command]
+        yield from ({"content": f"{number} {smiles * _SMILE}\n\n"} for number in range(pieces))
     else:
         if command == "think":
             yield {"reasoning_content": "Let me "}
@@ -102,7 +112,9 @@ def _json(status: int, body: dict[str, Any]) -> bytes:
     return _head(status, "application/json") + json.dumps(body).encode()
 
 
-async def _answer(path: str, raw: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer(
+    path: str, raw: bytes, paused: Paused, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     if path in _ABOUT:
         writer.write(_json(200, _ABOUT[path]))
         return
@@ -110,7 +122,7 @@ async def _answer(path: str, raw: bytes, reader: asyncio.StreamReader, writer: a
         writer.write(_json(404, {"error": {"message": "not found"}}))
         return
     body = json.loads(raw)
-    command, _ = _question(body["messages"])
+    command, topic = _question(body["messages"])
     if command in _REFUSALS:
         status, error = _REFUSALS[command]
         writer.write(_json(status, {"error": error}))
@@ -124,16 +136,34 @@ async def _answer(path: str, raw: bytes, reader: asyncio.StreamReader, writer: a
         else:
             writer.write(_data(_BROKEN))
         return
-    for frame in _reply(body):
-        writer.write(frame)
+    frames = list(_reply(body))
+    if command in _HALVES:
+        may_go_on = paused[topic] = asyncio.Event()
+        half = len(frames) // 2
+        writer.writelines(frames[:half])
+        await _either(may_go_on.wait(), reader.read())
+        frames = frames[half:]
+    elif command == "go":
+        paused.pop(topic).set()
+    writer.writelines(frames)
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _either(*waits: Awaitable[object]) -> None:
+    """Return when one of these has ended, and cancel the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _serve(paused: Paused, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         lengths = [line[15:] for line in head.lower().split("\r\n") if line.startswith("content-length:")]
         body = await reader.readexactly(int(lengths[0]) if lengths else 0)
-        await _answer(head.split(" ")[1], body, reader, writer)
+        await _answer(head.split(" ")[1], body, paused, reader, writer)
         await writer.drain()
     except ConnectionError:
         pass  # the client has hung up
@@ -144,5 +174,5 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @asynccontextmanager
 async def scripted_model() -> AsyncIterator[str]:
     """Serve on a free port of loopback and give the URL."""
-    async with await asyncio.start_server(_serve, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(partial(_serve, {}), "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

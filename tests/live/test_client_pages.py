@@ -1,4 +1,4 @@
-"""The programs of docs/clients/*.md, run as a reader would paste them."""
+"""The programs of docs/clients/*.md, run as a reader would paste them, in both modes."""
 
 import asyncio
 import json
@@ -20,8 +20,9 @@ pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto(), requires
 PAGES = sorted((ROOT / "docs" / "clients").glob("*.md"))
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, url: str) -> list[str]:
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pages = pages.replace("http://127.0.0.1:8000", url)
     return re.findall(rf"```{language}\n(.*?)```", pages, re.DOTALL)
 
 
@@ -34,24 +35,23 @@ async def output_of(*command: str, cwd: Path, stdin: str = "") -> str:
 
 async def test_every_program_prints_a_stored_reply(tmp_path: Path) -> None:
     python, node = await installed_python("newest"), await installed_node()
-    async with asyncio.timeout(300), clients_house(tmp_path) as house:
-        gateway = house.gateways["sse"]
-        url = str(gateway.http.base_url).rstrip("/")
-        told = {
-            name: [block.replace("http://127.0.0.1:8000", url) for block in blocks(name)]
-            for name in ("python", "js", "sh")
-        }
-        said = json.loads(
-            await output_of(python, "run_blocks.py", cwd=CASES, stdin=json.dumps(told["python"]))
-        )
-        for block in told["js"]:
-            said.append(await output_of(node, "--input-type=module", "-e", block, cwd=CLIENTS))
-        for block in told["sh"]:
-            said.append(await output_of("sh", "-c", block, cwd=tmp_path))
-        stored = {reply["content"] for reply in await replies_of(gateway)}
-    assert [len(programs) for programs in told.values()] == [8, 7, 2]
-    assert "" not in said
-    assert set(said) <= stored
+    async with asyncio.timeout(600), clients_house(tmp_path) as house:
+        urls = {mode: str(gateway.http.base_url).rstrip("/") for mode, gateway in house.gateways.items()}
+        told = {(mode, name): blocks(name, urls[mode]) for mode in urls for name in ("python", "js", "sh")}
+        # Both modes in one process: the packages take long to import.
+        sources = json.dumps([*told["sse", "python"], *told["mqtt", "python"]])
+        printed = json.loads(await output_of(python, "run_blocks.py", cwd=CASES, stdin=sources))
+        half = len(printed) // 2
+        said = {"sse": printed[:half], "mqtt": printed[half:]}
+        for mode, gateway in house.gateways.items():
+            for block in told[mode, "js"]:
+                said[mode].append(await output_of(node, "--input-type=module", "-e", block, cwd=CLIENTS))
+            for block in told[mode, "sh"]:
+                said[mode].append(await output_of("sh", "-c", block, cwd=tmp_path))
+            stored = {reply["content"] for reply in await replies_of(gateway)}
+            assert "" not in said[mode], mode
+            assert set(said[mode]) <= stored, mode
+    assert [len(programs) for programs in told.values()] == [8, 7, 2] * 2
 
 
 def test_every_family_has_a_page() -> None:

@@ -6,8 +6,8 @@ export const SCRIPTED = "scripted"; // of tests/live/scripted_model.py, which do
 export const cases = [];
 
 // Registers a case. client: the package, as in package.json. area: the part of its API. call: what is called.
-// run: gets { url, ask }; ask(command, more) is a question whose answer no other case gets. It returns replies
-// that must be in the database: [status, text] pairs.
+// run: gets { url, ask }; ask(command, more) is a question whose answer no other case gets, and ask.go(more) lets a
+// reply to ask("pause", more) go on. It returns replies that must be in the database: [status, text] pairs.
 export function addCase(client, area, call, run) {
   cases.push({ client, area, call, run });
 }

@@ -1,11 +1,24 @@
 // node run_cases.mjs MODE=URL... MODULE...: runs the modules' cases against each gateway, prints results as JSON.
-import { cases } from "./case.mjs";
+import { cases, SCRIPTED } from "./case.mjs";
+
+const CASE_MS = 60_000;
 
 async function result({ client, area, call, run }, mode, url) {
   const told = { client, area, call, mode };
   const ask = (command, more = "") => `${command} ${client}, ${area}, ${call}${more}`;
+  ask.go = async (more) => {
+    const response = await fetch(`${url}/messages/stream?format=plain`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ content: ask("go", more), model: SCRIPTED }),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    await response.text();
+  };
+  const late = AbortSignal.timeout(CASE_MS);
+  const given_up = new Promise((_, reject) => (late.onabort = () => reject(late.reason)));
   try {
-    return { ...told, received: await run({ url, ask }) };
+    return { ...told, received: await Promise.race([run({ url, ask }), given_up]) };
   } catch (error) {
     console.error(call, mode, error);
     const said = error.status ? `HTTP ${error.status}` : String(error).split("\n")[0].replaceAll("|", "/");
@@ -19,5 +32,5 @@ const results = [];
 for (const [mode, url] of words.filter((word) => word.includes("=")).map((word) => word.split("="))) {
   for (const one of cases) results.push(await result(one, mode, url));
 }
-console.log(JSON.stringify(results));
-process.exit(0); // some packages keep connections open
+// Some packages keep connections open. Before all is written an exit would lose the rest.
+process.stdout.write(JSON.stringify(results), () => process.exit(0));

@@ -1,4 +1,5 @@
 // One load of a page with the AI SDK's useChat. The page is rendered by React into jsdom.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { JSDOM } from "jsdom";
@@ -10,25 +11,29 @@ for (const name of ["window", "document", "navigator"]) {
 const { createElement } = await import("react");
 const { createRoot } = await import("react-dom/client");
 
-export const VERSIONS = ["ai-react-5", "ai-react-6", "ai-react-7"];
+export const VERSIONS = ["5.0.216", "5.0.277", "6.0.41", "6.0.303", "7.0.31", "7"].map(
+  (ai) => `ai-react-${ai}`,
+);
 
-// useChat of one version, and the version of `ai` that it stands on.
+// useChat of one version, and the `ai` that it stands on.
 export async function version(name) {
   const require = createRequire(import.meta.url);
   const own = createRequire(require.resolve(name));
   const ai = await import(pathToFileURL(own.resolve("ai")));
-  return { useChat: (await import(name)).useChat, ai };
+  const { version } = JSON.parse(readFileSync(own.resolve("ai/package.json")));
+  return { useChat: (await import(name)).useChat, ai, ai_version: version };
 }
 
 export const textOf = (message) =>
   message.parts.map((part) => (part.type === "text" ? part.text : "")).join("");
 
-export function openPage(url, { useChat, ai }, id, options = {}) {
+export function openPage(url, { useChat, ai }, id, { body = {}, ...options } = {}) {
   const place = document.createElement("main");
   const leaving = new AbortController();
   const transport = new ai.DefaultChatTransport({
     api: `${url}/api/chat`,
     headers: { "sluice-resumable": "1" },
+    body: { model: "scripted", ...body },
     fetch: (input, init) => {
       const signals = [leaving.signal, ...(init?.signal ? [init.signal] : [])];
       return fetch(input, { ...init, signal: AbortSignal.any(signals) });
