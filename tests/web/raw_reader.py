@@ -100,6 +100,7 @@ class RawReader:
             del self._half[: end + 2]
 
     def on_message_complete(self) -> None:
+        self.source.take(bytes(self._half))  # `retry:` counts without a blank line
         self.over = True
 
 
