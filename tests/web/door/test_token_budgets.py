@@ -156,3 +156,18 @@ async def test_a_rehearsal_of_a_template_counts_too(tmp_path: Path) -> None:
         second = await gateway.http.post(url, json={"content": "Hi"}, headers=key)
         assert await used(gateway) == [10]
     assert (first.status_code, second.status_code) == (200, 429)
+
+
+async def test_a_continued_reply_costs_only_its_new_part(tmp_path: Path) -> None:
+    cut: list[Step] = [[Delta("Once ")], [Usage(3, 2, 5), Done("length", "tiny")]]
+    rest: list[Step] = [[Delta("upon")], [Usage(5, 2, 7), Done("stop", "tiny")]]
+    scripts = iter([cut, rest])
+    async with served(tmp_path, lambda _: next(scripts)) as gateway:
+        key = await make_key(gateway, "anna", tokens_per_day=12)
+        await ask(gateway, key)
+        assert await used(gateway) == [5]
+        more = await gateway.http.post("/api/chatbot/messages/2/continue", json={}, headers=bearer(key))
+        assert more.status_code == 200
+        assert await used(gateway) == [12]
+        again = await gateway.http.post("/api/chatbot/messages/2/regenerate", json={}, headers=bearer(key))
+        assert again.status_code == 429
