@@ -1,6 +1,6 @@
 """Endpoints for usage, workers, metrics, health and the pages."""
 
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from gateway.web.api import health, metrics, page_files, pages, prometheus, usage, workers
 from gateway.web.http.endpoint import CHAT_OR_ADMIN, METRICS, PUBLIC, Endpoint, JsonEndpoint
@@ -95,6 +95,7 @@ OPERATION: tuple[Endpoint, ...] = (
         description="A script, a style sheet, an image or a font. `version` is in the page's links.",
         tag="pages",
         scopes=PUBLIC,
+        response_class=Response,
         responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _PAGE_FILES}}},
     ),
     JsonEndpoint(
