@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from importlib.metadata import version
 from secrets import token_hex
 
 from gateway.configured_issuer import identities_of
+from gateway.configured_traces import traces_of
 from gateway.configured_transports import breakers_of, ingress_of, link_of, transports_of
 from gateway.contract.errors import StorageFailed
 from gateway.contract.random_names import random_hex
@@ -80,10 +81,16 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     transports: by mode, in place of those of the settings.
     """
     remember_secrets(settings.secrets)
+
+    def models() -> Collection[str]:
+        return {name for each in chosen.values() for name in each.abilities.models()}
+
+    traces = traces_of(settings, "sluice-gateway", settings.gateway_name, models)
     link = None
     if transports is None:
         link = link_of(settings)
-        transports = transports_of(settings, link)
+        transports = transports_of(settings, link, traces)
+    chosen = transports = {mode: traces.dispatching(each, mode) for mode, each in transports.items()}
     store = store_of(settings)
     journal = MemoryJournal(max_bytes=settings.journal_max_bytes, total_bytes=settings.journal_total_bytes)
     runs = Runs(journal, ACCESS, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
@@ -112,9 +119,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     )
     worker_rules = WorkerRules(lambda: [each.abilities for each in transports.values()], store.kept_settings)
     mode_switch = ModeSwitch(selector, settings.llm_comm_mode, store.kept_settings)
-    reply_totals = ReplyTotals(
-        lambda: {name for each in transports.values() for name in each.abilities.models()}
-    )
+    reply_totals = ReplyTotals(models)
     conversations = Conversations(
         store,
         runs,
@@ -134,6 +139,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         allowance_of=keys.allowance_of,
         on_ended=reply_totals.add,
         budgets=budgets,
+        traces=traces,
     )
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
 
@@ -193,6 +199,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         broker=broker,
         identities=identities,
         reply_totals=reply_totals,
+        traces=traces,
         older_metric_names=wants_older_names(settings.otel_semconv_stability_opt_in),
     )
 
@@ -206,6 +213,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(traces.close)
             stack.callback(gateway.refusals.tell_rest)
             await stack.enter_async_context(store.running())
             await keys.refresh()

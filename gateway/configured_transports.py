@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from secrets import token_hex
 
 from gateway.contract.ingress import Ask, Ingress
+from gateway.contract.traces import Traces
 from gateway.contract.transport import Transport
 from gateway.core.breaker import Breaker
 from gateway.settings import Settings
@@ -60,8 +61,14 @@ def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
     )
 
 
-def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]:
-    """Return the transports that the settings configure, by mode. `link`: from link_of."""
+def transports_of(settings: Settings, link: Link | None, traces: Traces) -> dict[str, Transport]:
+    """Return the transports that the settings configure, by mode.
+
+    Args:
+        settings: of the gateway.
+        link: from link_of.
+        traces: has a span for each request to a model server.
+    """
     transports: dict[str, Transport] = {
         "sse": transport_to(
             settings.model_servers,
@@ -69,6 +76,7 @@ def transports_of(settings: Settings, link: Link | None) -> dict[str, Transport]
             idle_s=settings.llm_idle_s,
             connect_s=settings.llm_connect_s,
             setting="LLM_SERVER_URL" if settings.llm_comm_mode in ("sse", "auto") else None,
+            traced=traces.asking,
         )
     }
     if link is not None:

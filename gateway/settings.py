@@ -12,7 +12,7 @@ from gateway.contract.certificates import check_certificates
 from gateway.contract.host_lists import hosts_of, networks_of, origins_of
 from gateway.contract.issuer_urls import checked_issuer_url
 from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
-from gateway.contract.server_urls import model_server_roots, without_password
+from gateway.contract.server_urls import collector_url, model_server_roots, without_password
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     log_access: bool = False
     otel_semconv_stability_opt_in: str = ""
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(collector_url)] = ""
+    otel_exporter_otlp_headers: str = ""
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
 
     database_url: Annotated[str, Field(pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg):")] = (
         "sqlite+aiosqlite:///sluice.db"
@@ -223,13 +226,15 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """Values that logs and errors must not contain."""
-        servers = (*self.model_servers, self.mqtt_broker_host)
+        servers = (*self.model_servers, self.mqtt_broker_host, self.otel_exporter_otlp_endpoint)
+        headers = self.otel_exporter_otlp_headers.split(",")
         return [
             self.llm_api_key,
             self.mqtt_password,
             self.ticket_secret,
             password_of_url(self.database_url),
             *(secret for url in servers for secret in secrets_of_url(url)),
+            *(header.partition("=")[2].strip() for header in headers),
         ]
 
 
@@ -249,7 +254,7 @@ def _explain(error: ValidationError) -> str:
     if not first["loc"]:
         return message
     name = str(first["loc"][0]).upper()
-    secret = any(word in name for word in ("PASSWORD", "KEY", "SECRET", "DATABASE_URL"))
+    secret = any(word in name for word in ("PASSWORD", "KEY", "SECRET", "DATABASE_URL", "HEADERS"))
     if first["type"] == "string_pattern_mismatch":
         message = _PATTERNS.get(name, message)
     return f"{name}={'…' if secret else shown(first['input'])} is not allowed: {message}"

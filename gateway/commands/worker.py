@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
+from gateway.configured_traces import traces_of
 from gateway.contract.errors import RequestRejected
 from gateway.contract.open_files import raise_descriptor_limit
 from gateway.contract.secrets import without_secrets
@@ -42,9 +43,13 @@ async def serving(
         health_host: address of the health page.
         health_port: see health_page; None for no page.
     """
+    traces = traces_of(settings, "sluice-worker", name)
     try:
         servers = LlamaServers(
-            [(url, _llama(settings, url)) for url in dict.fromkeys(llm_urls or settings.model_servers)],
+            [
+                (url, traces.asking(_llama(settings, url), url))
+                for url in dict.fromkeys(llm_urls or settings.model_servers)
+            ],
             changed=lambda: worker.offer(
                 servers.models(), servers.slots and (max_concurrent or servers.slots)
             ),
@@ -52,7 +57,7 @@ async def serving(
         )
         link = configured_link(settings, name)
         worker = Worker(
-            servers,
+            traces.serving(servers, name),
             link,
             root=settings.mqtt_topic_root,
             max_concurrent=max_concurrent,
@@ -63,6 +68,7 @@ async def serving(
     except RequestRejected as error:
         raise SettingsError(f"--name {shown(name)} is not allowed: {error}") from error
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(traces.close)
         if health_port is not None:
             page = health_page(health_port, lambda: _report(worker, link, servers), health_host)
             try:

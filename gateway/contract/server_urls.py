@@ -1,4 +1,4 @@
-"""Parses addresses of model servers from settings."""
+"""Parses addresses of model servers and of a trace collector from settings."""
 
 import re
 from urllib.parse import urlsplit
@@ -58,3 +58,17 @@ def model_server_root(text: str) -> str:
     if "v1" in segments or segments[-1:] == ["chat"] or _ENDPOINTS.intersection(segments[-1:]):
         raise ValueError(f"{parts.path} is an endpoint; the server alone is enough, such as {server}")
     return "/".join([server, *segments])
+
+
+def collector_url(text: str) -> str:
+    """Return the base address of a trace collector; empty for none. Raises ValueError."""
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or re.search(r"[^!-~]|[?#]", text):
+        raise ValueError("it must be the address of an OTLP/HTTP collector, such as http://127.0.0.1:4318")
+    return text

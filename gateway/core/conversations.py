@@ -14,6 +14,7 @@ from gateway.contract.journal import START
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore, StoredMessage
+from gateway.contract.traces import NO_TRACES, ReplyTraces
 from gateway.contract.transport import delivery_of
 from gateway.core.budgets import Budgets, Tab
 from gateway.core.checkpoints import Checkpoints
@@ -23,6 +24,7 @@ from gateway.core.failover import Routes, fitting
 from gateway.core.idempotency import Idempotency
 from gateway.core.question import Question
 from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
+from gateway.core.reply_span import reply_span
 from gateway.core.reply_store import DiscardingStore, ReplyStore
 from gateway.core.reply_task import ReplyTask
 from gateway.core.run import SHUTDOWN, Outcome, Run
@@ -58,6 +60,7 @@ class Conversations:
         allowance_of: returns the limits of a user; None for no limits.
         on_ended: called with the measurements of each reply at its end.
         budgets: of API keys; None for no limits of tokens.
+        traces: makes the replies' spans.
 
     Attributes:
         places: of simultaneous replies.
@@ -80,6 +83,7 @@ class Conversations:
         allowance_of: Callable[[str], Allowance | None] = lambda _: None,
         on_ended: OnEnded = lambda _: None,
         budgets: Budgets | None = None,
+        traces: ReplyTraces = NO_TRACES,
     ) -> None:
         self._store = store
         self._runs = runs
@@ -92,6 +96,7 @@ class Conversations:
         self._allowance_of = allowance_of
         self._on_ended = on_ended
         self._budgets = budgets
+        self._traces = traces
         self._resume_url = resume_url
         self._new_id = new_id
         self._clock = clock
@@ -158,7 +163,6 @@ class Conversations:
             sampling=question.sampling,
             model=question.model,
             deadline_s=self._limits.deadline_s,
-            trace=question.trace,
             user=question.user_id,
             cache=question.cache if goes_on is None else "off",
             raw=question.raw,
@@ -185,7 +189,6 @@ class Conversations:
                 continues=goes_on,
             )
         )
-        request = replace(request, session=exchange.session_key)
         resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
         key_id = None if question.allowance is None else question.allowance.key_id
         tab = None
@@ -210,7 +213,8 @@ class Conversations:
         def make(run: Run) -> Coroutine[Any, Any, None]:
             if store is self._store:  # the database has no row of a rehearsal
                 self._checkpoints.watch(answer)
-            return answer.make(run, route, request, question.pace)
+            asked = replace(request, session=exchange.session_key, trace=run.span.trace)
+            return answer.make(run, route, asked, question.pace)
 
         async def conclude(run: Run) -> Outcome:
             self._checkpoints.leave(answer)
@@ -235,6 +239,7 @@ class Conversations:
         except Draining:
             await answer.keep(SHUTDOWN)
             raise
+        run.span = reply_span(self._traces, run, question, route.info.name)
         answer.begin(run)
         self._publish_begin(question, exchange, stream_id)
         return stream_id

@@ -2,12 +2,31 @@
 
 import logging
 
-from gateway.contract.ended_reply import EndedReply
+from gateway.contract.ended_reply import EndedReply, OnEnded
 from gateway.contract.events import Ending
+from gateway.contract.traces import trace_id_of
 from gateway.core.reply_accumulator import ReplyAccumulator
 from gateway.core.run import Outcome, Run
 
 log = logging.getLogger("sluice.replies")
+
+
+def report_end(
+    run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending, on_ended: OnEnded
+) -> None:
+    """Write the log line, end the span and report the measurements of a reply.
+
+    Args:
+        run: its terminal event, with this ending, is in the journal.
+        reply: its text and times.
+        outcome: the final one.
+        ending: of the terminal event.
+        on_ended: gets the measurements.
+    """
+    log_reply(run, reply, outcome, ending)
+    ended = measured(run, reply, outcome, ending)
+    run.span.ended(ended)
+    on_ended(ended)
 
 
 def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending) -> EndedReply:
@@ -52,6 +71,7 @@ def log_reply(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Endin
         "first_ms": reply.ttft_ms,
         "dialect": run.dialect or None,
         "code": None if error is None else error.code,
+        "trace": trace_id_of(run.span.trace),
     }
     log.log(
         logging.INFO if error is None else logging.WARNING,

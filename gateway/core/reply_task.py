@@ -28,7 +28,7 @@ from gateway.core.budgets import Tab
 from gateway.core.earlier_part import EarlierPart
 from gateway.core.event_lengths import NotedJournal, lengths_of, packed, packed_so_far
 from gateway.core.failover import Route, first_answer
-from gateway.core.measured_reply import log_reply, measured
+from gateway.core.measured_reply import report_end
 from gateway.core.paced_reply import PacedReply
 from gateway.core.pacing import Pace
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
@@ -149,8 +149,7 @@ class ReplyTask:
             await self._tab.settle(self._reply)
         terminal = self._terminal(outcome)
         run.journal.append([terminal])
-        log_reply(run, self._reply, outcome, terminal.ending)
-        self._on_ended(measured(run, self._reply, outcome, terminal.ending))
+        report_end(run, self._reply, outcome, terminal.ending, self._on_ended)
         return outcome
 
     async def keep(self, outcome: Outcome) -> Outcome:

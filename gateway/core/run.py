@@ -10,6 +10,7 @@ from gateway.contract.events import Reason, Started, Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import START, JournalWriter, Position
 from gateway.contract.record import record
+from gateway.contract.traces import NoSpan, ReplySpan
 from gateway.core.ended_event import EndedEvent
 
 
@@ -54,6 +55,7 @@ class Run:
         dialect: name of the dialect of the client that asked; `device` for a device.
         begins_at: where a reply that is continued goes on; else START.
         opening: the Started event of a reply that is continued, whose journal has none; else None.
+        span: of the reply; set at its begin.
         production: returns its Production; None before it has begun and after its end.
         readers, leave_timer, task: of Runs.
     """
@@ -72,6 +74,7 @@ class Run:
         "production",
         "readers",
         "resume_url",
+        "span",
         "stream_id",
         "task",
         "unattended",
@@ -99,6 +102,7 @@ class Run:
         self.journal = journal
         self.unattended = unattended
         self.dialect = dialect
+        self.span: ReplySpan = NoSpan()
         self.production: Callable[[], Production] | None = None
         self.event_lengths: Sequence[int] | None = None
         self.outcome: Outcome | None = None

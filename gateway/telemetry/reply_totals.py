@@ -4,17 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 
 from gateway.contract.ended_reply import EndedReply
+from gateway.telemetry.genai_names import PROVIDERS, ModelNames
 from gateway.telemetry.histogram import TOKENS, Histogram
-
-OTHER = "_OTHER"
-"""Model of all replies whose model is not known: OpenTelemetry's word for values without a name."""
-
-MAX_MODELS = 64
-"""Maximum number of model names; further ones count as OTHER. Each takes some 50 time series."""
-
-MAX_MODEL_CHARS = 128
-
-_PROVIDERS = {"sse": "llama_cpp", "mqtt": "sluice_mqtt"}
 
 Operation = tuple[str, str]
 """Provider and model."""
@@ -40,8 +31,7 @@ class ReplyTotals:
     """
 
     def __init__(self, known_models: Callable[[], Collection[str]] = tuple) -> None:
-        self._known_models = known_models
-        self._models: dict[str, str] = {}
+        self._names = ModelNames(known_models)
         self.replies: Counter[tuple[str, str, str, str]] = Counter()
         self.duration: defaultdict[tuple[str, str, str], Histogram] = defaultdict(Histogram)
         self.first_chunk: defaultdict[Operation, Histogram] = defaultdict(Histogram)
@@ -56,8 +46,8 @@ class ReplyTotals:
         self.replies[ended.reason, ended.mode, ended.dialect or "none", ended.transport] += 1
         if not ended.generated:
             return
-        provider = _PROVIDERS.get(ended.transport, ended.transport)
-        operation = (provider, self._model_of(ended))
+        provider = PROVIDERS.get(ended.transport, ended.transport)
+        operation = (provider, self._names.of(ended.model_asked, ended.model))
         self.duration[*operation, ended.error_code or ""].observe(ended.duration_s)
         # Without usage, 0 is added, so that the time series exists.
         usage = ended.usage
@@ -72,19 +62,3 @@ class ReplyTotals:
         later = ended.chunks - 1
         if later > 0 and ended.is_complete:
             self.output_chunk[operation].observe((ended.duration_s - ended.first_s) / later, later)
-
-    def _model_of(self, ended: EndedReply) -> str:
-        """Return the model that the client named, or else that the server named, if a transport lists it."""
-        for name in (ended.model_asked, ended.model):
-            if name is None:
-                continue
-            if name in self._models:
-                return self._models[name]
-            if len(self._models) < MAX_MODELS and name in self._known_models():
-                return self._models.setdefault(name, _printable(name))
-        return OTHER
-
-
-def _printable(name: str) -> str:
-    """Return the name as a label. Half of a surrogate pair cannot be written."""
-    return name[:MAX_MODEL_CHARS].encode(errors="replace").decode()

@@ -21,6 +21,7 @@ from gateway.web.http.decoded_bodies import DecodedBodies
 from gateway.web.http.endpoint import Endpoint
 from gateway.web.http.json_api import JsonApi, fastapi_of
 from gateway.web.http.routes import Dispatcher, Router, Routes
+from gateway.web.http.traced_requests import TracedRequests
 from gateway.web.services import Services
 
 
@@ -41,6 +42,8 @@ def create_app(
     app = DecodedBodies(app, gateway)
     app = Auth(app, gateway, open_mode, LimitHeaders(gateway.conversations.places, gateway.budgets))
     app = Cors(app, cors_origins, routes.methods_at)
+    if gateway.traces.enabled:
+        app = TracedRequests(app, gateway.traces)
     app = Router(app, routes, gateway.refusals)
     app = PathPrefix(app, root_path, proxies)
     if log_access:

@@ -12,6 +12,7 @@ from gateway.contract.journal import Journal
 from gateway.contract.requests import ChatRequest
 from gateway.contract.store import MessageStore
 from gateway.contract.templates import TemplateStore
+from gateway.contract.traces import NO_TRACES, Traces
 from gateway.contract.transport import Health, ServerInfo, WorkerInfo
 from gateway.contract.usage import UsageStore
 from gateway.core.budgets import Budgets
@@ -107,3 +108,4 @@ class Services:
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
     refusals: RefusalLog = field(default_factory=RefusalLog)
     older_metric_names: bool = False
+    traces: Traces = NO_TRACES

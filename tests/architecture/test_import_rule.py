@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.settings": {"gateway.contract"},
     "gateway.assembly": {
         "gateway.configured_issuer",
+        "gateway.configured_traces",
         "gateway.configured_transports",
         "gateway.contract",
         "gateway.core",
@@ -40,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports.mqtt",
     },
     "gateway.configured_issuer": {"gateway.contract", "gateway.issuer", "gateway.settings"},
+    "gateway.configured_traces": {"gateway.contract", "gateway.settings", "gateway.telemetry"},
     "gateway.configured_transports": {
         "gateway.contract",
         "gateway.core",
@@ -50,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.process": {"gateway.assembly", "gateway.contract", "gateway.settings", "gateway.web"},
     "gateway.commands": {
         "gateway.assembly",
+        "gateway.configured_traces",
         "gateway.contract",
         "gateway.core",
         "gateway.issuer",
@@ -85,6 +88,7 @@ ONLY_HOME: dict[str, str | tuple[str, ...]] = {
     "cryptography": "gateway.issuer",
     "aiomqtt": "transports.mqtt.link",
     "paho": "transports.mqtt.link",
+    "opentelemetry": "gateway.telemetry.traces",
     "prometheus_client": "gateway.telemetry",
     "regex": "gateway.core.pacing",
     "throttled": "gateway.core.rate_limits",

@@ -9,12 +9,14 @@ from gateway.core.stages.response_cache import ResponseCache
 from gateway.journals.memory import MemoryJournal
 from tests.contract.rig_llama import LlamaRig, LlamaServersRig
 from tests.contract.rig_mqtt import MqttPublicWayRig, MqttStreamingRig, MqttWholeRig
+from tests.contract.rig_traced import TracedRig
 from tests.contract.rigs import ScriptedRig, TransportRig
 
 RigFactory = Callable[[], TransportRig]
 
 TRANSPORT_RIGS: list[RigFactory] = [
     ScriptedRig,
+    TracedRig,
     LlamaRig,
     LlamaServersRig,
     MqttStreamingRig,

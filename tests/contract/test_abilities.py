@@ -28,6 +28,7 @@ MQTT = {
 }
 HAS = {
     "scripted": {"health"},
+    "traced": {"health", "embed"},
     "llama": {"health", "models", "check", "slots", "accepts", "embed", "count_tokens"},
     "llama-servers": {
         *("health", "models", "admit", "check", "servers", "place_in_queue", "accepts"),

@@ -1,8 +1,8 @@
-"""Which addresses of a model server can work, and what is said of the others."""
+"""Which addresses of a model server, and of a collector, can work, and what is said of the others."""
 
 import pytest
 
-from gateway.contract.server_urls import model_server_root
+from gateway.contract.server_urls import collector_url, model_server_root
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,20 @@ def test_an_address_that_cannot_work_is_refused_with_the_reason(text: str, probl
         model_server_root(text)
     assert "\n" not in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "http://127.0.0.1:4318", "https://user:secret@otlp.example/tenant/"])
+def test_a_collectors_address_stays_as_it_is(text: str) -> None:
+    assert collector_url(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("collector:4318", "grpc://collector", "http://", "http://c:0", "http://c:99999", "http://[::1"),
+        *("http://c?x=1", "http://c#x", "http://a b", "http://büro"),
+    ],
+)
+def test_a_collectors_address_that_cannot_work_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="an OTLP/HTTP collector"):
+        collector_url(text)

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _OWN_PREFIXES = (
     *("LLM_", "MQTT_", "DATABASE_", "HOST", "PORT", "GATEWAY_", "ALLOW_", "ALLOWED_", "LOG_", "CORS_"),
-    *("ISSUER_", "RATE_", "ROOT_", "STREAMS_", "TICKET_", "TRUSTED_", "SLUICE_", "CACHE_", "STAGES"),
+    *("ISSUER_", "OTEL_", "RATE_", "ROOT_", "STREAMS_", "TICKET_", "TRUSTED_", "SLUICE_", "CACHE_", "STAGES"),
 )
 
 

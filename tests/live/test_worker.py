@@ -38,6 +38,7 @@ NOT_FOR_WORKERS = (
     "sqlalchemy",
     "alembic",
     "aiosqlite",
+    "opentelemetry",
     "gateway.web",
     "gateway.store",
     "gateway.core",

@@ -6,8 +6,9 @@ import pytest
 
 from gateway.contract.ended_reply import EndedReply
 from gateway.contract.events import Delivery, Usage
+from gateway.telemetry.genai_names import MAX_MODELS, OTHER
 from gateway.telemetry.histogram import Histogram
-from gateway.telemetry.reply_totals import MAX_MODELS, OTHER, ReplyTotals
+from gateway.telemetry.reply_totals import ReplyTotals
 
 ENDED = EndedReply(
     reason="stop",

@@ -237,14 +237,22 @@ def transport_to(
     idle_s: float,
     connect_s: float,
     setting: str | None,
+    traced: Callable[[Transport, str], Transport] = lambda transport, _: transport,
 ) -> Transport:
     """Return the transport to one model server, or to several as one. See LlamaTransport for the arguments.
 
-    setting: None: do not log changes of the servers' health.
+    Args:
+        urls: of the servers.
+        api_key: for all of them.
+        idle_s, connect_s: for all of them.
+        setting: None: do not log changes of the servers' health.
+        traced: puts the spans of traces around the transport to one server, of this URL.
     """
     if len(urls) == 1:
-        return LlamaTransport(urls[0], api_key=api_key, idle_s=idle_s, connect_s=connect_s, setting=setting)
+        single = LlamaTransport(urls[0], api_key=api_key, idle_s=idle_s, connect_s=connect_s, setting=setting)
+        return traced(single, urls[0])
     servers = [
-        (url, LlamaTransport(url, api_key=api_key, idle_s=idle_s, connect_s=connect_s)) for url in urls
+        (url, traced(LlamaTransport(url, api_key=api_key, idle_s=idle_s, connect_s=connect_s), url))
+        for url in urls
     ]
     return LlamaServers(servers, quiet=setting is None)

@@ -4,7 +4,6 @@ from functools import partial
 
 from gateway.contract.requests import ChatRequest
 from gateway.web.chat.anthropic_form import MessagesBody, asked_messages
-from gateway.web.chat.forms import trace_of
 from gateway.web.chat.whole_replies import unless_gone
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
@@ -12,6 +11,7 @@ from gateway.web.http.bodies import parse
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.problems import send_json
+from gateway.web.http.traced_requests import trace_of
 from gateway.web.services import Services
 
 _NO_STREAM = "0" * 32

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.contract.embeddings import Embeddings, EmbedRequest, Input
 from gateway.contract.misfits import misfit
 from gateway.dialects.json_encoding import json_bytes
-from gateway.web.chat.forms import trace_of
 from gateway.web.chat.whole_conversations import answering_model
 from gateway.web.chat.whole_replies import unless_gone
 from gateway.web.door.callers import caller_of
@@ -23,6 +22,7 @@ from gateway.web.http.bodies import parse
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.problems import send_json_bytes
+from gateway.web.http.traced_requests import trace_of
 from gateway.web.services import Services
 
 MAX_INPUTS = 2048

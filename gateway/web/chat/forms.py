@@ -1,7 +1,6 @@
 """Reading of a POST that sends a message: its form, and the headers that all forms share."""
 
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,10 +19,10 @@ from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, header
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
+from gateway.web.http.traced_requests import trace_of
 from gateway.web.services import Services
 
 MAX_KEY_CHARS = 255
-_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @record
@@ -103,12 +102,6 @@ async def begin(gateway: Services, asked: Asked) -> str:
     stream_id = await gateway.conversations.ask(question)
     gateway.mirrors.show(asked.mirror, stream_id, question.user_id)
     return stream_id
-
-
-def trace_of(scope: Scope) -> str | None:
-    """Return the header `traceparent`, or None if it is absent or invalid. Source: W3C Trace Context, 3.2."""
-    trace = header(scope, b"traceparent")
-    return trace if trace is not None and _TRACEPARENT.fullmatch(trace) else None
 
 
 def cache_use_of(scope: Scope) -> CacheUse:

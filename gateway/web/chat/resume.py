@@ -1,6 +1,7 @@
 """Streams a reply from its journal or, when that is gone, from the store. GET resumes what POST began."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -8,6 +9,7 @@ from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.errors import NotFound
 from gateway.contract.events import Delta, ReaderEvent, Started, ToolCall
 from gateway.contract.journal import START, BadPosition, Position
+from gateway.contract.traces import Fetch
 from gateway.core.event_lengths import events_again, unpacked
 from gateway.core.replays import Placed, calls_before, exact_replay, placed, replay, rest_of, started_of
 from gateway.core.run import Run
@@ -19,6 +21,7 @@ from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of, header
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.sse_writer import Headers, send_head
+from gateway.web.http.traced_requests import trace_of
 from gateway.web.services import Services
 
 
@@ -65,43 +68,67 @@ async def follow(
         joined: called once this stream keeps the reply alive, so that the caller need not any more.
         continues: True begins where the reply was continued last, if `after` is START.
     """
-    root_path = root_path_of(scope)
-    is_head = scope["method"] == "HEAD"
-    encoder = _encoder(dialect, stream_id, root_path)
-    if not dialect.bears_ids:
-        with_ids, after = False, START
-    run = _run_with_journal(gateway, stream_id, user_id)
-    opening: Sequence[Placed] = ()
-    if continues and after == START:
-        opening = await _opening(gateway, run, stream_id, user_id)
-        after = opening[0][1]
-    stream = ReplyStream(
-        connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=after
-    )
-    sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
-    if run is None:
-        told = await _told_by_store(gateway, stream_id, user_id, dialect, encoder, after)
-        told = [*opening, *told]
-        if not told:
+    with _fetching(gateway, scope, stream_id, user_id, after):
+        root_path = root_path_of(scope)
+        is_head = scope["method"] == "HEAD"
+        encoder = _encoder(dialect, stream_id, root_path)
+        if not dialect.bears_ids:
+            with_ids, after = False, START
+        run = _run_with_journal(gateway, stream_id, user_id)
+        opening: Sequence[Placed] = ()
+        if continues and after == START:
+            opening = await _opening(gateway, run, stream_id, user_id)
+            after = opening[0][1]
+        stream = ReplyStream(
+            connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=after
+        )
+        sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
+        if run is None:
+            told = await _told_by_store(gateway, stream_id, user_id, dialect, encoder, after)
+            told = [*opening, *told]
+            if not told:
+                await send_nothing_left(send)
+            elif is_head:
+                await send_head(send, sent, dialect.media_type)
+            else:
+                await stream.serve_replay(send, sent, told)
+            return
+        _recall(encoder, _calls_up_to(gateway, run, after))
+        if after != START and _tells_nothing_more(gateway, run, dialect, after):
             await send_nothing_left(send)
-        elif is_head:
+            return
+        if run.resume_url is not None:
+            sent.append((b"sluice-resume-url", _told_in(dialect, root_path + run.resume_url).encode()))
+        if is_head:
             await send_head(send, sent, dialect.media_type)
-        else:
-            await stream.serve_replay(send, sent, told)
-        return
-    _recall(encoder, _calls_up_to(gateway, run, after))
-    if after != START and _tells_nothing_more(gateway, run, dialect, after):
-        await send_nothing_left(send)
-        return
-    if run.resume_url is not None:
-        sent.append((b"sluice-resume-url", _told_in(dialect, root_path + run.resume_url).encode()))
-    if is_head:
-        await send_head(send, sent, dialect.media_type)
-        return
-    with gateway.runs.reading(run, stream.hear, after.seq) as reader:
-        joined()
-        before = opening or await dropped(gateway, run, dialect, after, reader.begins_at)
-        await stream.serve(reader, send, sent, before)
+            return
+        with gateway.runs.reading(run, stream.hear, after.seq) as reader:
+            joined()
+            before = opening or await dropped(gateway, run, dialect, after, reader.begins_at)
+            await stream.serve(reader, send, sent, before)
+
+
+def _fetching(
+    gateway: Services, scope: Scope, stream_id: str, user_id: str, after: Position
+) -> AbstractContextManager[None]:
+    """Return the span of a read by another request than the one that asked."""
+    is_read = scope["method"] == "GET" or (scope["method"] == "POST" and after != START)
+    if not gateway.traces.enabled or not is_read:
+        return nullcontext()
+    try:
+        run = gateway.runs.find(stream_id, user_id)
+    except NotFound:
+        run = None
+    production = None if run is None else run.production
+    return gateway.traces.fetching(
+        Fetch(
+            stream_id=stream_id,
+            trace=trace_of(scope),
+            reply=None if run is None else run.span.trace,
+            transport=None if production is None else production().mode,
+            cursor=None if after == START else f"{after.seq}-{after.chars}",
+        )
+    )
 
 
 def _run_with_journal(gateway: Services, stream_id: str, user_id: str) -> Run | None:
