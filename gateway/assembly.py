@@ -207,6 +207,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         store.deletions,
         days=settings.retention_days,
         messages_per_session=settings.messages_per_session,
+        audit_days=settings.audit_retention_days,
         clock=lambda: datetime.now(UTC),
     )
 

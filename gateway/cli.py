@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.commands.audit import audit
 from gateway.commands.db import db
 from gateway.commands.devices import devices
 from gateway.commands.doctor.command import doctor
@@ -38,6 +39,7 @@ app.add_typer(users, name="users")
 app.add_typer(streams, name="streams")
 app.add_typer(workers, name="workers")
 app.command()(mode)
+app.command()(audit)
 app.command()(doctor)
 app.command()(top)
 

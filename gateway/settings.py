@@ -118,6 +118,7 @@ class Settings(BaseSettings):
     templates_per_user: Annotated[int, Field(ge=1, le=10_000)] = 200
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     messages_per_session: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    audit_retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     stages: Annotated[tuple[Literal["cache"], ...], NoDecode] = ("cache",)
     cache_ttl_s: SecondsOrOff = 0
     cache_max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gateway.contract.audit import Actor
+
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
@@ -31,10 +33,15 @@ class DeletionStore(Protocol):
         """
         ...
 
-    async def erase_user(self, user_id: str) -> Mapping[str, int]:
+    async def forget_changes(self, before: datetime) -> int:
+        """Delete the entries of the audit log that are older, and return their number."""
+        ...
+
+    async def erase_user(self, user_id: str, by: Actor | None = None) -> Mapping[str, int]:
         """Delete all that belongs to a user in small batches, and return the numbers of rows by kind.
 
-        Keys are revoked, and stay without user and name. Raises Conflict if a reply of the user is running;
-        rows that were deleted until then stay deleted.
+        Keys are revoked, and stay without user and name. If `by` names the author, the audit log has an
+        entry from the first batch on, and another one with the numbers from the last one on. Raises Conflict
+        if a reply of the user is running; rows that were deleted until then stay deleted.
         """
         ...

@@ -24,6 +24,11 @@ class DeviceRegistry(Protocol):
         """Return all registered devices, ordered by name."""
         ...
 
+    async def add_device(self, name: str, user_id: str, by: Actor | None = None) -> StoredDevice:
+        """Register a device, with an entry in the audit log if `by` names the author. Raises Conflict if it
+        is registered for another user."""
+        ...
+
     async def remove_device(self, name: str, by: Actor | None = None) -> bool:
         """Remove a device, with an entry in the audit log if `by` names the author. Return False if it does
         not exist."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.audit import Actor, Change, StoredChange
@@ -22,12 +22,20 @@ log = logging.getLogger("sluice.audit")
 P = TypeVar("P")
 R = TypeVar("R")
 
+FORGET_BATCH = 1000
+
 _INSERT = insert(audit_log)
 _SELECT = (
     select(audit_log)
     .where(audit_log.c.id < bindparam("before"))
     .order_by(audit_log.c.id.desc())
     .limit(bindparam("limit"))
+)
+_oldest = select(audit_log.c.id, audit_log.c.at).order_by(audit_log.c.id).limit(FORGET_BATCH).subquery()
+_DELETE_OLD = delete(audit_log).where(
+    audit_log.c.id.in_(
+        select(_oldest.c.id).where(_oldest.c.at < bindparam("before", type_=audit_log.c.at.type))
+    )
 )
 
 
@@ -59,7 +67,7 @@ class AuditedWrite(Generic[P, R]):
         """Return the outcome when the change and its entry are committed; then the entry is logged too."""
         outcome = await writer.do(self._write, Audited(payload, change, now))
         if change is not None and outcome is not False:
-            _log(change, change.subject or self._subject_of(outcome))
+            log_change(change, self._subject_of(outcome))
         return outcome
 
     def _apply(self, connection: Connection, wanted: Sequence[Audited[P]]) -> Sequence[R | RequestRejected]:
@@ -78,7 +86,13 @@ def _nothing(_: Connection, wanted: Sequence[None]) -> list[None]:
     return list(wanted)
 
 
+def _forget(connection: Connection, limits: Sequence[datetime]) -> list[int]:
+    return [connection.execute(_DELETE_OLD, {"before": before}).rowcount for before in limits]
+
+
 _RECORD = AuditedWrite(Write[None, None](_nothing, rank=0))
+FORGET = Write[datetime, int](_forget, rank=8)
+"""Deletes at most FORGET_BATCH entries that are older, the oldest first. Outcome: their number."""
 
 
 class SqlAuditLog:
@@ -103,9 +117,15 @@ class SqlAuditLog:
             return [_stored(row) for row in await connection.execute(_SELECT, wanted)]
 
 
-def _log(change: Change, subject: str) -> None:
+def record_change(connection: Connection, change: Change, now: datetime) -> None:
+    """Make an entry in the connection's transaction. Log it with `log_change` when that is committed."""
+    connection.execute(_INSERT, [_values(change, change.subject, now)])
+
+
+def log_change(change: Change, subject: str = "") -> None:
+    """Write the line of a committed change. subject: of a change that does not name it."""
     detail = "".join(f", {name} {value}" for name, value in change.detail.items())
-    log.info("%s %s by %s%s", change.action, subject, change.actor, detail)
+    log.info("%s %s by %s%s", change.action, change.subject or subject, change.actor, detail)
 
 
 def _values(change: Change, subject: str, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import TypeVar
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.contract.audit import Actor
 from gateway.contract.deletions import Forgotten
+from gateway.store.audit import FORGET
 from gateway.store.erasure import erase_user
 from gateway.store.removal import REMOVE_EMPTY, REMOVE_OLD, TRIM, Removed, Trim
 from gateway.store.tables import messages, sessions
@@ -47,8 +49,15 @@ class SqlDeletions:
         self._writer = writer
         self._clock = clock
 
-    async def erase_user(self, user_id: str) -> Mapping[str, int]:
-        return await erase_user(self._writer, user_id, self._clock())
+    async def erase_user(self, user_id: str, by: Actor | None = None) -> Mapping[str, int]:
+        return await erase_user(self._writer, user_id, self._clock(), by)
+
+    async def forget_changes(self, before: datetime) -> int:
+        total = 0
+        while gone := await self._writer.do(FORGET, before):
+            total += gone
+            await asyncio.sleep(PAUSE_S)
+        return total
 
     async def forget(self, *, before: datetime | None, keep: int) -> Forgotten:
         gone = Forgotten(0, 0)

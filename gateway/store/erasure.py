@@ -1,12 +1,14 @@
 """Erases all that belongs to one user."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from gateway.contract.audit import Actor, Change
 from gateway.contract.errors import Conflict
+from gateway.store.audit import log_change, record_change
 from gateway.store.columns import storable
 from gateway.store.removal import BATCH, remove_messages
 from gateway.store.tables import (
@@ -49,15 +51,39 @@ _ANONYMOUS_KEYS = (
 )
 
 
+class Erasure(NamedTuple):
+    """A user to erase. by: the author, for the audit log. rows: those of earlier batches, by kind."""
+
+    user: str
+    now: datetime
+    by: Actor | None
+    rows: Mapping[str, int]
+
+
 class Step(NamedTuple):
-    """Rows that were erased, by kind. more: there may be further ones."""
+    """Rows that were erased, by kind. more: there may be further ones. change: the entry that was made."""
 
-    rows: dict[str, int]
+    rows: Mapping[str, int]
     more: bool
+    change: Change | None = None
 
 
-def _erase(connection: Connection, wanted: Sequence[tuple[str, datetime]]) -> list[Step | Conflict]:
-    return [_erase_some(connection, storable(user), now) for user, now in wanted]
+def _erase(connection: Connection, wanted: Sequence[Erasure]) -> list[Step | Conflict]:
+    return [_erase_and_record(connection, erasure) for erasure in wanted]
+
+
+def _erase_and_record(connection: Connection, erasure: Erasure) -> Step | Conflict:
+    """Erase some rows, with an entry in the audit log for the first and the last ones."""
+    step = _erase_some(connection, storable(erasure.user), erasure.now)
+    if isinstance(step, Conflict) or erasure.by is None:
+        return step
+    rows = _sum(erasure.rows, step.rows)
+    if not any(rows.values()) or (step.more and any(erasure.rows.values())):
+        return step
+    state: dict[str, Any] = {"state": "begun"} if step.more else {"state": "done", **rows}
+    change = Change(erasure.by, "user.erase", erasure.user, state)
+    record_change(connection, change, erasure.now)
+    return step._replace(change=change)
 
 
 def _erase_some(connection: Connection, user: str, now: datetime) -> Step | Conflict:
@@ -78,19 +104,22 @@ def _erase_some(connection: Connection, user: str, now: datetime) -> Step | Conf
     return Step(rows, False)
 
 
-_ERASE = Write[tuple[str, datetime], Step](_erase, rank=8)
+def _sum(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the sum for each kind of row."""
+    kinds = ("sessions", "messages", *_OTHERS, "api_keys")
+    return {kind: sum(each.get(kind, 0) for each in counts) for kind in kinds}
 
 
-async def erase_user(writer: Writer, user_id: str, now: datetime) -> dict[str, int]:
-    """Erase a user's rows in small batches, and return their numbers by kind. Keys are revoked, and their
-    rows stay without user and name.
+_ERASE = Write[Erasure, Step](_erase, rank=8)
 
-    Raises Conflict if replies of the user are running; what was erased until then stays erased.
-    """
-    total = dict.fromkeys(("sessions", "messages", *_OTHERS, "api_keys"), 0)
+
+async def erase_user(writer: Writer, user_id: str, now: datetime, by: Actor | None) -> dict[str, int]:
+    """See DeletionStore.erase_user."""
+    rows = _sum()
     while True:
-        step = await writer.do(_ERASE, (user_id, now))
-        for kind, rows in step.rows.items():
-            total[kind] += rows
+        step = await writer.do(_ERASE, Erasure(user_id, now, by, rows))
+        rows = _sum(rows, step.rows)
+        if step.change is not None:
+            log_change(step.change)
         if not step.more:
-            return total
+            return rows

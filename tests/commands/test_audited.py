@@ -1,12 +1,28 @@
 """Commands that change the database themselves leave entries in the audit log."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
 from tests.commands.gateways import sluice_alone
 from tests.web.gateway_server import served
 from transports.scripted import tokens
+
+
+async def test_the_audit_log_is_shown_and_read_by_programs(tmp_path: Path) -> None:
+    def told(*arguments: str) -> str:
+        return sluice_alone(tmp_path, *arguments).stdout
+
+    for name in ("robot-1", "robot-2"):
+        await asyncio.to_thread(told, "devices", "add", name, "--user", "anna")
+    lines = (await asyncio.to_thread(told, "audit")).splitlines()
+    (latest,) = (await asyncio.to_thread(told, "audit", "-n", "1", "--json")).splitlines()
+    assert [line.split("\t")[1:3] for line in lines] == [["device.add", "robot-1"], ["device.add", "robot-2"]]
+    assert lines[1].endswith("\tuser anna")
+    parsed = json.loads(latest)
+    assert (parsed["id"], parsed["subject"], parsed["detail"]) == (2, "robot-2", {"user": "anna"})
+    assert parsed["by"]["source"].startswith("command line on ")
 
 
 async def test_what_a_command_changes_is_in_the_audit_log(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.contract.audit import Actor
 from gateway.contract.deletions import Forgotten
 from gateway.contract.errors import StorageFailed
 from gateway.core.retention import EVERY_S, FIRST_S, Retention
@@ -26,11 +27,17 @@ class Store:
             raise failure
         return Forgotten(3, 1)
 
-    async def erase_user(self, user_id: str) -> dict[str, int]:
+    async def forget_changes(self, before: datetime) -> int:
+        self.asked.append((before, -1))
+        return 7
+
+    async def erase_user(self, user_id: str, by: Actor | None = None) -> dict[str, int]:
         raise NotImplementedError
 
 
-async def run(store: Store, slept: list[float], *, rounds: int, days: int = 0, keep: int = 0) -> None:
+async def run(
+    store: Store, slept: list[float], *, rounds: int, days: int = 0, keep: int = 0, audit_days: int = 0
+) -> None:
     """Run for so many pauses."""
     enough = asyncio.Event()
 
@@ -40,7 +47,14 @@ async def run(store: Store, slept: list[float], *, rounds: int, days: int = 0, k
             enough.set()
             await asyncio.Event().wait()
 
-    retention = Retention(store, days=days, messages_per_session=keep, clock=lambda: NOON, sleep=sleep)
+    retention = Retention(
+        store,
+        days=days,
+        messages_per_session=keep,
+        audit_days=audit_days,
+        clock=lambda: NOON,
+        sleep=sleep,
+    )
     async with asyncio.timeout(30):
         running = asyncio.ensure_future(retention.run())
         await enough.wait()
@@ -64,6 +78,14 @@ async def test_a_limit_that_is_off_is_not_asked_for() -> None:
     assert store.asked == [(None, 10)]
 
 
+async def test_the_audit_log_has_its_own_age(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    store = Store()
+    await run(store, [], rounds=2, audit_days=400)
+    assert store.asked == [(NOON - timedelta(days=400), -1)]
+    assert "deleted 7 old entries of the audit log" in caplog.text
+
+
 async def test_a_database_that_is_away_is_tried_again_in_an_hour(caplog: pytest.LogCaptureFixture) -> None:
     store = Store()
     store.failure = StorageFailed("The database takes no changes: disk full.")
@@ -76,5 +98,5 @@ async def test_a_database_that_is_away_is_tried_again_in_an_hour(caplog: pytest.
 async def test_without_limits_nothing_runs() -> None:
     store = Store()
     async with asyncio.timeout(30):
-        await Retention(store, days=0, messages_per_session=0, clock=lambda: NOON).run()
+        await Retention(store, days=0, messages_per_session=0, audit_days=0, clock=lambda: NOON).run()
     assert store.asked == []

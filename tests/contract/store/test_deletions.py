@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from gateway.contract.audit import Actor
 from gateway.contract.deletions import Forgotten
-from gateway.contract.errors import Conflict, NotFound
+from gateway.contract.errors import Conflict, NotFound, StorageFailed
 from gateway.contract.events import Usage
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.keys import NewKey
@@ -127,6 +128,55 @@ async def test_a_user_with_many_messages_is_erased(sql_store: SqlStore) -> None:
 
     erased = await sql_store.deletions.erase_user("local")
     assert (erased["sessions"], erased["messages"]) == (BATCH + 1, 2 * BATCH + 2)
+
+
+async def test_an_erasure_is_recorded_with_its_first_rows_and_with_its_last_ones(sql_store: SqlStore) -> None:
+    for _ in range(BATCH):
+        await ask(sql_store, "q", "a")
+    await sql_store.deletions.erase_user("local", ACTOR)
+    await sql_store.deletions.erase_user("local", ACTOR)
+
+    done, begun = [stored.change for stored in await sql_store.audit_log.changes()]
+    assert (begun.action, begun.subject, begun.detail) == ("user.erase", "local", {"state": "begun"})
+    assert (done.subject, done.actor, done.detail["state"]) == ("local", ACTOR, "done")
+    assert (done.detail["messages"], done.detail["sessions"]) == (2 * BATCH, BATCH)
+
+
+async def test_an_erasure_that_ends_early_is_in_the_audit_log(
+    sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses behind the first batch, which was committed with the entry."""
+    for _ in range(BATCH):
+        await ask(sql_store, "q", "a")
+    writer = sql_store.deletions._writer
+    batches = iter([writer.do])
+
+    async def once(write: Any, payload: Any) -> Any:
+        for do in batches:
+            return await do(write, payload)
+        raise StorageFailed("The disk is gone.")
+
+    monkeypatch.setattr(writer, "do", once)
+    with pytest.raises(StorageFailed):
+        await sql_store.deletions.erase_user("local", ACTOR)
+    monkeypatch.undo()
+    (begun,) = [stored.change for stored in await sql_store.audit_log.changes()]
+    assert begun.detail == {"state": "begun"}
+    assert (await sql_store.usage.figures()).messages == 2 * BATCH - BATCH
+
+
+async def test_an_erasure_without_rows_is_not_recorded(sql_store: SqlStore) -> None:
+    await sql_store.deletions.erase_user("nobody", ACTOR)
+    assert await sql_store.audit_log.changes() == []
+
+
+async def test_old_entries_of_the_audit_log_are_deleted(sql_store: SqlStore) -> None:
+    for name in ("robot-1", "robot-2", "robot-3"):
+        await sql_store.add_device(name, "anna", ACTOR)
+    latest, _, oldest = await sql_store.audit_log.changes()
+    assert await sql_store.deletions.forget_changes(oldest.at) == 0
+    assert await sql_store.deletions.forget_changes(latest.at) == 2
+    assert await sql_store.audit_log.changes() == [latest]
 
 
 async def test_a_user_is_not_erased_while_a_reply_runs(sql_store: SqlStore) -> None:
