@@ -10,7 +10,8 @@ from typing import Protocol
 class UsedTokens:
     """Usage of one user's replies by one model that ended on one day, in UTC.
 
-    Token counts are the model server's; a reply without counts adds 0.
+    Token counts are the model server's; a reply without counts adds 0. Embeddings add prompt tokens and no
+    reply.
 
     Attributes:
         model: None if the model server did not name it.
@@ -87,6 +88,10 @@ class UsageStore(Protocol):
             after: the last item of the previous page; None for the first page.
             limit: maximum number of items.
         """
+        ...
+
+    async def count_embeddings(self, user_id: str, model: str | None, tokens: int) -> None:
+        """Add the tokens of one request for embeddings to today's usage. It is no reply."""
         ...
 
     async def figures(self) -> Figures:

@@ -1,8 +1,8 @@
 """Stores each question and starts the run that produces its reply."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,12 +127,15 @@ class Conversations:
         next await."""
         return await self._begin(replace(question, cache="off"), kept=False)
 
-    def occupying(self, user_id: str, allowance: Allowance | None) -> AbstractContextManager[object]:
-        """Count other work, such as embeddings, as one of the user's simultaneous replies during the block.
+    @contextmanager
+    def occupying(self, user_id: str, allowance: Allowance | None) -> Iterator[None]:
+        """Count other work, such as embeddings, as one of the user's simultaneous replies during the block. A
+        stop of the gateway waits for it too.
 
         Raises Draining, TooManyStreams and TokenBudgetExceeded. allowance: as in Question.
         """
-        return self._take_place(user_id, allowance) or nullcontext()
+        with self._take_place(user_id, allowance) or nullcontext(), self._runs.other_work():
+            yield
 
     def _take_place(self, user_id: str, allowance: Allowance | None) -> StreamPlace | None:
         self._runs.refuse_if_draining()

@@ -37,6 +37,7 @@ class Runs:
         self._ttl_s = ttl_s
         self._running: dict[str, Run] = {}
         self._ended: dict[str, Run] = {}
+        self._others: set[asyncio.Event] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self.draining = False
 
@@ -61,6 +62,21 @@ class Runs:
     def refuse_if_running(self, stream_id: str) -> None:
         if stream_id in self._running:
             raise Conflict("This reply is still being sent: wait for its end.")
+
+    @contextmanager
+    def other_work(self) -> Iterator[None]:
+        """Count the block, such as a request for embeddings, as work that `drain` waits for.
+
+        Raises Draining.
+        """
+        self.refuse_if_draining()
+        ended = asyncio.Event()
+        self._others.add(ended)
+        try:
+            yield
+        finally:
+            self._others.remove(ended)
+            ended.set()
 
     def start(
         self,
@@ -173,10 +189,10 @@ class Runs:
         return run.outcome
 
     async def drain(self, within_s: float, hurry: asyncio.Event) -> None:
-        """Refuse new replies; end those that still run as `shutdown` after `within_s` seconds or at
-        `hurry`."""
+        """Refuse new replies and other work, and wait for the present ones. After `within_s` seconds or at
+        `hurry`, end the replies as `shutdown` and wait for nothing else."""
         self.draining = True
-        if not self._running:
+        if not self._running and not self._others:
             return
         async with asyncio.TaskGroup() as group:
             hurried = group.create_task(hurry.wait())
@@ -184,10 +200,16 @@ class Runs:
             await asyncio.wait({hurried, emptied}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
             for run in list(self._running.values()):
                 run.settle(SHUTDOWN)
-            await emptied
+            await self._replies_ended()
+            emptied.cancel()
             hurried.cancel()
 
     async def _emptied(self) -> None:
+        await self._replies_ended()
+        for ended in list(self._others):
+            await ended.wait()
+
+    async def _replies_ended(self) -> None:
         while self._running:
             await next(iter(self._running.values())).ended.wait()
 

@@ -108,7 +108,10 @@ def _connections_of(assembled: Assembled) -> Any:
     from gateway.web.http.connection import ClientConnection  # its import needs all of these names
 
     arrivals = Arrivals(descriptor_limit(), time.monotonic)
-    return partial(ClientConnection, slow_readers=assembled.gateway.slow_readers, arrivals=arrivals)
+    gateway = assembled.gateway
+    return partial(
+        ClientConnection, slow_readers=gateway.slow_readers, arrivals=arrivals, refusals=gateway.refusals
+    )
 
 
 def _sockets_of(assembled: Assembled) -> Any:

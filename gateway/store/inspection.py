@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from gateway.store.away import reason_of
 from gateway.store.engine import open_database
 from gateway.store.lock import holder_of
 from gateway.store.schema_migration import HEAD
-from gateway.store.tables import api_keys, messages
+from gateway.store.tables import api_keys, kept_settings, messages
 
 __all__ = ["HEAD", "Inspection", "inspect_database", "psql_of", "sqlite_path"]
 
@@ -51,6 +52,7 @@ class Inspection:
         used_by: the gateway that uses the database; None if none does, or that cannot be known.
         server_time: of PostgreSQL's clock; None for SQLite.
         read_only: the reason for which the database takes no changes; None if it takes them.
+        kept_settings: the values of the KeptSettings by name; empty unless the schema is HEAD.
     """
 
     revision: str | None = None
@@ -60,6 +62,7 @@ class Inspection:
     used_by: str | None = None
     server_time: datetime | None = None
     read_only: str | None = None
+    kept_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def sqlite_path(database_url: str) -> Path | None:
@@ -151,4 +154,5 @@ def _look(connection: Connection, **known: Any) -> Inspection:
     newest = connection.scalar(select(messages.c.created_at).order_by(messages.c.id.desc()).limit(1))
     expiring = connection.execute(_NEXT_EXPIRY, {"now": datetime.now(UTC)}).first()
     next_expiry = None if expiring is None else (expiring.id, expiring.user_id, expiring.expires_at)
-    return Inspection(revision, keys, next_expiry, newest, **known)
+    kept = {row.name: row.value for row in connection.execute(select(kept_settings))}
+    return Inspection(revision, keys, next_expiry, newest, kept_settings=kept, **known)

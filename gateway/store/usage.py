@@ -1,6 +1,6 @@
 """Counts usage and deletions in the transaction that causes them, and implements the UsageStore."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from gateway.contract.usage import Figures, UsedTokens, Writes
 from gateway.store.columns import storable
 from gateway.store.statements import Statement, upsert
 from gateway.store.tables import deleted, messages, token_usage
-from gateway.store.writer import Writer
+from gateway.store.writer import Write, Writer
 
 LATEST = 100
 """Number of replies for the means."""
@@ -54,11 +54,30 @@ def count_ended(connection: Connection, ended: Iterable[tuple[str, str, FinalRep
             counts[2] += usage.prompt_tokens - before.prompt_tokens
             counts[3] += usage.completion_tokens - before.completion_tokens
             counts[4] += usage.total_tokens - before.total_tokens
+    _add_used(connection, used)
+
+
+def _count_embeddings(connection: Connection, counted: Sequence[tuple[str, str, str, int]]) -> list[None]:
+    used: dict[tuple[str, str, str], list[int]] = {}
+    for *key, tokens in counted:
+        counts = used.setdefault((key[0], key[1], key[2]), [0] * len(_COUNTS))
+        counts[2] += tokens
+        counts[4] += tokens
+    _add_used(connection, used)
+    return [None] * len(counted)
+
+
+def _add_used(connection: Connection, used: Mapping[tuple[str, str, str], Sequence[int]]) -> None:
+    """Add counts, in the order of _COUNTS, by user id, day and model."""
     if used:
         # In the same order in all processes, which prevents deadlocks.
         columns = token_usage.c.keys()
         rows = [dict(zip(columns, (*key, *counts), strict=True)) for key, counts in sorted(used.items())]
         _ADD_USED.run(connection, rows)
+
+
+# Payload: user id, day, model, and tokens.
+_COUNT_EMBEDDINGS = Write[tuple[str, str, str, int], None](_count_embeddings, rank=8)
 
 
 def count_deleted(connection: Connection, **rows: int) -> None:
@@ -148,6 +167,11 @@ class SqlUsage:
             wanted["whose"] = user_id
         async with self._reading() as connection:
             return [_used(row) for row in await connection.execute(statement, wanted)]
+
+    async def count_embeddings(self, user_id: str, model: str | None, tokens: int) -> None:
+        today = self._clock().date().isoformat()
+        payload = (storable(user_id), today, storable(model or ""), min(tokens, LARGEST_SUM))
+        await self._writer.do(_COUNT_EMBEDDINGS, payload)
 
     async def figures(self) -> Figures:
         async with self._reading() as connection:

@@ -23,6 +23,7 @@ class ReplyTotals:
 
     Attributes:
         replies: by reason, mode, dialect and transport.
+        failed: number of replies that ended with an error.
         duration: by operation and error code; the code is empty for a reply without an error.
         first_chunk, output_chunk: by operation. All chunks of a reply count with their mean time: measuring
             each would cost at every token.
@@ -33,6 +34,7 @@ class ReplyTotals:
     def __init__(self, known_models: Callable[[], Collection[str]] = tuple) -> None:
         self._names = ModelNames(known_models)
         self.replies: Counter[tuple[str, str, str, str]] = Counter()
+        self.failed = 0
         self.duration: defaultdict[tuple[str, str, str], Histogram] = defaultdict(Histogram)
         self.first_chunk: defaultdict[Operation, Histogram] = defaultdict(Histogram)
         self.output_chunk: defaultdict[Operation, Histogram] = defaultdict(Histogram)
@@ -44,6 +46,7 @@ class ReplyTotals:
     def add(self, ended: EndedReply) -> None:
         """Add one reply."""
         self.replies[ended.reason, ended.mode, ended.dialect or "none", ended.transport] += 1
+        self.failed += ended.error_code is not None
         if not ended.generated:
             return
         provider = PROVIDERS.get(ended.transport, ended.transport)

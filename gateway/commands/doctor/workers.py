@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.commands.doctor.findings import Finding, failure, ok, skipped, warning
-from gateway.contract.errors import ProtocolViolation
+from gateway.contract.errors import ProtocolViolation, StorageFailed
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +25,12 @@ async def workers(settings: Settings) -> Sequence[Finding]:
         found = await visit_broker(settings, lambda visit: _statuses(settings, visit))
     except NoVisit:
         return [skipped("the broker cannot be used")]
-    ready = {name: status for name, status in found.items() if status.state == "ready"}
+    disabled = await _disabled(settings)
+    willing = {name: status for name, status in found.items() if status.state == "ready"}
+    ready = {name: status for name, status in willing.items() if name not in disabled}
     said = f"{len(ready)} of {len(found)} announced workers are ready"
+    if away := sorted(willing.keys() - ready.keys()):
+        said += f", and {', '.join(away[:10])}{' …' * (len(away) > 10)} disabled by an administrator"
     if ready:
         models = sorted({model for status in ready.values() for model in status.models})
         return [
@@ -34,14 +38,33 @@ async def workers(settings: Settings) -> Sequence[Finding]:
         ]
     if settings.llm_comm_mode == "sse":
         return [ok(f"{said}; LLM_COMM_MODE=sse needs none")]
-    where = f"{settings.mqtt_broker_host}:{settings.mqtt_broker_port}"
     level = failure if settings.llm_comm_mode == "mqtt" else warning
+    if away:
+        return [level(said, f"sluice workers enable {away[0]}")]
+    where = f"{settings.mqtt_broker_host}:{settings.mqtt_broker_port}"
     return [
         level(
             f"{said}, or the broker's ACL does not let us read {settings.mqtt_topic_root}/workers/+/status",
             f"sluice worker --name worker-1 --llm-url http://127.0.0.1:8080 --broker {where}",
         )
     ]
+
+
+async def _disabled(settings: Settings) -> frozenset[str]:
+    """Return the workers that a rule in the database disables; none if it cannot be read, which the check
+    `database` reports."""
+    from gateway.core.worker_rules import PREFIX
+    from gateway.store.inspection import inspect_database
+
+    try:
+        kept = (await inspect_database(settings.database_url)).kept_settings
+    except (StorageFailed, ValueError):
+        return frozenset()
+    return frozenset(
+        name.removeprefix(PREFIX)
+        for name, value in kept.items()
+        if name.startswith(PREFIX) and value.get("disabled")
+    )
 
 
 def _statuses(settings: Settings, visit: "BrokerVisit") -> dict[str, "Status"]:

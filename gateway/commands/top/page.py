@@ -43,6 +43,7 @@ def _head(url: str, now: Snapshot, chars_per_s: float) -> list[str]:
         f"{gateway['runs']} replies  {gateway['streams']} readers  {chars_per_s:.0f} characters/s",
         f"the latest 100 replies: {stats['tokensPerSecond']:.1f} tokens/s each, "
         f"first token after {stats['ttftMs']:.0f} ms",
+        f"{gateway['failed']} of {gateway['ended']} replies since the start failed",
         f"{ready} of {len(now.workers)} workers ready  {models}",
         f"{memory['chunks']} messages in {_bytes(memory['sizeBytes'])}  "
         f"journal {_bytes(gateway['journalBytes'])}  {stats['messagestoday'] // 2} replies today",

@@ -27,6 +27,8 @@ class GatewayFigures(_Figures):
     status: State
     uptime: Annotated[float, Field(description="Seconds.")]
     runs: Annotated[int, Field(description="Replies that are being generated.")]
+    ended: Annotated[int, Field(description="Replies that have ended since the start.")]
+    failed: Annotated[int, Field(description="Those of them that ended with an error.")]
     streams: Annotated[int, Field(description="Open connections that read a reply.")]
     listeners: Annotated[int, Field(description="Open streams of session events.")]
     journal_bytes: int
@@ -111,6 +113,8 @@ async def metrics(gateway: Gateway, readiness: ReadinessOf) -> Metrics:
             status="up",
             uptime=round(time.monotonic() - readiness.started_at, 1),
             runs=len(gateway.runs),
+            ended=gateway.reply_totals.replies.total(),
+            failed=gateway.reply_totals.failed,
             streams=len(gateway.pulse),
             listeners=len(gateway.news),
             journal_bytes=gateway.journal.bytes,

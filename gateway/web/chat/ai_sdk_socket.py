@@ -66,7 +66,7 @@ class AiSdkSocket:
     async def hear(self, frame: Frame) -> None:
         request = _read(frame)
         if isinstance(request, Unprocessable):
-            self._tell("error", _request_id(frame), errorText=str(request))
+            self._refuse(_request_id(frame), request)
             return
         try:
             if request.type == "abort":
@@ -74,7 +74,7 @@ class AiSdkSocket:
             else:
                 await self._answer(request)
         except GatewayError as error:
-            self._tell("error", request.request_id, errorText=str(error))
+            self._refuse(request.request_id, error)
         except Exception:
             log.exception("a request on a WebSocket failed with an unexpected error")
             self._tell("error", request.request_id, errorText="Internal error of the gateway: see its log.")
@@ -139,6 +139,10 @@ class AiSdkSocket:
         reply = self._replies.get(request.request_id)
         if reply is not None:
             reply.stop()
+
+    def _refuse(self, request_id: str, error: GatewayError) -> None:
+        self._socket.log_refusal(error)
+        self._tell("error", request_id, errorText=str(error))
 
     def _tell(self, kind: str, request_id: str, **more: str) -> None:
         self._socket.write({"type": kind, "requestId": request_id, **more})

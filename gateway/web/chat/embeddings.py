@@ -1,10 +1,11 @@
-"""Embeddings by OpenAI's API and by Ollama's. Nothing of them is stored."""
+"""Embeddings by OpenAI's API and by Ollama's. Nothing of them is stored but the number of tokens."""
 
 import sys
 from abc import ABC, abstractmethod
 from array import array
 from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from time import perf_counter_ns
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.embeddings import Embeddings, EmbedRequest, Input
+from gateway.contract.errors import StorageFailed
 from gateway.contract.misfits import misfit
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.chat.whole_conversations import answering_model
@@ -93,22 +95,34 @@ class _Embedding(ABC):
         raw = await read_request(gateway, scope, receive)
         request, body = await unhurried(len(raw), partial(self.read, raw))
         began = perf_counter_ns()
-        made: Embeddings | None = Embeddings([], request.model or answering_model(gateway, None))
-        if request.inputs:
-            asked = EmbedRequest(
-                request.inputs,
-                request.model,
-                request.dimensions,
-                deadline_s=gateway.reply_deadline_s,
-                trace=trace_of(scope),
-            )
-            with gateway.conversations.occupying(caller.user_id, caller.allowance):
-                made = await unless_gone(connection_of(scope), gateway.modes.embed(asked))
+        if not request.inputs:
+            nothing = Embeddings([], request.model or answering_model(gateway, None))
+            await self._send(send, nothing, request, body, began)
+            return
+        asked = EmbedRequest(
+            request.inputs,
+            request.model,
+            request.dimensions,
+            deadline_s=gateway.reply_deadline_s,
+            trace=trace_of(scope),
+        )
+        with gateway.conversations.occupying(caller.user_id, caller.allowance):
+            made = await unless_gone(connection_of(scope), gateway.modes.embed(asked))
         if made is None:
             return  # the client has disconnected
+        try:
+            await self._send(send, made, request, body, began)
+        finally:
+            with suppress(StorageFailed):  # the client has its vectors
+                tokens = made.prompt_tokens or 0
+                await gateway.usage.count_embeddings(caller.user_id, made.model, tokens)
+
+    async def _send(
+        self, send: Send, made: Embeddings, request: EmbedRequest, body: Any, began_ns: int
+    ) -> None:
         _check_dimensions(made, request.dimensions)
         size = BYTES_PER_NUMBER * sum(map(len, made.vectors))
-        took_ns = perf_counter_ns() - began
+        took_ns = perf_counter_ns() - began_ns
         answer = await unhurried(size, lambda: json_bytes(self.answer(made, body, took_ns)))
         await send_json_bytes(send, 200, answer)
 

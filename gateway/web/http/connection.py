@@ -21,6 +21,7 @@ from gateway.web.http.head_limit import HEADER_FRAMING_BYTES, MAX_HEAD_BYTES, he
 from gateway.web.http.http_1_0 import end_with_connection
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_DROPPED_HEAD_BYTES, LingeringClose
 from gateway.web.http.problems import raw_problem
+from gateway.web.http.refusal_log import RefusalLog
 from gateway.web.http.request_parser import RequestParser
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 
@@ -37,6 +38,7 @@ class ClientConnection(HttpToolsProtocol):
     Args:
         slow_readers: the limit for clients that read nothing of their responses.
         arrivals: limits the number of connections; None sets no limit.
+        refusals: logs requests that are refused before they have an endpoint.
     """
 
     # Slots save about 1.5 KiB per connection: with uvicorn's attributes there would be over 30.
@@ -50,6 +52,7 @@ class ClientConnection(HttpToolsProtocol):
         "_lingering",
         "_progressed",
         "_refusal",
+        "_refusals",
         "_running",
         "_send_deadline",
         "_slow_readers",
@@ -66,18 +69,16 @@ class ClientConnection(HttpToolsProtocol):
         *,
         slow_readers: SlowReaders | None = None,
         arrivals: Arrivals | None = None,
+        refusals: RefusalLog | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.parser: RequestParser = RequestParser(self)  # type: ignore[assignment]  # None when it is closed
         self._slow_readers = slow_readers or SlowReaders(20)
-        self._arrivals = arrivals
+        self._arrivals, self._refusals = arrivals, refusals
         self.writable = True
         self._watcher: ConnectionWatcher | None = None
-        self._in_head = False
-        self._head_bytes = 0
-        self._bytes_without_progress = 0
-        self._progressed = False
-        self._deaf = False
+        self._in_head = self._progressed = self._deaf = False
+        self._head_bytes = self._bytes_without_progress = 0
         self._running: RequestResponseCycle | None = None
         self._refusal: GatewayError | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -105,7 +106,7 @@ class ClientConnection(HttpToolsProtocol):
                 transport.write(raw_problem(error))
                 transport.close()  # at once: the descriptors are short
                 return
-        self._set_deadline()
+        self._deadline = self.loop.call_later(self.timeout_keep_alive, self._miss_deadline)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
@@ -122,7 +123,7 @@ class ClientConnection(HttpToolsProtocol):
             self._refuse(head_too_large())
             return
         if self._deadline is None and (self._in_head or not self._is_answering):
-            self._set_deadline()
+            self._deadline = self.loop.call_later(self.timeout_keep_alive, self._miss_deadline)
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -130,8 +131,7 @@ class ClientConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
             raise BadRequest(f"More than {MAX_PIPELINED} requests wait for their answers.")
         super().on_message_begin()
-        self._in_head = True
-        self._head_bytes = 0
+        self._in_head, self._head_bytes = True, 0
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {CONNECTION: self}
 
@@ -231,9 +231,6 @@ class ClientConnection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _set_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self.timeout_keep_alive, self._miss_deadline)
-
     def _lift_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -278,6 +275,8 @@ class ClientConnection(HttpToolsProtocol):
         the requests that wait behind it are dropped.
         """
         self._deaf = True
+        if self._refusals is not None:
+            self._refusals.add_unread(error)
         running = self._running
         if running is None or running.response_complete:
             if self._in_head or running is None:

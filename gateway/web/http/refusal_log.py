@@ -63,6 +63,10 @@ class RefusalLog:
         self._classes[key] = _Class(1, _example(scope, error))
         self._tell(key)
 
+    def add_unread(self, error: GatewayError) -> None:
+        """Count a refusal of a request whose method and path are not known."""
+        self.add({"method": "-", "path": "-"}, error)
+
     def tell_rest(self) -> None:
         """Log the refusals that wait for their minute. Call at the end of the process."""
         for key, waiting in self._classes.items():

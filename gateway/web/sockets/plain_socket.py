@@ -12,13 +12,14 @@ from gateway.contract.errors import GatewayError
 from gateway.core.key_ring import Caller
 from gateway.core.rate_limits import StreamPlace
 from gateway.dialects.json_encoding import json_bytes
-from gateway.web.door.callers import LOCAL
+from gateway.web.door.callers import CALLER, LOCAL
 from gateway.web.door.credentials import Credentials, key_of, ticket_of
 from gateway.web.door.ticket_subjects import SOCKET_SUBJECT
 from gateway.web.http.asgi import Message, Receive, Scope, Send
 from gateway.web.http.endpoint import CHAT
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.message_connection import socket_of
+from gateway.web.http.refusal_log import log_refusal
 from gateway.web.services import Services
 from gateway.web.sockets.speaker import BadFrame, Frame, OpenSocket, Speaker
 
@@ -62,6 +63,7 @@ class PlainSocket:
                         raise BadFrame("Too many frames had no valid credentials.")
             return  # the client has closed it
         except BadFrame as error:
+            socket.log_refusal(error)
             reason = str(error)
         except TimeoutError:
             reason = f"No request came within {ADMITTED_WITHIN_S:g} s."
@@ -120,6 +122,9 @@ class ClientSocket:
 
     def write(self, message: Mapping[str, Any]) -> None:
         self.connection.write_messages([json_bytes(message)])
+
+    def log_refusal(self, error: GatewayError) -> None:
+        log_refusal({**self.scope, CALLER: self.caller}, error)
 
     def close(self) -> None:
         if self._place is not None:

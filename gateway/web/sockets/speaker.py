@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from gateway.contract.errors import BadRequest
+from gateway.contract.errors import BadRequest, GatewayError
 from gateway.core.key_ring import Caller
 from gateway.web.http.asgi import Scope
 from gateway.web.http.message_connection import MessageConnection
@@ -44,6 +44,10 @@ class OpenSocket(Protocol):
 
     def write(self, message: Mapping[str, Any]) -> None:
         """Send one JSON object."""
+        ...
+
+    def log_refusal(self, error: GatewayError) -> None:
+        """Count a refused frame in the log of refusals."""
         ...
 
 

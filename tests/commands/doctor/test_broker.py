@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.contract.audit import Actor, Change
+from gateway.core.access import OwnerAccess
+from gateway.store.sql_store import SqlStore
 from tests.commands.doctor.clinic import Examined, doctor
 from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
 from tests.live.guarded import SCRIPTS, listening, make_passwords, shipped_settings
@@ -118,7 +121,7 @@ async def test_a_broker_of_an_unknown_authority_and_one_without_tls(tmp_path: Pa
     )
 
 
-async def test_no_worker_and_a_ready_one(tmp_path: Path) -> None:
+async def test_no_worker_a_ready_one_and_a_disabled_one(tmp_path: Path) -> None:
     async with running_mosquitto() as broker:
         none = await examine(tmp_path, broker.address)
         level, wrong, fix = none.problem("workers")
@@ -134,8 +137,19 @@ async def test_no_worker_and_a_ready_one(tmp_path: Path) -> None:
         async with asyncio.timeout(60), ear.running(), worker.running():
             await announced.wait()
             seen = await examine(tmp_path, broker.address)
+            store = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'sluice.db'}", access=OwnerAccess())
+            async with store.running():
+                actor = Actor("ops", "command line")
+                rule = Change(actor, "worker.change", "worker-1")
+                await store.kept_settings.put("worker/worker-1", {"disabled": True}, rule)
+            disabled = await examine(tmp_path, broker.address)
         assert seen.level("workers") == "ok"
         assert "1 of 1 announced workers are ready" in seen.output
+        assert disabled.problem("workers") == (
+            "failure",
+            "0 of 1 announced workers are ready, and worker-1 disabled by an administrator",
+            "sluice workers enable worker-1",
+        )
 
 
 async def test_a_gateway_that_runs_meanwhile_is_not_disturbed(tmp_path: Path) -> None:

@@ -21,7 +21,14 @@ def worker(name: str, **given: Any) -> dict[str, Any]:
 
 def snapshot(at: float = 0.0, **given: Any) -> Snapshot:
     metrics = {
-        "gateway": {"uptime": 3700, "runs": 2, "streams": 3, "journalBytes": 2**20},
+        "gateway": {
+            "uptime": 3700,
+            "runs": 2,
+            "streams": 3,
+            "ended": 812,
+            "failed": 3,
+            "journalBytes": 2**20,
+        },
         "llm": {"status": "up", "models": ["tiny"], "servers": []},
         "stats": {"tokensPerSecond": 41.25, "ttftMs": 120.4, "messagestoday": 14},
         "memory": {"chunks": 9, "sizeBytes": 3 * 2**20},
@@ -38,6 +45,7 @@ def test_the_head_tells_mode_streams_speed_and_problems() -> None:
         "mode sse up",
         "up 1 h 1 min",
         "2 replies  3 readers",
+        "3 of 812 replies since the start failed",
         "41.2 tokens/s",
         "! mode sse: nobody",
     ):

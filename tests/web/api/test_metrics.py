@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, ToolCall, Usage
+from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Health
 from gateway.web.api.health import HEALTH_AGE_S, LastHealth
 from tests.web.gateway_server import STREAM, Served, served, unified_events
@@ -80,6 +82,17 @@ async def test_a_session_is_active_while_it_has_a_reply_in_the_making(tmp_path: 
         after = await metrics_of(gateway)
     assert (told["sessions"]["active"], told["gateway"]["runs"]) == (1, 1)
     assert (after["sessions"]["active"], after["gateway"]["runs"]) == (0, 0)
+
+
+async def test_failed_replies_are_counted(tmp_path: Path) -> None:
+    def script(asked: ChatRequest) -> list[Step]:
+        return [UpstreamFailed("broken")] if asked.turns[-1].content == "fail" else tokens("x")
+
+    async with served(tmp_path, script) as gateway:
+        for content in ("Hi", "fail", "fail"):
+            await gateway.events({"content": content})
+        told = (await metrics_of(gateway))["gateway"]
+    assert (told["ended"], told["failed"]) == (3, 2)
 
 
 async def test_a_model_server_that_is_ill_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

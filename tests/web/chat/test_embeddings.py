@@ -225,3 +225,58 @@ async def test_it_counts_as_one_of_the_users_simultaneous_replies(tmp_path: Path
         assert (await first).status_code == 200
         assert (await gateway.http.post(OPENAI, json={"input": "a"}, headers=key)).status_code == 200
     assert second.status_code == 429
+
+
+async def test_its_tokens_are_in_the_users_usage_and_it_is_no_reply(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: [], sse=embedding_model()) as gateway:
+        for path, body in ((OPENAI, {"input": ["four", "no"]}), (OLDER, {"prompt": "four"}), (OLLAMA, {})):
+            answer = await gateway.http.post(path, json={"model": "tiny", **body})
+            assert answer.status_code == 200
+    async with served(tmp_path, lambda _: []) as gateway:  # all is stored when the first one has stopped
+        (used,) = (await gateway.http.get("/api/chatbot/usage")).json()
+        told = (await gateway.http.get("/api/metrics")).json()
+    counts = [used[name] for name in ("replies", "prompt_tokens", "completion_tokens", "total_tokens")]
+    assert (used["model"], counts) == ("tiny", [0, 10, 0, 10])
+    assert told["stats"]["messagestoday"] == 0
+
+
+async def test_a_stop_waits_for_a_request_and_takes_no_further_one(tmp_path: Path) -> None:
+    begun, held = asyncio.Event(), asyncio.Event()
+
+    async def embed(request: EmbedRequest) -> Embeddings:
+        begun.set()
+        await held.wait()
+        return Embeddings([vector_for(4)], "tiny", 4)
+
+    model = ScriptedTransport(lambda _: [], name="sse", abilities=Abilities(embed=embed))
+    async with (
+        asyncio.timeout(30),
+        served(tmp_path, lambda _: [], sse=model) as gateway,
+        asyncio.TaskGroup() as tasks,
+    ):
+        asked = tasks.create_task(gateway.http.post(OPENAI, json={"input": "four"}))
+        await begun.wait()
+        drained = asyncio.ensure_future(gateway.assembled.drain(asyncio.Event()))
+        refused = await gateway.http.post(OPENAI, json={"input": "four"})
+        assert not drained.done()
+        held.set()
+        assert (await asked).status_code == 200
+        await drained
+    assert refused.status_code == 503
+
+
+async def test_a_second_signal_does_not_wait_for_a_request(tmp_path: Path) -> None:
+    begun, hurry = asyncio.Event(), asyncio.Event()
+
+    async def embed(request: EmbedRequest) -> Embeddings:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    model = ScriptedTransport(lambda _: [], name="sse", abilities=Abilities(embed=embed))
+    async with asyncio.timeout(30), served(tmp_path, lambda _: [], sse=model) as gateway:
+        asking = asyncio.ensure_future(gateway.http.post(OPENAI, json={"input": "four"}))
+        await begun.wait()
+        hurry.set()
+        await gateway.assembled.drain(hurry)
+        asking.cancel()

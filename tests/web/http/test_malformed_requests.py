@@ -1,4 +1,4 @@
-"""A flood of malformed requests is one log line a minute, with their number."""
+"""Malformed requests are lines of the refusal log, and not of uvicorn."""
 
 import logging
 from pathlib import Path
@@ -10,25 +10,26 @@ from tests.web.bare_client import ask
 from tests.web.gateway_server import served
 
 
-def test_a_minute_has_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    now, uvicorns = [0.0], logging.Logger("uvicorn's")
-    uvicorns.addFilter(MalformedRequests(lambda: now[0]))
+def test_other_lines_of_uvicorn_stay(caplog: pytest.LogCaptureFixture) -> None:
+    uvicorns = logging.Logger("uvicorn's")
+    uvicorns.addFilter(MalformedRequests())
     uvicorns.addHandler(caplog.handler)
-    for now[0] in (0.0, 1.0, 59.0, 60.0):
-        uvicorns.warning("Invalid HTTP request received.")
+    uvicorns.warning("Invalid HTTP request received.")
     uvicorns.warning("Something else.")
-    assert [record.getMessage() for record in caplog.records] == [
-        "1 malformed requests were refused",
-        "3 malformed requests were refused",
-        "Something else.",
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["Something else."]
 
 
-async def test_uvicorn_logs_the_line_that_is_counted(
+async def test_a_malformed_request_is_a_refusal_without_method_and_path(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "sluice.refusals")
     async with served(tmp_path, lambda _: []) as gateway:
         for _ in range(3):
             answer = await ask(gateway.url, "RUBBISH")
             assert answer.status == 400
-    assert "Invalid HTTP request received." not in caplog.text
+    told = [record.getMessage() for record in caplog.records if record.name == "sluice.refusals"]
+    assert told[0].startswith("refused 1 request with 400 bad_request: - -, user none: ")
+    assert told[1].startswith("refused 2 requests with 400 bad_request; the last: - -, user none: ")
+    assert "Invalid HTTP request received." not in "".join(
+        record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")
+    )

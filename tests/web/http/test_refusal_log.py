@@ -14,6 +14,7 @@ from gateway.web.http.refusal_log import MAX_PATH_CHARS, MAX_REASON_CHARS, PERIO
 from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM, served
 from tests.web.key_holders import bearer, make_key
+from tests.web.sockets.page_socket import page_socket
 from transports.scripted import tokens
 
 JSON = {"content-type": "application/json"}
@@ -99,6 +100,29 @@ def test_a_reason_that_may_quote_the_body_is_left_out(caplog: pytest.LogCaptureF
     refusals.add(scope(), Unprocessable("'my diary' is no model", {"model": "'my diary' is unknown"}))
     (record,) = records(caplog)
     assert record.getMessage().endswith("422 invalid: GET /x, user none: invalid fields: model")
+
+
+async def test_refused_frames_of_a_web_socket_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        key = await make_key(gateway, "anna")
+        async with page_socket(gateway.url) as page:
+            await page.send("r1", headers=bearer(key))
+            await page.heard("r1")
+            await page.send("r2", headers=bearer(WRONG_KEY))
+            await page.until("r2", "error")
+            await page.send("r3", headers=bearer(key), messages=7)
+            await page.until("r3", "error")
+            await page.connection.send('{"no": "type"}')
+            assert (await page.until_closed())[0] == 1008
+    told = [record.getMessage() for record in records(caplog)]
+    assert [line.partition(": ")[0] for line in told] == [
+        "refused 1 request with 401 unauthorized",
+        "refused 1 request with 422 invalid",
+        "refused 1 request with 400 bad_frame",
+    ]
+    assert all("WEBSOCKET /ws, user anna" in line for line in told)
 
 
 async def test_the_door_and_the_endpoints_log_their_refusals(

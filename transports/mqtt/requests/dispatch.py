@@ -10,6 +10,7 @@ from gateway.contract.transport import WorkerRule
 from transports.mqtt.requests.presence import KnownWorker, Presence
 
 NO_NEEDS: frozenset[Need] = frozenset()
+ALL_DISABLED = "an administrator has disabled every MQTT worker: see `sluice workers list`"
 
 
 class Candidate(Protocol):
@@ -38,8 +39,8 @@ class Candidate(Protocol):
         """Called when the request waits, and when its position changes; 1 is next."""
         ...
 
-    def is_stranded(self) -> None:
-        """Called when the last worker with its needs has gone, while others serve its model."""
+    def is_stranded(self, why: str) -> None:
+        """Called when no worker can serve it any more, and none is expected."""
         ...
 
 
@@ -63,7 +64,8 @@ class Dispatch:
         Raises NoWorker if no worker is ready, Overloaded if all workers and the queue are full.
         """
         if not self._presence.ready:
-            raise NoWorker("no MQTT worker is ready", retry_after_s=5)
+            why = ALL_DISABLED if self._presence.all_disabled else "no MQTT worker is ready"
+            raise NoWorker(why, retry_after_s=5)
         worker = self._choose(model, NO_NEEDS, set())
         if worker is None:
             self._refuse_if_full()
@@ -82,6 +84,7 @@ class Dispatch:
             self._refuse_if_full()
         insort(self._queue, candidate, key=lambda waiting: waiting.asked_at)
         self._tell_positions(self._queue.index(candidate))
+        self._strand_if_all_disabled()
 
     def leave(self, candidate: Candidate) -> None:
         """Remove the candidate from the queue. Does nothing if it is not waiting."""
@@ -105,7 +108,11 @@ class Dispatch:
         self.serve()
 
     def serve(self) -> None:
-        """Assign workers to waiting candidates, the earliest first. Call it after every change."""
+        """Assign workers to waiting candidates, the earliest first. Call it after every change.
+
+        While administrators have disabled all workers, nothing waits: only another order would end it.
+        """
+        self._strand_if_all_disabled()
         at = 0
         first_moved: int | None = None
         full: set[tuple[str | None, frozenset[Need]]] = set()
@@ -132,12 +139,18 @@ class Dispatch:
             serving = self._presence.serving(candidate.model)
             took = any(worker.takes(candidate.needs) for worker in workers)
             if took and serving and not any(worker.takes(candidate.needs) for worker in serving):
-                candidate.is_stranded()
+                candidate.is_stranded("the last MQTT worker that can do this has gone")
 
     def has_untried(self, candidate: Candidate) -> bool:
         """True if a worker with the model has not refused it yet, even if that one is busy."""
         serving = self._presence.serving(candidate.model)
         return any(worker not in candidate.tried and worker.takes(candidate.needs) for worker in serving)
+
+    def _strand_if_all_disabled(self) -> None:
+        if self._queue and self._presence.all_disabled:
+            waiting, self._queue = self._queue, []
+            for candidate in waiting:
+                candidate.is_stranded(ALL_DISABLED)
 
     def _refuse_if_full(self) -> None:
         if len(self._queue) >= self._queue_max:

@@ -128,8 +128,8 @@ class PendingRequest:
     def waits_at(self, position: int) -> None:
         self._push([Progress("queued", position=position)])
 
-    def is_stranded(self) -> None:
-        self._fail(NoWorker("the last MQTT worker that can do this has gone", retry_after_s=5))
+    def is_stranded(self, why: str) -> None:
+        self._fail(NoWorker(why, retry_after_s=5))
 
     def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
         """Take a frame of `size` bytes with the attempt's id. False if `sender` is not its worker."""

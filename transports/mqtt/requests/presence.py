@@ -118,6 +118,11 @@ class Presence:
     def ready(self) -> list[KnownWorker]:
         return [worker for worker in self._workers.values() if worker.ready]
 
+    @property
+    def all_disabled(self) -> bool:
+        """True if there are workers, and administrators have disabled all of them."""
+        return bool(self._workers) and all(worker.rule.disabled for worker in self._workers.values())
+
     def find(self, name: str) -> KnownWorker | None:
         return self._workers.get(name)
 

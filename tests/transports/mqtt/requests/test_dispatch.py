@@ -6,7 +6,7 @@ from gateway.contract.content import Need
 from gateway.contract.errors import NoWorker, Overloaded
 from gateway.contract.transport import WorkerRule
 from transports.mqtt.protocol.frames import Status
-from transports.mqtt.requests.dispatch import Dispatch
+from transports.mqtt.requests.dispatch import ALL_DISABLED, Dispatch
 from transports.mqtt.requests.presence import KnownWorker, Presence
 
 
@@ -18,7 +18,7 @@ class Asker:
     needs: frozenset[Need] = frozenset()
     worker: KnownWorker | None = None
     positions: list[int] = field(default_factory=list)
-    stranded: bool = False
+    stranded: str = ""
 
     def assigned(self, worker: KnownWorker) -> None:
         self.worker = worker
@@ -26,8 +26,8 @@ class Asker:
     def waits_at(self, position: int) -> None:
         self.positions.append(position)
 
-    def is_stranded(self) -> None:
-        self.stranded = True
+    def is_stranded(self, why: str) -> None:
+        self.stranded = why
 
     @property
     def got(self) -> str | None:
@@ -255,4 +255,30 @@ def test_who_waits_for_a_worker_that_takes_images_is_dropped_when_the_last_one_l
     gone = house.presence.take("a", Status("lost", incarnation=1), retained=False, now=0.0)
     assert gone is not None
     house.dispatch.left([gone])
-    assert (image.stranded, text.stranded) == (others == "blind", False)
+    assert (bool(image.stranded), text.stranded) == (others == "blind", "")
+
+
+def test_nothing_waits_while_all_workers_are_disabled() -> None:
+    house = House(a=Status("ready", max=1), b=Status("draining"))
+    served, waiting = house.enter(), house.enter()
+    house.dispatch.rule_workers({"a": WorkerRule(disabled=True)})
+    assert (served.stranded, waiting.stranded) == ("", ""), "another worker may take it yet"
+    house.dispatch.rule_workers({name: WorkerRule(disabled=True) for name in "ab"})
+    assert waiting.stranded == ALL_DISABLED
+    assert (served.got, served.stranded, house.dispatch.waiting) == ("a", "", 0)
+    with pytest.raises(NoWorker, match="an administrator has disabled every MQTT worker"):
+        house.dispatch.expected(None)
+
+
+def test_a_request_that_comes_back_while_all_workers_are_disabled_does_not_wait() -> None:
+    house = House(a=Status("ready", max=1))
+    house.dispatch.rule_workers({"a": WorkerRule(disabled=True)})
+    again = Asker()
+    house.dispatch.enter(again, again=True)
+    assert (again.stranded, house.dispatch.waiting) == (ALL_DISABLED, 0)
+
+
+def test_without_any_worker_it_waits_for_one() -> None:
+    house = House()
+    house.dispatch.rule_workers({"a": WorkerRule(disabled=True)})
+    assert house.enter().stranded == ""
