@@ -1,5 +1,6 @@
 """docker-compose.yml with a real Docker: build, start, requests, failures, and removal."""
 
+import http.client
 import json
 import os
 import shutil
@@ -51,7 +52,9 @@ class Stack:
         self.port = free_port()
         self._override = override
 
-    def compose(self, *arguments: str, mode: str = "sse", timeout_s: float = COMMAND_S) -> str:
+    def compose(
+        self, *arguments: str, mode: str = "sse", timeout_s: float = COMMAND_S, **variables: str
+    ) -> str:
         """Run one compose command and return its standard output. A command that fails fails the test."""
         files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(self._override)]
         return run(
@@ -63,11 +66,28 @@ class Stack:
             timeout_s=timeout_s,
             LLM_COMM_MODE=mode,
             SLUICE_PORT=str(self.port),
+            **variables,
         )
 
-    def serve(self, mode: str) -> None:
-        """Run the gateway in this mode. It replaces a gateway in another mode and keeps its data."""
-        self.compose("up", "--detach", mode=mode)
+    def serve(self, mode: str, **variables: str) -> None:
+        """Run the services in this mode. Changed ones replace those that run, and keep their data."""
+        self.compose("up", "--detach", mode=mode, **variables)
+
+    def models(self) -> list[str]:
+        """Return the names of the models, none while the gateway starts."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/models", timeout=5) as response:
+                return [model["id"] for model in json.load(response)["data"]]
+        except (OSError, EOFError, http.client.HTTPException):
+            return []
+
+    def answer_of(self, model: str) -> Answer:
+        """Wait until this is the model, and return an answer."""
+        give_up = time.monotonic() + ANSWER_S
+        while self.models()[:1] != [model]:
+            assert time.monotonic() < give_up, f"no model {model}: {self.models()}"
+            time.sleep(PAUSE_S)  # containers give no signal when they are ready
+        return self.answer()
 
     def inspect(self, service: str, what: str) -> str:
         """Return a fact about a service's container, running or not. `what`: as docker inspect's --format."""
@@ -136,7 +156,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     sluice = {"image": "sluice-gateway:test", "build": build}
     llama = {"image": "sluice-llama:test", "build": build}
     override = tmp_path_factory.mktemp("compose") / "override.yml"
-    override.write_text(json.dumps({"services": {"gateway": sluice, "worker": sluice, "llama": llama}}))
+    # Stands for a server that somebody else runs.
+    program = ["/models/tiny.gguf", "8080", "--alias", "elsewhere"]
+    own_server = {"image": "sluice-llama:test", "command": program}
+    services = {"gateway": sluice, "worker": sluice, "llama": llama, "own-server": own_server}
+    override.write_text(json.dumps({"services": services}))
     stack = Stack(override)
     try:
         stack.compose("up", "--build", "--detach", timeout_s=BUILD_S)
@@ -153,6 +177,25 @@ def test_what_was_streamed_is_what_the_history_says(stack: Stack, mode: str) -> 
     assert answer.text
     assert answer.text == answer.done["full_content"]
     assert stack.messages(answer.session_id)[-1] == ("assistant", "complete", answer.text)
+
+
+@pytest.mark.parametrize("mode", ["sse", "mqtt"])
+def test_a_model_file_of_ones_own_replaces_the_demo_model(stack: Stack, mode: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.gguf"
+    file.write_bytes((ROOT / "deploy/models/tiny.gguf").read_bytes())
+    file.chmod(0o644)
+    stack.serve(mode, MODEL_FILE=str(file), MODEL_NAME="mine")
+    answer = stack.answer_of("mine")
+    assert answer.done["mode"] == mode
+    assert answer.text == answer.done["full_content"] != ""
+
+
+@pytest.mark.parametrize("mode", ["sse", "mqtt"])
+def test_a_model_server_of_ones_own_replaces_the_container(stack: Stack, mode: str) -> None:
+    stack.serve(mode, MODEL_CONTAINERS="0", LLM_SERVER_URL="http://own-server:8080")
+    answer = stack.answer_of("elsewhere")
+    assert answer.done["mode"] == mode
+    assert stack.compose("ps", "--quiet", "llama").strip() == ""
 
 
 @pytest.mark.parametrize(

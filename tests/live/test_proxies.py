@@ -159,25 +159,38 @@ async def test_refusals_and_failures_pass_unchanged(behind: Behind) -> None:
             assert comparable(through) == comparable(direct), path
 
 
-@requires_proxy("nginx")
-@pytest.mark.parametrize("prefix", ["", "/chat"])
+@pytest.mark.parametrize("version", ["--http2", "--http1.1"])
 @pytest.mark.parametrize("path", ["/api/chatbot/sessions", STREAM, "/v1/messages"])
-async def test_a_body_that_is_too_large_gets_the_gateways_413(path: str, prefix: str, tmp_path: Path) -> None:
-    """By curl, which speaks HTTP/2 as browsers do. For Caddy see deploy/README.md."""
+async def test_a_body_that_is_too_large_gets_the_gateways_413(
+    behind: Behind, path: str, version: str, tmp_path: Path
+) -> None:
+    """By curl, which speaks HTTP/2 as browsers do."""
     json_type = {"content-type": "application/json"}
-    async with site_behind("nginx", prefix, tmp_path) as site:
+    async with behind() as site:
         content = b" " * (40 * 1024 * 1024)
         (tmp_path / "body").write_bytes(content)
         direct = await site.gateway.http.post(path, content=content, headers=json_type)
-        status = await curl(site.proxy, path, tmp_path / "body", tmp_path / "answer")
-    assert status == f"413 2 {direct.headers['content-type']}"
+        status = await curl(site.proxy, path, tmp_path / "body", tmp_path / "answer", version)
+    assert status == f"413 {version[6:]} {direct.headers['content-type']}"
     assert (tmp_path / "answer").read_bytes() == direct.content
 
 
-async def curl(proxy: Proxy, path: str, body: Path, answer: Path) -> str:
+@requires_proxy("nginx")
+@pytest.mark.parametrize("prefix", ["", "/chat"])
+async def test_nginxs_own_limit_answers_as_json(prefix: str, tmp_path: Path) -> None:
+    async with site_behind("nginx", prefix, tmp_path) as site:
+        (tmp_path / "body").write_bytes(b" " * (65 * 1024 * 1024))
+        status = await curl(site.proxy, STREAM, tmp_path / "body", tmp_path / "answer", "--http2")
+    told = json.loads((tmp_path / "answer").read_text())
+    assert status == "413 2 application/problem+json"
+    assert (told["status"], told["code"]) == (413, "too_large")
+    assert told["error"]["message"] == told["detail"]
+
+
+async def curl(proxy: Proxy, path: str, body: Path, answer: Path, version: str) -> str:
     """Post a file and write the response's body to `answer`. Return status, HTTP version and content type."""
     process = await asyncio.create_subprocess_exec(
-        *("curl", "--silent", "--show-error", "--noproxy", "*", "--cacert", str(proxy.authority)),
+        *("curl", version, "--silent", "--show-error", "--noproxy", "*", "--cacert", str(proxy.authority)),
         *("--header", "Content-Type: application/json", "--header", "Accept: application/json"),
         *("--data-binary", f"@{body}", "--output", str(answer)),
         *("--write-out", "%{http_code} %{http_version} %{content_type}", proxy.url + path),

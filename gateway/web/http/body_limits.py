@@ -1,15 +1,19 @@
 """Reads a request's body, within its limits of size and time."""
 
 import asyncio
+from contextlib import suppress
 
 from gateway.contract.errors import BadRequest, TooLarge, TooSlow
 from gateway.web.http.asgi import Receive, Scope, header
+from gateway.web.http.lingering_close import MAX_DROPPED_BYTES
+
+DROP_PAUSE_S = 1.0
+DROP_S = 20.0
 
 
 def check_declared_length(scope: Scope, max_bytes: int) -> None:
     """Raise TooLarge if the declared length exceeds the limit: before the body, and `100 Continue` for it."""
-    declared = header(scope, b"content-length") or ""
-    if declared.isdecimal() and int(declared[:20]) > max_bytes:
+    if _declared_length(scope) > max_bytes:
         raise too_large(max_bytes)
 
 
@@ -40,3 +44,29 @@ async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+async def drop_body(scope: Scope, receive: Receive) -> None:
+    """Read and drop the rest of a body that is too large, before its refusal is sent.
+
+    A proxy that is still sending when the response comes may lose the response: Go's HTTP/2 server, and so
+    Caddy, then resets the client's stream. Returns at once if the client waits for `100 Continue` or declares
+    more than MAX_DROPPED_BYTES; also when that many have arrived, after a pause of DROP_PAUSE_S, and after
+    DROP_S.
+    """
+    if header(scope, b"expect") is not None or _declared_length(scope) > MAX_DROPPED_BYTES:
+        return
+    left = MAX_DROPPED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DROP_S):
+            while left > 0:
+                async with asyncio.timeout(DROP_PAUSE_S):
+                    message = await receive()
+                if not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
+
+
+def _declared_length(scope: Scope) -> int:
+    declared = header(scope, b"content-length") or ""
+    return int(declared[:20]) if declared.isdecimal() else 0

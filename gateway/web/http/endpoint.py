@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from gateway.contract.errors import GatewayError
+from gateway.contract.errors import GatewayError, TooLarge
 from gateway.contract.keys import Permission
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send
-from gateway.web.http.body_limits import check_declared_length, read_body
+from gateway.web.http.body_limits import check_declared_length, drop_body, read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.http.refusal_log import log_refusal
 from gateway.web.services import Services
@@ -150,5 +150,9 @@ def _as_denial(send: Send) -> Send:
 async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:
     """Return the request's whole body, within the limits of its endpoint. Raises as read_body."""
     max_bytes = endpoint_of(scope).max_body_bytes(gateway)
-    check_declared_length(scope, max_bytes)
-    return await read_body(receive, max_bytes, gateway.body_timeout_s)
+    try:
+        check_declared_length(scope, max_bytes)
+        return await read_body(receive, max_bytes, gateway.body_timeout_s)
+    except TooLarge:
+        await drop_body(scope, receive)
+        raise
