@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,11 @@ class Stack:
         self._override = override
 
     def compose(
-        self, *arguments: str, mode: str = "sse", timeout_s: float = COMMAND_S, **variables: str
+        self,
+        *arguments: str,
+        mode: str = "sse",
+        timeout_s: float = COMMAND_S,
+        variables: Mapping[str, str] = {},
     ) -> str:
         """Run one compose command and return its standard output. A command that fails fails the test."""
         files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(self._override)]
@@ -71,7 +75,7 @@ class Stack:
 
     def serve(self, mode: str, **variables: str) -> None:
         """Run the services in this mode. Changed ones replace those that run, and keep their data."""
-        self.compose("up", "--detach", mode=mode, **variables)
+        self.compose("up", "--detach", mode=mode, variables=variables)
 
     def models(self) -> list[str]:
         """Return the names of the models, none while the gateway starts."""

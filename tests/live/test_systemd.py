@@ -17,6 +17,17 @@ pytestmark = [
 ]
 
 
+MOST_EXPOSED = 15
+"""In tenths; systemd 252 rates both units 1.2 of 10, for their network."""
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_systemd_rates_a_unit_as_little_exposed(unit: Path) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(unit)]
+    rated = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert rated.returncode == 0, rated.stdout
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
 def test_systemd_has_nothing_to_say_about_a_unit(unit: Path, tmp_path: Path) -> None:
     """Complaints about other units of the machine do not count."""
