@@ -33,8 +33,15 @@ def main() -> int:
     parser.add_argument(
         "--earlier", type=Path, help="the `sluice` command of an earlier build: measured beside, as `earlier`"
     )
+    parser.add_argument(
+        "--postgres", metavar="URL", help="an empty PostgreSQL after `sluice db upgrade`: as `postgres`"
+    )
     options = parser.parse_args()
     peers = over_http(options.sluice)
+    if options.postgres is not None:
+        env = {**peers["sluice"].env, "DATABASE_URL": options.postgres}
+        peers["postgres"] = dataclasses.replace(peers["sluice"], name="postgres", env=env)
+        options.peers += ",postgres"
     if options.earlier is not None:
         peers["earlier"] = dataclasses.replace(over_http(options.earlier)["sluice"], name="earlier")
         options.peers += ",earlier"
@@ -69,7 +76,9 @@ def main() -> int:
 
     if not rounds:
         return 1
-    table = markdown_table(rounds, subject="sluice", beside=("nginx", "naive", "litellm", "earlier"))
+    table = markdown_table(
+        rounds, subject="sluice", beside=("nginx", "naive", "litellm", "earlier", "postgres")
+    )
     left_out = "".join(f"\n{name} was left out: {why}." for name, why in missing.items())
     print(f"\n{table}\n\n{NOTE}{left_out}")
     keep_raw("http", rounds)

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.process import serve
 from gateway.web.http import connection
+from gateway.web.http.body_limits import drop_body
 from gateway.web.http.head_limit import MAX_HEAD_BYTES
 from tests.web.gateway_server import STREAM, served
 from transports.scripted import tokens
@@ -212,3 +213,31 @@ async def test_a_client_that_sends_for_ever_behind_its_413_is_cut_off(
         one = await line()
         await one.send(POST + b"Content-Length: %d\r\n\r\n" % 10**9)
         assert await one.send_for_ever(b"a" * 65_536) < 32 * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("headers", "unread"),
+    [([], 0), ([(b"expect", b"100-continue")], 3), ([(b"content-length", b"%d" % 2**40)], 3)],
+    ids=["sending", "waiting for 100 Continue", "endless"],
+)
+async def test_the_rest_of_a_body_that_is_too_large_is_read_before_the_refusal(
+    headers: list[tuple[bytes, bytes]], unread: int
+) -> None:
+    """A proxy in Go that is still sending loses the response."""
+    parts = [{"type": "http.request", "body": b"a", "more_body": more} for more in (False, True, True)]
+
+    async def receive() -> dict[str, Any]:
+        return parts.pop()
+
+    await drop_body({"type": "http", "headers": headers}, receive)
+    assert len(parts) == unread
+
+
+async def test_a_client_that_stops_in_a_body_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.http.body_limits.DROP_PAUSE_S", 0.01)
+    async with lines(tmp_path, monkeypatch, max_body_bytes=MEBIBYTE) as line:
+        one = await line()
+        await one.send(POST + b"Content-Length: %d\r\n\r\n" % (2 * MEBIBYTE) + b"a")
+        assert await one.status() == 413
