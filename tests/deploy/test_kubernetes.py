@@ -218,3 +218,18 @@ def test_prometheus_finds_the_gateway_under_the_alerts_job() -> None:
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     credentials = endpoint["authorization"]["credentials"]
     assert credentials["key"] in SECRETS[credentials["name"]]["stringData"]
+
+
+def test_the_page_creates_the_secrets_with_their_keys_and_names_every_file() -> None:
+    page = (ROOT / "deploy/README.md").read_text()
+    commands = page.partition("## Kubernetes")[2].partition("```sh")[2].partition("```")[0].split("kubectl ")
+    made = {
+        words[0]: set(re.findall(r"--from-literal=([\w-]+)=", command))
+        for command in commands
+        if (words := command.partition("create secret generic ")[2].split())
+    }
+    assert made == {name: set(SECRETS[name]["stringData"]) for name in ("sluice", "sluice-broker")}
+    named = set(re.findall(r"deployment[ /](\w+)|service/(\w+)", " ".join(commands)))
+    assert {name for pair in named for name in pair if name} == {"gateway"}
+    variables = set(re.findall(r"\b(MODEL_[A-Z]+|LLM_SERVER_URL)=", page))
+    assert variables <= set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
