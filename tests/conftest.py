@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from tests.store.postgres import PostgresServer
 
+# The collected tests live until the end: a sixth of the collection's time went into looking for garbage.
+gc.set_threshold(50_000, 50, 50)
+
 # An example's duration depends on the machine, so it is no reason to fail.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

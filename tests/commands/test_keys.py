@@ -81,3 +81,19 @@ def test_limits_that_do_not_fit_are_refused(home: Path, words: tuple[str, ...], 
     assert problem in " ".join(refused.stderr.replace("│", " ").split())
     created = keys("create", "--user", "ben", *words)
     assert created.exit_code == (2 if words else 0)
+
+
+def test_the_commands_refuse_what_they_cannot_mean(home: Path) -> None:
+    for wrong in (["two words"], ["anna", "--scopes", "root"], ["anna", "--rate", "0"]):
+        assert keys("create", "--user", *wrong).exit_code == 2
+    made = [keys("create", "--user", "anna").stdout.split()[0] for _ in range(2)]
+    for meant in ("", "sk-", "3", draws_nobody(made)):
+        refused = keys("revoke", "--", meant)
+        assert (refused.exit_code, "no such key" in refused.stderr) == (1, True)
+    assert "is revoked" in keys("revoke", made[1]).stdout
+    assert ["lives" in line for line in keys("list").stdout.splitlines()] == [True, False]
+
+
+def draws_nobody(made: list[str]) -> str:
+    """Return a key's beginning that none of these keys has."""
+    return next(f"sk-{c * 4}" for c in "abc" if not any(key.startswith(f"sk-{c * 4}") for key in made))

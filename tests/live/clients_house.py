@@ -9,6 +9,7 @@ from typing import Any
 from tests.live.brokers import running_mosquitto
 from tests.live.house import House, gateway_of, until
 from tests.live.llama_server import running_llama
+from tests.live.looking import look_again
 from tests.live.programs import running_program, sluice
 from tests.live.recording_proxy import Recording, recording_proxy
 from tests.live.scripted_model import scripted_model
@@ -112,4 +113,4 @@ async def clients_house(tmp_path: Path) -> AsyncIterator[ClientsHouse]:
 
 async def _until_it_has_both_models(gateway: House) -> None:
     while len((await gateway.http.get("/v1/models")).json().get("data", ())) < 2:
-        pass
+        await look_again()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from tests.live.looking import look_again
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.web.raw_reader import RawClient, RawReader
 
@@ -72,7 +73,7 @@ class House:
 async def until(look: Callable[[], Awaitable[Any]], expected: Any) -> None:
     """Call `look` until it returns `expected`. The test has the deadline."""
     while await look() != expected:
-        pass
+        await look_again()
 
 
 def open_sockets(pid: int) -> int:

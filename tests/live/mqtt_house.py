@@ -9,6 +9,7 @@ from typing import Any
 from tests.live.brokers import Mosquitto
 from tests.live.hand_worker import GATEWAY, HandWorker
 from tests.live.house import House, gateway_of
+from tests.live.looking import look_again
 from tests.web.raw_reader import RawReader
 from transports.mqtt.protocol.frames import Whole
 
@@ -26,7 +27,7 @@ async def mqtt_gateway(tmp_path: Path, broker: Mosquitto, **settings: str) -> As
 async def ready(house: House) -> None:
     """Wait until the gateway is ready."""
     while (await house.http.get("/ready")).status_code != 200:
-        pass
+        await look_again()
 
 
 async def known(house: House, name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import requires_llama, running_llama
+from tests.live.looking import look_again
 from tests.live.model_server import model_server
 from tests.live.programs import ROOT, running_program
 from tests.live.test_demo import ready
@@ -43,7 +44,7 @@ async def auto_gateway(
 async def until_told(gateway: Gateway, words: str) -> None:
     """Wait until /ready contains these words. The test has the deadline."""
     while words not in (await gateway.http.get("/ready")).text:
-        pass
+        await look_again()
 
 
 async def answer(gateway: Gateway, content: str = RIVER, **more: Any) -> tuple[str, str]:

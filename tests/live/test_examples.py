@@ -12,6 +12,7 @@ import pytest
 
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.hand_worker import GATEWAY, Hand, reply_topic, status_topic
+from tests.live.looking import look_again
 from tests.live.programs import Program, clean_environment, running_program
 from tests.live.test_gateway import Gateway, running_gateway
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
@@ -129,7 +130,7 @@ async def test_rubbish_does_not_end_a_microcontroller(tmp_path: Path) -> None:
             await link.publish("sluice/v1/workers/esp-1/inbox", payload)
         await link.publish("sluice/v1/workers/esp-1/status", b'{"type":"status","state":"lost"}', retain=True)
         while not (await front.http.get("/api/chatbot/workers")).json():
-            pass  # it contradicts its lost
+            await look_again()  # it contradicts its lost
         assert (await front.ask("still there?"))[-1]["full_content"] == "You said: still there?"
 
 

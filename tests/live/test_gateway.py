@@ -13,6 +13,7 @@ import pytest
 
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
+from tests.live.looking import look_again
 from tests.live.programs import Program, running_program, sluice
 from tests.plain_http import plain_http
 from tests.store.migrated import migrated
@@ -52,7 +53,7 @@ class Gateway:
     async def _until_ready_says(self, status: int) -> None:
         async with asyncio.timeout(120):
             while (await self.http.get("/ready")).status_code != status:
-                pass
+                await look_again()
 
 
 @asynccontextmanager
@@ -172,10 +173,7 @@ async def test_a_signal_ends_the_server_by_itself_with_exit_code_0(tmp_path: Pat
     [
         ({"LLM_COMM_MODE": "smoke"}, ["LLM_COMM_MODE=smoke", "'sse'"]),
         ({"LLM_COMM_MODE": "mqtt"}, ["LLM_COMM_MODE=mqtt needs MQTT_BROKER_HOST"]),
-        ({"PORT": "70000"}, ["PORT=70000"]),
         ({"HOST": "0.0.0.0"}, ["HOST=0.0.0.0", "ALLOW_OPEN=1"]),
-        ({"LLM_SERVER_URL": "ftp://x"}, ["LLM_SERVER_URL=ftp://x"]),
-        ({"DATABASE_URL": "sqlite:///x.db"}, ["DATABASE_URL"]),
         ({"DATABASE_URL": "mysql+aiomysql://u:secret@h/d"}, ["DATABASE_URL"]),
         ({"MQTT_BROKER_HOST": "x", "MQTT_TLS": "1", "MQTT_CA_FILE": "/nowhere.pem"}, ["MQTT_CA_FILE"]),
     ],
@@ -183,6 +181,7 @@ async def test_a_signal_ends_the_server_by_itself_with_exit_code_0(tmp_path: Pat
 async def test_a_wrong_setting_stops_the_start_with_one_line(
     tmp_path: Path, settings: dict[str, str], words: list[str]
 ) -> None:
+    settings = {"PORT": "0", **settings}
     async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=tmp_path, **settings) as program:
         code = await program.ended()
     assert code == 2

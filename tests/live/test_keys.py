@@ -68,23 +68,6 @@ async def test_a_running_gateway_heeds_the_commands_within_five_seconds(tmp_path
     assert first[7].startswith("used ")
 
 
-async def test_the_commands_refuse_what_they_cannot_mean(tmp_path: Path) -> None:
-    await said_by(tmp_path, "keys", "create", "--user", "two words", code=2)
-    await said_by(tmp_path, "keys", "create", "--user", "anna", "--scopes", "root", code=2)
-    await said_by(tmp_path, "keys", "create", "--user", "anna", "--rate", "0", code=2)
-    keys = [await made_key(tmp_path, "anna") for _ in range(2)]
-    for meant in ("", "sk-", "3", draws_nobody(keys)):
-        assert "no such key" in await said_by(tmp_path, "keys", "revoke", "--", meant, code=1)
-    assert "is revoked" in await said_by(tmp_path, "keys", "revoke", keys[1])
-    listed = (await said_by(tmp_path, "keys", "list")).splitlines()
-    assert ["lives" in line for line in listed] == [True, False]
-
-
-def draws_nobody(keys: list[str]) -> str:
-    """Return a key's beginning that none of these keys has."""
-    return next(f"sk-{c * 4}" for c in "abc" if not any(key.startswith(f"sk-{c * 4}") for key in keys))
-
-
 async def test_another_address_needs_a_key_and_the_start_says_so(tmp_path: Path) -> None:
     settings = {"HOST": "0.0.0.0", "PORT": "0", "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/gateway.db"}
     async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=tmp_path, **settings) as refused:

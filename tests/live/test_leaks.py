@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live.looking import look_again
 from tests.live.model_server import model_server
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.web.raw_reader import RawClient
@@ -63,6 +64,7 @@ class Load:
         """Wait until `held()` equals `expected`: the server cleans up after its clients have read the end."""
         while (held := await self.held()) != expected:
             assert held.keys() == expected.keys()
+            await look_again()
 
 
 @asynccontextmanager

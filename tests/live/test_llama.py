@@ -24,6 +24,7 @@ from tests.live.llama_server import (
     requires_llama,
     running_llama,
 )
+from tests.live.looking import look_again
 from tests.reading import events_of, reading
 from tests.web.gateway_server import STREAM, served
 from transports.llama.embedded_server import llama_process, llama_server, tiny_model_path
@@ -48,7 +49,7 @@ def text_of(events: list[TransportEvent | Done]) -> str:
 
 async def becomes_idle(server: LlamaServer) -> None:
     while await server.busy_slots():
-        pass
+        await look_again()
 
 
 async def test_the_model_that_comes_along_answers_token_by_token() -> None:
@@ -120,7 +121,7 @@ async def test_what_was_stopped_while_queued_is_not_answered_when_its_turn_comes
             await anext(batches)
             queued = asyncio.ensure_future(events_of(transport, endlessly()))
             while await server.figure("requests_deferred") == 0:
-                pass
+                await look_again()
             queued.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await queued

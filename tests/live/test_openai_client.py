@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -14,8 +14,9 @@ from openai.types.chat import ChatCompletionContentPartImageParam, ChatCompletio
 
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
+from tests.live.looking import look_again
 from tests.live.programs import running_program, sluice
-from tests.live.test_gateway import Gateway, running_gateway
+from tests.live.test_gateway import Gateway, running_gateway, running_worker
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import raw_server
 from transports.llama.embedded_server import tiny_model_path
@@ -37,28 +38,22 @@ def api_of(gateway: Gateway) -> str:
 async def official_client(
     tmp_path: Path, mode: Mode, **settings: str
 ) -> AsyncIterator[tuple[AsyncOpenAI, Gateway, LlamaServer]]:
-    async with (
-        asyncio.timeout(120),
-        running_llama(tiny_model_path(), "--parallel", "2", "--ctx-per-slot", "2048") as llama,
-        running_mosquitto() as broker,
-    ):
-        address = f"{broker.address.host}:{broker.address.port}"
-        command = sluice("worker", "--name", "w", "--llm-url", llama.url, "--broker", address)
-        described = {
-            "LLM_COMM_MODE": mode,
-            "LLM_SERVER_URL": llama.url,
-            "MQTT_BROKER_HOST": broker.address.host,
-            "MQTT_BROKER_PORT": str(broker.address.port),
-            **settings,
-        }
-        async with (
-            running_program(*command) as worker,
-            running_gateway(tmp_path, **described) as gateway,
-            AsyncOpenAI(base_url=api_of(gateway), api_key="none") as client,
-        ):
-            await worker.until_said("worker .* serves")
-            await gateway.until_ready()
-            yield client, gateway, llama
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(120))
+        slots = ("--parallel", "2", "--ctx-per-slot", "2048")
+        llama = await stack.enter_async_context(running_llama(tiny_model_path(), *slots))
+        described = {"LLM_COMM_MODE": mode, "LLM_SERVER_URL": llama.url, **settings}
+        if mode == "mqtt":
+            broker = await stack.enter_async_context(running_mosquitto())
+            described |= {
+                "MQTT_BROKER_HOST": broker.address.host,
+                "MQTT_BROKER_PORT": str(broker.address.port),
+            }
+            await stack.enter_async_context(running_worker(broker, llama))
+        gateway = await stack.enter_async_context(running_gateway(tmp_path, **described))
+        client = await stack.enter_async_context(AsyncOpenAI(base_url=api_of(gateway), api_key="none"))
+        await gateway.until_ready()
+        yield client, gateway, llama
 
 
 @both_modes
@@ -154,7 +149,7 @@ async def test_leaving_a_stream_frees_the_slot(tmp_path: Path, mode: Mode) -> No
                 break
         await stream.close()
         while await llama.busy_slots():
-            pass
+            await look_again()
         kept = (await gateway.http.get("/api/chatbot/sessions/1/messages")).json()[1]
     assert (kept["status"], kept["reason"]) == ("cancelled", "abandoned")
 

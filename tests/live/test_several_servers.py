@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.live.llama_server import LlamaServer, random_model, requires_llama, running_llama
+from tests.live.looking import look_again
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.web.gateway_server import STREAM
 
@@ -67,9 +68,10 @@ async def test_one_is_killed_in_the_middle_and_one_is_frozen(tmp_path: Path) -> 
         detail = f"2 of 3 model servers are ready; {first.url} is away: "
         while not (ready := await gateway.http.get("/ready")).json()["detail"].startswith(detail):
             assert ready.status_code == 200  # its detail may be a second old
+            await look_again()
 
         while await second.busy_slots() or await third.busy_slots():
-            pass
+            await look_again()
         second.freeze()
         assert (await gateway.ask(**SHORT))[-1]["type"] == "done", (
             "taken by the second, answered by the third"

@@ -17,6 +17,7 @@ from tests.live.llama_server import (
     requires_llama,
     running_llama,
 )
+from tests.live.looking import look_again
 from tests.reading import events_of, reading
 from transports.llama.transport import LlamaTransport
 
@@ -51,7 +52,7 @@ async def test_leaving_in_mid_reply_frees_the_slot(slow: LlamaServer) -> None:
                 if await slow.busy_slots():
                     break
         while await slow.busy_slots():
-            pass
+            await look_again()
 
 
 async def test_a_refusal_keeps_its_status_and_words(slow: LlamaServer) -> None:

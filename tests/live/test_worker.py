@@ -18,6 +18,7 @@ from tests.live.llama_server import (
     requires_llama,
     running_llama,
 )
+from tests.live.looking import look_again
 from tests.live.programs import running_program, sluice
 from tests.live.test_gateway import running_gateway
 from tests.live.worker_program import gateway, hang_up_on, two_servers, worker
@@ -168,7 +169,7 @@ async def test_a_second_signal_ends_it_at_once_and_the_model_too() -> None:
         await hand.status(state="lost")
         assert await program.ended() == 0
         while await llama.busy_slots():
-            pass
+            await look_again()
 
 
 async def test_a_frozen_broker_does_not_keep_it_from_leaving() -> None:
@@ -244,7 +245,7 @@ async def test_it_stops_for_a_gateway_that_was_killed(tmp_path: Path) -> None:
             assert await llama.busy_slots() == 1
             await front.program.end(signal.SIGKILL)
             while await llama.busy_slots():
-                pass
+                await look_again()
             with pytest.raises(httpx.HTTPError):
                 async for _ in lines:
                     pass

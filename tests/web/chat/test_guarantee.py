@@ -131,7 +131,7 @@ def plan_of(batches: list[list[TransportEvent]], moves: list[Move], **more: Any)
     return Plan(batches, moves=moves, **{**usual, "forgotten_after": 5, **more})
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(plan=PLANS)
 # Each of these was once lost or doubled.
 @example(plan_of(WORDS, ["say"], ending="shutdown"))

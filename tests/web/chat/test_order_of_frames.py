@@ -123,7 +123,7 @@ def _check(rig: DialectRig, heard: Heard, kept: StoredMessage) -> None:
 
 
 @pytest.mark.parametrize("rig", DIALECT_RIGS, ids=lambda rig: rig.name)
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=25, derandomize=True, deadline=None)
 @given(plan=PLANS)
 @example(plan=BETWEEN_TWO_CALLS)
 def test_every_reader_gets_whole_streams_in_order(

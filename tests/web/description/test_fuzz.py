@@ -98,7 +98,7 @@ SHAPES: dict[str, Callable[[httpx.Response], bool]] = {
 
 @pytest.mark.parametrize("path", SHAPES)
 @settings(
-    max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 @given(body=bodies)
 async def test_a_body_that_nobody_meant_has_its_frontends_answer(
@@ -117,7 +117,7 @@ HEADERS = ["last-event-id", "idempotency-key", "sluice-session", "cookie", "orig
 
 
 @settings(
-    max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 @given(
     path=st.sampled_from(PATHS),

@@ -73,7 +73,7 @@ EXAMPLES = {"derandomize": True, "deadline": None, "suppress_health_check": list
 
 
 @api.parametrize()
-@settings(max_examples=15, **EXAMPLES)  # type: ignore[arg-type]
+@settings(max_examples=6, **EXAMPLES)  # type: ignore[arg-type]
 def test_every_answer_is_as_described(case: schemathesis.Case[Any], open_house: str) -> None:
     check(case, open_house)
 

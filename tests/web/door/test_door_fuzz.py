@@ -15,7 +15,7 @@ from transports.scripted import tokens
 
 CORS = ("https://app.example",)
 MANY = settings(
-    max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 
 
