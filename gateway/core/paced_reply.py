@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from gateway.contract.events import Delta, ReaderEvent, ToolCall
+from gateway.contract.events import Delta, ReaderEvent, Reasoning, ToolCall
 from gateway.contract.journal import JournalWriter
 from gateway.core.pacing import Pace, pieces
 from gateway.core.run import Outcome
@@ -45,6 +45,12 @@ class PacedReply:
     @property
     def sent_text(self) -> str:
         return "".join(event.text for event in self.events[: self._sent] if isinstance(event, Delta))
+
+    def heard_of(self, reasoning: str | None) -> str | None:
+        """Return the reply's `reasoning` without the end that was not sent."""
+        rest = self.events[self._sent :]
+        unsent = sum(len(event.text) for event in rest if isinstance(event, Reasoning))
+        return reasoning if not reasoning else reasoning[: len(reasoning) - unsent] or None
 
     @property
     def sent_tool_calls(self) -> Sequence[ToolCall]:

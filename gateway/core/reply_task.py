@@ -189,11 +189,9 @@ class ReplyTask:
         journal = self._journal
         if journal is None or self._paced is not None or journal.last_seq == self._checkpointed_seq:
             return None
-        message_id = self._exchange.assistant_message_id
+        message_id, epoch = self._exchange.assistant_message_id, self._exchange.epoch
         lengths = None if self._noted is None else packed_so_far(self._noted.lengths)
-        reasoning, epoch = self._earlier.and_reasoning(self._reply.reasoning), self._exchange.epoch
-        checkpoint = Checkpoint(message_id, self._text, reasoning, epoch, lengths)
-        return checkpoint, journal.last_seq
+        return Checkpoint(message_id, self._text, self._reasoning, epoch, lengths), journal.last_seq
 
     def checkpointed(self, seq: int) -> None:
         """Note that the text up to event `seq` is stored."""
@@ -209,6 +207,11 @@ class ReplyTask:
     @property
     def _text(self) -> str:
         return self._earlier.and_text(self._reply.text if self._paced is None else self._paced.sent_text)
+
+    @property
+    def _reasoning(self) -> str | None:
+        made = self._reply.reasoning
+        return self._earlier.and_reasoning(made if self._paced is None else self._paced.heard_of(made))
 
     @property
     def _tool_calls(self) -> Sequence[ToolCall]:
@@ -253,7 +256,7 @@ class ReplyTask:
     ) -> FinalReply:
         """coming: the events that its readers have not heard yet."""
         reply, error = self._reply, outcome.error
-        tool_calls = self._tool_calls
+        noted, tool_calls = self._noted, self._tool_calls
         return FinalReply(
             assistant_message_id=self._exchange.assistant_message_id,
             status=outcome.status,
@@ -261,7 +264,7 @@ class ReplyTask:
             content=self._text,
             delivery=self._delivery,
             mode=self._asked.name,
-            reasoning=self._earlier.and_reasoning(reply.reasoning),
+            reasoning=self._reasoning,
             tool_calls=tool_calls,
             tool_call_seqs=reply.tool_call_seqs[: len(tool_calls)],
             last_seq=last_seq,
@@ -274,9 +277,7 @@ class ReplyTask:
             over="streaming" if self._paced is None else "complete",
             epoch=self._exchange.epoch,
             charge=None if self._tab is None else self._tab.charge(self._reply),
-            event_lengths=None
-            if self._noted is None
-            else packed([*self._noted.lengths, *lengths_of(coming)]),
+            event_lengths=None if noted is None else packed([*noted.lengths, *lengths_of(coming)]),
         )
 
     def _terminal(self, outcome: Outcome) -> Terminal:
@@ -291,8 +292,7 @@ class ReplyTask:
             tokens_per_s=self._reply.tokens_per_s,
             assistant_message_uuid=self._exchange.assistant_message_uuid,
         )
-        error = outcome.error
-        if error is not None:
+        if (error := outcome.error) is not None:
             return Failed(outcome.reason, error.code, str(error), error.retryable, ending)
         if outcome.status == "cancelled":
             return Cancelled(outcome.reason, ending)

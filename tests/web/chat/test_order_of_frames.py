@@ -77,6 +77,17 @@ BETWEEN_TWO_CALLS = Plan(
 )
 """The reader drops between two tool calls, and gets the second one from the database."""
 
+STOPPED_BEFORE_REASONING = Plan(
+    batches=[[Usage(11, 7, 18, 40.0)], [Delta("0000")], [Reasoning("0")]],
+    in_one_piece=True,
+    moves=["say"],
+    ending="stop",
+    journal_bytes=1000,
+    cuts=[],
+    forgotten_after=0,
+)
+"""The user stops a paced reply after three of its characters, before its reasoning."""
+
 
 @pytest.fixture(scope="module")
 def portal() -> Iterator[BlockingPortal]:
@@ -126,6 +137,7 @@ def _check(rig: DialectRig, heard: Heard, kept: StoredMessage) -> None:
 @settings(max_examples=25, derandomize=True, deadline=None)
 @given(plan=PLANS)
 @example(plan=BETWEEN_TWO_CALLS)
+@example(plan=STOPPED_BEFORE_REASONING)
 def test_every_reader_gets_whole_streams_in_order(
     portal: BlockingPortal, store: SqlStore, rig: DialectRig, plan: Plan
 ) -> None:
