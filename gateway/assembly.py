@@ -13,7 +13,6 @@ from secrets import token_hex
 from gateway.configured_issuer import identities_of
 from gateway.configured_traces import traces_of
 from gateway.configured_transports import breakers_of, ingress_of, link_of, transports_of
-from gateway.contract.errors import StorageFailed
 from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
@@ -37,10 +36,11 @@ from gateway.core.stages.order import stages_of
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
-from gateway.settings import LOOPBACK, Settings, SettingsError
+from gateway.settings import Settings, SettingsError
 from gateway.store.sql_store import SqlStore
 from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.genai_families import wants_older_names
+from gateway.telemetry.last_hour import LastHour
 from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.app import create_app
 from gateway.web.chat.resume import resume_url
@@ -120,6 +120,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     worker_rules = WorkerRules(lambda: [each.abilities for each in transports.values()], store.kept_settings)
     mode_switch = ModeSwitch(selector, settings.llm_comm_mode, store.kept_settings)
     reply_totals = ReplyTotals(models)
+    last_hour = LastHour(reply_totals.add)
     conversations = Conversations(
         store,
         runs,
@@ -137,7 +138,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             clock=time.monotonic,
         ),
         allowance_of=keys.allowance_of,
-        on_ended=reply_totals.add,
+        on_ended=last_hour.add,
         budgets=budgets,
         traces=traces,
     )
@@ -200,6 +201,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         identities=identities,
         reply_totals=reply_totals,
         traces=traces,
+        last_hour=last_hour,
         older_metric_names=wants_older_names(settings.otel_semconv_stability_opt_in),
     )
 
@@ -278,21 +280,3 @@ def store_of(settings: Settings) -> SqlStore:
         )
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
-
-
-async def check_door(settings: Settings) -> None:
-    """Raise SettingsError if other machines can connect and no API key or token is required."""
-    if settings.host in LOOPBACK or settings.allow_open or settings.issuer_url:
-        return
-    wrong = (
-        "would admit other machines without an API key: create one with `sluice keys create`, use a loopback "
-        "address, or, if a proxy authenticates, set ALLOW_OPEN=1 and ALLOWED_HOSTS to its host names"
-    )
-    store = store_of(settings)
-    try:
-        async with store.running(alone=False):
-            if (await store.keys.census()).made:
-                return
-    except* StorageFailed as failures:
-        wrong = f"needs API keys, and they cannot be checked: {failures.exceptions[0]}"
-    raise SettingsError(f"HOST={settings.host} {wrong}")

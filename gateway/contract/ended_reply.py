@@ -12,6 +12,7 @@ class EndedReply:
 
     Attributes:
         error_code: `code` of the error of a failed reply.
+        error: its message; empty without an error.
         mode: the gateway's mode when the reply began.
         transport: that answered last, or "cache".
         dialect: name of the client's dialect; empty if it has none.
@@ -39,6 +40,7 @@ class EndedReply:
     first_s: float | None
     chunks: int
     is_complete: bool
+    error: str = ""
 
 
 OnEnded = Callable[[EndedReply], None]

@@ -88,6 +88,10 @@ class Ingress(Protocol):
         """True if this gateway has received a message from the device."""
         ...
 
+    def is_away(self, device: str) -> bool:
+        """True if the device's latest status, or its will, says that it has disconnected."""
+        ...
+
     def mirror(self, device: str, reply: ReplyHandle) -> None:
         """Send the device a reply that was requested over HTTP, without repeats. The device is not counted as
         a reader and does not slow the reply."""

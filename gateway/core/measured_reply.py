@@ -50,6 +50,7 @@ def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending
         first_s=None if reply.first_at is None else reply.first_at - reply.asked_at,
         chunks=reads if ending.delivery == "token" and reply.first_at is not None else 0,
         is_complete=reply.done is not None,
+        error="" if outcome.error is None else str(outcome.error),
     )
 
 

@@ -1,10 +1,14 @@
 """Mirrors replies to a device while a client reads them over HTTP."""
 
+from typing import Literal
+
 from gateway.contract.errors import NotFound
 from gateway.contract.ingress import Ingress
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.run_handle import live_reply
 from gateway.core.runs import Runs
+
+Presence = Literal["connected", "away", "unknown"]
 
 
 class Mirrors:
@@ -14,6 +18,12 @@ class Mirrors:
         self._runs = runs
         self._owners = owners
         self._ingress = ingress
+
+    def presence(self, device: str) -> Presence:
+        """Return whether the device is connected; "unknown" if this gateway has not heard it."""
+        if self._ingress is None or not self._ingress.has_heard(device):
+            return "unknown"
+        return "away" if self._ingress.is_away(device) else "connected"
 
     async def check(self, user_id: str, device: str) -> None:
         """Raise NotFound if the device is unknown or belongs to another user."""

@@ -28,6 +28,10 @@ class Runs:
     Args:
         grace_s: seconds that a resumable reply continues without a reader.
         ttl_s: seconds that a resumable reply's journal is kept after its end.
+
+    Attributes:
+        draining: True if no new replies are accepted.
+        on_drain: called when `draining` becomes True; they must not block or raise.
     """
 
     def __init__(self, journal: Journal, access: Access, *, grace_s: float, ttl_s: float) -> None:
@@ -40,6 +44,7 @@ class Runs:
         self._others: set[asyncio.Event] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self.draining = False
+        self.on_drain: set[Callable[[], None]] = set()
 
     def __len__(self) -> int:
         """Number of running replies."""
@@ -51,7 +56,7 @@ class Runs:
             try:
                 yield
             finally:
-                self.draining = True
+                self._begin_drain()
                 for run in list(self._running.values()):
                     run.settle(SHUTDOWN)
 
@@ -191,7 +196,7 @@ class Runs:
     async def drain(self, within_s: float, hurry: asyncio.Event) -> None:
         """Refuse new replies and other work, and wait for the present ones. After `within_s` seconds or at
         `hurry`, end the replies as `shutdown` and wait for nothing else."""
-        self.draining = True
+        self._begin_drain()
         if not self._running and not self._others:
             return
         async with asyncio.TaskGroup() as group:
@@ -203,6 +208,11 @@ class Runs:
             await self._replies_ended()
             emptied.cancel()
             hurried.cancel()
+
+    def _begin_drain(self) -> None:
+        self.draining = True
+        for call in tuple(self.on_drain):
+            call()
 
     async def _emptied(self) -> None:
         await self._replies_ended()

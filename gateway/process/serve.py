@@ -11,8 +11,9 @@ from typing import Any
 
 import uvicorn
 
-from gateway.assembly import Assembled, assemble, check_door
+from gateway.assembly import Assembled, assemble
 from gateway.contract.open_files import descriptor_limit, raise_descriptor_limit
+from gateway.process.door_check import check_door
 from gateway.process.draining_server import GatewayServer
 from gateway.settings import Settings, SettingsError
 from gateway.web.http.connection_limits import Arrivals

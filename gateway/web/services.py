@@ -27,6 +27,7 @@ from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.telemetry.broker_watch import BrokerWatch
+from gateway.telemetry.last_hour import LastHour
 from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.refusal_log import RefusalLog
@@ -105,6 +106,7 @@ class Services:
     broker: BrokerWatch | None = None
     identities: Identities | None = None
     reply_totals: ReplyTotals = field(default_factory=ReplyTotals)
+    last_hour: LastHour = field(default_factory=LastHour)
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
     refusals: RefusalLog = field(default_factory=RefusalLog)
     older_metric_names: bool = False

@@ -15,4 +15,4 @@ async def choose_branch(
 ) -> Session:
     session = await gateway.store.choose(user_id, message_id)
     gateway.news.publish(session.id, BranchChosen(session.leaf_id))
-    return session_view(session)
+    return session_view(session, bool(gateway.runs.of_session(session.id)))

@@ -40,17 +40,20 @@ async def list_sessions(
 ) -> list[Session]:
     last = None if before is None else await session_id_of(gateway.store, user_id, before)
     sessions = await gateway.store.sessions(user_id, query=q, before=last, limit=limit, hidden=all == "1")
-    return [session_view(session) for session in sessions]
+    live = {run.exchange.session_id for run in gateway.runs.all()}
+    return [session_view(session, session.id in live) for session in sessions]
 
 
 async def get_session(gateway: Gateway, user_id: UserId, session_id: Name) -> Session:
-    return session_view(await session_of(gateway.store, user_id, session_id))
+    session = await session_of(gateway.store, user_id, session_id)
+    return session_view(session, bool(gateway.runs.of_session(session.id)))
 
 
 async def rename_session(request: Request, gateway: Gateway, user_id: UserId, session_id: Name) -> Session:
     body = parse(await read_request(gateway, request.scope, request.receive), RenameBody)
     id = await session_id_of(gateway.store, user_id, session_id)
-    return session_view(await gateway.store.rename_session(user_id, id, body.title))
+    session = await gateway.store.rename_session(user_id, id, body.title)
+    return session_view(session, bool(gateway.runs.of_session(id)))
 
 
 async def delete_session(gateway: Gateway, user_id: UserId, session_id: Name) -> Response:

@@ -35,6 +35,9 @@ class Session:
         int | None,
         Field(description="The last message of the branch that was chosen; null: the latest message."),
     ]
+    live: Annotated[
+        bool, Field(description="True if a reply is being generated in it; not told in an export.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ class TemplateView:
     updated_at: Time
 
 
-def session_view(session: StoredSession) -> Session:
+def session_view(session: StoredSession, live: bool = False) -> Session:
     return Session(
         id=session.id,
         uuid=session.uuid,
@@ -150,6 +153,7 @@ def session_view(session: StoredSession) -> Session:
         created_at=session.created_at.isoformat(),
         updated_at=session.updated_at.isoformat(),
         leaf_id=session.leaf_id,
+        live=live,
     )
 
 

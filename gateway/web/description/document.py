@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from gateway.web.api.admin.live_views import LiveEvent
 from gateway.web.description.bodies import WholeExchange
 from gateway.web.description.events import LamRefusal, SessionEvent
 from gateway.web.description.openai_objects import ChatCompletion, Embeddings, Model, ModelList, OpenAIError
@@ -37,6 +38,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     Embeddings,
     FailedReply,
     LamRefusal,
+    LiveEvent,
     Model,
     ModelList,
     OllamaError,

@@ -1,7 +1,9 @@
 """Endpoints for administration, all with scope admin."""
 
 from gateway.web.api.admin import audit, devices, keys, mode, streams, workers
-from gateway.web.http.endpoint import ADMIN, Endpoint, JsonEndpoint
+from gateway.web.api.admin.live import AdminLive
+from gateway.web.description.streams import live_events
+from gateway.web.http.endpoint import ADMIN, AsgiEndpoint, Endpoint, JsonEndpoint
 
 _MODE = "/api/admin/mode"
 _KEYS = "/api/admin/keys"
@@ -143,6 +145,20 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         scopes=ADMIN,
         status=204,
         rate_limited=False,
+    ),
+    AsgiEndpoint(
+        method="GET",
+        path="/api/admin/live",
+        handler=AdminLive,
+        name="admin_live",
+        summary="Stream the gateway's state",
+        description="Server-Sent Events without an end: `state` at first and when something has changed, at "
+        "most once a second; `hour` with the minutes of the last hour in which replies ended. When the "
+        "gateway stops, `retry:` and the end of the response.",
+        tag="administration",
+        scopes=ADMIN,
+        answers={"200": live_events()},
+        refuses=(503,),
     ),
     JsonEndpoint(
         method="GET",

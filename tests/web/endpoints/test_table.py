@@ -38,7 +38,11 @@ async def ask(
     http: httpx.AsyncClient, method: str, path: str, headers: dict[str, str] | None = None
 ) -> httpx.Response:
     body: dict[str, str] | None = {} if method in {"POST", "PUT", "PATCH"} else None
-    return await http.request(method, path, json=body, headers={"accept": "*/*", **(headers or {})})
+    sent = {"accept": "*/*", **(headers or {})}
+    async with http.stream(method, path, json=body, headers=sent) as answer:
+        if answer.status_code != httpx.codes.OK:  # a stream that is answered may have no end
+            await answer.aread()
+        return answer
 
 
 def is_shaped(answer: httpx.Response, endpoint: Endpoint) -> bool:
@@ -173,7 +177,7 @@ async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
             status = MISSING.get(endpoint.name, 200)
             headed = await gateway.http.head(filled(endpoint.path, **ids))
             assert (headed.status_code, headed.content) == (status, b""), endpoint.name
-            if endpoint.name == "session_events":
+            if endpoint.name in {"session_events", "admin_live"}:
                 continue  # its GET has no end
             got = await gateway.http.get(filled(endpoint.path, **ids))
             assert got.status_code == status, endpoint.name

@@ -120,6 +120,9 @@ class MqttIngress:
     def has_heard(self, device: str) -> bool:
         return device in self._devices
 
+    def is_away(self, device: str) -> bool:
+        return self._devices.is_away(device)
+
     def mirror(self, device: str, reply: ReplyHandle) -> None:
         known = self._devices.hear(device)
         if reply.stream_id not in known.mirrors and self._tasks is not None:

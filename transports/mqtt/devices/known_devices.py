@@ -40,6 +40,10 @@ class KnownDevices:
     def __contains__(self, name: str) -> bool:
         return name in self._devices
 
+    def is_away(self, name: str) -> bool:
+        device = self._devices.get(name)
+        return device is not None and device.away
+
     def hear(self, name: str) -> Device:
         """Return the device of this name, which has just sent a message."""
         device = self._devices.setdefault(name, Device(name))

@@ -30,7 +30,7 @@ class StreamView(BaseModel):
 
 async def list_streams(gateway: Gateway, user: User = None, limit: Limit = 1000) -> list[StreamView]:
     running = [run for run in gateway.runs.all() if user is None or run.user_id == user]
-    return [_view(run) for run in running[:limit]]
+    return [stream_view(run) for run in running[:limit]]
 
 
 async def stop_stream(gateway: Gateway, actor: ActorIs, stream_id: str) -> Response:
@@ -42,7 +42,7 @@ async def stop_stream(gateway: Gateway, actor: ActorIs, stream_id: str) -> Respo
     return Response(status_code=204)
 
 
-def _view(run: Run) -> StreamView:
+def stream_view(run: Run) -> StreamView:
     so_far = None if run.production is None else run.production()
     return StreamView(
         id=run.stream_id,
