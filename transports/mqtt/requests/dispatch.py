@@ -63,13 +63,17 @@ class Dispatch:
 
         Raises NoWorker if no worker is ready, Overloaded if all workers and the queue are full.
         """
-        if not self._presence.ready:
-            why = ALL_DISABLED if self._presence.all_disabled else "no MQTT worker is ready"
-            raise NoWorker(why, retry_after_s=5)
+        self.refuse_if_none_ready()
         worker = self._choose(model, NO_NEEDS, set())
         if worker is None:
             self._refuse_if_full()
         return worker or self._presence.serving(model)[0]
+
+    def refuse_if_none_ready(self) -> None:
+        """Raise NoWorker if no worker is ready."""
+        if not self._presence.ready:
+            why = ALL_DISABLED if self._presence.all_disabled else "no MQTT worker is ready"
+            raise NoWorker(why, retry_after_s=5)
 
     def enter(self, candidate: Candidate, *, again: bool = False) -> None:
         """Assign a worker at once, or queue the candidate. Raises Overloaded if the queue is full.

@@ -6,10 +6,10 @@ from asyncio import Future
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import GatewayError, TooLarge
+from gateway.contract.random_names import random_hex
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.link.link import Envelope, Link, Receipt
 from transports.mqtt.protocol.frame_codec import encode, encode_embed, encode_request
@@ -41,7 +41,7 @@ class OpenRequests:
     root: str
     idle_s: float
     open: dict[str, "PendingRequest"] = field(default_factory=dict)
-    new_id: Callable[[], str] = lambda: uuid4().hex
+    new_id: Callable[[], str] = random_hex
 
     def send_request(
         self, request: ChatRequest | EmbedRequest, worker: KnownWorker, attempt_id: str, deadline_s: float

@@ -129,17 +129,21 @@ class MqttTransport:
                         await self._announcer.say()
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
-        self.admit(request.model)
+        self._refuse_if_away()
         self._presence.check_accepts(request)
         asked = PendingRequest(request, hear, self._requests, asyncio.get_running_loop())
         return await asked.answer()  # type: ignore[no-any-return]
 
     def admit(self, model: str | None) -> TransportInfo:
         """See Abilities. Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
-        if not self._link.connected:
-            raise Unreachable("the MQTT broker is away", retry_after_s=2)
+        self._refuse_if_away()
         worker = self._dispatch.expected(model)
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
+
+    def _refuse_if_away(self) -> None:
+        if not self._link.connected:
+            raise Unreachable("the MQTT broker is away", retry_after_s=2)
+        self._dispatch.refuse_if_none_ready()
 
     def check(self, request: ChatRequest) -> None:
         """Raise UnsupportedContent, TooLarge or Unprocessable for a request that no worker can get."""
@@ -274,8 +278,7 @@ class MqttTransport:
         if status.incarnation == self._incarnation and status.state != "lost":
             self._name_check.came_back()
         first_seen = self._own_topic.namesake_at is None
-        now = asyncio.get_running_loop().time()
-        contradict = self._own_topic.take(status, retained=retained, now=now)
+        contradict = self._own_topic.take(status, retained=retained, now=asyncio.get_running_loop().time())
         if contradict and self._state != "lost":
             self._announcer.soon()  # not at once, in case of a flood, but before workers stop our requests
         if first_seen and self._own_topic.namesake_at is not None:
