@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.store.file_permissions import make_private
 from gateway.store.lock import Identity, identity_of, sole_owner
+from gateway.store.loop_thread import LoopThread
 from gateway.store.pools import READERS, pool_of
 
 Synchronous = Literal["NORMAL", "FULL"]
@@ -42,6 +42,7 @@ class SqliteFile:
         self._file = Path(url.database).absolute()
         self._in_place: dict[Path, Identity] = {}
         self._kept: Connection | None = None
+        self._thread = LoopThread("sqlite-writer")
         # `opened` creates the file before any connection; mode=rw keeps connections from creating it.
         url = url.set(database=self._file.as_uri(), query={**url.query, "mode": "rw", "uri": "true"})
         # isolation_level None: the driver must not begin transactions itself, late and without the write
@@ -62,16 +63,13 @@ class SqliteFile:
     async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
         """Raises StorageFailed if `alone` and another process has the file open."""
         make_private(self._file.resolve())
-        with (
-            sole_owner(self._file) if alone else nullcontext(),
-            ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer") as self._thread,
-        ):
+        with sole_owner(self._file) if alone else nullcontext(), self._thread.running():
             self._in_place = {self._file: identity_of(self._file)}
             try:
                 yield
             finally:
                 await self.reading.dispose()
-                await self._in_thread(self._close)
+                await self._thread.call(self._close)
 
     def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self.reading.connect()
@@ -83,7 +81,7 @@ class SqliteFile:
                 driver.execute("VACUUM")
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-        await self._in_thread(whole)
+        await self._thread.call(whole)
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
         given_up = threading.Event()
@@ -98,7 +96,7 @@ class SqliteFile:
                 self._note_files_beside()
             return done
 
-        visit = self._in_thread(whole)
+        visit = self._thread.call(whole)
         try:
             return await asyncio.shield(visit)
         except asyncio.CancelledError:
@@ -107,9 +105,6 @@ class SqliteFile:
             if visit.exception() is None:
                 return visit.result()
             raise
-
-    def _in_thread(self, work: Callable[[], R]) -> asyncio.Future[R]:
-        return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     @contextmanager
     def _kept_connection(self) -> Iterator[Connection]:
