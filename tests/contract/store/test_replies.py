@@ -35,7 +35,13 @@ async def test_everything_about_a_reply_is_given_back(store: MessageStore) -> No
     kept = await store.reply("local", "s1")
     _, listed = await both(store, exchange.session_id)
     assert kept == listed
-    told = {field.name for field in fields(final)} - {"assistant_message_id", "over", "epoch", "counted"}
+    told = {field.name for field in fields(final)} - {
+        "assistant_message_id",
+        "over",
+        "epoch",
+        "counted",
+        "charge",
+    }
     assert {name: getattr(kept, name) for name in told} == {name: getattr(final, name) for name in told}
 
 
