@@ -169,6 +169,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         runs=runs,
         store=store,
         templates=store.templates,
+        attachments=store.attachments,
         usage=store.usage,
         modes=selector,
         mode_switch=mode_switch,
@@ -277,6 +278,7 @@ def store_of(settings: Settings) -> SqlStore:
             owner=f"{settings.gateway_name}/{token_hex(8)}",
             sessions_per_user=settings.sessions_per_user,
             templates_per_user=settings.templates_per_user,
+            attachment_bytes_per_user=settings.attachment_bytes_per_user,
         )
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error

@@ -115,6 +115,7 @@ class Settings(BaseSettings):
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 120
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20
     sessions_per_user: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
+    attachment_bytes_per_user: Annotated[int, Field(ge=0, le=2**50)] = 1024 * 1024 * 1024
     templates_per_user: Annotated[int, Field(ge=1, le=10_000)] = 200
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     messages_per_session: Annotated[int, Field(ge=0, le=1_000_000)] = 0

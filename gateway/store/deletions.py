@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.audit import Actor
 from gateway.contract.deletions import Forgotten
+from gateway.store.attachments import DELETE_OLD_ATTACHMENTS
 from gateway.store.audit import FORGET
 from gateway.store.erasure import erase_user
 from gateway.store.removal import REMOVE_EMPTY, REMOVE_OLD, TRIM, Removed, Trim
@@ -63,6 +64,7 @@ class SqlDeletions:
         gone = Forgotten(0, 0)
         if before is not None:
             gone += await self._all(REMOVE_OLD, before)
+            await self._writer.do(DELETE_OLD_ATTACHMENTS, before)
         after = 0
         while ids := await self._sessions(after):
             after = ids[-1]

@@ -14,6 +14,7 @@ from gateway.store.removal import BATCH, remove_messages
 from gateway.store.tables import (
     STREAMING,
     api_keys,
+    attachments,
     devices,
     idempotency_keys,
     messages,
@@ -38,7 +39,7 @@ _SESSIONS = select(sessions.c.id).where(sessions.c.user_id == bindparam("user"))
 _DELETE_SESSIONS = delete(sessions).where(sessions.c.id.in_(bindparam("ids", expanding=True)))
 _OTHERS = {
     table.name: delete(table).where(table.c.user_id == bindparam("user"))
-    for table in (idempotency_keys, devices, templates, token_usage)
+    for table in (idempotency_keys, devices, templates, token_usage, attachments)
 }
 _ANONYMOUS_KEYS = (
     update(api_keys)

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, inspect, text
 
 from gateway.contract.errors import StorageFailed
 
-HEAD = "0013"
+HEAD = "0014"
 
 
 def upgrade(connection: Connection) -> None:

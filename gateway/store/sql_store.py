@@ -19,6 +19,7 @@ from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, Fina
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.store import devices, schema_migration, threads
 from gateway.store import idempotency as claims
+from gateway.store.attachments import SqlAttachments
 from gateway.store.audit import SqlAuditLog
 from gateway.store.branches import question_above
 from gateway.store.chosen_branches import ChosenBranches
@@ -73,6 +74,7 @@ class SqlStore:
         draw_key: Callable[[str], str] = draw_session_key,
         sessions_per_user: int = 1_000_000,
         templates_per_user: int = 200,
+        attachment_bytes_per_user: int = 2**30,
     ) -> None:
         self._database = open_database(database_url, synchronous)
         self._writer = Writer(self._database.transact)
@@ -89,6 +91,7 @@ class SqlStore:
         self._exchanges = Exchanges(clock, self._new_sessions, quota, access, owner)
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
+        self.attachments = SqlAttachments(self._reading, self._writer, clock, attachment_bytes_per_user)
         self.usage = SqlUsage(self._reading, self._writer, clock)
         self.deletions = SqlDeletions(self._reading, self._writer, clock)
         self.audit_log = SqlAuditLog(self._reading, self._writer, clock)

@@ -7,27 +7,18 @@ that a migration added follow them.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, LargeBinary, MetaData, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field
 
+from gateway.store.attachment_table import attachments as attachments  # so that `metadata` has it
 from gateway.store.columns import RowId, StorableText, UtcTime
+from gateway.store.table_base import Kept
 
 # A literal, not a bound value: a query uses a partial index only if it repeats its condition literally.
 STREAMING = text("status = 'streaming'")
 THREADED = text("thread IS NOT NULL")
 # Otherwise SQLAlchemy inserts row by row on SQLite, to match the returned ids to the rows.
 _TELLS_ROWS_APART = {"insert_sentinel": True}
-
-
-class Kept(SQLModel):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
 
 
 class SessionRow(Kept, table=True):

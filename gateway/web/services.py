@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.contract.attachments import AttachmentStore
 from gateway.contract.audit import AuditLog
 from gateway.contract.devices import DeviceRegistry
 from gateway.contract.embeddings import Embeddings, EmbedRequest
@@ -76,6 +77,7 @@ class Services:
     runs: Runs
     store: MessageStore
     templates: TemplateStore
+    attachments: AttachmentStore
     usage: UsageStore
     modes: Modes
     mode_switch: ModeSwitch

@@ -241,6 +241,7 @@ class Scene(Generic[R]):
             journal=self.journal,
             store=self.store,
             templates=self.store.templates,
+            attachments=self.store.attachments,
             usage=self.store.usage,
             modes=modes,
             mode_switch=ModeSwitch(modes, "scripted", self.store.kept_settings),

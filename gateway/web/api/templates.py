@@ -12,9 +12,9 @@ from gateway.web.api import views
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.chat.forms import Asked, Post, accept
 from gateway.web.chat.resume import follow
-from gateway.web.chat.unified_form import question_of, read_message
+from gateway.web.chat.unified_form import content_of, question_of
 from gateway.web.http.asgi import Receive, Scope, Send
-from gateway.web.http.bodies import MAX_ID, TemplateBody, parse
+from gateway.web.http.bodies import MAX_ID, MessageBody, TemplateBody, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.http.endpoint import path_id, read_request
 from gateway.web.http.large_bodies import unhurried
@@ -71,7 +71,8 @@ async def _test_form(gateway: Services, post: Post) -> Asked:
     id = path_id(post.scope)
     is_number = id.isascii() and id.isdecimal() and len(id) < 20
     stored = await gateway.templates.one(post.user_id, int(id) if is_number else 0)  # no template has id 0
-    body, content = await unhurried(len(post.body), partial(read_message, gateway, post.body))
+    body = await unhurried(len(post.body), partial(parse, post.body, MessageBody))
+    content = await content_of(gateway, post, body.content)
     question = question_of(body, content, post.user_id, stored.template)
     return Asked(replace(question, resumable=False), LAM)
 

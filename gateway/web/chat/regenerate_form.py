@@ -7,14 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.contract.branches import Spot
-from gateway.contract.content import Content
 from gateway.contract.errors import NotFound
 from gateway.contract.store import MessageStore, StoredMessage
 from gateway.dialects.registry import LAM
 from gateway.web.chat.forms import Asked, Post
-from gateway.web.chat.unified_form import question_of, template_of
+from gateway.web.chat.unified_form import content_of, question_of, template_of
 from gateway.web.http.bodies import MAX_ID, MirroredBody, parse
-from gateway.web.http.content_field import SaidInParts, asked_content
+from gateway.web.http.content_field import SaidInParts
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
@@ -33,7 +32,8 @@ async def regenerate_form(gateway: Services, post: Post) -> Asked:
 
     Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such message or template.
     """
-    body, content = await unhurried(len(post.body), partial(_read, gateway, post.body))
+    body = await unhurried(len(post.body), partial(parse, post.body or b"{}", RegenerateBody))
+    content = None if body.content is None else await content_of(gateway, post, body.content)
     stored = await _question(gateway.store, post.user_id, message_id(post))
     template = await template_of(gateway, post.user_id, body.template_id)
     question = question_of(body, stored.parts or stored.content, post.user_id, template)
@@ -50,13 +50,6 @@ def message_id(post: Post) -> int:
     if not (name.isascii() and name.isdecimal() and len(name) <= len(str(MAX_ID))):
         raise NotFound("No such message.")
     return int(name)
-
-
-def _read(gateway: Services, raw: bytes) -> tuple[RegenerateBody, Content | None]:
-    body = parse(raw or b"{}", RegenerateBody)
-    if body.content is None:
-        return body, None
-    return body, asked_content(body.content, gateway.max_content_chars, gateway.max_attachment_bytes)
 
 
 async def _question(store: MessageStore, user_id: str, id: int) -> StoredMessage:

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from gateway.contract.content import Content
 from gateway.contract.templates import Template
 from gateway.core.question import Question
 from gateway.dialects.registry import LAM
+from gateway.web.chat.attached_parts import with_attachments
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.session_names import session_id_of
 from gateway.web.http.bodies import MessageBody, ReplyBody, parse
@@ -20,7 +22,8 @@ async def unified_form(gateway: Services, post: Post) -> Asked:
 
     Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such session or template.
     """
-    body, content = await unhurried(len(post.body), partial(read_message, gateway, post.body))
+    body = await unhurried(len(post.body), partial(parse, post.body, MessageBody))
+    content = await content_of(gateway, post, body.content)
     template = await template_of(gateway, post.user_id, body.template_id)
     question = question_of(body, content, post.user_id, template)
     if body.session_id is not None:
@@ -29,15 +32,17 @@ async def unified_form(gateway: Services, post: Post) -> Asked:
     return Asked(question, LAM, mirror=body.mirror)
 
 
+async def content_of(gateway: Services, post: Post, said: Any) -> Content:
+    """Return the content of a message, with the attachments that it names. Raises Unprocessable, NotFound or
+    TooLarge."""
+    said = await with_attachments(gateway, post.user_id, said)
+    limits = (gateway.max_content_chars, gateway.max_attachment_bytes)
+    return await unhurried(len(post.body), partial(asked_content, said, *limits))
+
+
 async def template_of(gateway: Services, user_id: str, template_id: int | None) -> Template | None:
     """Return the user's template; None without an id. Raises NotFound."""
     return None if template_id is None else (await gateway.templates.one(user_id, template_id)).template
-
-
-def read_message(gateway: Services, raw: bytes) -> tuple[MessageBody, Content]:
-    """Return the parsed body and its content. Raises BadRequest or Unprocessable."""
-    body = parse(raw, MessageBody)
-    return body, asked_content(body.content, gateway.max_content_chars, gateway.max_attachment_bytes)
 
 
 def question_of(body: ReplyBody, content: Content, user_id: str, template: Template | None) -> Question:

@@ -2,6 +2,7 @@
 
 from gateway.contract.errors import NotFound
 from gateway.web.endpoints.administration import ADMINISTRATION
+from gateway.web.endpoints.attachments import ATTACHMENTS
 from gateway.web.endpoints.branches import BRANCHES
 from gateway.web.endpoints.frontends import FRONTENDS
 from gateway.web.endpoints.messages import MESSAGES
@@ -27,6 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *SOCKETS,
     *SESSIONS,
     *TEMPLATES,
+    *ATTACHMENTS,
     *OPERATION,
     *ADMINISTRATION,
 )

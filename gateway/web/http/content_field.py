@@ -66,6 +66,10 @@ _ATTACHMENTS = [
 """Schemas of the parts that read_content accepts (gateway/contract/content_parser.py)."""
 
 
+UPLOADED = _part("attachment", _object("id", id={"type": "string", "format": "uuid"}))
+"""Schema of a part that names an uploaded attachment; gateway.web.chat.attached_parts replaces it."""
+
+
 def parts_schema(*more_parts: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "array",
@@ -85,7 +89,9 @@ def content_schema(text: dict[str, Any], *more_parts: dict[str, Any], says_somet
     """
     parts = parts_schema(*more_parts)
     if says_something:
-        parts["contains"] = {"anyOf": [_part("text", {"type": "string", "pattern": r"\S"}), *_ATTACHMENTS]}
+        parts["contains"] = {
+            "anyOf": [_part("text", {"type": "string", "pattern": r"\S"}), *_ATTACHMENTS, *more_parts]
+        }
     return {"anyOf": [text, parts]}
 
 
@@ -102,8 +108,8 @@ SaidInParts = Annotated[
     AfterValidator(_is_content),
     Field(
         description="Text of at most MAX_CONTENT_CHARS characters, not only white space; or a list of "
-        "parts: text, images, sound and text files.",
-        json_schema_extra=content_schema({"type": "string", "pattern": r"\S"}, says_something=True),
+        "parts: text, images, sound and text files, and the ids of uploaded attachments.",
+        json_schema_extra=content_schema({"type": "string", "pattern": r"\S"}, UPLOADED, says_something=True),
     ),
 ]
 """The `content` of a message as it was sent. `asked_content` parses it."""

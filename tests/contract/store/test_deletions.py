@@ -107,7 +107,14 @@ async def test_a_user_is_erased_and_nobody_else(sql_store: SqlStore) -> None:
 
     # The idempotency key went with its message.
     assert erased == {
-        **{"sessions": 2, "messages": 2, "idempotency_keys": 0, "devices": 1, "templates": 1},
+        **{
+            "sessions": 2,
+            "messages": 2,
+            "idempotency_keys": 0,
+            "devices": 1,
+            "templates": 1,
+            "attachments": 0,
+        },
         **{"token_usage": 1, "api_keys": 1},
     }
     assert set((await store.deletions.erase_user("anna")).values()) == {0}

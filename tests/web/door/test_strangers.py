@@ -7,6 +7,7 @@ shape. The responses must be equal to the byte, except for those names. An endpo
 import asyncio
 import json
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ UNKNOWN: Names = {
     "device": "nobodys-device",
     "template": "987654",
     "stored message": "987654",
+    "attachment": "00000000-0000-4000-8000-000000000000",
     "claim": "another-key",
     "cookie": "A" * 22,
     "words user": "nobody",
@@ -89,6 +91,7 @@ COMPLETED: list[Case | OwnOnly] = [
 SAYS = {"content": "Hi"}
 ASKED: list[Case | OwnOnly] = [
     Case("session", {**SAYS, "session_id": "{}"}),
+    Case("attachment", {"content": [{"type": "attachment", "attachment": {"id": "{}"}}]}),
     Case("device", {**SAYS, "mirror": "{}"}),
     Case("template", {**SAYS, "template_id": "{}"}),
     Case("claim", SAYS, headers={"idempotency-key": "{}"}, hidden=False),
@@ -193,6 +196,10 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ("GET", f"{SESSION}/events"): [Case("session")],
     ("POST", f"{SESSION}/ticket"): [Case("session")],
     ("POST", "/ws/ticket"): [OwnOnly()],
+    ("GET", f"{API}/attachments"): [OwnOnly()],
+    ("POST", f"{API}/attachments"): [OwnOnly({"name": "a.txt", "data": "SGVsbG8="})],
+    ("GET", f"{API}/attachments/{{id}}"): [Case("attachment")],
+    ("DELETE", f"{API}/attachments/{{id}}"): [Case("attachment")],
     ("GET", f"{API}/templates"): [OwnOnly()],
     ("POST", f"{API}/templates"): [OwnOnly({"name": "Ben's"})],
     ("GET", TEMPLATE): [Case("template")],
@@ -267,6 +274,8 @@ async def things_of(gateway: Served, anna: httpx.AsyncClient, user_id: str) -> N
     await anna.post("/api/v1/chat/unified/stream", json={"message": SECRET, "user_id": "u1"})
     await keys_of(gateway).add_device("annas-device", user_id)
     message = await anna.post("/v1/messages", json={**ANTHROPIC, "thread": {"type": "create"}})
+    uploaded = {"name": f"{SECRET}.txt", "data": b64encode(SECRET.encode()).decode()}
+    attachment = await anna.post(f"{API}/attachments", json=uploaded)
     template = await anna.post(f"{API}/templates", json={"name": SECRET, "system_prompt": SECRET})
     return {
         "session": str(session["id"]),
@@ -280,6 +289,7 @@ async def things_of(gateway: Served, anna: httpx.AsyncClient, user_id: str) -> N
         "cookie": lunar.cookies["sluice_conversation"],
         "words user": "u1",
         "stored message": "2",
+        "attachment": attachment.json()["id"],
         "template": str(template.json()["id"]) if template.status_code == 201 else "1",
     }
 
