@@ -1,14 +1,18 @@
 """The chat of the page in Chromium, with a real gateway."""
 
 import asyncio
+import re
+import signal
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
 from tests.page.browser import Tab, browser, requires_chromium, tab
-from tests.page.pages import chat_tab, key_of, long_reply
+from tests.page.pages import WITHIN_S, chat_tab, key_of, long_reply
+from tests.page.test_types import HERE, install_tools
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -120,6 +124,91 @@ async def test_text_is_never_run(tmp_path: Path) -> None:
             await opened.page.locator(".message img, .message svg:not(.icon), .message script").count() == 0
         )
         assert not [url for url in requests if "example.invalid" in url]
+        assert opened.complaints == []
+
+
+async def test_a_stopped_reply_goes_on_in_its_place(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        await opened.page.keyboard.press("Escape")
+        await opened.ended()
+        model.open_with("upon a time.", end=True)
+        await opened.page.click("text=Continue")
+        await opened.page.wait_for_selector("text=Once upon a time.")
+        await opened.ended()
+        assert await opened.shown() == ["Once upon a time."]
+        await opened.page.reload()
+        await opened.ended()
+        assert await opened.shown() == ["Once upon a time."]
+        assert opened.complaints == []
+
+
+async def test_a_gateway_that_is_killed_and_comes_back_is_an_interruption(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(WITHIN_S),
+        model_server() as model,
+        browser() as started,
+        gateway_of(tmp_path, model.url) as house,
+        tab(started, str(house.http.base_url)) as opened,
+    ):
+        model.open_with("Once ")
+        await opened.write("Once")
+        await opened.page.wait_for_selector(".message.reply .markdown")
+        await house.program.end(signal.SIGKILL)
+        await opened.page.wait_for_selector("text=The connection is lost")
+        async with gateway_of(tmp_path, model.url, PORT=str(house.http.base_url.port)):
+            await opened.ended()
+            model.open_with("upon a time.", end=True)
+            await opened.ask("again")
+            assert (await opened.shown())[-1] == "upon a time."
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing_serious(tmp_path: Path, theme: Literal["light", "dark"]) -> None:
+    await asyncio.to_thread(install_tools)
+    axe = await asyncio.to_thread((HERE / "node_modules/axe-core/axe.min.js").read_text)
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.page.emulate_media(color_scheme=theme)
+        await opened.ask("think rivers")
+        await opened.page.click("text=Settings")
+        for width in (1280, 390):
+            await opened.page.set_viewport_size({"width": width, "height": 800})
+            await opened.page.evaluate(axe)
+            found = await opened.page.evaluate("axe.run()")
+            serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+            assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious] == []
+
+
+AWKWARD = {
+    "one line of 1 MB": "word " * 200_000,
+    "10,000 headings": "".join(f"# {number}\n" for number in range(10_000)),
+    "open fence": "```python\nfor x in y:\n  print(x)\n" * 3,
+    "right to left": "مرحبا بالعالم **كيف** الحال",
+    "NUL": "a\x00b\u202ec",
+    "half a table": "| a | b |\n|---|--",
+    "open maths": "$$ \\frac{1}{" + "{" * 3000,
+    "deep quotes": ">" * 500 + " x",
+    "deep lists": "".join(f"{' ' * 2 * depth}- x\n" for depth in range(200)),
+}
+
+
+@pytest.mark.parametrize("text", AWKWARD.values(), ids=AWKWARD)
+async def test_awkward_text_is_shown_and_the_page_goes_on(tmp_path: Path, text: str) -> None:
+    pieces = [text[start : start + 20_000] for start in range(0, len(text), 20_000)]
+    async with (
+        asyncio.timeout(WITHIN_S),
+        model_server() as model,
+        gateway_of(tmp_path, model.url) as house,
+        browser() as started,
+        tab(started, str(house.http.base_url)) as opened,
+    ):
+        model.open_with(*pieces, end=True)
+        await opened.ask("awkward")
+        letters = re.sub(r"[\s#>|`$*{}\\-]", "", text).replace("\0", "\ufffd")
+        (shown,) = await opened.page.locator(".message.reply .markdown").all_text_contents()
+        assert re.sub(r"[\s#>|`$*{}\\-]", "", shown.replace("pythonCopy", "python"))[:1000] == letters[:1000]
+        model.open_with("Fine.", end=True)
+        await opened.ask("and now?")
+        assert (await opened.shown())[-1] == "Fine."
         assert opened.complaints == []
 
 

@@ -36,6 +36,7 @@ export class Reply {
 
   #requests;
   #start;
+  #before;
   #connection;
   #streamId = /** @type {string | null} */ (null);
   #known;
@@ -47,13 +48,14 @@ export class Reply {
 
   /**
    * @param {import("./requests.js").Requests} requests
-   * @param {{send: ((lastEventId: string | null, signal: AbortSignal) => Promise<Response>) | null, streamId?: string}} start
-   *   send: the request that begins the reply; null: follow the reply of `streamId`
+   * @param {Start} start
    * @param {ReplyOptions} options
    */
   constructor(requests, start, options) {
     this.#requests = requests;
     this.#start = start.send;
+    this.#before = { text: start.text ?? "", reasoning: start.reasoning ?? "" };
+    Object.assign(this, this.#before);
     this.#streamId = start.streamId ?? null;
     this.#gather = options.gather ?? typeof requestAnimationFrame === "function";
     /** @type {PromiseWithResolvers<string | null>} */
@@ -122,8 +124,7 @@ export class Reply {
   /** @param {ReplyEvent} event @returns {boolean} */
   #take(event) {
     if (event.type === "metadata") {
-      this.text = this.reasoning = ""; // a second one: the stream begins again
-      this.deltas = 0;
+      Object.assign(this, this.#before, { deltas: 0 }); // a second one: the stream begins again
       this.metadata = event;
       this.#learnId(event.stream_id);
     }
@@ -163,6 +164,15 @@ export class Reply {
     this.#wake();
   }
 }
+
+/**
+ * send: the request that begins the reply; null: follow the reply of `streamId`. text, reasoning: what it goes on from.
+ * @typedef {object} Start
+ * @property {((lastEventId: string | null, signal: AbortSignal) => Promise<Response>) | null} send
+ * @property {string} [streamId]
+ * @property {string} [text]
+ * @property {string} [reasoning]
+ */
 
 /**
  * @typedef {object} MoreReplyOptions

@@ -67,6 +67,15 @@ export class Sluice {
     return this.#begin(`/api/chatbot/messages/${messageId}/regenerate`, body, rest);
   }
 
+  /** Go on with a reply that was cut off. `text` of the result begins with the text so far.
+   * @param {{id: number, content: string, reasoning?: string | null}} message the reply, as `sessions.messages` gives it
+   * @param {Question & import("./reply.js").ReplyOptions} [options]
+   * @returns {Reply} */
+  continueReply({ id, content, reasoning }, options = {}) {
+    const { question, rest } = splitQuestion(options);
+    return this.#begin(`/api/chatbot/messages/${id}/continue`, question, rest, { text: content, reasoning: reasoning ?? "" });
+  }
+
   /** Show the branch of this message. Throws SluiceError.
    * @param {number} messageId
    * @returns {Promise<import("./sessions.js").Session>} */
@@ -110,8 +119,13 @@ export class Sluice {
     return this.#requests.json("GET", "/api/metrics");
   }
 
-  /** @param {string} path @param {object} body @param {import("./reply.js").ReplyOptions & {idempotencyKey?: string}} options */
-  #begin(path, body, { idempotencyKey = randomKey(), ...options }) {
+  /**
+   * @param {string} path
+   * @param {object} body
+   * @param {import("./reply.js").ReplyOptions & {idempotencyKey?: string}} options
+   * @param {{text: string, reasoning: string}} [before] what the reply goes on from
+   */
+  #begin(path, body, { idempotencyKey = randomKey(), ...options }, before) {
     const headers = {
       Accept: "text/event-stream, application/json", // a refusal as JSON, with its fields
       "Idempotency-Key": idempotencyKey,
@@ -125,6 +139,7 @@ export class Sluice {
             headers: lastEventId === null ? headers : { ...headers, "Last-Event-ID": lastEventId },
             signal,
           }),
+        ...before,
       },
       options,
     );

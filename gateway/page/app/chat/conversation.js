@@ -81,6 +81,12 @@ export class Conversation extends Changing {
     this.#show(reply, shown);
   }
 
+  /** Go on with the last reply, which was cut off. @param {any} message @param {object} settings */
+  goOn(message, settings) {
+    Object.assign(message, { status: "streaming", error: null, reason: null, usage: null, askedAt: performance.now(), firstAt: undefined });
+    this.#read(sluice.continueReply(message, settings), message, null);
+  }
+
   /** @param {number} messageId */
   async choose(messageId) {
     await this.#trying(async () => {
@@ -146,6 +152,7 @@ export class Conversation extends Changing {
       const before = new Map(this.messages.map((message) => [message.id, message]));
       this.messages = stored.map((message) => {
         const shown = before.get(message.id);
+        if (shown) this.#touch(shown);
         if (shown?.live) return Object.assign(shown, { siblings: message.siblings, sibling_index: message.sibling_index });
         return shown ? Object.assign(shown, message) : message;
       });
@@ -165,11 +172,17 @@ export class Conversation extends Changing {
     this.#read(reply, answer, question);
   }
 
+  /** Draw this message again. @param {any[]} messages */
+  #touch(...messages) {
+    for (const message of messages) message.version = (message.version ?? 0) + 1;
+    this.changed();
+  }
+
   /** @param {any} reply @param {any} answer @param {any} question null: somebody else's */
   async #read(reply, answer, question) {
     answer.live = reply;
-    reply.onstate = () => this.changed();
-    this.changed();
+    reply.onstate = () => this.#touch(answer);
+    this.#touch(...this.messages);
     for await (const event of reply) {
       if (event.type === "metadata") await this.#begun(event, answer, question);
       else if (event.type === "progress") answer.progress = event;
@@ -178,10 +191,10 @@ export class Conversation extends Changing {
       if (event.type === "chunk" || event.type === "reasoning") answer.firstAt ??= performance.now();
       answer.content = reply.text;
       answer.reasoning = reply.reasoning;
-      this.changed();
+      this.#touch(answer);
     }
     answer.live = null;
-    this.changed();
+    this.#touch(...this.messages);
     this.onactivity();
     if (!answer.refused && this.session && !this.#closed) this.#trying(() => this.#refresh());
   }
@@ -190,6 +203,7 @@ export class Conversation extends Changing {
   async #begun(event, answer, question) {
     Object.assign(answer, { id: event.assistant_message_id, stream_id: event.stream_id, mode: event.mode, delivery: event.delivery });
     if (question) question.id = event.user_message_id;
+    if (question) this.#touch(question);
     if (this.session) return;
     this.session = await sluice.sessions.get(event.session_id).catch(() => null);
     if (!this.session || this.#closed) return;
@@ -205,6 +219,7 @@ export class Conversation extends Changing {
       this.messages = this.messages.filter((message) => message !== answer);
       question.refused = event;
       answer.refused = event;
+      this.#touch(question);
       return;
     }
     answer.status = event.type === "error" ? "failed" : event.reason === "user_stop" ? "cancelled" : "complete";

@@ -10,6 +10,7 @@ import { MessageView } from "./message_view.js";
 import { keptSettings, SettingsPanel } from "./settings.js";
 
 const NEAR_END = 80; // pixels
+let nextKey = 0;
 const EXAMPLES = ["Tell me about the river.", "What happens at dawn?", "Write a table of three birds."];
 
 /** @param {{session: string | null, onActivity: () => void, onSession: (session: string) => void}} props */
@@ -30,6 +31,7 @@ export function ConversationView({ session, onActivity, onSession }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const [away, setAway] = useState(false);
   const follows = useRef(true);
+  const drawn = useRef(/** @type {WeakMap<any, any>} */ (new WeakMap())); // views of messages that have not changed
 
   useLayoutEffect(() => {
     if (follows.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
@@ -62,11 +64,16 @@ export function ConversationView({ session, onActivity, onSession }) {
     <div class="scroller" ref=${scroller} onScroll=${scrolled}>
       <div class="column" role="log" aria-label="Conversation" aria-live="off">
         ${empty ? html`<${Welcome} onAsk=${ask} />` : null}
-        ${messages.map(
-          (message, index) =>
-            html`<${MessageView} key=${message.id ?? `new ${index}`} message=${message} conversation=${conversation} settings=${settings}
-              onTakeBack=${(/** @type {string} */ text) => setTaken({ text })} />`,
-        )}
+        ${messages.map((message) => {
+          const last = message === messages.at(-1);
+          const before = drawn.current.get(message);
+          if (before && before.version === message.version && before.settings === settings && before.last === last) return before.view;
+          const key = before?.key ?? nextKey++;
+          const view = html`<${MessageView} key=${key} message=${message} last=${last} conversation=${conversation}
+            settings=${settings} onTakeBack=${(/** @type {string} */ text) => setTaken({ text })} />`;
+          drawn.current.set(message, { version: message.version, settings, last, key, view });
+          return view;
+        })}
         ${failure ? html`<p class="failure" role="alert">${failure.message}</p>` : null}
       </div>
     </div>

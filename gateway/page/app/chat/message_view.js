@@ -52,7 +52,7 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
 }
 
 /** @param {any} props */
-function ReplyView({ message, conversation, settings }) {
+function ReplyView({ message, last, conversation, settings }) {
   const { live } = message;
   const waiting = live && !message.content && !message.reasoning;
   return html`<article class="message reply" aria-label="Reply" aria-busy=${Boolean(live)}>
@@ -62,7 +62,7 @@ function ReplyView({ message, conversation, settings }) {
     ${message.content ? html`<${TextView} text=${message.content} live=${Boolean(live)} />` : null}
     ${live?.state === "waiting" ? html`<p class="note" role="status">The connection is lost. The reply goes on; it is read again as soon as the gateway answers.</p>` : null}
     ${message.error ? html`<p class="failure" role="alert">${message.error.message}</p>` : null}
-    ${live ? html`<${LiveFigures} message=${message} />` : html`<${Footer} message=${message} conversation=${conversation} settings=${settings} />`}
+    ${live ? html`<${LiveFigures} message=${message} />` : html`<${Footer} message=${message} last=${last} conversation=${conversation} settings=${settings} />`}
   </article>`;
 }
 
@@ -111,7 +111,8 @@ const DELIVERIES = { token: "token by token", chunked: "came whole, shown in pie
 const REASONS = { length: "cut at its length", user_stop: "stopped", abandoned: "left", content_filter: "cut by a filter", tool_calls: "calls a tool" };
 
 /** @param {any} props */
-function Footer({ message, conversation, settings }) {
+function Footer({ message, last, conversation, settings }) {
+  const cutOff = last && message.id && message.content && !message.tool_calls?.length && !["stop", "content_filter", "tool_calls"].includes(message.reason);
   const figures = [
     message.model,
     message.usage?.completion_tokens ? `${numberOf(message.usage.completion_tokens)} tokens` : "",
@@ -128,6 +129,7 @@ function Footer({ message, conversation, settings }) {
     <span class="figures" title=${title.filter(Boolean).join(", ")}>
       ${message.mode ? html`<b class="badge">${message.mode === "mqtt" ? "MQTT" : "HTTP"}</b>` : null}
       ${figures.filter(Boolean).join(" · ")}</span>
+    ${cutOff ? html`<button class="button small-button" disabled=${conversation.live} onClick=${() => conversation.goOn(message, settings)}>Continue</button>` : null}
   </footer>`;
 }
 

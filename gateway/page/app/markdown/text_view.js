@@ -14,9 +14,17 @@ class Blocks {
   #source = "";
   #finished = /** @type {string[]} */ ([]);
   #tail = "";
+  #shown = /** @type {string[]} */ ([]);
 
   /** @param {string} text @returns {string[]} */
   of(text) {
+    if (text === this.#source && this.#finished.length) return this.#shown;
+    this.#shown = this.#split(text);
+    return this.#shown;
+  }
+
+  /** @param {string} text @returns {string[]} */
+  #split(text) {
     if (!text.startsWith(this.#source)) {
       this.#finished = [];
       this.#tail = "";

@@ -29,14 +29,10 @@ export declare class Reply {
     finished: Promise<ReplyEvent | null>;
     /**
      * @param {import("./requests.js").Requests} requests
-     * @param {{send: ((lastEventId: string | null, signal: AbortSignal) => Promise<Response>) | null, streamId?: string}} start
-     *   send: the request that begins the reply; null: follow the reply of `streamId`
+     * @param {Start} start
      * @param {ReplyOptions} options
      */
-    constructor(requests: import("./requests.js").Requests, start: {
-        send: ((lastEventId: string | null, signal: AbortSignal) => Promise<Response>) | null;
-        streamId?: string;
-    }, options: ReplyOptions);
+    constructor(requests: import("./requests.js").Requests, start: Start, options: ReplyOptions);
     /** The id of the stream, once the gateway has told it. */
     get streamId(): string | null;
     /** Stop the reply. Its text so far is kept; its last event is `done` with the reason `user_stop`. Throws SluiceError.
@@ -47,6 +43,12 @@ export declare class Reply {
     /** @returns {AsyncGenerator<ReplyEvent, void, void>} */
     [Symbol.asyncIterator](): AsyncGenerator<ReplyEvent, void, void>;
 }
+export type Start = {
+    send: ((lastEventId: string | null, signal: AbortSignal) => Promise<Response>) | null;
+    streamId?: string;
+    text?: string;
+    reasoning?: string;
+};
 export type MoreReplyOptions = {
     /**
      * stops the reply

@@ -97,6 +97,15 @@ export declare class Sluice {
     regenerate(messageId: number, { content, ...options }?: Question & import("./reply.js").ReplyOptions & {
         content?: Content;
     }): Reply;
+    /** Go on with a reply that was cut off. `text` of the result begins with the text so far.
+     * @param {{id: number, content: string, reasoning?: string | null}} message the reply, as `sessions.messages` gives it
+     * @param {Question & import("./reply.js").ReplyOptions} [options]
+     * @returns {Reply} */
+    continueReply({ id, content, reasoning }: {
+        id: number;
+        content: string;
+        reasoning?: string | null;
+    }, options?: Question & import("./reply.js").ReplyOptions): Reply;
     /** Show the branch of this message. Throws SluiceError.
      * @param {number} messageId
      * @returns {Promise<import("./sessions.js").Session>} */
