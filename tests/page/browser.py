@@ -25,7 +25,7 @@ def requires_chromium() -> pytest.MarkDecorator:
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    options = ["--disable-dev-shm-usage", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=chromium(), args=options)
         try:
