@@ -257,3 +257,23 @@ async def test_with_keys_it_asks_for_one(tmp_path: Path) -> None:
         await opened.page.wait_for_selector(".composer textarea")
         await opened.ask("say hello")
         assert await opened.page.evaluate("localStorage.getItem('sluice-key')") is None
+
+
+async def test_a_template_is_made_tried_and_used(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        page = opened.page
+        await page.click("text=Templates")
+        await page.fill("label:has-text('Name') input", "Formal <b>")
+        await page.fill("label:has-text('System prompt') textarea", "Be formal.")
+        await page.click("button:has-text('Save')")
+        await page.fill("[aria-label=Question]", "say hello")
+        await page.click("button:has-text('Try')")
+        await page.wait_for_selector(".trial .markdown >> text=About hello")
+        assert await house.messages() == []
+        await page.click("button:has-text('New chat')")
+        await page.click("button:has-text('Settings')")
+        await page.select_option("label:has-text('Template') select", label="Formal <b>")
+        await opened.ask("say yes")
+        assert opened.complaints == []
+        (template,) = (await house.http.get("/api/chatbot/templates")).json()
+        assert template["system_prompt"] == "Be formal."

@@ -9,6 +9,11 @@ import { useRoute } from "./route.js";
 import { Shortcuts } from "./shortcuts.js";
 import { StatusLine } from "./status_line.js";
 
+const LATER = {
+  control: () => import("./control/control_room.js"),
+  templates: () => import("./templates/templates_view.js"),
+};
+
 export function App() {
   const [known, setKnown] = useState(!NEEDS_KEY || Boolean(login.key));
   if (!known) return html`<${Login} onLogin=${() => setKnown(true)} />`;
@@ -42,14 +47,14 @@ function Studio({ onLogout }) {
       <${SessionListView} list=${list} current=${route.session ?? begun} onGone=${begin} />
       <footer>
         <${StatusLine} />
-        <nav class="links" aria-label="More"><a href="#/control">Control room</a> <a href=${`${ROOT}/docs`}>API</a>
+        <nav class="links" aria-label="More"><a href="#/control">Control room</a> <a href="#/templates">Templates</a> <a href=${`${ROOT}/docs`}>API</a>
         ${NEEDS_KEY ? html`<button class="link" onClick=${onLogout}>Log out</button>` : null} <span class="version">${VERSION}</span></nav>
       </footer>
     </aside>
     <button class="quiet only-narrow open-aside" aria-label="Sessions" onClick=${() => setAside(true)}><${Icon} name="menu" /></button>
     <main>${
-      route.view === "control"
-        ? html`<${Later} load=${() => import("./control/control_room.js")} />`
+      route.view !== "chat"
+        ? html`<${Later} key=${route.view} load=${LATER[route.view]} />`
         : html`<${ConversationView} key=${name} session=${name === session ? session : null}
             onActivity=${() => list.refresh()} onSession=${setBegun} />`
     }</main>

@@ -1,13 +1,13 @@
-/** The part of the page that the address names: `#/` a new chat, `#/chat/KEY`, `#/control`. */
+/** The part of the page that the address names: `#/` a new chat, `#/chat/KEY`, `#/templates`, `#/control`. */
 
 import { useEffect, useState } from "../vendor/preact.js";
 
-/** @typedef {{view: "chat" | "control", session: string | null}} Route */
+/** @typedef {{view: "chat" | "control" | "templates", session: string | null}} Route */
 
 /** @returns {Route} */
 export function currentRoute() {
   const [view, name] = location.hash.replace(/^#\//, "").split("/");
-  if (view === "control") return { view: "control", session: null };
+  if (view === "control" || view === "templates") return { view, session: null };
   return { view: "chat", session: view === "chat" && name ? decodeURIComponent(name) : null };
 }
 
