@@ -59,16 +59,14 @@ lock: .venv/installed ## Pin everything again, with hashes and without naming a 
 		uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --universal -o $$packages.lock $$packages.in; done
 
-mutants: .venv/installed .venv-mutants/installed ## Change the code in small ways and see whether a test fails; hours (docs/testing.md)
-	@rm -rf mutants && nice -n 19 .venv-mutants/bin/mutmut run $(MUTANTS)
-	@.venv-mutants/bin/mutmut export-cicd-stats && cat mutants/mutmut-cicd-stats.json
-	@.venv-mutants/bin/mutmut results
+mutants: .venv/installed .venv-mutants/installed ## Change the code of PART=journals, core, llama or mqtt in small ways and see whether a test fails
+	@nice -n 19 .venv-mutants/bin/python .ci/mutants.py $(or $(PART),journals) $(MUTANTS)
 
 release: .venv/installed ## Build wheel and source distribution into dist/ and try them in a clean environment
 	@rm -rf dist && $(BIN)/hatchling build && $(BIN)/python .ci/try_release.py
 
 clean: ## Remove what was built
-	rm -rf .venv .venv-mutants .venv-newest .venv-oldest .venv-clients-* .venv-schemas .clients .oldest-versions.txt mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
+	rm -rf .venv .venv-mutants .venv-newest .venv-oldest .venv-clients-* .venv-schemas .clients .oldest-versions.txt .mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/bin
 
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 if TYPE_CHECKING:
     from tests.store.postgres import PostgresServer
@@ -19,6 +20,10 @@ gc.set_threshold(50_000, 50, 50)
 # An example's duration depends on the machine, so it is no reason to fail.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+# Hypothesis also draws constants of those of our modules that are loaded: even with `derandomize`, each of
+# xdist's workers would draw other cases.
+providers.is_local_module_file = lambda path: False  # type: ignore[attr-defined,assignment]
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -1,5 +1,6 @@
 """Contract of journals, with the run that writes and with the readers that follow."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -140,6 +141,18 @@ async def test_a_forgotten_log_is_not_found_but_its_readers_keep_it(journal: Jou
     assert reader.take() == [Delta("1"), END]
 
 
+async def test_an_ended_log_is_forgotten_after_its_time(journal: Journal) -> None:
+    journal.open("a").append([Delta("1"), END])
+    journal.forget("a", after_s=0.001)
+    assert journal.follow("a", unheard).take() == [Delta("1"), END]
+    afterwards = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.01, afterwards.set)
+    async with asyncio.timeout(30):
+        await afterwards.wait()
+    with pytest.raises(NotFound):
+        journal.follow("a", unheard)
+
+
 async def test_nothing_is_dropped_before_the_store_has_it(journal: Journal) -> None:
     log = journal.open("a")
     for _ in range(20):
@@ -236,6 +249,17 @@ def test_a_log_drops_from_its_beginning_what_is_too_much_and_counts_what_is_left
         reader = journal.follow("abc"[number], lambda: None, log.first.seq)
         assert list(reader.take()) == everything[log.first.seq :]
     assert journal.bytes == sum(log.bytes for log in logs)
+
+
+def test_packed_text_of_which_the_store_has_only_a_part_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_PACK_EVENTS", 1)
+    journal = MemoryJournal(max_bytes=1024)
+    log = journal.open("a")
+    for _ in range(10):
+        log.append([Delta(KIB)])
+    log.checkpointed(3)
+    reader = journal.follow("a", unheard, after=3)
+    assert (reader.begins_at, len(reader.take())) == (None, 7)
 
 
 def test_a_log_keeps_what_stands_behind_a_tool_call_or_a_checkpoint() -> None:
