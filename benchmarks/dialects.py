@@ -36,7 +36,7 @@ from transports.scripted import ScriptedTransport, tokens
 
 TOKENS = 500
 """Measured at once, in a few milliseconds: dialects take turns, so that a busy machine meets all alike."""
-REQUESTS = 20
+REQUESTS = 5
 S3_US = 65.7
 """Of CPU time for a token of `lam` in scenario S3 of run.py, with sockets and the model server's stream."""
 HI = [{"role": "user", "content": "Hi"}]
@@ -184,14 +184,14 @@ async def first_us(folder: Path, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", help="(default: %(default)s)", type=int, default=12)
+    parser.add_argument("--rounds", help="(default: %(default)s)", type=int, default=48)
     options = parser.parse_args()
     logging.getLogger("sluice").setLevel(logging.ERROR)
     with (
         tempfile.TemporaryDirectory() as folder,
         asyncio.Runner(loop_factory=event_loop_factory()) as runner,
     ):
-        token = runner.run(token_us(5 * options.rounds))
+        token = runner.run(token_us(options.rounds))
         first = runner.run(first_us(Path(folder), options.rounds))
     print("| dialect | CPU µs/token | more than lam | S3 ÷ lam | CPU µs/first token | ÷ lam |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")

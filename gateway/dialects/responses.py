@@ -3,37 +3,14 @@
 Source: OpenAI API reference, "Streaming events" of Responses; the clients' parsers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import time
 from typing import Any
 
 from gateway.contract.dialect import PacedBy
 from gateway.contract.errors import GatewayError
-from gateway.contract.events import (
-    Cancelled,
-    Delta,
-    Ending,
-    Failed,
-    Finished,
-    ReaderEvent,
-    Reason,
-    Reasoning,
-    Started,
-    ToolCall,
-)
-from gateway.dialects.json_encoding import json_bytes
-from gateway.dialects.response_objects import (
-    Item,
-    call_item,
-    message_item,
-    reasoning_item,
-    response_json,
-    text_part,
-)
+from gateway.dialects.responses_encoder import ResponsesEncoder
 from gateway.dialects.sse_frames import SseDialect, named_frame
-
-_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
-_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Responses(SseDialect):
@@ -74,7 +51,7 @@ class Responses(SseDialect):
         self._created_at = created_at
         self._clock = clock
 
-    def encoder(self, stream_id: str) -> "ResponsesEncoder":
+    def encoder(self, stream_id: str) -> ResponsesEncoder:
         return ResponsesEncoder(
             stream_id,
             self.head(stream_id),
@@ -96,199 +73,6 @@ class Responses(SseDialect):
     def refusal(self, error: GatewayError) -> bytes:
         told = {"type": "error", "code": error.code, "message": str(error), "param": None}
         return named_frame("error", {**told, "sequence_number": 0})
-
-
-class ResponsesEncoder:
-    """Encodes one reply. At most one item is open; the last event repeats all finished items.
-
-    Events up to `after` are numbered but not sent.
-    response: the response object; whole after the last event.
-    """
-
-    def __init__(
-        self,
-        stream_id: str,
-        head: Mapping[str, Any],
-        *,
-        after: int | None = None,
-        numbered: bool = True,
-        end_lost: bool = False,
-    ) -> None:
-        self._stream_id = stream_id
-        self._head = head
-        self._after = -1 if after is None else after
-        self._number = 0
-        self._numbered = numbered
-        self._end_lost = end_lost
-        self.response: dict[str, Any] = response_json(head, "in_progress")
-        self._output: list[Item] = []
-        self._open: str | None = None
-        self._item_id = ""
-        self._text: list[str] = []
-        self._before_delta = self._after_delta = b""
-
-    @property
-    def output(self) -> Sequence[Item]:
-        """The finished items."""
-        return self._output
-
-    def frames(self, event: ReaderEvent) -> Sequence[bytes]:
-        if isinstance(event, Delta):
-            if self._open == "message":
-                return self._delta(event.text)
-            return [*self._message_opened(), *self._delta(event.text)]
-        match event:
-            case Started():
-                created = self._event("response.created", {"response": self.response})
-                return [*created, *self._event("response.in_progress", {"response": self.response})]
-            case Reasoning(text):
-                return [*self._reasoning_opened(), *self._delta(text)]
-            case ToolCall():
-                return [*self._closed(), *self._call(event)]
-            case Finished(reason, ending):
-                return [*self._closed(_item_status(reason)), *self._end(reason, ending)]
-            case Cancelled(reason, ending):
-                return [*self._closed("incomplete"), *self._end(reason, ending)]
-            case Failed():
-                closing = [*self._closed("incomplete"), *self._error(event)]
-                failed = response_json(self._head, "failed", self._output, error=event.message)
-                # No frame at all would mean that this dialect cannot tell a failure.
-                return [*closing, *self._over(failed)] or [b""]
-            case _:
-                return []
-
-    def _delta(self, text: str) -> list[bytes]:
-        """Return the next piece of the open item. Called for every token: faster without a dict."""
-        self._text.append(text)
-        number, self._number = self._number, self._number + 1
-        if number <= self._after or not self._numbered:
-            return []
-        return [
-            b'%b%b%b,"sequence_number":%d}\n\n'
-            % (self._before_delta, json_bytes(text), self._after_delta, number)
-        ]
-
-    def _message_opened(self) -> list[bytes]:
-        closing = self._closed()
-        self._begin("message", "msg", "response.output_text.delta", b',"logprobs":[]')
-        item = message_item(self._item_id, "in_progress", [])
-        return [*closing, *self._item_added(item), *self._part("added", text_part(""))]
-
-    def _reasoning_opened(self) -> list[bytes]:
-        if self._open == "reasoning":
-            return []
-        closing = self._closed()
-        self._begin("reasoning", "rs", "response.reasoning_text.delta")
-        item = reasoning_item(self._item_id, "in_progress", None)
-        part = {"type": "reasoning_text", "text": ""}
-        return [*closing, *self._item_added(item), *self._part("added", part)]
-
-    def _begin(self, kind: str, prefix: str, event: str, after_delta: bytes = b"") -> None:
-        self._open = kind
-        self._item_id = self._new_id(prefix)
-        self._text = []
-        told = json_bytes({"type": event, **self._place()})
-        self._before_delta = b'event: %b\ndata: %b,"delta":' % (event.encode(), told[:-1])
-        self._after_delta = after_delta
-
-    def _new_id(self, prefix: str) -> str:
-        return f"{prefix}_{self._stream_id}_{len(self._output)}"
-
-    def _closed(self, status: str = "completed") -> list[bytes]:
-        """Return the events that close the open item, if any."""
-        kind, self._open = self._open, None
-        text = "".join(self._text)
-        if kind == "message":
-            return self._message_done(text, status)
-        return self._reasoning_done(text) if kind == "reasoning" else []
-
-    def _message_done(self, text: str, status: str) -> list[bytes]:
-        part = text_part(text)
-        done = {**self._place(), "text": text, "logprobs": []}
-        return [
-            *self._event("response.output_text.done", done),
-            *self._part("done", part),
-            *self._item_done(message_item(self._item_id, status, [part])),
-        ]
-
-    def _reasoning_done(self, text: str) -> list[bytes]:
-        """Return the end of the reasoning text, and its copy as summary: clients show one of the two."""
-        part = {"type": "reasoning_text", "text": text}
-        place = {"item_id": self._item_id, "output_index": len(self._output), "summary_index": 0}
-        empty, summary = ({"type": "summary_text", "text": said} for said in ("", text))
-        return [
-            *self._event("response.reasoning_text.done", {**self._place(), "text": text}),
-            *self._part("done", part),
-            *self._event("response.reasoning_summary_part.added", {**place, "part": empty}),
-            *self._event("response.reasoning_summary_text.delta", {**place, "delta": text}),
-            *self._event("response.reasoning_summary_text.done", {**place, "text": text}),
-            *self._event("response.reasoning_summary_part.done", {**place, "part": summary}),
-            *self._item_done(reasoning_item(self._item_id, "completed", text)),
-        ]
-
-    def _call(self, call: ToolCall) -> list[bytes]:
-        item_id = self._new_id("fc")
-        place = {"item_id": item_id, "output_index": len(self._output)}
-        done = {**place, "name": call.name, "arguments": call.arguments}
-        return [
-            *self._item_added(call_item(item_id, "in_progress", call.id, call.name, "")),
-            *self._event("response.function_call_arguments.delta", {**place, "delta": call.arguments}),
-            *self._event("response.function_call_arguments.done", done),
-            *self._item_done(call_item(item_id, "completed", call.id, call.name, call.arguments)),
-        ]
-
-    def _end(self, reason: Reason, ending: Ending) -> list[bytes]:
-        """Return the last event. It is `completed` if cancelled, because clients raise for other statuses."""
-        incomplete = _INCOMPLETE.get(reason)
-        status = "completed" if incomplete is None else "incomplete"
-        head = {**self._head, "model": ending.model or self._head["model"]}
-        self._number_end()
-        return self._over(
-            response_json(head, status, self._output, usage=ending.usage, incomplete=incomplete)
-        )
-
-    def _error(self, event: Failed) -> list[bytes]:
-        """Return the event that OpenAI's clients raise; they only pass `response.failed` on."""
-        self._number_end()
-        told = {"code": event.code, "message": event.message, "param": None}
-        return self._event("error", {**told, "error": {"type": "server_error", **told}})
-
-    def _number_end(self) -> None:
-        if not self._numbered or (self._end_lost and self._number <= self._after):
-            self._number = self._after + 1
-
-    def _over(self, response: dict[str, Any]) -> list[bytes]:
-        self.response = response
-        return self._event(f"response.{response['status']}", {"response": response})
-
-    def _place(self) -> dict[str, Any]:
-        return {"item_id": self._item_id, "output_index": len(self._output), "content_index": 0}
-
-    def _part(self, done: str, part: Mapping[str, Any]) -> list[bytes]:
-        return self._event(f"response.content_part.{done}", {**self._place(), "part": part})
-
-    def _item_added(self, item: Item) -> list[bytes]:
-        return self._event("response.output_item.added", {"output_index": len(self._output), "item": item})
-
-    def _item_done(self, item: Item) -> list[bytes]:
-        told = self._event("response.output_item.done", {"output_index": len(self._output), "item": item})
-        self._output.append(item)
-        return told
-
-    def _event(self, kind: str, fields: Mapping[str, Any]) -> list[bytes]:
-        number, self._number = self._number, self._number + 1
-        if not self._numbered and kind not in _ENDS:
-            return []
-        if number <= self._after:
-            return []
-        return [
-            b"event: %b\ndata: %b\n\n"
-            % (kind.encode(), json_bytes({"type": kind, **fields, "sequence_number": number}))
-        ]
-
-
-def _item_status(reason: Reason) -> str:
-    return "incomplete" if reason in _INCOMPLETE else "completed"
 
 
 def response_id(stream_id: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.exchanges import NewExchange
@@ -24,6 +24,10 @@ _SELECT_LATEST = (
     )
     .order_by(sessions.c.updated_at.desc(), sessions.c.id.desc())
     .limit(1)
+)
+# Numbers that stand in the text: SQLAlchemy would bind them, also an OFFSET of its own.
+_SELECT_LATEST_ID = Statement(
+    _SELECT_LATEST.with_only_columns(sessions.c.id).limit(literal_column("1")).offset(literal_column("0"))
 )
 _TAKE = Statement(
     update(sessions)
@@ -63,7 +67,8 @@ async def latest_session(
 
 
 def _latest_id(connection: Connection, user_id: str, thread: str, now: datetime) -> int | None:
-    return connection.execute(_SELECT_LATEST, _sought(user_id, thread, now)).scalar()
+    row = _SELECT_LATEST_ID.row(connection, _sought(user_id, thread, now))
+    return None if row is None else int(row[0])
 
 
 def _sought(user_id: str, thread: str, now: datetime) -> dict[str, object]:

@@ -8,7 +8,7 @@ import pytest
 from gateway.contract.compression import compressed
 
 
-@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 100_000])
+@pytest.mark.parametrize("size", [0, 1, 256, 257, 4095, 4096, 4097, 100_000])
 def test_a_text_is_read_again_by_zlib(size: int) -> None:
     text = bytes(random.Random(size).choices(b"0123456789 ", k=size))
     packed = compressed(text)

@@ -177,7 +177,7 @@ class ResponsesForm:
         new_turns = await unhurried(len(post.body), partial(turns_of, new, max_bytes))
         if not new_turns:
             raise misfit("input", "must hold a message, a function call or its output")
-        turns = [*turns_of(earlier, max_bytes), *new_turns]
+        turns = [*turns_of(earlier, max_bytes), *new_turns] if earlier else new_turns
         if body.instructions:
             turns.insert(0, Turn("system", body.instructions))
         _, said = latest_question(turns)
