@@ -32,7 +32,10 @@ class NotedJournal:
         return self._journal.last_seq
 
     def append(self, events: Sequence[ReaderEvent]) -> None:
-        self._lengths.extend(lengths_of(events))
+        if len(events) == 1 and isinstance(event := events[0], Delta):  # nearly every call
+            self._lengths.append(2 * len(event.text))
+        else:
+            self._lengths.extend(lengths_of(events))
         self._journal.append(events)
 
     def checkpointed(self, seq: int) -> None:

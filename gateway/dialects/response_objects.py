@@ -6,6 +6,8 @@ They have all keys that the clients' models require. Source: OpenAI API referenc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from gateway.contract.events import Usage
 
 Item = dict[str, Any]
@@ -72,7 +74,8 @@ def usage_json(usage: Usage) -> dict[str, Any]:
     }
 
 
-def text_part(text: str) -> dict[str, Any]:
+def text_part(text: str | msgspec.Raw) -> dict[str, Any]:
+    """text: msgspec.Raw if it is JSON already."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 

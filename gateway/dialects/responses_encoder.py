@@ -6,6 +6,8 @@ Source: OpenAI API reference, "Streaming events" of Responses; the clients' pars
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from gateway.contract.events import (
     Cancelled,
     Delta,
@@ -28,8 +30,9 @@ from gateway.dialects.response_objects import (
     text_part,
 )
 
-_ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
+_ENDS = (b"response.completed", b"response.incomplete", b"response.failed", b"error")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_EMPTY_PART = json_bytes(text_part(""))
 
 
 class ResponsesEncoder:
@@ -56,6 +59,7 @@ class ResponsesEncoder:
         self._end_lost = end_lost
         self.response: dict[str, Any] = response_json(head, "in_progress")
         self._output: list[Item] = []
+        self._output_json: list[msgspec.Raw] = []
         self._open: str | None = None
         self._item_id = ""
         self._text: list[str] = []
@@ -92,16 +96,11 @@ class ResponsesEncoder:
 
     def _begun(self) -> list[bytes]:
         """Return the two events of which each has the whole response; it is encoded once."""
-        response = json_bytes(self.response)
-        frames: list[bytes] = []
-        for kind in (b"response.created", b"response.in_progress"):
-            number, self._number = self._number, self._number + 1
-            if self._numbered and number > self._after:
-                frames.append(
-                    b'event: %b\ndata: {"type":"%b","response":%b,"sequence_number":%d}\n\n'
-                    % (kind, kind, response, number)
-                )
-        return frames
+        fields = b'"response":' + json_bytes(self.response)
+        return [
+            *self._encoded(b"response.created", fields),
+            *self._encoded(b"response.in_progress", fields),
+        ]
 
     def _delta(self, text: str) -> list[bytes]:
         """Return the next piece of the open item. Called for every token: faster without a dict."""
@@ -116,26 +115,33 @@ class ResponsesEncoder:
 
     def _message_opened(self) -> list[bytes]:
         closing = self._closed()
-        self._begin("message", "msg", "response.output_text.delta", b',"logprobs":[]')
-        item = message_item(self._item_id, "in_progress", [])
-        return [*closing, *self._item_added(item), *self._part("added", text_part(""))]
+        place = self._begin("message", "msg", b"response.output_text.delta", b',"logprobs":[]')
+        item = json_bytes(message_item(self._item_id, "in_progress", []))
+        added = b'"output_index":%d,"item":%b' % (len(self._output), item)
+        return [
+            *closing,
+            *self._encoded(b"response.output_item.added", added),
+            *self._encoded(b"response.content_part.added", place + b',"part":' + _EMPTY_PART),
+        ]
 
     def _reasoning_opened(self) -> list[bytes]:
         if self._open == "reasoning":
             return []
         closing = self._closed()
-        self._begin("reasoning", "rs", "response.reasoning_text.delta")
+        self._begin("reasoning", "rs", b"response.reasoning_text.delta")
         item = reasoning_item(self._item_id, "in_progress", None)
         part = {"type": "reasoning_text", "text": ""}
         return [*closing, *self._item_added(item), *self._part("added", part)]
 
-    def _begin(self, kind: str, prefix: str, event: str, after_delta: bytes = b"") -> None:
+    def _begin(self, kind: str, prefix: str, event: bytes, after_delta: bytes = b"") -> bytes:
+        """Open an item. Returns the fields that all events of its content have."""
         self._open = kind
         self._item_id = self._new_id(prefix)
         self._text = []
-        told = json_bytes({"type": event, **self._place()})
-        self._before_delta = b'event: %b\ndata: %b,"delta":' % (event.encode(), told[:-1])
+        place = json_bytes(self._place())[1:-1]
+        self._before_delta = b'event: %b\ndata: {"type":"%b",%b,"delta":' % (event, event, place)
         self._after_delta = after_delta
+        return place
 
     def _new_id(self, prefix: str) -> str:
         return f"{prefix}_{self._stream_id}_{len(self._output)}"
@@ -149,12 +155,16 @@ class ResponsesEncoder:
         return self._reasoning_done(text) if kind == "reasoning" else []
 
     def _message_done(self, text: str, status: str) -> list[bytes]:
-        part = text_part(text)
-        done = {**self._place(), "text": text, "logprobs": []}
+        """Return the events that repeat the text. It is encoded once."""
+        said = msgspec.Raw(json_bytes(text))
+        part = text_part(said)
         return [
-            *self._event("response.output_text.done", done),
+            *self._event("response.output_text.done", {**self._place(), "text": said, "logprobs": []}),
             *self._part("done", part),
-            *self._item_done(message_item(self._item_id, status, [part])),
+            *self._item_done(
+                message_item(self._item_id, status, [text_part(text)]),
+                json_bytes(message_item(self._item_id, status, [part])),
+            ),
         ]
 
     def _reasoning_done(self, text: str) -> list[bytes]:
@@ -205,7 +215,8 @@ class ResponsesEncoder:
 
     def _over(self, response: dict[str, Any]) -> list[bytes]:
         self.response = response
-        return self._event(f"response.{response['status']}", {"response": response})
+        told = {**response, "output": self._output_json}
+        return self._event(f"response.{response['status']}", {"response": told})
 
     def _place(self) -> dict[str, Any]:
         return {"item_id": self._item_id, "output_index": len(self._output), "content_index": 0}
@@ -216,21 +227,23 @@ class ResponsesEncoder:
     def _item_added(self, item: Item) -> list[bytes]:
         return self._event("response.output_item.added", {"output_index": len(self._output), "item": item})
 
-    def _item_done(self, item: Item) -> list[bytes]:
-        told = self._event("response.output_item.done", {"output_index": len(self._output), "item": item})
+    def _item_done(self, item: Item, encoded: bytes | None = None) -> list[bytes]:
+        """encoded: the item as JSON, if the caller has it."""
+        raw = msgspec.Raw(json_bytes(item) if encoded is None else encoded)
+        told = self._event("response.output_item.done", {"output_index": len(self._output), "item": raw})
         self._output.append(item)
+        self._output_json.append(raw)
         return told
 
     def _event(self, kind: str, fields: Mapping[str, Any]) -> list[bytes]:
+        return self._encoded(kind.encode(), json_bytes(fields)[1:-1])
+
+    def _encoded(self, kind: bytes, fields: bytes) -> list[bytes]:
+        """Return one event. fields: its JSON without braces."""
         number, self._number = self._number, self._number + 1
-        if not self._numbered and kind not in _ENDS:
+        if number <= self._after or not (self._numbered or kind in _ENDS):
             return []
-        if number <= self._after:
-            return []
-        return [
-            b"event: %b\ndata: %b\n\n"
-            % (kind.encode(), json_bytes({"type": kind, **fields, "sequence_number": number}))
-        ]
+        return [b'event: %b\ndata: {"type":"%b",%b,"sequence_number":%d}\n\n' % (kind, kind, fields, number)]
 
 
 def _item_status(reason: Reason) -> str:

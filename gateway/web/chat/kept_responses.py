@@ -1,6 +1,5 @@
 """Responses that are kept: what was asked, what was answered, and the items of both."""
 
-import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from gateway.contract.journal import START
 from gateway.contract.misfits import misfit
 from gateway.contract.store import StoredMessage
 from gateway.core.replays import exact_replay, replay
+from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.responses import Responses
 from gateway.web.chat.response_items import Item
 from gateway.web.services import Services
@@ -65,9 +65,9 @@ class KeptResponse:
 
 def packed_request(settings: Mapping[str, Any], items: Sequence[Item], previous: str | None) -> bytes:
     told = {"settings": settings, "input": items, "previous": previous}
-    encoded = json.dumps(told).encode()
+    encoded = json_bytes(told)
     if len(encoded) > MAX_KEPT_BYTES:
-        encoded = json.dumps({"settings": {}, "input": None, "previous": previous}).encode()
+        encoded = json_bytes({"settings": {}, "input": None, "previous": previous})
     return compressed(encoded)
 
 

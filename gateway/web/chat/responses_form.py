@@ -174,7 +174,10 @@ class ResponsesForm:
             [] if place.previous is None else await conversation_of(gateway, post.user_id, place.previous)
         )
         max_bytes = gateway.max_attachment_bytes
-        new_turns = await unhurried(len(post.body), partial(turns_of, new, max_bytes))
+        if isinstance(body.input, str):
+            new_turns = [Turn("user", body.input)]
+        else:
+            new_turns = await unhurried(len(post.body), partial(turns_of, new, max_bytes))
         if not new_turns:
             raise misfit("input", "must hold a message, a function call or its output")
         turns = [*turns_of(earlier, max_bytes), *new_turns] if earlier else new_turns
