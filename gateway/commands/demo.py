@@ -31,6 +31,8 @@ TOKENS_PER_S = 40
 WORKER_NAME = "demo-worker"
 READY_S = 60.0
 QUESTION = "Tell me about the river."
+TITLE = "Demo"
+"""Title of the session for the printed commands."""
 INSTALL = "pip install 'sluice-gateway[demo]'"
 
 
@@ -130,9 +132,9 @@ async def _until_ready(modes: ModeSelector) -> None:
 async def _session_to_ask_in(store: MessageStore) -> int:
     """Return the session id for the printed commands: the latest session if it is empty, else a new one."""
     for session in await store.sessions(LOCAL.user_id, limit=1):
-        if not session.title and not await store.messages(LOCAL.user_id, session.id, limit=1):
+        if session.title == TITLE and not await store.messages(LOCAL.user_id, session.id, limit=1):
             return session.id
-    return (await store.create_session(LOCAL.user_id, "")).id
+    return (await store.create_session(LOCAL.user_id, TITLE)).id
 
 
 async def _say_ready(

@@ -1,7 +1,8 @@
-/** The state of the gateway in one line: a dot, the mode and the model. */
+/** The state of the gateway: a dot, the mode and the model; below it the switch of the mode for those who may. */
 
 import { html, useEffect, useState } from "../vendor/preact.js";
-import { sluice } from "./gateway.js";
+import { NEEDS_KEY, sluice } from "./gateway.js";
+import { ModeSwitch, modeName } from "./mode_switch.js";
 
 const EVERY_MS = 5000;
 
@@ -12,6 +13,7 @@ export function StatusLine() {
     let timer = 0;
     let over = false;
     const ask = async () => {
+      clearTimeout(timer);
       if (document.visibilityState === "visible") {
         try {
           setTold(await sluice.metrics());
@@ -23,9 +25,11 @@ export function StatusLine() {
       if (!over) timer = setTimeout(ask, EVERY_MS);
     };
     ask();
+    addEventListener("mode-switched", ask);
     return () => {
       over = true;
       clearTimeout(timer);
+      removeEventListener("mode-switched", ask);
     };
   }, []);
   if (lost) return html`<p class="status" role="status"><span class="dot off"></span>The gateway does not answer</p>`;
@@ -33,5 +37,6 @@ export function StatusLine() {
   const up = told.llm.status === "up";
   const models = told.llm.models.length ? told.llm.models.join(", ") : "no model";
   return html`<p class="status" role="status" title=${models}><span class=${up ? "dot on" : "dot off"}></span>
-    ${told.mode} · ${up ? models : "cannot answer"}</p>`;
+    ${modeName(told.mode)} · ${up ? models : "cannot answer"}</p>
+    <${ModeSwitch} mode=${told.mode} asks=${NEEDS_KEY} />`;
 }

@@ -44,3 +44,24 @@ export function sizeOf(bytes) {
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1024 ** 2 ? `${numbers.format(bytes / 1024)} KB` : `${numbers.format(bytes / 1024 ** 2)} MB`;
 }
+
+const spans = [
+  { unit: "day", s: 86_400 },
+  { unit: "hour", s: 3600 },
+  { unit: "minute", s: 60 },
+];
+
+/** Return a duration in its largest unit. @param {number} seconds */
+export function spanOf(seconds) {
+  const { unit, s } = spans.find((span) => seconds >= span.s) ?? { unit: "second", s: 1 };
+  return new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 }).format(
+    Math.floor(Math.max(0, seconds) / s),
+  );
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+
+/** @param {number} epoch seconds since 1970 */
+export function clockOf(epoch) {
+  return clock.format(epoch * 1000);
+}

@@ -1,7 +1,45 @@
 /** The state of the gateway and what it does now. */
 
-import { html } from "../../vendor/preact.js";
+import { html, useEffect, useMemo } from "../../vendor/preact.js";
+import { useChanges } from "../changes.js";
+import { ModeSwitch } from "../mode_switch.js";
+import { Charts } from "./charts.js";
+import { Failures } from "./failures.js";
+import { LiveState } from "./live_state.js";
+import { Devices, Parts } from "./parts.js";
+import { Streams } from "./streams.js";
+import { Workers } from "./workers.js";
 
 export default function ControlRoom() {
-  return html`<section class="control"><h1>Control room</h1></section>`;
+  const live = useMemo(() => new LiveState(), []);
+  useEffect(() => () => live.close(), [live]);
+  const { state, connection, refusal } = useChanges(live);
+  if (refusal) return html`<section class="control"><div class="column"><h1>Control room</h1><${Refused} refusal=${refusal} /></div></section>`;
+  if (!state) return html`<section class="control" aria-busy="true"><div class="column"><h1>Control room</h1></div></section>`;
+  const stale = connection === "waiting" || connection === "connecting";
+  return html`<section class=${stale ? "control stale" : "control"}><div class="column">
+    <header><h1>Control room</h1><p class="note" role="status">${
+      stale ? "The gateway does not answer. Trying again …" : html`<span class="dot on"></span>live`
+    }</p></header>
+    <${Part} title="Way to the model"><${ModeSwitch} mode=${state.gateway.mode} states=${state.modes} asks />
+      <p class="note">${state.modes.find((/** @type {any} */ each) => each.mode === state.gateway.mode)?.detail}</p></${Part}>
+    <${Part} title="Parts"><${Parts} state=${state} at=${live.at} /></${Part}>
+    <${Part} title="Replies that are being written" count=${state.gateway.running}><${Streams} streams=${state.streams} /></${Part}>
+    <${Part} title="The last hour"><${Charts} live=${live} /></${Part}>
+    <${Part} title="Workers" count=${state.workers.length}><${Workers} workers=${state.workers} hasBroker=${state.broker !== null} /></${Part}>
+    <${Part} title="Devices" count=${state.devices.length}><${Devices} devices=${state.devices} /></${Part}>
+    <${Part} title="Failures" count=${state.failures.length}><${Failures} failures=${state.failures} /></${Part}>
+  </div></section>`;
+}
+
+/** @param {{title: string, count?: number, children?: any}} props */
+function Part({ title, count, children }) {
+  return html`<section class="part"><h2>${title}${count ? html` <span class="count">${count}</span>` : null}</h2>${children}</section>`;
+}
+
+/** @param {{refusal: import("../../sluice-client/requests.js").SluiceError}} props */
+function Refused({ refusal }) {
+  if (refusal.status !== 403 && refusal.status !== 401) return html`<p class="failure" role="alert">${refusal.message}</p>`;
+  return html`<p class="failure" role="alert">The control room is for administrators: it needs a key with the scope <code>admin</code>, or, while
+    there are no keys, a browser on the gateway's own machine.</p><p class="note">The gateway says: ${refusal.message}</p>`;
 }

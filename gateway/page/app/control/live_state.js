@@ -1,0 +1,59 @@
+/** The gateway's state as it is told by `GET /api/admin/live`. */
+
+import { Changing } from "../changes.js";
+import { sluice } from "../gateway.js";
+
+const HOUR_S = 3600;
+
+/** @typedef {{at: number, replies: number, errors: Record<string, number>, tokens: number, ttft_ms: number | null,
+ *   tokens_per_s: number | null}} Minute */
+
+export class LiveState extends Changing {
+  /** The latest `state` event. @type {any} */
+  state = null;
+  /** When it came, in seconds since 1970. */
+  at = 0;
+  /** Minutes of the last hour by their beginning. @type {Map<number, Minute>} */
+  minutes = new Map();
+  /** @type {import("../../sluice-client/connection.js").State} */
+  connection = "connecting";
+  /** Set if the gateway refuses to tell its state. @type {import("../../sluice-client/requests.js").SluiceError | null} */
+  refusal = null;
+
+  #live = sluice.admin.live();
+
+  constructor() {
+    super();
+    this.#live.onstate = (state) => {
+      this.connection = state;
+      this.changed();
+    };
+    this.#read();
+  }
+
+  close() {
+    this.#live.close();
+  }
+
+  async #read() {
+    try {
+      for await (const event of this.#live) this.#take(event);
+    } catch (error) {
+      this.refusal = /** @type {any} */ (error);
+      this.changed();
+    }
+  }
+
+  /** @param {any} event */
+  #take(event) {
+    if (event.type === "state") {
+      this.state = event;
+      this.at = Date.now() / 1000;
+    } else if (event.type === "hour") {
+      for (const minute of event.minutes) this.minutes.set(minute.at, minute);
+      const oldest = Date.now() / 1000 - HOUR_S - 60;
+      for (const at of this.minutes.keys()) if (at < oldest) this.minutes.delete(at);
+    }
+    this.changed();
+  }
+}

@@ -1,0 +1,19 @@
+/** Questions before something is done, as modal dialogs. */
+
+import { html, useEffect, useRef } from "../vendor/preact.js";
+
+/** Ask before something is done. Escape answers no.
+ * @param {{title: string, text: any, action: string, danger?: boolean, onYes: () => void, onNo: () => void}} props */
+export function Confirm({ title, text, action, danger = false, onYes, onNo }) {
+  const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => ref.current?.showModal(), []);
+  const cancel = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    onNo();
+  };
+  return html`<dialog ref=${ref} class="card confirm" aria-labelledby="confirm-title" onCancel=${cancel}>
+    <h2 id="confirm-title">${title}</h2><p>${text}</p>
+    <div class="answers"><button class="button" onClick=${onNo}>Cancel</button>
+      <button class=${danger ? "button main danger" : "button main"} onClick=${onYes}>${action}</button></div>
+  </dialog>`;
+}
