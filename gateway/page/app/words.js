@@ -54,14 +54,20 @@ const spans = [
 /** Return a duration in its largest unit. @param {number} seconds */
 export function spanOf(seconds) {
   const { unit, s } = spans.find((span) => seconds >= span.s) ?? { unit: "second", s: 1 };
-  return new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 }).format(
+  return new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(
     Math.floor(Math.max(0, seconds) / s),
   );
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
-/** @param {number} epoch seconds since 1970 */
+/** Return the time of day, with the date unless it is today. @param {number} epoch seconds since 1970 */
 export function clockOf(epoch) {
-  return clock.format(epoch * 1000);
+  const isToday = new Date(epoch * 1000).toDateString() === new Date().toDateString();
+  return (isToday ? clock : moment).format(epoch * 1000);
+}
+
+/** @param {string} text */
+export function capitalised(text) {
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }

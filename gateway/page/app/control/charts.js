@@ -8,16 +8,17 @@ import { durationOf, numberOf } from "../words.js";
 const HEIGHT = 120;
 const HOUR_S = 3600;
 const MINUTE_S = 60;
+const REDRAWN_MS = 15_000;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 /** @typedef {import("./live_state.js").Minute} Minute */
-/** @typedef {{title: string, colour: string, bars?: boolean, value: (minute: Minute) => number | null, name: (value: number) => string}} Figure */
+/** @typedef {{title: string, colour: string, bars?: boolean, value: (minute: Minute) => number | null, least: number, name: (value: number) => string}} Figure */
 
 /** @type {Figure[]} */
 const FIGURES = [
-  { title: "Time to first token", colour: "--accent", value: (minute) => minute.ttft_ms, name: durationOf },
-  { title: "Tokens per second, each reply", colour: "--name", value: (minute) => minute.tokens_per_s, name: numberOf },
-  { title: "Errors", colour: "--bad", bars: true, value: errorsOf, name: numberOf },
+  { title: "Time to first token", colour: "--accent", value: (minute) => minute.ttft_ms, least: 100, name: durationOf },
+  { title: "Tokens per second, each reply", colour: "--name", value: (minute) => minute.tokens_per_s, least: 10, name: numberOf },
+  { title: "Errors", colour: "--bad", bars: true, value: errorsOf, least: 4, name: numberOf },
 ];
 
 let loading = /** @type {Promise<any> | null} */ (null);
@@ -32,7 +33,11 @@ export function Charts({ live }) {
     loading.then((loaded) => setLibrary(() => loaded));
     const follow = () => setDark(DARK.matches);
     DARK.addEventListener("change", follow);
-    return () => DARK.removeEventListener("change", follow);
+    const moving = setInterval(() => live.changed(), REDRAWN_MS);
+    return () => {
+      clearInterval(moving);
+      DARK.removeEventListener("change", follow);
+    };
   }, []);
   const minutes = [...live.minutes.values()].sort((a, b) => a.at - b.at);
   if (!minutes.length) return html`<p class="note">No reply has ended in the last hour.</p>`;
@@ -77,7 +82,7 @@ function optionsOf(library, figure, element) {
     padding: [8, 8, 0, 0],
     cursor: { show: false },
     legend: { show: false },
-    scales: { x: { time: true, range: lastHour }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(most ?? 0, figure.bars ? 4 : 1) * 1.1] } },
+    scales: { x: { time: true, range: lastHour }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(most ?? 0, figure.least) * 1.1] } },
     axes: [
       { ...axis, grid: { show: false }, space: 90, size: 24, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => times.format(each * 1000)) },
       { ...axis, space: 40, size: 56, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => (Number.isInteger(each) || !figure.bars ? figure.name(each) : "")) },
@@ -89,7 +94,7 @@ function optionsOf(library, figure, element) {
         fill: figure.bars ? stroke : undefined,
         width: figure.bars ? 0 : 2,
         spanGaps: true,
-        points: { show: !figure.bars, size: 5, fill: stroke },
+        points: { show: !figure.bars, size: 6, width: 0, fill: stroke },
         ...(figure.bars ? { paths: library.paths.bars({ size: [0.7, 10] }) } : {}),
       },
     ],
@@ -98,7 +103,7 @@ function optionsOf(library, figure, element) {
 
 function lastHour() {
   const now = Date.now() / 1000;
-  return [now - HOUR_S, now];
+  return [now - HOUR_S, now + MINUTE_S];
 }
 
 /** @param {Figure} figure @param {Minute[]} minutes */

@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
 import { ModeSwitch } from "../mode_switch.js";
+import { capitalised } from "../words.js";
 import { Charts } from "./charts.js";
 import { Failures } from "./failures.js";
 import { LiveState } from "./live_state.js";
@@ -22,8 +23,8 @@ export default function ControlRoom() {
       stale ? "The gateway does not answer. Trying again …" : html`<span class="dot on"></span>live`
     }</p></header>
     <${Part} title="Way to the model"><${ModeSwitch} mode=${state.gateway.mode} states=${state.modes} asks />
-      <p class="note">${state.modes.find((/** @type {any} */ each) => each.mode === state.gateway.mode)?.detail}</p></${Part}>
-    <${Part} title="Parts"><${Parts} state=${state} at=${live.at} /></${Part}>
+      <p class="note">${capitalised(state.modes.find((/** @type {any} */ each) => each.mode === state.gateway.mode).detail)}.</p></${Part}>
+    <${Part} title="Parts"><${Parts} state=${state} /></${Part}>
     <${Part} title="Replies that are being written" count=${state.gateway.running}><${Streams} streams=${state.streams} /></${Part}>
     <${Part} title="The last hour"><${Charts} live=${live} /></${Part}>
     <${Part} title="Workers" count=${state.workers.length}><${Workers} workers=${state.workers} hasBroker=${state.broker !== null} /></${Part}>

@@ -2,7 +2,7 @@
 
 import { html } from "../../vendor/preact.js";
 import { modeName } from "../mode_switch.js";
-import { numberOf, spanOf } from "../words.js";
+import { clockOf, numberOf } from "../words.js";
 
 /** @typedef {"on" | "off" | "busy" | "none"} Tone */
 
@@ -12,13 +12,13 @@ export function Fact({ tone, name, text, children }) {
     ${children ? html`<span class="acts">${children}</span>` : null}</li>`;
 }
 
-/** @param {{state: any, at: number}} props */
-export function Parts({ state, at }) {
+/** @param {{state: any}} props */
+export function Parts({ state }) {
   const { gateway, broker, database, servers, breakers } = state;
-  const waiting = gateway.queued ? `, ${numberOf(gateway.queued)} waiting` : "";
+  const waiting = gateway.queued ? ` · ${numberOf(gateway.queued)} requests wait for a worker` : "";
   return html`<ul class="facts">
     <${Fact} tone=${gateway.status === "up" ? "on" : "busy"} name="Gateway"
-      text=${`${gateway.status === "up" ? "up for" : "stopping; up for"} ${spanOf(at - gateway.started_at)} · version ${gateway.version} · ${numberOf(gateway.running)} replies${waiting}`} />
+      text=${`${gateway.status === "up" ? "up" : "stopping; up"} since ${clockOf(gateway.started_at)} · version ${gateway.version}${waiting}`} />
     ${servers.length ? servers.map(server) : modes(state)}
     ${
       broker === null

@@ -1,0 +1,85 @@
+"""The control room in Chromium, with a real gateway, broker and worker."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.live.brokers import requires_mosquitto, running_mosquitto
+from tests.live.node import requires_node
+from tests.live.programs import running_program, sluice
+from tests.live.scripted_model import MODEL, scripted_model
+from tests.page.axe import grave_findings
+from tests.page.browser import Tab, requires_chromium
+from tests.page.pages import chat_tab, key_of
+
+pytestmark = [pytest.mark.live, requires_chromium()]
+
+
+async def enter(opened: Tab) -> None:
+    await opened.page.click("text=Control room")
+    await opened.page.wait_for_selector(".control .fact")
+
+
+async def test_a_running_reply_is_shown_and_stopped_after_a_question(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        reader = await house.begin("hold rivers")
+        await enter(opened)
+        running = opened.page.locator(".streams .fact")
+        await running.filter(has_text="tokens/s").wait_for()
+        await running.locator("text=Stop").click()
+        await opened.page.click("dialog >> text=Stop the reply")
+        await opened.page.wait_for_selector("text=Nothing is being written.")
+        await reader.read()
+        (stored,) = await house.messages()
+        assert (stored["status"], stored["reason"]) == ("cancelled", "user_stop")
+        assert opened.complaints == []
+
+
+@requires_node()
+async def test_failures_say_what_to_do_and_charts_can_be_read_in_both_themes(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        for question in ("say rivers", "break rivers"):
+            await (await house.client.ask(question)).read()
+        await enter(opened)
+        failure = opened.page.locator(".failures li")
+        await failure.filter(has_text="Look at the model server's log").wait_for()
+        assert "upstream_error" in await failure.inner_text()
+        await opened.page.wait_for_selector("figure:has-text('Errors') canvas")
+        assert "1 " in await opened.page.locator("figure:has-text('Errors') .figures").inner_text()
+        assert opened.complaints == []
+        for theme in ("light", "dark"):
+            await opened.page.emulate_media(color_scheme=theme)
+            assert await grave_findings(opened.page) == []
+
+
+@requires_mosquitto()
+async def test_the_mode_is_switched_by_force_and_a_worker_is_disabled(tmp_path: Path) -> None:
+    async with running_mosquitto() as broker, scripted_model() as model:
+        address = {"MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": str(broker.address.port)}
+        async with chat_tab(tmp_path, **address) as (house, opened):
+            await enter(opened)
+            page = opened.page
+            await page.click(".control .segments >> text=MQTT")
+            await page.click("dialog >> text='Switch'")
+            await page.wait_for_selector("dialog >> text=no MQTT worker is ready")
+            await page.click("dialog >> text=Switch anyway")
+            await page.wait_for_selector(".control .segments [aria-pressed=true] >> text=MQTT")
+            assert (await house.http.get("/api/admin/mode")).json()["mode"] == "mqtt"
+            worker = sluice("worker", "--name", "w-1", "--llm-url", model)
+            async with running_program(*worker, cwd=tmp_path, **address):
+                row = page.locator(".control .fact", has_text="w-1")
+                await row.filter(has_text=MODEL).wait_for()
+                await row.locator("text=Disable").click()
+                await row.filter(has_text="disabled").wait_for()
+            await page.click("aside .segments >> text=HTTP")
+            await page.wait_for_selector(".control .segments [aria-pressed=true] >> text=HTTP")
+
+
+async def test_without_the_rights_it_says_what_is_missing(tmp_path: Path) -> None:
+    key = await key_of(tmp_path)
+    async with chat_tab(tmp_path, ready="input[type=password]") as (_, opened):
+        await opened.page.fill("input[type=password]", key)
+        await opened.page.press("input[type=password]", "Enter")
+        await opened.page.click("text=Control room")
+        await opened.page.wait_for_selector("text=The control room is for administrators")
+        assert await opened.page.locator(".segments").count() == 0
