@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from gateway.configured_issuer import identities_of
 from gateway.configured_traces import traces_of
-from gateway.configured_transports import breakers_of, ingress_of, link_of, transports_of
+from gateway.configured_transports import breakers_of, ingress_of, link_of, simulators_of, transports_of
 from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
@@ -199,6 +199,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
         queued=lambda: sum(each.abilities.queued() for each in transports.values()),
         broker=broker,
+        simulators=None if link is None else simulators_of(settings),
         identities=identities,
         reply_totals=reply_totals,
         traces=traces,

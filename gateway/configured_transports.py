@@ -3,9 +3,11 @@
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from secrets import token_hex
 
 from gateway.contract.ingress import Ask, Ingress
+from gateway.contract.simulators import Simulators
 from gateway.contract.traces import Traces
 from gateway.contract.transport import Transport
 from gateway.core.breaker import Breaker
@@ -44,6 +46,20 @@ def link_of(settings: Settings, client_id: str = "", *, quiet: bool = False) -> 
     from transports.mqtt.link.configured_link import configured_link
 
     return configured_link(settings, client_id or settings.gateway_name, quiet=quiet)
+
+
+def simulators_of(settings: Settings) -> Simulators | None:
+    """Return the simulated parts, each with a connection of its own; None without MQTT_BROKER_HOST."""
+    if not settings.mqtt_broker_host:
+        return None
+    from transports.mqtt.link.configured_link import configured_link
+    from transports.mqtt.simulators.parts import MqttSimulators
+
+    return MqttSimulators(
+        partial(configured_link, settings, quiet=True),
+        gateway=settings.gateway_name,
+        root=settings.mqtt_topic_root,
+    )
 
 
 def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:

@@ -11,6 +11,7 @@ from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.identities import Identities
 from gateway.contract.journal import Journal
 from gateway.contract.requests import ChatRequest
+from gateway.contract.simulators import Simulators
 from gateway.contract.store import MessageStore
 from gateway.contract.templates import TemplateStore
 from gateway.contract.traces import NO_TRACES, Traces
@@ -68,7 +69,7 @@ class Services:
         reply_deadline_s: maximum seconds for a whole reply, and for embeddings.
         workers: returns the workers that all transports know.
         queued: returns the number of requests that wait for one of them.
-        broker: None without an MQTT broker.
+        broker, simulators: None without an MQTT broker.
         identities: verifies the tokens of the issuer; None without one.
         older_metric_names: `/metrics` has the GenAI metrics under their older names too.
     """
@@ -106,6 +107,7 @@ class Services:
     workers: Callable[[], Sequence[WorkerInfo]] = list
     queued: Callable[[], int] = lambda: 0
     broker: BrokerWatch | None = None
+    simulators: Simulators | None = None
     identities: Identities | None = None
     reply_totals: ReplyTotals = field(default_factory=ReplyTotals)
     last_hour: LastHour = field(default_factory=LastHour)

@@ -1,6 +1,8 @@
 /** The part of the API for administrators: keys with the scope `admin`, or anybody on the gateway's machine while it has no keys. */
 
+import { EventStreamParser } from "./event_stream.js";
 import { Live } from "./live.js";
+import { refusalOf } from "./requests.js";
 
 /** Every method throws SluiceError. */
 export class Admin {
@@ -57,5 +59,27 @@ export class Admin {
    * @returns {Live} */
   live(options = {}) {
     return new Live(this.#requests, "/api/admin/live", options);
+  }
+
+  /** Have the gateway play a device or a worker, and follow its MQTT frames: `started`, `frame`s and `ended`.
+   * It ends when the loop over the events is left. It is not resumed after a lost connection.
+   * @param {"device" | "worker"} part
+   * @param {{text?: string, signal?: AbortSignal}} [options] text: the device's question
+   * @returns {AsyncGenerator<any, void, void>} */
+  async *simulate(part, { text, signal } = {}) {
+    const options = { body: text === undefined ? { part } : { part, text }, headers: { Accept: "text/event-stream, application/json" } };
+    const response = await this.#requests.send("POST", "/api/admin/simulator", signal ? { ...options, signal } : options);
+    if (!response.ok) throw await refusalOf(response);
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+    const parser = new EventStreamParser();
+    try {
+      while (true) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        for (const { data } of parser.push(value)) yield JSON.parse(data);
+      }
+    } finally {
+      reader.cancel().catch(() => {});
+    }
   }
 }

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.web.api.admin.live_views import LiveEvent
+from gateway.web.api.admin.simulator_views import SimulatorEvent
 from gateway.web.description.bodies import WholeExchange
 from gateway.web.description.events import LamRefusal, SessionEvent
 from gateway.web.description.openai_objects import ChatCompletion, Embeddings, Model, ModelList, OpenAIError
@@ -45,6 +46,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     OpenAIError,
     Problem,
     SessionEvent,
+    SimulatorEvent,
     WholeExchange,
 )
 _KEYS = {

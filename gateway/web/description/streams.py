@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from gateway.contract.dialect import Dialect
 from gateway.dialects.registry import DIALECTS, LAM, LUNAR, OPENAI, PRINTER, TEXT, WORDS
 from gateway.web.api.admin.live_views import LiveEvent
+from gateway.web.api.admin.simulator_views import SimulatorEvent
 from gateway.web.description import events
 from gateway.web.description.examples import session_events_example, stream_example
 from gateway.web.description.openai_objects import ChatCompletionChunk, TextCompletion
@@ -90,6 +91,11 @@ def session_events() -> dict[str, Any]:
 def live_events() -> dict[str, Any]:
     """Return the response that is a stream of the live state."""
     return {"description": "Server-Sent Events.", "content": event_content([json_of(LiveEvent)])}
+
+
+def simulator_events() -> dict[str, Any]:
+    """Return the response that is a stream of a simulated part's frames."""
+    return {"description": "Server-Sent Events.", "content": event_content([json_of(SimulatorEvent)])}
 
 
 def event_content(data: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from gateway.web.api.admin import audit, devices, keys, mode, streams, workers
 from gateway.web.api.admin.live import AdminLive
-from gateway.web.description.streams import live_events
+from gateway.web.api.admin.simulator import Simulate
+from gateway.web.api.admin.simulator_views import SimulatorBody
+from gateway.web.description.streams import live_events, simulator_events
 from gateway.web.http.endpoint import ADMIN, AsgiEndpoint, Endpoint, JsonEndpoint
 
 _MODE = "/api/admin/mode"
@@ -159,6 +161,21 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         scopes=ADMIN,
         answers={"200": live_events()},
         refuses=(503,),
+    ),
+    AsgiEndpoint(
+        method="POST",
+        path="/api/admin/simulator",
+        handler=Simulate,
+        name="simulate",
+        summary="Play a device or a worker",
+        description="Connects it to the MQTT broker and streams the frames that it sends and receives: "
+        "`started`, `frame`s, `ended`. It ends after the device's answer, after five minutes, or when the "
+        "client disconnects. 409 without a broker, and while the same part is running.",
+        tag="administration",
+        scopes=ADMIN,
+        body=SimulatorBody,
+        answers={"200": simulator_events()},
+        refuses=(409, 503),
     ),
     JsonEndpoint(
         method="GET",

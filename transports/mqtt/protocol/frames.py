@@ -46,6 +46,7 @@ class Status(Frame, tag="status"):
     busy: Count = 0
     accepts: Annotated[list[KindName], msgspec.Meta(max_length=16)] = []
     embeds: bool = False
+    by_name: bool = False
 
 
 class MessageField(msgspec.Struct, gc=False, omit_defaults=True):

@@ -44,6 +44,11 @@ def reply_topic(root: str, gateway: str, worker: str) -> str:
     return f"{root}/gateways/{checked_name(gateway)}/replies/{checked_name(worker)}"
 
 
+def up_topic(root: str, device: str) -> str:
+    """Return the topic of a device's chats. Raises RequestRejected for an invalid name."""
+    return f"{root}/devices/{checked_name(device)}/up"
+
+
 def down_topic(root: str, device: str) -> str:
     """Return the topic of answers and mirrored replies to a device. Raises RequestRejected."""
     return f"{root}/devices/{checked_name(device)}/down"

@@ -63,15 +63,15 @@ class Dispatch:
 
         Raises NoWorker if no worker is ready, Overloaded if all workers and the queue are full.
         """
-        self.refuse_if_none_ready()
+        self.refuse_if_none_ready(model)
         worker = self._choose(model, NO_NEEDS, set())
         if worker is None:
             self._refuse_if_full()
         return worker or self._presence.serving(model)[0]
 
-    def refuse_if_none_ready(self) -> None:
-        """Raise NoWorker if no worker is ready."""
-        if not self._presence.ready:
+    def refuse_if_none_ready(self, model: str | None = None) -> None:
+        """Raise NoWorker if no worker is ready that gets requests for the model."""
+        if not self._presence.ready and not any(worker.ready for worker in self._presence.serving(model)):
             why = ALL_DISABLED if self._presence.all_disabled else "no MQTT worker is ready"
             raise NoWorker(why, retry_after_s=5)
 

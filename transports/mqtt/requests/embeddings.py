@@ -122,6 +122,8 @@ class EmbeddingWorkers:
         able = [worker for worker in workers if worker.takes(EMBEDDINGS)]
         if any(model in worker.status.models for worker in workers):
             able = [worker for worker in able if model in worker.status.models]
+        else:
+            able = [worker for worker in able if not worker.status.by_name]
         if not able:
             raise NotSupported("No MQTT worker makes embeddings of this model.")
         willing = [worker for worker in able if worker.willing]

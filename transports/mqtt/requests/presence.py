@@ -116,7 +116,8 @@ class Presence:
 
     @property
     def ready(self) -> list[KnownWorker]:
-        return [worker for worker in self._workers.values() if worker.ready]
+        """The ready workers that get requests for any model."""
+        return [worker for worker in self._workers.values() if worker.ready and not worker.status.by_name]
 
     @property
     def all_disabled(self) -> bool:
@@ -131,14 +132,18 @@ class Presence:
         worker.record.failed(now, self._records.jitter())
 
     def models(self) -> Sequence[str]:
-        """Return the models of the ready workers, each name once, the first worker's default first."""
-        return list(dict.fromkeys(model for worker in self.ready for model in worker.status.models))
+        """Return the models of the ready workers, each name once, the first worker's default first. Those of
+        workers `by_name` are the last."""
+        ready = sorted((worker for worker in self.workers if worker.ready), key=_is_by_name)
+        return list(dict.fromkeys(model for worker in ready for model in worker.status.models))
 
     def serving(self, model: str | None) -> list[KnownWorker]:
-        """Return the willing workers that list the model; if there are none, all willing ones, since the
-        request then gets the default model. Suspended workers are included: requests wait for them."""
+        """Return the willing workers that list the model; if there are none, all willing ones that are not
+        `by_name`, since the request then gets the default model. Suspended workers are included: requests
+        wait for them."""
         willing = [worker for worker in self._workers.values() if worker.willing]
-        return [worker for worker in willing if model in worker.status.models] or willing
+        naming = [worker for worker in willing if model in worker.status.models]
+        return naming or [worker for worker in willing if not worker.status.by_name]
 
     def rule(self, rules: Mapping[str, WorkerRule]) -> None:
         """Apply these rules, by name, in place of all earlier ones. Workers keep the requests they have."""
@@ -215,3 +220,7 @@ class Presence:
         worker.lost = True
         self._records.leaves(worker.name, worker.record)
         return worker
+
+
+def _is_by_name(worker: KnownWorker) -> bool:
+    return worker.status.by_name

@@ -136,14 +136,14 @@ class MqttTransport:
 
     def admit(self, model: str | None) -> TransportInfo:
         """See Abilities. Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
-        self._refuse_if_away()
+        self._refuse_if_away(model)
         worker = self._dispatch.expected(model)
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
-    def _refuse_if_away(self) -> None:
+    def _refuse_if_away(self, model: str | None = None) -> None:
         if not self._link.connected:
             raise Unreachable("the MQTT broker is away", retry_after_s=2)
-        self._dispatch.refuse_if_none_ready()
+        self._dispatch.refuse_if_none_ready(model)
 
     def check(self, request: ChatRequest) -> None:
         """Raise UnsupportedContent, TooLarge or Unprocessable for a request that no worker can get."""

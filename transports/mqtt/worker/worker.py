@@ -63,6 +63,7 @@ class Worker:
         gateway_grace_s: seconds that a gateway may be gone before its replies are stopped.
         incarnation: must grow with every start; by default the wall clock's milliseconds.
         forbidden_name: see NameCheck.
+        by_name: get only requests that name one of the models.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class Worker:
         gateway_grace_s: float = 5.0,
         incarnation: int | None = None,
         forbidden_name: str = FORBIDDEN_NAME,
+        by_name: bool = False,
     ) -> None:
+        self._by_name = by_name
         self._transport = transport
         self._link = link
         self._root = checked_root(root)
@@ -185,6 +188,7 @@ class Worker:
             busy=self.busy,
             accepts=sorted(self._transport.abilities.accepts()),
             embeds=self._transport.abilities.embeds(),
+            by_name=self._by_name,
         )
 
     def _connection_changed(self, connected: bool) -> None:

@@ -8,6 +8,7 @@ import { Charts } from "./charts.js";
 import { Failures } from "./failures.js";
 import { LiveState } from "./live_state.js";
 import { Devices, Parts } from "./parts.js";
+import { Simulators } from "./simulators.js";
 import { Streams } from "./streams.js";
 import { Workers } from "./workers.js";
 
@@ -29,6 +30,7 @@ export default function ControlRoom() {
     <${Part} title="The last hour"><${Charts} live=${live} /></${Part}>
     <${Part} title="Workers" count=${state.workers.length}><${Workers} workers=${state.workers} hasBroker=${state.broker !== null} /></${Part}>
     <${Part} title="Devices" count=${state.devices.length}><${Devices} devices=${state.devices} /></${Part}>
+    <${Part} title="Simulators"><${Simulators} mode=${state.gateway.mode} hasBroker=${state.broker !== null} /></${Part}>
     <${Part} title="Failures" count=${state.failures.length}><${Failures} failures=${state.failures} /></${Part}>
   </div></section>`;
 }

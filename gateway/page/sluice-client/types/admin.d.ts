@@ -34,4 +34,13 @@ export declare class Admin {
      * @param {import("./connection.js").ConnectionOptions} [options]
      * @returns {Live} */
     live(options?: import("./connection.js").ConnectionOptions): Live;
+    /** Have the gateway play a device or a worker, and follow its MQTT frames: `started`, `frame`s and `ended`.
+     * It ends when the loop over the events is left. It is not resumed after a lost connection.
+     * @param {"device" | "worker"} part
+     * @param {{text?: string, signal?: AbortSignal}} [options] text: the device's question
+     * @returns {AsyncGenerator<any, void, void>} */
+    simulate(part: "device" | "worker", { text, signal }?: {
+        text?: string;
+        signal?: AbortSignal;
+    }): AsyncGenerator<any, void, void>;
 }

@@ -1,0 +1,148 @@
+"""`POST /api/admin/simulator`: plays a device or a worker while the response is read."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from pydantic import BaseModel
+
+from gateway.contract.audit import Actor
+from gateway.contract.errors import Conflict, GatewayError
+from gateway.contract.simulators import PassedFrame, SimulatedPart
+from gateway.dialects.sse_frames import data_frame
+from gateway.web.api.admin.simulator_views import FramePassed, PartEnded, PartStarted, SimulatorBody
+from gateway.web.door.callers import caller_of
+from gateway.web.door.credentials import Credentials
+from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
+from gateway.web.http.bodies import parse
+from gateway.web.http.endpoint import read_request
+from gateway.web.http.sse_writer import Pulse, SseWriter
+from gateway.web.services import Services
+
+log = logging.getLogger("sluice.web")
+
+LASTS_S = 300.0
+MAX_WAITING = 10_000
+MAX_CHARS = 4000
+
+
+class Simulate:
+    """Sends the frames of one part until it has its answer, LASTS_S seconds have passed, or the client
+    disconnects. Each part is played once at a time."""
+
+    def __init__(self, gateway: Services) -> None:
+        self._gateway = gateway
+        self._playing: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway, caller = self._gateway, caller_of(scope)
+        body = parse(await read_request(gateway, scope, receive), SimulatorBody)
+        if gateway.simulators is None:
+            raise Conflict("Simulated parts need an MQTT broker: set MQTT_BROKER_HOST.")
+        is_device = body.part == "device"
+        part = gateway.simulators.device(body.text) if is_device else gateway.simulators.worker()
+        if part.name in self._playing:
+            raise Conflict(f"The simulated {body.part} is already running. It ends when its page is closed.")
+        actor = Actor(caller.user_id, gateway.proxies.client_of(scope), caller.key_id)
+        credentials = Credentials(gateway)
+        place = None if caller.allowance is None else gateway.listeners.take(caller.allowance.streams)
+        self._playing.add(part.name)
+        try:
+            async with self._registered(part, actor, needed=is_device and gateway.keys.closed):
+                may_watch = lambda: credentials.stand(caller) and not gateway.runs.draining  # noqa: E731
+                stream = FrameStream(connection_of(scope), gateway.pulse, may_watch)
+                gateway.runs.on_drain.add(stream.hear)
+                try:
+                    await stream.serve(part, send)
+                finally:
+                    gateway.runs.on_drain.discard(stream.hear)
+        finally:
+            self._playing.discard(part.name)
+            if place is not None:
+                place.leave()
+
+    @asynccontextmanager
+    async def _registered(self, part: SimulatedPart, actor: Actor, *, needed: bool) -> AsyncIterator[None]:
+        """Register the device for the caller meanwhile: with API keys, others may not chat."""
+        if not needed:
+            yield
+            return
+        await self._gateway.devices.add_device(part.name, actor.name, actor)
+        try:
+            yield
+        finally:
+            await self._gateway.devices.remove_device(part.name, actor)
+
+
+class FrameStream(SseWriter):
+    """One client's connection. may_watch: returns False once the part must end."""
+
+    __slots__ = ("_called", "_may_watch", "_waiting")
+
+    def __init__(self, connection: Connection, pulse: Pulse, may_watch: Callable[[], bool]) -> None:
+        super().__init__(connection, pulse)
+        self._may_watch = may_watch
+        self._called = asyncio.Event()
+        self._waiting: deque[PassedFrame] = deque(maxlen=MAX_WAITING)
+
+    async def serve(self, part: SimulatedPart, send: Send) -> None:
+        playing = asyncio.ensure_future(part.play(self._take))
+        playing.add_done_callback(lambda _: self.hear())
+        try:
+            await self.begin(send)
+            self.watch()
+            await self._say(send, PartStarted(name=part.name, model=part.model))
+            reason: Literal["answered", "time", "draining"] = "time"
+            try:
+                async with asyncio.timeout(LASTS_S):
+                    while not (self.is_over or playing.done()) and self._may_watch():
+                        await self._called.wait()
+                        self._called.clear()
+                        await self._say_waiting(send)
+                reason = "answered" if playing.done() else "draining"
+            except TimeoutError:
+                pass
+            await self._say_waiting(send)
+            if not self.is_over:
+                await self.put(send, _frame(_ending(playing, reason)), more=False)
+        finally:
+            playing.cancel()
+            await asyncio.wait([playing])
+            self.leave()
+
+    def hear(self) -> None:
+        self._called.set()
+
+    def connection_lost(self) -> None:
+        super().connection_lost()
+        self.hear()
+
+    def _take(self, frame: PassedFrame) -> None:
+        self._waiting.append(frame)
+        self.hear()
+
+    async def _say_waiting(self, send: Send) -> None:
+        while self._waiting and not self.is_over:
+            frame = self._waiting.popleft()
+            payload = frame.payload.decode(errors="replace")[:MAX_CHARS]
+            await self._say(send, FramePassed(sent=frame.sent, topic=frame.topic, payload=payload))
+
+    async def _say(self, send: Send, event: BaseModel) -> None:
+        await self.put(send, _frame(event))
+
+
+def _frame(event: BaseModel) -> bytes:
+    return data_frame(event.model_dump_json().encode())
+
+
+def _ending(playing: "asyncio.Future[None]", reason: Literal["answered", "time", "draining"]) -> PartEnded:
+    error = playing.exception() if playing.done() else None
+    if error is None:
+        return PartEnded(reason=reason, message="")
+    if not isinstance(error, GatewayError):
+        log.error("the simulated part failed", exc_info=error)
+        return PartEnded(reason="failed", message="The gateway failed on this part; its log says why.")
+    return PartEnded(reason="failed", message=str(error))

@@ -1,0 +1,1 @@
+"""A device and a worker that the gateway plays, for people who watch the frames."""
