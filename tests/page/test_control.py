@@ -83,3 +83,27 @@ async def test_without_the_rights_it_says_what_is_missing(tmp_path: Path) -> Non
         await opened.page.click("text=Control room")
         await opened.page.wait_for_selector("text=The control room is for administrators")
         assert await opened.page.locator(".segments").count() == 0
+
+
+@requires_mosquitto()
+async def test_a_device_and_a_worker_are_played_over_the_broker(tmp_path: Path) -> None:
+    async with running_mosquitto() as broker:
+        address = {"MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": str(broker.address.port)}
+        async with chat_tab(tmp_path, LLM_COMM_MODE="auto", **address) as (house, opened):
+            await enter(opened)
+            page = opened.page
+            await page.fill("input[aria-label=Question]", "say locks")
+            await page.click("text=Play a device")
+            await page.wait_for_selector("text=The device has its answer")
+            kinds = await page.locator(".frames b").all_inner_texts()
+            assert (kinds[:2], kinds[-1]) == (["chat", "accept"], "end")
+            (stored,) = await house.messages()
+            assert (await opened.shown(".words"))[0].split() == stored["content"].split()
+            await page.click("text=Play a worker")
+            await page.click("text=Ask it in a chat")
+            await page.wait_for_selector(".words >> text=the text that you read.")
+            kinds = await page.locator(".frames b").all_inner_texts()
+            assert {"status", "request", "accept", "chunk"} <= set(kinds)
+            assert opened.complaints == []
+            await page.click(".played >> text=End")
+            await page.locator(".control .fact", has_text="simulated-worker").wait_for(state="detached")

@@ -21,6 +21,8 @@ export class Simulation extends Changing {
   /** Of a worker. @type {string | null} */
   model = null;
   asking = false;
+  /** Set once the device has its answer. */
+  isAnswered = false;
 
   #part;
   #left = new AbortController();
@@ -73,7 +75,10 @@ export class Simulation extends Changing {
       this.frames.push(event);
       if (this.frames.length > MOST_FRAMES) this.frames.shift();
       if (this.#part === "device" && !event.sent) this.#hearAnswer(event);
-    } else if (event.type === "ended") this.problem = event.message;
+    } else if (event.type === "ended") {
+      this.problem = event.message;
+      this.isAnswered = event.reason === "answered";
+    }
     this.changed();
   }
 

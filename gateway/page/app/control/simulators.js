@@ -26,7 +26,7 @@ export function Simulators({ mode, hasBroker }) {
 /** @param {{part: "device" | "worker", simulation: Simulation, text: string, mode: string, onEnd: () => void}} props */
 function Played({ part, simulation, text, mode, onEnd }) {
   const { state, problem, words, session, frames, asking } = useChanges(simulation);
-  const is = { connecting: "connects to the broker …", running: part === "device" ? "waits for its answer" : "waits for requests", over: "has ended" }[state];
+  const is = { connecting: "connects to the broker …", running: part === "device" ? "waits for its answer" : "waits for requests", over: simulation.isAnswered ? "has its answer" : "has ended" }[state];
   return html`<div class="played">
     <p class="played-head"><span class=${`dot ${state === "over" ? "none" : "busy"}`}></span><span role="status">The ${part} ${is}</span>
       <button class="quiet small" onClick=${onEnd}>${state === "over" ? "Close" : "End"}</button></p>

@@ -95,6 +95,18 @@ def test_a_model_whose_worker_has_gone_means_the_default_model() -> None:
     assert house.enter(Asker("big")).got == "b"
 
 
+def test_a_worker_by_name_gets_only_requests_that_name_its_model() -> None:
+    house = House(a=Status("ready", max=9, models=["trial"], by_name=True))
+    for model in (None, "gpt-unknown"):
+        with pytest.raises(NoWorker):
+            house.dispatch.expected(model)
+    assert house.dispatch.expected("trial").name == "a"
+    house.presence.take("b", Status("ready", models=["small"]), retained=False, now=1.0)
+    assert [house.enter(Asker(model)).got for model in (None, "trial")] == ["b", "a"]
+    assert house.enter().got is None, "it waits for b"
+    assert house.presence.models() == ["small", "trial"]
+
+
 def test_only_who_has_the_model_is_still_to_be_tried() -> None:
     house = House(a=Status("ready", models=["big"]), b=Status("ready", models=["small"]))
     asker = house.enter(Asker("big"))

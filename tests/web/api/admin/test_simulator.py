@@ -1,0 +1,106 @@
+"""Simulated parts: their frames while they are played."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.contract.errors import UpstreamFailed
+from gateway.contract.simulators import HearFrame, PassedFrame, SimulatedPart
+from tests.web.gateway_server import Served, served, unified_events
+from tests.web.key_holders import bearer, keys_of, make_key
+from transports.scripted import tokens
+
+SIMULATOR = "/api/admin/simulator"
+
+
+class Parts:
+    """Parts of a test. The device's question says how it ends; the worker ends when it is left."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+
+    def device(self, text: str) -> SimulatedPart:
+        async def play(hear: HearFrame) -> None:
+            hear(PassedFrame(True, "up", text.encode()))
+            if text == "fail":
+                raise UpstreamFailed("The broker does not let us.")
+            hear(PassedFrame(False, "down", b"\xff"))
+
+        return SimulatedPart("d", None, play)
+
+    def worker(self) -> SimulatedPart:
+        async def play(_: HearFrame) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.left.set()
+
+        return SimulatedPart("w", "w", play)
+
+
+def equip(gateway: Served) -> Parts:
+    parts = Parts()
+    object.__setattr__(gateway.assembled.gateway, "simulators", parts)
+    return parts
+
+
+async def frames(gateway: Served, body: dict[str, Any], **headers: str) -> list[dict[str, Any]]:
+    async with gateway.http.stream("POST", SIMULATOR, json=body, headers=headers) as response:
+        return [event async for event in unified_events(response)]
+
+
+async def test_without_a_broker_it_says_what_is_missing(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        refused = await gateway.http.post(SIMULATOR, json={"part": "device"})
+    assert refused.status_code == httpx.codes.CONFLICT
+    assert "MQTT_BROKER_HOST" in refused.json()["detail"]
+
+
+async def test_a_device_ends_with_its_answer_or_its_failure(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        equip(gateway)
+        answered = await frames(gateway, {"part": "device", "text": "Hi"})
+        failed = await frames(gateway, {"part": "device", "text": "fail"})
+    assert answered == [
+        {"type": "started", "name": "d", "model": None},
+        {"type": "frame", "sent": True, "topic": "up", "payload": "Hi"},
+        {"type": "frame", "sent": False, "topic": "down", "payload": "\ufffd"},
+        {"type": "ended", "reason": "answered", "message": ""},
+    ]
+    assert failed[-1] == {"type": "ended", "reason": "failed", "message": "The broker does not let us."}
+
+
+async def test_a_worker_ends_when_its_watcher_leaves_and_is_there_once(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        parts = equip(gateway)
+        async with gateway.http.stream("POST", SIMULATOR, json={"part": "worker"}) as response:
+            assert (await anext(unified_events(response)))["type"] == "started"
+            again = await gateway.http.post(SIMULATOR, json={"part": "worker"})
+            assert again.status_code == httpx.codes.CONFLICT
+            assert not parts.left.is_set()
+        await parts.left.wait()
+
+
+async def test_with_keys_the_device_is_registered_for_its_watcher_meanwhile(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        parts = equip(gateway)
+        admin = await make_key(gateway, "anna", frozenset({"admin"}))
+        chat = await make_key(gateway, "ben")
+        owners: list[str] = []
+
+        def device(text: str) -> SimulatedPart:
+            async def play(_: HearFrame) -> None:
+                owners.extend(device.user_id for device in await keys_of(gateway).devices())
+
+            return replace(Parts.device(parts, text), play=play)
+
+        parts.device = device  # type: ignore[method-assign]
+        refused = await gateway.http.post(SIMULATOR, json={"part": "device"}, headers=bearer(chat))
+        await frames(gateway, {"part": "device"}, **bearer(admin))
+        left = await keys_of(gateway).devices()
+    assert refused.status_code == httpx.codes.FORBIDDEN
+    assert owners == ["anna"]
+    assert left == []
