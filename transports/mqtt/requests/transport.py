@@ -129,7 +129,7 @@ class MqttTransport:
                         await self._announcer.say()
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
-        self._refuse_if_away()
+        self._refuse_if_away(request.model)
         self._presence.check_accepts(request)
         asked = PendingRequest(request, hear, self._requests, asyncio.get_running_loop())
         return await asked.answer()  # type: ignore[no-any-return]
