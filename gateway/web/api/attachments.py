@@ -37,9 +37,8 @@ class AttachmentBody(BaseModel):
     data: Annotated[
         str,
         Field(
-            min_length=1,
-            description="The file in base64 (RFC 4648, 4).",
-            json_schema_extra={"pattern": "^([A-Za-z0-9+/]{4})*$", "examples": ["SGVsbG8K"]},
+            description="The file in base64 (RFC 4648, 4); not empty.",
+            json_schema_extra={"format": "file-in-base64", "examples": ["SGVsbG8K"]},
         ),
     ]
 
@@ -87,6 +86,8 @@ def _read(raw: bytes, max_bytes: int) -> tuple[str, str, bytes]:
         data = b64decode(body.data, validate=True)
     except (binascii.Error, ValueError):
         raise misfit("data", "must be base64 with its padding and without line breaks") from None
+    if not data:
+        raise misfit("data", "must not be empty")
     if len(data) > max_bytes:
         raise TooLarge(
             f"An attachment has at most {max_bytes} bytes (MAX_ATTACHMENT_BYTES), not {len(data)}."

@@ -44,6 +44,9 @@ schemathesis.openapi.format(
     "text-file-data-url",
     st.text(min_size=1).map(lambda text: f"data:text/plain;base64,{b64encode(text.encode()).decode()}"),
 )
+schemathesis.openapi.format(
+    "file-in-base64", st.text(min_size=1).map(lambda text: b64encode(text.encode()).decode())
+)
 KEYS = "/api/admin/keys.*"
 """A drawn request would create the first key, or revoke that of the test."""
 
