@@ -5,6 +5,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from gateway.commands.doctor.findings import Finding, failure, ok, skipped
+from gateway.commands.doctor.running_gateway import BESIDE_A_GATEWAY, holds_the_connection
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ async def broker_rights(settings: Settings) -> Sequence[Finding]:
     """
     if not settings.mqtt_broker_host:
         return [skipped("MQTT_BROKER_HOST is empty")]
+    if await holds_the_connection(settings):
+        return [skipped(BESIDE_A_GATEWAY)]
     from gateway.commands.doctor.broker_connection import NoVisit, visit_broker
 
     try:

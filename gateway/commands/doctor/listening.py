@@ -3,17 +3,14 @@
 import asyncio
 import errno
 import http.client
-import json
 import socket
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
 
 from gateway.commands.admin_client import url_of_settings
 from gateway.commands.doctor.findings import Finding, failure, ok, warning
+from gateway.commands.doctor.running_gateway import get
 from gateway.settings import Settings
-
-ANSWER_S = 10.0
 
 
 async def listening(settings: Settings) -> Sequence[Finding]:
@@ -28,7 +25,7 @@ def _listening(settings: Settings) -> Sequence[Finding]:
     where = f"HOST={settings.host} PORT={settings.port}"
     stop_other = f"sudo ss -ltnp 'sport = :{settings.port}' names it; stop it, or choose another PORT"
     try:
-        status, told = _get(settings, "/health")
+        status, told = get(settings, "/health")
     except ConnectionRefusedError:
         return [_free(settings, where, stop_other)]
     except (OSError, http.client.HTTPException) as error:
@@ -37,7 +34,7 @@ def _listening(settings: Settings) -> Sequence[Finding]:
         return [failure(f"{where}: another program than a gateway listens there", stop_other)]
     findings = [_version(url, str(told["version"]))]
     try:
-        status, told = _get(settings, "/ready")
+        status, told = get(settings, "/ready")
     except (OSError, http.client.HTTPException) as error:
         return [
             *findings,
@@ -78,18 +75,3 @@ def _free(settings: Settings, where: str, stop_other: str) -> Finding:
             )
         return failure(f"{where} cannot be used: {error.strerror}", stop_other)
     return ok(f"{where} is free: no gateway is running")
-
-
-def _get(settings: Settings, path: str) -> tuple[int, Any]:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    connection = http.client.HTTPConnection(host, settings.port, timeout=ANSWER_S)
-    try:
-        connection.request("GET", f"{settings.root_path}{path}")
-        response = connection.getresponse()
-        body = response.read(65_536)
-    finally:
-        connection.close()
-    try:
-        return response.status, json.loads(body)
-    except ValueError:
-        return response.status, None

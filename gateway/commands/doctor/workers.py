@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.commands.doctor.findings import Finding, failure, ok, skipped, warning
+from gateway.commands.doctor.running_gateway import holds_the_connection
 from gateway.contract.errors import ProtocolViolation, StorageFailed
 from gateway.settings import Settings
 
@@ -19,6 +20,8 @@ async def workers(settings: Settings) -> Sequence[Finding]:
     """Read the retained statuses, as the gateway does at its start."""
     if not settings.mqtt_broker_host:
         return [skipped("MQTT_BROKER_HOST is empty")]
+    if await holds_the_connection(settings):
+        return [skipped("not read beside the connected gateway: sluice workers list shows its workers")]
     from gateway.commands.doctor.broker_connection import NoVisit, visit_broker
 
     try:

@@ -13,6 +13,7 @@ from gateway.contract.errors import StorageFailed
 from gateway.contract.secrets import without_secrets
 from gateway.contract.transport import Health
 from gateway.web.api.dependencies import Gateway
+from gateway.web.description.schemas import sometimes
 from gateway.web.services import Services
 
 HEALTH_AGE_S = 1.0
@@ -97,34 +98,41 @@ class Alive:
     version: str
 
 
+BrokerState = Literal["connected", "away"]
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """detail: state of the current mode."""
+    """detail: state of the current mode. broker: absent without an MQTT broker."""
 
     status: Literal["ready"]
     mode: str
     detail: str
+    broker: Annotated[BrokerState, sometimes()]
 
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    """missing: one sentence for each problem."""
+    """missing: one sentence for each problem. broker: absent without an MQTT broker."""
 
     status: Literal["unavailable"]
     mode: str
     missing: list[str]
+    broker: Annotated[BrokerState, sometimes()]
 
 
 async def health(gateway: Gateway) -> Alive:
     return Alive("ok", gateway.version)
 
 
-async def ready(readiness: ReadinessOf) -> JSONResponse:
+async def ready(gateway: Gateway, readiness: ReadinessOf) -> JSONResponse:
     problems, mode, detail = await readiness.check()
+    watch = gateway.broker
+    broker = {} if watch is None else {"broker": "connected" if watch.connected else "away"}
     if problems:
         return JSONResponse(
-            {"status": "unavailable", "mode": mode, "missing": problems},
+            {"status": "unavailable", "mode": mode, "missing": problems, **broker},
             status_code=503,
             headers={"retry-after": "2"},
         )
-    return JSONResponse({"status": "ready", "mode": mode, "detail": detail})
+    return JSONResponse({"status": "ready", "mode": mode, "detail": detail, **broker})

@@ -11,7 +11,10 @@ from gateway.core.access import OwnerAccess
 from gateway.store.sql_store import SqlStore
 from tests.commands.doctor.clinic import Examined, doctor
 from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
-from tests.live.guarded import SCRIPTS, listening, make_passwords, shipped_settings
+from tests.live.guarded import SCRIPTS, guarded_broker, listening, make_passwords, shipped_settings
+from tests.live.looking import look_again
+from tests.live.test_gateway import running_gateway
+from tests.live.test_mqtt_names import as_user
 from tests.live.test_mqtt_tls import authority
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
@@ -174,3 +177,20 @@ async def test_a_gateway_that_runs_meanwhile_is_not_disturbed(tmp_path: Path) ->
             assert [status for status in statuses if b'"ready"' not in status] == []
     assert seen.level("broker rights") == "ok"
     assert {topic.split("/")[3][:7] for topic, _ in heard} == {"doctor-"}
+
+
+async def test_the_connection_of_a_running_gateway_stays(tmp_path: Path) -> None:
+    """With the shipped mosquitto.conf a second connection of the same user ends the first one."""
+    async with asyncio.timeout(120), guarded_broker(tmp_path, "gateway") as (guarded, _):
+        settings = as_user(guarded, "gateway", "5")
+        async with running_gateway(
+            tmp_path, LLM_COMM_MODE="mqtt", GATEWAY_NAME="gateway", **settings
+        ) as gateway:
+            while (await gateway.http.get("/ready")).json()["broker"] != "connected":
+                await look_again()
+            seen = await examine(tmp_path, guarded.address, PORT=str(gateway.http.base_url.port), **settings)
+            metrics = (await gateway.http.get("/metrics")).text
+    assert "sluice_broker_connections_lost_total 0.0" in metrics.splitlines()
+    assert seen.level("broker") == "ok"
+    assert f"the running gateway is connected to 127.0.0.1:{guarded.address.port}" in seen.output
+    assert (seen.level("broker rights"), seen.level("workers")) == ("skipped", "skipped")
