@@ -175,7 +175,7 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         scopes=ADMIN,
         body=SimulatorBody,
         answers={"200": simulator_events()},
-        refuses=(409, 503),
+        refuses=(409, 422, 503),
     ),
     JsonEndpoint(
         method="GET",
