@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 MODEL = "scripted"
+CALL_ID = "call_1"
 _AWKWARD = 'w\u00f6rld \U0001f469\u200d\U0001f469\u200d\U0001f467 \u2028 \r\n"quoted" \\ end.'
 _SMILE = "\U0001f642\u00e9"
 _HALVES = {"pause": (40, 1), "flood": (800, 20)}
@@ -60,7 +61,7 @@ def _deltas(body: dict[str, Any]) -> Iterator[Delta]:
     if command == "call" and messages[-1]["role"] == "tool":
         yield from _words(f"The tool says {_texts(messages[-1]['content'])}. {about}")
     elif command == "call":
-        yield _call({"id": "call_1", "type": "function"}, body["tools"][0]["function"]["name"])
+        yield _call({"id": CALL_ID, "type": "function"}, body["tools"][0]["function"]["name"])
         yield _call({}, arguments='{"city":')
         yield _call({}, arguments=' "Paris"}')
     elif command == "json":
@@ -123,6 +124,11 @@ async def _answer(
         return
     body = json.loads(raw)
     command, topic = _question(body["messages"])
+    latest = body["messages"][-1]
+    wrong = not str(latest.get("tool_call_id")).startswith(CALL_ID)  # Ollama's clients know no ids
+    if command == "call" and latest["role"] == "tool" and wrong:
+        writer.write(_json(400, {"error": {"code": 400, "message": f"No such call: {latest}."}}))
+        return
     if command in _REFUSALS:
         status, error = _REFUSALS[command]
         writer.write(_json(status, {"error": error}))
