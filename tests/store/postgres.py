@@ -30,7 +30,7 @@ _EMPTY = """
 DO $$
 DECLARE name text;
 BEGIN
-    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+    PERFORM pg_terminate_backend(pid, 60000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid();
     FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'
     LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;

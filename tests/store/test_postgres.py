@@ -92,7 +92,7 @@ async def test_a_gateway_that_lost_its_lock_to_another_changes_nothing(
     monkeypatch.setattr("gateway.store.advisory_lock.LOCK_WAIT_S", 0.01)
     await store.create_session("local", "before")
     postgres.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'",
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks WHERE locktype = 'advisory'",
         "shared",
     )
     async with (another := rig.store()).running():
@@ -218,7 +218,7 @@ async def test_connections_that_the_server_closed_are_replaced(
     await asyncio.gather(*(store.messages("local", exchange.session_id) for _ in range(20)))
     connection = await asyncpg.connect(rig.url.replace("+asyncpg", ""))
     await connection.fetch(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice'"
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'sluice'"
     )
     await connection.close()
 

@@ -169,12 +169,16 @@ async def test_a_database_that_only_reads_takes_no_changes_and_is_read(
 ) -> None:
     exchange = await ask(store, "q", "a")
     server.sql("ALTER DATABASE shared SET default_transaction_read_only = on")
-    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice'")
+    server.sql(
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'sluice'"
+    )
     with pytest.raises(StorageFailed, match="read-only transaction"):
         await store.begin(question())
     assert len(await store.messages("local", exchange.session_id)) == 2
     server.sql("ALTER DATABASE shared RESET default_transaction_read_only")
-    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice'")
+    server.sql(
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'sluice'"
+    )
 
     await ask(store, "q", "a", exchange.session_id)
     assert "Traceback" not in caplog.text

@@ -194,7 +194,8 @@ async def test_embeddings_are_dispatched_below_their_request(tmp_path: Path, col
     assert made.status_code == 200, made.text
     requests = [span for span in collector.spans if span.name == "POST /v1/embeddings"]
     hops = [span for span in collector.spans if span.name == "dispatch sse"]
-    assert [hop.parent for hop in hops] == [request.id for request in requests]
+    # The span of a request may end after the next request has begun.
+    assert {hop.parent for hop in hops} == {request.id for request in requests}
     assert [str(trace)[:52] for trace in seen] == [hop.place for hop in hops]
     assert [hop.attributes.get("error.type") for hop in hops] == [None, "not_supported"]
 

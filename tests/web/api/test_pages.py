@@ -56,7 +56,8 @@ async def test_sessions_are_listed_latest_first(tmp_path: Path) -> None:
     assert created.status_code == 201
     assert [session["title"] for session in listed] == ["Mine", "first words"]
     assert [session["id"] for session in found] == [untitled.json()["id"]]
-    assert set(created.json()) == {"id", "uuid", "key", "title", "created_at", "updated_at", "leaf_id"}
+    times = {"created_at", "updated_at"}
+    assert set(created.json()) == {"id", "uuid", "key", "title", "leaf_id", "live", *times}
 
 
 async def test_messages_are_paged_by_id(tmp_path: Path) -> None:
