@@ -1,8 +1,10 @@
 """CPU time of a token and of a first token in each dialect, beside `lam`: python benchmarks/dialects.py
 
 A token: from the transport's `hear` through the journal and the encoder to the write, without the socket. A
-first token: a whole request for one token, to a gateway in this process. The figures are the lowest of all
-rounds: other programs only add to them.
+first token: a request to a gateway in this process, from its connection until its client has read the first
+token; the end of the reply waits until then. A request: until its client has read the end. The figures are
+the lowest of all rounds: other programs only add to them. Responses are resumable, since they are stored:
+compare them with a resumable reply of `lam`.
 """
 
 import argparse
@@ -11,7 +13,6 @@ import json
 import logging
 import math
 import multiprocessing
-import selectors
 import socket
 import tempfile
 import time
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.assembly import Assembled, assemble
-from gateway.contract.events import Delta
+from gateway.contract.events import Delta, Done
 from gateway.contract.transport import Abilities
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
 from gateway.dialects.registry import DIALECTS
@@ -32,11 +33,12 @@ from gateway.settings import Settings
 from gateway.web.chat.reply_stream import ReplyStream
 from gateway.web.http.asgi import ConnectionWatcher, Message
 from gateway.web.http.sse_writer import Pulse
-from transports.scripted import ScriptedTransport, tokens
+from transports.scripted import ScriptedTransport
 
 TOKENS = 500
 """Measured at once, in a few milliseconds: dialects take turns, so that a busy machine meets all alike."""
 REQUESTS = 5
+FIRST = b"zebra"
 S3_US = 65.7
 """Of CPU time for a token of `lam` in scenario S3 of run.py, with sockets and the model server's stream."""
 HI = [{"role": "user", "content": "Hi"}]
@@ -45,6 +47,7 @@ UNIFIED = "/messages/stream"
 
 CALLS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "lam": (UNIFIED, {"content": "Hi"}),
+    "lam, resumable": (UNIFIED, {"content": "Hi", "resumable": True}),
     "lunar": (f"{UNIFIED}?format=lunar", {"content": "Hi"}),
     "printer": (f"{UNIFIED}?format=printer", {"content": "Hi"}),
     "words": (f"{UNIFIED}?format=words", {"content": "Hi"}),
@@ -84,7 +87,7 @@ async def token_us(rounds: int) -> dict[str, float]:
     lowest = dict.fromkeys(CALLS, math.inf)
     journal = MemoryJournal(max_bytes=1_000_000)
     for name in [name for _ in range(rounds) for name in CALLS]:
-        dialect, sink = DIALECTS[name], Sink()
+        dialect, sink = DIALECTS[name.partition(",")[0]], Sink()
         writer = journal.open(name)
         stream = ReplyStream(sink, dialect, dialect.encoder("0" * 32), Pulse(15))
         reader = journal.follow(name, stream.hear)
@@ -106,24 +109,17 @@ async def token_us(rounds: int) -> dict[str, float]:
 
 
 def read_streams(orders: Connection, port: int) -> None:
-    """Run in the child: for each order, send its requests, read all streams and count those of status 200."""
-    while (order := orders.recv()) is not None:
-        requests, at_once = order
-        waiting = list(reversed(requests))
-        selector = selectors.DefaultSelector()
-        answered = 0
-        while waiting or selector.get_map():
-            while waiting and len(selector.get_map()) < at_once:
-                connection = socket.create_connection(("127.0.0.1", port))
-                connection.sendall(waiting.pop())
-                selector.register(connection, selectors.EVENT_READ)
-            for key, _ in selector.select():
-                if piece := key.fileobj.recv(65536):  # type: ignore[union-attr]
-                    answered += b"HTTP/1.1 200" in piece
-                    continue
-                selector.unregister(key.fileobj)
-                key.fileobj.close()  # type: ignore[union-attr]
-        orders.send(answered)
+    """Run in the child: send each request, say when its first token has come, and whether it ended well."""
+    while (request := orders.recv()) is not None:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(request)
+            read = b""
+            while FIRST not in read and (piece := connection.recv(65536)):
+                read += piece
+            orders.send(FIRST in read)
+            while piece := connection.recv(65536):
+                read += piece
+        orders.send(read.startswith(b"HTTP/1.1 200"))
 
 
 def _request(dialect: str, number: int) -> bytes:
@@ -136,8 +132,8 @@ def _request(dialect: str, number: int) -> bytes:
     return head.encode() + written
 
 
-async def first_us(folder: Path, rounds: int) -> dict[str, float]:
-    """Return for each dialect the microseconds of a request for one token."""
+async def request_us(folder: Path, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Return for each dialect the microseconds until the first token and of a whole request for one."""
     settings = Settings(
         _env_file=None,
         host="127.0.0.1",
@@ -147,7 +143,9 @@ async def first_us(folder: Path, rounds: int) -> dict[str, float]:
         database_url=f"sqlite+aiosqlite:///{folder / 'bench.db'}",
     )
     able = Abilities(models=lambda: ["tiny"])
-    transport = ScriptedTransport(lambda _: tokens("token"), name="sse", abilities=able)
+    heard = asyncio.Event()
+    script = [[Delta(FIRST.decode())], heard.wait, [Done("stop")]]
+    transport = ScriptedTransport(lambda _: script, name="sse", abilities=able)
     assembled = assemble(settings, {"sse": transport})
     listening = asyncio.Event()
 
@@ -161,25 +159,41 @@ async def first_us(folder: Path, rounds: int) -> dict[str, float]:
     )
     reader.start()
     server = server_of(assembled, note_listening)
-    lowest = dict.fromkeys(CALLS, math.inf)
+    firsts, wholes = dict.fromkeys(CALLS, math.inf), dict.fromkeys(CALLS, math.inf)
+
+    news = asyncio.Event()
+    asyncio.get_running_loop().add_reader(ours.fileno(), news.set)
+
+    async def told(name: str) -> None:
+        await news.wait()
+        if not ours.recv():
+            raise RuntimeError(f"{name}: a request was refused")
+        if not ours.poll():
+            news.clear()
+
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve([listener]))
         await listening.wait()
         for number in range(rounds):
             for name in CALLS:
-                requests = [_request(name, number * REQUESTS + one) for one in range(REQUESTS)]
-                began = time.process_time()
-                ours.send((requests, 1))
-                answered = await asyncio.to_thread(ours.recv)
-                spent = time.process_time() - began
-                if answered < REQUESTS:
-                    raise RuntimeError(f"{name}: a request was refused")
-                lowest[name] = min(lowest[name], spent / REQUESTS * 1e6)
+                first = whole = 0.0
+                for one in range(REQUESTS):
+                    heard.clear()
+                    began = time.process_time()
+                    ours.send(_request(name, number * REQUESTS + one))
+                    await told(name)
+                    first += time.process_time() - began
+                    heard.set()
+                    await told(name)
+                    whole += time.process_time() - began
+                firsts[name] = min(firsts[name], first / REQUESTS * 1e6)
+                wholes[name] = min(wholes[name], whole / REQUESTS * 1e6)
+        asyncio.get_running_loop().remove_reader(ours.fileno())
         ours.send(None)
         server.stop()
         server.should_exit = True
         await serving
-    return lowest
+    return firsts, wholes
 
 
 def main() -> None:
@@ -192,14 +206,19 @@ def main() -> None:
         asyncio.Runner(loop_factory=event_loop_factory()) as runner,
     ):
         token = runner.run(token_us(options.rounds))
-        first = runner.run(first_us(Path(folder), options.rounds))
-    print("| dialect | CPU µs/token | more than lam | S3 ÷ lam | CPU µs/first token | ÷ lam |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+        first, whole = runner.run(request_us(Path(folder), options.rounds))
+    print(
+        "| dialect | CPU µs/token | more than lam | S3 ÷ lam | µs/first token | ÷ lam | µs/request | ÷ lam |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name in CALLS:
         more = token[name] - token["lam"]
         on_s3 = 1 + more / S3_US
-        ratio = first[name] / first["lam"]
-        print(f"| {name} | {token[name]:.2f} | {more:.2f} | {on_s3:.3f} | {first[name]:.0f} | {ratio:.2f} |")
+        ratios = first[name] / first["lam"], whole[name] / whole["lam"]
+        print(
+            f"| {name} | {token[name]:.2f} | {more:.2f} | {on_s3:.3f} "
+            f"| {first[name]:.0f} | {ratios[0]:.2f} | {whole[name]:.0f} | {ratios[1]:.2f} |"
+        )
 
 
 if __name__ == "__main__":
