@@ -74,8 +74,11 @@ class Tab:
 
 @asynccontextmanager
 async def tab(started: Browser, url: str, ready: str = WRITES, **options: Any) -> AsyncIterator[Tab]:
-    """Open a page in a profile of its own, and wait until it shows `ready`."""
-    context = await started.new_context(**options)
+    """Open a page in a profile of its own, and wait until it shows `ready`.
+
+    Without motion: else axe may measure a colour while it changes.
+    """
+    context = await started.new_context(reduced_motion="reduce", **options)
     opened = Tab(await context.new_page())
     await opened.page.goto(url)
     await opened.page.wait_for_selector(ready)
