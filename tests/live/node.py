@@ -25,13 +25,16 @@ def requires_node() -> pytest.MarkDecorator:
 
 
 @functools.cache
-def _installed() -> None:
-    """Install once, even with several test processes: npm writes its own copy of the lock file last."""
-    locked, installed = CLIENTS / "package-lock.json", CLIENTS / "node_modules" / ".package-lock.json"
+def install_packages(folder: Path) -> None:
+    """Install a folder's packages once, even with several test processes.
+
+    npm writes its own copy of the lock file last.
+    """
+    locked, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
     with locked.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
-            subprocess.run(["npm", "ci"], cwd=CLIENTS, check=True, capture_output=True, timeout=300)
+            subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=300)
 
 
 def _node() -> str:
@@ -46,7 +49,7 @@ def _node() -> str:
 
 async def installed_node() -> str:
     """Install the packages and return the program that runs them, in the folder CLIENTS."""
-    await asyncio.to_thread(_installed)
+    await asyncio.to_thread(install_packages, CLIENTS)
     return _node()
 
 

@@ -136,6 +136,7 @@ async def test_sessions(tmp_path: Path) -> None:
     assert told["roles"] == ["user", "assistant"]
     assert "first" in told["markdown"]
     assert told["gone"] == [True, 404, "not_found"]
+    assert told["lost"] == 404
 
 
 async def test_another_tab_sees_questions_and_replies(tmp_path: Path) -> None:

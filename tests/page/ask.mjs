@@ -66,7 +66,9 @@ const scenarios = {
     const markdown = await (await sluice.sessions.export(made.id, "md")).text();
     await sluice.sessions.delete(made.id);
     const gone = await sluice.sessions.get(made.id).catch((error) => error);
+    const lost = await sluice.sessions.export(made.id, "md").catch((error) => error.status);
     return {
+      lost,
       title: renamed.title,
       listed: listed.map((session) => session.id === made.id),
       roles: messages.map((message) => message.role),

@@ -10,9 +10,9 @@ import pytest
 
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
+from tests.page.axe import grave_findings
 from tests.page.browser import Tab, browser, requires_chromium, tab
 from tests.page.pages import WITHIN_S, chat_tab, key_of, long_reply
-from tests.page.test_types import HERE, install_tools
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -164,18 +164,13 @@ async def test_a_gateway_that_is_killed_and_comes_back_is_an_interruption(tmp_pa
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_serious(tmp_path: Path, theme: Literal["light", "dark"]) -> None:
-    await asyncio.to_thread(install_tools)
-    axe = await asyncio.to_thread((HERE / "node_modules/axe-core/axe.min.js").read_text)
     async with chat_tab(tmp_path) as (_, opened):
         await opened.page.emulate_media(color_scheme=theme)
         await opened.ask("think rivers")
         await opened.page.click("text=Settings")
         for width in (1280, 390):
             await opened.page.set_viewport_size({"width": width, "height": 800})
-            await opened.page.evaluate(axe)
-            found = await opened.page.evaluate("axe.run()")
-            serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
-            assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious] == []
+            assert await grave_findings(opened.page) == []
 
 
 AWKWARD = {

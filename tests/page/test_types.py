@@ -1,17 +1,14 @@
 """Types and lint of the page's JavaScript, by the tools that package-lock.json pins."""
 
 import asyncio
-import fcntl
 import filecmp
-import functools
 import os
-import subprocess
 from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
 import pytest
 
-from tests.live.node import requires_node
+from tests.live.node import install_packages, requires_node
 
 pytestmark = [pytest.mark.live, requires_node()]
 
@@ -20,17 +17,8 @@ PAGE = HERE.parents[1] / "gateway" / "page"
 CLIENT = PAGE / "sluice-client"
 
 
-@functools.cache
-def install_tools() -> None:
-    locked, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
-    with locked.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
-            subprocess.run(["npm", "ci"], cwd=HERE, check=True, capture_output=True, timeout=300)
-
-
 async def run_tool(name: str, *arguments: str | Path) -> str:
-    await asyncio.to_thread(install_tools)
+    await asyncio.to_thread(install_packages, HERE)
     process = await asyncio.create_subprocess_exec(
         HERE / "node_modules" / ".bin" / name, *arguments, cwd=HERE, stdout=PIPE, stderr=STDOUT
     )

@@ -1,6 +1,7 @@
 /** Sessions and their messages. */
 
 import { Live } from "./live.js";
+import { refusalOf } from "./requests.js";
 
 /**
  * @typedef {object} Session
@@ -68,6 +69,7 @@ export class Sessions {
    * @returns {Promise<Blob>} */
   async export(session, format) {
     const response = await this.#requests.send("GET", `${path(session)}/export?format=${format}`);
+    if (!response.ok) throw await refusalOf(response);
     return response.blob();
   }
 
