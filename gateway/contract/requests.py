@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from gateway.contract.content import Content, model_json
+from gateway.contract.reattach import Reattachable
 from gateway.contract.record import record
 
 CacheUse = Literal["use", "refresh", "off"]
@@ -113,6 +114,8 @@ class ChatRequest:
         user: the user's id, for stages; None in a worker.
         cache: see CacheUse.
         raw: True if the model continues the text of the only turn as it is, without a chat template.
+        reattachable: set if another gateway may continue to receive the reply; None if the reply ends with
+            this gateway.
     """
 
     id: str
@@ -126,3 +129,4 @@ class ChatRequest:
     user: str | None = None
     cache: CacheUse = "use"
     raw: bool = False
+    reattachable: Reattachable | None = None

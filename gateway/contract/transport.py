@@ -11,8 +11,9 @@ from typing import Literal, Protocol
 from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
 from gateway.contract.embeddings import Embeddings, EmbedRequest
-from gateway.contract.errors import NotSupported
+from gateway.contract.errors import Interrupted, NotSupported
 from gateway.contract.events import Delivery, Done, Granularity, TransportEvent
+from gateway.contract.reattach import Handle, Reattach
 from gateway.contract.record import record
 from gateway.contract.requests import ChatRequest
 
@@ -143,6 +144,14 @@ async def _counts_nothing(_: ChatRequest) -> int:
     raise NotSupported("This transport counts no tokens.")
 
 
+async def _keeps_nothing(_: Reattach, __: Hear) -> Done:
+    raise Interrupted("The gateway ended before the reply did, and this transport cannot continue a reply.")
+
+
+def _has_nothing_to_forget(_: Handle, __: int) -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """Optional functions of a transport; the defaults are for transports without the ability.
@@ -169,6 +178,11 @@ class Abilities:
         embeds: True if `embed` is known to make embeddings now.
         count_tokens: returns the number of prompt tokens of a request, which generates nothing. Raises as
             `embed`.
+        reattach: continues to receive a reply: pushes all its events again from the beginning, then new ones
+            as they arrive, and returns when it is complete, as `answer` does. Cancelling it stops the reply.
+            Raises Interrupted if the generator does not have the reply (any more), and errors as `answer`.
+        forget: called with a reply's handle and epoch when its end is stored: what the generator keeps of it
+            can be dropped. It does not block.
     """
 
     health: Callable[[], Awaitable[Health]] = _always_well
@@ -186,6 +200,8 @@ class Abilities:
     embed: Callable[[EmbedRequest], Awaitable[Embeddings]] = _embeds_nothing
     embeds: Callable[[], bool] = lambda: False
     count_tokens: Callable[[ChatRequest], Awaitable[int]] = _counts_nothing
+    reattach: Callable[[Reattach, Hear], Awaitable[Done]] = _keeps_nothing
+    forget: Callable[[Handle, int], None] = _has_nothing_to_forget
 
 
 class Transport(Protocol):
