@@ -58,13 +58,11 @@ class Writes:
     Attributes:
         waiting: changes that wait for their transaction.
         committed: committed changes, and `waited_s`, the sum of the seconds from their request to the commit.
-        accepted: False if the latest transaction failed.
     """
 
     waiting: int
     committed: int
     waited_s: float
-    accepted: bool
 
 
 class UsageStore(Protocol):

@@ -199,10 +199,7 @@ class SqlUsage:
             return await size_of(connection)
 
     def writes(self) -> Writes:
-        latest = self._writer.latest
-        return Writes(
-            len(self._writer), *self._writer.waited, accepted=latest is None or latest.failure is None
-        )
+        return Writes(len(self._writer), *self._writer.waited)
 
 
 async def size_of(connection: AsyncConnection) -> int:

@@ -21,6 +21,7 @@ class Readings:
         broker: True if it is connected; None without one.
         breakers: state by transport.
         writes: of the database.
+        database_writable: True if the database accepts changes.
         database_bytes: None if the database does not answer.
         readers_lost: streams whose client disconnected before the end of the reply.
         refused: requests refused with 429, by limit (`requests`, `streams`, `tokens`) and class of user.
@@ -43,6 +44,7 @@ class Readings:
     broker_lost: int
     breakers: Mapping[str, str]
     writes: Writes
+    database_writable: bool
     database_bytes: int | None
     resumes: int
     readers_lost: int

@@ -92,7 +92,7 @@ def _of_transports(now: Readings) -> Iterator[Metric]:
 
 def _of_database(now: Readings) -> Iterator[Metric]:
     writes = now.writes
-    yield _gauge("sluice_database_writable", "0 if the latest transaction failed.", writes.accepted)
+    yield _gauge("sluice_database_writable", "0 if the database takes no changes.", now.database_writable)
     yield _gauge(
         "sluice_database_waiting_changes", "Changes that wait for their transaction.", writes.waiting
     )

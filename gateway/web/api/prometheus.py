@@ -15,7 +15,7 @@ from gateway.web.api.health import Readiness, ReadinessOf
 from gateway.web.services import Services
 
 WAIT_S = 1.0
-"""Maximum seconds for the health check and for the database: a scrape must not miss its own deadline."""
+"""Maximum seconds for the health check and for the database's size: a scrape has its own deadline."""
 
 WORKER_STATES = ("ready", "full", "set_aside", "draining", "disabled")
 
@@ -28,7 +28,9 @@ async def prometheus(gateway: Gateway, readiness: ReadinessOf) -> Response:
 
 async def _readings(gateway: Services, readiness: Readiness) -> Readings:
     mode = gateway.modes.mode
-    mode_ready, database_bytes = await asyncio.gather(_is_ready(readiness, mode), _database_bytes(gateway))
+    mode_ready, database_writable, database_bytes = await asyncio.gather(
+        _is_ready(readiness, mode), _is_writable(gateway), _database_bytes(gateway)
+    )
     workers = gateway.workers()
     states = Counter(map(_state, workers))
     running = gateway.runs.all()
@@ -55,6 +57,7 @@ async def _readings(gateway: Services, readiness: Readiness) -> Readings:
         broker_lost=0 if broker is None else broker.lost,
         breakers=gateway.modes.breakers(),
         writes=gateway.usage.writes(),
+        database_writable=database_writable,
         database_bytes=database_bytes,
         resumes=gateway.pulse.resumed,
         readers_lost=gateway.pulse.lost,
@@ -77,6 +80,15 @@ async def _is_ready(readiness: Readiness, mode: str) -> bool:
             return (await readiness.of_mode(mode).ask()).ok
     except TimeoutError:
         return False
+
+
+async def _is_writable(gateway: Services) -> bool:
+    """Try a change if there was none for a second: without requests, nothing else notices a failure."""
+    try:
+        await gateway.store.ping()
+    except StorageFailed:
+        return False
+    return True
 
 
 async def _database_bytes(gateway: Services) -> int | None:

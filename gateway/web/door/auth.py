@@ -34,7 +34,7 @@ class Auth:
     async def _admit(self, scope: Scope, endpoint: Endpoint) -> None:
         """Put the caller into the ASGI scope. Raises a GatewayError if the request is refused."""
         host = host_of(scope)
-        if endpoint.scopes:
+        if endpoint.scopes and not endpoint.without_database:
             await self._keys.be_fresh()
         if not self._keys.closed:
             self._open_mode.check(scope, host)

@@ -23,6 +23,7 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         description="With the setting, the latest switch, and the state of every mode.",
         tag="administration",
         scopes=ADMIN,
+        without_database=True,
     ),
     JsonEndpoint(
         method="PUT",
@@ -135,6 +136,7 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         description="The oldest first.",
         tag="administration",
         scopes=ADMIN,
+        without_database=True,
     ),
     JsonEndpoint(
         method="DELETE",
@@ -159,6 +161,7 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         "gateway stops, `retry:` and the end of the response.",
         tag="administration",
         scopes=ADMIN,
+        without_database=True,
         answers={"200": live_events()},
         refuses=(503,),
     ),
@@ -186,6 +189,7 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         description="Workers that are there or have a rule, sorted by name.",
         tag="administration",
         scopes=ADMIN,
+        without_database=True,
     ),
     JsonEndpoint(
         method="PATCH",

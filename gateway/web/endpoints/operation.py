@@ -48,6 +48,7 @@ OPERATION: tuple[Endpoint, ...] = (
         description="In Prometheus' text format, version 0.0.4. docs/operations.md lists the names.",
         tag="health",
         scopes=METRICS,
+        without_database=True,
         response_class=PlainTextResponse,
     ),
     JsonEndpoint(

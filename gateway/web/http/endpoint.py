@@ -61,6 +61,8 @@ class Endpoint:
         body_required: False if the body may be absent.
         max_body_bytes: gives the maximum size of the body.
         any_media_type: the body is JSON whatever its Content-Type says, unless a web page sends it.
+        without_database: True for reads of the gateway's state that answer while the database is away. API
+            keys are not read again for them: the keys of the latest read count.
         refuses: status codes of errors that do not follow from the other fields.
     """
 
@@ -78,6 +80,7 @@ class Endpoint:
     body_required: bool = True
     max_body_bytes: Callable[[Services], int] = _any_body
     any_media_type: bool = False
+    without_database: bool = False
     refuses: tuple[int, ...] = ()
 
 

@@ -137,7 +137,7 @@ async def test_the_size_is_known_and_each_commit_counts_once(sql_rig: SqlRig) ->
         await replied(store)
         after = store.usage.writes()
         assert await store.usage.database_bytes() > 0
-    assert (after.waiting, after.accepted) == (0, True)
+    assert after.waiting == 0
     assert after.committed - before.committed == 2  # the question and the reply
     assert after.waited_s >= before.waited_s
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.contract.errors import StorageFailed, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Usage
 from gateway.contract.transport import Abilities, Health, WorkerInfo
+from tests.store.faults import locked
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from tests.web.key_holders import CHAT, bearer, make_key
 from transports.scripted import ScriptedTransport, Step, tokens, whole
@@ -227,3 +228,20 @@ async def test_a_scrape_succeeds_without_database_and_model_server(
         told = await scrape(gateway)
     assert told.of("sluice_database_bytes") == []
     assert told.of("sluice_mode_ready") == [({"mode": "sse"}, 0)]
+
+
+async def test_the_database_that_takes_no_changes_shows_in_a_scrape_with_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but the scrape uses the gateway, and its key cannot be read again."""
+    monkeypatch.setattr("gateway.core.key_ring.MAX_AGE_S", -1.0)
+    monkeypatch.setattr("gateway.store.probe.FRESH_S", 0.0)
+    async with served(tmp_path, lambda _: COUNTED) as gateway:
+        monitor = bearer(await make_key(gateway, "ops", frozenset({"metrics"})))
+        before = await scrape(gateway, monitor)
+        with locked(tmp_path / "gateway.db"):
+            during = await scrape(gateway, monitor)
+            unknown = await gateway.http.get("/metrics", headers=bearer("sk-unknown"))
+        after = await scrape(gateway, monitor)
+    assert [told.sum("sluice_database_writable") for told in (before, during, after)] == [1, 0, 1]
+    assert unknown.status_code == 401

@@ -11,7 +11,8 @@ import pytest
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest
 from tests.store.postgres import PostgresServer, postgres_server, requires_postgres
-from tests.web.gateway_server import STREAM, served
+from tests.web.gateway_server import STREAM, served, unified_events
+from tests.web.key_holders import bearer, make_key
 from transports.scripted import Step
 
 pytestmark = [pytest.mark.live, requires_postgres()]
@@ -98,3 +99,26 @@ async def test_an_end_while_the_server_is_away_is_told_kept_and_written_later(
     assert (replied["content"], replied["status"]) == ("before and after", "failed")
     rows = server.sql("SELECT status, content FROM messages WHERE role = 'assistant'", "shared")
     assert rows == "failed|before and after"
+
+
+async def test_keys_open_the_state_of_a_gateway_whose_server_is_away(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.core.key_ring.MAX_AGE_S", -1.0)
+    monkeypatch.setattr("gateway.store.probe.FRESH_S", 0.0)
+    async with served(tmp_path, lambda _: [], database_url=server.emptied()) as gateway:
+        admin = bearer(await make_key(gateway, "ops", frozenset({"admin"})))
+        await asyncio.to_thread(server.stop, signal.SIGINT)
+        scrape = await gateway.http.get("/metrics", headers=admin)
+        states = [
+            (await gateway.http.get(f"/api/admin/{name}", headers=admin)).status_code
+            for name in ("mode", "streams", "workers")
+        ]
+        async with gateway.http.stream("GET", "/api/admin/live", headers=admin) as live:
+            state = await anext(unified_events(live))
+        keys = await gateway.http.get("/api/admin/keys", headers=admin)
+        unknown = await gateway.http.get("/metrics", headers=bearer("sk-unknown"))
+    assert (scrape.status_code, states, unknown.status_code) == (200, [200, 200, 200], 401)
+    assert "sluice_database_writable 0.0" in scrape.text
+    assert state["database"]["ok"] is False
+    assert (keys.status_code, keys.json()["code"]) == (503, "storage_failed")
