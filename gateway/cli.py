@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -25,6 +25,8 @@ from gateway.settings import Settings, SettingsError, load_settings
 from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
 
 log = logging.getLogger("sluice")
+
+R = TypeVar("R")
 
 app = typer.Typer(
     name="sluice",
@@ -70,12 +72,25 @@ def options(
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes, with PostgreSQL. Default: WORKERS.")
+    ] = None,
+    supervised: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
     """Run the gateway with the settings of the environment and `.env`."""
     _survive_hangup()
-    settings = _settings()
+    settings = _settings(**({} if workers is None else {"workers": workers}))
+    if settings.workers > 1:
+        from gateway.process.supervisor import supervise
+
+        raise typer.Exit(_run(supervise(settings)))
     from gateway.process import serve as serving
 
+    if supervised:
+        from gateway.process.supervisor import end_with_input
+
+        end_with_input()
     listener = serving.listen(settings)
 
     async def say_listening(assembled: serving.Assembled) -> None:
@@ -164,14 +179,18 @@ def chat(
 def _settings(**overrides: object) -> Settings:
     settings = load_settings(**overrides)
     remember_secrets(settings.secrets)
-    configure_logs(settings.log_level, settings.log_format)
+    configure_logs(
+        settings.log_level,
+        settings.log_format,
+        settings.gateway_name if settings.process_number else "",
+    )
     return settings
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, R]) -> R:
     from gateway.process.early_signals import run
 
-    run(work)
+    return run(work)
 
 
 def _survive_hangup() -> None:

@@ -1,7 +1,6 @@
 """Settings from the environment and `.env`. Only assembly and the command line read them."""
 
 import re
-import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,9 +9,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.contract.certificates import check_certificates
 from gateway.contract.host_lists import hosts_of, networks_of, origins_of
+from gateway.contract.host_names import MAX_NAME, filled, host_name
 from gateway.contract.issuer_urls import checked_issuer_url
 from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
-from gateway.contract.server_urls import collector_url, model_server_roots, without_password
+from gateway.contract.server_urls import collector_url, model_server_roots
+from gateway.settings_errors import explain
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
@@ -22,6 +23,7 @@ VISIBLE = r"^[!-~]*$"
 """Characters allowed in an HTTP header value: visible ASCII, without spaces."""
 BROKER_HOST = r"^([A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?)?$"
 MIN_SECRET_CHARS = 16
+MAX_PROCESSES = 256
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -67,6 +69,8 @@ class Settings(BaseSettings):
     mqtt_coalesce_s: SecondsOrOff = 0.05
     mqtt_coalesce_bytes: Annotated[int, Field(ge=1, le=65_536)] = 512
     gateway_name: str = ""
+    workers: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1
+    process_number: Annotated[int, Field(ge=0, le=MAX_PROCESSES)] = 0
 
     host: str = "127.0.0.1"
     port: Port = 8000
@@ -166,10 +170,20 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_name(cls, value: str) -> str:
         if not value:
-            return re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "gateway"
+            return host_name()
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
             raise ValueError("it must be 1 to 64 of A-Z a-z 0-9 _ . -")
         return value
+
+    @model_validator(mode="after")
+    def _name_the_process(self) -> "Settings":
+        if self.process_number:
+            self.gateway_name = f"{self.gateway_name}-{self.process_number}"
+            if len(self.gateway_name) > MAX_NAME:
+                raise ValueError(f"GATEWAY_NAME={self.gateway_name} has more than {MAX_NAME} characters")
+        self.mqtt_username = filled(self.mqtt_username, self.process_number)
+        self.mqtt_password_file = filled(self.mqtt_password_file, self.process_number)
+        return self
 
     @model_validator(mode="after")
     def _read_password(self) -> "Settings":
@@ -191,6 +205,10 @@ class Settings(BaseSettings):
             raise ValueError("LLM_MODE_ORDER=mqtt needs MQTT_BROKER_HOST, which is empty")
         if bool(self.issuer_url) != bool(self.issuer_audience):
             raise ValueError("ISSUER_URL and ISSUER_AUDIENCE need each other: set both, or none of them")
+        if self.workers > 1 and self.database_url.startswith("sqlite"):
+            raise ValueError(
+                f"WORKERS={self.workers} needs PostgreSQL in DATABASE_URL: only one process can use SQLite"
+            )
         if self.journal_total_bytes < self.journal_max_bytes:
             raise ValueError("JOURNAL_TOTAL_BYTES must not be less than JOURNAL_MAX_BYTES")
         return self
@@ -245,37 +263,6 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        raise SettingsError(explain(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The file .env cannot be read: {error}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if not first["loc"]:
-        return message
-    name = str(first["loc"][0]).upper()
-    secret = any(word in name for word in ("PASSWORD", "KEY", "SECRET", "DATABASE_URL", "HEADERS"))
-    if first["type"] == "string_pattern_mismatch":
-        message = _PATTERNS.get(name, message)
-    return f"{name}={'…' if secret else shown(first['input'])} is not allowed: {message}"
-
-
-def shown(value: object) -> str:
-    """Return a value as one printable line of at most 200 characters, without passwords in addresses."""
-    text = without_password(str(value))
-    text = "".join(character if character.isprintable() else "�" for character in text)
-    return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-_PATTERNS = {
-    "DATABASE_URL": "it must be like sqlite+aiosqlite:///sluice.db or "
-    "postgresql+asyncpg://user:password@host/database",
-    "LLM_API_KEY": "it must be visible ASCII without spaces, as in an HTTP header",
-    "ISSUER_AUDIENCE": "it must be visible ASCII without spaces, as in the claim aud",
-    "ISSUER_SCOPES_CLAIM": "it must be a claim, such as scope, or its path, such as realm_access.roles",
-    "MQTT_BROKER_HOST": "it must be a host name or an address alone; the port is MQTT_BROKER_PORT",
-    "MQTT_TOPIC_ROOT": "it must be levels of A-Z a-z 0-9 _ . - with a / between them, such as sluice/v1",
-    "ROOT_PATH": "it must be a path that begins with a /, such as /chat",
-}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from gateway.contract.errors import GatewayError, StorageFailed
-from gateway.settings import Settings, SettingsError, load_settings, shown
+from gateway.settings import Settings, SettingsError, load_settings
+from gateway.settings_errors import shown
 
 if TYPE_CHECKING:  # imported in the function: commands without a database do not load SQLAlchemy
     from gateway.store.engine import Database

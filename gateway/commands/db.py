@@ -7,7 +7,8 @@ import typer
 
 from gateway.commands.database_visit import database_at, database_shown, on_database
 from gateway.contract.errors import StorageFailed
-from gateway.settings import load_settings, shown
+from gateway.settings import load_settings
+from gateway.settings_errors import shown
 
 if TYPE_CHECKING:
     from gateway.store.engine import Database

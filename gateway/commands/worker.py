@@ -13,7 +13,8 @@ from gateway.contract.errors import RequestRejected
 from gateway.contract.open_files import raise_descriptor_limit
 from gateway.contract.secrets import without_secrets
 from gateway.process.health_page import health_page
-from gateway.settings import Settings, SettingsError, shown
+from gateway.settings import Settings, SettingsError
+from gateway.settings_errors import shown
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
 from transports.mqtt.link.configured_link import configured_link

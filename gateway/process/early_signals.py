@@ -5,16 +5,19 @@ import signal
 import sys
 from collections.abc import Coroutine
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.process.event_loop import event_loop_factory
 
+R = TypeVar("R")
 
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` to its end. SIGINT and SIGTERM cancel it; the process then exits with 128 + the signal."""
+
+def run(work: Coroutine[Any, Any, R]) -> R:
+    """Run `work` to its end and return its result. SIGINT and SIGTERM cancel it; the process then exits with
+    128 + the signal."""
     signals: list[int] = []
 
-    async def run_cancellable() -> None:
+    async def run_cancellable() -> R:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def stop(number: int, _: FrameType | None) -> None:
@@ -24,10 +27,10 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
-        await work
+        return await work
 
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
         try:
-            runner.run(run_cancellable())
+            return runner.run(run_cancellable())
         except asyncio.CancelledError:
             sys.exit(128 + signals[0])

@@ -33,15 +33,30 @@ KEEP_ALIVE_S = 30
 
 
 def listen(settings: Settings) -> socket.socket:
-    """Return the listening socket. Raises SettingsError if the address cannot be used."""
+    """Return the listening socket, which a process with a number shares with those of other numbers. Raises
+    SettingsError if the address cannot be used."""
+    # Two processes may bind one port, but only one may listen. Clients wait until it is served.
+    return bound_socket(settings, backlog=BACKLOG, shared=settings.process_number > 0)
+
+
+def bound_socket(settings: Settings, *, backlog: int = 0, shared: bool = False) -> socket.socket:
+    """Return a socket that has the address of HOST and PORT. Raises SettingsError if that cannot be used.
+
+    Args:
+        settings: with HOST and PORT.
+        backlog: of the listening socket; 0: it does not listen.
+        shared: True if other processes listen on the same address, all with this argument.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # IPPROTO_TCP is explicit: without it asyncio does not set TCP_NODELAY, which costs 40 ms per response.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((settings.host, settings.port))
-        # Two processes may bind one port, but only one may listen. Clients wait until it is served.
-        listener.listen(BACKLOG)
+        if backlog:
+            listener.listen(backlog)
     except OSError as error:
         listener.close()
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:

@@ -29,7 +29,13 @@ class JsonLines(logging.Formatter):
     """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, and `error` with a traceback.
 
     The record's attribute `fields`, if it has one, adds its values that are not None.
+
+    gateway: name of the process, added to each line unless it is empty.
     """
+
+    def __init__(self, gateway: str = "") -> None:
+        super().__init__()
+        self._gateway = {"gateway": gateway} if gateway else {}
 
     def format(self, record: logging.LogRecord) -> str:
         told = {
@@ -37,6 +43,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record),
+            **self._gateway,
         }
         if traceback := _traceback(self, record):
             told["error"] = traceback
@@ -55,11 +62,19 @@ class JsonLines(logging.Formatter):
 
 class TextLines(logging.Formatter):
     """Local date and time, level, logger and message. A traceback's lines are indented: none looks like a
-    record."""
+    record.
+
+    gateway: name of the process, which each line has before the message unless it is empty.
+    """
+
+    def __init__(self, gateway: str = "") -> None:
+        super().__init__()
+        self._gateway = f"[{gateway}] " if gateway else ""
 
     def format(self, record: logging.LogRecord) -> str:
         time = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
-        first = f"{time} {record.levelname:<7} {one_line(record.name)}: {one_line(_message(record))}"
+        message = f"{self._gateway}{one_line(_message(record))}"
+        first = f"{time} {record.levelname:<7} {one_line(record.name)}: {message}"
         traceback = _traceback(self, record)
         return "\n".join([first, *(f"  {one_line(line)}" for line in traceback.split("\n") if traceback)])
 
@@ -88,11 +103,19 @@ class QueuedLines(logging.Handler):
         return self._line(logging.LogRecord("sluice.logs", logging.WARNING, __file__, 0, message, None, None))
 
 
-def configure_logs(level: str, log_format: str) -> None:
-    """Set up logging. `level` is debug, info, warning or error; `log_format` is text or json."""
+def configure_logs(level: str, log_format: str, gateway: str = "") -> None:
+    """Set up logging.
+
+    Args:
+        level: debug, info, warning or error.
+        log_format: text or json.
+        gateway: name of this process, if several write to the same log.
+    """
     # No line tells these, and to find them out takes as long as to format it.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = QueuedLines(_standard_error(), JsonLines() if log_format == "json" else TextLines())
+    handler = QueuedLines(
+        _standard_error(), JsonLines(gateway) if log_format == "json" else TextLines(gateway)
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("sluice").setLevel(level.upper())
     # uvicorn's line before this one says why.

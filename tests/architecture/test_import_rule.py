@@ -23,7 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.telemetry": {"gateway.contract"},
     "gateway.web": {"gateway.contract", "gateway.core", "gateway.dialects", "gateway.telemetry"},
     "gateway.page": set(),
-    "gateway.settings": {"gateway.contract"},
+    "gateway.settings": {"gateway.contract", "gateway.settings_errors"},
+    "gateway.settings_errors": {"gateway.contract"},
     "gateway.assembly": {
         "gateway.configured_issuer",
         "gateway.configured_traces",
@@ -58,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gateway.issuer",
         "gateway.process",
         "gateway.settings",
+        "gateway.settings_errors",
         "gateway.store",
         "gateway.web",
         "transports.llama",

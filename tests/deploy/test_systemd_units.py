@@ -32,6 +32,11 @@ def test_a_stop_leaves_time_to_drain(unit: str) -> None:
     assert f"DRAIN_S, {drain_s} s" in unit
 
 
+def test_the_supervisor_of_several_processes_passes_the_signal_on_alone() -> None:
+    gateway, _ = (path.read_text() for path in UNITS)
+    assert setting(gateway, "KillMode") == "mixed"
+
+
 def test_it_comes_back_unless_its_settings_are_wrong(unit: str) -> None:
     assert setting(unit, "Restart") == "always"
     assert setting(unit, "RestartPreventExitStatus") == "2"

@@ -205,6 +205,27 @@ async def test_add_gives_each_worker_a_line_for_each_gateway_whoever_came_first(
         assert written == {f"topic write sluice/v1/gateways/{name}/replies/{worker}" for name in ("a", "b")}
 
 
+async def test_add_makes_several_gateways_at_once(tmp_path: Path) -> None:
+    assert (await run_script("add.sh", tmp_path, "worker", "w-1"))[0] == 0
+    assert (await run_script("add.sh", tmp_path, "gateway", "gw", "--count", "3"))[0] == 0
+    names = ("gw-1", "gw-2", "gw-3")
+    rights = rights_in(tmp_path / "acl")
+    written = {line for client, line in rights if client == "user w-1" and "replies" in line}
+    assert written == {f"topic write sluice/v1/gateways/{name}/replies/w-1" for name in names}
+    for name in names:
+        assert ("user " + name, f"topic read sluice/v1/gateways/{name}/replies/+") in rights
+        assert (tmp_path / f"{name}.password").read_text()
+    assert not (tmp_path / "gw.password").exists()
+
+
+@pytest.mark.parametrize("more", [["--count"], ["--count", "0"], ["--count", "x"], ["--count", "-1"], ["3"]])
+async def test_add_refuses_a_wrong_count(tmp_path: Path, more: list[str]) -> None:
+    code, said = await run_script("add.sh", tmp_path, "gateway", "gw", *more)
+    assert code == 2
+    assert "--count" in said
+    assert not (tmp_path / "acl").exists()
+
+
 async def test_add_takes_too_wide_rights_from_an_older_file_and_leaves_the_rest(tmp_path: Path) -> None:
     status, replies = "sluice/v1/workers/w-1/status", "sluice/v1/gateways/+/replies/w-1"
     kept = ["user shell-1", f"topic write {status}", f"topic write {replies}"]

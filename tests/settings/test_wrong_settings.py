@@ -29,6 +29,9 @@ WRONG = [
     ("GATEWAY_NAME", "my box"),
     ("GATEWAY_NAME", "x" * 65),
     ("GATEWAY_NAME", "büro"),
+    ("WORKERS", "0"),
+    ("WORKERS", "2"),  # with SQLite
+    ("PROCESS_NUMBER", "-1"),
     ("PORT", "70000"),
     ("REPLY_DEADLINE_S", "inf"),
     ("LOG_LEVEL", "loud\nline"),

@@ -161,3 +161,10 @@ def test_a_json_line_has_the_fields_of_its_record_without_secrets_and_empty_ones
 def test_a_text_line_begins_with_its_date() -> None:
     told = record("ended")
     assert as_text(told).startswith(TextLines().formatTime(told, "%Y-%m-%d %H:%M:%S "))
+
+
+def test_a_line_of_one_of_several_processes_has_its_name() -> None:
+    told = record("ended")
+    assert TextLines("box-2").format(told).endswith("sluice: [box-2] ended")
+    assert msgspec.json.decode(JsonLines("box-2").format(told))["gateway"] == "box-2"
+    assert "gateway" not in msgspec.json.decode(JsonLines().format(told))

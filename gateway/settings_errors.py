@@ -1,0 +1,36 @@
+"""Explains a wrong setting in one line."""
+
+from pydantic import ValidationError
+
+from gateway.contract.server_urls import without_password
+
+_PATTERNS = {
+    "DATABASE_URL": "it must be like sqlite+aiosqlite:///sluice.db or "
+    "postgresql+asyncpg://user:password@host/database",
+    "LLM_API_KEY": "it must be visible ASCII without spaces, as in an HTTP header",
+    "ISSUER_AUDIENCE": "it must be visible ASCII without spaces, as in the claim aud",
+    "ISSUER_SCOPES_CLAIM": "it must be a claim, such as scope, or its path, such as realm_access.roles",
+    "MQTT_BROKER_HOST": "it must be a host name or an address alone; the port is MQTT_BROKER_PORT",
+    "MQTT_TOPIC_ROOT": "it must be levels of A-Z a-z 0-9 _ . - with a / between them, such as sluice/v1",
+    "ROOT_PATH": "it must be a path that begins with a /, such as /chat",
+}
+
+
+def explain(error: ValidationError) -> str:
+    """Return one line about the first wrong setting: its name, its value and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    name = str(first["loc"][0]).upper()
+    secret = any(word in name for word in ("PASSWORD", "KEY", "SECRET", "DATABASE_URL", "HEADERS"))
+    if first["type"] == "string_pattern_mismatch":
+        message = _PATTERNS.get(name, message)
+    return f"{name}={'…' if secret else shown(first['input'])} is not allowed: {message}"
+
+
+def shown(value: object) -> str:
+    """Return a value as one printable line of at most 200 characters, without passwords in addresses."""
+    text = without_password(str(value))
+    text = "".join(character if character.isprintable() else "�" for character in text)
+    return text if len(text) <= 200 else f"{text[:200]}…"
