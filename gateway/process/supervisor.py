@@ -1,7 +1,7 @@
 """Runs several gateway processes on one port: starts them, restarts those that die, passes signals on.
 
 The processes listen with SO_REUSEPORT, so that the system spreads connections over those that live. Each has
-a process group of its own: the terminal's Ctrl-C reaches only the supervisor, which passes it on once. Each
+a session of its own: the terminal's Ctrl-C reaches only the supervisor, which passes it on once. Each
 ends when its standard input ends, so that none outlives a supervisor that was killed.
 """
 
@@ -106,7 +106,7 @@ async def supervise(settings: Settings) -> int:
                 *(sys.executable, "-m", "gateway", "serve", "--supervised"),
                 env={**os.environ, **given},
                 stdin=PIPE,
-                process_group=0,
+                start_new_session=True,
             )
 
         return await Supervisor(start, settings.workers).run()

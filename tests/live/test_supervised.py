@@ -24,3 +24,14 @@ async def test_it_ends_when_its_supervisor_has_ended(tmp_path: Path) -> None:
         program.process.stdin.close()
         assert await program.ended() == 0
     assert "draining" in program.said
+
+
+async def test_a_wrong_setting_of_the_processes_ends_the_supervisor(tmp_path: Path) -> None:
+    nowhere = f"postgresql+asyncpg://sluice@/sluice?host={tmp_path}"
+    settings = {"PORT": "0", "HOST": "0.0.0.0", "DATABASE_URL": nowhere, "GATEWAY_NAME": "box"}
+    command = sluice("serve", "--workers", "2")
+    async with asyncio.timeout(120), running_program(*command, cwd=tmp_path, **settings) as program:
+        assert await program.ended() == 2
+    assert "2 processes serve http://0.0.0.0:" in program.said
+    assert "HOST=0.0.0.0 needs API keys, and they cannot be checked" in program.said
+    assert "Traceback" not in program.said
