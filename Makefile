@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Else every program that the tests start compiles all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check clients fmt live bench canary oldest lock mutants release clean
+.PHONY: demo test check clients fmt live chaos bench canary oldest lock mutants release clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -34,6 +34,9 @@ check: .venv/installed ## Formatting, lint, plain words, types and tests
 fmt: .venv/installed ## Format and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+chaos: .venv/installed ## Kill, freeze and cut off every part under open streams, and compare texts: CHAOS="--seed 7 --scale 2"
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: .venv/installed ## Measure beside nginx and a naive relay: benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
