@@ -65,7 +65,7 @@ class OurWorker:
     """A Worker over the test model, with two slots."""
 
     abilities = frozenset(
-        {"start", "take_over", "terminate", "stream", "two_slots", "parts"}
+        {"start", "take_over", "terminate", "stream", "two_slots", "parts", "roll_call"}
         | {"embeds"}
         | {"echo", "hold", "length", "think", "call", "fail", "break", "refuse"}
     )

@@ -6,6 +6,8 @@ from asyncio import Future, TimerHandle
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
+
 from gateway.contract.errors import GatewayError
 from transports.mqtt.link.link import Envelope, Link, Receipt
 from transports.mqtt.protocol.frame_codec import encode
@@ -40,6 +42,32 @@ class Announcer:
         self._asked = asyncio.Event()
         self._later: TimerHandle | None = None
         self._refused = False
+        self._roll_call = False
+        self._was_connected = False
+
+    def call_roll(self) -> None:
+        """A gateway is connected: publish its status, and ask all workers for theirs.
+
+        Not every broker sends retained statuses to a new subscription.
+        """
+        self._roll_call = True
+        self.now()
+
+    def answer_roll_call(self) -> None:
+        """A gateway asks for a worker's status. Many gateways that ask at the same time get one answer."""
+        self._roll_call = True
+        self.soon()
+
+    def reconnected(self, will: Status) -> None:
+        """A worker is connected: publish its status, after its will if it was connected before.
+
+        If the broker's node has crashed, or the broker does not publish the will of a client that connects
+        again, the gateways still wait for replies that the lost connection has ended.
+        """
+        if self._was_connected:
+            self._publish(will)
+        self._was_connected = True
+        self.now()
 
     def now(self) -> None:
         """Publish the status at once: others wait for this change."""
@@ -54,9 +82,17 @@ class Announcer:
         """Publish the status and return its receipt. The future never has an exception."""
         self._forget_later()
         status = self._status()
+        if self._roll_call:
+            status = msgspec.structs.replace(status, roll_call=True)
+        self._roll_call = False
+        receipt = self._publish(status)
+        self._said(receipt)
+        return receipt
+
+    def _publish(self, status: Status) -> Future[Receipt]:
         envelope = None if status.state == "lost" else Envelope(MISSED_HEARTBEATS * self._heartbeat_s)
         try:
-            receipt = self._link.publish(self._topic, encode(status), retain=True, envelope=envelope)
+            return self._link.publish(self._topic, encode(status), retain=True, envelope=envelope)
         except GatewayError as error:
             if not self._refused:
                 log.error("cannot publish the status on %s: %s", self._topic, error)
@@ -64,8 +100,6 @@ class Announcer:
             unsaid: Future[Receipt] = asyncio.get_running_loop().create_future()
             unsaid.set_result(Receipt.LOST)
             return unsaid
-        self._said(receipt)
-        return receipt
 
     async def run(self) -> None:
         try:

@@ -42,6 +42,9 @@ class MemoryBroker:
         self.links: list[MemoryLink] = []
         self.retained: dict[str, bytes] = {}
         self.log: list[tuple[str, bytes]] = []
+        self.sends_retained = True
+        """To a new subscription."""
+        self.publishes_wills = True
 
     def link(self, client_id: str, max_payload: int = 262_144) -> "MemoryLink":
         link = MemoryLink(self, client_id, max_payload)
@@ -118,16 +121,16 @@ class MemoryLink:
         for watcher in self._watchers:
             watcher(True)
         for topic, payload in self._broker.retained.items():
-            if self.hears(topic):
+            if self.hears(topic) and self._broker.sends_retained:
                 asyncio.get_running_loop().call_soon(self.deliver, topic, payload, True)
 
     def lose_connection(self) -> None:
-        """As if the cable were pulled: the broker publishes the will."""
+        """As if the cable were pulled: the broker publishes the will, if it does so at all."""
         self._connected = False
         for receipt in self._unacknowledged:
             receipt.set_result(Receipt.LOST)
         self._unacknowledged.clear()
-        if self._will is not None:
+        if self._will is not None and self._broker.publishes_wills:
             self._broker.publish(self._will.topic, self._will.payload, retain=True)
         for watcher in self._watchers:
             watcher(False)

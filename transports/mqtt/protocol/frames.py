@@ -32,6 +32,8 @@ class Status(Frame, tag="status"):
     """Retained status of a worker, gateway or device. Absent fields promise nothing: see docs/mqtt.md.
 
     A gateway stores the latest of each worker, so its fields have limits.
+
+    roll_call: by a gateway, a request to all workers for their statuses; by a worker, the answer to it.
     """
 
     state: Literal["ready", "draining", "lost"]
@@ -47,6 +49,7 @@ class Status(Frame, tag="status"):
     accepts: Annotated[list[KindName], msgspec.Meta(max_length=16)] = []
     embeds: bool = False
     by_name: bool = False
+    roll_call: bool = False
 
 
 class MessageField(msgspec.Struct, gc=False, omit_defaults=True):

@@ -109,6 +109,7 @@ class Presence:
         self._rules: Mapping[str, WorkerRule] = {}
         self._records = TrackRecords(random)
         self.turned_away = 0
+        self._logged_lack = False
 
     @property
     def workers(self) -> Collection[KnownWorker]:
@@ -174,6 +175,8 @@ class Presence:
         if known is None:
             if self._has_room():
                 self._begin(name, status, now)
+                if status.roll_call and not retained:
+                    self._retained_did_not_come(name)
             return None
         if known.status.incarnation != status.incarnation:
             self._end(known)
@@ -209,6 +212,16 @@ class Presence:
         if self.turned_away == 1:
             log.warning("%d MQTT workers are known; the status of others is ignored", MAX_WORKERS)
         return False
+
+    def _retained_did_not_come(self, name: str) -> None:
+        if not self._logged_lack:
+            log.warning(
+                "the MQTT broker does not send retained statuses to a new subscription: worker %s was "
+                "unknown until it answered the roll call. Workers without heartbeat_s that answer none stay "
+                "unknown",
+                name,
+            )
+        self._logged_lack = True
 
     def _begin(self, name: str, status: Status, now: float) -> None:
         record = self._records.returns(name)

@@ -218,7 +218,7 @@ class MqttTransport:
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
-            self._announcer.now()
+            self._announcer.call_roll()
         else:
             gone = self._presence.forget_all()
             for reply in self._replies_of(gone):

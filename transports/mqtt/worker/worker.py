@@ -9,13 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Literal
 
-from gateway.contract.errors import (
-    GatewayError,
-    Overloaded,
-    ProtocolViolation,
-    Unreachable,
-    WorkerLost,
-)
+from gateway.contract.errors import GatewayError, Overloaded, ProtocolViolation, Unreachable, WorkerLost
 from gateway.contract.transport import Transport
 from transports.mqtt.dropped_messages import Dropped
 from transports.mqtt.link.link import Link, Will
@@ -94,6 +88,7 @@ class Worker:
         self._heartbeat_s = heartbeat_s
         self._new_writer = partial(ReplyWriter, link, coalesce_s=coalesce_s, coalesce_bytes=coalesce_bytes)
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
+        self._will = Status("lost", incarnation=self._incarnation)
         self._leaving: Literal["draining", "lost"] | None = None
         self._status_topic = worker_status_topic(root, self._name)
         self._name_check = NameCheck(link, forbidden_name)
@@ -140,7 +135,7 @@ class Worker:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        will = Will(self._status_topic, encode(Status("lost", incarnation=self._incarnation)))
+        will = Will(self._status_topic, encode(self._will))
         async with self._transport.running(), self._link.running(will), asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             announcing = tasks.create_task(self._announcer.run())
@@ -193,9 +188,9 @@ class Worker:
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
-            self._announcer.now()
+            self._announcer.reconnected(self._will)
             return
-        # Every gateway has ended these replies: it received our will, or lost the broker too.
+        # Every gateway ends these replies: by our will, or because it lost the broker too.
         for job in list(self._jobs.values()):
             job.fail(WorkerLost("the worker lost the broker"))
 
@@ -219,6 +214,8 @@ class Worker:
             self.dropped.drop("status", topic, violation)
             return
         self._gateways.take(name, status)
+        if status.roll_call and not retained:
+            self._announcer.answer_roll_call()
 
     def _gateway_gone(self, name: str) -> None:
         for job in [job for job in self._jobs.values() if job.gateway == name]:
