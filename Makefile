@@ -51,7 +51,7 @@ oldest: ## Run the tests with the oldest version of every dependency that pyproj
 .PHONY: .venv-newest/tested .venv-oldest/tested
 .venv-newest/tested .venv-oldest/tested:
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -e '.[demo,dev]'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -e '.[cluster,demo,dev]'
 	@$(@D)/bin/python -m pip list --disable-pip-version-check > $(@D)/versions.txt
 	@$(@D)/bin/pytest -n auto --dist worksteal -rs $(TESTS)
 

@@ -199,6 +199,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
         queued=lambda: sum(each.abilities.queued() for each in transports.values()),
         broker=broker,
+        refused_topics=transports.get("mqtt", transports["sse"]).abilities.refused_topics,
         simulators=None if link is None else simulators_of(settings),
         identities=identities,
         reply_totals=reply_totals,

@@ -181,6 +181,8 @@ class Abilities:
         reattach: continues to receive a reply: pushes all its events again from the beginning, then new ones
             as they arrive, and returns when it is complete, as `answer` does. Cancelling it stops the reply.
             Raises Interrupted if the generator does not have the reply (any more), and errors as `answer`.
+        refused_topics: tries to publish; returns the topics on which the broker refuses it, None if that
+            cannot be known.
         forget: called with a reply's handle and epoch when its end is stored: what the generator keeps of it
             can be dropped. It does not block.
     """
@@ -201,6 +203,7 @@ class Abilities:
     embeds: Callable[[], bool] = lambda: False
     count_tokens: Callable[[ChatRequest], Awaitable[int]] = _counts_nothing
     reattach: Callable[[Reattach, Hear], Awaitable[Done]] = _keeps_nothing
+    refused_topics: Callable[[], Awaitable[Sequence[str] | None]] = _untold
     forget: Callable[[Handle, int], None] = _has_nothing_to_forget
 
 

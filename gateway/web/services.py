@@ -1,6 +1,6 @@
 """The services and settings that endpoints use."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,10 @@ from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
 
 
+async def _unknown() -> None:
+    return None
+
+
 class Modes(Protocol):
     """The methods of gateway.core.mode_selector.ModeSelector that endpoints use."""
 
@@ -70,6 +74,7 @@ class Services:
         workers: returns the workers that all transports know.
         queued: returns the number of requests that wait for one of them.
         broker, simulators: None without an MQTT broker.
+        refused_topics: tries to publish; returns the topics on which the broker refuses it, None if unknown.
         identities: verifies the tokens of the issuer; None without one.
         older_metric_names: `/metrics` has the GenAI metrics under their older names too.
     """
@@ -107,6 +112,7 @@ class Services:
     workers: Callable[[], Sequence[WorkerInfo]] = list
     queued: Callable[[], int] = lambda: 0
     broker: BrokerWatch | None = None
+    refused_topics: Callable[[], Awaitable[Sequence[str] | None]] = _unknown
     simulators: Simulators | None = None
     identities: Identities | None = None
     reply_totals: ReplyTotals = field(default_factory=ReplyTotals)

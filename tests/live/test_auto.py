@@ -70,7 +70,7 @@ async def test_llama_dies_and_a_worker_answers_until_it_is_back(tmp_path: Path) 
         running_worker(broker, the_workers),
         auto_gateway(tmp_path, ours.url, broker, BREAKER_FAILURES="2", BREAKER_OPEN_S="1") as gateway,
     ):
-        await until_told(gateway, "mqtt: 1 MQTT workers are ready")
+        await until_told(gateway, "mqtt: ready MQTT workers: 1")
         before = await answer(gateway)
         await ours.kill()
         away = [await answer(gateway) for _ in range(2)]
@@ -98,13 +98,13 @@ async def test_the_broker_dies_and_llama_answers_until_it_is_back(tmp_path: Path
         running_worker(broker, llama),
         auto_gateway(tmp_path, llama.url, broker, LLM_MODE_ORDER="mqtt,sse") as gateway,
     ):
-        await until_told(gateway, "mqtt: 1 MQTT workers are ready")
+        await until_told(gateway, "mqtt: ready MQTT workers: 1")
         before = await answer(gateway)
         await broker.kill()
         await until_told(gateway, "mqtt: the MQTT broker is away")
         away = await answer(gateway)
         await broker.start()
-        await until_told(gateway, "mqtt: 1 MQTT workers are ready (breaker closed)")
+        await until_told(gateway, "mqtt: ready MQTT workers: 1 (breaker closed)")
         back = await answer(gateway)
     assert (before, away, back) == (("mqtt", "mqtt"), ("sse", "sse"), ("mqtt", "mqtt"))
 
@@ -118,7 +118,7 @@ async def test_llama_killed_in_mid_reply_is_told_and_no_worker_goes_on_with_it(t
         running_worker(broker, the_workers),
         auto_gateway(tmp_path, ours.url, broker) as gateway,
     ):
-        await until_told(gateway, "mqtt: 1 MQTT workers are ready")
+        await until_told(gateway, "mqtt: ready MQTT workers: 1")
         body = {"content": RIVER, "max_tokens": 2000, "options": {"ignore_eos": True}}
         told: list[dict[str, Any]] = []
         async with gateway.http.stream("POST", STREAM, json=body) as response:
@@ -145,7 +145,7 @@ async def test_a_silent_model_server_costs_its_idle_time_and_no_more(tmp_path: P
         auto_gateway(tmp_path, silent.url, broker, LLM_IDLE_S="0.5", BREAKER_FAILURES="1") as gateway,
     ):
         silent.open_with()
-        await until_told(gateway, "mqtt: 1 MQTT workers are ready")
+        await until_told(gateway, "mqtt: ready MQTT workers: 1")
         answers = [await answer(gateway), await answer(gateway)]
     assert answers == [("sse", "mqtt"), ("mqtt", "mqtt")]
 

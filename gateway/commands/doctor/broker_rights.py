@@ -5,7 +5,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from gateway.commands.doctor.findings import Finding, failure, ok, skipped
-from gateway.commands.doctor.running_gateway import BESIDE_A_GATEWAY, holds_the_connection
+from gateway.commands.doctor.running_gateway import NotShown, holds_the_connection, shown_by_gateway
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,13 +26,28 @@ async def broker_rights(settings: Settings) -> Sequence[Finding]:
     if not settings.mqtt_broker_host:
         return [skipped("MQTT_BROKER_HOST is empty")]
     if await holds_the_connection(settings):
-        return [skipped(BESIDE_A_GATEWAY)]
+        return await _rights_of_gateway(settings)
     from gateway.commands.doctor.broker_connection import NoVisit, visit_broker
 
     try:
         missing = await visit_broker(settings, lambda visit: list(_missing_rights(settings, visit)))
     except NoVisit:
         return [skipped("the broker cannot be used")]
+    return _findings(settings, missing)
+
+
+async def _rights_of_gateway(settings: Settings) -> Sequence[Finding]:
+    """Let the running gateway try. Its subscriptions are granted, or it would not count as connected."""
+    try:
+        refused = (await shown_by_gateway(settings, "/api/admin/broker"))["refused_topics"]
+    except NotShown as reason:
+        return [skipped(str(reason))]
+    if refused is None:
+        return [skipped("this broker does not report to the running gateway where it may not publish")]
+    return _findings(settings, [("write", topic) for topic in refused])
+
+
+def _findings(settings: Settings, missing: Sequence[tuple[str, str]]) -> Sequence[Finding]:
     user = settings.mqtt_username or "anonymous clients"
     if not missing:
         return [ok(f"{user} may subscribe to and publish on all topics of gateway {settings.gateway_name}")]

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from gateway.commands.doctor.findings import Finding, failure, ok, skipped, warning
@@ -71,4 +72,5 @@ def _mend(url: str, problem: str) -> str:
         return f"curl {url}/health until it says ok; a large model takes minutes"
     if "404" in problem or "status" in problem:
         return f"curl -i {url}/v1/models, and correct LLM_SERVER_URL: it must be the server's address alone"
-    return "llama-server -m MODEL.gguf --port PORT, or correct LLM_SERVER_URL"
+    port = urlsplit(url).port
+    return f"llama-server -m MODEL.gguf{f' --port {port}' if port else ''}, or correct LLM_SERVER_URL"

@@ -1,10 +1,11 @@
 """Checks that workers have announced themselves at the broker."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from gateway.commands.doctor.findings import Finding, failure, ok, skipped, warning
-from gateway.commands.doctor.running_gateway import holds_the_connection
+from gateway.commands.doctor.running_gateway import NotShown, holds_the_connection, shown_by_gateway
 from gateway.contract.errors import ProtocolViolation, StorageFailed
 from gateway.settings import Settings
 
@@ -14,43 +15,86 @@ if TYPE_CHECKING:
 
 SOON_S = 0.5
 MOST = 10_000
+DISABLED = "disabled by an administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A worker that is there. problem: the reason why it gets no requests; empty if it gets some."""
+
+    name: str
+    models: Sequence[str]
+    problem: str = ""
 
 
 async def workers(settings: Settings) -> Sequence[Finding]:
-    """Read the retained statuses, as the gateway does at its start."""
+    """Ask the running gateway, or read the retained statuses as a gateway does at its start."""
     if not settings.mqtt_broker_host:
         return [skipped("MQTT_BROKER_HOST is empty")]
     if await holds_the_connection(settings):
-        return [skipped("not read beside the connected gateway: sluice workers list shows its workers")]
+        try:
+            return [
+                _judged(settings, _seen_by_gateway(await shown_by_gateway(settings, "/api/admin/workers")))
+            ]
+        except NotShown as reason:
+            return [skipped(str(reason))]
     from gateway.commands.doctor.broker_connection import NoVisit, visit_broker
 
     try:
-        found = await visit_broker(settings, lambda visit: _statuses(settings, visit))
+        statuses = await visit_broker(settings, lambda visit: _statuses(settings, visit))
     except NoVisit:
         return [skipped("the broker cannot be used")]
-    disabled = await _disabled(settings)
-    willing = {name: status for name, status in found.items() if status.state == "ready"}
-    ready = {name: status for name, status in willing.items() if name not in disabled}
-    said = f"{len(ready)} of {len(found)} announced workers are ready"
-    if away := sorted(willing.keys() - ready.keys()):
-        said += f", and {', '.join(away[:10])}{' …' * (len(away) > 10)} disabled by an administrator"
-    if ready:
-        models = sorted({model for status in ready.values() for model in status.models})
-        return [
-            ok(f"{said}, with the models {', '.join(models[:10]) or '(unnamed)'}{' …' * (len(models) > 10)}")
-        ]
-    if settings.llm_comm_mode == "sse":
-        return [ok(f"{said}; LLM_COMM_MODE=sse needs none")]
-    level = failure if settings.llm_comm_mode == "mqtt" else warning
-    if away:
-        return [level(said, f"sluice workers enable {away[0]}")]
-    where = f"{settings.mqtt_broker_host}:{settings.mqtt_broker_port}"
+    return [_judged(settings, _announced(statuses, await _disabled(settings)))]
+
+
+def _seen_by_gateway(told: Sequence[Mapping[str, Any]]) -> Sequence[_Seen]:
+    def problem_of(ruled: Mapping[str, Any]) -> str:
+        worker = ruled["worker"]
+        if worker["state"] != "ready":
+            return str(worker["state"])
+        if ruled["disabled"]:
+            return DISABLED
+        return "suspended after failures" if worker["set_aside"] else ""
+
     return [
-        level(
-            f"{said}, or the broker's ACL does not let us read {settings.mqtt_topic_root}/workers/+/status",
-            f"sluice worker --name worker-1 --llm-url http://127.0.0.1:8080 --broker {where}",
-        )
+        _Seen(ruled["name"], ruled["worker"]["models"], problem_of(ruled))
+        for ruled in told
+        if ruled["worker"] is not None
     ]
+
+
+def _announced(statuses: Mapping[str, "Status"], disabled: Collection[str]) -> Sequence[_Seen]:
+    def problem_of(name: str, state: str) -> str:
+        if state != "ready":
+            return state
+        return DISABLED if name in disabled else ""
+
+    return [_Seen(name, status.models, problem_of(name, status.state)) for name, status in statuses.items()]
+
+
+def _judged(settings: Settings, found: Sequence[_Seen]) -> Finding:
+    ready = [seen for seen in found if not seen.problem]
+    idle = sorted((seen for seen in found if seen.problem), key=lambda seen: seen.name)
+    said = f"{len(ready)} of {len(found)} announced workers are ready"
+    if idle:
+        shown = ", ".join(f"{seen.name} is {seen.problem}" for seen in idle[:10])
+        said += f"; {shown}{' …' * (len(idle) > 10)}"
+    if ready:
+        models = sorted({model for seen in ready for model in seen.models})
+        return ok(f"{said}; models: {', '.join(models[:10]) or '(unnamed)'}{' …' * (len(models) > 10)}")
+    if settings.llm_comm_mode == "sse":
+        return ok(f"{said}; LLM_COMM_MODE=sse needs none")
+    level = failure if settings.llm_comm_mode == "mqtt" else warning
+    for seen in idle:
+        if seen.problem == DISABLED:
+            return level(said, f"sluice workers enable {seen.name}")
+    if idle:
+        return level(said, f"journalctl -u sluice-worker on the machine of {idle[0].name}, and restart it")
+    broker = f"{settings.mqtt_broker_host}:{settings.mqtt_broker_port}"
+    return level(
+        f"{said}, or the broker's ACL does not let us read {settings.mqtt_topic_root}/workers/+/status",
+        f"sluice worker --name worker-1 --llm-url {settings.model_servers[0]} --broker {broker}",
+    )
 
 
 async def _disabled(settings: Settings) -> frozenset[str]:

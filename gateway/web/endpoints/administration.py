@@ -1,6 +1,6 @@
 """Endpoints for administration, all with scope admin."""
 
-from gateway.web.api.admin import audit, devices, keys, mode, streams, workers
+from gateway.web.api.admin import audit, broker, devices, keys, mode, streams, workers
 from gateway.web.api.admin.live import AdminLive
 from gateway.web.api.admin.simulator import Simulate
 from gateway.web.api.admin.simulator_views import SimulatorBody
@@ -179,6 +179,18 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         body=SimulatorBody,
         answers={"200": simulator_events()},
         refuses=(409, 422, 503),
+    ),
+    JsonEndpoint(
+        method="GET",
+        path="/api/admin/broker",
+        handler=broker.show_broker,
+        name="show_broker",
+        summary="The connection to the MQTT broker, and the rights there",
+        description="Publishes to a worker and to a device that do not exist. 409 without a broker.",
+        tag="administration",
+        scopes=ADMIN,
+        without_database=True,
+        refuses=(409,),
     ),
     JsonEndpoint(
         method="GET",

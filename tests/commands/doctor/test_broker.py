@@ -150,7 +150,7 @@ async def test_no_worker_a_ready_one_and_a_disabled_one(tmp_path: Path) -> None:
         assert "1 of 1 announced workers are ready" in seen.output
         assert disabled.problem("workers") == (
             "failure",
-            "0 of 1 announced workers are ready, and worker-1 disabled by an administrator",
+            "0 of 1 announced workers are ready; worker-1 is disabled by an administrator",
             "sluice workers enable worker-1",
         )
 
@@ -179,18 +179,46 @@ async def test_a_gateway_that_runs_meanwhile_is_not_disturbed(tmp_path: Path) ->
     assert {topic.split("/")[3][:7] for topic, _ in heard} == {"doctor-"}
 
 
-async def test_the_connection_of_a_running_gateway_stays(tmp_path: Path) -> None:
+async def test_beside_a_connected_gateway_it_names_what_is_broken_and_takes_no_connection(
+    tmp_path: Path,
+) -> None:
     """With the shipped mosquitto.conf a second connection of the same user ends the first one."""
-    async with asyncio.timeout(120), guarded_broker(tmp_path, "gateway") as (guarded, _):
+    right = "topic write sluice/v1/workers/+/inbox"
+    async with asyncio.timeout(120), guarded_broker(tmp_path, "gateway", "worker-1") as (guarded, broker):
         settings = as_user(guarded, "gateway", "5")
-        async with running_gateway(
-            tmp_path, LLM_COMM_MODE="mqtt", GATEWAY_NAME="gateway", **settings
-        ) as gateway:
-            while (await gateway.http.get("/ready")).json()["broker"] != "connected":
+        worker = Worker(ScriptedTransport(lambda _: tokens("x")), guarded.link("worker-1"))
+        async with (
+            running_gateway(tmp_path, LLM_COMM_MODE="mqtt", GATEWAY_NAME="gateway", **settings) as gateway,
+            worker.running(),
+        ):
+            port = str(gateway.http.base_url.port)
+            while (await gateway.http.get("/ready")).status_code != 200:
                 await look_again()
-            seen = await examine(tmp_path, guarded.address, PORT=str(gateway.http.base_url.port), **settings)
-            metrics = (await gateway.http.get("/metrics")).text
-    assert "sluice_broker_connections_lost_total 0.0" in metrics.splitlines()
-    assert seen.level("broker") == "ok"
-    assert f"the running gateway is connected to 127.0.0.1:{guarded.address.port}" in seen.output
-    assert (seen.level("broker rights"), seen.level("workers")) == ("skipped", "skipped")
+            well = await examine(tmp_path, guarded.address, PORT=port, **settings)
+
+            acl = (tmp_path / "acl").read_text()
+            assert right in acl
+            (tmp_path / "acl").write_text(acl.replace(right, ""))
+            broker.reload()
+            while not (await gateway.http.get("/api/admin/broker")).json()["refused_topics"]:
+                await look_again()
+            await gateway.http.patch("/api/admin/workers/worker-1", json={"disabled": True})
+            broken = await examine(tmp_path, guarded.address, PORT=port, **settings)
+
+            await gateway.http.post("/api/admin/keys", json={"user": "ops", "scopes": ["admin"]})
+            without_key = await examine(tmp_path, guarded.address, PORT=port, **settings)
+            metrics = (await gateway.http.post("/api/admin/keys", json={})).status_code
+    assert metrics == 401
+    for seen in (well, broken, without_key):
+        assert f"the running gateway is connected to 127.0.0.1:{guarded.address.port}" in seen.output
+    assert (well.level("broker rights"), well.level("workers")) == ("ok", "ok")
+    _, wrong, fix = broken.problem("broker rights")
+    assert wrong == "gateway may not publish on sluice/v1/workers/+/inbox"
+    assert fix.startswith(f'{right} below "user gateway"')
+    assert broken.problem("workers") == (
+        "failure",
+        "0 of 1 announced workers are ready; worker-1 is disabled by an administrator",
+        "sluice workers enable worker-1",
+    )
+    assert (without_key.level("broker rights"), without_key.level("workers")) == ("skipped", "skipped")
+    assert "set SLUICE_API_KEY" in without_key.output

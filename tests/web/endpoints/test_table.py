@@ -167,7 +167,14 @@ async def things_of(gateway: Served) -> dict[str, str]:
     }
 
 
-MISSING = {"model": 404, "ai_sdk_resume": 204, "response": 404, "response_input_items": 404, "page_file": 404}
+MISSING = {
+    "model": 404,
+    "ai_sdk_resume": 204,
+    "response": 404,
+    "response_input_items": 404,
+    "page_file": 404,
+    "show_broker": 409,
+}
 
 
 async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
@@ -176,7 +183,7 @@ async def test_head_is_get_without_a_body(tmp_path: Path) -> None:
         for endpoint in ENDPOINTS:
             if endpoint.method != "GET":
                 continue
-            # No such model, chat, response and file.
+            # No such model, chat, response and file, and no broker.
             status = MISSING.get(endpoint.name, 200)
             headed = await gateway.http.head(filled(endpoint.path, **ids))
             assert (headed.status_code, headed.content) == (status, b""), endpoint.name

@@ -132,6 +132,10 @@ class Presence:
         """The worker did not answer a request, or sent an invalid frame: it is suspended for a while."""
         worker.record.failed(now, self._records.jitter())
 
+    def infos(self, now: float) -> Sequence[WorkerInfo]:
+        """Return all workers, by name."""
+        return [worker.info(now) for worker in sorted(self.workers, key=lambda worker: worker.name)]
+
     def models(self) -> Sequence[str]:
         """Return the models of the ready workers, each name once, the first worker's default first. Those of
         workers `by_name` are the last."""

@@ -33,6 +33,7 @@ from transports.mqtt.requests.namesake import OwnTopic, namesake_lives
 from transports.mqtt.requests.open_requests import OpenRequests
 from transports.mqtt.requests.pending_request import PendingRequest
 from transports.mqtt.requests.presence import MISSED_HEARTBEATS, KnownWorker, Presence
+from transports.mqtt.requests.rights import refused_topics
 from transports.mqtt.status_announcer import Announcer
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class MqttTransport:
             queued=lambda: self._dispatch.waiting,
             drain=self.drain,
             embed=EmbeddingWorkers(self._requests, self._presence).embed,
+            refused_topics=lambda: refused_topics(link, root),
         )
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
         link.subscribe(every_worker_status(root), self._hear_status)
@@ -156,8 +158,7 @@ class MqttTransport:
         return ALL_KINDS.intersection(accepted)
 
     def list_workers(self) -> Sequence[WorkerInfo]:
-        now = asyncio.get_running_loop().time()
-        return [worker.info(now) for worker in sorted(self.workers, key=lambda worker: worker.name)]
+        return self._presence.infos(asyncio.get_running_loop().time())
 
     async def health(self) -> Health:
         seen_at = self._own_topic.namesake_at
@@ -170,7 +171,7 @@ class MqttTransport:
             self.admit(None)
         except GatewayError as error:
             return Health(False, str(error))
-        return Health(True, f"{len(self._presence.ready)} MQTT workers are ready")
+        return Health(True, f"ready MQTT workers: {len(self._presence.ready)}")
 
     def models(self) -> Sequence[str]:
         return self._presence.models()
