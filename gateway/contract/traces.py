@@ -87,7 +87,7 @@ class Traces(ReplyTraces, Protocol):
         """Begin the span of an HTTP request.
 
         Args:
-            method: of the request.
+            method: of the request; WEBSOCKET for one on a WebSocket.
             route: path of its endpoint, with `{…}`; None if it has none.
             path: of the request, without the query.
             trace: the caller's `traceparent`.

@@ -19,6 +19,7 @@ from gateway.telemetry.traces.exporting import QUIET_S, FewLines
 from gateway.telemetry.traces.otel_traces import MAX_PATH_CHARS
 from tests.telemetry.collector import Collector, running_collector
 from tests.web.gateway_server import STREAM, Served, served, unified_events
+from tests.web.sockets.page_socket import page_socket
 from transports.scripted import Script, ScriptedTransport, Step, tokens
 
 CALLER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -153,6 +154,37 @@ async def test_a_resume_fetches_and_is_linked_to_the_reply(tmp_path: Path, colle
         "gen_ai.response.id": stream_id,
         "gen_ai.request.stream_cursor": "2-2",
     }
+
+
+async def test_each_request_on_a_websocket_has_a_span_below_the_caller(
+    tmp_path: Path, collector: Collector
+) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        begun.set()
+        await go.wait()
+
+    script: list[Step] = [[Delta("Hi")], pause, *COUNTED]
+    resumable = {"traceparent": CALLER, "Sluice-Resumable": "1"}
+    async with traced(tmp_path, collector, lambda _: script) as gateway, page_socket(gateway.url) as page:
+        await page.send("r1", headers=resumable)
+        await begun.wait()
+        await page.resume("r2")
+        await page.until("r2", "text-delta")
+        go.set()
+        await page.heard("r1")
+        await page.heard("r2")
+        await page.send("r3", messages=[])
+        assert (await page.until("r3"))["type"] == "error"
+    requests = {span.id: span for span in collector.spans if span.name == "WEBSOCKET /ws"}
+    reply, fetch = collector.named("chat tiny"), collector.named("fetch_response")
+    sent, resumed = requests.pop(reply.parent), requests.pop(fetch.parent)
+    (refused,) = requests.values()
+    assert (sent.trace, sent.parent, resumed.parent) == (CALLER[3:35], CALLER[36:52], "")
+    assert fetch.links == [(reply.trace, reply.id)]
+    statuses = [span.attributes.get("http.response.status_code") for span in (sent, resumed, refused)]
+    assert statuses == [None, None, 422]
 
 
 async def test_a_cached_reply_has_no_tokens_and_no_dispatch(tmp_path: Path, collector: Collector) -> None:

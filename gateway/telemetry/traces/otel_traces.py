@@ -21,7 +21,7 @@ from gateway.telemetry.traces.traced_transport import Hop, TracedTransport
 
 MAX_PATH_CHARS = 500
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 _CHAT, _FETCH = "chat", "fetch_response"
 _PORTS = {"http": 80, "https": 443}
 

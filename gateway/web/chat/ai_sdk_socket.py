@@ -4,21 +4,23 @@ Source: `WebSocketChatTransport` of the package `ai`, from 7.0.135 on.
 """
 
 import logging
-from collections.abc import Mapping
-from functools import partial
+from contextlib import ExitStack
 from typing import Annotated, Literal
 
 import msgspec
 
 from gateway.contract.errors import GatewayError, TooManyStreams, Unprocessable
+from gateway.contract.journal import START
 from gateway.core.key_ring import Caller
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.ai_sdk_chats import resumed, running_reply
 from gateway.web.chat.ai_sdk_form import UiChatForm
 from gateway.web.chat.forms import accept, begin
+from gateway.web.chat.resume import fetching
 from gateway.web.chat.socket_reply import SocketReply
-from gateway.web.door.callers import CALLER
+from gateway.web.door.callers import CALLER, caller_of
 from gateway.web.http.asgi import Message, Scope
+from gateway.web.http.traced_requests import socket_request_span
 from gateway.web.services import Services
 from gateway.web.sockets.speaker import BadFrame, Frame, OpenSocket
 
@@ -96,43 +98,50 @@ class AiSdkSocket:
             raise Unprocessable("The request does not fit: requestId: is in use.", {"requestId": "is in use"})
         if len(self._replies) >= MAX_REQUESTS:
             raise TooManyStreams(f"There are {MAX_REQUESTS} open requests on this socket, the maximum.")
-        if request.type == "send":
-            await self._send(request, caller)
-        else:
-            await self._resume(request, caller)
+        scope = _scope_of(self._socket.scope, request, caller)
+        with ExitStack() as until_answered:
+            until_answered.enter_context(socket_request_span(self._gateway.traces, scope))
+            if request.type == "send":
+                await self._send(request, scope, until_answered)
+            else:
+                await self._resume(request, scope, until_answered)
 
-    async def _send(self, request: ClientFrame, caller: Caller) -> None:
+    async def _send(self, request: ClientFrame, scope: Scope, until_answered: ExitStack) -> None:
         body = request.as_post
 
         async def receive() -> Message:
             return {"type": "http.request", "body": body}
 
-        scope = _scope_of(self._socket.scope, request.headers, caller)
         asked = await accept(self._gateway, UiChatForm().read, scope, receive)
         stream_id = await begin(self._gateway, asked)
         assert isinstance(asked.dialect, AiSdk)  # noqa: S101 - UiChatForm has no other
-        await self._follow(request, caller, stream_id, asked.dialect)
+        await self._follow(request, stream_id, caller_of(scope), asked.dialect, until_answered)
 
-    async def _resume(self, request: ClientFrame, caller: Caller) -> None:
+    async def _resume(self, request: ClientFrame, scope: Scope, until_answered: ExitStack) -> None:
         assert request.id is not None  # noqa: S101 - checked by _answer
+        caller = caller_of(scope)
         run = await running_reply(self._gateway, caller.user_id, request.id)
         if run is None:
             self._tell("no-active", request.request_id)
         else:
+            reading = fetching(self._gateway, scope, run.stream_id, caller.user_id, START)
+            until_answered.enter_context(reading)
             dialect = await resumed(self._gateway, caller.user_id, run)
-            await self._follow(request, caller, run.stream_id, dialect)
+            await self._follow(request, run.stream_id, caller, dialect, until_answered)
 
-    async def _follow(self, request: ClientFrame, caller: Caller, stream_id: str, dialect: AiSdk) -> None:
+    async def _follow(
+        self, request: ClientFrame, stream_id: str, caller: Caller, dialect: AiSdk, until_answered: ExitStack
+    ) -> None:
         name = request.request_id
-        reply = SocketReply(
-            self._gateway, self._socket.connection, name, dialect, partial(self._replies.pop, name, None)
-        )
+        until_answered.callback(self._replies.pop, name, None)
+        reply = SocketReply(self._gateway, self._socket.connection, name, dialect)
         self._replies[name] = reply
         try:
             await reply.follow(stream_id, caller.user_id)
         except BaseException:
             reply.leave()
             raise
+        reply.held.push(until_answered.pop_all())
 
     def _abort(self, request: ClientFrame) -> None:
         """Stop the reply. Ignore unknown ids: the reply may have ended meanwhile."""
@@ -167,13 +176,14 @@ def _request_id(frame: Frame) -> str:
         raise BadFrame("A frame of a chat must have a requestId of 1 to 256 characters.") from None
 
 
-def _scope_of(handshake: Scope, headers: Mapping[str, str], caller: Caller) -> Scope:
+def _scope_of(handshake: Scope, request: ClientFrame, caller: Caller) -> Scope:
     """Return the ASGI scope of the same request over HTTP."""
-    raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    headers = request.headers.items()
+    raw = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers]
     return {
         **handshake,
         "type": "http",
-        "method": "POST",
+        "method": "POST" if request.type == "send" else "GET",
         "path": "/api/chat",
         "query_string": b"",
         "headers": raw,

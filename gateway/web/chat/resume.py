@@ -68,7 +68,7 @@ async def follow(
         joined: called once this stream keeps the reply alive, so that the caller need not any more.
         continues: True begins where the reply was continued last, if `after` is START.
     """
-    with _fetching(gateway, scope, stream_id, user_id, after):
+    with fetching(gateway, scope, stream_id, user_id, after):
         root_path = root_path_of(scope)
         is_head = scope["method"] == "HEAD"
         encoder = _encoder(dialect, stream_id, root_path)
@@ -108,7 +108,7 @@ async def follow(
             await stream.serve(reader, send, sent, before)
 
 
-def _fetching(
+def fetching(
     gateway: Services, scope: Scope, stream_id: str, user_id: str, after: Position
 ) -> AbstractContextManager[None]:
     """Return the span of a read by another request than the one that asked."""

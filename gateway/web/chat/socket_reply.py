@@ -5,7 +5,7 @@ It is written from within the call that appends to the reply's journal, as a str
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from gateway.contract.errors import NotFound
@@ -30,7 +30,9 @@ class SocketReply:
 
     Args:
         request_id: of the client's request; every message has it.
-        on_end: called when nothing more is sent.
+
+    Attributes:
+        held: closed when nothing more is sent.
     """
 
     def __init__(
@@ -39,17 +41,15 @@ class SocketReply:
         connection: MessageConnection,
         request_id: str,
         dialect: AiSdk,
-        on_end: Callable[[], object],
     ) -> None:
         self._gateway = gateway
         self._connection = connection
         self._dialect = dialect
-        self._on_end = on_end
         self._named = b'"requestId":' + json_bytes(request_id)
         self._sequence = 0
         self._reader: JournalReader | None = None
         self._run: Run | None = None
-        self._held = ExitStack()
+        self.held = ExitStack()
 
     async def follow(self, stream_id: str, user_id: str) -> None:
         """Send the reply from its first chunk on. Raises NotFound."""
@@ -58,7 +58,7 @@ class SocketReply:
         messages = [b'{"type":"start",%b}' % self._named]
         try:
             run = self._run = gateway.runs.find(stream_id, user_id)
-            reader = self._held.enter_context(gateway.runs.reading(run, self.hear))
+            reader = self.held.enter_context(gateway.runs.reading(run, self.hear))
         except NotFound:
             message = await gateway.store.reply(user_id, stream_id)
             exchange = await gateway.store.exchange(user_id, stream_id)
@@ -78,8 +78,7 @@ class SocketReply:
     def leave(self) -> None:
         """Send nothing more."""
         self._reader = None
-        self._held.close()
-        self._on_end()
+        self.held.close()
 
     def hear(self) -> None:
         """Send all new events if the connection is writable. Call this whenever there may be new ones."""

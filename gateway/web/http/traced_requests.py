@@ -1,7 +1,10 @@
 """A span for each request, except those of monitoring and of public pages."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from gateway.contract.errors import GatewayError
 from gateway.contract.traces import Traces
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
 from gateway.web.http.endpoint import METRICS, PUBLIC, endpoint_of
@@ -14,7 +17,7 @@ _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 class TracedRequests:
     """Begins a span below the caller's `traceparent`, and ends it with the response, a stream's when it is
-    over. Chunks of a stream do not pass through here. WebSockets have no span: their replies have."""
+    over. Chunks of a stream do not pass through here. A WebSocket has no span: each request on it has."""
 
     def __init__(self, app: App, traces: Traces) -> None:
         self._app = app
@@ -43,6 +46,27 @@ class TracedRequests:
             raise
         finally:
             span.answered(status)
+
+
+@contextmanager
+def socket_request_span(traces: Traces, scope: Scope) -> Iterator[None]:
+    """Make a span of a request on `/ws`, below the `traceparent` in its headers.
+
+    scope: of the same request over HTTP. It gets the span's `traceparent`.
+    """
+    span = traces.request("WEBSOCKET", "/ws", "/ws", trace_of(scope))
+    scope[TRACE] = span.trace
+    status: int | None = None
+    try:
+        yield
+    except GatewayError as error:
+        status = error.status
+        raise
+    except Exception:
+        status = 500
+        raise
+    finally:
+        span.answered(status)
 
 
 def trace_of(scope: Scope) -> str | None:
