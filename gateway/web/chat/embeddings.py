@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.contract.embeddings import Embeddings, EmbedRequest, Input
 from gateway.contract.errors import StorageFailed
+from gateway.contract.exchanges import Charge
 from gateway.contract.misfits import misfit
+from gateway.core.budgets import CHARS_PER_TOKEN
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.chat.whole_conversations import answering_model
 from gateway.web.chat.whole_replies import unless_gone
@@ -110,6 +112,9 @@ class _Embedding(ABC):
             made = await unless_gone(connection_of(scope), gateway.modes.embed(asked))
         if made is None:
             return  # the client has disconnected
+        if caller.key_id is not None:
+            with suppress(StorageFailed):  # the vectors are made
+                await gateway.budgets.charge(Charge(caller.key_id, _tokens_of(asked, made)))
         try:
             await self._send(send, made, request, body, began)
         finally:
@@ -222,6 +227,16 @@ def _tokens(said: Any, field: str) -> Sequence[int]:
     if not all(type(token) is int and 0 <= token <= MAX_TOKEN_ID for token in said):
         raise misfit(field, f"must hold token ids from 0 to {MAX_TOKEN_ID} and nothing else")
     return said
+
+
+def _tokens_of(request: EmbedRequest, made: Embeddings) -> int:
+    """Return the tokens that the model server counted, else an estimate by the length of the texts."""
+    if made.prompt_tokens is not None:
+        return made.prompt_tokens
+    chars = sum(len(each) for each in request.inputs if isinstance(each, str))
+    return (
+        sum(len(each) for each in request.inputs if not isinstance(each, str)) + chars // CHARS_PER_TOKEN + 1
+    )
 
 
 def _check_dimensions(made: Embeddings, wanted: int | None) -> None:

@@ -3,18 +3,22 @@
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Usage
+from gateway.contract.transport import Abilities
 from tests.store.migrated import migrated
+from tests.web.embedding_model import embed, embedding_model
 from tests.web.gateway_server import STREAM, Served, served, unified_events
 from tests.web.key_holders import bearer, keys_of, make_key
-from transports.scripted import Step
+from transports.scripted import ScriptedTransport, Step
 
 SESSIONS = "/api/chatbot/sessions"
 QUESTION = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
@@ -74,6 +78,29 @@ async def test_each_dialect_refuses_in_its_own_words(tmp_path: Path, path: str) 
     assert (refused.status_code, code_in(refused.json())) == (429, expected)
     assert int(refused.headers["retry-after"]) >= 1
     assert "T00:00:00Z" in refused.text
+
+
+async def test_embeddings_cost_their_tokens_before_the_client_has_them(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: COUNTED, sse=embedding_model()) as gateway:
+        key = bearer(await make_key(gateway, "anna", tokens_per_day=6))
+        statuses = [
+            (await gateway.http.post("/v1/embeddings", json={"input": "four"}, headers=key)).status_code
+            for _ in range(3)
+        ]
+        assert await used(gateway) == [8]
+    assert statuses == [200, 200, 429]
+
+
+async def test_embeddings_without_a_count_cost_an_estimate(tmp_path: Path) -> None:
+    async def uncounted(request: EmbedRequest) -> Embeddings:
+        return replace(await embed(request), prompt_tokens=None)
+
+    able = ScriptedTransport(lambda _: [], name="sse", abilities=Abilities(embed=uncounted))
+    async with served(tmp_path, lambda _: COUNTED, sse=able) as gateway:
+        key = bearer(await make_key(gateway, "anna"))
+        body = {"input": ["eight ch", [1, 2, 3]]}
+        assert (await gateway.http.post("/v1/embeddings", json=body, headers=key)).status_code == 200
+        assert await used(gateway) == [3 + 8 // 4 + 1]
 
 
 async def test_model_apis_tell_the_tokens_that_are_left(tmp_path: Path) -> None:
