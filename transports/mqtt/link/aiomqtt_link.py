@@ -107,9 +107,10 @@ class AiomqttLink:
         """Publish on `connection` from now on: every subscription is granted."""
         self._connection = connection
         version = "5" if connection.mqtt_5 else "3.1.1"
-        # At the level of the line about the loss. The first connection is not reported.
-        level = self._loss_level if self._away else logging.INFO
-        log.log(level, "connected by MQTT %s to %s", version, self._where)
+        if self._away:  # at the level of the line about the loss
+            log.log(self._loss_level, "connected again by MQTT %s to %s", version, self._where)
+        else:
+            log.info("connected by MQTT %s to %s", version, self._where)
         self._away = False
         self._tell(True)
 
