@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
@@ -83,9 +84,10 @@ class IssuerServer:
         return {"issuer_url": self.url, "issuer_audience": AUDIENCE}
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["IssuerServer"]:
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
-            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["IssuerServer"]:
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls) as server:
+            scheme = "http" if tls is None else "https"
+            self.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             try:
                 yield self
             finally:

@@ -21,10 +21,8 @@ async def issuer(settings: Settings) -> Sequence[Finding]:
     try:
         published = await Discovery(url).keys()
     except DiscoveryFailed as error:
-        return [
-            failure(
-                f"ISSUER_URL={url}: {error}",
-                f"curl -i {url.removesuffix('/')}{CONFIGURATION}, and set ISSUER_URL to exactly its issuer",
-            )
-        ]
+        fix = f"curl -i {url.removesuffix('/')}{CONFIGURATION}, and set ISSUER_URL to exactly its issuer"
+        if "certificate verify failed" in str(error):
+            fix = "SSL_CERT_FILE=… in the environment: a PEM file with the authority of its certificate"
+        return [failure(f"ISSUER_URL={url}: {error}", fix)]
     return [ok(f"{url} has {len(published.keys)} keys; the names of its users end with {suffix_of(url)}")]
