@@ -84,8 +84,17 @@ async def served(
 
     listener = listen(chosen)
     running = server(assembled, note_listening)
+
+    async def serve() -> None:
+        try:
+            await running.serve([listener])
+        except SystemExit as end:  # else it ends the whole test run
+            listener.close()
+            raise AssertionError(f"the gateway did not start: it exits with {end.code}") from end
+        assert listening.is_set(), "the gateway did not start: the log has the reason"
+
     async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
-        serving = group.create_task(running.serve([listener]))
+        serving = group.create_task(serve())
         await listening.wait()
         try:
             # Else a refusal on a stream's endpoint is a frame of its dialect.

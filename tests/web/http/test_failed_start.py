@@ -44,3 +44,11 @@ async def test_the_reason_is_told_once(tmp_path: Path, message: str, told: str) 
         )
         await app({"type": "lifespan"}, receive, send)
     assert sent == [{"type": "lifespan.startup.failed", "message": told}]
+
+
+async def test_a_start_that_fails_is_an_error_of_its_test_alone(tmp_path: Path) -> None:
+    nowhere = f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'sluice.db'}"
+    with pytest.raises(ExceptionGroup) as failed:
+        async with served(tmp_path, lambda _: [], database_url=nowhere):
+            raise AssertionError("it started")
+    assert failed.group_contains(AssertionError, match="the gateway did not start: it exits with 3")

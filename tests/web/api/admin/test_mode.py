@@ -20,6 +20,8 @@ from transports.scripted import Script, ScriptedTransport, Step, tokens
 MODE = "/api/admin/mode"
 STREAMS = 200
 SWITCHES = 50
+SLOWLY_S = 900
+"""All deadlines of the long test: it takes 4 s on an idle machine, and much longer on a busy one."""
 
 
 class Away(ScriptedTransport):
@@ -121,8 +123,15 @@ async def test_fifty_switches_under_two_hundred_open_streams_drop_and_mix_none(t
             return told + [event async for event in events]
 
     async with (
-        served(tmp_path, rounds.script_of("sse"), mqtt=workers(rounds.script_of("mqtt"))) as gateway,
-        plain_http(gateway.url, limits=httpx.Limits(max_connections=None)) as http,
+        served(
+            tmp_path,
+            rounds.script_of("sse"),
+            mqtt=workers(rounds.script_of("mqtt")),
+            within_s=SLOWLY_S,
+            reply_deadline_s=SLOWLY_S,
+            send_timeout_s=SLOWLY_S,
+        ) as gateway,
+        plain_http(gateway.url, limits=httpx.Limits(max_connections=None), timeout=SLOWLY_S) as http,
         asyncio.TaskGroup() as group,
     ):
         readers = []
