@@ -25,6 +25,7 @@ MQTT = {
     "accepts",
     "embed",
     "queued",
+    "refused_topics",
 }
 HAS = {
     "scripted": {"health"},
@@ -72,6 +73,7 @@ async def test_they_fit_together_while_the_other_side_is_there(rig: TransportRig
         able.check(rig.request("Hello"))
         slots = await able.slots()
         assert slots is None or slots > 0
+        assert not await able.refused_topics()
         assert all(worker.state == "ready" for worker in able.workers())
 
 
