@@ -13,6 +13,7 @@ from secrets import token_hex
 from gateway.configured_issuer import identities_of
 from gateway.configured_traces import traces_of
 from gateway.configured_transports import breakers_of, ingress_of, link_of, simulators_of, transports_of
+from gateway.contract.access import Access
 from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
@@ -23,6 +24,7 @@ from gateway.core.conversations import Conversations, Limits
 from gateway.core.device_chats import DeviceChats
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.key_ring import KeyRing
+from gateway.core.members import MemberAccess
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.mode_switch import ModeSwitch
@@ -30,6 +32,7 @@ from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.refreshing import keep_fresh
 from gateway.core.retention import Retention
+from gateway.core.rooms import Rooms
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.stages.order import stages_of
@@ -37,6 +40,7 @@ from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
 from gateway.settings import Settings, SettingsError
+from gateway.store.rooms import RoomLimits
 from gateway.store.sql_store import SqlStore
 from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.genai_families import wants_older_names
@@ -57,7 +61,7 @@ log = logging.getLogger("sluice")
 ANOTHERS_S = 5.0
 """Seconds within which another gateway sends a device the first message of a reply that it has started."""
 
-ACCESS = OwnerAccess()
+OWNERS_ONLY = OwnerAccess()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,10 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         link = link_of(settings)
         transports = transports_of(settings, link, traces)
     chosen = transports = {mode: traces.dispatching(each, mode) for mode, each in transports.items()}
-    store = store_of(settings)
+    access = MemberAccess()
+    store = store_of(settings, access)
     journal = MemoryJournal(max_bytes=settings.journal_max_bytes, total_bytes=settings.journal_total_bytes)
-    runs = Runs(journal, ACCESS, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
+    runs = Runs(journal, access, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
     checkpoints = Checkpoints(store)
     news = SessionNews()
     tickets = Tickets(
@@ -144,6 +149,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     )
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
 
+    rooms = Rooms(store.rooms, access, owners)
+
     async def spend_request(user_id: str) -> None:
         if (allowance := keys.allowance_of(user_id)) is not None:
             await rates.spend(allowance.requests)
@@ -170,6 +177,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         store=store,
         templates=store.templates,
         attachments=store.attachments,
+        rooms=rooms,
         usage=store.usage,
         modes=selector,
         mode_switch=mode_switch,
@@ -226,6 +234,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             await budgets.reload()
             await mode_switch.restore()
             await worker_rules.reload()
+            await rooms.reload()
             swept = await store.sweep()
             if swept:
                 log.warning(
@@ -244,8 +253,11 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 await mode_switch.reload()
                 await worker_rules.reload()
                 await budgets.reload()
+                await rooms.reload()
 
-            reloading = keep_fresh(reload, "mode, rules for workers and tokens of keys cannot be read")
+            reloading = keep_fresh(
+                reload, "mode, rules for workers, tokens of keys and members of rooms cannot be read"
+            )
             if identities is not None:
                 stack.callback(background.create_task(identities.run()).cancel)
             for work in (pulse.run(), checkpoints.run(), keys.run(), reloading, retention.run()):
@@ -272,15 +284,16 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     return Assembled(app, selector, gateway, drain)
 
 
-def store_of(settings: Settings) -> SqlStore:
+def store_of(settings: Settings, access: Access = OWNERS_ONLY) -> SqlStore:
     try:
         return SqlStore(
             settings.database_url,
-            access=ACCESS,
+            access=access,
             owner=f"{settings.gateway_name}/{token_hex(8)}",
             sessions_per_user=settings.sessions_per_user,
             templates_per_user=settings.templates_per_user,
             attachment_bytes_per_user=settings.attachment_bytes_per_user,
+            room_limits=RoomLimits(settings.room_members, settings.rooms_per_user),
         )
     except ValueError as error:
         raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error

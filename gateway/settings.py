@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20
     sessions_per_user: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
     attachment_bytes_per_user: Annotated[int, Field(ge=0, le=2**50)] = 1024 * 1024 * 1024
+    rooms_per_user: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    room_members: Annotated[int, Field(ge=2, le=10_000)] = 200
     templates_per_user: Annotated[int, Field(ge=1, le=10_000)] = 200
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     messages_per_session: Annotated[int, Field(ge=0, le=1_000_000)] = 0

@@ -45,11 +45,13 @@ class Tickets:
         self.lifetime_s = lifetime_s
         self._now = now
 
-    def issue(self, subject: str, user_id: str, key_id: int | None = None) -> str:
+    def issue(
+        self, subject: str, user_id: str, key_id: int | None = None, *, lifetime_s: float | None = None
+    ) -> str:
         """Return a URL-safe ticket for `subject` (for example a stream's id): expiry, user, key and
-        signature."""
+        signature. lifetime_s: None for that of all tickets."""
         key = "" if key_id is None else f"~{key_id}"
-        claim = f"{int(self._now() + self.lifetime_s)}.{_encode(user_id.encode())}{key}"
+        claim = f"{int(self._now() + (lifetime_s or self.lifetime_s))}.{_encode(user_id.encode())}{key}"
         return f"{claim}.{self._seal(subject, claim)}"
 
     def valid(self, ticket: str, subject: str) -> Ticket:

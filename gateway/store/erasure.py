@@ -18,6 +18,7 @@ from gateway.store.tables import (
     devices,
     idempotency_keys,
     messages,
+    room_members,
     sessions,
     templates,
     token_usage,
@@ -41,6 +42,9 @@ _OTHERS = {
     table.name: delete(table).where(table.c.user_id == bindparam("user"))
     for table in (idempotency_keys, devices, templates, token_usage, attachments)
 }
+_OTHERS["room_members"] = delete(room_members).where(
+    room_members.c.kind == "user", room_members.c.name == bindparam("user")
+)
 _ANONYMOUS_KEYS = (
     update(api_keys)
     .where(api_keys.c.user_id == bindparam("user"))

@@ -35,6 +35,7 @@ from gateway.store.new_sessions import NewSession, NewSessions, draw_session_key
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
 from gateway.store.replies import Replies
+from gateway.store.rooms import ROOM_LIMITS, RoomLimits, SqlRooms
 from gateway.store.rows import stored_message, stored_session
 from gateway.store.session_changes import SessionChanges
 from gateway.store.session_list import listed
@@ -75,6 +76,7 @@ class SqlStore:
         sessions_per_user: int = 1_000_000,
         templates_per_user: int = 200,
         attachment_bytes_per_user: int = 2**30,
+        room_limits: RoomLimits = ROOM_LIMITS,
     ) -> None:
         self._database = open_database(database_url, synchronous)
         self._writer = Writer(self._database.transact)
@@ -92,6 +94,7 @@ class SqlStore:
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.attachments = SqlAttachments(self._reading, self._writer, clock, attachment_bytes_per_user)
+        self.rooms = SqlRooms(self._reading, self._writer, clock, access, room_limits)
         self.usage = SqlUsage(self._reading, self._writer, clock)
         self.deletions = SqlDeletions(self._reading, self._writer, clock)
         self.audit_log = SqlAuditLog(self._reading, self._writer, clock)

@@ -13,6 +13,7 @@ from sqlmodel import Field
 from gateway.store.attachment_table import attachments as attachments  # so that `metadata` has it
 from gateway.store.columns import RowId, StorableText, UtcTime
 from gateway.store.gateway_table import gateways as gateways
+from gateway.store.room_table import room_members as room_members
 from gateway.store.table_base import Kept
 
 # A literal, not a bound value: a query uses a partial index only if it repeats its condition literally.

@@ -24,6 +24,7 @@ from gateway.core.mirrors import Mirrors
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
+from gateway.core.rooms import Rooms
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.tickets import Tickets
@@ -84,6 +85,7 @@ class Services:
     store: MessageStore
     templates: TemplateStore
     attachments: AttachmentStore
+    rooms: Rooms
     usage: UsageStore
     modes: Modes
     mode_switch: ModeSwitch

@@ -111,7 +111,7 @@ def test_a_user_is_erased_once_and_not_while_a_reply_runs(sluice: Sluice, url: s
     assert erased.exit_code == 0
     assert erased.output == (
         "sessions\t1\nmessages\t2\nidempotency_keys\t0\ndevices\t0\ntemplates\t0\ntoken_usage\t0\n"
-        "attachments\t0\napi_keys\t0\n"
+        "attachments\t0\nroom_members\t0\napi_keys\t0\n"
     )
     again = sluice("users", "erase", "local")
     assert again.exit_code == 1

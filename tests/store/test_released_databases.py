@@ -18,6 +18,7 @@ from gateway.contract.authors import Author
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.exchanges import ClaimedStream, StoredError
 from gateway.contract.keys import TokensOfDay
+from gateway.contract.rooms import Member
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question
 from tests.store.rigs import SqliteRig
@@ -126,3 +127,9 @@ async def test_life_goes_on(rig: SqliteRig, store: SqlStore) -> None:
     asked, replied = (await store.messages("anna", 1))[-2:]
     assert (asked.id, asked.parent_id, replied.parent_id) == (11, 10, 11)
     assert (await rig.ownership(10))[1] == 1
+
+
+async def test_rooms_keep_their_members(released: Path, store: SqlStore) -> None:
+    members = await store.rooms.members(1)
+    kept = [Member("user", "anna", "owner"), Member("user", "ben"), Member("device", "robot-1", "watcher")]
+    assert members == (kept if released.stem[:4] >= "0016" else [])

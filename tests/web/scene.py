@@ -17,11 +17,13 @@ from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.key_ring import KeyRing
+from gateway.core.members import MemberAccess
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
+from gateway.core.rooms import Rooms
 from gateway.core.run import Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
@@ -242,6 +244,7 @@ class Scene(Generic[R]):
             store=self.store,
             templates=self.store.templates,
             attachments=self.store.attachments,
+            rooms=Rooms(self.store.rooms, MemberAccess(), owners),
             usage=self.store.usage,
             modes=modes,
             mode_switch=ModeSwitch(modes, "scripted", self.store.kept_settings),

@@ -44,8 +44,14 @@ class SessionEvents:
 
     async def _listen(self, session_id: int, caller: Caller, connection: Connection, send: Send) -> None:
         gateway = self._gateway
-        credentials = Credentials(gateway)
-        stream = SessionStream(connection, gateway.pulse, lambda: credentials.stand(caller))
+        credentials, rooms, user_id = Credentials(gateway), gateway.rooms, caller.user_id
+        came_as_member = rooms.is_member(user_id, session_id)
+
+        def may_listen() -> bool:
+            was_removed = came_as_member and not rooms.is_member(user_id, session_id)
+            return credentials.stand(caller) and not was_removed
+
+        stream = SessionStream(connection, gateway.pulse, may_listen)
         with gateway.news.listening(session_id, stream.hear) as listener:
             for run in gateway.runs.of_session(session_id):
                 exchange = run.exchange
@@ -55,7 +61,8 @@ class SessionEvents:
 
 
 class SessionStream(SseWriter):
-    """One client's connection. may_listen: returns False once the key is revoked or the token expired.
+    """One client's connection. may_listen: returns False once the key is revoked, the token expired, or the
+    user was removed from the room.
 
     `serve` writes the events, not `hear`: they are few, and large attachments are encoded in a thread.
     """

@@ -1,4 +1,5 @@
-"""Subjects of tickets. A ticket gives access to one stream, to the events of one session, or to `/ws`."""
+"""Subjects of tickets. A ticket gives access to one stream, to the events of one session, or to `/ws`;
+an invitation makes its holder a member of a room."""
 
 SOCKET_SUBJECT = "socket/"
 """Subject of tickets for the WebSocket. It cannot be a stream id, because it has a slash."""
@@ -14,3 +15,7 @@ def session_subject(session_id: str) -> str:
     session_id: the session's id, uuid or key, as in the path of the request.
     """
     return f"session/{session_id}"
+
+
+def invitation_subject(session_id: int, role: str) -> str:
+    return f"room/{session_id}/{role}"

@@ -10,6 +10,7 @@ from gateway.web.endpoints.model_apis import MODEL_APIS
 from gateway.web.endpoints.openai import OPENAI_API
 from gateway.web.endpoints.operation import OPERATION
 from gateway.web.endpoints.responses import RESPONSES
+from gateway.web.endpoints.rooms import ROOMS
 from gateway.web.endpoints.sessions import SESSIONS
 from gateway.web.endpoints.sockets import SOCKETS
 from gateway.web.endpoints.templates import TEMPLATES
@@ -27,6 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *MODEL_APIS,
     *SOCKETS,
     *SESSIONS,
+    *ROOMS,
     *TEMPLATES,
     *ATTACHMENTS,
     *OPERATION,

@@ -13,6 +13,7 @@ from gateway.contract.events import Usage
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.keys import NewKey
 from gateway.contract.requests import Sampling
+from gateway.contract.rooms import Member
 from gateway.contract.templates import Template
 from gateway.store.removal import BATCH
 from gateway.store.sql_store import SqlStore
@@ -102,9 +103,12 @@ async def test_a_user_is_erased_and_nobody_else(sql_store: SqlStore) -> None:
         await store.templates.create(user, Template("t", None, None, Sampling()))
         await store.add_device(f"robot-{user}", user, ACTOR)
         await store.keys.create(NewKey(user * 9, f"sk-{user}", user, "laptop", frozenset({"chat"})), ACTOR)
+    kitchen = await store.create_session("carol", "Kitchen")
+    await store.rooms.add("carol", kitchen.id, [Member("user", "anna"), Member("device", "anna")])
 
     erased = await store.deletions.erase_user("anna")
 
+    assert [member.name for member in await store.rooms.members(kitchen.id)] == ["carol", "anna"]
     # The idempotency key went with its message.
     assert erased == {
         **{
@@ -114,6 +118,7 @@ async def test_a_user_is_erased_and_nobody_else(sql_store: SqlStore) -> None:
             "devices": 1,
             "templates": 1,
             "attachments": 0,
+            "room_members": 1,
         },
         **{"token_usage": 1, "api_keys": 1},
     }
@@ -126,7 +131,7 @@ async def test_a_user_is_erased_and_nobody_else(sql_store: SqlStore) -> None:
     assert (keys["erased"].key.name, keys["ben"].revoked_at) == ("", None)
     assert isinstance(keys["erased"].revoked_at, datetime)
     figures = await store.usage.figures()
-    assert (figures.messages, figures.sessions, figures.replies_today) == (2, 2, 1)
+    assert (figures.messages, figures.sessions, figures.replies_today) == (2, 3, 1)
 
 
 async def test_a_user_with_many_messages_is_erased(sql_store: SqlStore) -> None:

@@ -36,6 +36,7 @@ SECRET = "heron"
 API = "/api/chatbot"
 SESSION = f"{API}/sessions/{{id}}"
 MESSAGE = f"{API}/messages/{{id}}"
+ROOMS = f"{API}/rooms"
 TEMPLATE = f"{API}/templates/{{id}}"
 
 Names = dict[str, str]
@@ -196,6 +197,13 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ("GET", f"{SESSION}/events"): [Case("session")],
     ("POST", f"{SESSION}/ticket"): [Case("session")],
     ("POST", "/ws/ticket"): [OwnOnly()],
+    ("GET", ROOMS): [OwnOnly()],
+    ("POST", ROOMS): [OwnOnly({}), Case("device", {"members": [{"device": "{}"}]})],
+    ("POST", f"{ROOMS}/join"): [Case("session", {"ticket": "{}.member.forged"}, hidden=False)],
+    ("GET", f"{ROOMS}/{{id}}"): [Case("session"), Case("session key")],
+    ("POST", f"{ROOMS}/{{id}}/members"): [Case("session", {"user": "ben"})],
+    ("DELETE", f"{ROOMS}/{{id}}/members"): [Case("session", query={"user": "ben"})],
+    ("POST", f"{ROOMS}/{{id}}/invitations"): [Case("session", {"role": "member"})],
     ("GET", f"{API}/attachments"): [OwnOnly()],
     ("POST", f"{API}/attachments"): [OwnOnly({"name": "a.txt", "data": "SGVsbG8="})],
     ("GET", f"{API}/attachments/{{id}}"): [Case("attachment")],
@@ -268,6 +276,7 @@ async def annas_house(
 
 async def things_of(gateway: Served, anna: httpx.AsyncClient, user_id: str) -> Names:
     session = (await anna.post(f"{API}/sessions", json={"title": f"{SECRET} title"})).json()
+    assert (await anna.post(f"{ROOMS}/{session['id']}/members", json={"user": "carol"})).is_success
     asked = {"content": SECRET, "session_id": session["id"], "resumable": True}
     ended = await anna.post(STREAM, json=asked, headers={"idempotency-key": f"{SECRET}-claim"})
     lunar = await anna.post("/api/chat/stream", json={"message": SECRET})

@@ -156,12 +156,14 @@ async def things_of(gateway: Served) -> dict[str, str]:
         STREAM, json={"content": "Hi"}, headers={"idempotency-key": "k", "accept": "*/*"}
     )
     template = await gateway.http.post("/api/chatbot/templates", json={"name": "short"})
+    room = await gateway.http.post("/api/chatbot/rooms")
     file = {"name": "a.txt", "data": "SGVsbG8="}
     attachment = await gateway.http.post("/api/chatbot/attachments", json=file)
     return {
         "stream_id": asked.headers["sluice-stream-id"],
         "session_id": "1",
         "template_id": str(template.json()["id"]),
+        "room_id": str(room.json()["id"]),
         "asset": "start.js",
         "attachment_id": attachment.json()["id"],
     }
