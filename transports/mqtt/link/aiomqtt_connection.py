@@ -46,16 +46,24 @@ class Connection(HookedClient):
         tls: ssl.SSLContext | None,
         mqtt_5: bool,
         will: Will | None,
+        retains: bool,
         limits: BrokerLimits,
         on_message: MessageHandler,
         on_up: Callable[["Connection"], None],
     ) -> None:
-        """on_up: called when every subscription is granted, before the first message arrives."""
-        super().__init__(**client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will))
+        """
+        Args:
+            retains: False sends nothing retained, because the broker has refused that.
+            on_up: called when every subscription is granted, before the first message arrives.
+        """
+        super().__init__(
+            **client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will, retains=retains)
+        )
         self.mqtt_5 = mqtt_5
         self.tells_refusals = mqtt_5
         self._paho = self.paho
         self._shares = False
+        self._retains = retains
         self._tls = tls is not None
         self._limits = limits
         self._hear = on_message
@@ -64,6 +72,12 @@ class Connection(HookedClient):
         self._wire: Wire
         self._hung_up = False
         self._abandoned = False
+
+    @property
+    def lacks(self) -> list[str]:
+        """The features that the broker does not have, as far as it says so."""
+        missing = [] if self._shares else ["shared subscriptions"]
+        return missing if self._retains else [*missing, "retained messages"]
 
     async def run(self, subscriptions: Subscriptions) -> None:
         """Connect, subscribe and receive messages; return when the connection is lost.
@@ -88,7 +102,7 @@ class Connection(HookedClient):
         """Publish. Raises TooLarge beyond the broker's limit, Overloaded if too many messages wait for it."""
         properties = PublishProperties(envelope) if envelope and self.mqtt_5 else None
         self._limits.check(topic, payload)
-        sent = self._paho.publish(topic, payload, 1, retain, properties)
+        sent = self._paho.publish(topic, payload, 1, retain and self._retains, properties)
         if sent.rc == MQTT_ERR_QUEUE_SIZE:
             raise Overloaded("too many messages wait for the MQTT broker")
         receipt: Future[Receipt] = self.loop.create_future()
@@ -143,8 +157,9 @@ class Connection(HookedClient):
         broker_takes = getattr(properties, "ReceiveMaximum", IN_FLIGHT)
         paho_internals.limit_in_flight(self._paho, min(IN_FLIGHT, broker_takes))
         self._limits.connected(getattr(properties, "MaximumPacketSize", None))
-        # Absent means available. Source: MQTT 5.0, 3.2.2.3.13.
+        # Absent means available. Source: MQTT 5.0, 3.2.2.3.
         self._shares = self.mqtt_5 and getattr(properties, "SharedSubscriptionAvailable", 1) == 1
+        self._retains = self._retains and getattr(properties, "RetainAvailable", 1) == 1
 
     def suback_came(self, codes: list[ReasonCode]) -> None:
         # Here, not where aiomqtt waits for it: the first messages may follow in the same read.

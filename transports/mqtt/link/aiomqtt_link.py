@@ -14,6 +14,7 @@ from transports.mqtt.link import aiomqtt_internals, paho_internals
 from transports.mqtt.link.aiomqtt_connection import Connection
 from transports.mqtt.link.aiomqtt_internals import HookedClient
 from transports.mqtt.link.broker_limits import BrokerLimits
+from transports.mqtt.link.client_options import refuses_retained
 from transports.mqtt.link.link import BrokerAddress, Envelope, MessageHandler, Receipt, StateHandler, Will
 from transports.mqtt.link.mqtt_version import speaks_mqtt_5
 from transports.mqtt.link.plain_connection import PlainConnection
@@ -52,6 +53,7 @@ class AiomqttLink:
         self._kind: type[Connection | PlainConnection] = Connection
         self._connection: Connection | PlainConnection | None = None
         self._away = False
+        self._retains = True
         self._where = f"{address.host}:{address.port}"
         self._mqtt_5 = {"auto": None, "5": True, "3.1.1": False}[address.protocol]
 
@@ -107,10 +109,11 @@ class AiomqttLink:
         """Publish on `connection` from now on: every subscription is granted."""
         self._connection = connection
         version = "5" if connection.mqtt_5 else "3.1.1"
+        lacks = f", which has no {' and no '.join(connection.lacks)}" if connection.lacks else ""
         if self._away:  # at the level of the line about the loss
-            log.log(self._loss_level, "connected again by MQTT %s to %s", version, self._where)
+            log.log(self._loss_level, "connected again by MQTT %s to %s%s", version, self._where, lacks)
         else:
-            log.info("connected by MQTT %s to %s", version, self._where)
+            log.info("connected by MQTT %s to %s%s", version, self._where, lacks)
         self._away = False
         self._tell(True)
 
@@ -122,6 +125,9 @@ class AiomqttLink:
             try:
                 await self._connect_once(will)
             except (aiomqtt.MqttError, OSError, TimeoutError) as exc:
+                if self._retains and refuses_retained(exc):
+                    self._retains = False
+                    continue
                 if not self._away:
                     log.log(self._loss_level, "no MQTT broker at %s: %s", self._where, exc or "silence")
                     self._tell(False)
@@ -143,6 +149,7 @@ class AiomqttLink:
             tls=self._tls,
             mqtt_5=mqtt_5,
             will=will,
+            retains=self._retains,
             limits=self._limits,
             on_message=self.subscriptions.dispatch,
             on_up=self.came_up,

@@ -16,12 +16,19 @@ IN_FLIGHT = 100
 WAITING = 10_000
 
 _FAILURE = 0x80
+_NO_RETAINED = 0x9A
 
 
 def client_options(
-    address: BrokerAddress, client_id: str, *, tls: ssl.SSLContext | None, mqtt_5: bool, will: Will | None
+    address: BrokerAddress,
+    client_id: str,
+    *,
+    tls: ssl.SSLContext | None,
+    mqtt_5: bool,
+    will: Will | None,
+    retains: bool,
 ) -> dict[str, Any]:
-    """Return the keyword arguments of aiomqtt.Client."""
+    """Return the keyword arguments of aiomqtt.Client. retains: the broker keeps retained messages."""
     return {
         "hostname": address.host,
         "port": address.port,
@@ -29,7 +36,7 @@ def client_options(
         "password": address.password,
         "identifier": client_id,
         "protocol": aiomqtt.ProtocolVersion.V5 if mqtt_5 else aiomqtt.ProtocolVersion.V311,
-        "will": aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
+        "will": aiomqtt.Will(will.topic, will.payload, qos=1, retain=retains) if will else None,
         "clean_session": None if mqtt_5 else True,
         "timeout": ANSWER_S,
         "keepalive": KEEPALIVE_S,
@@ -51,6 +58,11 @@ def properties_of(envelope: Envelope) -> Properties:
     if envelope.trace is not None:
         properties.UserProperty = ("traceparent", envelope.trace)
     return properties
+
+
+def refuses_retained(error: Exception) -> bool:
+    """True if the broker refused a connection for its retained will. Source: MQTT 5.0, 3.2.2.2."""
+    return isinstance(error, aiomqtt.MqttCodeError) and getattr(error.rc, "value", error.rc) == _NO_RETAINED
 
 
 def is_refusal(code: ReasonCode | int) -> bool:

@@ -20,9 +20,10 @@ def forbidden_name(username: str, setting: str, name: str) -> str:
         setting: the setting of the name, such as GATEWAY_NAME.
         name: the MQTT client id.
     """
+    dot = "; RabbitMQ takes no name with a dot" if "." in name else ""
     return (
         f"the MQTT broker does not let MQTT_USERNAME={username or '(none)'} publish as "
-        f"{setting}={name}: give both the same name, and let the broker's ACL allow it"
+        f"{setting}={name}: give both the same name, and let the broker's ACL allow it{dot}"
     )
 
 

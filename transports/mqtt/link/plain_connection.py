@@ -40,21 +40,28 @@ class PlainConnection:
         tls: ssl.SSLContext | None,
         mqtt_5: bool,
         will: Will | None,
+        retains: bool,
         limits: BrokerLimits,
         on_message: MessageHandler,
         on_up: Callable[["PlainConnection"], None],
     ) -> None:
         """on_up: called when every subscription is granted, before the first message arrives."""
-        options = client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will)
+        options = client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will, retains=retains)
         self.mqtt_5 = mqtt_5
         self._client = aiomqtt.Client(**options)
         self._client.pending_calls_threshold = WAITING
+        self._retains = retains
         self._limits = limits
         self._hear = on_message
         self._on_up = on_up
         self._tasks: asyncio.TaskGroup
         self._sending: set[asyncio.Task[None]] = set()
         self._lost = False
+
+    @property
+    def lacks(self) -> list[str]:
+        """As Connection.lacks."""
+        return [] if self._retains else ["retained messages"]
 
     async def run(self, subscriptions: Subscriptions) -> None:
         """As Connection.run."""
@@ -80,7 +87,9 @@ class PlainConnection:
             receipt.set_result(Receipt.LOST)
             return receipt
         # Tasks start in the order of their creation, and each passes its message on before it waits.
-        task = self._tasks.create_task(self._publish(topic, payload, retain, envelope, receipt))
+        task = self._tasks.create_task(
+            self._publish(topic, payload, retain and self._retains, envelope, receipt)
+        )
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
         task.add_done_callback(lambda _: settle(receipt, Receipt.LOST))

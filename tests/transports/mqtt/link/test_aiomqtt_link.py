@@ -221,6 +221,7 @@ def unconnected() -> Connection:
         tls=None,
         mqtt_5=True,
         will=None,
+        retains=True,
         limits=BrokerLimits(1_000, lambda: 0.0),
         on_message=lambda *_: None,
         on_up=lambda _: None,

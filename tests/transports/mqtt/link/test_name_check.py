@@ -8,7 +8,7 @@ import pytest
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
 from transports.mqtt.link import name_check
 from transports.mqtt.link.link import Receipt
-from transports.mqtt.link.name_check import NameCheck
+from transports.mqtt.link.name_check import NameCheck, forbidden_name
 from transports.mqtt.requests.transport import MqttTransport
 from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, tokens
@@ -94,3 +94,8 @@ async def test_a_status_that_comes_back_is_well(silent: bool, said: Said) -> Non
             await transport.presence_changed()
         assert "no MQTT worker" in (await transport.health()).detail
     assert said.lines == []
+
+
+@pytest.mark.parametrize(("name", "advice"), [("w.17", True), ("w-17", False)])
+def test_a_name_with_a_dot_may_be_one_that_rabbitmq_cannot_take(name: str, advice: bool) -> None:
+    assert ("RabbitMQ takes no name with a dot" in forbidden_name("u", "GATEWAY_NAME", name)) is advice
