@@ -1,18 +1,20 @@
 """CPU of replies with and without metrics, and of a scrape while streams are open; all in one process.
 
-Rounds with and without metrics alternate. The model is a script, so the share of the metrics is larger than
-beside a real model server.
+Short rounds with and without metrics alternate, each of them first in turn, so that what else runs on the
+machine meets both. The model is a script and there is no socket, so the share of the metrics is larger than
+in scenario S3.
 """
 
 import argparse
 import asyncio
 import gc
 import json
+import math
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -26,7 +28,7 @@ from transports.scripted import ScriptedTransport, Step
 TOKENS = 200
 """As many as a reply of scenario S3 has."""
 
-REPLIES = 20
+REPLIES = 10
 """Replies at the same time in one round."""
 
 SCRAPES = 50
@@ -86,7 +88,7 @@ async def call(assembled: Assembled, method: str, path: str, body: bytes = b"", 
 
 async def round_s(assembled: Assembled) -> float:
     """Return the CPU seconds of one round of replies."""
-    gc.collect()
+    gc.collect(1)
     before = time.process_time()
     question = json.dumps({"content": "Hi"}).encode()
     replies = await asyncio.gather(
@@ -96,23 +98,41 @@ async def round_s(assembled: Assembled) -> float:
     return time.process_time() - before
 
 
-async def compare(rounds: int) -> None:
+@contextmanager
+def without_metrics(assembled: Assembled) -> Iterator[None]:
+    with (
+        patch("gateway.core.measured_reply.measured", lambda *_, **__: None),
+        patch.object(assembled.gateway.conversations, "_on_ended", lambda _: None),
+    ):
+        yield
+
+
+async def compare(pairs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with gateway_of(Path(folder)) as assembled:
             await round_s(assembled)
+            gc.freeze()
             shares: list[float] = []
-            for _ in range(rounds):
-                on = await round_s(assembled)
-                totals = assembled.gateway.reply_totals
-                with (
-                    patch("gateway.core.reply_task.measured"),
-                    patch.object(assembled.gateway.conversations, "_on_ended", lambda _: None),
-                ):
-                    off = await round_s(assembled)
-                shares.append(on / off - 1)
-            assert sum(totals.replies.values()) == REPLIES * (rounds + 1)
-    low, middle, high = statistics.quantiles(shares, n=4)
-    print(f"metrics add {middle:.2%} CPU to replies of {TOKENS} tokens (quartiles {low:.2%} to {high:.2%})")
+            for number in range(pairs):
+                taken: dict[bool, float] = {}
+                for measures in (number % 2 == 0, number % 2 == 1):
+                    with nullcontext() if measures else without_metrics(assembled):
+                        taken[measures] = await round_s(assembled)
+                shares.append(taken[True] / taken[False] - 1)
+            totals = assembled.gateway.reply_totals
+            assert sum(totals.replies.values()) == REPLIES * (pairs + 1)
+    low, high = interval_of_median(shares)
+    print(
+        f"metrics add {statistics.median(shares):.2%} CPU to replies of {TOKENS} tokens "
+        f"(95 % interval {low:.2%} to {high:.2%}, {pairs} pairs of rounds)"
+    )
+
+
+def interval_of_median(values: list[float]) -> tuple[float, float]:
+    """Return the values that enclose the median with 95 % confidence, whatever their distribution."""
+    ordered = sorted(values)
+    middle, far = len(ordered) / 2, 0.98 * math.sqrt(len(ordered))
+    return ordered[max(0, math.floor(middle - far))], ordered[min(len(ordered) - 1, math.ceil(middle + far))]
 
 
 async def scrape(streams: int) -> None:
@@ -138,10 +158,10 @@ async def scrape(streams: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", help="pairs of rounds (default: %(default)s)", type=int, default=40)
+    parser.add_argument("--pairs", help="pairs of rounds (default: %(default)s)", type=int, default=600)
     parser.add_argument("--streams", help="open streams (default: %(default)s)", type=int, default=2000)
     options = parser.parse_args()
-    asyncio.run(compare(options.rounds))
+    asyncio.run(compare(options.pairs))
     asyncio.run(scrape(options.streams))
 
 
