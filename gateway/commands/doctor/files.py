@@ -1,5 +1,6 @@
 """Checks the rights on the files of the settings and of a SQLite database."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -12,6 +13,8 @@ from gateway.commands.doctor.findings import Finding, failure, ok, warning
 from gateway.settings import Settings
 from gateway.store.file_permissions import files_of
 from gateway.store.inspection import sqlite_path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 async def files(settings: Settings) -> Sequence[Finding]:
@@ -47,10 +50,17 @@ def _database_files(database: Path) -> Iterator[Finding]:
         )
         return
     if problem := _cannot_create_in(folder):
-        yield failure(
-            f"DATABASE_URL: no file can be created in {folder}, and SQLite needs that: {problem}",
-            f"sudo chown {_user()} {quote(str(folder))} && chmod u+rwx {quote(str(folder))}",
-        )
+        said = f"DATABASE_URL: no file can be created in {folder}, and SQLite needs that: {problem.strerror}"
+        where = quote(str(folder))
+        if problem.errno == errno.EROFS:
+            yield failure(
+                said, f"sudo mount -o remount,rw $(findmnt -no TARGET -T {where}); dmesg has the reason"
+            )
+            return
+        if problem.errno in FULL:
+            yield failure(said, f"df -h {where}; df -i {where}, and remove what is not needed")
+            return
+        yield failure(said, f"sudo chown {_user()} {where} && chmod u+rwx {where}")
     for file in files_of(database):
         if not file.exists():
             continue
@@ -66,13 +76,13 @@ def _database_files(database: Path) -> Iterator[Finding]:
             )
 
 
-def _cannot_create_in(folder: Path) -> str | None:
+def _cannot_create_in(folder: Path) -> OSError | None:
     """Return the error of creating a file there, which is removed at once; None without an error."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return None
     except OSError as error:
-        return error.strerror or str(error)
+        return error
 
 
 def _can_use(file: Path) -> bool:

@@ -6,11 +6,13 @@ import http.client
 import socket
 from collections.abc import Sequence
 from importlib.metadata import version
+from shlex import quote
 
 from gateway.commands.admin_client import url_of_settings
 from gateway.commands.doctor.findings import Finding, failure, ok, warning
 from gateway.commands.doctor.running_gateway import get
 from gateway.settings import Settings
+from gateway.store.inspection import psql_of, sqlite_path
 
 
 async def listening(settings: Settings) -> Sequence[Finding]:
@@ -42,10 +44,21 @@ def _listening(settings: Settings) -> Sequence[Finding]:
         ]
     if status != 200 and isinstance(told, dict):
         missing = "; ".join(map(str, told.get("missing") or [told.get("detail", status)]))
-        of_mode = "sluice mode; sluice workers list; and switch, or start or enable what is missing"
-        fix = of_mode if missing.startswith("mode ") else f"curl {url}/ready after mending it"
-        findings.append(failure(f"the running gateway is not ready: {missing}", fix))
+        findings.append(failure(f"the running gateway is not ready: {missing}", _mend(settings, missing)))
     return findings
+
+
+def _mend(settings: Settings, missing: str) -> str:
+    if missing.startswith("mode "):
+        return "sluice mode; sluice workers list; and switch, or start or enable what is missing"
+    if not missing.startswith("database: "):
+        return f"curl {url_of_settings(settings)}/ready until it has stopped, and start it again"
+    file = sqlite_path(settings.database_url)
+    if file is None:
+        return f"{psql_of(settings.database_url)}, and the log of the PostgreSQL server"
+    return (
+        f"sudo fuser -v {quote(str(file))}; end all programs but sluice, or mend what other lines here name"
+    )
 
 
 def _version(url: str, running: str) -> Finding:

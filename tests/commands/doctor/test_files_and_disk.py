@@ -1,6 +1,7 @@
 """The checks of files, disk space, open files and the clock, each with the thing broken."""
 
 import asyncio
+import errno
 import os
 import resource
 import shutil
@@ -39,6 +40,22 @@ def test_a_folder_without_the_right_to_create_files(tmp_path: Path) -> None:
     assert (seen.code, level) == (2, "failure")
     assert f"no file can be created in {folder}" in wrong
     assert f"chmod u+rwx {folder}" in fix
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [(errno.EROFS, "sudo mount -o remount,rw $(findmnt -no TARGET -T "), (errno.ENOSPC, "df -h ")],
+)
+def test_a_read_only_and_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fix: str
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("gateway.commands.doctor.files.tempfile.TemporaryFile", refuse)
+    level, wrong, to_type = doctor(tmp_path).problem("files")
+    assert (level, os.strerror(code) in wrong) == ("failure", True)
+    assert to_type.startswith(f"{fix}{tmp_path}")
 
 
 def test_a_missing_folder_and_a_folder_in_place_of_the_file(tmp_path: Path) -> None:

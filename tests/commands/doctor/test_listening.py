@@ -12,6 +12,8 @@ from gateway.contract.transport import Health
 from tests.commands.doctor.clinic import doctor
 from tests.live.brokers import free_port
 from tests.live.scripted_model import scripted_model
+from tests.store.faults import locked
+from tests.store.migrated import migrated
 from tests.web.gateway_server import served
 from transports.scripted import ScriptedTransport, tokens
 
@@ -37,6 +39,19 @@ async def test_a_gateway_that_is_not_ready_says_why(tmp_path: Path) -> None:
     level, wrong, fix = seen.problem("listening")
     assert (level, wrong) == ("failure", "the running gateway is not ready: mode sse: nobody is here")
     assert fix.startswith("sluice mode; sluice workers list")
+
+
+async def test_a_database_that_another_program_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.store.probe.FRESH_S", 0.0)
+    async with served(
+        tmp_path, lambda _: tokens("x"), database_url=migrated(tmp_path / "sluice.db")
+    ) as gateway:
+        with locked(tmp_path / "sluice.db"):
+            seen = await asyncio.to_thread(doctor, tmp_path, PORT=str(urlsplit(gateway.url).port))
+    level, wrong, fix = seen.problem("listening")
+    assert level == "failure"
+    assert wrong.startswith("the running gateway is not ready: database: The database takes no changes: ")
+    assert fix.startswith(f"sudo fuser -v {tmp_path / 'sluice.db'}; ")
 
 
 async def test_another_program_on_the_port(tmp_path: Path) -> None:
