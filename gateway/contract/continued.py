@@ -1,11 +1,12 @@
 """A stored reply that the model continues, in the same message and the same stream."""
 
 from gateway.contract.events import Usage
-from gateway.contract.journal import START, Position
+from gateway.contract.journal import Position
 from gateway.contract.record import record
 
-LOST_EVENTS = 1_000_000_000
-"""Added to the last number of a reply whose own last number was lost in a crash: more than any reply has."""
+EPOCH_EVENTS = 1_000_000_000
+"""More events than a reply has: each gateway that takes a reply over numbers its events from a multiple of it,
+because the last number of the gateway before was lost in the crash."""
 
 
 @record
@@ -33,16 +34,15 @@ class ReplySoFar:
         return self.places[-1]
 
 
-def end_of(last_seq: int | None, chars: int, places: tuple[Position, ...]) -> Position:
+def end_of(last_seq: int | None, chars: int, epoch: int) -> Position:
     """Return the position after a stored reply.
 
     Args:
         last_seq: number of its terminal event; None if that was lost in a crash.
         chars: length of its text.
-        places: where it was continued before.
+        epoch: number of times that it was taken over or continued.
     """
-    before = places[-1] if places else START
-    return Position(before.seq + LOST_EVENTS if last_seq is None else last_seq, chars)
+    return Position((epoch + 1) * EPOCH_EVENTS if last_seq is None else last_seq, chars)
 
 
 def added(one: Usage | None, other: Usage | None) -> Usage | None:

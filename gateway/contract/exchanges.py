@@ -86,14 +86,19 @@ class Exchange:
 
 @record
 class Checkpoint:
-    """A reply's text so far, and the lengths of its events if they are recorded. It is stored only if
-    `epoch` is still that of the row."""
+    """A reply's text so far. It is stored only if `epoch` is still that of the row.
+
+    Attributes:
+        event_lengths: of its events so far; None if they are not recorded.
+        handle: belongs to this text; None: the stored one stays.
+    """
 
     assistant_message_id: int
     content: str
     reasoning: str | None
     epoch: int = 0
     event_lengths: bytes | None = None
+    handle: Mapping[str, Any] | None = None
 
 
 @record

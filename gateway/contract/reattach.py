@@ -8,6 +8,9 @@ from gateway.contract.record import record
 Handle = Mapping[str, Any]
 """Names a reply at its generator (a model server or worker). JSON, stored in the reply's row."""
 
+Now = Callable[[], Handle]
+"""Returns entries for the handle that are true after the events pushed so far, such as an offset."""
+
 
 @record
 class Reattachable:
@@ -18,11 +21,17 @@ class Reattachable:
             a client, but whoever knows it can read the reply at the model server.
         keep_handle: stores another handle in place of the first one, `{"conversation_id": ...}`; does not
             block. Called once the generator is known.
+        at_checkpoints: registers a function whose entries are stored in the handle together with each
+            checkpoint of the reply's text.
+        is_left: returns True if another gateway receives the reply from now on: a transport that is cancelled
+            then closes its connection, but does not stop the generator.
         keep_s: seconds for which a worker keeps the reply without a gateway.
     """
 
     conversation_id: str
     keep_handle: Callable[[Handle], None]
+    at_checkpoints: Callable[[Now], None] = lambda _: None
+    is_left: Callable[[], bool] = lambda: False
     keep_s: float = 60.0
 
 
@@ -35,6 +44,9 @@ class Reattach:
         handle: as it was stored last.
         epoch: number of times that the reply was taken over, this time included.
         deadline_s: maximum seconds for the rest of the reply.
+        reattachable: as in ChatRequest, because the reply may be taken over again.
+        begins_at_checkpoint: called before the first event if the generator does not have the beginning any
+            more, so that the events begin behind the text that was stored together with the handle.
         trace: a W3C `traceparent`.
     """
 
@@ -42,4 +54,6 @@ class Reattach:
     handle: Handle
     epoch: int
     deadline_s: float
+    reattachable: Reattachable
+    begins_at_checkpoint: Callable[[], None] = lambda: None
     trace: str | None = None

@@ -3,11 +3,11 @@
 Methods raise NotFound for objects that the user has no access to, exactly as if they did not exist.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from gateway.contract.authors import Author
 from gateway.contract.content import Part
@@ -23,6 +23,9 @@ from gateway.contract.exchanges import (
     StoredError,
 )
 from gateway.contract.journal import Position
+
+if TYPE_CHECKING:
+    from gateway.contract.adoption import TakenOver
 
 MAX_PAGE_CHARS = 4 * 1024 * 1024
 """Maximum length of a page: the row that exceeds it is the page's last, also below the requested `limit`."""
@@ -100,7 +103,7 @@ class StoredMessage:
 
     def so_far(self) -> ReplySoFar:
         """Return the reply as it can be continued."""
-        end = end_of(self.last_seq, len(self.content), self.places)
+        end = end_of(self.last_seq, len(self.content), self.epoch)
         return ReplySoFar(
             self.id,
             self.uuid,
@@ -128,6 +131,12 @@ class MessageStore(Protocol):
 
     async def sweep(self) -> int:
         """Mark all replies that an earlier start left `streaming` as `interrupted`. Return their number."""
+        ...
+
+    async def adopt(self, dead: Collection[str] | None) -> "TakenOver":
+        """Take over all running replies of these owners, of all others if None; those without a handle are
+        marked as `interrupted`. Of several gateways that try, one gets a reply: its epoch increases, and its
+        previous owner cannot change it any more."""
         ...
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:

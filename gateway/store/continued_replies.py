@@ -11,7 +11,7 @@ from gateway.store.statements import Statement
 from gateway.store.tables import STREAMING, messages
 
 _followers = messages.alias()
-_NO_END = ("reason", "error_code", "error_message", "error_retryable", "last_seq", "event_lengths", "handle")
+_NO_END = ("reason", "error_code", "error_message", "error_retryable", "last_seq", "event_lengths")
 _REOPEN = Statement(
     update(messages)
     .where(
@@ -32,6 +32,7 @@ _REOPEN = Statement(
             "epoch": messages.c.epoch + literal_column("1"),
             "mode": bindparam("new_mode"),
             "delivery": bindparam("new_delivery"),
+            "handle": bindparam("new_handle", type_=messages.c.handle.type),
             "continued": bindparam("new_places", type_=messages.c.continued.type),
         }
     )
@@ -56,6 +57,7 @@ def reopen(connection: Connection, exchange: NewExchange, owner: str) -> Conflic
         "my_name": owner,
         "new_mode": exchange.mode,
         "new_delivery": exchange.delivery,
+        "new_handle": exchange.handle,
         "new_places": [[place.seq, place.chars] for place in reply.places],
     }
     if _REOPEN.row(connection, values) is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal_column, or_, update
+from sqlalchemy import Connection, bindparam, func, literal_column, or_, update
 
 from gateway.contract.exchanges import Charge, Checkpoint, Exchange, FinalReply
 from gateway.store.keys import charge_keys
@@ -28,7 +28,10 @@ _MINE = (
     messages.c.epoch == bindparam("my_epoch"),
 )
 _CHECKPOINT = Statement(
-    update(messages).where(*_MINE, STREAMING).returning(messages.c.id),
+    update(messages)
+    .where(*_MINE, STREAMING)
+    .values(handle=func.coalesce(bindparam("new_handle", type_=messages.c.handle.type), messages.c.handle))
+    .returning(messages.c.id),
     ("content", "reasoning", "event_lengths"),
 )
 _KEEP_HANDLE = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("handle",))
@@ -85,6 +88,7 @@ class Replies:
                 "content": checkpoint.content,
                 "reasoning": checkpoint.reasoning,
                 "event_lengths": checkpoint.event_lengths,
+                "new_handle": checkpoint.handle,
             }
             for checkpoint in checkpoints
         ]

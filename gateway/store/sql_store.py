@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
+from gateway.contract.adoption import TakenOver
 from gateway.contract.audit import Actor, Change
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import NotFound, StorageFailed
@@ -19,6 +20,7 @@ from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, Fina
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.store import devices, schema_migration, threads
 from gateway.store import idempotency as claims
+from gateway.store.adoption import Adoptions
 from gateway.store.attachments import SqlAttachments
 from gateway.store.audit import SqlAuditLog
 from gateway.store.branches import question_above
@@ -83,6 +85,7 @@ class SqlStore:
         self._probe = Probe(self._writer)
         owner = owner or f"store/{secrets.token_hex(8)}"
         self._replies = Replies(owner)
+        self._adoptions = Adoptions(owner)
         self._unwritten = UnwrittenEnds(self._writer, self._replies.finish, clock)
         self._clock = clock
         self._access = access
@@ -114,6 +117,9 @@ class SqlStore:
 
     async def sweep(self) -> int:
         return await self._writer.do(self._replies.sweep, None)
+
+    async def adopt(self, dead: Collection[str] | None) -> TakenOver:
+        return await self._writer.do(self._adoptions.adopt, dead)
 
     async def create_session(self, user_id: str, title: str) -> StoredSession:
         return await self._writer.do(self._new_sessions.create, NewSession(user_id, title))

@@ -1,12 +1,13 @@
 """Replies in memory: how they go on and end. See tests.store.memory_store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from gateway.contract.adoption import OrphanedReply, TakenOver
 from gateway.contract.authors import Author
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import StorageFailed
@@ -84,6 +85,31 @@ class MemoryReplies:
             kept.message = replace(kept.message, status="interrupted", reason="interrupted")
         return len(left)
 
+    async def adopt(self, dead: Collection[str] | None) -> TakenOver:
+        await self._turn()
+        theirs = [
+            kept
+            for kept in self._kept.messages.values()
+            if kept.message.status == "streaming"
+            and kept.owner != self._owner
+            and (dead is None or kept.owner in dead)
+        ]
+        replies: list[OrphanedReply] = []
+        for kept in theirs:
+            kept.owner, kept.epoch = self._owner, kept.epoch + 1
+            kept.message = replace(kept.message, epoch=kept.epoch)
+            if kept.handle is None:
+                kept.message = replace(kept.message, status="interrupted", reason="interrupted")
+            else:
+                exchange = replace(
+                    self._exchange(kept), new_question=False, continues=bool(kept.message.places)
+                )
+                replies.append(OrphanedReply(kept.user_id, kept.message, exchange, kept.handle))
+        return TakenOver(replies, len(theirs) - len(replies))
+
+    def _exchange(self, kept: Kept) -> Exchange:
+        raise NotImplementedError
+
     async def checkpoint(self, checkpoints: Sequence[Checkpoint]) -> Sequence[int]:
         await self._turn()
         refused: list[int] = []
@@ -99,6 +125,7 @@ class MemoryReplies:
                 reasoning=reasoning,
                 event_lengths=checkpoint.event_lengths,
             )
+            kept.handle = checkpoint.handle or kept.handle
         return refused
 
     async def keep_handle(self, exchange: Exchange, handle: Mapping[str, Any]) -> bool:

@@ -382,7 +382,7 @@ class MemoryStore(MemoryReplies):
             raise Conflict("This reply cannot be continued.")
         if any(each.message.parent_id == reply.message_id for each in self._kept.messages.values()):
             raise Conflict("This reply cannot be continued.")
-        kept.owner, kept.epoch, kept.handle = self._owner, kept.epoch + 1, None
+        kept.owner, kept.epoch, kept.handle = self._owner, kept.epoch + 1, new.handle
         kept.message = replace(
             kept.message,
             status="streaming",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.contract.branches import Spot
-from gateway.contract.continued import LOST_EVENTS
+from gateway.contract.continued import EPOCH_EVENTS
 from gateway.contract.errors import Conflict, NotFound
 from gateway.contract.events import Usage
 from gateway.contract.exchanges import Checkpoint, Exchange, IdempotencyClaim, NewExchange, StoredError
@@ -141,5 +141,5 @@ async def test_a_crash_while_it_goes_on_leaves_it_to_be_continued(rig: StoreRig)
         assert await store.sweep() == 1
         left = await store.reply("local", "s1")
         assert (left.status, left.content) == ("interrupted", "Once upon")
-        assert left.so_far().end == Position(7 + LOST_EVENTS, 9)
+        assert left.so_far().end == Position(3 * EPOCH_EVENTS, 9)
         assert (await store.begin(await going_on(store, left.id))).epoch == 3

@@ -1,0 +1,37 @@
+"""Replies that a gateway takes over from one that has died."""
+
+from collections.abc import Sequence
+
+from gateway.contract.exchanges import Exchange
+from gateway.contract.reattach import Handle
+from gateway.contract.record import record
+from gateway.contract.store import StoredMessage
+
+
+@record
+class OrphanedReply:
+    """A running reply that now belongs to this gateway.
+
+    Attributes:
+        message: as it was stored last.
+        exchange: with the epoch of this takeover.
+        handle: names the reply at its generator.
+    """
+
+    user_id: str
+    message: StoredMessage
+    exchange: Exchange
+    handle: Handle
+
+
+@record
+class TakenOver:
+    """The result of a takeover.
+
+    Attributes:
+        replies: those to continue.
+        interrupted: number of replies without a handle, which are marked as interrupted.
+    """
+
+    replies: Sequence[OrphanedReply]
+    interrupted: int
