@@ -5,7 +5,7 @@ from gateway.contract.journal import Position
 from gateway.contract.record import record
 
 EPOCH_EVENTS = 1_000_000_000
-"""More events than a reply has: each gateway that takes a reply over numbers its events from a multiple of it,
+"""More events than a reply has. A gateway that takes a reply over numbers its events from a multiple of it,
 because the last number of the gateway before was lost in the crash."""
 
 
