@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from gateway.contract.errors import NotFound
+
 MAX_ID = 2**63 - 1
 """The largest row id; a database may raise on a larger number."""
 
@@ -27,6 +29,12 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         return _LONE_SURROGATE.sub("\ufffd", text)
     return text
+
+
+def check_id(id: int, kind: str = "session") -> None:
+    """Raise NotFound for a number that cannot be a row id: a database may raise on it."""
+    if not 0 < id <= MAX_ID:
+        raise NotFound(f"No such {kind}.")
 
 
 class StorableText(TypeDecorator[str]):

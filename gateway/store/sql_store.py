@@ -25,7 +25,7 @@ from gateway.store.attachments import SqlAttachments
 from gateway.store.audit import SqlAuditLog
 from gateway.store.branches import question_above
 from gateway.store.chosen_branches import ChosenBranches
-from gateway.store.columns import MAX_ID, storable
+from gateway.store.columns import check_id, storable
 from gateway.store.deletions import SqlDeletions
 from gateway.store.engine import open_database, storage_failures
 from gateway.store.exchanges import Exchanges
@@ -129,11 +129,11 @@ class SqlStore:
             return stored_session(await self._session(connection, user_id, session_id))
 
     async def rename_session(self, user_id: str, session_id: int, title: str) -> StoredSession:
-        _check_id(session_id)
+        check_id(session_id)
         return await self._writer.do(self._session_changes.rename, (user_id, session_id, title))
 
     async def delete_session(self, user_id: str, session_id: int) -> None:
-        _check_id(session_id)
+        check_id(session_id)
         await self._writer.do(self._session_changes.delete, (user_id, session_id))
 
     async def delete_reply(self, user_id: str, stream_id: str) -> None:
@@ -190,11 +190,11 @@ class SqlStore:
         return stored_session(session), latest
 
     async def message(self, user_id: str, message_id: int) -> StoredMessage:
-        _check_id(message_id, "message")
+        check_id(message_id, "message")
         return await self._one(user_id, messages.c.id == message_id, "message")
 
     async def choose(self, user_id: str, message_id: int) -> StoredSession:
-        _check_id(message_id, "message")
+        check_id(message_id, "message")
         return await self._writer.do(self._chosen.choose, (user_id, message_id))
 
     async def reply(self, user_id: str, stream_id: str) -> StoredMessage:
@@ -225,7 +225,7 @@ class SqlStore:
 
     async def begin(self, exchange: NewExchange) -> Exchange:
         if exchange.session_id is not None:
-            _check_id(exchange.session_id)
+            check_id(exchange.session_id)
         if not isinstance(exchange.content, str):
             exchange = await asyncio.to_thread(encoded, exchange)
         return await self._writer.do(self._exchanges.begin, exchange)
@@ -274,7 +274,7 @@ class SqlStore:
         claims.forget_old(connection, self._clock())
 
     async def _session(self, connection: AsyncConnection, user_id: str, session_id: int) -> Row[Any]:
-        _check_id(session_id)
+        check_id(session_id)
         row = (await connection.execute(_SESSION, {"session_id": session_id})).first()
         if row is None or not self._access.may_see(storable(user_id), row.user_id, row.id):
             raise NotFound("No such session.")
@@ -298,9 +298,3 @@ class SqlStore:
         with storage_failures("answer"), CancelScope(shield=True):
             async with asyncio.timeout(READ_DEADLINE_S), self._database.reader() as connection:
                 yield connection
-
-
-def _check_id(id: int, kind: str = "session") -> None:
-    """Raise NotFound for a number that cannot be a row id: a database may raise on it."""
-    if not 0 < id <= MAX_ID:
-        raise NotFound(f"No such {kind}.")
