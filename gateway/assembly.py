@@ -8,16 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from secrets import token_hex
 
 from gateway.configured_issuer import identities_of
+from gateway.configured_store import joined, store_of, wake_on_signals
 from gateway.configured_traces import traces_of
 from gateway.configured_transports import breakers_of, ingress_of, link_of, simulators_of, transports_of
-from gateway.contract.access import Access
 from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
-from gateway.core.access import OwnerAccess
 from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations, Limits
@@ -30,18 +28,18 @@ from gateway.core.mode_selector import ModeSelector
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import RequestRates, StreamPlaces
-from gateway.core.refreshing import keep_fresh
+from gateway.core.refreshing import Nudge, keep_fresh
 from gateway.core.retention import Retention
 from gateway.core.rooms import Rooms
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
+from gateway.core.shared_news import SharedNews
 from gateway.core.stages.order import stages_of
+from gateway.core.stops import Stops
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
-from gateway.settings import Settings, SettingsError
-from gateway.store.rooms import RoomLimits
-from gateway.store.sql_store import SqlStore
+from gateway.settings import Settings
 from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.genai_families import wants_older_names
 from gateway.telemetry.last_hour import LastHour
@@ -60,8 +58,6 @@ log = logging.getLogger("sluice")
 
 ANOTHERS_S = 5.0
 """Seconds within which another gateway sends a device the first message of a reply that it has started."""
-
-OWNERS_ONLY = OwnerAccess()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     journal = MemoryJournal(max_bytes=settings.journal_max_bytes, total_bytes=settings.journal_total_bytes)
     runs = Runs(journal, access, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
     checkpoints = Checkpoints(store)
-    news = SessionNews()
+    news, signals = SessionNews(), store.membership.signals
+    SharedNews(news, signals)
     tickets = Tickets(
         settings.ticket_secret.encode(),
         lifetime_s=settings.reply_deadline_s + settings.journal_ttl_s,
@@ -174,6 +171,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     gateway = Services(
         conversations=conversations,
         runs=runs,
+        stops=Stops(runs, store, signals),
         store=store,
         templates=store.templates,
         attachments=store.attachments,
@@ -230,16 +228,12 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             stack.push_async_callback(traces.close)
             stack.callback(gateway.refusals.tell_rest)
             await stack.enter_async_context(store.running())
+            await stack.enter_async_context(joined(store, runs, checkpoints))
             await keys.refresh()
             await budgets.reload()
             await mode_switch.restore()
             await worker_rules.reload()
             await rooms.reload()
-            swept = await store.sweep()
-            if swept:
-                log.warning(
-                    "%d replies were still running when the gateway last ended: marked as interrupted", swept
-                )
             if not tickets.secret:
                 tickets.secret = await store.secret("tickets")
             for transport in transports.values():
@@ -255,12 +249,19 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 await budgets.reload()
                 await rooms.reload()
 
-            reloading = keep_fresh(
-                reload, "mode, rules for workers, tokens of keys and members of rooms cannot be read"
-            )
+            keys_changed, settings_changed = Nudge(), Nudge()
+            wake_on_signals(signals, keys_changed, settings_changed)
+            failure = "mode, rules for workers, tokens of keys and members of rooms cannot be read"
+            reloading = keep_fresh(reload, failure, settings_changed.sleep)
             if identities is not None:
                 stack.callback(background.create_task(identities.run()).cancel)
-            for work in (pulse.run(), checkpoints.run(), keys.run(), reloading, retention.run()):
+            for work in (
+                pulse.run(),
+                checkpoints.run(),
+                keys.run(keys_changed.sleep),
+                reloading,
+                retention.run(),
+            ):
                 stack.callback(background.create_task(work).cancel)
             yield
 
@@ -282,18 +283,3 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         await runs.drain(settings.drain_s, hurry)
 
     return Assembled(app, selector, gateway, drain)
-
-
-def store_of(settings: Settings, access: Access = OWNERS_ONLY) -> SqlStore:
-    try:
-        return SqlStore(
-            settings.database_url,
-            access=access,
-            owner=f"{settings.gateway_name}/{token_hex(8)}",
-            sessions_per_user=settings.sessions_per_user,
-            templates_per_user=settings.templates_per_user,
-            attachment_bytes_per_user=settings.attachment_bytes_per_user,
-            room_limits=RoomLimits(settings.room_members, settings.rooms_per_user),
-        )
-    except ValueError as error:
-        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error

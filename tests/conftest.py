@@ -43,6 +43,9 @@ def database_may_be_slow() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("sql_store.READ_DEADLINE_S", "postgres.CONNECT_S", "pools.POOL_WAIT_S"):
             patch.setattr(f"gateway.store.{name}", 60)
+        for name in ("CONNECT_S", "ANSWER_S"):
+            patch.setattr(f"gateway.store.postgres_link.{name}", 60)
+        patch.setattr("gateway.core.liveness.FENCE_S", 60)
         yield
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from gateway.contract.errors import GatewayError, StorageFailed
+from gateway.contract.gateways import DEAD_S
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.settings_errors import shown
 
@@ -62,7 +63,7 @@ def in_store(work: Callable[[SqlStore], Awaitable[R]], *, swept: bool = False) -
     """Run `work` on the database of the settings and return its result. A GatewayError is printed and ends
     the command with exit code 1.
 
-    swept: if no gateway is running, end the replies that were running when the last one ended.
+    swept: end the replies of gateways that do not run any more; on SQLite only if none is running.
     """
     from gateway.core.access import OwnerAccess
     from gateway.store.sql_store import SqlStore
@@ -76,7 +77,8 @@ def in_store(work: Callable[[SqlStore], Awaitable[R]], *, swept: bool = False) -
         if swept:
             with suppress(StorageFailed):  # a gateway is running
                 async with store.running():
-                    await store.sweep()
+                    gateways = store.membership.gateways
+                    await store.sweep(None if gateways is None else await gateways.dead(DEAD_S))
         async with store.running(alone=False):
             try:
                 return await work(store)

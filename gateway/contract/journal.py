@@ -68,6 +68,10 @@ class JournalWriter(Protocol):
         """Note that the store has the text up to event `seq`: these events may be dropped to free memory."""
         ...
 
+    def cut(self) -> None:
+        """Make the next `take` of all present readers raise FellBehind, so that they resume."""
+        ...
+
     def close(self) -> None:
         """Close the journal, with or without a terminal event; nothing can be appended afterwards."""
         ...

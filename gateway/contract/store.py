@@ -129,8 +129,11 @@ class MessageStore(Protocol):
         """Raise StorageFailed if the database would not accept a change now. Tried at most once a second."""
         ...
 
-    async def sweep(self) -> int:
-        """Mark all replies that an earlier start left `streaming` as `interrupted`. Return their number."""
+    async def sweep(self, dead: Collection[str] | None = None) -> int:
+        """Mark the replies that these owners left `streaming` as `interrupted`; None: those of all others.
+
+        Return their number.
+        """
         ...
 
     async def adopt(self, dead: Collection[str] | None) -> "TakenOver":

@@ -17,6 +17,7 @@ class Checkpoints:
         self._store = store
         self._every_s = every_s
         self._growing: set[ReplyTask] = set()
+        self._unchanged = False
 
     def watch(self, reply: ReplyTask) -> None:
         self._growing.add(reply)
@@ -24,24 +25,37 @@ class Checkpoints:
     def leave(self, reply: ReplyTask) -> None:
         self._growing.discard(reply)
 
+    def check_unchanged(self) -> None:
+        """Include replies without new events at the next interval: another gateway may have them."""
+        self._unchanged = True
+
     async def run(self) -> None:
         """Store all replies at intervals until cancelled. A failed commit is repeated at the next
         interval."""
         while True:
             await asyncio.sleep(self._every_s)
             try:
-                await self.keep_all()
+                await self.keep_all(unchanged=self._unchanged)
+                self._unchanged = False
             except StorageFailed as error:
                 log.debug("no checkpoint: %s", error)  # the store's writer has logged it, once
 
-    async def keep_all(self) -> None:
-        """Store the text of all watched replies now. Raises StorageFailed."""
-        said = [(reply, *kept) for reply in self._growing if (kept := reply.checkpoint()) is not None]
+    async def keep_all(self, *, unchanged: bool = False) -> None:
+        """Store the text of all watched replies now. Raises StorageFailed.
+
+        unchanged: True includes replies without new events, and so ends all that another gateway has taken
+        over.
+        """
+        said = [
+            (reply, *kept)
+            for reply in self._growing
+            if (kept := reply.checkpoint(unchanged=unchanged)) is not None
+        ]
         if not said:
             return
         refused = await self._store.checkpoint([checkpoint for _, checkpoint, _ in said])
         for reply, checkpoint, seq in said:
             if checkpoint.assistant_message_id in refused:
-                reply.lost()
+                await reply.lost()
             else:
                 reply.checkpointed(seq)

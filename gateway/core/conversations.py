@@ -27,7 +27,7 @@ from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
 from gateway.core.reply_span import reply_span
 from gateway.core.reply_store import DiscardingStore, ReplyStore
 from gateway.core.reply_task import ReplyTask
-from gateway.core.run import SHUTDOWN, Outcome, Run
+from gateway.core.run import SHUTDOWN, TAKEN_OVER, Outcome, Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
 from gateway.core.stages.order import expected_delivery
@@ -138,7 +138,7 @@ class Conversations:
             yield
 
     def _take_place(self, user_id: str, allowance: Allowance | None) -> StreamPlace | None:
-        self._runs.refuse_if_draining()
+        self._runs.refuse_new()
         allowance = allowance or self._allowance_of(user_id)
         if allowance is None:
             return None
@@ -224,7 +224,8 @@ class Conversations:
             if place is not None:
                 place.leave()  # before the terminal event: its reader may send the next question at once
             outcome = await answer.conclude(run)
-            self._publish_end(exchange, stream_id, outcome)
+            if outcome is not TAKEN_OVER:
+                self._publish_end(exchange, stream_id, outcome)
             return outcome
 
         try:

@@ -41,6 +41,9 @@ class NotedJournal:
     def checkpointed(self, seq: int) -> None:
         self._journal.checkpointed(seq)
 
+    def cut(self) -> None:
+        self._journal.cut()
+
     def close(self) -> None:
         self._journal.close()
 

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -206,14 +206,14 @@ class KeyRing:
             self._used -= due
             self._noted_at |= dict.fromkeys(due, now)
 
-    async def run(self) -> None:
-        """Refresh every REFRESH_S seconds until cancelled; a failure is logged once."""
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Refresh after every `sleep` of REFRESH_S seconds until cancelled; a failure is logged once."""
 
         async def refresh() -> None:
             await self.refresh()
             await self.note_used()
 
-        await keep_fresh(refresh, "API keys cannot be checked")
+        await keep_fresh(refresh, "API keys cannot be checked", sleep)
 
     async def _read(self) -> None:
         asked_at = self._clock()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from gateway.contract.errors import StorageFailed
@@ -10,6 +11,22 @@ from gateway.contract.errors import StorageFailed
 log = logging.getLogger("sluice")
 
 REFRESH_S = 2.0
+
+
+class Nudge:
+    """A sleep that a call of `wake` ends early."""
+
+    def __init__(self) -> None:
+        self._called = asyncio.Event()
+
+    def wake(self) -> None:
+        self._called.set()
+
+    async def sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._called.wait()
+        self._called.clear()
 
 
 async def keep_fresh(

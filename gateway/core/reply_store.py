@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from gateway.contract.errors import NotFound
 from gateway.contract.exchanges import Exchange, FinalReply, NewExchange
 
 
@@ -9,6 +10,8 @@ class ReplyStore(Protocol):
     """The methods of MessageStore that one reply needs."""
 
     async def begin(self, exchange: NewExchange) -> Exchange: ...
+
+    async def exchange(self, user_id: str, stream_id: str) -> Exchange: ...
 
     async def finish(self, reply: FinalReply) -> bool: ...
 
@@ -20,6 +23,9 @@ class DiscardingStore:
 
     async def begin(self, exchange: NewExchange) -> Exchange:
         return Exchange(0, "", "", 0, 0, "", opens_session=False)
+
+    async def exchange(self, user_id: str, stream_id: str) -> Exchange:
+        raise NotFound("No such stream.")
 
     async def finish(self, reply: FinalReply) -> bool:
         return True

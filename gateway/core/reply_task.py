@@ -32,12 +32,11 @@ from gateway.core.measured_reply import report_end
 from gateway.core.paced_reply import PacedReply
 from gateway.core.pacing import Pace
 from gateway.core.reply_accumulator import ReplyAccumulator, recording
+from gateway.core.reply_row import ReplyRow, RowLost
 from gateway.core.reply_store import ReplyStore
-from gateway.core.run import Outcome, Production, Run
+from gateway.core.run import TAKEN_OVER, Outcome, Production, Run
 from gateway.core.stages.order import through
 
-STORAGE_RETRY_S = 5.0
-LOST = "The reply's message was deleted, or another gateway ended it or took it over."
 MAX_MODEL_CHARS = 256
 """Maximum length of the model's name from a model server; the rest is cut off."""
 
@@ -84,7 +83,7 @@ class ReplyTask:
         self._tab = tab
         self._noted: NotedJournal | None = None
         self._on_ended = on_ended
-        self._clock = clock
+        self._row = ReplyRow(store, stream_id, exchange, clock, sleep)
         self._sleep = sleep
         self._earlier = EarlierPart(earlier)
         self._reply = ReplyAccumulator(clock, len(self._earlier))
@@ -123,7 +122,7 @@ class ReplyTask:
             final = self._final(outcome, last_seq + 1, coming=paced.events)
             self._paced = paced
             try:
-                await self._write(final)
+                await self._row.write(final)
             except StorageFailed:
                 paced.send_rest(run.journal)
                 raise
@@ -148,6 +147,10 @@ class ReplyTask:
         if self._tab is not None and outcome.reason != "storage_failed":
             await self._tab.settle(self._reply)
         terminal = self._terminal(outcome)
+        if outcome is TAKEN_OVER and run.resume_url is not None:
+            # Its readers get no end, so that they resume where it goes on. The other gateway counts it.
+            report_end(run, self._reply, outcome, terminal.ending, lambda _: None)
+            return outcome
         run.journal.append([terminal])
         report_end(run, self._reply, outcome, terminal.ending, self._on_ended)
         return outcome
@@ -161,33 +164,26 @@ class ReplyTask:
         last_seq = None if self._journal is None else self._journal.last_seq + 1
         if outcome.reason != "storage_failed":
             try:
-                await self._write(self._final(outcome, last_seq))
+                await self._row.write(self._final(outcome, last_seq))
                 return outcome
             except StorageFailed as error:
                 outcome = Outcome("failed", "storage_failed", error)
+                if isinstance(error, RowLost) and self._run is not None:
+                    outcome = await self._row.loss(self._run.user_id)
+        if outcome is TAKEN_OVER:
+            return outcome
         self._store.finish_later(self._final(outcome, last_seq))
         return outcome
 
-    async def _write(self, final: FinalReply) -> None:
-        """Raise StorageFailed if the database fails for STORAGE_RETRY_S, or the row cannot be changed."""
-        give_up_at = self._clock() + STORAGE_RETRY_S
-        pause_s = 0.05
-        while True:
-            try:
-                changed = await self._store.finish(final)
-                break
-            except StorageFailed:
-                if self._clock() >= give_up_at:
-                    raise
-            await self._sleep(pause_s)
-            pause_s = min(2 * pause_s, 1.0)
-        if not changed:
-            raise StorageFailed(LOST)
+    def checkpoint(self, *, unchanged: bool = False) -> tuple[Checkpoint, int] | None:
+        """Return the text to store and the number of its latest event; None if there is nothing new.
 
-    def checkpoint(self) -> tuple[Checkpoint, int] | None:
-        """Return the text to store and the number of its latest event; None if there is nothing new."""
+        unchanged: True returns a text without new events too.
+        """
         journal = self._journal
-        if journal is None or self._paced is not None or journal.last_seq == self._checkpointed_seq:
+        if journal is None or self._paced is not None:
+            return None
+        if journal.last_seq == self._checkpointed_seq and not unchanged:
             return None
         message_id, epoch = self._exchange.assistant_message_id, self._exchange.epoch
         lengths = None if self._noted is None else packed_so_far(self._noted.lengths)
@@ -199,10 +195,10 @@ class ReplyTask:
         if self._journal is not None:
             self._journal.checkpointed(seq)
 
-    def lost(self) -> None:
-        """End the reply as failed: see LOST."""
+    async def lost(self) -> None:
+        """End the reply, because its row cannot be changed any more."""
         if self._run is not None:
-            self._run.settle(Outcome("failed", "storage_failed", StorageFailed(LOST)))
+            self._run.settle(await self._row.loss(self._run.user_id))
 
     @property
     def _text(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.contract.errors import Draining, GatewayError
+from gateway.contract.errors import Draining, GatewayError, StorageFailed
 from gateway.contract.events import Reason, Started, Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import START, JournalWriter, Position
@@ -26,6 +26,13 @@ class Outcome:
 USER_STOP = Outcome("cancelled", "user_stop")
 ABANDONED = Outcome("cancelled", "abandoned")
 SHUTDOWN = Outcome("interrupted", "shutdown", Draining("The gateway was stopped before the reply ended."))
+TAKEN_OVER = Outcome(
+    "failed",
+    "storage_failed",
+    StorageFailed(
+        "This gateway did not reach the database, so another one has the reply now and took it over."
+    ),
+)
 BROKEN = Outcome("failed", "upstream_error", GatewayError("Internal error of the gateway: see its log."))
 
 

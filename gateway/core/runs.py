@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from gateway.contract.access import Access
-from gateway.contract.errors import Conflict, Draining, GatewayError, NotFound
+from gateway.contract.errors import Conflict, Draining, GatewayError, NotFound, StorageFailed
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import START, Journal, JournalReader, OnNews, Position
 from gateway.core.follower import Follower
-from gateway.core.run import ABANDONED, BROKEN, SHUTDOWN, USER_STOP, Outcome, Run
+from gateway.core.other_work import OtherWork
+from gateway.core.run import ABANDONED, BROKEN, SHUTDOWN, TAKEN_OVER, USER_STOP, Outcome, Run
 
 log = logging.getLogger("sluice.runs")
 
@@ -31,6 +32,7 @@ class Runs:
 
     Attributes:
         draining: True if no new replies are accepted.
+        fenced: True if other gateways may take over the replies of this one: see core/liveness.py.
         on_drain: called when `draining` becomes True; they must not block or raise.
     """
 
@@ -41,9 +43,10 @@ class Runs:
         self._ttl_s = ttl_s
         self._running: dict[str, Run] = {}
         self._ended: dict[str, Run] = {}
-        self._others: set[asyncio.Event] = set()
+        self._others = OtherWork()
         self._tasks: asyncio.TaskGroup | None = None
         self.draining = False
+        self.fenced = False
         self.on_drain: set[Callable[[], None]] = set()
 
     def __len__(self) -> int:
@@ -64,6 +67,22 @@ class Runs:
         if self.draining:
             raise Draining("The gateway is stopping: try again in a moment.", retry_after_s=2)
 
+    def fence(self, fenced: bool) -> None:
+        """Set `fenced`; True also cuts off the readers of resumable replies, so that they resume."""
+        self.fenced = fenced
+        for run in [run for run in self._running.values() if fenced and run.resume_url is not None]:
+            run.journal.cut()
+
+    def may_lose(self, stream_id: str) -> bool:
+        """Return True if the reply must not be read here now, because another gateway may have it."""
+        return self.fenced and stream_id not in self._ended
+
+    def refuse_new(self) -> None:
+        """Raise Draining, or StorageFailed while fenced: the database is away."""
+        self.refuse_if_draining()
+        if self.fenced:
+            raise StorageFailed("The gateway does not reach the database: try again in a moment.")
+
     def refuse_if_running(self, stream_id: str) -> None:
         if stream_id in self._running:
             raise Conflict("This reply is still being sent: wait for its end.")
@@ -75,13 +94,8 @@ class Runs:
         Raises Draining.
         """
         self.refuse_if_draining()
-        ended = asyncio.Event()
-        self._others.add(ended)
-        try:
+        with self._others.counted():
             yield
-        finally:
-            self._others.remove(ended)
-            ended.set()
 
     def start(
         self,
@@ -216,8 +230,7 @@ class Runs:
 
     async def _emptied(self) -> None:
         await self._replies_ended()
-        for ended in list(self._others):
-            await ended.wait()
+        await self._others.ended()
 
     async def _replies_ended(self) -> None:
         while self._running:
@@ -284,4 +297,4 @@ class Runs:
 
     def _is_held(self, run: Run) -> bool:
         """Return whether its journal is held for a time after its end."""
-        return run.resume_url is not None and self._ttl_s > 0
+        return run.resume_url is not None and self._ttl_s > 0 and run.outcome is not TAKEN_OVER

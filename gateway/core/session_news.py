@@ -43,7 +43,14 @@ class BranchChosen:
     leaf_id: int | None
 
 
-News = QuestionAsked | ReplyStarted | ReplyEnded | BranchChosen
+@dataclass(frozen=True, slots=True)
+class QuestionStored:
+    """A question that was asked at another gateway; the store has its text."""
+
+    message_id: int
+
+
+News = QuestionAsked | QuestionStored | ReplyStarted | ReplyEnded | BranchChosen
 
 
 class Listener:
@@ -74,8 +81,14 @@ class Listener:
         self._waiting_chars += _chars(news)
         waiting = len(self._waiting)
         if waiting > MAX_WAITING or (waiting > 1 and self._waiting_chars > MAX_WAITING_CHARS):
-            self.closed = True
-            self._waiting.clear()
+            self.close()
+        else:
+            self._on_news()
+
+    def close(self) -> None:
+        """Drop all events: the client must read the session again."""
+        self.closed = True
+        self._waiting.clear()
         self._on_news()
 
 
@@ -86,8 +99,14 @@ def _chars(news: News) -> int:
 
 
 class SessionNews:
+    """The listeners of all sessions.
+
+    on_publish: called with each event that this gateway publishes; it must not block or raise.
+    """
+
     def __init__(self) -> None:
         self._listeners: dict[int, set[Listener]] = {}
+        self.on_publish: Callable[[int, News], None] = lambda session_id, news: None
 
     def __len__(self) -> int:
         """Number of open session streams."""
@@ -107,5 +126,17 @@ class SessionNews:
                 del self._listeners[session_id]
 
     def publish(self, session_id: int, news: News) -> None:
+        """Deliver an event of this gateway, here and at the others."""
+        self.deliver(session_id, news)
+        self.on_publish(session_id, news)
+
+    def deliver(self, session_id: int, news: News) -> None:
+        """Deliver an event to the listeners of this gateway."""
         for listener in self._listeners.get(session_id, ()):
             listener.hear(news)
+
+    def close_all(self) -> None:
+        """Close all session streams, because events of other gateways were lost."""
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.close()

@@ -90,6 +90,7 @@ class MemoryLog:
     Attributes:
         packed: the oldest events, with adjacent deltas packed.
         packed_seq: number of the last packed event.
+        readers: all present readers.
         events: the events after them.
         first: the position before the oldest event that was not dropped.
     """
@@ -105,6 +106,7 @@ class MemoryLog:
         "listeners",
         "packed",
         "packed_seq",
+        "readers",
     )
 
     def __init__(self, journal: MemoryJournal, max_bytes: int, after: Position = START) -> None:
@@ -116,6 +118,7 @@ class MemoryLog:
         self.first = after
         self.packed_seq = after.seq
         self.listeners: list[OnNews] = []
+        self.readers: list[MemoryReader] = []
         self.closed = False
         self.bytes = 0
 
@@ -140,6 +143,12 @@ class MemoryLog:
         if self.bytes > self._max_bytes:
             self.drop_to(self._max_bytes // 2)
         self._journal.make_room()
+
+    def cut(self) -> None:
+        for reader in self.readers:
+            reader.cut()
+        for on_news in tuple(self.listeners):
+            on_news()
 
     def close(self) -> None:
         if not self.closed:
@@ -190,6 +199,7 @@ class MemoryReader:
         self.begins_at = log.first if after < log.first.seq else None
         self._taken = max(after, log.first.seq)
         log.listeners.append(on_news)
+        log.readers.append(self)
 
     @property
     def at_end(self) -> bool:
@@ -198,7 +208,7 @@ class MemoryReader:
     def take(self) -> Sequence[ReaderEvent]:
         log = self._log
         if self._taken < log.first.seq:
-            raise FellBehind("The reader is too slow: events that it has not read were dropped.")
+            raise FellBehind("The reader is too slow, or this gateway may have lost the reply to another.")
         if self._taken >= log.packed_seq:
             new = log.events[self._taken - log.packed_seq :]
         else:
@@ -206,8 +216,12 @@ class MemoryReader:
         self._taken += len(new)
         return new
 
+    def cut(self) -> None:
+        self._taken = -1  # before every event that the log has
+
     def leave(self) -> None:
         self._log.listeners.remove(self._on_news)
+        self._log.readers.remove(self)
 
 
 def _size(event: ReaderEvent) -> int:

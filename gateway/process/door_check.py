@@ -1,6 +1,6 @@
 """Refuses a start at which other machines could connect without a key."""
 
-from gateway.assembly import store_of
+from gateway.configured_store import store_of
 from gateway.contract.errors import StorageFailed
 from gateway.settings import LOOPBACK, Settings, SettingsError
 

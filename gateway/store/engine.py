@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.errors import StorageFailed
 from gateway.store.away import reason_of
+from gateway.store.membership import Membership
 from gateway.store.sqlite_file import SqliteFile, Synchronous
 
 R = TypeVar("R")
@@ -27,9 +28,13 @@ class Database(Protocol):
     def opened(self, *, alone: bool = True) -> AbstractAsyncContextManager[None]:
         """Allow connections during the block; leaving it closes them.
 
-        Raises StorageFailed if it cannot be opened, or if `alone` and a gateway uses it.
-        alone: False for short access while a gateway may use the database.
+        Raises StorageFailed if it cannot be opened, or if `alone` and a gateway uses the SQLite file.
+        alone: False for short access while a gateway may use the file.
         """
+        ...
+
+    def membership(self, owner: str, internal_url: str | None) -> Membership:
+        """Return the connections of a gateway with the others on this database. See PostgresGateways."""
         ...
 
     def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from gateway.contract.errors import StorageFailed
-from gateway.store import advisory_lock, schema_migration
+from gateway.contract.gateways import DEAD_S
+from gateway.store import schema_migration
 from gateway.store.away import reason_of
 from gateway.store.engine import open_database
 from gateway.store.lock import holder_of
 from gateway.store.schema_migration import HEAD
-from gateway.store.tables import api_keys, kept_settings, messages
+from gateway.store.tables import api_keys, gateways, kept_settings, messages
 
 __all__ = ["HEAD", "Inspection", "inspect_database", "psql_of", "sqlite_path"]
 
@@ -36,6 +37,12 @@ _NEXT_EXPIRY = (
     .limit(1)
 )
 
+_LIVING = (
+    select(func.split_part(gateways.c.owner, "/", 1))
+    .where(gateways.c.seen_at > func.clock_timestamp() - timedelta(seconds=DEAD_S))
+    .order_by(gateways.c.owner)
+)
+
 _STEPS_BETWEEN_LOOKS = 10_000
 
 
@@ -49,7 +56,7 @@ class Inspection:
         next_expiry: id, user and time of the valid key that expires first; None without one, or unless the
             schema is HEAD.
         newest_message: its time; None without messages, or unless the schema is HEAD.
-        used_by: the gateway that uses the database; None if none does, or that cannot be known.
+        used_by: the gateways that use the database; None if none does, or that cannot be known.
         server_time: of PostgreSQL's clock; None for SQLite.
         read_only: the reason for which the database takes no changes; None if it takes them.
         kept_settings: the values of the KeptSettings by name; empty unless the schema is HEAD.
@@ -137,13 +144,7 @@ def _look_at_server(connection: Connection) -> Inspection:
         read_only = "the server is a standby"
     elif connection.scalar(text("SELECT current_setting('default_transaction_read_only')")) == "on":
         read_only = "default_transaction_read_only is on"
-    holder = connection.exec_driver_sql(advisory_lock.HOLDER, (advisory_lock.KEY,)).scalar()
-    return _look(
-        connection,
-        used_by=None if holder is None else f"a gateway at {holder}",
-        server_time=server_time,
-        read_only=read_only,
-    )
+    return _look(connection, server_time=server_time, read_only=read_only)
 
 
 def _look(connection: Connection, **known: Any) -> Inspection:
@@ -155,4 +156,6 @@ def _look(connection: Connection, **known: Any) -> Inspection:
     expiring = connection.execute(_NEXT_EXPIRY, {"now": datetime.now(UTC)}).first()
     next_expiry = None if expiring is None else (expiring.id, expiring.user_id, expiring.expires_at)
     kept = {row.name: row.value for row in connection.execute(select(kept_settings))}
+    if connection.dialect.name == "postgresql":
+        known["used_by"] = ", ".join(connection.scalars(_LIVING)) or None
     return Inspection(revision, keys, next_expiry, newest, kept_settings=kept, **known)

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.audit import Actor, Change
 from gateway.contract.kept_settings import KeptSetting
+from gateway.contract.signals import SETTINGS
+from gateway.store.announcements import announce
 from gateway.store.audit import AuditedWrite
 from gateway.store.tables import kept_settings
 from gateway.store.writer import Write, Writer
@@ -20,10 +22,12 @@ _DELETE = delete(kept_settings).where(kept_settings.c.name == bindparam("wanted"
 
 
 def _remove(connection: Connection, names: Sequence[str]) -> list[bool]:
+    announce(connection, SETTINGS)
     return [connection.execute(_DELETE, {"wanted": name}).rowcount > 0 for name in names]
 
 
 def _put(connection: Connection, wanted: Sequence[KeptSetting]) -> list[KeptSetting]:
+    announce(connection, SETTINGS)
     for setting in wanted:
         connection.execute(_DELETE, {"wanted": setting.name})
         connection.execute(_INSERT, _values(setting))

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.contract.audit import Actor, Change
 from gateway.contract.exchanges import Charge
 from gateway.contract.keys import PERMISSIONS, KeyCensus, KeyChange, NewKey, StoredKey, TokensOfDay
+from gateway.contract.signals import KEYS
+from gateway.store.announcements import announce
 from gateway.store.audit import AuditedWrite
 from gateway.store.statements import Statement
 from gateway.store.tables import api_keys
@@ -81,6 +83,7 @@ def _charge(connection: Connection, charges: Sequence[tuple[Charge, str]]) -> li
 
 
 def _create(connection: Connection, wanted: Sequence[tuple[NewKey, datetime]]) -> list[StoredKey]:
+    announce(connection, KEYS)
     return [
         StoredKey(connection.execute(_INSERT, _values(key, now)).scalar_one(), key, now)
         for key, now in wanted
@@ -88,12 +91,14 @@ def _create(connection: Connection, wanted: Sequence[tuple[NewKey, datetime]]) -
 
 
 def _revoke(connection: Connection, wanted: Sequence[tuple[int, datetime]]) -> list[bool]:
+    announce(connection, KEYS)
     return [
         connection.execute(_REVOKE, {"key_id": key_id, "now": now}).rowcount > 0 for key_id, now in wanted
     ]
 
 
 def _change(connection: Connection, wanted: Sequence[tuple[int, KeyChange]]) -> list[bool]:
+    announce(connection, KEYS)
     return [
         connection.execute(_CHANGE.values(_changed(change)), {"key_id": key_id}).rowcount > 0
         for key_id, change in wanted

@@ -1,7 +1,8 @@
-"""A PostgreSQL database: one connection that writes and holds the lock, and a few that only read."""
+"""A PostgreSQL database: one connection that writes, and a few that only read. Other gateways may use it."""
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
@@ -11,8 +12,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.contract.errors import StorageFailed
-from gateway.store.advisory_lock import InUse, take_lock
 from gateway.store.away import is_away, lost_connection, reason_of
+from gateway.store.membership import Membership
 from gateway.store.pools import READERS, pool_of
 from gateway.store.statements import Statement
 from gateway.store.whole_reads import WholeReads
@@ -33,20 +34,30 @@ ASK_AGAIN_S = 0.1
 _SESSION = {
     "application_name": "sluice",
     "jit": "off",
-    # Without these the server keeps the lock of a gateway whose machine has gone for two hours.
+    # Without these the server keeps row locks of a gateway whose machine has gone for two hours.
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
 
 
+# PostgreSQL's own names have 63 characters; see announcements.CHANNEL.
+_SCHEMA = re.compile("[a-z_][a-z0-9_]{0,49}")
+
+
 class PostgresDatabase:
-    """Implements gateway.store.engine.Database. Raises ValueError if the driver is not installed."""
+    """Implements gateway.store.engine.Database.
+
+    Raises ValueError if the driver is not installed, or the URL cannot be used.
+    """
 
     migrates = False
 
     def __init__(self, url: URL) -> None:
-        connect_args = {"timeout": CONNECT_S, "server_settings": _SESSION}
+        self.schema, url = _schema_of(url)
+        settings = _SESSION if self.schema is None else _SESSION | {"search_path": self.schema}
+        connect_args = {"timeout": CONNECT_S, "server_settings": settings}
+        self._url, self._settings = url, settings
         try:
             self.reading = create_async_engine(
                 url, isolation_level="AUTOCOMMIT", connect_args=connect_args, **pool_of(READERS)
@@ -62,16 +73,14 @@ class PostgresDatabase:
         self._named = f"PostgreSQL at {host}:{port}"
         self._name = url.database
         self._reads = WholeReads(self.reading)
-        self._alone = True
         self._committing = False
         self._kept: AsyncConnection | None = None
         for engine in (self.reading, self._writing):
             event.listen(engine.sync_engine, "checkout", _refuse_closed)
-        event.listen(self._writing.sync_engine, "connect", self._take_lock)
 
     @asynccontextmanager
     async def opened(self, *, alone: bool = True) -> AsyncIterator[None]:
-        self._alone = alone
+        """alone: has no meaning here, because several gateways may use the database."""
         try:
             try:
                 self._kept = await self._writing.connect()
@@ -87,9 +96,23 @@ class PostgresDatabase:
                 await self._kept.close()
             await self._writing.dispose()
 
-    def _take_lock(self, connection: Any, _record: object) -> None:
-        if self._alone:
-            connection.run_async(take_lock)
+    def membership(self, owner: str, internal_url: str | None) -> Membership:
+        from gateway.store.postgres_gateways import PostgresGateways  # their driver is an extra
+        from gateway.store.postgres_link import PostgresLink
+        from gateway.store.postgres_signals import PostgresSignals
+
+        link = PostgresLink(self._connect, self._named)
+        signals = PostgresSignals(link, owner)
+        return Membership(signals, PostgresGateways(link, signals, owner, internal_url), link.close)
+
+    async def _connect(self) -> Any:
+        """Return a new connection of asyncpg, outside of the pools."""
+        import asyncpg
+
+        _, given = self.reading.dialect.create_connect_args(self._url)
+        for name in ("prepared_statement_cache_size", "prepared_statement_name_func"):
+            given.pop(name, None)  # of SQLAlchemy
+        return await asyncpg.connect(**given, server_settings=self._settings)
 
     def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._reads.connection()
@@ -124,8 +147,6 @@ class PostgresDatabase:
         try:
             self._kept = await self._writing.connect()
         except OSError as exc:
-            if isinstance(exc, InUse):
-                raise
             raise ConnectionError(f"{self._named} cannot be reached: {exc}") from exc
         return await self._attempt(self._kept, work)
 
@@ -210,3 +231,13 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
     """Let the pool replace a closed connection."""
     if _is_closed(connection):
         raise DisconnectionError("the server has closed the connection")
+
+
+def _schema_of(url: URL) -> tuple[str | None, URL]:
+    """Return the schema that the URL names, and the URL without it."""
+    schema = url.query.get("schema")
+    if schema is None:
+        return None, url
+    if not isinstance(schema, str) or not _SCHEMA.fullmatch(schema):
+        raise ValueError("its schema must be at most 50 of a-z 0-9 _, and must not begin with a digit")
+    return schema, url.difference_update_query(["schema"])

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete
 
 from gateway.contract.errors import StorageFailed
 from gateway.store.away import reason_of
+from gateway.store.statements import Statement, upsert
 from gateway.store.tables import secrets as secrets_table
 from gateway.store.writer import Transaction, Write, Writer
 
@@ -19,13 +20,23 @@ PROBE_BYTES = 32 * 1024
 """Size of the test change, about that of a long question: a smaller one may still fit on a full disk."""
 
 _NAME = "probe"
+# Two gateways may test at the same time: an INSERT after a DELETE would fail.
+_FILL_ROW = Statement(
+    upsert(
+        secrets_table,
+        lambda new: new.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"value": new.excluded.value, "created_at": new.excluded.created_at},
+        ),
+    ),
+    ("name", "value", "created_at"),
+)
 _DELETE = delete(secrets_table).where(secrets_table.c.name == _NAME)
 
 
 def _fill(connection: Connection, asked: Sequence[datetime]) -> list[None]:
-    connection.execute(_DELETE)
     row = {"name": _NAME, "value": secrets.token_bytes(PROBE_BYTES), "created_at": asked[0]}
-    connection.execute(insert(secrets_table), row)
+    _FILL_ROW.run(connection, [row])
     return [None] * len(asked)
 
 

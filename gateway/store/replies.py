@@ -4,7 +4,7 @@ A gateway changes only replies that it owns: each statement checks owner and epo
 the previous owner cannot overwrite the reply.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -46,11 +46,13 @@ _CHANGE_END = Statement(
     .returning(messages.c.id),
     _ENDED,
 )
+_OTHERS = or_(messages.c.owner.is_(None), messages.c.owner != bindparam("me"))
 _SWEEP = (
     update(messages)
-    .where(STREAMING, or_(messages.c.owner.is_(None), messages.c.owner != bindparam("me")))
+    .where(STREAMING, _OTHERS)
     .values(status="interrupted", reason="interrupted", owner=bindparam("me"), epoch=messages.c.epoch + 1)
 )
+_SWEEP_DEAD = _SWEEP.where(messages.c.owner.in_(bindparam("dead", expanding=True)))
 
 
 class Replies:
@@ -69,7 +71,8 @@ class Replies:
         # Payload: the reply and the current time. A caller that gives up reports a failure to its readers:
         # its change must not be made afterwards.
         self.finish = Write[tuple[FinalReply, datetime], bool](self._finish, rank=3, needs_caller=True)
-        self.sweep = Write[None, int](self._sweep, rank=4)
+        # Payload: dead owners; None for all others.
+        self.sweep = Write[Collection[str] | None, int](self._sweep, rank=4)
 
     def _mine(self, message_id: int, epoch: int) -> dict[str, Any]:
         return {"message_id": message_id, "my_name": self._owner, "my_epoch": epoch}
@@ -135,6 +138,10 @@ class Replies:
         count_ended(connection, ended)
         return outcomes
 
-    def _sweep(self, connection: Connection, asked: Sequence[None]) -> list[int]:
-        swept = connection.execute(_SWEEP, {"me": self._owner}).rowcount
-        return [swept] * len(asked)
+    def _sweep(self, connection: Connection, asked: Sequence[Collection[str] | None]) -> list[int]:
+        return [
+            connection.execute(_SWEEP, {"me": self._owner}).rowcount
+            if dead is None
+            else connection.execute(_SWEEP_DEAD, {"me": self._owner, "dead": list(dead)}).rowcount
+            for dead in asked
+        ]

@@ -23,7 +23,6 @@ from gateway.store import idempotency as claims
 from gateway.store.adoption import Adoptions
 from gateway.store.attachments import SqlAttachments
 from gateway.store.audit import SqlAuditLog
-from gateway.store.branches import question_above
 from gateway.store.chosen_branches import ChosenBranches
 from gateway.store.columns import check_id, storable
 from gateway.store.deletions import SqlDeletions
@@ -44,6 +43,7 @@ from gateway.store.session_list import listed
 from gateway.store.session_quota import SessionQuota
 from gateway.store.shared_secrets import SECRET
 from gateway.store.sqlite_file import Synchronous
+from gateway.store.stored_exchanges import exchange_row
 from gateway.store.tables import messages, sessions
 from gateway.store.templates import SqlTemplates
 from gateway.store.unwritten_ends import UnwrittenEnds, as_told
@@ -61,9 +61,13 @@ class SqlStore:
     Args:
         database_url: for SQLAlchemy, with an asynchronous driver, such as `sqlite+aiosqlite:///sluice.db`.
         owner: identifies this start of this gateway as the owner of its replies; None for a random one.
+        internal_url: base address at which other gateways reach this one; None: they do not.
         synchronous: SQLite's pragma; FULL also survives a loss of power.
         clock: returns the time, aware.
         draw_key: see NewSessions.
+
+    Attributes:
+        membership: the connections with the other gateways on the database; used only while the store runs.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class SqlStore:
         *,
         access: Access,
         owner: str | None = None,
+        internal_url: str | None = None,
         synchronous: Synchronous = "NORMAL",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw_key: Callable[[str], str] = draw_session_key,
@@ -84,6 +89,7 @@ class SqlStore:
         self._writer = Writer(self._database.transact)
         self._probe = Probe(self._writer)
         owner = owner or f"store/{secrets.token_hex(8)}"
+        self.membership = self._database.membership(owner, internal_url)
         self._replies = Replies(owner)
         self._adoptions = Adoptions(owner)
         self._unwritten = UnwrittenEnds(self._writer, self._replies.finish, clock)
@@ -110,13 +116,16 @@ class SqlStore:
             with storage_failures("be opened"):
                 await self._database.transact(self._prepare)
             async with self._writer.running():
-                yield
+                try:
+                    yield
+                finally:
+                    await self.membership.close()
 
     async def ping(self) -> None:
         await self._probe.check()
 
-    async def sweep(self) -> int:
-        return await self._writer.do(self._replies.sweep, None)
+    async def sweep(self, dead: Collection[str] | None = None) -> int:
+        return await self._writer.do(self._replies.sweep, dead)
 
     async def adopt(self, dead: Collection[str] | None) -> TakenOver:
         return await self._writer.do(self._adoptions.adopt, dead)
@@ -202,26 +211,10 @@ class SqlStore:
 
     async def exchange(self, user_id: str, stream_id: str) -> Exchange:
         async with self._reading() as connection:
-            row = (
-                await connection.execute(
-                    select(
-                        sessions.c.id,
-                        sessions.c.key,
-                        sessions.c.uuid,
-                        question_above(messages.c.stream_id == stream_id).scalar_subquery(),
-                        messages.c.id,
-                        messages.c.uuid,
-                        sessions.c.created_at == messages.c.created_at,
-                        messages.c.epoch,
-                        messages.c.user_id,
-                    )
-                    .join(sessions, sessions.c.id == messages.c.session_id)
-                    .where(messages.c.stream_id == stream_id)
-                )
-            ).first()
+            row = await exchange_row(connection, stream_id)
         if row is None or not self._access.may_see(storable(user_id), row.user_id, row.id):
             raise NotFound("No such stream.")
-        return Exchange(*row[:-1])
+        return Exchange(*tuple(row)[:-1])
 
     async def begin(self, exchange: NewExchange) -> Exchange:
         if exchange.session_id is not None:

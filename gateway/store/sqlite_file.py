@@ -12,8 +12,10 @@ from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_en
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.store.file_permissions import make_private
+from gateway.store.local_signals import LocalHub, LocalSignals
 from gateway.store.lock import Identity, identity_of, sole_owner
 from gateway.store.loop_thread import LoopThread
+from gateway.store.membership import Membership
 from gateway.store.pools import READERS, pool_of
 
 Synchronous = Literal["NORMAL", "FULL"]
@@ -70,6 +72,9 @@ class SqliteFile:
             finally:
                 await self.reading.dispose()
                 await self._thread.call(self._close)
+
+    def membership(self, owner: str, internal_url: str | None) -> Membership:
+        return Membership(LocalSignals(owner, LocalHub()))
 
     def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self.reading.connect()

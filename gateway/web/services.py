@@ -27,6 +27,7 @@ from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.rooms import Rooms
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
+from gateway.core.stops import Stops
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.telemetry.broker_watch import BrokerWatch
@@ -82,6 +83,7 @@ class Services:
 
     conversations: Conversations
     runs: Runs
+    stops: Stops
     store: MessageStore
     templates: TemplateStore
     attachments: AttachmentStore

@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.settings_errors": {"gateway.contract"},
     "gateway.assembly": {
         "gateway.configured_issuer",
+        "gateway.configured_store",
         "gateway.configured_traces",
         "gateway.configured_transports",
         "gateway.contract",
@@ -42,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports.mqtt",
     },
     "gateway.configured_issuer": {"gateway.contract", "gateway.issuer", "gateway.settings"},
+    "gateway.configured_store": {"gateway.contract", "gateway.core", "gateway.settings", "gateway.store"},
     "gateway.configured_traces": {"gateway.contract", "gateway.settings", "gateway.telemetry"},
     "gateway.configured_transports": {
         "gateway.contract",
@@ -50,7 +52,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports.llama",
         "transports.mqtt",
     },
-    "gateway.process": {"gateway.assembly", "gateway.contract", "gateway.settings", "gateway.web"},
+    "gateway.process": {
+        "gateway.assembly",
+        "gateway.configured_store",
+        "gateway.contract",
+        "gateway.settings",
+        "gateway.web",
+    },
     "gateway.commands": {
         "gateway.assembly",
         "gateway.configured_traces",

@@ -317,7 +317,7 @@ async def test_a_database_that_comes_back_in_time_delays_the_end_only(tmp_path: 
 async def test_a_database_that_stays_away_is_told_instead_of_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.core.reply_task.STORAGE_RETRY_S", 0.0)
+    monkeypatch.setattr("gateway.core.reply_row.STORAGE_RETRY_S", 0.0)
     async with house(tmp_path, says(*tokens("x")), store=lambda sql: Refusing(sql, 10**9)) as home:  # type: ignore[arg-type,return-value]
         failed = (await home.answer("Hi"))[-1]
     assert isinstance(failed, Failed)

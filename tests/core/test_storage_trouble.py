@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract.errors import Draining
+from gateway.contract.errors import Draining, NotFound
 from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, ReaderEvent
 from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.contract.store import StoredMessage
@@ -24,7 +24,7 @@ Act = Callable[[House, Run], Awaitable[object]]
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.core.reply_task.STORAGE_RETRY_S", 0.0)
+    monkeypatch.setattr("gateway.core.reply_row.STORAGE_RETRY_S", 0.0)
 
 
 def says(*steps: Step) -> Script:
@@ -167,9 +167,10 @@ async def sweep_elsewhere(home: House) -> None:
         assert await another.sweep() == 1
 
 
+@pytest.mark.parametrize("resumable", [False, True], ids=["classic", "resumable"])
 @pytest.mark.parametrize("by", ["its end", "a checkpoint"])
 async def test_a_reply_that_was_taken_over_has_failed_and_its_row_keeps_the_text_of_the_other(
-    tmp_path: Path, by: str
+    tmp_path: Path, by: str, resumable: bool
 ) -> None:
     async def sweep() -> None:
         await home.checkpoints.keep_all()
@@ -181,14 +182,19 @@ async def test_a_reply_that_was_taken_over_has_failed_and_its_row_keeps_the_text
             await asyncio.Event().wait()  # the generation was cut off before
 
     script = says([Delta("Hel")], sweep, [Delta("lo")], checkpoint, [Done("stop")])
-    async with house(tmp_path, script, store=Fickle) as home:  # type: ignore[arg-type]
-        *events, end = await home.answer("Hi")
+    async with house(tmp_path, script, store=Fickle, ttl_s=600) as home:  # type: ignore[arg-type]
+        *events, end = await home.answer("Hi", resumable=resumable)
         reply = await kept(home)
-    assert isinstance(end, Failed)
-    assert (end.reason, end.code) == ("storage_failed", "storage_failed")
-    assert "took it over" in end.message
-    assert text_of(events) == end.ending.full_content == "Hello"
+    if resumable:  # it goes on elsewhere: its reader gets no end, and resumes
+        assert text_of([*events, end]) == "Hello"
+    else:
+        assert isinstance(end, Failed)
+        assert (end.reason, end.code) == ("storage_failed", "storage_failed")
+        assert "took it over" in end.message
+        assert text_of(events) == end.ending.full_content == "Hello"
     assert (reply.status, reply.reason, reply.content) == ("interrupted", "interrupted", "Hel")
+    with pytest.raises(NotFound):
+        home.runs.find(reply.stream_id or "", USER)
 
 
 async def test_a_drain_between_saving_and_starting_is_told_as_such_though_the_database_refuses(

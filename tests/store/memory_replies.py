@@ -73,12 +73,13 @@ class MemoryReplies:
         kept = self._kept.messages.get(message_id)
         return kept if kept is not None and (kept.owner, kept.epoch) == (self._owner, epoch) else None
 
-    async def sweep(self) -> int:
+    async def sweep(self, dead: Collection[str] | None = None) -> int:
         await self._turn()
         left = [
             kept
             for kept in self._kept.messages.values()
             if kept.message.status == "streaming" and kept.owner != self._owner
+            if dead is None or kept.owner in dead
         ]
         for kept in left:
             kept.owner, kept.epoch = self._owner, kept.epoch + 1

@@ -112,15 +112,15 @@ async def test_a_target_with_rows_is_refused(source: SqliteRig, target: Postgres
         assert len(await store.messages("local", kept.session_id)) == 2
 
 
-async def test_databases_in_use_are_refused(
-    source: SqliteRig, target: PostgresRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.store.advisory_lock.LOCK_WAIT_S", 0.01)
+async def test_databases_in_use_are_refused(source: SqliteRig, target: PostgresRig) -> None:
     async with asyncio.timeout(30), source.store().running():
         with pytest.raises(StorageFailed, match="in use by another gateway"):
             await moved(source, target)
-    async with open_database(target.url, "NORMAL").opened():
-        with pytest.raises(StorageFailed, match="another gateway uses this database"):
+    await upgrade_database(open_database(target.url, "NORMAL"))
+    async with asyncio.timeout(30), (store := target.store()).running():
+        assert store.membership.gateways is not None
+        await store.membership.gateways.renew()
+        with pytest.raises(StorageFailed, match="not empty, it has rows in gateways"):
             await moved(source, target)
 
 

@@ -63,47 +63,6 @@ async def test_a_cancelled_read_costs_no_connection(postgres: PostgresServer, st
     assert connections(postgres) == before
 
 
-async def test_a_second_gateway_is_refused_in_one_line(
-    rig: PostgresRig, store: SqlStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.store.advisory_lock.LOCK_WAIT_S", 0.01)
-
-    with pytest.raises(
-        StorageFailed, match=r"another gateway uses this database \(this machine, since 2"
-    ) as no:
-        async with rig.store().running():
-            pass
-
-    assert "\n" not in str(no.value)
-    await store.ping()
-    async with (visit := rig.store()).running(alone=False):
-        assert await visit.devices() == []
-
-
-async def test_the_database_is_free_again_afterwards(rig: PostgresRig) -> None:
-    for _ in range(2):
-        async with asyncio.timeout(30), (store := rig.store()).running():
-            await store.ping()
-
-
-async def test_a_gateway_that_lost_its_lock_to_another_changes_nothing(
-    postgres: PostgresServer, rig: PostgresRig, store: SqlStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.store.advisory_lock.LOCK_WAIT_S", 0.01)
-    await store.create_session("local", "before")
-    postgres.sql(
-        "SELECT pg_terminate_backend(pid, 60000) FROM pg_locks WHERE locktype = 'advisory'",
-        "shared",
-    )
-    async with (another := rig.store()).running():
-        with pytest.raises(StorageFailed, match="another gateway uses this database"):
-            await store.create_session("local", "during")
-        assert [session.title for session in await another.sessions("local")] == ["before"]
-    await store.create_session("local", "after")
-
-    assert [session.title for session in await store.sessions("local")] == ["after", "before"]
-
-
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -27,9 +27,11 @@ from gateway.core.rooms import Rooms
 from gateway.core.run import Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
+from gateway.core.stops import Stops
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
+from gateway.store.local_signals import LocalHub, LocalSignals
 from gateway.store.sql_store import SqlStore
 from gateway.web.chat.messages import MessageStream
 from gateway.web.chat.resume import ResumeStream
@@ -240,6 +242,7 @@ class Scene(Generic[R]):
                 sleep=self.turnstile.pass_through,
             ),
             runs=self.runs,
+            stops=Stops(self.runs, self.store, LocalSignals("scene", LocalHub())),
             journal=self.journal,
             store=self.store,
             templates=self.store.templates,

@@ -1,13 +1,23 @@
 """`GET /api/chatbot/sessions/{id}/events`: a stream of a session's events, for its other clients."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from gateway.contract.content import parts_of, size_of, text_of
+from gateway.contract.errors import NotFound, StorageFailed
+from gateway.contract.store import MessageStore
 from gateway.core.key_ring import Caller
-from gateway.core.session_news import BranchChosen, Listener, News, QuestionAsked, ReplyEnded, ReplyStarted
+from gateway.core.session_news import (
+    BranchChosen,
+    Listener,
+    News,
+    QuestionAsked,
+    QuestionStored,
+    ReplyEnded,
+    ReplyStarted,
+)
 from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.sse_frames import data_frame
 from gateway.web.api.views import author_view
@@ -51,7 +61,8 @@ class SessionEvents:
             was_removed = came_as_member and not rooms.is_member(user_id, session_id)
             return credentials.stand(caller) and not was_removed
 
-        stream = SessionStream(connection, gateway.pulse, may_listen)
+        question = partial(_question, gateway.store, user_id)
+        stream = SessionStream(connection, gateway.pulse, may_listen, question)
         with gateway.news.listening(session_id, stream.hear) as listener:
             for run in gateway.runs.of_session(session_id):
                 exchange = run.exchange
@@ -60,18 +71,35 @@ class SessionEvents:
             await stream.serve(listener, send)
 
 
+async def _question(store: MessageStore, user_id: str, message_id: int) -> QuestionAsked | None:
+    try:
+        asked = await store.message(user_id, message_id)
+    except NotFound:
+        return None
+    return QuestionAsked(asked.id, asked.author, asked.parts or asked.content)
+
+
 class SessionStream(SseWriter):
     """One client's connection. may_listen: returns False once the key is revoked, the token expired, or the
     user was removed from the room.
 
     `serve` writes the events, not `hear`: they are few, and large attachments are encoded in a thread.
+
+    question: reads a question that was asked at another gateway; returns None if it was deleted.
     """
 
-    __slots__ = ("_called", "_may_listen")
+    __slots__ = ("_called", "_may_listen", "_question")
 
-    def __init__(self, connection: Connection, pulse: Pulse, may_listen: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        pulse: Pulse,
+        may_listen: Callable[[], bool],
+        question: Callable[[int], Awaitable[QuestionAsked | None]],
+    ) -> None:
         super().__init__(connection, pulse)
         self._may_listen = may_listen
+        self._question = question
         self._called = asyncio.Event()
 
     async def serve(self, listener: Listener, send: Send) -> None:
@@ -82,6 +110,15 @@ class SessionStream(SseWriter):
             while not (self.is_over or listener.closed):
                 self._called.clear()
                 while (news := listener.take()) is not None:
+                    if isinstance(news, QuestionStored):
+                        try:
+                            asked = await self._question(news.message_id)
+                        except StorageFailed:
+                            listener.close()  # its client reconnects and reads the session again
+                            break
+                        if asked is None:
+                            continue
+                        news = asked
                     body = await unhurried(attached_bytes(news), partial(frame_of, news))
                     if not self._may_listen():
                         break
@@ -129,6 +166,8 @@ def as_json(news: News) -> dict[str, Any]:
             if parts := parts_of(content):
                 told["parts"] = [part.as_json() for part in parts]
             return told
+        case QuestionStored(message_id):
+            return {"type": "message", "message_id": message_id}
         case ReplyStarted(stream_id, message_id, question_id):
             return {
                 "type": "reply_started",

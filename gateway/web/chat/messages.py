@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import partial
 
 from gateway.contract.error_codes import error_of
-from gateway.contract.errors import NotFound
 from gateway.contract.store import StoredMessage
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId
@@ -85,9 +84,4 @@ class WholeMessage:
 
 async def stop_stream(gateway: Gateway, user_id: UserId, stream_id: str) -> StreamState:
     """Stop a reply, and return its state. Raises NotFound for an unknown stream."""
-    try:
-        outcome = await gateway.runs.stop(stream_id, user_id)
-    except NotFound:
-        reply = await gateway.store.reply(user_id, stream_id)
-        return StreamState(stream_id, reply.status, reply.reason)
-    return StreamState(stream_id, outcome.status, outcome.reason)
+    return StreamState(stream_id, *await gateway.stops.stop(stream_id, user_id))

@@ -109,8 +109,8 @@ class CancelResponse(_KeptEndpoint):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kept = await self._kept(scope)
-        with suppress(NotFound):  # the response has ended: the answer is the stored object
-            await self._gateway.runs.stop(kept.stream_id, caller_of(scope).user_id)
+        with suppress(NotFound):  # it was deleted meanwhile
+            await self._gateway.stops.stop(kept.stream_id, caller_of(scope).user_id)
         await self._send_object(scope, send, await self._kept(scope))
 
 
@@ -120,8 +120,8 @@ class DeleteResponse(_KeptEndpoint):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway, user_id = self._gateway, caller_of(scope).user_id
         kept = await self._kept(scope)
-        with suppress(NotFound):  # it has ended
-            await gateway.runs.stop(kept.stream_id, user_id)
+        with suppress(NotFound):  # it was deleted meanwhile
+            await gateway.stops.stop(kept.stream_id, user_id)
         await gateway.store.delete_reply(user_id, kept.stream_id)
         gateway.runs.forget(kept.stream_id)
         await send_json(send, 200, {"id": f"resp_{kept.stream_id}", "object": "response", "deleted": True})

@@ -54,7 +54,7 @@ async def test_a_database_without_a_gateway_is_read_and_left_as_it_is(used: Path
 async def test_a_gateway_that_uses_the_file_is_named_and_goes_on(used: Path) -> None:
     async def beside(store: SqlStore) -> None:
         seen = await asyncio.to_thread(doctor, used.parent)
-        assert "; process " in seen.output
+        assert "; used by process " in seen.output
         assert seen.level("database") == "ok"
         await ask(store, "another", "one")
 
@@ -141,8 +141,13 @@ async def test_postgresql_used_by_a_gateway(postgres: PostgresServer, tmp_path: 
     url = postgres.emptied()
 
     async def beside(_: SqlStore) -> None:
+        for name in ("east", "west"):
+            other = SqlStore(url, access=OwnerAccess(), owner=f"{name}/{'0' * 16}")
+            assert other.membership.gateways is not None
+            await other.membership.gateways.renew()
+            await other.membership.close()
         seen = await asyncio.to_thread(doctor, tmp_path, DATABASE_URL=url)
-        assert "; a gateway at this machine, since " in seen.output
+        assert "; used by east, west" in seen.output
         settings = Settings(_env_file=None, database_url=url)
         (found,) = await clock(settings, lambda: datetime.now(UTC) + timedelta(hours=1), lambda: True)
         assert (found.level, "and the database's server" in found.detail) == ("failure", True)

@@ -78,7 +78,7 @@ async def test_an_end_while_the_server_is_away_is_told_kept_and_written_later(
     server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.store.probe.FRESH_S", 0.0)
-    monkeypatch.setattr("gateway.core.reply_task.STORAGE_RETRY_S", 0.0)
+    monkeypatch.setattr("gateway.core.reply_row.STORAGE_RETRY_S", 0.0)
     seen, go = asyncio.Event(), asyncio.Event()
     async with served(tmp_path, pausing(seen, go.wait), database_url=server.emptied()) as gateway:
         reading = asyncio.ensure_future(gateway.events({"content": "Hi"}))

@@ -18,7 +18,7 @@ Fault = Callable[[Path], AbstractContextManager[None]]
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.core.reply_task.STORAGE_RETRY_S", 0.0)
+    monkeypatch.setattr("gateway.core.reply_row.STORAGE_RETRY_S", 0.0)
     monkeypatch.setattr("gateway.store.sqlite_file.BUSY_S", 0.05)
     monkeypatch.setattr("gateway.store.probe.FRESH_S", 0.0)
 

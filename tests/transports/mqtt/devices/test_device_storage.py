@@ -16,7 +16,7 @@ from transports.scripted import tokens, whole
 async def test_a_device_hears_that_its_answer_was_not_kept_and_the_same_when_it_asks_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: list[object], stream: bool
 ) -> None:
-    monkeypatch.setattr("gateway.core.reply_task.STORAGE_RETRY_S", 0.0)
+    monkeypatch.setattr("gateway.core.reply_row.STORAGE_RETRY_S", 0.0)
     async with scene(tmp_path, lambda _: script, store=Fickle, ttl_s=0) as at:  # type: ignore[arg-type,return-value]
         at.home.store.refusing = True  # type: ignore[attr-defined]
         at.device.chat("c1", "Hi", stream=stream)

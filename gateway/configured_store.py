@@ -1,0 +1,70 @@
+"""Makes the store, and connects the gateway with the others on its database, if there can be any."""
+
+import logging
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from secrets import token_hex
+
+from gateway.contract.access import Access
+from gateway.contract.signals import KEYS, SETTINGS, Signals
+from gateway.core.access import OwnerAccess
+from gateway.core.checkpoints import Checkpoints
+from gateway.core.liveness import Liveness
+from gateway.core.refreshing import Nudge
+from gateway.core.runs import Runs
+from gateway.settings import Settings, SettingsError
+from gateway.store.rooms import RoomLimits
+from gateway.store.sql_store import SqlStore
+
+log = logging.getLogger("sluice")
+
+OWNERS_ONLY = OwnerAccess()
+
+
+def store_of(settings: Settings, access: Access = OWNERS_ONLY) -> SqlStore:
+    try:
+        return SqlStore(
+            settings.database_url,
+            access=access,
+            owner=f"{settings.gateway_name}/{token_hex(8)}",
+            sessions_per_user=settings.sessions_per_user,
+            templates_per_user=settings.templates_per_user,
+            attachment_bytes_per_user=settings.attachment_bytes_per_user,
+            room_limits=RoomLimits(settings.room_members, settings.rooms_per_user),
+        )
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL is not allowed: {error}") from error
+
+
+@asynccontextmanager
+async def joined(store: SqlStore, runs: Runs, checkpoints: Checkpoints) -> AsyncIterator[None]:
+    """Be one of the gateways on the database during the block, and end the replies of dead ones.
+
+    On SQLite all other gateways are dead, because the file is locked.
+    """
+
+    async def take_over(dead: Collection[str] | None) -> None:
+        if swept := await store.sweep(dead):
+            log.warning("%d replies were running when their gateway ended: marked as interrupted", swept)
+
+    def fence(fenced: bool) -> None:
+        runs.fence(fenced)
+        if not fenced:
+            checkpoints.check_unchanged()
+
+    membership = store.membership
+    async with membership.signals.running():
+        if membership.gateways is None:
+            await take_over(None)
+            yield
+        else:
+            async with Liveness(membership.gateways, take_over, fence).running():
+                yield
+
+
+def wake_on_signals(signals: Signals, keys: Nudge, settings: Nudge) -> None:
+    """Read API keys and settings again when another gateway or a command has changed them."""
+    signals.on(KEYS, lambda _: keys.wake())
+    signals.on(SETTINGS, lambda _: settings.wake())
+    signals.on_missed(keys.wake)
+    signals.on_missed(settings.wake)

@@ -1,0 +1,161 @@
+"""Shows the other gateways that this one lives, and finds those that do not live any more.
+
+A gateway renews its row every second. The database's clock decides who is dead, so gateways' clocks may
+differ. A gateway that cannot renew is fenced before others can find it dead; it measures that with its own
+monotonic clock, because it may not reach the database.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+
+from gateway.contract.errors import StorageFailed
+from gateway.contract.gateways import DEAD_S, Gateways, KnownGateway, Renewal
+
+log = logging.getLogger("sluice.gateways")
+
+EVERY_S = 1.0
+FENCE_S = 2.0
+"""Seconds without a renewal after which this gateway is fenced. Less than DEAD_S."""
+LATE_S = 2.0
+AFTER_LOSS_S = 5.0
+"""Seconds for which no gateway is judged after this one could not renew for LATE_S, or the database
+was started: the others could not renew either."""
+AFTER_START_S = 2.0
+"""The same, after the start of this gateway: the database may have been unreachable until now."""
+SEARCH_S = 10.0
+"""Seconds between two searches for replies without a living owner, if no gateway is silent."""
+
+TakeOver = Callable[[Collection[str]], Awaitable[object]]
+"""Takes over the running replies of these owners, which are dead."""
+
+
+class Liveness:
+    """The heartbeat of this gateway.
+
+    Args:
+        take_over: called with dead owners, by one gateway or by several at the same time.
+        on_fence: called with True when this gateway is fenced, with False when it has renewed its row again.
+        clock: seconds, monotonic.
+
+    Attributes:
+        others: the other gateways that live, by owner.
+        fenced: True if other gateways may take over the replies of this one.
+    """
+
+    def __init__(
+        self,
+        gateways: Gateways,
+        take_over: TakeOver,
+        on_fence: Callable[[bool], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._gateways = gateways
+        self._take_over = take_over
+        self._on_fence = on_fence
+        self._clock = clock
+        self._sleep = sleep
+        self._renewed_at = self._search_at = float("-inf")
+        self._judge_at = float("inf")
+        self._fence_timer: asyncio.TimerHandle | None = None
+        self._look = asyncio.Event()
+        self.others: Mapping[str, KnownGateway] = {}
+        self.fenced = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Live during the block. Raises StorageFailed if the database does not accept this gateway."""
+        began = self._clock()
+        renewal = await self._gateways.renew()
+        self._renewed(began, renewal)
+        self._judge_at = began + AFTER_START_S
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                background = [tasks.create_task(self._beat()), tasks.create_task(self._judge())]
+                try:
+                    yield
+                finally:
+                    for task in background:
+                        task.cancel()
+        finally:
+            if self._fence_timer is not None:
+                self._fence_timer.cancel()
+            try:
+                await self._gateways.leave()
+            except StorageFailed as error:
+                log.warning("the other gateways will find that this one has ended: %s", error)
+
+    async def _beat(self) -> None:
+        failing = False
+        while True:
+            await self._sleep(
+                max(0.0, self._renewed_at + EVERY_S - self._clock()) if not failing else EVERY_S
+            )
+            began = self._clock()
+            try:
+                renewal = await self._gateways.renew()
+            except StorageFailed as error:
+                if not failing:
+                    log.warning("this gateway cannot show that it lives: %s", error)
+                failing = True
+            else:
+                failing = False
+                self._renewed(began, renewal)
+
+    def _renewed(self, began: float, renewal: Renewal) -> None:
+        now = self._clock()
+        late = began - self._renewed_at > LATE_S or renewal.was_missing
+        if late or renewal.database_up_s < AFTER_LOSS_S:
+            self._judge_at = now + AFTER_LOSS_S
+        self._renewed_at = began
+        self._note(renewal)
+        if self._fence_timer is not None:
+            self._fence_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._fence_timer = loop.call_later(max(0.0, began + FENCE_S - now), self._fence)
+        if self.fenced:
+            self.fenced = False
+            log.warning("this gateway has renewed its row: its resumable replies can be read here again")
+            self._on_fence(False)
+        is_silent = len(self.others) < len(renewal.others)
+        if now >= self._judge_at and (is_silent or now >= self._search_at):
+            self._look.set()
+
+    def _note(self, renewal: Renewal) -> None:
+        others = {other.owner: other for other in renewal.others if other.silent_s <= DEAD_S}
+        for owner in sorted(others.keys() - self.others.keys()):
+            log.info("gateway %s is on this database too", owner)
+        self.others = others
+
+    def _fence(self) -> None:
+        self.fenced = True
+        log.warning(
+            "this gateway has not renewed its row for %g s: readers of resumable replies continue at another "
+            "one, or here when the database is back",
+            FENCE_S,
+        )
+        self._on_fence(True)
+
+    async def _judge(self) -> None:
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            self._search_at = self._clock() + SEARCH_S
+            try:
+                dead = await self._gateways.dead(DEAD_S)
+                if dead:
+                    log.warning("taking over the replies of %s, which does not live any more", _named(dead))
+                    await self._take_over(dead)
+                    await self._gateways.remove(dead, DEAD_S)
+            except StorageFailed as error:
+                log.warning("replies of dead gateways are taken over later: %s", error)
+            except Exception:
+                log.exception("replies of dead gateways could not be taken over")
+
+
+def _named(owners: Collection[str]) -> str:
+    return ", ".join(sorted(owners))

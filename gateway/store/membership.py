@@ -1,0 +1,25 @@
+"""The part of a store that connects a gateway with the other gateways on its database."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.contract.gateways import Gateways
+from gateway.contract.signals import Signals
+
+
+async def nothing() -> None:
+    """Close nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One gateway's signals and its place in the list.
+
+    Attributes:
+        gateways: None on SQLite, where a gateway is alone.
+        close: closes their connection.
+    """
+
+    signals: Signals
+    gateways: Gateways | None = None
+    close: Callable[[], Awaitable[None]] = nothing
