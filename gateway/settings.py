@@ -16,6 +16,10 @@ from gateway.contract.server_urls import collector_url, model_server_roots
 from gateway.settings_errors import explain
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+DATABASE_URLS = r"^(sqlite\+aiosqlite:|postgresql\+asyncpg:[^?@]*(@[^?@]*)?(\?|$))"
+"""At most one @ before the query: with two, the password would end at the first, and the rest of it would be
+shown as the host."""
+
 SecondsOrOff = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 PATH_PREFIX = r"^(/[A-Za-z0-9._~-]+)*/?$"
@@ -95,9 +99,7 @@ class Settings(BaseSettings):
     otel_exporter_otlp_headers: str = ""
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
 
-    database_url: Annotated[str, Field(pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg):")] = (
-        "sqlite+aiosqlite:///sluice.db"
-    )
+    database_url: Annotated[str, Field(pattern=DATABASE_URLS)] = "sqlite+aiosqlite:///sluice.db"
 
     reply_deadline_s: Seconds = 120
     idle_s: Seconds = 30

@@ -6,7 +6,7 @@ from gateway.contract.server_urls import without_password
 
 _PATTERNS = {
     "DATABASE_URL": "it must be like sqlite+aiosqlite:///sluice.db or "
-    "postgresql+asyncpg://user:password@host/database",
+    "postgresql+asyncpg://user:password@host/database, with %40 for an @ in the password",
     "LLM_API_KEY": "it must be visible ASCII without spaces, as in an HTTP header",
     "ISSUER_AUDIENCE": "it must be visible ASCII without spaces, as in the claim aud",
     "ISSUER_SCOPES_CLAIM": "it must be a claim, such as scope, or its path, such as realm_access.roles",

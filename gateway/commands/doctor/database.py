@@ -42,7 +42,7 @@ def _schema(settings: Settings, found: Inspection, file: Path | None) -> Finding
     if found.revision is not None and found.revision > HEAD:
         return failure(
             f"{shown} has schema {found.revision} of a newer Sluice, and this one knows {HEAD}",
-            "pip install --upgrade sluice-gateway",
+            "install that newer Sluice again: `pip install .` in its source",
         )
     if found.revision is None and file is not None:
         return ok(f"{shown} has no schema yet: the first start creates it")

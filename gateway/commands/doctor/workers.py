@@ -89,7 +89,8 @@ def _judged(settings: Settings, found: Sequence[_Seen]) -> Finding:
         if seen.problem == DISABLED:
             return level(said, f"sluice workers enable {seen.name}")
     if idle:
-        return level(said, f"journalctl -u sluice-worker on the machine of {idle[0].name}, and restart it")
+        fix = f"journalctl -u sluice-worker -n 50 at {idle[0].name}: it stops, or its model servers are away"
+        return level(said, fix)
     broker = f"{settings.mqtt_broker_host}:{settings.mqtt_broker_port}"
     return level(
         f"{said}, or the broker's ACL does not let us read {settings.mqtt_topic_root}/workers/+/status",

@@ -74,7 +74,7 @@ async def test_a_schema_of_a_newer_version(used: Path) -> None:
     seen = await asyncio.to_thread(doctor, used.parent)
     level, wrong, fix = seen.problem("database")
     assert (seen.code, level, "9999 of a newer Sluice" in wrong) == (2, "failure", True)
-    assert fix.startswith("pip install --upgrade")
+    assert fix.startswith("install that newer Sluice again")
 
 
 @pytest.mark.parametrize("where", [0, 8192], ids=["no database", "damaged"])
