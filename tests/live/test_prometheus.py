@@ -8,15 +8,21 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.contract.errors import UpstreamFailed
+from gateway.contract.events import Delta
+from gateway.contract.keys import ALL_PERMISSIONS
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import requires_llama, running_llama
 from tests.live.programs import ROOT
-from tests.live.prometheus import running_prometheus
+from tests.live.prometheus import Prometheus, running_prometheus
 from tests.live.promtool import promtool, requires_promtool
 from tests.live.schemas import misfits_of_dashboard
 from tests.live.test_auto import answer, auto_gateway
 from tests.live.test_gateway import running_worker
+from tests.web.gateway_server import STREAM, served
+from tests.web.key_holders import bearer, make_key
 from transports.llama.embedded_server import tiny_model_path
+from transports.scripted import Step
 
 RULES = ROOT / "deploy/prometheus"
 DASHBOARD = ROOT / "deploy/grafana/sluice.json"
@@ -60,17 +66,37 @@ async def test_dashboard_and_alerts_find_their_metrics_in_scrapes_under_load(tmp
     assert named_metrics() - there == set()
     for text in scrapes:
         assert await promtool("check", "metrics", folder=tmp_path, given=text.encode()) == (0, "")
-    empty = set()
     async with asyncio.timeout(60), running_prometheus(tmp_path, scrapes) as prometheus:
-        for title, expression in EXPRESSIONS:
-            for variable, value in VARIABLES.items():
-                expression = expression.replace(variable, value)
-            assert "$" not in expression
-            if not await prometheus.query(expression):
-                empty.add(title)
+        assert await empty_panels(prometheus) <= ONLY_AFTER_A_FAULT
         with pytest.raises(AssertionError, match="parse error"):
             await prometheus.query("sum(")
-    assert empty - ONLY_AFTER_A_FAULT == set()
+
+
+async def empty_panels(prometheus: Prometheus) -> set[str]:
+    """Return the titles of the panels with an expression that has no series."""
+    empty = set()
+    for title, expression in EXPRESSIONS:
+        for variable, value in VARIABLES.items():
+            expression = expression.replace(variable, value)
+        assert "$" not in expression
+        if not await prometheus.query(expression):
+            empty.add(title)
+    return empty
+
+
+async def test_the_panels_of_faults_have_series_after_these_faults(tmp_path: Path) -> None:
+    broken: list[Step] = [[Delta("Hi")], UpstreamFailed("broken")]
+    async with served(tmp_path, lambda _: broken) as gateway:
+        key = bearer(await make_key(gateway, "anna", ALL_PERMISSIONS, rate_per_minute=1))
+        monitor = bearer(await make_key(gateway, "ops", ALL_PERMISSIONS, rate_per_minute=100))
+        statuses, scrapes = [], []
+        for _ in range(2):
+            answer = await gateway.http.post(STREAM, json={"content": "Hi"}, headers=key)
+            statuses.append(answer.status_code)
+            scrapes.append((await gateway.http.get("/metrics", headers=monitor)).text)
+    assert statuses == [200, 429]
+    async with asyncio.timeout(60), running_prometheus(tmp_path, scrapes) as prometheus:
+        assert not await empty_panels(prometheus) & ONLY_AFTER_A_FAULT
 
 
 async def test_the_dashboard_fits_grafanas_schema() -> None:
