@@ -52,6 +52,7 @@ from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
+from gateway.web.relay.relay import Relay
 from gateway.web.services import Services
 
 log = logging.getLogger("sluice")
@@ -168,6 +169,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         link.watch(broker.changed)
     pulse = Pulse(settings.sse_ping_s)
     proxies = TrustedProxies(settings.trusted_proxies)
+    relay = None
+    if not settings.database_url.startswith("sqlite"):
+        relay = Relay(store.reply_owners, silence_s=3 * settings.sse_ping_s)
     gateway = Services(
         conversations=conversations,
         runs=runs,
@@ -207,6 +211,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         broker=broker,
         refused_topics=transports.get("mqtt", transports["sse"]).abilities.refused_topics,
         simulators=None if link is None else simulators_of(settings),
+        relay=relay,
         identities=identities,
         reply_totals=reply_totals,
         traces=traces,
@@ -236,6 +241,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             await rooms.reload()
             if not tickets.secret:
                 tickets.secret = await store.secret("tickets")
+            if relay is not None:
+                relay.seal.set_secret(await store.secret("relay"))
             for transport in transports.values():
                 await stack.enter_async_context(transport.running())
             if ingress is not None:

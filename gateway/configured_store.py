@@ -27,6 +27,7 @@ def store_of(settings: Settings, access: Access = OWNERS_ONLY) -> SqlStore:
             settings.database_url,
             access=access,
             owner=f"{settings.gateway_name}/{token_hex(8)}",
+            internal_url=settings.internal_url or None,
             sessions_per_user=settings.sessions_per_user,
             templates_per_user=settings.templates_per_user,
             attachment_bytes_per_user=settings.attachment_bytes_per_user,

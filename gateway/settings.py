@@ -12,7 +12,7 @@ from gateway.contract.host_lists import hosts_of, networks_of, origins_of
 from gateway.contract.host_names import MAX_NAME, filled, host_name
 from gateway.contract.issuer_urls import checked_issuer_url
 from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
-from gateway.contract.server_urls import collector_url, model_server_roots
+from gateway.contract.server_urls import checked_internal_url, collector_url, model_server_roots
 from gateway.settings_errors import explain
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     mqtt_coalesce_bytes: Annotated[int, Field(ge=1, le=65_536)] = 512
     gateway_name: str = ""
     workers: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1
+    internal_url: str = ""
     process_number: Annotated[int, Field(ge=0, le=MAX_PROCESSES)] = 0
 
     host: str = "127.0.0.1"
@@ -186,6 +187,7 @@ class Settings(BaseSettings):
             if len(self.gateway_name) > MAX_NAME:
                 raise ValueError(f"GATEWAY_NAME={self.gateway_name} has more than {MAX_NAME} characters")
         self.mqtt_username = filled(self.mqtt_username, self.process_number)
+        self.internal_url = checked_internal_url(filled(self.internal_url, self.process_number))
         self.mqtt_password_file = filled(self.mqtt_password_file, self.process_number)
         return self
 

@@ -1,4 +1,4 @@
-"""Parses addresses of model servers and of a trace collector from settings."""
+"""Parses addresses of model servers, of a trace collector and of this gateway from settings."""
 
 import re
 from urllib.parse import urlsplit
@@ -72,3 +72,16 @@ def collector_url(text: str) -> str:
     if not valid or re.search(r"[^!-~]|[?#]", text):
         raise ValueError("it must be the address of an OTLP/HTTP collector, such as http://127.0.0.1:4318")
     return text
+
+
+def checked_internal_url(text: str) -> str:
+    """Return the address without a slash at its end; empty if `text` is empty. Raises ValueError."""
+    if not text:
+        return ""
+    parts = re.fullmatch(r"http://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})/?", text)
+    if parts is None or not 0 < int(parts["port"]) <= 65_535:
+        raise ValueError(
+            f"INTERNAL_URL={without_password(text)} is not allowed: it must be http, a host and a port, such "
+            "as http://10.0.0.5:8001"
+        )
+    return text.removesuffix("/")

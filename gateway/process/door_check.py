@@ -1,5 +1,7 @@
 """Refuses a start at which other machines could connect without a key."""
 
+from urllib.parse import urlsplit
+
 from gateway.configured_store import store_of
 from gateway.contract.errors import StorageFailed
 from gateway.settings import LOOPBACK, Settings, SettingsError
@@ -7,7 +9,9 @@ from gateway.settings import LOOPBACK, Settings, SettingsError
 
 async def check_door(settings: Settings) -> None:
     """Raise SettingsError if other machines can connect and no API key or token is required."""
-    if settings.host in LOOPBACK or settings.allow_open or settings.issuer_url:
+    named = {"HOST": settings.host, "INTERNAL_URL": urlsplit(settings.internal_url).hostname or "127.0.0.1"}
+    reachable = {name: host for name, host in named.items() if host not in LOOPBACK}
+    if not reachable or settings.allow_open or settings.issuer_url:
         return
     wrong = (
         "would admit other machines without an API key: create one with `sluice keys create`, use a loopback "
@@ -20,4 +24,5 @@ async def check_door(settings: Settings) -> None:
                 return
     except* StorageFailed as failures:
         wrong = f"needs API keys, and they cannot be checked: {failures.exceptions[0]}"
-    raise SettingsError(f"HOST={settings.host} {wrong}")
+    name, host = next(iter(reachable.items()))
+    raise SettingsError(f"{name}={host} {wrong}")

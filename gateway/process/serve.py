@@ -1,6 +1,5 @@
 """Runs the gateway process: listens, assembles the gateway and serves until a signal."""
 
-import errno
 import gc
 import logging
 import socket
@@ -15,7 +14,8 @@ from gateway.assembly import Assembled, assemble
 from gateway.contract.open_files import descriptor_limit, raise_descriptor_limit
 from gateway.process.door_check import check_door
 from gateway.process.draining_server import GatewayServer
-from gateway.settings import Settings, SettingsError
+from gateway.process.listeners import BACKLOG, listen, listen_for_gateways, url_of
+from gateway.settings import Settings
 from gateway.web.http.connection_limits import Arrivals
 from gateway.web.http.malformed_requests import MalformedRequests
 from gateway.web.http.uvicorn_internals import missing_names, missing_socket_names
@@ -24,53 +24,11 @@ log = logging.getLogger("sluice.server")
 
 _malformed_requests = MalformedRequests()
 
-BACKLOG = 4096
 FIRST_MESSAGE_BYTES = 1024 * 1024
 """Maximum size of a WebSocket's message before its client has shown who it is."""
 
 KEEP_ALIVE_S = 30
 """Maximum seconds between two requests of a connection, and for the head of a request."""
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Return the listening socket, which a process with a number shares with those of other numbers. Raises
-    SettingsError if the address cannot be used."""
-    # Two processes may bind one port, but only one may listen. Clients wait until it is served.
-    return bound_socket(settings, backlog=BACKLOG, shared=settings.process_number > 0)
-
-
-def bound_socket(settings: Settings, *, backlog: int = 0, shared: bool = False) -> socket.socket:
-    """Return a socket that has the address of HOST and PORT. Raises SettingsError if that cannot be used.
-
-    Args:
-        settings: with HOST and PORT.
-        backlog: of the listening socket; 0: it does not listen.
-        shared: True if other processes listen on the same address, all with this argument.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # IPPROTO_TCP is explicit: without it asyncio does not set TCP_NODELAY, which costs 40 ms per response.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((settings.host, settings.port))
-        if backlog:
-            listener.listen(backlog)
-    except OSError as error:
-        listener.close()
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            wrong = f"HOST={settings.host} is not an address of this machine"
-        else:
-            wrong = f"HOST={settings.host} PORT={settings.port} cannot be used"
-        raise SettingsError(f"{wrong}: {error.strerror}; choose another") from error
-    listener.setblocking(False)
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 __all__ = ["Assembled", "listen", "serve", "server_of", "url_of"]
@@ -82,15 +40,18 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
     """Serve on `listener` until a signal. `when_listening` is awaited concurrently once requests are
     accepted.
 
-    Raises SettingsError before it accepts requests if HOST is reachable from other machines without API keys.
+    Raises SettingsError before it accepts requests if other machines can connect without API keys, or if
+    INTERNAL_URL cannot be used.
     """
     raise_descriptor_limit()
     await check_door(settings)
+    for_gateways, url = listen_for_gateways(settings, listener)
+    settings = settings.model_copy(update={"internal_url": url})
     server = server_of(assemble(settings), when_listening)
     # Startup objects live as long as the process: exclude them from garbage collection.
     gc.collect()
     gc.freeze()
-    await server.serve([listener])
+    await server.serve([listener] if for_gateways is None else [listener, for_gateways])
 
 
 def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewayServer:

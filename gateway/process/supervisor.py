@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from gateway.process.serve import bound_socket, url_of
+from gateway.process.listeners import reserve, url_of
 from gateway.settings import Settings
 
 log = logging.getLogger("sluice.supervisor")
@@ -94,9 +93,7 @@ class Supervisor:
 async def supervise(settings: Settings) -> int:
     """Run WORKERS gateways on HOST and PORT. Return the exit code. Raises SettingsError if the address is
     used."""
-    with bound_socket(settings) as reserved:
-        # Other gateways of this user cannot take the port any more, even while no process of ours listens.
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    with reserve(settings) as reserved:
         port = reserved.getsockname()[1]
         log.info("%d processes serve %s", settings.workers, url_of(reserved))
 

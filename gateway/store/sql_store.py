@@ -36,6 +36,7 @@ from gateway.store.new_sessions import NewSession, NewSessions, draw_session_key
 from gateway.store.parts import encoded
 from gateway.store.probe import Probe
 from gateway.store.replies import Replies
+from gateway.store.reply_owners import SqlReplyOwners
 from gateway.store.rooms import ROOM_LIMITS, RoomLimits, SqlRooms
 from gateway.store.rows import stored_message, stored_session
 from gateway.store.session_changes import SessionChanges
@@ -108,6 +109,7 @@ class SqlStore:
         self.deletions = SqlDeletions(self._reading, self._writer, clock)
         self.audit_log = SqlAuditLog(self._reading, self._writer, clock)
         self.kept_settings = SqlKeptSettings(self._reading, self._writer, clock)
+        self.reply_owners = SqlReplyOwners(self._reading, owner)
 
     @asynccontextmanager
     async def running(self, *, alone: bool = True) -> AsyncIterator[None]:

@@ -37,6 +37,7 @@ from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.refusal_log import RefusalLog
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
+from gateway.web.relay.relay import Relay
 
 
 async def _unknown() -> None:
@@ -77,6 +78,7 @@ class Services:
         queued: returns the number of requests that wait for one of them.
         broker, simulators: None without an MQTT broker.
         refused_topics: tries to publish; returns the topics on which the broker refuses it, None if unknown.
+        relay: to other gateways on the same database; None with SQLite, which has one gateway.
         identities: verifies the tokens of the issuer; None without one.
         older_metric_names: `/metrics` has the GenAI metrics under their older names too.
     """
@@ -118,6 +120,7 @@ class Services:
     broker: BrokerWatch | None = None
     refused_topics: Callable[[], Awaitable[Sequence[str] | None]] = _unknown
     simulators: Simulators | None = None
+    relay: Relay | None = None
     identities: Identities | None = None
     reply_totals: ReplyTotals = field(default_factory=ReplyTotals)
     last_hour: LastHour = field(default_factory=LastHour)

@@ -92,7 +92,7 @@ ONLY_HOME: dict[str, str | tuple[str, ...]] = {
     "sqlmodel": "gateway.store",
     "sqlalchemy": "gateway.store",
     "alembic": "gateway.store",
-    "httpx": ("transports.llama", "gateway.issuer.discovery"),
+    "httpx": ("transports.llama", "gateway.issuer.discovery", "gateway.web.relay.owner_client"),
     "httptools": ("transports.llama", "gateway.web.http.request_parser"),
     "joserfc": "gateway.issuer",
     "cryptography": "gateway.issuer",

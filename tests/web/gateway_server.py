@@ -76,13 +76,14 @@ async def served(
     chosen = Settings(_env_file=None, host="127.0.0.1", port=0, **settings)
     transport = kind(script, name="sse")
     transports: dict[str, Transport] = {"sse": sse or transport} | ({} if mqtt is None else {"mqtt": mqtt})
+    listener = listen(chosen)
+    chosen = chosen.model_copy(update={"internal_url": url_of(listener)})
     assembled = assemble(chosen, transports)
     listening = asyncio.Event()
 
     async def note_listening(_: Assembled) -> None:
         listening.set()
 
-    listener = listen(chosen)
     running = server(assembled, note_listening)
 
     async def serve() -> None:

@@ -15,6 +15,7 @@ from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.problems import send_json
+from gateway.web.relay.elsewhere import check_session_is_idle
 from gateway.web.services import Services
 
 
@@ -52,6 +53,8 @@ class ChatResume:
         user_id, session = await _session(self._gateway, scope)
         run = _running(self._gateway, session)
         if run is None:
+            if session is not None:
+                await check_session_is_idle(self._gateway, session.id)
             await send_nothing_left(send)
             return
         dialect = await resumed(self._gateway, user_id, run)
@@ -69,6 +72,8 @@ class ChatStop:
         run = _running(self._gateway, session)
         if run is not None:
             await self._gateway.runs.stop(run.stream_id, user_id)
+        elif session is not None:
+            await check_session_is_idle(self._gateway, session.id)
         await send_json(send, 200, {"stopped": run is not None})
 
 

@@ -4,10 +4,10 @@ from functools import partial
 
 from gateway.contract.requests import ChatRequest
 from gateway.web.chat.anthropic_form import MessagesBody, asked_messages
-from gateway.web.chat.whole_replies import unless_gone
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
 from gateway.web.http.bodies import parse
+from gateway.web.http.departures import unless_gone
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.problems import send_json

@@ -170,7 +170,7 @@ class TextCompletions(ModelApi):
             if replies:
                 question = replace(asked.question, content=prompt, turns=[Turn("user", prompt)])
                 stream_id = await begin(gateway, replace(asked, question=question))
-            if not await until_ended(gateway.runs, stream_id, asked.question.user_id, connection_of(scope)):
+            if not await until_ended(gateway, stream_id, asked.question.user_id, connection_of(scope)):
                 return  # the client has disconnected
             reply = await gateway.store.reply(asked.question.user_id, stream_id)
             if reply.error is not None:

@@ -19,10 +19,10 @@ from gateway.contract.misfits import misfit
 from gateway.core.budgets import CHARS_PER_TOKEN
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.chat.whole_conversations import answering_model
-from gateway.web.chat.whole_replies import unless_gone
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
 from gateway.web.http.bodies import parse
+from gateway.web.http.departures import unless_gone
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.problems import send_json_bytes

@@ -20,6 +20,8 @@ from gateway.web.http.asgi import Receive, Scope, header
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.traced_requests import trace_of
+from gateway.web.relay.relay import NotTheOwner
+from gateway.web.relay.seal import RELAYED
 from gateway.web.services import Services
 
 MAX_KEY_CHARS = 255
@@ -43,6 +45,7 @@ class Asked:
         mirror: name of a device that also gets the reply.
         after: position after which the stream begins, from `Last-Event-ID`; START without it.
         kept: False: neither the message nor the reply is stored.
+        relayed: True if another gateway found that this one makes the reply.
     """
 
     question: Question
@@ -51,6 +54,7 @@ class Asked:
     mirror: str | None = None
     after: Position = START
     kept: bool = True
+    relayed: bool = False
 
 
 Form = Callable[[Services, Post], Awaitable[Asked]]
@@ -79,16 +83,23 @@ async def accept(gateway: Services, form: Form, scope: Scope, receive: Receive) 
         cache=cache_use_of(scope),
         resumable=asked.question.resumable or claim is not None or header(scope, b"sluice-resumable") == "1",
     )
-    return Asked(question, dialect, asked.headers, asked.mirror, after, asked.kept)
+    relayed = scope.get(RELAYED, False)
+    return Asked(question, dialect, asked.headers, asked.mirror, after, asked.kept, relayed)
 
 
 async def begin(gateway: Services, asked: Asked) -> str:
     """Save the message and start its reply, or find the earlier reply of its Idempotency-Key.
 
     Returns the stream's id, which must be followed before the next await. Raises NotFound if the user has no
-    such mirror device, BadPosition if Last-Event-ID is given and there is no earlier reply.
+    such mirror device, BadPosition if Last-Event-ID is given and there is no earlier reply, NotTheOwner if a
+    relayed request has none.
     """
     question, claim = asked.question, asked.question.idempotency
+    if asked.relayed:
+        earlier = None if claim is None else await gateway.conversations.asked_before(question.user_id, claim)
+        if earlier is None:
+            raise NotTheOwner("No reply has this Idempotency-Key any more.")
+        return earlier
     if not asked.kept:
         return await gateway.conversations.rehearse(replace(question, idempotency=None, resumable=False))
     if asked.after != START and claim is not None:

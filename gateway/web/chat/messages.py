@@ -63,7 +63,7 @@ class WholeMessage:
         question = replace(asked.question, pace=None, resumable=resumable)
         user_id = question.user_id
         stream_id = await begin(gateway, replace(asked, question=question))
-        if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
+        if not await until_ended(gateway, stream_id, user_id, connection_of(scope)):
             return  # the client has disconnected
         reply = await gateway.store.reply(user_id, stream_id)
         asked_message = await self._question(stream_id, user_id)

@@ -144,7 +144,7 @@ class ModelApi(StreamApi):
         self, scope: Scope, send: Send, form: ApiForm, asked: Asked, stream_id: str
     ) -> None:
         gateway, user_id = self._gateway, asked.question.user_id
-        if not await until_ended(gateway.runs, stream_id, user_id, connection_of(scope)):
+        if not await until_ended(gateway, stream_id, user_id, connection_of(scope)):
             return  # the client has disconnected
         reply = await gateway.store.reply(user_id, stream_id)
         if reply.error is not None:

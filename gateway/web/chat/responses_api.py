@@ -43,7 +43,7 @@ class CreateResponse(ModelApi):
             await send_json(send, 200, await object_of(gateway, question.user_id, kept), headers)
         elif not asked.kept:
             await self._answer_unkept(scope, send, form, asked, stream_id)
-        elif await until_ended(gateway.runs, stream_id, question.user_id, connection_of(scope)):
+        elif await until_ended(gateway, stream_id, question.user_id, connection_of(scope)):
             kept = await kept_response(gateway, question.user_id, stream_id)
             if (error := kept.message.error) is not None:
                 raise error_of(error.code, error.message, error.retryable)

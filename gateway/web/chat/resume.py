@@ -21,9 +21,10 @@ from gateway.web.chat.reply_stream import RETRY_MS, ReplyStream
 from gateway.web.door.callers import caller_of
 from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of, header
-from gateway.web.http.endpoint import path_id
+from gateway.web.http.endpoint import BODY, path_id
 from gateway.web.http.sse_writer import Headers, send_head, stream_headers
 from gateway.web.http.traced_requests import trace_of
+from gateway.web.relay.elsewhere import check_ended
 from gateway.web.services import Services
 
 
@@ -65,7 +66,8 @@ async def follow(
 ) -> None:
     """Answer with the events after a position, or 204 if there are none. HEAD gets only headers.
 
-    Dialects without ids always start from the beginning. Raises NotFound and BadPosition before the response.
+    Dialects without ids always start from the beginning. Raises NotFound, BadPosition and RunsElsewhere
+    before the response.
 
     Args:
         after: the position of the last event that the client has.
@@ -89,6 +91,8 @@ async def follow(
             connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=after
         )
         sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
+        if run is not None:
+            scope.pop(BODY, None)  # the request will not be handled again
         if run is None:
             told = await _told_by_store(gateway, stream_id, user_id, dialect, encoder, after)
             told = [*opening, *told]
@@ -159,8 +163,12 @@ async def _opening(gateway: Services, run: Run | None, stream_id: str, user_id: 
 async def _told_by_store(
     gateway: Services, stream_id: str, user_id: str, dialect: Dialect, encoder: Encoder, after: Position
 ) -> Sequence[Placed]:
-    """Return the events after a position; none if the dialect has no frames for them. Raises NotFound."""
+    """Return the events after a position; none if the dialect has no frames for them.
+
+    Raises NotFound, and RunsElsewhere if another gateway makes the reply.
+    """
     message = await gateway.store.reply(user_id, stream_id)
+    await check_ended(gateway, message)
     _recall(encoder, calls_before(message, after))
     exchange = await gateway.store.exchange(user_id, stream_id)
     if dialect.merges or message.event_lengths is None:

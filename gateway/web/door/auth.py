@@ -9,6 +9,7 @@ from gateway.web.door.limit_headers import SPENT_REQUEST, LimitHeaders
 from gateway.web.door.open_mode import OpenMode, host_of
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send, header
 from gateway.web.http.endpoint import ADMIN, Endpoint, endpoint_of, path_id, refuse
+from gateway.web.relay.seal import SEAL, RelaySeal
 from gateway.web.services import Services
 
 
@@ -22,6 +23,7 @@ class Auth:
         self._credentials = Credentials(gateway)
         self._open_mode = open_mode
         self._limit_headers = limit_headers
+        self._seal = RelaySeal() if gateway.relay is None else gateway.relay.seal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -33,6 +35,9 @@ class Auth:
 
     async def _admit(self, scope: Scope, endpoint: Endpoint) -> None:
         """Put the caller into the ASGI scope. Raises a GatewayError if the request is refused."""
+        if endpoint.scopes and header(scope, SEAL) is not None:
+            scope[CALLER] = self._seal.opened(scope)  # the other gateway has checked and counted the request
+            return
         host = host_of(scope)
         if endpoint.scopes and not endpoint.without_database:
             await self._keys.be_fresh()

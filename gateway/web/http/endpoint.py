@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.contract.errors import GatewayError, TooLarge
 from gateway.contract.keys import Permission
-from gateway.web.http.asgi import App, Message, Receive, Scope, Send
+from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
 from gateway.web.http.body_limits import check_declared_length, drop_body, read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.http.refusal_log import log_refusal
@@ -19,6 +19,9 @@ from gateway.web.services import Services
 
 ENDPOINT = "sluice.endpoint"
 """Key of the request's Endpoint in the ASGI scope. The scope's `path_params` has the values from the path."""
+
+BODY = "sluice.body"
+"""Key of a request's body in the ASGI scope, as long as the request may be handled again."""
 
 POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455, 7.4.1). Before the handshake, the server answers 403 instead."""
@@ -152,10 +155,16 @@ def _as_denial(send: Send) -> Send:
 
 async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:
     """Return the request's whole body, within the limits of its endpoint. Raises as read_body."""
+    if BODY in scope:
+        kept: bytes = scope[BODY]
+        return kept
     max_bytes = endpoint_of(scope).max_body_bytes(gateway)
     try:
         check_declared_length(scope, max_bytes)
-        return await read_body(receive, max_bytes, gateway.body_timeout_s)
+        body = await read_body(receive, max_bytes, gateway.body_timeout_s)
     except TooLarge:
         await drop_body(scope, receive)
         raise
+    if gateway.relay is not None and header(scope, b"idempotency-key") is not None:
+        scope[BODY] = body  # the reply may run in another gateway, which then gets the request
+    return body

@@ -1,13 +1,15 @@
 """Routing: Router finds the endpoint of a request, Dispatcher calls its application."""
 
 import re
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.contract.errors import GatewayError, MethodNotAllowed
-from gateway.web.http.asgi import App, Receive, Scope, Send
-from gateway.web.http.endpoint import ENDPOINT, AsgiEndpoint, Endpoint, refuse
+from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send
+from gateway.web.http.endpoint import BODY, ENDPOINT, AsgiEndpoint, Endpoint, read_request, refuse
 from gateway.web.http.refusal_log import REFUSALS, RefusalLog
+from gateway.web.relay.relay import RunsElsewhere
 from gateway.web.services import Services
 
 _PLACE = re.compile(r"{(\w+)(:path)?}")
@@ -93,16 +95,36 @@ class Dispatcher:
     """
 
     def __init__(self, routes: Routes, gateway: Services, json_api: App) -> None:
+        self._gateway = gateway
         self._apps: dict[Endpoint, App] = {
             endpoint: endpoint.handler(gateway) if isinstance(endpoint, AsgiEndpoint) else json_api
             for endpoint in routes
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._apps[scope[ENDPOINT]]
         try:
-            await self._apps[scope[ENDPOINT]](scope, receive, send)
+            try:
+                await app(scope, receive, send)
+            except RunsElsewhere as found:
+                await self._relay(found, partial(app, scope, receive, send), scope, receive, send)
         except GatewayError as error:
             await refuse(scope, send, error)
+
+    async def _relay(
+        self,
+        found: RunsElsewhere,
+        handle_here: Callable[[], Awaitable[None]],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        relay = self._gateway.relay
+        assert relay is not None  # noqa: S101 - nothing runs elsewhere without other gateways
+        body = b""
+        if scope["method"] in METHODS_WITH_BODY:
+            body = scope[BODY] = await read_request(self._gateway, scope, receive)
+        await relay.answer(found.owner, scope, send, body, handle_here)
 
 
 def _place_of(endpoints: Sequence[Endpoint]) -> _Place:

@@ -1,0 +1,96 @@
+"""Sends a client's request to the gateway that makes its reply, and the response to the client.
+
+The bytes of the response pass unchanged and unparsed. A client that reads slowly makes this gateway read
+slowly, until one of both disconnects it as a slow reader.
+"""
+
+import logging
+import ssl
+from collections.abc import Sequence
+
+import httpx
+
+from gateway.web.http.asgi import Scope, Send, connection_of
+from gateway.web.relay.seal import PREFIX, SEAL, target_of
+
+log = logging.getLogger("sluice.relay")
+
+CONNECT_S = 1.0
+MISDIRECTED = 421
+"""Status of a gateway that does not make the reply, or not any more."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+# Headers of one connection, of the client's access, and of its address; the relay sets the length itself.
+_KEPT_BACK = frozenset(
+    {
+        *(b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect"),
+        *(b"content-length", b"content-encoding", b"accept-encoding", b"authorization", b"x-api-key"),
+        *(b"proxy-connection", b"origin", b"forwarded", SEAL, PREFIX),
+    }
+)
+# Headers that each gateway adds itself.
+_ADDED_HERE = frozenset(
+    {b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server", b"x-content-type-options"}
+)
+
+
+class OwnerClient:
+    """An HTTP client of other gateways, with one connection for each request.
+
+    Args:
+        silence_s: seconds without a byte after which a response is cut.
+
+    Attributes:
+        open: number of responses that are being passed on.
+    """
+
+    def __init__(self, silence_s: float) -> None:
+        timeout = httpx.Timeout(silence_s, connect=CONNECT_S)
+        self._extensions = {"timeout": timeout.as_dict()}
+        # INTERNAL_URL is http. Without this, each transport would read the system's certificates.
+        self._no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.open = 0
+
+    async def pass_on(self, url: str, scope: Scope, seal: Headers, body: bytes, send: Send) -> bool:
+        """Return True if the gateway at `url` answered; the client was disconnected if its answer broke off.
+        Return False, with nothing sent, if it cannot be reached or does not make the reply."""
+        given = [(name, value) for name, value in scope["headers"] if _passes(name)]
+        request = httpx.Request(
+            scope["method"],
+            f"{url}{target_of(scope)}",
+            headers=[*given, *seal],
+            content=body or None,
+            extensions=self._extensions,
+        )
+        self.open += 1
+        try:
+            return await self._exchange(request, scope, send)
+        finally:
+            self.open -= 1
+
+    async def _exchange(self, request: httpx.Request, scope: Scope, send: Send) -> bool:
+        begun = False
+        try:
+            # No pool: it would examine all its connections at the begin and the end of each request.
+            async with httpx.AsyncHTTPTransport(verify=self._no_tls, trust_env=False) as transport:
+                response = await transport.handle_async_request(request)
+                if response.status_code == MISDIRECTED:
+                    return False
+                begun = True
+                headers = [pair for pair in response.headers.raw if pair[0].lower() not in _ADDED_HERE]
+                start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+                await send(start)
+                async for piece in response.aiter_raw():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except httpx.TransportError as error:
+            log.info("%s: %s", request.url, error or type(error).__name__)
+            if begun:
+                connection_of(scope).abort()
+            return begun
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
+
+def _passes(name: bytes) -> bool:
+    return name not in _KEPT_BACK and not name.startswith(b"x-forwarded-")

@@ -1,0 +1,113 @@
+"""Answers requests whose reply runs in another gateway."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from gateway.contract.errors import GatewayError, Unreachable
+from gateway.contract.reply_owners import ReplyOwner, ReplyOwners
+from gateway.web.door.callers import caller_of
+from gateway.web.http.asgi import Scope, Send, connection_of
+from gateway.web.http.departures import unless_gone
+from gateway.web.relay.owner_client import MISDIRECTED, OwnerClient
+from gateway.web.relay.seal import RELAYED, RelaySeal
+
+WAIT_S = 8.0
+"""Seconds to wait for an owner that answers: a dead one is replaced within five."""
+
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 1.0
+"""Range of the pauses between attempts, in seconds. They double, and are shortened at random by up to half,
+so that many readers spread."""
+
+
+class RunsElsewhere(Exception):
+    """The reply of the request runs, but not in this gateway. It is raised before the response begins; the
+    request has changed nothing and may be handled again.
+
+    owner: None if the reply has just ended or changed its owner.
+    """
+
+    def __init__(self, owner: ReplyOwner | None) -> None:
+        super().__init__()
+        self.owner = owner
+
+
+class NotTheOwner(GatewayError):
+    """Another gateway relayed a request to this one, which does not make the reply. The other one looks
+    again; no client gets this answer."""
+
+    code = "not_the_owner"
+    status = MISDIRECTED
+
+
+class Relay:
+    """Sends requests to the gateway that makes their reply, and waits while none does.
+
+    Args:
+        owners: of running replies.
+        silence_s: seconds without a byte after which an owner's response is cut.
+
+    Attributes:
+        seal: signs requests to other gateways, and verifies theirs.
+        client: of other gateways.
+    """
+
+    def __init__(self, owners: ReplyOwners, silence_s: float) -> None:
+        self.owners = owners
+        self.seal = RelaySeal()
+        self.client = OwnerClient(silence_s)
+
+    async def answer(
+        self,
+        owner: ReplyOwner | None,
+        scope: Scope,
+        send: Send,
+        body: bytes,
+        handle_here: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Answer a request whose handler raised RunsElsewhere, or return if its client disconnects.
+
+        Raises NotTheOwner if another gateway relayed it to this one, Unreachable if no owner answers within
+        WAIT_S.
+
+        Args:
+            owner: of the exception.
+            scope: of the request.
+            send: of the request.
+            body: of the request, decoded.
+            handle_here: handles the request again. What it raises is raised, except RunsElsewhere.
+        """
+        if scope.get(RELAYED):
+            raise NotTheOwner("The reply is not made by this gateway, or not any more.")
+        loop, client = asyncio.get_running_loop(), connection_of(scope)
+        give_up, pause_s = loop.time() + WAIT_S, FIRST_PAUSE_S
+        while True:
+            if owner is not None and owner.url is not None and not owner.is_me:
+                headers = self.seal.headers(scope, caller_of(scope))
+                answered = await unless_gone(
+                    client, self.client.pass_on(owner.url, scope, headers, body, send)
+                )
+                if answered or answered is None:
+                    return
+            if loop.time() >= give_up:
+                raise _owner_away(owner)
+            if not await unless_gone(client, _pause(pause_s)):
+                return
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            try:
+                await handle_here()
+            except RunsElsewhere as found:
+                owner = found.owner
+            else:
+                return
+
+
+async def _pause(seconds: float) -> bool:
+    await asyncio.sleep(seconds * random.uniform(0.5, 1))
+    return True
+
+
+def _owner_away(owner: ReplyOwner | None) -> Unreachable:
+    name = "another gateway" if owner is None else f"gateway {owner.name.partition('/')[0]}"
+    where = "" if owner is None or owner.url is None else f" at its INTERNAL_URL {owner.url}"
+    return Unreachable(f"The reply is made by {name}, which does not answer{where}.", retry_after_s=2)
