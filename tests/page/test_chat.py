@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from playwright.async_api import Route
 
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
@@ -88,6 +89,36 @@ async def test_a_lost_network_is_shown_and_heals_by_itself(tmp_path: Path) -> No
         assert (await opened.shown())[-1] == "Once the end."
 
 
+NOTE_LOSSES = """() => new MutationObserver((changes) => {
+  if (changes.some(({removedNodes}) => removedNodes.length)) window.lost = true;
+}).observe(document.querySelector(".column[role=log]"), {childList: true})"""
+
+
+async def test_a_question_asked_while_messages_are_loaded_stays(tmp_path: Path) -> None:
+    loaded, may_load = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        response = await route.fetch()
+        loaded.set()
+        await may_load.wait()
+        await route.fulfill(response=response)
+
+    async with long_reply(tmp_path) as (model, opened):
+        loads = re.compile(r"/messages\?.*path=1")
+        await opened.page.route(loads, hold)
+        model.end()
+        await loaded.wait()
+        await opened.write("Once more")
+        await opened.page.wait_for_selector(".message.reply[aria-busy=true] .markdown")
+        await opened.page.evaluate(NOTE_LOSSES)
+        async with opened.page.expect_event("requestfinished"):
+            may_load.set()
+        model.end()
+        await opened.ended()
+        assert await opened.page.evaluate("window.lost === undefined")
+        assert await opened.shown(".question .bubble") == ["Once", "Once more"]
+
+
 async def test_a_second_tab_follows_live(tmp_path: Path) -> None:
     async with long_reply(tmp_path) as (model, opened):
         other = Tab(await opened.page.context.new_page())
@@ -124,6 +155,22 @@ async def test_text_is_never_run(tmp_path: Path) -> None:
             await opened.page.locator(".message img, .message svg:not(.icon), .message script").count() == 0
         )
         assert not [url for url in requests if "example.invalid" in url]
+        assert opened.complaints == []
+
+
+async def test_a_formula_has_its_font_and_an_open_one_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        model.say("upon $x$\n\n$$ \\left( \\frac{1}{\\sqrt{")
+        await opened.page.wait_for_selector(".maths-open >> text=\\left( \\frac{1}{\\sqrt{")
+        model.say("2}} \\right) $$")
+        model.end()
+        await opened.ended()
+        await opened.page.wait_for_selector(".maths.display mfrac")
+        loaded = await opened.page.evaluate(
+            "document.fonts.load('16px \"STIX Two Math\"').then(all => all.length)"
+        )
+        assert loaded == 1
+        assert await opened.page.locator(".maths-open").count() == 0
         assert opened.complaints == []
 
 

@@ -37,15 +37,17 @@ async def test_a_running_reply_is_shown_and_stopped_after_a_question(tmp_path: P
 
 @requires_node()
 async def test_failures_say_what_to_do_and_charts_can_be_read_in_both_themes(tmp_path: Path) -> None:
-    async with chat_tab(tmp_path) as (house, opened):
-        for question in ("say rivers", "break rivers"):
+    async with chat_tab(tmp_path, REPLY_DEADLINE_S="5") as (house, opened):
+        for question in ("say rivers", "break rivers", "hold rivers"):
             await (await house.client.ask(question)).read()
         await enter(opened)
-        failure = opened.page.locator(".failures li")
-        await failure.filter(has_text="Look at the model server's log").wait_for()
+        failure = opened.page.locator(".failures li", has_text="Look at the model server's log")
+        await failure.wait_for()
         assert "upstream_error" in await failure.inner_text()
-        await opened.page.wait_for_selector("figure:has-text('Errors') canvas")
-        assert "1 " in await opened.page.locator("figure:has-text('Errors') .figures").inner_text()
+        errors = opened.page.locator("figure:has-text('Errors')")
+        await errors.locator("canvas").wait_for()
+        assert await errors.locator(".figures").inner_text() == "1 timeout · 1 upstream_error"
+        assert await errors.locator(".key").count() == 2
         assert opened.complaints == []
         for theme in ("light", "dark"):
             await opened.page.emulate_media(color_scheme=theme)

@@ -1,6 +1,7 @@
 /** The whole page: sessions at the side, a conversation or the control room beside them. */
 
 import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
+import { useChanges } from "./changes.js";
 import { ConversationView } from "./chat/conversation_view.js";
 import { SessionList, SessionListView } from "./chat/session_list.js";
 import { login, NEEDS_KEY, ROOT, sluice, VERSION } from "./gateway.js";
@@ -13,6 +14,11 @@ const LATER = {
   control: () => import("./control/control_room.js"),
   templates: () => import("./templates/templates_view.js"),
 };
+
+const VIEWS = [
+  ["control", "Control room"],
+  ["templates", "Templates"],
+];
 
 export function App() {
   const [known, setKnown] = useState(!NEEDS_KEY || Boolean(login.key));
@@ -41,17 +47,19 @@ function Studio({ onLogout }) {
   };
   return html`<div class=${aside ? "studio aside-open" : "studio"}>
     <aside>
-      <header><a class="brand" href="#/" onClick=${begin}>Sluice</a>
+      <header><a class="brand" href="#/" onClick=${begin}>Sluice</a> <span class="version">${VERSION}</span>
         <button class="quiet only-narrow" aria-label="Close the list" onClick=${() => setAside(false)}><${Icon} name="close" /></button></header>
       <button class="button main wide-button" onClick=${begin}><${Icon} name="plus" /> New chat</button>
       <${SessionListView} list=${list} current=${route.session ?? begun} onGone=${begin} />
       <footer>
         <${StatusLine} />
-        <nav class="links" aria-label="More"><a href="#/control">Control room</a> <a href="#/templates">Templates</a> <a href=${`${ROOT}/docs`}>API</a>
-        ${NEEDS_KEY ? html`<button class="link" onClick=${onLogout}>Log out</button>` : null} <span class="version">${VERSION}</span></nav>
+        <nav class="links" aria-label="More">${VIEWS.map(
+          ([view, name]) => html`<a key=${view} href=${`#/${view}`} aria-current=${route.view === view ? "page" : undefined}>${name}</a>`,
+        )}<a href=${`${ROOT}/docs`}>API</a>
+        ${NEEDS_KEY ? html`<button onClick=${onLogout}>Log out</button>` : null}</nav>
       </footer>
     </aside>
-    <button class="quiet only-narrow open-aside" aria-label="Sessions" onClick=${() => setAside(true)}><${Icon} name="menu" /></button>
+    <${TopBar} list=${list} session=${route.session ?? begun} view=${route.view} onMenu=${() => setAside(true)} onNew=${begin} />
     <main>${
       route.view !== "chat"
         ? html`<${Later} key=${route.view} load=${LATER[route.view]} />`
@@ -60,6 +68,19 @@ function Studio({ onLogout }) {
     }</main>
     <${Shortcuts} onNew=${begin} />
   </div>`;
+}
+
+/** Above narrow windows; it names the browser's tab too.
+ * @param {{list: SessionList, session: string | null, view: string, onMenu: () => void, onNew: () => void}} props */
+function TopBar({ list, session, view, onMenu, onNew }) {
+  useChanges(list);
+  const named = VIEWS.find(([name]) => name === view)?.[1] ?? list.sessions.find(({ uuid }) => uuid === session)?.title;
+  useEffect(() => {
+    document.title = named ? `${named} · Sluice` : "Sluice";
+  }, [named]);
+  return html`<div class="top only-narrow"><button class="quiet" aria-label="Sessions" onClick=${onMenu}><${Icon} name="menu" /></button>
+    <strong dir="auto">${named ?? "Sluice"}</strong>
+    <button class="quiet" aria-label="Begin a new chat" onClick=${onNew}><${Icon} name="plus" /></button></div>`;
 }
 
 /** A view whose files are loaded when it is first shown. @param {{load: () => Promise<{default: any}>}} props */

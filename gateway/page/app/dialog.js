@@ -1,4 +1,4 @@
-/** Questions before something is done, as modal dialogs. */
+/** Modal dialogs: questions before something is done, and notices. */
 
 import { html, useEffect, useRef } from "../vendor/preact.js";
 
@@ -16,4 +16,12 @@ export function Confirm({ title, text, action, danger = false, onYes, onNo }) {
     <div class="answers"><button class="button" onClick=${onNo}>Cancel</button>
       <button class=${danger ? "button main danger" : "button main"} onClick=${onYes}>${action}</button></div>
   </dialog>`;
+}
+
+/** Show something until Escape or a click closes it. @param {{title: string, onClose: () => void, children?: any}} props */
+export function Notice({ title, onClose, children }) {
+  const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => ref.current?.showModal(), []);
+  return html`<dialog ref=${ref} class="card" aria-labelledby="notice-title" onClose=${onClose} onClick=${() => ref.current?.close()}>
+    <h2 id="notice-title">${title}</h2>${children}</dialog>`;
 }

@@ -1,6 +1,7 @@
 /** Keys of the page, and the list of them at `?`. */
 
 import { html, useEffect, useState } from "../vendor/preact.js";
+import { Notice } from "./dialog.js";
 
 const KEYS = [
   ["Enter", "send"],
@@ -20,9 +21,6 @@ export function Shortcuts({ onNew }) {
       if (event.ctrlKey && event.shiftKey && event.key.toLowerCase() === "o") {
         event.preventDefault();
         onNew();
-      } else if (event.key === "Escape" && open) {
-        event.preventDefault();
-        setOpen(false);
       } else if (!writes && event.key === "?") setOpen(!open);
       else if (!writes && event.key === "/") {
         event.preventDefault();
@@ -33,6 +31,6 @@ export function Shortcuts({ onNew }) {
     return () => removeEventListener("keydown", hear, true);
   });
   if (!open) return null;
-  return html`<div class="veil" onClick=${() => setOpen(false)}><div class="card" role="dialog" aria-label="Keys"><h2>Keys</h2>
-    <dl class="keys">${KEYS.map(([key, use]) => html`<dt key=${key}><kbd>${key}</kbd></dt><dd>${use}</dd>`)}</dl></div></div>`;
+  return html`<${Notice} title="Keys" onClose=${() => setOpen(false)}>
+    <dl class="keys">${KEYS.map(([key, use]) => html`<dt key=${key}><kbd>${key}</kbd></dt><dd>${use}</dd>`)}</dl></${Notice}>`;
 }

@@ -1,4 +1,4 @@
-/** The state of the gateway: a dot, the mode and the model; below it the switch of the mode for those who may. */
+/** The state of the gateway: a dot, the mode and the model; above it the switch of the mode for those who may. */
 
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { NEEDS_KEY, sluice } from "./gateway.js";
@@ -36,7 +36,7 @@ export function StatusLine() {
   if (!told) return html`<p class="status"></p>`;
   const up = told.llm.status === "up";
   const models = told.llm.models.length ? told.llm.models.join(", ") : "no model";
-  return html`<p class="status" role="status" title=${models}><span class=${up ? "dot on" : "dot off"}></span>
-    ${modeName(told.mode)} · ${up ? models : "cannot answer"}</p>
-    <${ModeSwitch} mode=${told.mode} asks=${NEEDS_KEY} />`;
+  return html`<${ModeSwitch} mode=${told.mode} asks=${NEEDS_KEY} />
+    <p class="status" role="status" title=${models}><span class=${up ? "dot on" : "dot off"}></span>
+    ${modeName(told.mode)} · ${up ? models : "cannot answer"}</p>`;
 }

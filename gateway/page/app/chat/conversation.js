@@ -41,6 +41,7 @@ export class Conversation extends Changing {
 
   #events = /** @type {any} */ (null);
   #refreshing = false;
+  #stale = false;
   #closed = false;
 
   /** @param {string | null} session uuid; null: it begins with the first question */
@@ -136,32 +137,48 @@ export class Conversation extends Changing {
     });
   }
 
-  /** Load the messages again; replies that are written here stay as they are. */
+  /** Load the messages again. Called meanwhile, it loads them once more. */
   async #refresh() {
-    if (this.#refreshing || !this.session || this.messages.some((message) => message.live && message.id === null)) return;
+    this.#stale = true;
+    if (this.#refreshing || !this.session) return;
     this.#refreshing = true;
     try {
-      const stored = [];
-      while (true) {
-        const after = stored.at(-1)?.id;
-        const page = await sluice.sessions.messages(this.session.uuid, { path: true, limit: 200, ...(after && { after }) });
-        stored.push(...page);
-        if (!page.length || page.length < 200) break;
-      }
-      if (this.#closed) return;
-      const before = new Map(this.messages.map((message) => [message.id, message]));
-      this.messages = stored.map((message) => {
-        const shown = before.get(message.id);
-        if (shown) this.#touch(shown);
-        if (shown?.live) return Object.assign(shown, { siblings: message.siblings, sibling_index: message.sibling_index });
-        return shown ? Object.assign(shown, message) : message;
-      });
-      for (const message of this.messages) {
-        if (message.status === "streaming" && !message.live) this.#read(sluice.follow(message.stream_id), message, null);
+      while (this.#stale && !this.#closed) {
+        this.#stale = false;
+        this.#take(await this.#stored());
       }
     } finally {
       this.#refreshing = false;
       this.changed();
+    }
+  }
+
+  /** Show these messages; replies that are written here stay as they are.
+   * @param {any[]} stored */
+  #take(stored) {
+    const ids = new Set(stored.map(({ id }) => id));
+    // What was asked meanwhile is not among them: its end loads them again.
+    if (this.#closed || this.messages.some((message) => message.live && !ids.has(message.id))) return;
+    const before = new Map(this.messages.map((message) => [message.id, message]));
+    this.messages = stored.map((message) => {
+      const shown = before.get(message.id);
+      if (shown) this.#touch(shown);
+      if (shown?.live) return Object.assign(shown, { siblings: message.siblings, sibling_index: message.sibling_index });
+      return shown ? Object.assign(shown, message) : message;
+    });
+    for (const message of this.messages) {
+      if (message.status === "streaming" && !message.live) this.#read(sluice.follow(message.stream_id), message, null);
+    }
+  }
+
+  /** @returns {Promise<any[]>} the messages of the branch that is shown */
+  async #stored() {
+    const stored = [];
+    while (true) {
+      const after = stored.at(-1)?.id;
+      const page = await sluice.sessions.messages(/** @type {any} */ (this.session).uuid, { path: true, limit: 200, ...(after && { after }) });
+      stored.push(...page);
+      if (page.length < 200) return stored;
     }
   }
 

@@ -17,7 +17,7 @@ export function keptSettings() {
 const NUMBERS = [
   { name: "temperature", label: "Temperature", min: 0, max: 2, step: 0.1 },
   { name: "top_p", label: "Top p", min: 0, max: 1, step: 0.05 },
-  { name: "max_tokens", label: "Longest reply, tokens", min: 1, max: 100000, step: 1 },
+  { name: "max_tokens", label: "Longest reply", min: 1, max: 100000, step: 1 },
   { name: "seed", label: "Seed", min: 0, max: 2 ** 31, step: 1 },
 ];
 
@@ -36,9 +36,9 @@ export function SettingsPanel({ settings, onChange }) {
     onChange(next);
   };
   return html`<div class="settings" aria-label="Settings">
-    <label>Model<select value=${settings.model ?? ""} onChange=${(/** @type {any} */ event) => set("model", event.target.value)}>
+    <label class="half">Model<select value=${settings.model ?? ""} onChange=${(/** @type {any} */ event) => set("model", event.target.value)}>
       <option value="">default</option>${models.map((model) => html`<option value=${model} key=${model}>${model}</option>`)}</select></label>
-    <label>Template<select value=${settings.template_id ?? ""} onChange=${(/** @type {any} */ event) => set("template_id", event.target.value && Number(event.target.value))}>
+    <label class="half">Template<select value=${settings.template_id ?? ""} onChange=${(/** @type {any} */ event) => set("template_id", event.target.value && Number(event.target.value))}>
       <option value="">none</option>${templates.map((template) => html`<option value=${template.id} key=${template.id}>${template.name}</option>`)}</select></label>
     <label class="wide">System prompt<textarea rows="3" value=${settings.system_prompt ?? ""} onChange=${(/** @type {any} */ event) => set("system_prompt", event.target.value)}></textarea></label>
     ${NUMBERS.map(

@@ -12,14 +12,16 @@ const REDRAWN_MS = 15_000;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 /** @typedef {import("./live_state.js").Minute} Minute */
-/** @typedef {{title: string, colour: string, bars?: boolean, value: (minute: Minute) => number | null, least: number, name: (value: number) => string}} Figure */
+/** One curve, or the reasons of errors as bars on each other, the largest sum first.
+ * @typedef {{name: string, colour: string, value: (minute: Minute) => number | null}} Series */
+/** @typedef {{title: string, bars?: boolean, series: Series[], least: number, name: (value: number) => string}} Figure */
 
 /** @type {Figure[]} */
-const FIGURES = [
-  { title: "Time to first token", colour: "--accent", value: (minute) => minute.ttft_ms, least: 100, name: durationOf },
-  { title: "Tokens per second, each reply", colour: "--name", value: (minute) => minute.tokens_per_s, least: 10, name: numberOf },
-  { title: "Errors", colour: "--bad", bars: true, value: errorsOf, least: 4, name: numberOf },
+const CURVES = [
+  { title: "Time to first token", series: [{ name: "", colour: "--accent", value: (minute) => minute.ttft_ms }], least: 100, name: durationOf },
+  { title: "Tokens per second, each reply", series: [{ name: "", colour: "--name", value: (minute) => minute.tokens_per_s }], least: 10, name: numberOf },
 ];
+const ERROR_COLOURS = ["--bad", "--warn", "--keyword", "--name", "--soft"];
 
 let loading = /** @type {Promise<any> | null} */ (null);
 
@@ -41,9 +43,9 @@ export function Charts({ live }) {
   }, []);
   const minutes = [...live.minutes.values()].sort((a, b) => a.at - b.at);
   if (!minutes.length) return html`<p class="note">No reply has ended in the last hour.</p>`;
-  return html`<div class="charts">${FIGURES.map(
-    (figure) => html`<figure key=${figure.title}><figcaption>${figure.title} <span class="figures">${summary(figure, minutes)}</span></figcaption>
-      ${library ? html`<${Chart} key=${dark} library=${library} figure=${figure} minutes=${minutes} />` : html`<div class="chart"></div>`}</figure>`,
+  return html`<div class="charts">${[...CURVES, errorsOf(minutes)].map(
+    (figure) => html`<figure key=${figure.title}><figcaption>${figure.title} <span class="figures">${legend(figure, minutes)}</span></figcaption>
+      ${library ? html`<${Chart} key=${`${dark} ${figure.series.map(({ name }) => name)}`} library=${library} figure=${figure} minutes=${minutes} />` : html`<div class="chart"></div>`}</figure>`,
   )}</div>`;
 }
 
@@ -62,7 +64,7 @@ function Chart({ library, figure, minutes }) {
     };
   }, []);
   useEffect(() => chart.current.setData(dataOf(figure, minutes)));
-  return html`<div class="chart" ref=${ref} role="img" aria-label=${`${figure.title}: ${summary(figure, minutes)}`}></div>`;
+  return html`<div class="chart" ref=${ref} role="img" aria-label=${`${figure.title}: ${summaries(figure, minutes).map(({ text }) => text).join(", ")}`}></div>`;
 }
 
 /** @param {any} library @param {Figure} figure @param {HTMLElement} element */
@@ -74,7 +76,6 @@ function optionsOf(library, figure, element) {
     ticks: { show: false },
     font: "12px system-ui, sans-serif",
   };
-  const stroke = colour(figure.colour);
   const times = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
   return {
     width: element.clientWidth,
@@ -89,14 +90,17 @@ function optionsOf(library, figure, element) {
     ],
     series: [
       {},
-      {
-        stroke,
-        fill: figure.bars ? stroke : undefined,
-        width: figure.bars ? 0 : 2,
-        spanGaps: true,
-        points: { show: !figure.bars, size: 6, width: 0, fill: stroke },
-        ...(figure.bars ? { paths: library.paths.bars({ size: [0.7, 10] }) } : {}),
-      },
+      ...figure.series.map((series) => {
+        const stroke = colour(series.colour);
+        return {
+          stroke,
+          fill: figure.bars ? stroke : undefined,
+          width: figure.bars ? 0 : 2,
+          spanGaps: true,
+          points: { show: !figure.bars, size: 6, width: 0, fill: stroke },
+          ...(figure.bars ? { paths: library.paths.bars({ size: [0.7, 10] }) } : {}),
+        };
+      }),
     ],
   };
 }
@@ -108,24 +112,40 @@ function lastHour() {
 
 /** @param {Figure} figure @param {Minute[]} minutes */
 function dataOf(figure, minutes) {
-  return [minutes.map((minute) => minute.at + MINUTE_S / 2), minutes.map(figure.value)];
+  return [minutes.map((minute) => minute.at + MINUTE_S / 2), ...figure.series.map(({ value }) => minutes.map(value))];
 }
 
-/** @param {Minute} minute */
-function errorsOf(minute) {
-  return Object.values(minute.errors).reduce((sum, count) => sum + count, 0);
+/** Return the errors by reason; with more reasons than colours the last colour is that of all others.
+ * @param {Minute[]} minutes @returns {Figure} */
+function errorsOf(minutes) {
+  const reasons = [...new Set(minutes.flatMap(({ errors }) => Object.keys(errors)))].sort();
+  const named = reasons.length > ERROR_COLOURS.length ? [...reasons.slice(0, ERROR_COLOURS.length - 1), "others"] : reasons;
+  const below = (/** @type {number} */ at) => (at === ERROR_COLOURS.length - 1 ? reasons : reasons.slice(0, at + 1));
+  const series = named.map((name, at) => ({
+    name,
+    colour: /** @type {string} */ (ERROR_COLOURS[at]),
+    value: (/** @type {Minute} */ { errors }) => below(at).reduce((sum, reason) => sum + (errors[reason] ?? 0), 0),
+  }));
+  return { title: "Errors", bars: true, series: series.reverse(), least: 4, name: numberOf };
 }
 
-/** Return the latest value; of errors, the counts by reason. @param {Figure} figure @param {Minute[]} minutes */
-function summary(figure, minutes) {
-  if (!figure.bars) {
-    const latest = minutes.findLast((minute) => figure.value(minute) !== null);
-    return latest ? figure.name(/** @type {number} */ (figure.value(latest))) : "–";
+/** Return the latest value; of errors, the counts by reason.
+ * @param {Figure} figure @param {Minute[]} minutes @returns {{text: string, colour: string}[]} */
+function summaries({ bars, series, name }, minutes) {
+  if (!bars) {
+    const value = minutes.map(/** @type {Series} */ (series[0]).value).findLast((each) => each !== null) ?? null;
+    return [{ text: value === null ? "–" : name(value), colour: "" }];
   }
-  /** @type {Map<string, number>} */
-  const counts = new Map();
-  for (const { errors } of minutes) for (const [reason, count] of Object.entries(errors)) counts.set(reason, (counts.get(reason) ?? 0) + count);
-  return counts.size ? [...counts].map(([reason, count]) => `${numberOf(count)} ${reason}`).join(" · ") : "none";
+  const sums = series.map(({ value }) => minutes.reduce((sum, minute) => sum + (value(minute) ?? 0), 0));
+  const counts = series.map((each, at) => ({ text: `${numberOf(Number(sums[at]) - (sums[at + 1] ?? 0))} ${each.name}`, colour: each.colour }));
+  return counts.length ? counts.reverse() : [{ text: "none", colour: "" }];
+}
+
+/** @param {Figure} figure @param {Minute[]} minutes */
+function legend(figure, minutes) {
+  return summaries(figure, minutes).map(
+    ({ text, colour }, at) => html`${at ? " · " : ""}${colour ? html`<i class=${`key ${colour.slice(2)}`}></i>` : null}${text}`,
+  );
 }
 
 /** Return a colour of variables.css as a canvas understands it. @param {string} name @param {HTMLElement} element */

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useMemo } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
-import { ModeSwitch } from "../mode_switch.js";
+import { ModeSwitch, modeName } from "../mode_switch.js";
 import { capitalised } from "../words.js";
 import { Charts } from "./charts.js";
 import { Failures } from "./failures.js";
@@ -24,15 +24,22 @@ export default function ControlRoom() {
       stale ? "The gateway does not answer. Trying again …" : html`<span class="dot on"></span>live`
     }</p></header>
     <${Part} title="Way to the model"><${ModeSwitch} mode=${state.gateway.mode} states=${state.modes} asks />
-      <p class="note">${capitalised(state.modes.find((/** @type {any} */ each) => each.mode === state.gateway.mode).detail)}.</p></${Part}>
+      ${waysOf(state).map(
+        (/** @type {any} */ { mode, detail }) => html`<p class="note" key=${mode}>${state.gateway.mode === mode ? capitalised(detail) : `${modeName(mode)}: ${detail}`}.</p>`,
+      )}</${Part}>
     <${Part} title="Parts"><${Parts} state=${state} /></${Part}>
     <${Part} title="Replies that are being written" count=${state.gateway.running}><${Streams} streams=${state.streams} /></${Part}>
     <${Part} title="The last hour"><${Charts} live=${live} /></${Part}>
-    <${Part} title="Workers" count=${state.workers.length}><${Workers} workers=${state.workers} hasBroker=${state.broker !== null} /></${Part}>
+    <${Part} title="Workers" count=${state.workers.length}><${Workers} workers=${state.workers} since=${live.stateAt} hasBroker=${state.broker !== null} /></${Part}>
     <${Part} title="Devices" count=${state.devices.length}><${Devices} devices=${state.devices} /></${Part}>
     <${Part} title="Simulators"><${Simulators} mode=${state.gateway.mode} hasBroker=${state.broker !== null} /></${Part}>
     <${Part} title="Failures" count=${state.failures.length}><${Failures} failures=${state.failures} /></${Part}>
   </div></section>`;
+}
+
+/** Return the states of the ways that the mode uses. @param {any} state */
+function waysOf({ modes, gateway: { mode } }) {
+  return modes.filter((/** @type {any} */ each) => (mode === "auto" ? each.mode !== "auto" : each.mode === mode));
 }
 
 /** @param {{title: string, count?: number, children?: any}} props */

@@ -11,6 +11,8 @@ const HOUR_S = 3600;
 export class LiveState extends Changing {
   /** The latest `state` event. @type {any} */
   state = null;
+  /** When it arrived, in milliseconds of `performance.now()`. */
+  stateAt = 0;
   /** Minutes of the last hour by their beginning. @type {Map<number, Minute>} */
   minutes = new Map();
   /** @type {import("../../sluice-client/connection.js").State} */
@@ -46,6 +48,7 @@ export class LiveState extends Changing {
   #take(event) {
     if (event.type === "state") {
       this.state = event;
+      this.stateAt = performance.now();
     } else if (event.type === "hour") {
       for (const minute of event.minutes) this.minutes.set(minute.at, minute);
       const oldest = Date.now() / 1000 - HOUR_S - 60;

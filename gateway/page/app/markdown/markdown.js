@@ -22,10 +22,26 @@ const maths = (level, rule, start) => ({
     level === "block" ? `<p><span class="maths display">${escaped(token.tex)}</span></p>` : `<span class="maths">${escaped(token.tex)}</span>`,
 });
 
+/** A formula of several lines that has no end yet: its source, as it grows. */
+const openMaths = {
+  name: "maths-open",
+  level: "block",
+  start(/** @type {string} */ text) {
+    const end = text.search(/\n(?:\$\$|\\\[)/);
+    return end < 0 ? undefined : end + 1;
+  },
+  tokenizer(/** @type {string} */ text) {
+    const end = text.startsWith("$$") ? text.indexOf("$$", 2) : text.startsWith("\\[") ? text.indexOf("\\]") : 0;
+    return end < 0 && text.length < 2000 && !/\n\s*\n/.test(text) ? { type: "maths-open", raw: text } : undefined;
+  },
+  renderer: (/** @type {any} */ token) => `<p class="maths-open">${escaped(token.raw)}</p>`,
+};
+
 const marked = new Marked({ gfm: true, breaks: false });
 marked.use({
   extensions: [
     maths("block", /^(?:\$\$([^$]{1,2000}?)\$\$|\\\[([\s\S]{1,2000}?)\\\])[ \t]*(?:\n|$)/, /\$\$|\\\[/),
+    /** @type {any} */ (openMaths),
     maths("inline", /^(?:\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?!\d)|\\\((.{1,500}?)\\\))/, /\$|\\\(/),
   ],
   renderer: {

@@ -49,8 +49,8 @@ export default function TemplatesView() {
     }}>
       <label class="wide">Name<input value=${edited.name} maxlength="120" required onInput=${set("name")} /></label>
       <label class="wide">System prompt<textarea rows="5" value=${edited.system_prompt ?? ""} onInput=${set("system_prompt")}></textarea></label>
-      <label>Temperature<input type="number" min="0" max="2" step="0.1" placeholder="default" value=${edited.temperature ?? ""} onInput=${set("temperature")} /></label>
-      <label>Longest reply, tokens<input type="number" min="1" placeholder="default" value=${edited.max_tokens ?? ""} onInput=${set("max_tokens")} /></label>
+      <label class="half">Temperature<input type="number" min="0" max="2" step="0.1" placeholder="default" value=${edited.temperature ?? ""} onInput=${set("temperature")} /></label>
+      <label class="half">Longest reply<input type="number" min="1" placeholder="default" value=${edited.max_tokens ?? ""} onInput=${set("max_tokens")} /></label>
       <div class="wide form-row"><button class="button main" disabled=${!edited.name.trim()}>Save</button>
         ${edited.id === null ? null : html`<button type="button" class="button" onClick=${remove}>Delete</button>`}</div>
     </form>

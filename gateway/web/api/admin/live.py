@@ -58,14 +58,16 @@ class LiveStateStream(SseWriter):
         """Answer the request. Returns when the client disconnects, the gateway drains, or `may_watch` returns
         False."""
         told: StateEvent | None = None
+        told_at = 0.0
         try:
             await self.begin(send)
             self.watch()
             while not self.is_over and self._may_watch():
                 self._called.clear()
                 now = await state.now()
-                if told is None or _lasting(now) != _lasting(told):
-                    told = now
+                passed_s = time.monotonic() - told_at
+                if told is None or _heard(now, passed_s) or _lasting(now) != _lasting(told):
+                    told, told_at = now, time.monotonic()
                     await self.put(send, data_frame(now.model_dump_json().encode()))
                 if minutes := state.changed_minutes():
                     hour = HourEvent(minutes=minutes)
@@ -88,6 +90,11 @@ class LiveStateStream(SseWriter):
     def connection_lost(self) -> None:
         super().connection_lost()
         self.hear()
+
+
+def _heard(state: StateEvent, within_s: float) -> bool:
+    """Return True if a worker was heard within these seconds."""
+    return any(worker.worker and worker.worker.last_heard_s < within_s for worker in state.workers)
 
 
 def _lasting(state: StateEvent) -> object:

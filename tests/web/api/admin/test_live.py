@@ -2,17 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Usage
 from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Abilities
+from tests.web.api.test_workers import WORKER
 from tests.web.gateway_server import STREAM, served, unified_events
 from tests.web.key_holders import bearer, keys_of, make_key
-from transports.scripted import Step
+from transports.scripted import ScriptedTransport, Step
 
 LIVE = "/api/admin/live"
+
+
+class WithWorker(ScriptedTransport):
+    """It has one worker, which was heard so many seconds ago."""
+
+    last_heard_s = 9.0
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(workers=lambda: [replace(WORKER, last_heard_s=self.last_heard_s)])
+
 
 Event = dict[str, Any]
 
@@ -110,6 +124,18 @@ async def test_it_ends_with_a_time_to_come_back_when_the_gateway_drains(tmp_path
         assert woken
     assert b'"status":"draining"' in told
     assert told.rstrip().rpartition(b"\n")[2].startswith(b"retry: ")
+
+
+async def test_the_state_is_told_again_when_a_worker_was_heard(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, lambda _: [], kind=WithWorker) as gateway,
+        gateway.http.stream("GET", LIVE) as response,
+    ):
+        states = (event async for event in unified_events(response) if event["type"] == "state")
+        first = await anext(states)
+        cast(WithWorker, gateway.transport).last_heard_s = 0.0
+        second = await anext(states)
+    assert [told["workers"][0]["worker"]["last_heard_s"] for told in (first, second)] == [9.0, 0.0]
 
 
 async def test_nothing_is_checked_while_nobody_watches(tmp_path: Path) -> None:
