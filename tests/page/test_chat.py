@@ -3,11 +3,12 @@
 import asyncio
 import re
 import signal
+from base64 import b64decode
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Route
+from playwright.async_api import FilePayload, Route
 
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
@@ -252,6 +253,46 @@ async def test_awkward_text_is_shown_and_the_page_goes_on(tmp_path: Path, text: 
         await opened.ask("and now?")
         assert (await opened.shown())[-1] == "Fine."
         assert opened.complaints == []
+
+
+PNG = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+
+
+async def test_files_are_uploaded_named_in_the_question_and_kept_by_it(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        page, name = opened.page, "<img src=x onerror='window.broken=1'>.txt"
+        files: list[FilePayload] = [
+            {"name": "river.png", "mimeType": "image/png", "buffer": PNG},
+            {"name": name, "mimeType": "text/plain", "buffer": b"hello"},
+            {"name": "boat.zip", "mimeType": "application/zip", "buffer": b"PK\x03\x04\xff"},
+        ]
+        await page.set_input_files("input[type=file]", files)
+        await page.wait_for_selector("[role=alert] >> text=boat.zip: must be a PNG")
+        await page.wait_for_selector(".chip[aria-busy=true]", state="detached")
+        assert await opened.shown(".composer .chip") == ["river.png", name]
+        async with page.expect_request("**/messages/stream") as asked:
+            await opened.ask("look here")
+        body = (await asked.value).post_data_json
+        parts = body["content"] if body else []
+        assert [part["type"] for part in parts] == ["text", "attachment", "attachment"]
+        assert (await opened.shown())[-1].startswith("1 image.")
+        await page.reload()
+        await opened.ended()
+        assert await page.locator(".question img").count() == 1
+        assert await opened.shown(".question .chip") == [name]
+        await page.hover(".question")
+        await page.click(".question button[aria-label=Edit]")
+        await page.fill(".question textarea", "look again")
+        await page.press(".question textarea", "Enter")
+        await page.wait_for_selector(".question .branches >> text=2/2")
+        await opened.ended()
+        assert (await opened.shown())[-1].startswith("1 image.")
+        assert (await house.http.get("/api/chatbot/attachments")).json() == []
+        assert await page.evaluate("window.broken === undefined")
+        (complaint,) = opened.complaints
+        assert "status of 422" in complaint
 
 
 async def test_a_refused_question_can_be_taken_back(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 /** A gateway, seen from a page or a program. */
 
 import { Admin } from "./admin.js";
+import { Attachments } from "./attachments.js";
 import { Reply } from "./reply.js";
 import { Requests } from "./requests.js";
 import { Sessions } from "./sessions.js";
@@ -43,6 +44,7 @@ export class Sluice {
     this.#requests = new Requests(url, key, fetcher);
     this.sessions = new Sessions(this.#requests);
     this.templates = new Templates(this.#requests);
+    this.attachments = new Attachments(this.#requests);
     this.admin = new Admin(this.#requests);
   }
 

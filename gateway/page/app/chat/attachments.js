@@ -1,39 +1,83 @@
-/** Files that the visitor adds to a question, as content parts. */
+/** Files of the next question: uploaded when they are chosen, named in the question, deleted when it has its copy. */
 
-const MOST_BYTES = 20 * 1024 ** 2;
-const TEXT = /^text\/|json|xml|yaml|javascript|csv|markdown|toml/;
-const TEXT_NAME = /\.(md|txt|csv|json|ya?ml|toml|py|js|ts|c|h|cpp|rs|go|java|rb|sh|sql|html|css|xml|log|ini|conf)$/i;
-/** @type {Record<string, string>} */
-const SOUND = { "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3" };
+import { Changing } from "../changes.js";
+import { sluice } from "../gateway.js";
 
-/** @typedef {{name: string, size: number, part: any}} Attachment */
+const IMAGE = /^image\/(png|jpeg|gif|webp|bmp)$/;
 
-/** Read a file. Throws an Error that says why it cannot be attached.
- * @param {File} file @returns {Promise<Attachment>} */
-export async function attachmentOf(file) {
-  if (file.size > MOST_BYTES) throw new Error(`${file.name} is larger than 20 MB.`);
-  if (file.size === 0) throw new Error(`${file.name} is empty.`);
-  const named = { name: file.name, size: file.size };
-  if (/^image\/(png|jpeg|gif|webp|bmp)$/.test(file.type)) {
-    return { ...named, part: { type: "image_url", image_url: { url: await dataUrl(file, file.type) } } };
+const SHOWN_MS = 600_000;
+
+/** id: set once it is uploaded. url: of an image, for a preview. @typedef {{name: string, id: string | null, url: string | null}} File_ */
+
+export class Attachments extends Changing {
+  /** @type {File_[]} */
+  files = [];
+  problem = "";
+
+  get uploading() {
+    return this.files.some(({ id }) => id === null);
   }
-  const format = SOUND[file.type];
-  if (format) {
-    const data = (await dataUrl(file, file.type)).split(",", 2)[1];
-    return { ...named, part: { type: "input_audio", input_audio: { data, format } } };
+
+  /** @param {Iterable<File>} chosen */
+  async add(chosen) {
+    this.problem = "";
+    await Promise.all([...chosen].map((file) => this.#upload(file)));
   }
-  if (TEXT.test(file.type) || TEXT_NAME.test(file.name)) {
-    return { ...named, part: { type: "file", file: { filename: file.name, file_data: await dataUrl(file, "text/plain") } } };
+
+  /** @param {File_} file */
+  remove(file) {
+    this.files = this.files.filter((other) => other !== file);
+    if (file.id) forget([file]);
+    this.changed();
   }
-  throw new Error(`${file.name} is no image, no WAV or MP3, and no text.`);
+
+  /** Return the files, and begin anew. */
+  take() {
+    const { files } = this;
+    this.files = [];
+    this.problem = "";
+    this.changed();
+    return files;
+  }
+
+  /** @param {File_[]} files */
+  putBack(files) {
+    this.files = [...files, ...this.files];
+    this.changed();
+  }
+
+  /** @param {File} chosen */
+  async #upload(chosen) {
+    const file = { name: chosen.name, id: /** @type {string | null} */ (null), url: IMAGE.test(chosen.type) ? URL.createObjectURL(chosen) : null };
+    this.files = [...this.files, file];
+    this.changed();
+    try {
+      file.id = (await sluice.attachments.upload(chosen, chosen.name)).id;
+      if (!this.files.includes(file)) forget([file]);
+    } catch (error) {
+      this.files = this.files.filter((other) => other !== file);
+      this.problem = `${chosen.name}: ${/** @type {any} */ (error).errors?.[0]?.message ?? /** @type {Error} */ (error).message}`;
+    }
+    this.changed();
+  }
 }
 
-/** @param {File} file @param {string} type @returns {Promise<string>} */
-function dataUrl(file, type) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(/** @type {string} */ (reader.result));
-    reader.onerror = () => reject(new Error(`${file.name} cannot be read.`));
-    reader.readAsDataURL(new Blob([file], { type }));
-  });
+/** Return the question's content. @param {string} text @param {File_[]} files @returns {any} */
+export function contentOf(text, files) {
+  if (!files.length) return text;
+  const parts = files.map(({ id }) => ({ type: "attachment", attachment: { id } }));
+  return text ? [{ type: "text", text }, ...parts] : parts;
+}
+
+/** Return parts as they are shown until the gateway has given its own. @param {File_[]} files @returns {any[]} */
+export function shownParts(files) {
+  return files.map(({ name, url }) => (url ? { type: "image_url", image_url: { url } } : { type: "file", file: { filename: name } }));
+}
+
+/** Delete uploads: a message keeps its own copy. @param {File_[]} files */
+export function forget(files) {
+  for (const { id, url } of files) {
+    if (id) sluice.attachments.delete(id).catch(() => {});
+    if (url) setTimeout(() => URL.revokeObjectURL(url), SHOWN_MS);
+  }
 }

@@ -1,16 +1,17 @@
 /** Where the visitor writes: text that survives a reload, files, send and stop. */
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../../vendor/preact.js";
+import { useChanges } from "../changes.js";
 import { Icon } from "../icons.js";
-import { attachmentOf } from "./attachments.js";
+import { Attachments } from "./attachments.js";
 
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
 
-/** @param {{session: string | null, live: boolean, taken: {text: string} | null, onSend: (content: any) => void, onStop: () => void}} props */
+/** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onStop: () => void}} props */
 export function Composer({ session, live, taken, onSend, onStop }) {
   const [text, setText] = useState(() => localStorage.getItem(draftName(session)) ?? "");
-  const [files, setFiles] = useState(/** @type {import("./attachments.js").Attachment[]} */ ([]));
-  const [problem, setProblem] = useState("");
+  const attachments = useChanges(useMemo(() => new Attachments(), []));
+  const { files, problem, uploading } = attachments;
   const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const picker = useRef(/** @type {HTMLInputElement | null} */ (null));
 
@@ -20,7 +21,9 @@ export function Composer({ session, live, taken, onSend, onStop }) {
     else localStorage.removeItem(draftName(session));
   };
   useEffect(() => {
-    if (taken) write(taken.text);
+    if (!taken) return;
+    write(taken.text);
+    attachments.putBack(taken.files);
   }, [taken]);
   useEffect(() => {
     const at = field.current;
@@ -30,24 +33,11 @@ export function Composer({ session, live, taken, onSend, onStop }) {
   }, [text]);
   useEffect(() => field.current?.focus(), [session]);
 
-  const attach = async (/** @type {Iterable<File>} */ chosen) => {
-    setProblem("");
-    for (const file of chosen) {
-      try {
-        const attachment = await attachmentOf(file);
-        setFiles((before) => [...before, attachment]);
-      } catch (error) {
-        setProblem(/** @type {Error} */ (error).message);
-      }
-    }
-  };
   const send = () => {
     const words = text.trim();
-    if (live || (!words && !files.length)) return;
-    onSend(files.length ? [...(words ? [{ type: "text", text: words }] : []), ...files.map((file) => file.part)] : words);
+    if (live || uploading || (!words && !files.length)) return;
+    onSend(words, attachments.take());
     write("");
-    setFiles([]);
-    setProblem("");
   };
   return html`<form class="composer" onSubmit=${(/** @type {Event} */ event) => {
     event.preventDefault();
@@ -56,14 +46,15 @@ export function Composer({ session, live, taken, onSend, onStop }) {
     onDragOver=${(/** @type {Event} */ event) => event.preventDefault()}
     onDrop=${(/** @type {DragEvent} */ event) => {
       event.preventDefault();
-      attach(event.dataTransfer?.files ?? []);
+      attachments.add(event.dataTransfer?.files ?? []);
     }}>
     ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
     ${
       files.length
         ? html`<ul class="chips">${files.map(
-            (file, index) => html`<li class="chip" key=${index}>${file.name}
-              <button type="button" class="quiet" aria-label=${`Remove ${file.name}`} onClick=${() => setFiles(files.filter((other) => other !== file))}><${Icon} name="close" /></button></li>`,
+            (file, index) => html`<li class=${file.id ? "chip" : "chip uploading"} key=${index} aria-busy=${!file.id}>
+              ${file.url ? html`<img src=${file.url} alt="" />` : html`<${Icon} name="file" />`} <span dir="auto">${file.name}</span>
+              <button type="button" class="quiet" aria-label=${`Remove ${file.name}`} onClick=${() => attachments.remove(file)}><${Icon} name="close" /></button></li>`,
           )}</ul>`
         : null
     }
@@ -73,7 +64,7 @@ export function Composer({ session, live, taken, onSend, onStop }) {
         const pasted = [...(event.clipboardData?.files ?? [])];
         if (pasted.length) {
           event.preventDefault();
-          attach(pasted);
+          attachments.add(pasted);
         }
       }}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
@@ -84,14 +75,14 @@ export function Composer({ session, live, taken, onSend, onStop }) {
     <div class="composer-row">
       <input ref=${picker} type="file" multiple hidden aria-hidden="true" tabindex="-1"
         onChange=${(/** @type {any} */ event) => {
-          attach([...event.target.files]);
+          attachments.add([...event.target.files]);
           event.target.value = "";
         }} />
       <button type="button" class="quiet" title="Attach files" aria-label="Attach files" onClick=${() => picker.current?.click()}><${Icon} name="attach" /></button>
       ${
         live
           ? html`<button type="button" class="round stop" title="Stop (Esc)" aria-label="Stop" onClick=${onStop}><${Icon} name="stop" /></button>`
-          : html`<button class="round" title="Send (Enter)" aria-label="Send" disabled=${!text.trim() && !files.length}><${Icon} name="send" /></button>`
+          : html`<button class="round" title="Send (Enter)" aria-label="Send" disabled=${uploading || (!text.trim() && !files.length)}><${Icon} name="send" /></button>`
       }
     </div>
   </form>`;

@@ -2,6 +2,7 @@
 
 import { Changing } from "../changes.js";
 import { sluice } from "../gateway.js";
+import { contentOf, forget, shownParts } from "./attachments.js";
 
 /**
  * A message as the API gives it, and while its reply is written or has just ended:
@@ -17,6 +18,7 @@ import { sluice } from "../gateway.js";
  * @property {any} [refused]
  * @property {any} [progress]
  * @property {any[]} [tool_calls]
+ * @property {any[]} [files] uploads that the question names
  * @property {any} [error]
  * @property {string | null} [reasoning]
  * @property {any} [more]
@@ -61,24 +63,26 @@ export class Conversation extends Changing {
     for (const message of this.messages) message.live?.close();
   }
 
-  /** @param {any} content @param {object} settings */
-  ask(content, settings) {
-    const question = { id: null, role: "user", content: textOf(content), parts: Array.isArray(content) ? content : null, status: "complete" };
+  /** @param {string} text @param {any[]} files uploads @param {object} settings */
+  ask(text, files, settings) {
+    const question = { id: null, role: "user", content: text, parts: shownParts(files), files, status: "complete" };
     this.messages.push(question);
-    const reply = sluice.ask(content, { ...settings, session: this.session?.uuid ?? null });
+    const reply = sluice.ask(contentOf(text, files), { ...settings, session: this.session?.uuid ?? null });
     this.#show(reply, question);
   }
 
   /** Ask for another reply, or put another question beside the old one.
-   * @param {any} message @param {object} settings @param {any} [content] */
+   * @param {any} message @param {object} settings @param {string} [content] */
   regenerate(message, settings, content) {
     const index = this.messages.indexOf(message);
     const question = message.role === "user" ? message : this.messages[index - 1];
     const at = this.messages.indexOf(question);
     if (at < 0) return;
-    const shown = content === undefined ? question : { ...question, id: null, content: textOf(content) };
+    const shown = content === undefined ? question : { ...question, id: null, content, files: null };
     this.messages = [...this.messages.slice(0, at), shown];
-    const reply = sluice.regenerate(message.id, content === undefined ? settings : { ...settings, content });
+    const kept = (question.parts ?? []).filter((/** @type {any} */ part) => part.type !== "text");
+    const edited = kept.length ? [{ type: "text", text: content }, ...kept] : content;
+    const reply = sluice.regenerate(message.id, content === undefined ? settings : { ...settings, content: edited });
     this.#show(reply, shown);
   }
 
@@ -101,11 +105,11 @@ export class Conversation extends Changing {
     if (live) this.#trying(() => live.stop());
   }
 
-  /** Take a refused question out of the list and return its text. @param {any} question */
+  /** Take a refused question out of the list and return its text and files. @param {any} question */
   takeBack(question) {
     this.messages = this.messages.filter((message) => message !== question);
     this.changed();
-    return question.content;
+    return { text: question.content, files: question.files ?? [] };
   }
 
   /** @param {string} uuid */
@@ -219,8 +223,11 @@ export class Conversation extends Changing {
   /** @param {any} event @param {any} answer @param {any} question */
   async #begun(event, answer, question) {
     Object.assign(answer, { id: event.assistant_message_id, stream_id: event.stream_id, mode: event.mode, delivery: event.delivery });
-    if (question) question.id = event.user_message_id;
-    if (question) this.#touch(question);
+    if (question) {
+      question.id = event.user_message_id;
+      if (question.files) forget(question.files);
+      this.#touch(question);
+    }
     if (this.session) return;
     this.session = await sluice.sessions.get(event.session_id).catch(() => null);
     if (!this.session || this.#closed) return;
@@ -253,10 +260,4 @@ export class Conversation extends Changing {
     }
     this.changed();
   }
-}
-
-/** @param {any} content */
-function textOf(content) {
-  if (typeof content === "string") return content;
-  return content.flatMap((/** @type {any} */ part) => (part.type === "text" ? [part.text] : [])).join("\n");
 }

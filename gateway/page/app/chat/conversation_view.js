@@ -27,7 +27,7 @@ export function ConversationView({ session, onActivity, onSession }) {
   }, []);
   const [settings, setSettings] = useState(keptSettings);
   const [open, setOpen] = useState(false);
-  const [taken, setTaken] = useState(/** @type {{text: string} | null} */ (null));
+  const [taken, setTaken] = useState(/** @type {{text: string, files: any[]} | null} */ (null));
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const [away, setAway] = useState(false);
   const follows = useRef(true);
@@ -44,9 +44,9 @@ export function ConversationView({ session, onActivity, onSession }) {
     return () => removeEventListener("keydown", stop);
   }, []);
 
-  const ask = (/** @type {any} */ content) => {
+  const ask = (/** @type {string} */ text, files = /** @type {any[]} */ ([])) => {
     follows.current = true;
-    conversation.ask(content, settings);
+    conversation.ask(text, files, settings);
   };
   const scrolled = () => {
     const at = /** @type {HTMLElement} */ (scroller.current);
@@ -70,7 +70,7 @@ export function ConversationView({ session, onActivity, onSession }) {
           if (before && before.version === message.version && before.settings === settings && before.last === last) return before.view;
           const key = before?.key ?? nextKey++;
           const view = html`<${MessageView} key=${key} message=${message} last=${last} conversation=${conversation}
-            settings=${settings} onTakeBack=${(/** @type {string} */ text) => setTaken({ text })} />`;
+            settings=${settings} onTakeBack=${setTaken} />`;
           drawn.current.set(message, { version: message.version, settings, last, key, view });
           return view;
         })}

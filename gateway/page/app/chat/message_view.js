@@ -6,7 +6,7 @@ import { TextView } from "../markdown/text_view.js";
 import { durationOf, momentOf, numberOf } from "../words.js";
 import { PartsView } from "./parts_view.js";
 
-/** @param {{message: any, conversation: any, settings: object, onTakeBack: (text: string) => void}} props */
+/** @param {{message: any, conversation: any, settings: object, onTakeBack: (taken: {text: string, files: any[]}) => void}} props */
 export function MessageView(props) {
   return props.message.role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`;
 }

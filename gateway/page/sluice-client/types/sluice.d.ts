@@ -1,5 +1,6 @@
 /** A gateway, seen from a page or a program. */
 import { Admin } from "./admin.js";
+import { Attachments } from "./attachments.js";
 import { Reply } from "./reply.js";
 import { Sessions } from "./sessions.js";
 import { Templates } from "./templates.js";
@@ -80,6 +81,7 @@ export declare class Sluice {
     #private;
     sessions: Sessions;
     templates: Templates;
+    attachments: Attachments;
     admin: Admin;
     /** @param {SluiceOptions} [options] */
     constructor({ url, key, fetch: fetcher }?: SluiceOptions);
