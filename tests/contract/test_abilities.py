@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.contract.errors import Unreachable
+from gateway.contract.errors import Interrupted, Unreachable
+from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.transport import Abilities, Transport
 from tests.contract.registry import TRANSPORT_RIGS, RigFactory
 from tests.contract.rigs import TransportRig
@@ -26,6 +27,8 @@ MQTT = {
     "embed",
     "queued",
     "refused_topics",
+    "reattach",
+    "forget",
 }
 HAS = {
     "scripted": {"health"},
@@ -90,6 +93,27 @@ async def test_they_never_break_while_the_other_side_is_away(rig: TransportRig) 
         assert await able.slots() is None
         able.check(rig.request("Hello"))
         able.workers()
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [
+        {},
+        {"conversation_id": "0" * 32},
+        {"conversation_id": 7, "worker": None},
+        {"worker": "nobody", "request": "", "incarnation": -1},
+        {"worker": ["w"], "request": {}, "incarnation": "1"},
+    ],
+    ids=str,
+)
+async def test_nobody_has_the_reply_of_a_handle_of_another_time(rig: TransportRig, handle: Handle) -> None:
+    async with asyncio.timeout(30), rig.serving() as transport:
+        able = transport.abilities
+        asked = Reattach("f" * 32, handle, 1, 30.0, Reattachable("0" * 32, lambda _: None))
+        with pytest.raises(Interrupted):
+            await able.reattach(asked, lambda _: None)
+        able.forget(handle, 1)
+        await events_of(transport, rig.request("Hello"))
 
 
 async def test_a_drained_transport_ends_what_runs(rig: TransportRig) -> None:

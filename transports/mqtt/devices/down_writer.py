@@ -26,7 +26,8 @@ from transports.mqtt.link.link import Envelope, Link
 from transports.mqtt.protocol.device_frames import DeviceAccept, encode_for_device
 from transports.mqtt.protocol.frame_codec import encode
 from transports.mqtt.protocol.frames import Frame
-from transports.mqtt.worker.reply_writer import UNANSWERED_MAX, ReplyWriter
+from transports.mqtt.worker.frame_sender import UNANSWERED_MAX, FrameSender
+from transports.mqtt.worker.reply_writer import ReplyWriter
 
 EXPIRY_S = 60.0
 TOO_LONG_TO_REPEAT = "Frames were lost, and the text is too long for one message; ask again with this id."
@@ -77,9 +78,9 @@ class DownWriter:
         self._anew = anew
         self._mirror = mirror
         self.session = ""
+        self._sender = FrameSender(link, topic)
         self._writer = ReplyWriter(
-            link,
-            topic,
+            self._sender,
             id,
             whole=whole,
             coalesce_s=rhythm.coalesce_s,
@@ -158,7 +159,7 @@ class DownWriter:
     @property
     def unheard(self) -> bool:
         """True if the broker reported that `down` has no subscriber."""
-        return self._writer.unheard
+        return self._sender.unheard
 
     def close(self) -> None:
         """Stop writing, except by `fail` and `tell_end`."""
@@ -166,7 +167,7 @@ class DownWriter:
         self._writer.close()
 
     async def _arrives(self, at_most: int = UNANSWERED_MAX) -> bool:
-        return await self._writer.written(at_most) and not self._writer.unheard and not self._closed
+        return await self._writer.written(at_most) and not self._sender.unheard and not self._closed
 
     async def _write_last(self, end: Terminal) -> bool:
         if not self.whole:

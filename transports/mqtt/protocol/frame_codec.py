@@ -91,9 +91,17 @@ def encode(frame: Frame) -> bytes:
 
 
 def encode_request(
-    request: ChatRequest, *, attempt_id: str, reply_to: str, deadline_s: float, idle_s: float
+    request: ChatRequest,
+    *,
+    attempt_id: str,
+    reply_to: str,
+    deadline_s: float,
+    idle_s: float,
+    keep_s: float = 0.0,
 ) -> bytes:
     """Return the `request` payload of one attempt, without the absent fields of turns and sampling.
+
+    keep_s: seconds for which the worker keeps the reply without a gateway; 0: it stops.
 
     Raises Unprocessable for text with a lone surrogate, NotSupported for a raw request.
     """
@@ -115,6 +123,8 @@ def encode_request(
     }
     if request.broke_off:
         payload["broke_off"] = request.broke_off
+    if keep_s:
+        payload["keep_s"] = keep_s
     return _encoded(payload)
 
 

@@ -49,6 +49,7 @@ class Status(Frame, tag="status"):
     accepts: Annotated[list[KindName], msgspec.Meta(max_length=16)] = []
     embeds: bool = False
     by_name: bool = False
+    keep: bool = False
     roll_call: bool = False
 
 
@@ -88,6 +89,7 @@ class RequestFrame(Frame, tag="request"):
     session: str | None = None
     trace: str | None = None
     broke_off: Count = 0
+    keep_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
 
     def as_chat_request(self) -> ChatRequest:
         """Return the ChatRequest. Raises Unprocessable for parts that cannot be used."""
@@ -124,14 +126,39 @@ class EmbedFrame(Frame, tag="embed"):
 
 
 class CancelFrame(Frame, tag="cancel"):
+    """Stops a request. epoch: number of times that the reply was taken over; absent: 0."""
+
     id: Id
     reason: str = "stopped"
+    epoch: Count | msgspec.UnsetType = msgspec.UNSET
+
+
+class ResumeFrame(Frame, tag="resume"):
+    """Asks for all frames of a kept reply again, and for those that follow.
+
+    incarnation: of the gateway that asks; absent: 0, unknown.
+    """
+
+    id: Id
+    reply_to: str
+    epoch: Count = 0
+    incarnation: Count = 0
+
+
+class ForgetFrame(Frame, tag="forget"):
+    """The end of a kept reply is stored: drop its frames."""
+
+    id: Id
+    epoch: Count = 0
 
 
 class AcceptFrame(Frame, tag="accept"):
+    """The request was taken. epoch: of the `resume` that this answers; absent: 0."""
+
     id: Id
     seq: Count = 0
     queue: Count = 0
+    epoch: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChunkFrame(Frame, tag="chunk"):
@@ -224,4 +251,8 @@ class ErrorFrame(Frame, tag="error"):
 
 Numbered = AcceptFrame | ChunkFrame | ReasoningFrame | ToolCallFrame | ProgressFrame | AliveFrame | EndFrame
 ReplyFrame = Numbered | Whole | VectorsFrame | ErrorFrame
-InboxFrame = RequestFrame | EmbedFrame | CancelFrame
+InboxFrame = RequestFrame | EmbedFrame | CancelFrame | ResumeFrame | ForgetFrame
+
+
+def epoch_of(frame: CancelFrame | AcceptFrame) -> int:
+    return 0 if frame.epoch is msgspec.UNSET else frame.epoch

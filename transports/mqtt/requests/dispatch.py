@@ -111,6 +111,11 @@ class Dispatch:
         worker.open -= 1
         self.serve()
 
+    def move(self, before: KnownWorker, after: KnownWorker) -> None:
+        """One of our requests is now at the other worker, which is the same one after it was away."""
+        before.open -= 1
+        after.open += 1
+
     def serve(self) -> None:
         """Assign workers to waiting candidates, the earliest first. Call it after every change.
 

@@ -31,6 +31,8 @@ from transports.mqtt.protocol.frames import (
 )
 from transports.mqtt.requests.presence import KnownWorker
 
+HOLE_S = 2.0
+"""Seconds in which a missing frame may still arrive."""
 MAX_EARLY_FRAMES = 1_000
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 """Limit of all frames of a reply together, because the reply is held in memory until it ends."""
@@ -99,6 +101,14 @@ class Attempt:
         """True if the worker has the request: it sent a frame, or it never promised an accept."""
         return self.heard_at is not None or self.worker.status.accept_s is None
 
+    def due(self, idle_s: float) -> float:
+        """Return the time at which the attempt fails, if no frame arrives; infinity without an accept_s."""
+        if self.heard_at is None:
+            accept_s = self.worker.status.accept_s
+            return float("inf") if accept_s is None else self.sent_at + accept_s
+        due = self.heard_at + idle_s
+        return due if self.hole_since is None else min(due, self.hole_since + HOLE_S)
+
     def take(self, frame: Numbered | Whole | VectorsFrame, size: int, now: float) -> None:
         """Take one frame of `size` bytes.
 
@@ -107,7 +117,9 @@ class Attempt:
         MAX_REPLY_BYTES, or if the model broke off.
         """
         self.heard_at = now
-        self._size += size
+        expected = self._next
+        if isinstance(frame, Whole | VectorsFrame) or frame.seq >= expected:
+            self._size += size
         if self._size > MAX_REPLY_BYTES:
             raise UpstreamFailed(f"the reply is larger than {MAX_REPLY_BYTES // 2**20} MiB")
         if isinstance(frame, Whole):
@@ -115,7 +127,6 @@ class Attempt:
             return
         if isinstance(frame, VectorsFrame):
             raise ProtocolViolation("the worker sent vectors for a question")
-        expected = self._next
         if frame.seq == expected or (frame.seq == 1 and expected == 0):  # `accept` is optional
             self._next = frame.seq + 1
             self._say(frame)

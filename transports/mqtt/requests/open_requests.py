@@ -7,23 +7,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
 from gateway.contract.embeddings import EmbedRequest
-from gateway.contract.errors import GatewayError, TooLarge
+from gateway.contract.errors import GatewayError, ProtocolViolation, TooLarge
 from gateway.contract.random_names import random_hex
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.link.link import Envelope, Link, Receipt
-from transports.mqtt.protocol.frame_codec import encode, encode_embed, encode_request
-from transports.mqtt.protocol.frames import CancelFrame
+from transports.mqtt.protocol.frame_codec import encode, encode_embed, encode_request, is_unlisted
+from transports.mqtt.protocol.frames import CancelFrame, ForgetFrame, InboxFrame, ResumeFrame
 from transports.mqtt.protocol.topics import inbox_topic, reply_topic
 from transports.mqtt.requests.dispatch import Dispatch
 from transports.mqtt.requests.presence import KnownWorker
 
 if TYPE_CHECKING:
+    from transports.mqtt.requests.kept_request import KeptRequest
     from transports.mqtt.requests.pending_request import PendingRequest
 
 log = logging.getLogger(__name__)
 
 CANCEL_EXPIRY_S = 60.0
+OWED_MAX = 256
+"""Cancels that wait for one worker, and workers for which cancels wait."""
 SESSION_BYTES = 256
 """More than the length of a session's key."""
 
@@ -32,14 +37,29 @@ _ANY_ID = re.compile(rb"[0-9a-f]{32}")
 _LONGEST_NAME = "w" * 64
 
 
+def keep_s_of(request: ChatRequest | EmbedRequest, worker: KnownWorker) -> float:
+    """Return the seconds for which the worker shall keep the reply without a gateway; 0 if it cannot."""
+    if isinstance(request, EmbedRequest) or request.reattachable is None or not worker.status.keep:
+        return 0.0
+    return request.reattachable.keep_s
+
+
 @dataclass(frozen=True, slots=True)
 class OpenRequests:
-    """open: replies that wait for frames, by attempt id. idle_s: longest silence of a worker, in seconds."""
+    """open: replies that wait for frames, by attempt id. idle_s: longest silence of a worker, in seconds.
+
+    incarnation: of this gateway.
+    waiting: replies that wait for a worker to be back, by its name.
+    owed: cancels that a worker gets when it is back, as ids and epochs, by its name.
+    """
 
     link: Link
     dispatch: Dispatch
     root: str
     idle_s: float
+    incarnation: int = 0
+    waiting: "dict[str, dict[KeptRequest, None]]" = field(default_factory=dict)
+    owed: dict[str, dict[str, int]] = field(default_factory=dict)
     open: dict[str, "PendingRequest"] = field(default_factory=dict)
     new_id: Callable[[], str] = random_hex
 
@@ -53,7 +73,7 @@ class OpenRequests:
         if isinstance(request, EmbedRequest):
             payload = encode_embed(request, **settings)
         else:
-            payload = encode_request(request, **settings)
+            payload = encode_request(request, **settings, keep_s=keep_s_of(request, worker))
         envelope = Envelope(deadline_s, reply_to, attempt_id, request.trace)
         return self.link.publish(inbox_topic(self.root, worker.name), payload, envelope=envelope)
 
@@ -74,6 +94,15 @@ class OpenRequests:
                 "send a shorter message or a smaller attachment, or start a new session."
             )
 
+    def reject(self, sender: KnownWorker, payload: bytes, violation: ProtocolViolation) -> None:
+        """End the reply to which an undecodable frame belongs, if that is known."""
+        if not sender.open or is_unlisted(payload):
+            return
+        reply = self.owner_of(sender, payload)
+        if reply is not None:
+            name = sender.name
+            reply.reject(ProtocolViolation(f"worker {name} sent a frame that cannot be read: {violation}"))
+
     def owner_of(self, sender: KnownWorker, payload: bytes) -> "PendingRequest | None":
         """Return the open reply to which an undecodable frame of `sender` belongs; None if that is unknown.
 
@@ -89,8 +118,44 @@ class OpenRequests:
 
     def send_cancel(self, worker: KnownWorker, attempt_id: str) -> None:
         """Send a cancel. If the link refuses it, log that."""
-        topic, envelope = inbox_topic(self.root, worker.name), Envelope(CANCEL_EXPIRY_S)
+        self._send(worker.name, CancelFrame(attempt_id), CANCEL_EXPIRY_S)
+
+    def cancel_kept(self, worker: KnownWorker, attempt_id: str, epoch: int) -> None:
+        """Send the cancel of a reply that the worker keeps; again when it is back, if it is away now."""
+        self._send(worker.name, CancelFrame(attempt_id, epoch=epoch or UNSET), CANCEL_EXPIRY_S)
+        if (worker.lost or not self.link.connected) and len(self.owed) < OWED_MAX:
+            owed = self.owed.setdefault(worker.name, {})
+            if len(owed) < OWED_MAX:
+                owed[attempt_id] = epoch
+
+    def send_resume(self, worker: KnownWorker, attempt_id: str, epoch: int) -> None:
+        """Ask for all frames of a reply."""
+        reply_to = reply_topic(self.root, self.link.client_id, worker.name)
+        self._send(worker.name, ResumeFrame(attempt_id, reply_to, epoch, self.incarnation), CANCEL_EXPIRY_S)
+
+    def send_forget(self, worker: str, attempt_id: str, epoch: int) -> None:
+        """Tell the worker that it can drop a reply."""
+        self._send(worker, ForgetFrame(attempt_id, epoch), CANCEL_EXPIRY_S)
+
+    def waits_for(self, worker: str, reply: "KeptRequest") -> None:
+        self.waiting.setdefault(worker, {})[reply] = None
+
+    def waits_no_more(self, worker: str, reply: "KeptRequest") -> None:
+        waiting = self.waiting.get(worker, {})
+        waiting.pop(reply, None)
+        if not waiting:
+            self.waiting.pop(worker, None)
+
+    def worker_is_back(self, worker: KnownWorker) -> None:
+        """The worker has announced itself: continue the replies that wait for it."""
+        for attempt_id, epoch in self.owed.pop(worker.name, {}).items():
+            self._send(worker.name, CancelFrame(attempt_id, epoch=epoch or UNSET), CANCEL_EXPIRY_S)
+        for reply in list(self.waiting.get(worker.name, ())):
+            reply.worker_is_back(worker)
+
+    def _send(self, worker: str, frame: InboxFrame, expiry_s: float) -> None:
         try:
-            self.link.publish(topic, encode(CancelFrame(attempt_id)), envelope=envelope)
+            topic = inbox_topic(self.root, worker)
+            self.link.publish(topic, encode(frame), envelope=Envelope(expiry_s))
         except GatewayError as error:
-            log.warning("the cancel to worker %s was not sent: %s", worker.name, error)
+            log.warning("the %s to worker %s was not sent: %s", type(frame).__name__, worker, error)

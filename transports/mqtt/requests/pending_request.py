@@ -28,11 +28,10 @@ from transports.mqtt.clock import Clock
 from transports.mqtt.link.link import Receipt
 from transports.mqtt.protocol.error_frames import error_said
 from transports.mqtt.protocol.frames import ErrorFrame, ReplyFrame
-from transports.mqtt.requests.frame_order import Attempt
+from transports.mqtt.requests.frame_order import HOLE_S, Attempt
 from transports.mqtt.requests.open_requests import OpenRequests
 from transports.mqtt.requests.presence import KnownWorker
 
-HOLE_S = 2.0
 EARLY_S = 0.25
 """Seconds. A cancellation so shortly before the deadline counts as the deadline: the core has the same one
 and started a little earlier."""
@@ -249,20 +248,18 @@ class PendingRequest:
         del self._requests.open[attempt.id]
         worker = attempt.worker
         if not attempt.ended:
-            # Also to a lost worker: it may only be disconnected, or another client published `lost`.
-            self._requests.send_cancel(worker, attempt.id)
+            self._cancel(attempt)
         self._requests.dispatch.release(worker)
+
+    def _cancel(self, attempt: Attempt) -> None:
+        # Also to a lost worker: it may only be disconnected, or another client published `lost`.
+        self._requests.send_cancel(attempt.worker, attempt.id)
 
     def _due(self) -> float:
         """Return the time at which the reply fails or is tried again, if no frame arrives."""
-        attempt = self._attempt
-        if attempt is None:
+        if self._attempt is None:
             return self._deadline_at
-        if attempt.heard_at is None:
-            accept_s = attempt.worker.status.accept_s
-            return min(self._deadline_at, float("inf") if accept_s is None else attempt.sent_at + accept_s)
-        due = min(self._deadline_at, attempt.heard_at + self._requests.idle_s)
-        return due if attempt.hole_since is None else min(due, attempt.hole_since + HOLE_S)
+        return min(self._deadline_at, self._attempt.due(self._requests.idle_s))
 
     def _arm(self) -> None:
         """Set the timer to the due time. It may fire early: a frame that postpones the due costs nothing."""

@@ -17,7 +17,7 @@ from gateway.contract.transport import Abilities, Health, Hear, TransportInfo, W
 from transports.mqtt.dropped_messages import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
-from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode, is_unlisted
+from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode
 from transports.mqtt.protocol.frames import Status
 from transports.mqtt.protocol.topics import (
     checked_root,
@@ -27,8 +27,10 @@ from transports.mqtt.protocol.topics import (
     reply_sender,
     status_sender,
 )
+from transports.mqtt.requests.adopted_reply import AdoptedReplies
 from transports.mqtt.requests.dispatch import Dispatch
 from transports.mqtt.requests.embeddings import EmbeddingWorkers
+from transports.mqtt.requests.kept_request import KeptRequest
 from transports.mqtt.requests.namesake import OwnTopic, namesake_lives
 from transports.mqtt.requests.open_requests import OpenRequests
 from transports.mqtt.requests.pending_request import PendingRequest
@@ -82,7 +84,8 @@ class MqttTransport:
         self._own_topic = OwnTopic(self._incarnation)
         self._presence = Presence()
         self._dispatch = Dispatch(self._presence, queue_max=queue_max, worker_max=worker_max)
-        self._requests = OpenRequests(link, self._dispatch, root, idle_s)
+        self._requests = OpenRequests(link, self._dispatch, root, idle_s, self._incarnation)
+        adopted = AdoptedReplies(self._requests, self._presence)
         self._watchers: list[Future[None]] = []
         self.dropped = Dropped()
         self.abilities = Abilities(
@@ -96,6 +99,8 @@ class MqttTransport:
             queued=lambda: self._dispatch.waiting,
             drain=self.drain,
             embed=EmbeddingWorkers(self._requests, self._presence).embed,
+            reattach=adopted.reattach,
+            forget=adopted.forget,
             refused_topics=lambda: refused_topics(link, root),
         )
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)
@@ -133,7 +138,8 @@ class MqttTransport:
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         self._refuse_if_away(request.model)
         self._presence.check_accepts(request)
-        asked = PendingRequest(request, hear, self._requests, asyncio.get_running_loop())
+        kind = KeptRequest if request.reattachable else PendingRequest
+        asked = kind(request, hear, self._requests, asyncio.get_running_loop())
         return await asked.answer()  # type: ignore[no-any-return]
 
     def admit(self, model: str | None) -> TransportInfo:
@@ -239,6 +245,8 @@ class MqttTransport:
         ended = self._presence.take(name, status, retained=retained, now=now)
         if ended is not None:
             self._end_replies_of([ended], f"worker {name} went away in the middle of the reply")
+        if (worker := self._presence.find(name)) is not None:
+            self._requests.worker_is_back(worker)
         self._dispatch.serve()
         self._tell_watchers()
 
@@ -252,23 +260,14 @@ class MqttTransport:
             frame = decode_reply(payload)
         except ProtocolViolation as violation:
             self.dropped.drop("reply", topic, violation)
-            if payload and not retained:
-                self._reject(reply_sender(topic), payload, violation)
+            if payload and not retained and (worker := self._presence.find(reply_sender(topic))):
+                self._requests.reject(worker, payload, violation)
             return
         reply = self._requests.open.get(frame.id)
         if reply is None:
             self.dropped["unknown id"] += 1  # late frames of a stopped reply are normal, so not logged
         elif not reply.take(reply_sender(topic), frame, size):
             self.dropped.drop("reply", topic, ProtocolViolation("the reply belongs to another worker"))
-
-    def _reject(self, sender: str, payload: bytes, violation: ProtocolViolation) -> None:
-        """End the reply to which an undecodable frame belongs, if that is known."""
-        worker = self._presence.find(sender)
-        if worker is None or not worker.open or is_unlisted(payload):
-            return
-        reply = self._requests.owner_of(worker, payload)
-        if reply is not None:
-            reply.reject(ProtocolViolation(f"worker {sender} sent a frame that cannot be read: {violation}"))
 
     def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
         try:

@@ -10,12 +10,13 @@ KNOWN_GATEWAYS = 1_000
 
 
 class GatewayWatch:
-    """Calls `gone` with a gateway's name when it has been lost for `grace_s` seconds, or has restarted.
+    """Calls `gone` with a gateway's name when it has been lost for `grace_s` seconds; and when it has
+    restarted, also with its new incarnation.
 
     Stores only the latest KNOWN_GATEWAYS: a broker may let any client publish a gateway's status.
     """
 
-    def __init__(self, grace_s: float, gone: Callable[[str], None]) -> None:
+    def __init__(self, grace_s: float, gone: Callable[[str, int | None], None]) -> None:
         self._grace_s = grace_s
         self._gone = gone
         self._lives: dict[str, int] = {}
@@ -30,7 +31,7 @@ class GatewayWatch:
                 del self._lives[next(iter(self._lives))]
             self._forget_timer(name)
             if known is not None and known != status.incarnation:
-                self._gone(name)
+                self._gone(name, status.incarnation)
             return
         if known is not None:
             self._lives[name] = known
@@ -40,13 +41,17 @@ class GatewayWatch:
             loop = asyncio.get_running_loop()
             self._leaving[name] = loop.call_later(self._grace_s, self._grace_is_over, name)
 
+    def incarnation_of(self, name: str) -> int:
+        """Return the incarnation that the gateway announced last; 0 if unknown."""
+        return self._lives.get(name, 0)
+
     def close(self) -> None:
         for name in list(self._leaving):
             self._forget_timer(name)
 
     def _grace_is_over(self, name: str) -> None:
         self._forget_timer(name)
-        self._gone(name)
+        self._gone(name, None)
 
     def _forget_timer(self, name: str) -> None:
         timer = self._leaving.pop(name, None)

@@ -12,23 +12,34 @@ from gateway.contract.events import TransportEvent
 from gateway.contract.transport import Transport
 from transports.mqtt.protocol.error_frames import error_frame
 from transports.mqtt.protocol.frames import EmbedFrame, ErrorFrame, RequestFrame, Tokens, VectorsFrame
+from transports.mqtt.worker.frame_sender import FrameSender
+from transports.mqtt.worker.kept_reply import KeptReply
 from transports.mqtt.worker.reply_writer import ReplyWriter
 
 NewWriter = Callable[..., ReplyWriter]
-"""ReplyWriter with its link and its times already given."""
+"""ReplyWriter with its times already given."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
 class ServedRequest:
-    """One running request. stopped: frame to send when the task has ended. answered: last frame was sent."""
+    """One running request. stopped: frame to send when the task has ended. answered: last frame was sent.
+
+    gateway: asked for it.
+    """
 
     request: RequestFrame | EmbedFrame
     gateway: str
+    sender: FrameSender
     task: Task[None] | None = None
     stopped: ErrorFrame | None = None
     answered: bool = False
+
+    @property
+    def outlives(self) -> bool:
+        """True if it goes on without its gateway."""
+        return isinstance(self.sender, KeptReply) and self.sender.frames is not None
 
     def fail(self, error: GatewayError) -> None:
         """Stop the request and send the gateway the error."""
@@ -44,7 +55,7 @@ class ServedRequest:
         """Get the reply from `transport` and write it. queue: the request's place there."""
         request = self.request
         writer = new_writer(
-            request.reply_to,
+            self.sender,
             request.id,
             whole=isinstance(request, EmbedFrame) or not request.stream,
             alive_s=request.idle_s / 3,

@@ -1,7 +1,6 @@
 """Writes one reply as numbered frames, with small tokens collected into fewer messages."""
 
-from asyncio import Future, TimerHandle
-from collections import deque
+from asyncio import TimerHandle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,7 +18,7 @@ from gateway.contract.events import (
     Usage,
 )
 from transports.mqtt.clock import Clock
-from transports.mqtt.link.link import Envelope, Link, Receipt
+from transports.mqtt.link.link import Envelope
 from transports.mqtt.protocol.error_frames import error_frame
 from transports.mqtt.protocol.frame_codec import encode
 from transports.mqtt.protocol.frames import (
@@ -37,8 +36,8 @@ from transports.mqtt.protocol.frames import (
     ToolCallFrame,
     Whole,
 )
+from transports.mqtt.worker.frame_sender import UNANSWERED_MAX, FrameSender
 
-UNANSWERED_MAX = 8
 AMPLE_AROUND_TEXT = 1_024
 """Bytes; more than any chunk has besides its text."""
 LONGEST_ESCAPE = 6
@@ -46,13 +45,12 @@ LONGEST_ESCAPE = 6
 
 
 class ReplyWriter:
-    """Writes the frames of one reply to the link, at once and in order. Await `written` for back pressure.
+    """Writes the frames of one reply to its sender, at once and in order. Await `written` for back pressure.
 
     The first text is sent at once; later text and reasoning wait until `coalesce_s` after the last message,
     or for `coalesce_bytes`. After a numbered frame that the link refused, only an `error` is sent.
 
     ended: the last frame (`end`, `reply` or `error`) was sent; nothing follows it.
-    unheard: the broker reported that these messages have no subscriber.
 
     Args:
         whole: send one `reply` frame instead of chunks if the text fits, without reasoning and progress.
@@ -63,8 +61,7 @@ class ReplyWriter:
 
     def __init__(
         self,
-        link: Link,
-        topic: str,
+        sender: FrameSender,
         id: str,
         *,
         whole: bool,
@@ -75,8 +72,7 @@ class ReplyWriter:
         encode: Callable[[Frame], bytes] = encode,
         envelope: Envelope | None = None,
     ) -> None:
-        self._link = link
-        self._topic = topic
+        self._sender = sender
         self._id = id
         self._whole = whole
         self._coalesce_s = coalesce_s
@@ -96,9 +92,7 @@ class ReplyWriter:
         self._said_at = self._clock.time()
         self._flush_timer: TimerHandle | None = None
         self._alive_timer: TimerHandle | None = None
-        self._unanswered: deque[Future[Receipt]] = deque()
         self._refused: GatewayError | None = None
-        self.unheard = False
         self.ended = False
 
     def accept(self, queue: int = 0) -> None:
@@ -142,22 +136,15 @@ class ReplyWriter:
     @property
     def has_receipts(self) -> bool:
         """True if `written` has something to wait for, or an error to raise."""
-        unanswered = self._unanswered
-        if self._refused is not None:
-            return True
-        return bool(unanswered) and (len(unanswered) > UNANSWERED_MAX or unanswered[0].done())
+        return self._refused is not None or self._sender.has_receipts
 
     async def written(self, at_most: int = UNANSWERED_MAX) -> bool:
         """Wait while more than `at_most` messages are unacknowledged; False if a lost connection had one.
 
         Raises Overloaded if the link refused a message that a timer wrote.
         """
-        while self._unanswered and (len(self._unanswered) > at_most or self._unanswered[0].done()):
-            receipt = await self._unanswered.popleft()
-            if receipt is Receipt.NOBODY:
-                self.unheard = True
-            elif not receipt.arrived:
-                return False
+        if not await self._sender.written(at_most):
+            return False
         if self._refused is not None:
             raise self._refused
         return True
@@ -177,7 +164,7 @@ class ReplyWriter:
 
     def fits(self, text: str) -> bool:
         """True if the text fits into one message."""
-        room = self._link.room(self._topic) - AMPLE_AROUND_TEXT
+        room = self._sender.room() - AMPLE_AROUND_TEXT
         return LONGEST_ESCAPE * len(text) <= room or len(self._encode(Whole(self._id, text))) <= room
 
     def close(self) -> None:
@@ -231,7 +218,7 @@ class ReplyWriter:
 
     def _longest_text(self, text: str) -> int:
         """Return the number of code points of `text` that fit into one message, even if all are escaped."""
-        room = self._link.room(self._topic)
+        room = self._sender.room()
         if AMPLE_AROUND_TEXT + LONGEST_ESCAPE * len(text) <= room:
             return max(1, len(text))
         around = len(self._encode(self._text_kind(self._id, LARGEST, "")))
@@ -257,11 +244,10 @@ class ReplyWriter:
             raise self._refused
         envelope = None if isinstance(frame, ChunkFrame | ReasoningFrame) else self._envelope
         try:
-            receipt = self._link.publish(self._topic, self._encode(frame), envelope=envelope)
+            self._sender.send(self._encode(frame), envelope)
         except GatewayError as error:
             self._refused = error
             raise
-        self._unanswered.append(receipt)
 
     def _send_last(self, frame: Frame) -> None:
         self._send(frame)
@@ -269,7 +255,9 @@ class ReplyWriter:
         self.close()
 
     def _stay_alive(self) -> None:
-        if self._clock.time() - self._said_at >= self._alive_s:
+        if not self._sender.attached:
+            self._said_at = self._clock.time()
+        elif self._clock.time() - self._said_at >= self._alive_s:
             self._in_timer(self._say_alive)
         if self._refused is None:
             self._alive_timer = self._clock.call_at(self._said_at + self._alive_s, self._stay_alive)

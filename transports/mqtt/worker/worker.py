@@ -3,25 +3,24 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Literal
 
-from gateway.contract.errors import GatewayError, Overloaded, ProtocolViolation, Unreachable, WorkerLost
+from gateway.contract.errors import Overloaded, ProtocolViolation, Unreachable, WorkerLost
 from gateway.contract.transport import Transport
 from transports.mqtt.dropped_messages import Dropped
 from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
-from transports.mqtt.protocol.error_frames import error_frame
 from transports.mqtt.protocol.frame_codec import decode_inbox, decode_status, encode
 from transports.mqtt.protocol.frames import (
     CancelFrame,
     EmbedFrame,
-    ErrorFrame,
-    Frame,
+    ForgetFrame,
+    InboxFrame,
     RequestFrame,
+    ResumeFrame,
     Status,
 )
 from transports.mqtt.protocol.topics import (
@@ -34,13 +33,13 @@ from transports.mqtt.protocol.topics import (
 )
 from transports.mqtt.status_announcer import Announcer
 from transports.mqtt.worker.gateways import GatewayWatch
-from transports.mqtt.worker.job import ServedRequest
+from transports.mqtt.worker.kept_replies import KEEP_BYTES, KEEP_REPLY_BYTES
 from transports.mqtt.worker.reply_writer import ReplyWriter
+from transports.mqtt.worker.running_requests import RunningRequests
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 1.0
-REMEMBERED_IDS = 1_000
 
 
 class Worker:
@@ -58,6 +57,7 @@ class Worker:
         incarnation: must grow with every start; by default the wall clock's milliseconds.
         forbidden_name: see NameCheck.
         by_name: get only requests that name one of the models.
+        keep_bytes, keep_reply_bytes: see KeptReplies; 0: keep no reply without its gateway.
     """
 
     def __init__(
@@ -76,6 +76,8 @@ class Worker:
         incarnation: int | None = None,
         forbidden_name: str = FORBIDDEN_NAME,
         by_name: bool = False,
+        keep_bytes: int = KEEP_BYTES,
+        keep_reply_bytes: int = KEEP_REPLY_BYTES,
     ) -> None:
         self._by_name = by_name
         self._transport = transport
@@ -86,7 +88,6 @@ class Worker:
         self._models = models
         self._accept_s = accept_s
         self._heartbeat_s = heartbeat_s
-        self._new_writer = partial(ReplyWriter, link, coalesce_s=coalesce_s, coalesce_bytes=coalesce_bytes)
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
         self._will = Status("lost", incarnation=self._incarnation)
         self._leaving: Literal["draining", "lost"] | None = None
@@ -95,13 +96,19 @@ class Worker:
         self._announcer = Announcer(
             link, self._status_topic, heartbeat_s, self._status, self._name_check.said
         )
-        self._jobs: dict[str, ServedRequest] = {}
-        self._remembered: OrderedDict[str, None] = OrderedDict()
-        self._gateways = GatewayWatch(gateway_grace_s, self._gateway_gone)
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._tasks: asyncio.TaskGroup | None = None
         self.dropped = Dropped()
+        self._gateways = GatewayWatch(gateway_grace_s, lambda *life: self._requests.gateway_gone(*life))
+        self._requests = RunningRequests(
+            transport,
+            link,
+            partial(ReplyWriter, coalesce_s=coalesce_s, coalesce_bytes=coalesce_bytes),
+            self.dropped,
+            self._gateways,
+            self._busy_changed,
+            keep_bytes=keep_bytes,
+            keep_reply_bytes=keep_reply_bytes,
+        )
+        self._tasks: asyncio.TaskGroup | None = None
         link.subscribe(inbox_topic(root, self._name), self._hear_inbox)
         link.subscribe(self._status_topic, self._hear_own_status)
         link.subscribe(every_gateway_status(root), self._hear_gateway)
@@ -110,7 +117,7 @@ class Worker:
     @property
     def busy(self) -> int:
         """Number of running requests."""
-        return len(self._jobs)
+        return len(self._requests)
 
     @property
     def max_concurrent(self) -> int:
@@ -145,11 +152,11 @@ class Worker:
                 self._leaving = "lost"
                 announcing.cancel()
                 self._gateways.close()
-                for job in list(self._jobs.values()):
-                    job.fail(WorkerLost("the worker is going away"))
+                self._requests.stop_all()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
-                        await self._idle.wait()
+                        await self._requests.idle()
+                self._requests.close()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
                         # A clean DISCONNECT makes the broker drop the will, so publish it here.
@@ -161,13 +168,12 @@ class Worker:
         self._announcer.say()
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await self._idle.wait()
-        for job in list(self._jobs.values()):
-            job.fail(WorkerLost("the worker is going away"))
+                await self._requests.idle()
+        self._requests.stop_all()
 
     async def idle(self) -> None:
         """Wait until no request is running."""
-        await self._idle.wait()
+        await self._requests.idle()
 
     def _status(self) -> Status:
         models = self._transport.abilities.models() if self._models is None else self._models
@@ -184,15 +190,14 @@ class Worker:
             accepts=sorted(self._transport.abilities.accepts()),
             embeds=self._transport.abilities.embeds(),
             by_name=self._by_name,
+            keep=self._requests.keeps,
         )
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
             self._announcer.reconnected(self._will)
             return
-        # Every gateway ends these replies: by our will, or because it lost the broker too.
-        for job in list(self._jobs.values()):
-            job.fail(WorkerLost("the worker lost the broker"))
+        self._requests.broker_lost()
 
     def _hear_own_status(self, topic: str, payload: bytes, retained: bool) -> None:
         """Correct our own `lost`: it is an old connection's will, or another client's mistake."""
@@ -217,80 +222,50 @@ class Worker:
         if status.roll_call and not retained:
             self._announcer.answer_roll_call()
 
-    def _gateway_gone(self, name: str) -> None:
-        for job in [job for job in self._jobs.values() if job.gateway == name]:
-            job.fail(WorkerLost("the gateway went away"))
-
     def _hear_inbox(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
             if retained:
                 raise ProtocolViolation("a request must not be retained")
             self._check_size(payload)
             frame = decode_inbox(payload)
-            if isinstance(frame, CancelFrame):
-                self._cancel(frame)
-            else:
-                self._take(frame, gateway_to_answer(self._root, frame.reply_to, self._name))
+            self._heed(frame)
         except ProtocolViolation as violation:
             self.dropped.drop("inbox", topic, violation)
 
+    def _heed(self, frame: InboxFrame) -> None:
+        if isinstance(frame, CancelFrame):
+            self._requests.cancel(frame)
+        elif isinstance(frame, ForgetFrame):
+            self._requests.forget(frame)
+        else:
+            gateway = gateway_to_answer(self._root, frame.reply_to, self._name)
+            if isinstance(frame, ResumeFrame):
+                self._requests.resume(frame, gateway)
+            else:
+                self._take(frame, gateway)
+
     def _take(self, request: RequestFrame | EmbedFrame, gateway: str) -> None:
-        """Start one request, once: QoS 1 may repeat it, even after its cancel."""
-        if request.id in self._remembered:
-            self.dropped["repeated request"] += 1
+        """Start one request, once."""
+        if not self._requests.is_new(request.id):
             return
-        self._remember(request.id)
         if self._leaving or self._tasks is None:
-            self._refuse(request, WorkerLost("the worker is going away"))
+            self._requests.refuse(request, WorkerLost("the worker is going away"))
         elif not self._max_concurrent:
-            self._refuse(request, Unreachable("the worker's model servers are away"))
+            self._requests.refuse(request, Unreachable("the worker's model servers are away"))
         elif self.busy >= self._max_concurrent:
-            self._refuse(request, Overloaded("the worker is full"))
+            self._requests.refuse(request, Overloaded("the worker is full"))
         else:
-            queue = self._transport.abilities.place_in_queue(request.model)
-            job = ServedRequest(request, gateway)
-            self._jobs[request.id] = job
-            self._idle.clear()
-            self._busy_changed(at_once=self.busy == self._max_concurrent)
-            job.task = self._tasks.create_task(job.work(self._transport, self._new_writer, queue))
-            job.task.add_done_callback(lambda _: self._ended(job))
+            self._requests.start(request, gateway, self._tasks)
 
-    def _refuse(self, request: RequestFrame | EmbedFrame, error: GatewayError) -> None:
-        self._say(request.reply_to, error_frame(request.id, error))
+    def _busy_changed(self, before: int, after: int) -> None:
+        """Announce `busy`: a gateway knows only its own requests, not those of other gateways.
 
-    def _remember(self, request_id: str) -> None:
-        self._remembered[request_id] = None
-        if len(self._remembered) > REMEMBERED_IDS:
-            self._remembered.popitem(last=False)
-
-    def _cancel(self, cancel: CancelFrame) -> None:
-        job = self._jobs.get(cancel.id)
-        if job is None:
-            self._remember(cancel.id)
-        else:
-            job.stop(ErrorFrame(cancel.id, "cancelled", "stopped as asked"))
-
-    def _ended(self, job: ServedRequest) -> None:
-        was_full = self.busy >= self._max_concurrent
-        del self._jobs[job.request.id]
-        self._busy_changed(at_once=was_full)
-        if not self._jobs:
-            self._idle.set()
-        if job.stopped is not None and not job.answered:
-            self._say(job.request.reply_to, job.stopped)
-
-    def _busy_changed(self, *, at_once: bool) -> None:
-        """Announce `busy`: a gateway knows only its own requests, not those of other gateways."""
-        if at_once:
+        Announce at once if the worker becomes full, or was.
+        """
+        if max(before, after) == self._max_concurrent or before > self._max_concurrent:
             self._announcer.now()
         else:
             self._announcer.soon()
-
-    def _say(self, topic: str, frame: Frame) -> None:
-        try:
-            self._link.publish(topic, encode(frame))
-        except GatewayError as error:  # too many messages wait for the broker
-            self.dropped.drop("unsaid", topic, error)
 
     def _check_size(self, payload: bytes) -> None:
         if len(payload) > self._link.max_payload:

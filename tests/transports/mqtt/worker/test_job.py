@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from gateway.contract.errors import WorkerLost
 from gateway.contract.events import Done, ToolCall
 from tests.transports.mqtt.memory_link import MemoryBroker
 from transports.mqtt.protocol.frame_codec import decode_reply, encode
@@ -16,7 +15,7 @@ from transports.mqtt.protocol.frames import (
     RequestFrame,
     Whole,
 )
-from transports.mqtt.worker.reply_writer import UNANSWERED_MAX
+from transports.mqtt.worker.frame_sender import UNANSWERED_MAX
 from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport
 
@@ -43,8 +42,7 @@ async def test_nothing_follows_an_end_that_the_broker_has_not_acknowledged(then:
         if then == "a cancel":
             link.deliver(INBOX, encode(CancelFrame(request.id)), False)
         if then == "the worker's end":
-            for job in worker._jobs.values():
-                job.fail(WorkerLost("going"))
+            worker._requests.stop_all()
         link.stuck = False
         await worker.idle()
     assert last_words(link.sent) == ["EndFrame"]

@@ -24,6 +24,7 @@ from transports.mqtt.protocol.frames import (
     ToolCallFrame,
     Whole,
 )
+from transports.mqtt.worker.frame_sender import FrameSender
 from transports.mqtt.worker.reply_writer import ReplyWriter
 
 
@@ -33,8 +34,7 @@ class Desk:
         self._link = MemoryBroker().link("w", max_payload)
         self._link.connect()
         self.writer = ReplyWriter(
-            self._link,
-            "r/gateways/g/replies/w",
+            FrameSender(self._link, "r/gateways/g/replies/w"),
             "a",
             whole=whole,
             coalesce_s=0.05,
@@ -209,7 +209,7 @@ class FullLink(MemoryLink):
 
 async def test_what_a_timer_could_not_write_fails_the_reply() -> None:
     desk = Desk()
-    link = desk._link = desk.writer._link = FullLink(MemoryBroker(), "w", 262_144)
+    link = desk._link = desk.writer._sender._link = FullLink(MemoryBroker(), "w", 262_144)
     link.connect()
     desk.writer.accept()
     desk.writer.say([Delta("a")])

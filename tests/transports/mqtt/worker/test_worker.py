@@ -27,7 +27,8 @@ from transports.mqtt.protocol.frames import (
     Status,
 )
 from transports.mqtt.worker.gateways import KNOWN_GATEWAYS
-from transports.mqtt.worker.worker import REMEMBERED_IDS, Worker
+from transports.mqtt.worker.running_requests import REMEMBERED_IDS
+from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step, tokens
 
 STATUS = "r/workers/w/status"
@@ -256,5 +257,5 @@ async def test_2000_requests_leave_nothing_behind() -> None:
 
         before = await serve(REMEMBERED_IDS)
         grown = await serve(2_000) - before
-        assert len(scene.worker._remembered) == REMEMBERED_IDS
+        assert len(scene.worker._requests._remembered) == REMEMBERED_IDS
         assert grown < 500, f"{grown} objects more"

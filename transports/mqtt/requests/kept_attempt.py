@@ -1,0 +1,65 @@
+"""One attempt at a worker that keeps the reply, so that its frames can be asked for again."""
+
+from gateway.contract.reattach import Handle, Reattachable
+from transports.mqtt.protocol.frames import AcceptFrame, Numbered, VectorsFrame, Whole, epoch_of
+from transports.mqtt.requests.frame_order import Attempt
+from transports.mqtt.requests.presence import KnownWorker
+
+
+class KeptAttempt(Attempt):
+    """As Attempt. While it waits for the worker, it ignores all frames until the `accept` of its resume:
+    frames from before look like a gap.
+
+    reattachable: see ChatRequest.
+    epoch: number of times that the reply was taken over.
+    incarnation: of the worker.
+    resume_by: time until which the worker may accept the resume; None while frames arrive.
+    """
+
+    __slots__ = ("epoch", "incarnation", "reattachable", "resume_by")
+
+    def __init__(
+        self,
+        id: str,
+        worker: KnownWorker,
+        *,
+        model: str | None,
+        now: float,
+        reattachable: Reattachable,
+        epoch: int = 0,
+    ) -> None:
+        super().__init__(id, worker, model=model, now=now)
+        self.reattachable = reattachable
+        self.epoch = epoch
+        self.incarnation = worker.status.incarnation
+        self.resume_by: float | None = None
+
+    @property
+    def handle(self) -> Handle:
+        return {
+            "conversation_id": self.reattachable.conversation_id,
+            "worker": self.worker.name,
+            "incarnation": self.incarnation,
+            "request": self.id,
+            "model": self._model,
+        }
+
+    def wait(self, until: float) -> None:
+        """Frames were lost: wait for the worker. Frames that came early are sent again."""
+        if self.resume_by is None:
+            self.resume_by = until
+        self._early.clear()
+        self.hole_since = None
+
+    def due(self, idle_s: float) -> float:
+        return super().due(idle_s) if self.resume_by is None else self.resume_by
+
+    def take(self, frame: Numbered | Whole | VectorsFrame, size: int, now: float) -> None:
+        """As Attempt. The first frame stores the handle, or ends a wait."""
+        if self.resume_by is not None:
+            if not isinstance(frame, AcceptFrame) or epoch_of(frame) != self.epoch:
+                return
+            self.resume_by = None
+        elif self.heard_at is None:
+            self.reattachable.keep_handle(self.handle)
+        super().take(frame, size, now)

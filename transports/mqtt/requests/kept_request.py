@@ -1,0 +1,105 @@
+"""Replies that go on after a lost connection, because their worker keeps them."""
+
+from gateway.contract.errors import WorkerLost
+from gateway.contract.requests import ChatRequest
+from gateway.contract.transport import Hear
+from transports.mqtt.clock import Clock
+from transports.mqtt.protocol.frames import ErrorFrame, ReplyFrame
+from transports.mqtt.requests.frame_order import Attempt
+from transports.mqtt.requests.kept_attempt import KeptAttempt
+from transports.mqtt.requests.open_requests import OpenRequests, keep_s_of
+from transports.mqtt.requests.pending_request import PendingRequest
+from transports.mqtt.requests.presence import KnownWorker
+
+BROKER_BACK_S = 10.0
+"""Seconds for broker and worker to be back after the gateway lost the broker, or has started."""
+WORKER_BACK_S = 3.0
+"""Seconds for a lost worker: it is back soon if it lost only its connection."""
+REFUSALS = ("unknown", "gone")
+
+
+class KeptRequest(PendingRequest):
+    """As PendingRequest. If the worker keeps the reply, a lost connection makes it wait for the worker, and
+    ask for all frames again."""
+
+    def __init__(self, request: ChatRequest, hear: Hear, requests: OpenRequests, clock: Clock) -> None:
+        super().__init__(request, hear, requests, clock)
+        self._chat = request
+
+    def worker_is_back(self, worker: KnownWorker) -> None:
+        """The worker for which this reply waits has announced itself."""
+        attempt = self._waiting
+        if attempt is None:
+            return
+        if worker.status.incarnation > attempt.incarnation:
+            self._give_up("the worker has started anew")
+        elif worker.status.incarnation == attempt.incarnation:
+            self._requests.dispatch.move(attempt.worker, worker)
+            attempt.worker = worker
+            self._requests.send_resume(worker, attempt.id, attempt.epoch)
+
+    def worker_lost(self, why: str) -> None:
+        if not (self._visible and self._wait(WORKER_BACK_S)):
+            super().worker_lost(why)
+
+    def broker_lost(self, why: str) -> None:
+        if not self._wait(BROKER_BACK_S):
+            super().broker_lost(why)
+
+    def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
+        attempt = self._waiting
+        if attempt is not None and attempt.worker.name == sender and isinstance(frame, ErrorFrame):
+            if frame.code in REFUSALS:  # others are among the frames that will be sent again
+                attempt.ended = True
+                self._give_up(frame.message or frame.code)
+            return True
+        taken = super().take(sender, frame, size)
+        if attempt is not None and attempt.resume_by is None:
+            self._requests.waits_no_more(attempt.worker.name, self)
+        return taken
+
+    @property
+    def _waiting(self) -> KeptAttempt | None:
+        attempt = self._attempt
+        return attempt if isinstance(attempt, KeptAttempt) and attempt.resume_by is not None else None
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for the worker. False if it does not keep the reply, or has never accepted it."""
+        attempt = self._attempt
+        if not isinstance(attempt, KeptAttempt):
+            return False
+        if attempt.resume_by is None and attempt.heard_at is None:
+            return False
+        attempt.wait(self._clock.time() + seconds)
+        self._requests.waits_for(attempt.worker.name, self)
+        self._arm()
+        return True
+
+    def _give_up(self, why: str) -> None:
+        self._retry_after(WorkerLost(why))
+
+    def _new_attempt(self, id: str, worker: KnownWorker, now: float) -> Attempt:
+        reattachable = self._chat.reattachable
+        if reattachable is None or not keep_s_of(self._chat, worker):
+            return super()._new_attempt(id, worker, now)
+        model = worker.serves(self.model)
+        return KeptAttempt(id, worker, model=model, now=now, reattachable=reattachable)
+
+    def _ring(self) -> None:
+        attempt, now = self._waiting, self._clock.time()
+        if attempt is not None and attempt.due(0) <= now < self._deadline_at:
+            self._timer = None
+            self._give_up("the worker did not come back")
+        else:
+            super()._ring()
+
+    def _cancel(self, attempt: Attempt) -> None:
+        if not isinstance(attempt, KeptAttempt):
+            super()._cancel(attempt)
+        elif not attempt.reattachable.is_left():
+            self._requests.cancel_kept(attempt.worker, attempt.id, attempt.epoch)
+
+    def _end_attempt(self) -> None:
+        if self._attempt is not None:
+            self._requests.waits_no_more(self._attempt.worker.name, self)
+        super()._end_attempt()
