@@ -16,6 +16,12 @@ _AWAY_STATES = (
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
+_COLLISIONS = (
+    "23505",  # a row with the same key was inserted meanwhile
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+)
+
 _LOST_STATES = ("08", "57P01", "57P02")
 
 
@@ -39,6 +45,12 @@ def is_away(error: BaseException) -> bool:
         return True
     state = getattr(error.orig, "sqlstate", None) or ""
     return state.startswith(_AWAY_STATES) or getattr(error.orig, "sqlite_errorname", "").startswith(_DAMAGED)
+
+
+def collides(error: BaseException) -> bool:
+    """Return True if another process changed the same rows at the same time, so that the change may succeed
+    when it is repeated."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _COLLISIONS
 
 
 def reason_of(error: BaseException) -> str:

@@ -40,6 +40,7 @@ _SELECT_OWNED = Statement(
         sessions.c.id == bindparam("session_id")
     )
 )
+_LOCK = Statement(select(sessions.c.id).where(sessions.c.id == bindparam("session_id")).with_for_update())
 
 _UNTITLED = sessions.c.title == literal_column("''")
 _NEW_TITLE = bindparam("new_title", type_=sessions.c.title.type)
@@ -166,7 +167,11 @@ def _thread_of(exchange: NewExchange) -> tuple[str, str]:
 
 
 def _owned(connection: Connection, wanted: Sequence[NewExchange]) -> Owned:
-    ids = {exchange.session_id for exchange in wanted if exchange.session_id is not None}
+    ids = sorted({exchange.session_id for exchange in wanted if exchange.session_id is not None})
+    if connection.dialect.name == "postgresql":
+        # Questions of other gateways in these sessions wait. The order is the same everywhere, which prevents
+        # deadlocks.
+        _LOCK.rows(connection, [{"session_id": id} for id in ids])
     found = _SELECT_OWNED.rows(connection, [{"session_id": id} for id in ids])
     return {row[0]: Found(Place(*row[:3]), *row[3:]) for row in found}
 

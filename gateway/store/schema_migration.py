@@ -9,8 +9,13 @@ HEAD = "0016"
 
 def upgrade(connection: Connection) -> None:
     """Migrate to HEAD in the open transaction. Raises StorageFailed if a newer Sluice made the schema."""
-    if current(connection) != HEAD:
-        _run_alembic(connection)
+    if current(connection) == HEAD:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('sluice schema', 0))"))
+        if current(connection) == HEAD:  # another process has upgraded it meanwhile
+            return
+    _run_alembic(connection)
 
 
 def check(connection: Connection) -> None:

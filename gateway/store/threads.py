@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, literal_column, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.exchanges import NewExchange
 from gateway.contract.store import StoredSession
 from gateway.contract.threads import thread_since
+from gateway.store.columns import storable
 from gateway.store.rows import stored_session
 from gateway.store.statements import Statement
 from gateway.store.tables import sessions
@@ -29,6 +30,11 @@ _SELECT_LATEST = (
 _SELECT_LATEST_ID = Statement(
     _SELECT_LATEST.with_only_columns(sessions.c.id).limit(literal_column("1")).offset(literal_column("0"))
 )
+_LOCK = Statement(
+    select(
+        cast(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name"), literal_column("0"))), Text)
+    )
+)
 _TAKE = Statement(
     update(sessions)
     .where(sessions.c.id == bindparam("session_id"), sessions.c.thread.is_(None))
@@ -40,12 +46,22 @@ def gone_on(connection: Connection, wanted: Sequence[NewExchange], now: datetime
     """Return the exchanges, with `session_id` set for those whose thread has a session."""
     if all(exchange.thread is None or exchange.session_id is not None for exchange in wanted):
         return wanted
+    _lock(connection, wanted)
     return [
         replace(exchange, session_id=_latest_id(connection, exchange.user_id, exchange.thread, now))
         if exchange.thread is not None and exchange.session_id is None
         else exchange
         for exchange in wanted
     ]
+
+
+def _lock(connection: Connection, wanted: Sequence[NewExchange]) -> None:
+    """Let first questions of other gateways in these threads wait: otherwise each would get a session."""
+    if connection.dialect.name != "postgresql":
+        return
+    names = {f"{exchange.user_id}/{exchange.thread}" for exchange in wanted if exchange.thread is not None}
+    # In the same order in all processes, which prevents deadlocks.
+    _LOCK.rows(connection, [{"name": storable(name)} for name in sorted(names)])
 
 
 def take(connection: Connection, accepted: Sequence[NewExchange]) -> None:

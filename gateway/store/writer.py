@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
-from gateway.store.away import is_away, reason_of
+from gateway.store.away import collides, is_away, reason_of
 
 log = logging.getLogger("sluice.store")
 
@@ -23,6 +23,7 @@ MAX_GROUP = 32
 MAX_WAITING = 10_000
 DEADLINE_S = 10.0
 RETRY_S = 1.0
+MAX_TRIES = 10  # of a change that collides with those of other gateways
 LAST_TRIES_S = 5.0
 """Seconds for which owed changes are retried after the writer was closed: another program's lock may end."""
 
@@ -203,7 +204,7 @@ class Writer:
         self._owed.clear()
         return [job for job in group if not (job.write.needs_caller and job.outcome.done())]
 
-    async def _write(self, jobs: list[_Job], *, again: bool = False) -> None:
+    async def _write(self, jobs: list[_Job], *, tries: int = 0) -> None:
         if not jobs:
             return
         try:
@@ -212,10 +213,11 @@ class Writer:
             if is_away(exc):
                 self._note(exc)
                 self._put_off(jobs, exc)
-            elif not again:
-                # One of them is at fault, or another process changed the database in between.
-                for job in jobs:
-                    await self._write([job], again=True)
+            elif tries == 0:
+                for job in jobs:  # one of them is at fault, or another process changed the same rows
+                    await self._write([job], tries=1)
+            elif tries < MAX_TRIES and collides(exc):
+                await self._write(jobs, tries=tries + 1)
             else:
                 log.exception("the database refused a change")
                 _fail(jobs, exc, "The database refused the change.")
