@@ -33,12 +33,12 @@ async def chat_tab(tmp_path: Path, ready: str = WRITES, **settings: str) -> Asyn
 
 
 @asynccontextmanager
-async def long_reply(tmp_path: Path) -> AsyncIterator[tuple[ModelServer, Tab]]:
+async def long_reply(tmp_path: Path, **settings: str) -> AsyncIterator[tuple[ModelServer, Tab]]:
     """A tab with a reply that has begun with "Once " and goes on when the test says so."""
     async with (
         asyncio.timeout(WITHIN_S),
         model_server() as model,
-        gateway_of(tmp_path, model.url) as house,
+        gateway_of(tmp_path, model.url, **settings) as house,
         browser() as started,
         tab(started, str(house.http.base_url)) as opened,
     ):

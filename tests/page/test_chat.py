@@ -13,7 +13,7 @@ from playwright.async_api import FilePayload, Route
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
 from tests.page.axe import grave_findings
-from tests.page.browser import Tab, browser, requires_chromium, tab
+from tests.page.browser import WRITES, Tab, browser, requires_chromium, tab
 from tests.page.pages import WITHIN_S, chat_tab, key_of, long_reply
 
 pytestmark = [pytest.mark.live, requires_chromium()]
@@ -88,6 +88,40 @@ async def test_a_lost_network_is_shown_and_heals_by_itself(tmp_path: Path) -> No
         await opened.page.context.set_offline(False)
         await opened.ended()
         assert (await opened.shown())[-1] == "Once the end."
+
+
+async def test_tabs_of_a_session_show_each_other_and_that_somebody_types(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.ask("say one")
+        other = Tab(await opened.page.context.new_page())
+        await other.page.goto(opened.page.url)
+        await other.ended()
+        for one in (opened, other):
+            await one.page.wait_for_selector("text=Open in another tab")
+        await other.page.fill(WRITES, "say t")
+        await opened.page.wait_for_selector("text=Another tab is typing")
+        await other.page.close(run_before_unload=True)
+        await opened.page.wait_for_selector(".presence", state="detached")
+
+
+async def test_a_reply_goes_on_while_another_session_is_shown(tmp_path: Path) -> None:
+    async with long_reply(tmp_path, RESUME_GRACE_S="0") as (model, opened):
+        (first,) = model.replies
+        await opened.page.click("button:has-text('New chat')")
+        await opened.page.wait_for_selector(".welcome")
+        await opened.page.wait_for_selector(".session .dot.busy")
+        model.open_with("Other ", end=True)
+        await opened.ask("Another")
+        assert not first.gone.is_set()
+        model.say("upon ")
+        await opened.page.click(".session a[title=Once]")
+        await opened.page.wait_for_selector("[aria-busy=true] >> text=Once upon")
+        model.say("a time.")
+        model.end()
+        await opened.ended()
+        assert await opened.shown() == ["Once upon a time."]
+        await opened.page.wait_for_selector(".session .dot.busy", state="detached")
+        assert opened.complaints == []
 
 
 NOTE_LOSSES = """() => new MutationObserver((changes) => {

@@ -7,8 +7,8 @@ import { Attachments } from "./attachments.js";
 
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
 
-/** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onStop: () => void}} props */
-export function Composer({ session, live, taken, onSend, onStop }) {
+/** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onTyping: (types: boolean) => void, onStop: () => void}} props */
+export function Composer({ session, live, taken, onSend, onTyping, onStop }) {
   const [text, setText] = useState(() => localStorage.getItem(draftName(session)) ?? "");
   const attachments = useChanges(useMemo(() => new Attachments(), []));
   const { files, problem, uploading } = attachments;
@@ -37,6 +37,7 @@ export function Composer({ session, live, taken, onSend, onStop }) {
     const words = text.trim();
     if (live || uploading || (!words && !files.length)) return;
     onSend(words, attachments.take());
+    onTyping(false);
     write("");
   };
   return html`<form class="composer" onSubmit=${(/** @type {Event} */ event) => {
@@ -59,7 +60,10 @@ export function Composer({ session, live, taken, onSend, onStop }) {
         : null
     }
     <textarea ref=${field} rows="1" aria-label="Your message" placeholder="Write a message" value=${text}
-      onInput=${(/** @type {any} */ event) => write(event.target.value)}
+      onInput=${(/** @type {any} */ event) => {
+        write(event.target.value);
+        onTyping(event.target.value !== "");
+      }}
       onPaste=${(/** @type {ClipboardEvent} */ event) => {
         const pasted = [...(event.clipboardData?.files ?? [])];
         if (pasted.length) {

@@ -44,6 +44,7 @@ export class Conversation extends Changing {
   #events = /** @type {any} */ (null);
   #refreshing = false;
   #stale = false;
+  #isLeft = false;
   #closed = false;
 
   /** @param {string | null} session uuid; null: it begins with the first question */
@@ -55,6 +56,26 @@ export class Conversation extends Changing {
   /** The reply that is being written, the latest of them. */
   get live() {
     return this.messages.findLast((message) => message.live) ?? null;
+  }
+
+  get closed() {
+    return this.#closed;
+  }
+
+  /** Only read its replies to their end. */
+  leave() {
+    this.#isLeft = true;
+    this.#events?.close();
+    this.onsession = () => {};
+  }
+
+  /** It is shown again. */
+  enter() {
+    this.#isLeft = false;
+    this.#touch(...this.messages);
+    if (!this.session) return;
+    this.#trying(() => this.#refresh());
+    this.#follow();
   }
 
   close() {
@@ -217,6 +238,7 @@ export class Conversation extends Changing {
     answer.live = null;
     this.#touch(...this.messages);
     this.onactivity();
+    if (this.#isLeft && !this.live) this.close();
     if (!answer.refused && this.session && !this.#closed) this.#trying(() => this.#refresh());
   }
 
@@ -232,7 +254,7 @@ export class Conversation extends Changing {
     this.session = await sluice.sessions.get(event.session_id).catch(() => null);
     if (!this.session || this.#closed) return;
     this.onsession(this.session.uuid);
-    this.#follow();
+    if (!this.#isLeft) this.#follow();
   }
 
   /** @param {any} event @param {any} answer @param {any} question */

@@ -5,8 +5,9 @@ import { useChanges } from "../changes.js";
 import { Icon } from "../icons.js";
 import { nameSession } from "../route.js";
 import { Composer } from "./composer.js";
-import { Conversation } from "./conversation.js";
 import { MessageView } from "./message_view.js";
+import { enter, leave } from "./open_conversations.js";
+import { Presence, PresenceLine } from "./presence.js";
 import { keptSettings, SettingsPanel } from "./settings.js";
 
 const NEAR_END = 80; // pixels
@@ -15,7 +16,7 @@ const EXAMPLES = ["Tell me about the river.", "What happens at dawn?", "Write a 
 
 /** @param {{session: string | null, onActivity: () => void, onSession: (session: string) => void}} props */
 export function ConversationView({ session, onActivity, onSession }) {
-  const conversation = useMemo(() => new Conversation(session), []);
+  const conversation = useMemo(() => enter(session), []);
   useChanges(conversation);
   useEffect(() => {
     conversation.onactivity = onActivity;
@@ -23,8 +24,11 @@ export function ConversationView({ session, onActivity, onSession }) {
       nameSession(uuid);
       onSession(uuid);
     };
-    return () => conversation.close();
+    return () => leave(conversation);
   }, []);
+  const uuid = conversation.session?.uuid;
+  const presence = useMemo(() => (uuid ? new Presence(uuid) : null), [uuid]);
+  useEffect(() => () => presence?.close(), [presence]);
   const [settings, setSettings] = useState(keptSettings);
   const [open, setOpen] = useState(false);
   const [taken, setTaken] = useState(/** @type {{text: string, files: any[]} | null} */ (null));
@@ -80,10 +84,12 @@ export function ConversationView({ session, onActivity, onSession }) {
     <div class="column bottom">
       ${away ? html`<button class="to-end" aria-label="To the end" onClick=${toEnd}><${Icon} name="down" /></button>` : null}
       ${open ? html`<${SettingsPanel} settings=${settings} onChange=${setSettings} />` : null}
-      <${Composer} session=${session} live=${Boolean(conversation.live)} taken=${taken} onSend=${ask} onStop=${() => conversation.stop()} />
+      <${Composer} session=${session} live=${Boolean(conversation.live)} taken=${taken} onSend=${ask}
+        onTyping=${(/** @type {boolean} */ types) => presence?.types(types)} onStop=${() => conversation.stop()} />
       <div class="below">
         <button class="quiet small" aria-expanded=${open} onClick=${() => setOpen(!open)}><${Icon} name="settings" />
           ${settings.model || "Settings"}</button>
+        ${presence ? html`<${PresenceLine} presence=${presence} />` : null}
         ${conversation.connection === "waiting" ? html`<span class="note" role="status">Offline. It reconnects by itself.</span>` : null}
       </div>
     </div>

@@ -8,6 +8,7 @@ import { addressOf } from "../route.js";
 import { groupOf } from "../words.js";
 
 const PAGE = 60;
+const LIVE_MS = 3000; // pause between looks at sessions whose replies are being written
 
 export class SessionList extends Changing {
   /** @type {any[]} */
@@ -17,6 +18,7 @@ export class SessionList extends Changing {
   failure = null;
   #search = "";
   #turn = 0;
+  #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   /** Load the first page again, and as many sessions as are shown. */
   async refresh() {
@@ -47,6 +49,8 @@ export class SessionList extends Changing {
     } catch (error) {
       this.failure = /** @type {Error} */ (error);
     }
+    clearTimeout(this.#timer);
+    if (this.sessions.some(({ live }) => live)) this.#timer = setTimeout(() => this.refresh(), LIVE_MS);
     this.changed();
   }
 }
