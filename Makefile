@@ -18,7 +18,7 @@ test: .venv/installed ## Run the tests, with real servers where the machine has 
 	@$(BIN)/pytest -n auto --dist worksteal -rs
 
 live: .venv/installed ## Run the tests that talk to real servers; a missing server is a failure
-	@REQUIRE_LIVE=1 $(BIN)/pytest -n auto --dist worksteal -m live
+	@REQUIRE_LIVE=1 REQUIRE_BROKERS=1 $(BIN)/pytest -n auto --dist worksteal -m live
 
 clients: .venv/installed ## Run the client packages and write docs/clients.md's table from what they do
 	-@REQUIRE_LIVE=1 $(BIN)/pytest tests/live/test_client_packages.py
