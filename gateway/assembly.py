@@ -138,6 +138,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             settings.stages,
             cache_ttl_s=settings.cache_ttl_s,
             cache_max_bytes=settings.cache_max_bytes,
+            continue_on_failure=settings.continue_on_failure,
             clock=time.monotonic,
         ),
         allowance_of=keys.allowance_of,

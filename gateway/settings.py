@@ -132,6 +132,7 @@ class Settings(BaseSettings):
     stages: Annotated[tuple[Literal["cache"], ...], NoDecode] = ("cache",)
     cache_ttl_s: SecondsOrOff = 0
     cache_max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    continue_on_failure: bool = False
     queue_max: Annotated[int, Field(ge=0, le=100_000)] = 200
     worker_max: Annotated[int, Field(ge=1, le=100_000)] = 64
 

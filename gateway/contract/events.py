@@ -140,12 +140,14 @@ class Done:
         whole: the events of a reply that arrived in one piece, its text as one Delta; they were not pushed
             before. None if the events were pushed as they arrived.
         cached: True if the reply comes from the response cache; it is sent without pacing.
+        continued: lengths of the text at which another server or worker went on, after a failure.
     """
 
     reason: FinishReason
     model: str | None = None
     whole: Sequence[TransportEvent] | None = None
     cached: bool = False
+    continued: tuple[int, ...] = ()
 
     @property
     def granularity(self) -> Granularity:
@@ -178,7 +180,10 @@ class Started:
 
 @record
 class Ending:
-    """Fields of every terminal event: ids of the stored message, its text, and measurements of the reply."""
+    """Fields of every terminal event: ids of the stored message, its text, and measurements of the reply.
+
+    continued: lengths of the text at which another server or worker went on, after a failure.
+    """
 
     assistant_message_id: int
     full_content: str
@@ -189,6 +194,7 @@ class Ending:
     ttft_ms: float | None
     tokens_per_s: float | None
     assistant_message_uuid: str = ""
+    continued: tuple[int, ...] = ()
 
 
 @record

@@ -128,6 +128,7 @@ class FinalReply:
             this end already.
         epoch: must equal that of the row, which another gateway's takeover increases.
         counted: the part of `usage` that an earlier end of the reply has counted.
+        seams: as Ending.continued.
         charge: counted with the first end of the reply, also if its session was deleted meanwhile.
     """
 
@@ -150,4 +151,5 @@ class FinalReply:
     epoch: int = 0
     event_lengths: bytes | None = None
     counted: Usage | None = None
+    seams: tuple[int, ...] = ()
     charge: Charge | None = None

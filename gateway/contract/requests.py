@@ -114,6 +114,8 @@ class ChatRequest:
         user: the user's id, for stages; None in a worker.
         cache: see CacheUse.
         raw: True if the model continues the text of the only turn as it is, without a chat template.
+        continue_on_failure: True if another server or worker continues the text after a failure in its
+            middle; None for the setting CONTINUE_ON_FAILURE.
         reattachable: set if another gateway may continue to receive the reply; None if the reply ends with
             this gateway.
     """
@@ -129,4 +131,5 @@ class ChatRequest:
     user: str | None = None
     cache: CacheUse = "use"
     raw: bool = False
+    continue_on_failure: bool | None = None
     reattachable: Reattachable | None = None

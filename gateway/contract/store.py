@@ -69,6 +69,7 @@ class StoredMessage:
         request: the client's request, in the form of its endpoint; only from `reply` and `message`.
         places: the positions at which the reply was continued; only from `reply` and `message`.
         epoch: see Exchange.
+        seams: as Ending.continued.
         siblings: ids of the messages with the same parent, its own too, in order; only from a path.
     """
 
@@ -99,6 +100,7 @@ class StoredMessage:
     request: bytes | None = None
     places: tuple[Position, ...] = ()
     epoch: int = field(default=0, compare=False)
+    seams: tuple[int, ...] = ()
     siblings: tuple[int, ...] = field(default=(), compare=False)
 
     def so_far(self) -> ReplySoFar:

@@ -169,6 +169,7 @@ class Conversations:
             user=question.user_id,
             cache=question.cache if goes_on is None else "off",
             raw=question.raw,
+            continue_on_failure=question.continue_on_failure,
         )
         if question.turns is None:
             route, request = carried(route, request)
@@ -250,15 +251,14 @@ class Conversations:
 
     def _publish_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
         if exchange.new_question:
-            author = question.author or Author("user", question.user_id)
-            asked = QuestionAsked(exchange.user_message_id, author, question.content)
-            self._news.publish(exchange.session_id, asked)
+            told = (question.author or Author("user", question.user_id), question.content)
+            self._news.publish(exchange.session_id, QuestionAsked(exchange.user_message_id, *told))
         started = ReplyStarted(stream_id, exchange.assistant_message_id, exchange.user_message_id)
         self._news.publish(exchange.session_id, started)
 
     def _publish_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
-        ended = ReplyEnded(stream_id, exchange.assistant_message_id, outcome.status, outcome.reason)
-        self._news.publish(exchange.session_id, ended)
+        told = (stream_id, exchange.assistant_message_id, outcome.status, outcome.reason)
+        self._news.publish(exchange.session_id, ReplyEnded(*told))
 
     async def _turns(self, question: Question) -> Sequence[Turn]:
         if question.turns is not None:

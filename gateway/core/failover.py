@@ -13,6 +13,7 @@ from gateway.contract.errors import RequestRejected, TimedOut, TransportError
 from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear, Transport, TransportInfo
+from gateway.core.cancelled import is_cancelled
 from gateway.core.reply_accumulator import ReplyAccumulator
 
 log = logging.getLogger("sluice.replies")
@@ -107,7 +108,7 @@ async def first_answer(
                     raise TimedOut(f"The reply took longer than {request.deadline_s:g} s.") from error
         except TransportError as error:
             left_s = ends_at - clock.time()
-            over = reply.first_at is not None or left_s < LEAST_SHARE * request.deadline_s or _is_cancelled()
+            over = not reply.is_silent or left_s < LEAST_SHARE * request.deadline_s or is_cancelled()
             if not over:
                 asked = ask_again(asked, error)
             onward = None if over else _onward(route, asked)
@@ -131,9 +132,3 @@ def _both(answered: OnFirst | None, blame: OnFirst | None) -> OnFirst | None:
         blame()
 
     return on_first
-
-
-def _is_cancelled() -> bool:
-    """True if this reply's task is being cancelled, even while its transport fails or cleans up."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

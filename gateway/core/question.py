@@ -34,6 +34,7 @@ class Question:
         follows: id of the message before the question, where the history for the model ends; 0: there is
             none; None: the last message of the branch that the session shows.
         continues: the stored reply that goes on; `content` is its text then.
+        continue_on_failure: as in ChatRequest.
         dialect: name of the client's dialect; `device` for a device.
     """
 
@@ -59,4 +60,5 @@ class Question:
     branch: Branch | Spot | None = None
     follows: int | None = None
     continues: StoredMessage | None = None
+    continue_on_failure: bool | None = None
     dialect: str = ""

@@ -114,6 +114,7 @@ def terminal_of(message: StoredMessage) -> Terminal:
         ttft_ms=message.ttft_ms,
         tokens_per_s=None if usage is None else usage.tokens_per_s,
         assistant_message_uuid=message.uuid,
+        continued=message.seams,
     )
     reason = cast(Reason, message.reason or "interrupted")
     if message.status == "complete":

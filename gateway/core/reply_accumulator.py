@@ -27,10 +27,11 @@ class ReplyAccumulator:
     Attributes:
         asked: the transport that got the request last; None before the first.
         first_at: time of the first content (text, reasoning or tool call); None before it.
+        is_silent: True if the transport that was asked last has sent no content.
         ended_at: time when no more events came: the reply was complete, failed or was stopped.
         progress: number of Progress events.
         mode, model_asked: the gateway's mode and the request's model when the reply began.
-        on_first: called at the first content.
+        on_first: called at the first content of each transport that is asked.
 
     Args:
         clock: seconds, monotonic.
@@ -47,6 +48,7 @@ class ReplyAccumulator:
         "done",
         "ended_at",
         "first_at",
+        "is_silent",
         "mode",
         "model_asked",
         "on_first",
@@ -67,6 +69,7 @@ class ReplyAccumulator:
         self.done: Done | None = None
         self.asked_at = clock()
         self.first_at: float | None = None
+        self.is_silent = True
         self.ended_at: float | None = None
         self.progress = 0
         self.mode = ""
@@ -75,8 +78,9 @@ class ReplyAccumulator:
         self.on_first: Callable[[], None] | None = None
 
     def begin(self, asked: TransportInfo) -> None:
-        """Note that a transport gets the request, possibly after another failed before the first content."""
+        """Note that a transport gets the request, possibly after another one has failed."""
         self.asked = asked
+        self.is_silent = True
         self.usage = self.done = None
 
     def end(self) -> None:
@@ -93,6 +97,11 @@ class ReplyAccumulator:
     @property
     def reasoning(self) -> str | None:
         return "".join(self._reasoning) or None
+
+    @property
+    def seams(self) -> tuple[int, ...]:
+        """As Done.continued."""
+        return () if self.done is None else self.done.continued
 
     @property
     def ttft_ms(self) -> float | None:
@@ -167,8 +176,10 @@ class ReplyAccumulator:
         else:
             self.tool_calls.append(event)
             self._room_chars -= TOOL_CALL_CHARS + len(event.id) + len(event.name) + len(event.arguments)
-        if self.first_at is None:
-            self.first_at = self._clock()
+        if self.is_silent:
+            self.is_silent = False
+            if self.first_at is None:
+                self.first_at = self._clock()
             if self.on_first is not None:
                 self.on_first()
         return True

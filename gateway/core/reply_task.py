@@ -274,6 +274,7 @@ class ReplyTask:
             epoch=self._exchange.epoch,
             charge=None if self._tab is None else self._tab.charge(self._reply),
             event_lengths=None if noted is None else packed([*noted.lengths, *lengths_of(coming)]),
+            seams=reply.seams,
         )
 
     def _terminal(self, outcome: Outcome) -> Terminal:
@@ -287,6 +288,7 @@ class ReplyTask:
             ttft_ms=self._reply.ttft_ms,
             tokens_per_s=self._reply.tokens_per_s,
             assistant_message_uuid=self._exchange.assistant_message_uuid,
+            continued=self._reply.seams,
         )
         if (error := outcome.error) is not None:
             return Failed(outcome.reason, error.code, str(error), error.retryable, ending)

@@ -105,6 +105,7 @@ def _ending(ending: Ending) -> dict[str, Any]:
         "usage": None if ending.usage is None else usage_json(ending.usage),
         "ttft_ms": ending.ttft_ms,
         "tokens_per_s": ending.tokens_per_s,
+        "continued": ending.continued or None,
     }
     return _known(told)
 

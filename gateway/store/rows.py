@@ -63,6 +63,7 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         request=row.request,
         places=tuple(Position(*place) for place in row.continued or ()),
         epoch=row.epoch,
+        seams=tuple(row.seams or ()),
     )
 
 
@@ -98,6 +99,7 @@ def final_values(reply: FinalReply) -> dict[str, Any]:
         "author": str(Author("assistant", reply.model)),
         "error_retryable": error and error.retryable,
         "event_lengths": reply.event_lengths,
+        "seams": list(reply.seams) or None,
     }
 
 

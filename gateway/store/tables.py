@@ -72,6 +72,7 @@ class MessageRow(Kept, table=True):
         epoch: number of times that another gateway took the reply over.
         handle: data that another gateway needs to continue receiving the reply.
         event_lengths, request: see StoredMessage; read only with a single reply.
+        seams: lengths of the text at which another server or worker went on.
         continued: `[seq, chars]` of each Position at which the reply was continued, the first one first.
     """
 
@@ -127,6 +128,7 @@ class MessageRow(Kept, table=True):
     continued: list[list[int]] | None = Field(
         default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
     )
+    seams: list[int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
 
 
 class IdempotencyKeyRow(Kept, table=True):

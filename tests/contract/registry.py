@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gateway.contract.journal import Journal
 from gateway.contract.stage import Stage
+from gateway.core.stages.continuation import Continuation
 from gateway.core.stages.response_cache import ResponseCache
 from gateway.journals.memory import MemoryJournal
 from tests.contract.rig_llama import LlamaRig, LlamaServersRig
@@ -35,7 +36,11 @@ def cache() -> Stage:
     return ResponseCache(ttl_s=60, max_bytes=1_000_000, clock=lambda: 0.0)
 
 
-STAGE_RIGS: list[StageFactory] = [cache]
+def continuation() -> Stage:
+    return Continuation(by_default=False)
+
+
+STAGE_RIGS: list[StageFactory] = [cache, continuation]
 
 
 class JournalFactory(Protocol):

@@ -34,6 +34,30 @@ async def said(events: AsyncIterator[dict[str, Any]], *kinds: str) -> dict[str, 
     raise AssertionError(f"it ended without {kinds}")
 
 
+async def test_another_server_goes_on_and_the_end_tells_where(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(300),
+        running_llama(random_model(), "--ctx-per-slot", "32768") as first,
+        running_llama(random_model(), "--ctx-per-slot", "4096") as second,
+        running_gateway(tmp_path, LLM_SERVER_URL=f"{first.url},{second.url}") as gateway,
+    ):
+        asked = {**LONG, "max_tokens": 3_000, "continue_on_failure": True}
+        async with gateway.http.stream("POST", STREAM, json=asked) as response:
+            events = events_in(response)
+            heard = [await said(events, "chunk")]
+            first_one = first if await first.busy_slots() else second
+            await first_one.kill()
+            heard += [event async for event in events]
+        end = heard[-1]
+        kept = await gateway.kept(end, 1)
+    text = "".join(event["content"] for event in heard if event["type"] == "chunk")
+    (seam,) = end["continued"]
+    assert (end["type"], end["reason"]) == ("done", "length")
+    assert 0 < seam < len(text)
+    assert text == end["full_content"] == kept["content"]
+    assert kept["continued"] == [seam]
+
+
 async def until_away(gateway: Gateway, *urls: str) -> None:
     """Return when exactly these servers are told as away."""
     while True:

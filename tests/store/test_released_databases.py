@@ -133,3 +133,10 @@ async def test_rooms_keep_their_members(released: Path, store: SqlStore) -> None
     members = await store.rooms.members(1)
     kept = [Member("user", "anna", "owner"), Member("user", "ben"), Member("device", "robot-1", "watcher")]
     assert members == (kept if released.stem[:4] >= "0016" else [])
+
+
+async def test_replies_keep_the_places_at_which_another_server_went_on(
+    released: Path, store: SqlStore
+) -> None:
+    _, whole, *_ = await store.messages("anna", 1)
+    assert whole.seams == ((4,) if released.stem[:4] >= "0017" else ())

@@ -43,6 +43,7 @@ class KnownServer:
         self.slots = 0
         self.open = 0
         self.doubted = asyncio.Event()
+        self.is_doubted = False
         self.waiting: set[ServerAttempt] = set()
         self.cannot_embed: set[str | None] = set()
         self.embeds: bool | None = None
@@ -95,8 +96,14 @@ class KnownServer:
         if health.ok and was is not None and not was.ok:
             self.cannot_embed.clear()
             self.embeds = None
+        self.is_doubted = self.doubted.is_set()
         if not self._quiet:
             self._log_change(was, health)
+
+    def doubt(self) -> None:
+        """Note that a reply broke off there: it is checked now, and chosen last until then."""
+        self.doubted.set()
+        self.is_doubted = True
 
     async def learn_embeds(self) -> None:
         """Find out whether the server makes embeddings, by asking for one of a single letter."""

@@ -149,7 +149,7 @@ class LlamaServers:
             except TransportError as error:
                 is_away = error.broke_off > 0 or isinstance(error, Unreachable | Loading)
                 if is_away:
-                    known.doubted.set()
+                    known.doubt()
                 if attempt.seen or not (is_away or isinstance(error, Overloaded)):
                     raise
                 asked = ask_again(asked, error)
@@ -201,9 +201,12 @@ class LlamaServers:
         passed_over: Sequence[KnownServer],
         kinds: frozenset[Kind] = NO_KINDS,
     ) -> KnownServer | None:
-        """Return the healthy server with the model and kinds that has the most room; of equals the first."""
+        """Return the healthy server with the model and kinds that has the most room; of equals the first.
+
+        One at which a reply has just broken off comes last.
+        """
         fitting = [known for known in self._able(meant, passed_over) if kinds <= known.accepts]
-        return max(fitting, key=lambda known: known.room, default=None)
+        return max(fitting, key=lambda known: (not known.is_doubted, known.room), default=None)
 
     def _able(self, meant: str | None, passed_over: Sequence[KnownServer]) -> list[KnownServer]:
         return [known for known in self._well() if known not in passed_over and known.lists(meant)]

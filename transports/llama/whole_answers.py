@@ -43,7 +43,7 @@ async def first_answer(
         except TransportError as error:
             is_away = error.broke_off > 0 or isinstance(error, Unreachable | Loading)
             if is_away:
-                known.doubted.set()
+                known.doubt()
             elif not isinstance(error, Overloaded):
                 raise
             request = ask_again(request, error)

@@ -6,6 +6,7 @@ from functools import partial
 from gateway.contract.events import Delivery
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Next, Stage
+from gateway.core.stages.continuation import Continuation
 from gateway.core.stages.response_cache import ResponseCache
 
 
@@ -14,20 +15,22 @@ def stages_of(
     *,
     cache_ttl_s: float,
     cache_max_bytes: int,
+    continue_on_failure: bool = False,
     clock: Callable[[], float],
 ) -> list[Stage]:
-    """Return the stages with these names, in this order, without those that are off.
+    """Return the stages with these names, in this order, without those that are off, and the continuation.
 
     Args:
         names: from the setting STAGES, each once.
         cache_ttl_s: 0 turns the cache off.
         cache_max_bytes: see ResponseCache.
+        continue_on_failure: see Continuation.
         clock: seconds, monotonic.
     """
     stages: dict[str, Stage] = {}
     if cache_ttl_s > 0:
         stages["cache"] = ResponseCache(ttl_s=cache_ttl_s, max_bytes=cache_max_bytes, clock=clock)
-    return [stages[name] for name in names if name in stages]
+    return [*(stages[name] for name in names if name in stages), Continuation(continue_on_failure)]
 
 
 def through(stages: Sequence[Stage], last: Next) -> Next:

@@ -112,6 +112,10 @@ class Message:
         int | None,
         Field(description="With `path=1` the index of its own id in `siblings`; else null."),
     ]
+    continued: Annotated[
+        Sequence[int] | None,
+        Field(description="Lengths of the text at which another server or worker went on; null: none did."),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,7 @@ def message_view(message: StoredMessage) -> Message:
         parts=[part.as_json() for part in message.parts] or None,
         siblings=message.siblings or None,
         sibling_index=message.siblings.index(message.id) if message.siblings else None,
+        continued=message.seams or None,
     )
 
 

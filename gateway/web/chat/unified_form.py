@@ -59,4 +59,5 @@ def question_of(body: ReplyBody, content: Content, user_id: str, template: Templ
         model=model,
         sampling=sampling,
         resumable=bool(body.resumable),
+        continue_on_failure=body.continue_on_failure,
     )

@@ -60,6 +60,10 @@ class _End(BaseModel):
     usage: Annotated[TokensView, sometimes()]
     ttft_ms: Annotated[float, sometimes("Milliseconds to the first token.")]
     tokens_per_s: Annotated[float, sometimes()]
+    continued: Annotated[
+        list[int],
+        sometimes("Lengths of the text at which another server or worker went on, after a failure."),
+    ]
 
 
 class DoneEvent(_End):

@@ -116,6 +116,12 @@ class ReplyBody(SamplingBody):
     resumable: Annotated[
         bool | None, Field(description="If true, the reply continues when its reader disconnects.")
     ] = None
+    continue_on_failure: Annotated[
+        bool | None,
+        Field(
+            description="If true, another server or worker continues the text after a failure in its middle."
+        ),
+    ] = None
 
 
 class MirroredBody(ReplyBody):

@@ -233,6 +233,23 @@ class Killed(Server):
         raise broke_off()
 
 
+class Breaks(Server):
+    """Breaks off after its first token. may_check: its health is told when this is set."""
+
+    def __init__(self, *models: str, slots: int) -> None:
+        super().__init__(*models, slots=slots)
+        self.may_check = asyncio.Event()
+        self.may_check.set()
+
+    async def health(self) -> Health:
+        await self.may_check.wait()
+        return await super().health()
+
+    async def answer(self, request: ChatRequest, hear: Hear) -> Done:
+        hear([Delta("a")])
+        raise broke_off()
+
+
 async def test_a_request_that_two_servers_broke_off_over_is_asked_of_no_third() -> None:
     servers = [Killed("a") for _ in range(4)]
     async with House(*servers).running() as house:
@@ -248,6 +265,17 @@ async def test_a_request_over_which_a_server_broke_off_elsewhere_is_asked_of_one
         with pytest.raises(UpstreamFailed, match="2 model servers broke off"):
             await events_of(house.all, ChatRequest(uuid4().hex, [Turn("user", "hi")], broke_off=1))
     assert [len(server.seen_requests) for server in servers] == [1, 0, 0, 0]
+
+
+async def test_where_a_reply_broke_off_in_its_middle_is_chosen_last_until_it_was_checked() -> None:
+    dying, other = Breaks("a", slots=9), Server("a", slots=1)
+    async with House(dying, other).running() as house:
+        dying.may_check.clear()
+        with pytest.raises(UpstreamFailed):
+            await events_of(house.all, ChatRequest(uuid4().hex, [Turn("user", "hi")]))
+        await house.ask()
+        dying.may_check.set()
+    assert len(other.seen_requests) == 1
 
 
 async def test_the_second_server_may_answer_a_suspect() -> None:
