@@ -30,7 +30,7 @@ _FLOCK = "hhqqi0q"
 _held: set[Identity] = set()
 
 
-def identity_of(file: Path) -> Identity:
+def identity_of(file: str | Path) -> Identity:
     found = os.stat(file)
     return found.st_dev, found.st_ino
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -42,7 +41,7 @@ class SqliteFile:
         if not url.database or url.database.startswith((":memory:", "file:")):
             raise ValueError("SQLite must use a file, not memory: readers and the writer share it")
         self._file = Path(url.database).absolute()
-        self._in_place: dict[Path, Identity] = {}
+        self._in_place: dict[str, Identity] = {}
         self._kept: Connection | None = None
         self._thread = LoopThread("sqlite-writer")
         # `opened` creates the file before any connection; mode=rw keeps connections from creating it.
@@ -66,7 +65,7 @@ class SqliteFile:
         """Raises StorageFailed if `alone` and another process has the file open."""
         make_private(self._file.resolve())
         with sole_owner(self._file) if alone else nullcontext(), self._thread.running():
-            self._in_place = {self._file: identity_of(self._file)}
+            self._in_place = {str(self._file): identity_of(self._file)}
             try:
                 yield
             finally:
@@ -89,13 +88,13 @@ class SqliteFile:
         await self._thread.call(whole)
 
     async def transact(self, work: Callable[[Connection], R]) -> R:
-        given_up = threading.Event()
+        given_up = False
 
         def whole() -> R:
             self._check_in_place()
             with self._kept_connection() as connection, connection.begin():
                 done = work(connection)
-                if given_up.is_set():
+                if given_up:
                     raise TimeoutError("the transaction was given up")
             if len(self._in_place) == 1:
                 self._note_files_beside()
@@ -105,7 +104,7 @@ class SqliteFile:
         try:
             return await asyncio.shield(visit)
         except asyncio.CancelledError:
-            given_up.set()
+            given_up = True
             await asyncio.wait({visit})  # the single thread is busy until then anyway
             if visit.exception() is None:
                 return visit.result()
@@ -134,7 +133,7 @@ class SqliteFile:
         file = self._file.resolve()
         for beside in (file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm")):
             with suppress(FileNotFoundError):
-                self._in_place[beside] = identity_of(beside)
+                self._in_place[str(beside)] = identity_of(beside)
 
     def _check_in_place(self) -> None:
         """Raise FileMoved if a file of the database is no longer at its path."""
@@ -145,8 +144,8 @@ class SqliteFile:
                 found = False
             if not found:
                 raise FileMoved(
-                    f"{file.name} was removed, renamed or replaced while the gateway uses it; restore it or "
-                    "restart the gateway"
+                    f"{Path(file).name} was removed, renamed or replaced while the gateway uses it; "
+                    "restore it or restart the gateway"
                 )
 
     def _on_connect(self, engine: Engine, *pragmas: str) -> None:

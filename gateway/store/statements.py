@@ -112,12 +112,16 @@ def upsert(
     return {"sqlite": then(sqlite.insert(table)), "postgresql": then(postgresql.insert(table))}
 
 
+_times: dict[str, Convert] = {}
+"""By dialect. One conversion for all columns: all values of a transaction are the same time."""
+
+
 def _convert(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(type_, StorableText):
         return storable  # most values are texts, and SQLAlchemy's processor takes three calls for one
     convert = type_.dialect_impl(dialect).bind_processor(dialect)
     if isinstance(type_, UtcTime) and convert is not None:
-        return lru_cache(maxsize=1)(convert)  # all rows of a transaction have the same time
+        return _times.setdefault(dialect.name, lru_cache(maxsize=1)(convert))
     return convert
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -31,9 +31,9 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Write(Generic[P, R]):
-    """One kind of change.
+    """One kind of change. Each object is a kind of its own.
 
     Attributes:
         apply: makes the changes of all waiting payloads and returns one outcome for each, in their order. A
@@ -192,11 +192,9 @@ class Writer:
                 await self._write(self._next_group())
 
     async def _woken(self) -> None:
-        try:
-            async with asyncio.timeout(self._retry_s if self._owed else None):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._retry_s) if self._owed else nullcontext():
                 await self._wake.wait()
-        except TimeoutError:
-            pass
         self._wake.clear()
 
     def _next_group(self) -> list[_Job]:
