@@ -99,11 +99,9 @@ class Usage:
 
 def token_count(said: object) -> int | None:
     """Return an integer from 0 to MAX_TOKENS, also from a float without fraction; None for anything else."""
-    if isinstance(said, float) and said.is_integer():
+    if type(said) is float and said.is_integer():
         said = int(said)
-    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MAX_TOKENS:
-        return said
-    return None
+    return said if type(said) is int and 0 <= said <= MAX_TOKENS else None
 
 
 def usage_of(

@@ -111,8 +111,9 @@ def configure_logs(level: str, log_format: str, gateway: str = "") -> None:
         log_format: text or json.
         gateway: name of this process, if several write to the same log.
     """
-    # No line tells these, and to find them out takes as long as to format it.
+    # No line tells these, nor the place in the source, and to find them out takes as long as to format it.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # as "Optimization" in Python's logging HOWTO says
     handler = QueuedLines(
         _standard_error(), JsonLines(gateway) if log_format == "json" else TextLines(gateway)
     )
