@@ -143,7 +143,12 @@ class ReplyAccumulator:
                 "and tool calls."
             )
         if len(batch) == 1:
-            return [event] if self._note(event := batch[0]) else []
+            event = batch[0]
+            if type(event) is Delta and self._texts:  # nearly every token, so without a call
+                self._texts.append(event.text)
+                self._room_chars -= len(event.text)
+                return [event]
+            return [event] if self._note(event) else []
         was_silent = self.first_at is None
         heard = [event for event in batch if self._note(event)]
         if not was_silent:
@@ -190,17 +195,28 @@ def recording(reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable
 
     is_over: returns True once the run is settled; later events are dropped.
     """
+    return _Recorder(reply, journal, is_over).hear
 
-    def hear(batch: Sequence[TransportEvent]) -> None:
+
+class _Recorder:
+    """With 500 replies, each object that a token touches is a cache miss: a closure would be six."""
+
+    __slots__ = ("_is_over", "_journal", "_reply")
+
+    def __init__(self, reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable[[], bool]) -> None:
+        self._reply = reply
+        self._journal = journal
+        self._is_over = is_over
+
+    def hear(self, batch: Sequence[TransportEvent]) -> None:
+        is_over, reply = self._is_over, self._reply
         if is_over():
             return
         events = reply.take(batch)
         if events:
-            journal.append(events)
+            self._journal.append(events)
             if reply.tool_calls:
-                reply.number_tool_calls(events, journal.last_seq)
-
-    return hear
+                reply.number_tool_calls(events, self._journal.last_seq)
 
 
 def merge_deltas(events: Sequence[ReaderEvent]) -> list[ReaderEvent]:

@@ -207,10 +207,10 @@ class MemoryReader:
 
     def take(self) -> Sequence[ReaderEvent]:
         log = self._log
-        if self._taken < log.first.seq:
-            raise FellBehind("The reader is too slow, or this gateway may have lost the reply to another.")
         if self._taken >= log.packed_seq:
             new = log.events[self._taken - log.packed_seq :]
+        elif self._taken < log.first.seq:
+            raise FellBehind("The reader is too slow, or this gateway may have lost the reply to another.")
         else:
             new = [*islice(unpack(log.packed), self._taken - log.first.seq, None), *log.events]
         self._taken += len(new)

@@ -17,11 +17,12 @@ _decode_text = msgspec.json.Decoder(str).decode
 class ChunkTemplate:
     """The bytes before and after the content of a reply's chunks, learned from a fully decoded one."""
 
-    __slots__ = ("_has_fitted", "_misses", "_prefix", "_suffix")
+    __slots__ = ("_begin", "_end", "_has_fitted", "_misses", "_prefix", "_suffix")
 
     def __init__(self) -> None:
         self._prefix = b""
         self._suffix = b""
+        self._begin = self._end = 0  # of the string with its quotes; the end is counted from the frame's end
         self._has_fitted = False
         self._misses = 0
 
@@ -30,7 +31,7 @@ class ChunkTemplate:
         if not self._prefix or not frame.startswith(self._prefix) or not frame.endswith(self._suffix):
             return None
         try:  # decoded with its quotes, so that anything but one JSON string is refused
-            text = _decode_text(frame[len(self._prefix) - 1 : len(frame) - len(self._suffix) + 1])
+            text = _decode_text(frame[self._begin : self._end])
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         self._has_fitted = True
@@ -56,6 +57,7 @@ class ChunkTemplate:
             return
         if _is_plain(probed) and _content_of(probed) == _PROBE and probed.model == chunk.model:
             self._prefix, self._suffix = prefix, suffix
+            self._begin, self._end = len(prefix) - 1, 1 - len(suffix)
 
 
 def _is_plain(chunk: Chunk) -> bool:

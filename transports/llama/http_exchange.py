@@ -185,13 +185,13 @@ class HttpExchange(asyncio.Protocol):
 
     def _deliver(self) -> None:
         """Push the bytes that have arrived, unless the receiver is still busy with earlier ones."""
-        parts = self._parts
-        if not parts or self._busy is not None or self._receive is None:
+        parts, receive = self._parts, self._receive
+        if not parts or self._busy is not None or receive is None:
             return
         self._parts = []
         self._unread_bytes = self._head_bytes = 0
         try:
-            self._busy = self._receive(parts[0] if len(parts) == 1 else b"".join(parts))
+            self._busy = receive(parts[0] if len(parts) == 1 else b"".join(parts))
         except Exception as error:  # noqa: BLE001 - the event loop called this: `push` raises the error
             self._receive = None
             self._error = error

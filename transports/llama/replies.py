@@ -58,9 +58,9 @@ class _StreamedReply:
         return parser.completed()
 
     def _receive(self, received: bytes) -> Awaitable[None] | None:
-        parser = self._parser
+        parser, hear = self._parser, self._hear
         events = parser.feed(received)
-        busy = self._hear(events) if events else None
+        busy = hear(events) if events else None
         if parser.done is not None:
             self._exchange.finish()
         elif parser.failure is not None:

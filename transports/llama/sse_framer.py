@@ -21,7 +21,7 @@ class SseFramer:
     __slots__ = ("_after_cr", "_rest")
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._rest: bytes | bytearray = b""
         self._after_cr = False
 
     def feed(self, received: bytes) -> list[bytes]:
@@ -48,13 +48,13 @@ class SseFramer:
         rest = self._rest
         if rest:
             if b"\n\n" not in received and not (rest[-1:] == b"\n" == received[:1]):
-                rest += received  # joined once, when the event is complete
+                self._rest += received  # joined once, when the event is complete
                 return []
             received = bytes(rest + received)
-            rest.clear()
+            self._rest = b""
         blocks = received.split(b"\n\n")
         if last := blocks.pop():
-            rest += last
+            self._rest = bytearray(last)
         frames = []
         for block in blocks:
             if block.startswith(b"data: ") and b"\n" not in block:

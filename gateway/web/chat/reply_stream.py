@@ -114,7 +114,9 @@ class ReplyStream(SseWriter):
             return
         if len(events) == 1 and isinstance(event := events[0], Delta):
             # The token path: one event, one frame, one write.
-            if frame := self._frame(event, 1):
+            self._seq += 1
+            self._chars += len(event.text)
+            if frame := self._encoded(event):
                 self.write(frame)
         elif events:
             self._write(events)

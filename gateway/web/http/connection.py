@@ -57,6 +57,7 @@ class ClientConnection(HttpToolsProtocol):
         "_send_deadline",
         "_slow_readers",
         "_watcher",
+        "transport",
         "writable",
     )
 
