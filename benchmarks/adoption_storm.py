@@ -3,9 +3,9 @@
     python benchmarks/adoption_storm.py                       # the table of docs/scale.md
     python benchmarks/adoption_storm.py --gateways 300 --streams 4000 --batch 0
 
-Nothing is started: the costs are those of docs/scale.md, measured elsewhere. Each gateway is one CPU, a part of
-which live tokens take; adoptions and returning readers wait in its queue for the rest. The database is one
-more queue.
+Nothing is started: the costs are those of docs/scale.md, measured elsewhere. Each gateway is one CPU. Live
+tokens take a part of it; adoptions and returning readers wait in its queue for the rest. The database is
+one more queue.
 """
 
 import argparse
@@ -152,7 +152,17 @@ def main() -> None:
             for gateways, streams in ((3, 1000), (30, 1000), (300, 1000), (750, 1340))
             for batch in (0, 100)
         ]
-    columns = "gateways streams batch p50-s p99-s longest-s CPU-before busiest-after fairness".split()
+    columns = (
+        "gateways",
+        "streams",
+        "batch",
+        "p50 s",
+        "p99 s",
+        "longest s",
+        "CPU before",
+        "busiest after",
+        "fairness",
+    )
     print("|", " | ".join(columns), "|")
     print("|---" * len(columns) + "|")
     for setup in setups:
