@@ -18,7 +18,7 @@ db = typer.Typer(help="The database of DATABASE_URL.", no_args_is_help=True)
 
 @db.command()
 def upgrade() -> None:
-    """Change the schema to the newest. No gateway may be running.
+    """Change the schema to the newest. On SQLite no gateway may be running.
 
     PostgreSQL needs it before the first start and after each upgrade of Sluice. A SQLite file is upgraded
     when the gateway starts.

@@ -80,9 +80,11 @@ async def _dump(url: URL, copy: Path) -> None:
     }
     # Not as arguments: other users of the machine could read the password there.
     environment = os.environ | {name: str(value) for name, value in given.items() if value is not None}
+    schema = url.query.get("schema")
+    only = () if schema is None else (f"--schema={schema}",)
     try:
         process = await asyncio.create_subprocess_exec(
-            *("pg_dump", "--format=custom", "--no-owner", "--no-privileges", "--file", str(copy)),
+            *("pg_dump", "--format=custom", "--no-owner", "--no-privileges", *only, "--file", str(copy)),
             env=environment,
             stdin=DEVNULL,
             stderr=PIPE,

@@ -9,7 +9,7 @@ from gateway.store.usage import size_of
 async def upgrade_database(database: Database) -> tuple[str | None, str]:
     """Migrate the schema to the newest. Return the revisions before and after.
 
-    Raises StorageFailed if a gateway uses the database.
+    Raises StorageFailed if a gateway uses the SQLite file. Gateways on PostgreSQL go on: migrations only add.
     """
     async with database.opened():
         with storage_failures("be upgraded"):

@@ -13,9 +13,17 @@ def upgrade(connection: Connection) -> None:
         return
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('sluice schema', 0))"))
+        _create_schema(connection)
         if current(connection) == HEAD:  # another process has upgraded it meanwhile
             return
     _run_alembic(connection)
+
+
+def _create_schema(connection: Connection) -> None:
+    """Create PostgreSQL's schema that the URL names, if it does not exist."""
+    if connection.scalar(text("SELECT current_schema()")) is None:
+        name = connection.scalar(text("SHOW search_path"))
+        connection.execute(text(f'CREATE SCHEMA "{name}"'))
 
 
 def check(connection: Connection) -> None:

@@ -43,9 +43,10 @@ class ResumeStream:
             event_id = query.get("last_event_id", [""])[0]
         after = Position.parse(event_id) if event_id else START
         self._gateway.pulse.resumed += after != START and scope["method"] != "HEAD"
-        if dialect.bears_ids and self._gateway.runs.may_lose(path_id(scope)):
-            # EventSource does not reconnect after an error.
-            await send_pause(send, dialect.media_type)
+        if self._gateway.runs.may_lose(path_id(scope)):
+            if not dialect.bears_ids:
+                self._gateway.runs.refuse_new()
+            await send_pause(send, dialect.media_type)  # after an error, EventSource does not reconnect
             return
         await follow(self._gateway, scope, send, dialect, path_id(scope), user_id, after)
 
