@@ -172,6 +172,7 @@ class Abilities:
         queued: returns the number of requests that wait for a worker.
         slots: returns the number of replies generated at the same time, None if unknown; never raises.
         accepts: kinds of content besides text, as last reported; all kinds while unknown.
+        context: the tokens that a conversation and its reply may have together; None while unknown.
         drain: announces that this gateway sends no new requests; running replies continue.
         embed: returns the vectors of texts. Raises NotSupported if no model server or worker there makes any,
             and errors as `answer` does. Cancelling it stops the request.
@@ -198,6 +199,7 @@ class Abilities:
     queued: Callable[[], int] = lambda: 0
     slots: Callable[[], Awaitable[int | None]] = _untold
     accepts: Callable[[], frozenset[Kind]] = lambda: ALL_KINDS
+    context: Callable[[], int | None] = lambda: None
     drain: Callable[[], None] = lambda: None
     embed: Callable[[EmbedRequest], Awaitable[Embeddings]] = _embeds_nothing
     embeds: Callable[[], bool] = lambda: False

@@ -84,6 +84,15 @@ class ModeSelector:
                 raise TimedOut(f"There was no answer within {request.deadline_s:g} s.") from error
         raise NotSupported("; ".join(unable) or "No model server or worker can do that.")
 
+    def context(self) -> int | None:
+        """Return the tokens of a conversation in the current mode, None while unknown.
+
+        In mode auto: of the first transport that reports them.
+        """
+        names = [self.mode] if self.mode != AUTO else list(self._breakers)
+        told = (self._transports[name].abilities.context() for name in names)
+        return next((tokens for tokens in told if tokens), None)
+
     def models(self) -> tuple[str, ...]:
         """Return the models available in the current mode, the default first."""
         if self.mode != AUTO:

@@ -33,9 +33,9 @@ MQTT = {
 HAS = {
     "scripted": {"health"},
     "traced": {"health", "embed"},
-    "llama": {"health", "models", "check", "slots", "accepts", "embed", "count_tokens"},
+    "llama": {"health", "models", "check", "slots", "accepts", "context", "embed", "count_tokens"},
     "llama-servers": {
-        *("health", "models", "admit", "check", "servers", "place_in_queue", "accepts"),
+        *("health", "models", "admit", "check", "servers", "place_in_queue", "accepts", "context"),
         *("embed", "embeds", "count_tokens"),
     },
     "mqtt-streaming": MQTT,

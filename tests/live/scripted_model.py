@@ -23,7 +23,11 @@ _HALVES = {"pause": (40, 1), "flood": (800, 20)}
 _ABOUT: dict[str, dict[str, Any]] = {
     "/health": {"status": "ok"},
     "/v1/models": {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1}]},
-    "/props": {"total_slots": 8, "modalities": {"vision": True, "audio": False}},
+    "/props": {
+        "total_slots": 8,
+        "default_generation_settings": {"n_ctx": 4096},
+        "modalities": {"vision": True, "audio": False},
+    },
 }
 _REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
     "refuse": (400, {"code": 400, "message": "The context is full.", "type": "exceed_context_size_error"}),

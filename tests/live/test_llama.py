@@ -58,6 +58,7 @@ async def test_the_model_that_comes_along_answers_token_by_token() -> None:
         assert await transport.health() == Health(True, "the model server is ready")
         assert list(transport.models()) == ["tiny"]
         assert await transport.total_slots() == 4
+        assert transport.abilities.context()
         events = await events_of(transport, asking("Tell me about the boat.", temperature=0))
     *_, usage, done = events
     assert isinstance(events[0], Progress)

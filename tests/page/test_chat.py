@@ -35,6 +35,15 @@ async def test_a_question_gets_the_reply_that_is_stored(tmp_path: Path) -> None:
         assert opened.complaints == []
 
 
+async def test_it_shows_how_much_of_the_context_is_taken(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        await opened.ask("say one")
+        (stored,) = await house.messages()
+        taken = stored["usage"]["prompt_tokens"] + stored["usage"]["completion_tokens"]
+        await opened.page.wait_for_selector(f".gauge >> text={taken} of 4,096 tokens")
+        assert opened.complaints == []
+
+
 async def test_stop_keeps_the_text(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (house, opened):
         await opened.write("hold rivers")

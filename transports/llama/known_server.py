@@ -73,6 +73,11 @@ class KnownServer:
         return self.server.abilities.accepts()
 
     @property
+    def context(self) -> int | None:
+        """Tokens of one conversation; None if the server does not report them."""
+        return self.server.abilities.context()
+
+    @property
     def silent(self) -> bool:
         """True if replies without a first token should move to another server."""
         return self._misses >= MISSES_TO_GIVE_UP

@@ -26,6 +26,14 @@ class _Props(msgspec.Struct):
     total_slots: int | None = None
 
 
+class _Generation(msgspec.Struct):
+    n_ctx: int | None = None
+
+
+class _Settings(msgspec.Struct):
+    default_generation_settings: _Generation = msgspec.field(default_factory=_Generation)
+
+
 class _Modalities(msgspec.Struct):
     vision: bool = True
     audio: bool = True
@@ -53,6 +61,14 @@ def slots_told(body: bytes) -> int | None:
     """Return llama.cpp's number of slots (concurrent replies) in a `/props` response; None if it has none."""
     try:
         return msgspec.json.decode(body, type=_Props).total_slots
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def context_told(body: bytes) -> int | None:
+    """Return the tokens of one llama.cpp slot's context in a `/props` response; None if it has none."""
+    try:
+        return msgspec.json.decode(body, type=_Settings).default_generation_settings.n_ctx or None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -58,6 +58,7 @@ class LlamaServers:
             admit=self.admit,
             check=self.check,
             accepts=self.accepts,
+            context=self.context,
             place_in_queue=self.place_in_queue,
             servers=self.list_servers,
             embed=self.embed,
@@ -103,6 +104,10 @@ class LlamaServers:
     def accepts(self) -> frozenset[Kind]:
         """Return the kinds of content that at least one healthy server takes."""
         return frozenset().union(*(known.accepts for known in self._well()))
+
+    def context(self) -> int | None:
+        """Return the smallest context of the healthy servers that report one."""
+        return min((known.context for known in self._well() if known.context), default=None)
 
     def check(self, request: ChatRequest) -> None:
         """Raise UnsupportedContent if no healthy server with the model takes the kinds of content."""

@@ -29,7 +29,7 @@ from transports.llama.client import Connect, ModelServerClient, whole_body
 from transports.llama.embeddings import embeddings_of
 from transports.llama.failures import before_answer, health_problem
 from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
-from transports.llama.server_properties import accepts_told, models_told, slots_told
+from transports.llama.server_properties import accepts_told, context_told, models_told, slots_told
 from transports.llama.token_counts import tokens_in
 
 log = logging.getLogger("sluice.servers")
@@ -80,12 +80,14 @@ class LlamaTransport:
         self._models: tuple[str, ...] = ()
         self._is_llama_cpp = False
         self._accepts = ALL_KINDS
+        self._context: int | None = None
         self.abilities = Abilities(
             health=self.health,
             models=self.models,
             check=self.check,
             slots=self.total_slots,
             accepts=lambda: self._accepts,
+            context=lambda: self._context,
             embed=self.embed,
             count_tokens=self.count_tokens,
         )
@@ -168,7 +170,7 @@ class LlamaTransport:
     async def total_slots(self) -> int | None:
         """Return llama.cpp's number of slots (concurrent replies), by `/props`; None if it reports none.
 
-        Also stores the kinds of content that the model takes.
+        Also stores the kinds of content that the model takes, and its context.
         """
         try:
             async with asyncio.timeout(PROBE_S):
@@ -176,6 +178,7 @@ class LlamaTransport:
         except (TimeoutError, TransportError):
             return None
         self._accepts = accepts_told(body) if status == 200 else ALL_KINDS
+        self._context = context_told(body) if status == 200 else None
         return slots_told(body) if status == 200 else None
 
     def _body_of(self, request: ChatRequest) -> bytes:

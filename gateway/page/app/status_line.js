@@ -1,36 +1,18 @@
 /** The state of the gateway: a dot, the mode and the model; above it the switch of the mode for those who may. */
 
-import { html, useEffect, useState } from "../vendor/preact.js";
-import { NEEDS_KEY, sluice } from "./gateway.js";
+import { html, useEffect } from "../vendor/preact.js";
+import { useChanges } from "./changes.js";
+import { NEEDS_KEY } from "./gateway.js";
+import { gatewayState } from "./gateway_state.js";
 import { ModeSwitch, modeName } from "./mode_switch.js";
 
-const EVERY_MS = 5000;
-
 export function StatusLine() {
-  const [told, setTold] = useState(/** @type {any} */ (null));
-  const [lost, setLost] = useState(false);
+  const { told, lost } = useChanges(gatewayState);
   useEffect(() => {
-    let timer = 0;
-    let over = false;
-    const ask = async () => {
-      clearTimeout(timer);
-      if (document.visibilityState === "visible") {
-        try {
-          setTold(await sluice.metrics());
-          setLost(false);
-        } catch (error) {
-          setLost(/** @type {any} */ (error).status === 0);
-        }
-      }
-      if (!over) timer = setTimeout(ask, EVERY_MS);
-    };
+    const ask = () => gatewayState.ask();
     ask();
     addEventListener("mode-switched", ask);
-    return () => {
-      over = true;
-      clearTimeout(timer);
-      removeEventListener("mode-switched", ask);
-    };
+    return () => removeEventListener("mode-switched", ask);
   }, []);
   if (lost) return html`<p class="status" role="status"><span class="dot off"></span>The gateway does not answer</p>`;
   if (!told) return html`<p class="status"></p>`;

@@ -36,12 +36,14 @@ class GatewayFigures(_Figures):
 
 
 class ModelFigures(_Figures):
-    """status: `up` if the current mode can answer now. models: names available in it. servers: the model
-    servers, if LLM_SERVER_URL names several.
+    """status: `up` if the current mode can answer now. models: names available in it. context_tokens: of a
+    conversation with its reply, 0 if no model server reports them. servers: the model servers, if
+    LLM_SERVER_URL names several.
     """
 
     status: State
     models: Sequence[str]
+    context_tokens: int = 0
     servers: Sequence[ServerInfo] = ()
 
 
@@ -107,7 +109,12 @@ async def metrics(gateway: Gateway, readiness: ReadinessOf) -> Metrics:
         replace(server, url=without_secrets(server.url), detail=without_secrets(server.detail))
         for server in gateway.modes.servers()
     ]
-    llm = ModelFigures(status=llm_state, models=gateway.modes.models(), servers=servers)
+    llm = ModelFigures(
+        status=llm_state,
+        models=gateway.modes.models(),
+        context_tokens=gateway.modes.context() or 0,
+        servers=servers,
+    )
     return Metrics(
         gateway=GatewayFigures(
             status="up",

@@ -81,6 +81,27 @@ async def test_slots_are_counted_where_the_server_tells(
     assert await transport_to(server).total_slots() == slots
 
 
+@pytest.mark.parametrize(
+    ("told", "context"),
+    [
+        ({"default_generation_settings": {"n_ctx": 4096}}, 4096),
+        ({"default_generation_settings": {"n_ctx": 0}}, None),
+        ({"default_generation_settings": "x"}, None),
+        ({}, None),
+    ],
+)
+async def test_the_context_is_known_where_the_server_tells(
+    server: Server, told: dict[str, object], context: int | None
+) -> None:
+    server.answers["/props"] = httpx.Response(200, json=told)
+    transport = transport_to(server)
+    await transport.total_slots()
+    assert transport.abilities.context() == context
+    server.answers["/props"] = httpx.Response(404)
+    await transport.total_slots()
+    assert transport.abilities.context() is None
+
+
 async def test_models_are_learned_in_the_background_as_soon_as_the_server_is_there(server: Server) -> None:
     server.answers["/v1/models"] = httpx.ConnectError("not yet")
     pauses_s: list[float] = []

@@ -48,7 +48,16 @@ async def test_an_idle_gateway_has_every_figure(gateway: Served) -> None:
     told = await metrics_of(gateway)
     assert (told["gateway"]["status"], told["mode"]) == ("up", "sse")
     assert told["gateway"]["uptime"] >= 0
-    assert told["llm"] == told["ollama"] == {"status": "up", "models": [], "servers": []}
+    assert (
+        told["llm"]
+        == told["ollama"]
+        == {
+            "status": "up",
+            "models": [],
+            "contextTokens": 0,
+            "servers": [],
+        }
+    )
     assert told["mqtt"] == {"status": "down", "workers": []}
     assert told["memory"]["chunks"] == 0
     assert told["memory"]["sizeBytes"] > 0

@@ -5,6 +5,7 @@ import { useChanges } from "../changes.js";
 import { Icon } from "../icons.js";
 import { nameSession } from "../route.js";
 import { Composer } from "./composer.js";
+import { ContextGauge } from "./context_gauge.js";
 import { MessageView } from "./message_view.js";
 import { enter, leave } from "./open_conversations.js";
 import { Presence, PresenceLine } from "./presence.js";
@@ -89,6 +90,7 @@ export function ConversationView({ session, onActivity, onSession }) {
       <div class="below">
         <button class="quiet small" aria-expanded=${open} onClick=${() => setOpen(!open)}><${Icon} name="settings" />
           ${settings.model || "Settings"}</button>
+        <${ContextGauge} messages=${messages} />
         ${presence ? html`<${PresenceLine} presence=${presence} />` : null}
         ${conversation.connection === "waiting" ? html`<span class="note" role="status">Offline. It reconnects by itself.</span>` : null}
       </div>
