@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     mqtt_max_payload: Annotated[int, Field(ge=1024, le=268_435_455)] = 262_144
     mqtt_coalesce_s: SecondsOrOff = 0.05
     mqtt_coalesce_bytes: Annotated[int, Field(ge=1, le=65_536)] = 512
+    keep_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
     gateway_name: str = ""
     workers: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1
     internal_url: str = ""

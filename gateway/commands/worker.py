@@ -64,6 +64,7 @@ async def serving(
             max_concurrent=max_concurrent,
             coalesce_s=settings.mqtt_coalesce_s,
             coalesce_bytes=settings.mqtt_coalesce_bytes,
+            keep_bytes=settings.keep_bytes,
             forbidden_name=forbidden_name(settings.mqtt_username, "--name", name),
         )
     except RequestRejected as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -77,4 +78,30 @@ async def test_the_smallest_worker_keeps_what_it_can_of_the_protocol() -> None:
             return shlex.join(["env", *settings, "sh", str(EXAMPLES / "smallest_worker.sh")])
 
         played = [vector for vector in vectors() if vector.name not in BEYOND_A_SHELL]
+        assert await failures(played, broker, start) == []
+
+
+OF_THE_TEST = '''def answer(question):
+    """Do as the question says, like the model for tests."""
+    verb, _, text = question.partition(" ")
+    yield from text
+    while verb == "hold":
+        time.sleep(60)
+
+
+class Reply'''
+
+
+async def test_the_worker_that_keeps_replies_keeps_them(tmp_path: Path) -> None:
+    source = (EXAMPLES / "keeping_worker.py").read_text()
+    program = tmp_path / "worker.py"
+    program.write_text(re.sub("def answer.*?class Reply", OF_THE_TEST, source, flags=re.DOTALL))
+    able = vectors("keep", "stream", "hold", "echo", "two_slots")
+    played = [vector for vector in able if 17 in vector.rules]
+    assert len(played) > 15
+    async with running_mosquitto() as broker:
+
+        def start(name: str) -> str:
+            return shlex.join([sys.executable, str(program), name, f"127.0.0.1:{broker.address.port}"])
+
         assert await failures(played, broker, start) == []

@@ -13,6 +13,7 @@ from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.error_codes import error_of
 from gateway.contract.errors import GatewayError, ModelRefused, UpstreamFailed
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
+from gateway.contract.reattach import Reattachable
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Abilities
 from gateway.dialects.lam import as_json
@@ -66,7 +67,7 @@ class OurWorker:
 
     abilities = frozenset(
         {"start", "take_over", "terminate", "stream", "two_slots", "parts", "roll_call"}
-        | {"embeds"}
+        | {"embeds", "keep"}
         | {"echo", "hold", "length", "think", "call", "fail", "break", "refuse"}
     )
 
@@ -101,7 +102,7 @@ class OurWorker:
 class OurGateway:
     """An MqttTransport with the settings of one vector."""
 
-    abilities = frozenset({"start", "settings"})
+    abilities = frozenset({"start", "settings", "reattach"})
 
     def __init__(self, address: BrokerAddress, name: str, root: str, vector: Vector) -> None:
         self.name = name
@@ -143,7 +144,13 @@ class OurGateway:
 
     def ask(self, content: object, model: str | None) -> "OurReader":
         read = read_content(content, "content", 1_000_000)
-        request = ChatRequest("0" * 32, [Turn("user", read)], model=model, deadline_s=self._deadline_s)
+        request = ChatRequest(
+            "0" * 32,
+            [Turn("user", read)],
+            model=model,
+            deadline_s=self._deadline_s,
+            reattachable=Reattachable("0" * 32, lambda _: None),
+        )
         reader = OurReader(self._transport, request)
         reader.task = self._tasks.create_task(reader.read())
         self._readings.append(reader.task)

@@ -26,6 +26,7 @@ CASES = [
     for broker, version in VERSIONS.items()
     for vector in read_vectors(*(["gateway", "device"] if broker == "mosquitto-5" else ["device"]))
     if version in vector.mqtt and not vector.settings and not vector.before
+    if set(vector.needs) <= HttpGateway.abilities
 ]
 
 
