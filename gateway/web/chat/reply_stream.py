@@ -12,11 +12,9 @@ from gateway.contract.journal import START, FellBehind, JournalReader, Position
 from gateway.core.replays import Placed
 from gateway.dialects.sse_frames import id_frame, retry_line, with_id
 from gateway.web.http.asgi import Connection, Send
-from gateway.web.http.sse_writer import Headers, Pulse, SseWriter
+from gateway.web.http.sse_writer import RETRY_MS, Headers, Pulse, SseWriter
 
 MAX_WRITE_BYTES = 16 * 1024
-RETRY_MS = (500, 3000)
-"""Range of the random time after which readers reconnect after a shutdown, so that they spread."""
 
 _MAX_MERGED_CHARS = 4 * 1024
 _TERMINAL = (Finished, Cancelled, Failed)

@@ -1,6 +1,5 @@
 """Streams a reply from its journal or, when that is gone, from the store. GET resumes what POST began."""
 
-import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -15,14 +14,13 @@ from gateway.core.event_lengths import events_again, unpacked
 from gateway.core.replays import Placed, calls_before, exact_replay, placed, replay, rest_of, started_of
 from gateway.core.run import Run
 from gateway.dialects.registry import LAM
-from gateway.dialects.sse_frames import retry_line
 from gateway.web.chat.formats import dialect_chosen
-from gateway.web.chat.reply_stream import RETRY_MS, ReplyStream
+from gateway.web.chat.reply_stream import ReplyStream
 from gateway.web.door.callers import caller_of
 from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of, header
 from gateway.web.http.endpoint import BODY, path_id
-from gateway.web.http.sse_writer import Headers, send_head, stream_headers
+from gateway.web.http.sse_writer import Headers, send_head, send_pause
 from gateway.web.http.traced_requests import trace_of
 from gateway.web.relay.elsewhere import check_ended
 from gateway.web.services import Services
@@ -261,13 +259,6 @@ async def dropped(
         exchange = await gateway.store.exchange(run.user_id, run.stream_id)
         told.append((started_of(message, exchange, run.resume_url), Position(1, 0)))
     return [*told, *rest_of(message.content[: begins_at.chars], after)]
-
-
-async def send_pause(send: Send, media_type: str) -> None:
-    """Send a stream without events, after which the client reconnects."""
-    headers = stream_headers(media_type)
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": retry_line(random.randint(*RETRY_MS))})
 
 
 async def send_nothing_left(send: Send) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from gateway.contract.errors import GatewayError, TooLarge
+from gateway.contract.errors import GatewayError, StorageFailed, TooLarge
 from gateway.contract.keys import Permission
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
 from gateway.web.http.body_limits import check_declared_length, drop_body, read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.http.refusal_log import log_refusal
+from gateway.web.http.sse_writer import send_pause
 from gateway.web.services import Services
 
 ENDPOINT = "sluice.endpoint"
@@ -140,8 +141,19 @@ async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
         await endpoint_of(scope).errors.send(scope, _as_denial(send), error)
     elif scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": str(error)[:120]})
+    elif isinstance(error, StorageFailed) and _is_of_event_source(scope):
+        await send_pause(send)
     else:
         await endpoint_of(scope).errors.send(scope, send, error)
+
+
+def _is_of_event_source(scope: Scope) -> bool:
+    """Return True for an EventSource with a ticket. It does not reconnect after an error. Source: HTML,
+    Server-sent events, 9.2.2."""
+    accepted = header(scope, b"accept")
+    return (
+        scope["method"] == "GET" and endpoint_of(scope).ticket is not None and accepted == "text/event-stream"
+    )
 
 
 def _as_denial(send: Send) -> Send:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 
-from gateway.dialects.sse_frames import PING
+from gateway.dialects.sse_frames import PING, retry_line
 from gateway.web.http.asgi import Connection, Send
 
 log = logging.getLogger("sluice.web")
@@ -15,9 +16,19 @@ MEDIA_TYPE = "text/event-stream; charset=utf-8"
 _UNBUFFERED = [(b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no")]
 
 
+RETRY_MS = (500, 3000)
+"""Range of the random time after which readers reconnect, so that they spread."""
+
+
 def stream_headers(media_type: str = MEDIA_TYPE) -> list[tuple[bytes, bytes]]:
     """Return the headers of every stream, which disable caches and the buffering of proxies."""
     return [(b"content-type", media_type.encode()), *_UNBUFFERED]
+
+
+async def send_pause(send: Send, media_type: str = MEDIA_TYPE) -> None:
+    """Answer with a stream without events, after which the client reconnects."""
+    await send({"type": "http.response.start", "status": 200, "headers": stream_headers(media_type)})
+    await send({"type": "http.response.body", "body": retry_line(random.randint(*RETRY_MS))})
 
 
 async def send_head(send: Send, headers: Headers = (), media_type: str = MEDIA_TYPE) -> None:

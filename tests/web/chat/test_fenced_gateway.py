@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.contract.errors import StorageFailed
 from gateway.contract.events import Delta, Done
 from tests.web.event_source import EventSource
 from tests.web.gateway_server import STREAM, Served, served
@@ -103,3 +104,27 @@ async def test_a_reader_that_cannot_resume_gets_an_error(tmp_path: Path, format:
 
     assert away.status_code == status
     assert away.text.startswith("retry: ") == (status == 200)
+
+
+async def test_an_event_source_is_sent_away_while_the_database_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away() -> None:
+        raise StorageFailed("away")
+
+    reply = Reply()
+    async with served(tmp_path, reply.steps) as gateway:
+        reading = asyncio.ensure_future(read(gateway, EventSource()))
+        await reply.paused.wait()
+        monkeypatch.setattr(gateway.assembled.gateway.keys, "be_fresh", away)
+        (run,) = gateway.assembled.gateway.runs.all()
+        assert run.resume_url is not None
+        event_source = await gateway.http.get(run.resume_url, headers={"accept": "text/event-stream"})
+        another = await gateway.http.get(run.resume_url)
+        monkeypatch.undo()
+        reply.go.set()
+        await reading
+
+    assert (event_source.status_code, event_source.text[:7]) == (200, "retry: ")
+    assert event_source.headers["content-type"].startswith("text/event-stream")
+    assert (another.status_code, another.json()["code"]) == (503, "storage_failed")

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from gateway.contract.events import Delta, Done
-from gateway.web.chat.reply_stream import RETRY_MS
+from gateway.web.http.sse_writer import RETRY_MS
 from tests.web.event_source import EventSource
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Script

@@ -9,10 +9,9 @@ from dataclasses import replace
 from gateway.dialects.sse_frames import data_frame, retry_line
 from gateway.web.api.admin.live_state import Checks, LiveState
 from gateway.web.api.admin.live_views import HourEvent, StateEvent
-from gateway.web.chat.reply_stream import RETRY_MS
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
-from gateway.web.http.sse_writer import Pulse, SseWriter, send_head
+from gateway.web.http.sse_writer import RETRY_MS, Pulse, SseWriter, send_head
 from gateway.web.services import Services
 
 PERIOD_S = 1.0
