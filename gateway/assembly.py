@@ -228,13 +228,19 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         clock=lambda: datetime.now(UTC),
     )
 
+    def gateways_changed(living: int, lost: Collection[str]) -> None:
+        keys.gateways = living
+        for owner in lost:
+            if relay is not None:
+                relay.cut(owner)
+
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(traces.close)
             stack.callback(gateway.refusals.tell_rest)
             await stack.enter_async_context(store.running())
-            await stack.enter_async_context(joined(store, runs, checkpoints))
+            await stack.enter_async_context(joined(store, runs, checkpoints, gateways_changed))
             await keys.refresh()
             await budgets.reload()
             await mode_switch.restore()

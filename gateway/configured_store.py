@@ -1,7 +1,7 @@
 """Makes the store, and connects the gateway with the others on its database, if there can be any."""
 
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from secrets import token_hex
 
@@ -38,10 +38,15 @@ def store_of(settings: Settings, access: Access = OWNERS_ONLY) -> SqlStore:
 
 
 @asynccontextmanager
-async def joined(store: SqlStore, runs: Runs, checkpoints: Checkpoints) -> AsyncIterator[None]:
+async def joined(
+    store: SqlStore,
+    runs: Runs,
+    checkpoints: Checkpoints,
+    on_change: Callable[[int, Collection[str]], None],
+) -> AsyncIterator[None]:
     """Be one of the gateways on the database during the block, and end the replies of dead ones.
 
-    On SQLite all other gateways are dead, because the file is locked.
+    On SQLite all other gateways are dead, because the file is locked. on_change: as in Liveness.
     """
 
     async def take_over(dead: Collection[str] | None) -> None:
@@ -59,7 +64,7 @@ async def joined(store: SqlStore, runs: Runs, checkpoints: Checkpoints) -> Async
             await take_over(None)
             yield
         else:
-            async with Liveness(membership.gateways, take_over, fence).running():
+            async with Liveness(membership.gateways, take_over, fence, on_change=on_change).running():
                 yield
 
 

@@ -80,6 +80,9 @@ class KeyRing:
         clock: seconds, monotonic.
         closed: True if requests need a key or token even before the first key, because there is an issuer.
         now: seconds since the epoch.
+
+    Attributes:
+        gateways: number of living gateways on the database. Each allows its share of a limit, rounded up.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class KeyRing:
         self._now = now
         self._census = KeyCensus(0, 0)
         self.closed = closed
+        self.gateways = 1
         self._living: dict[str, StoredKey] = {}
         self._expired: dict[str, StoredKey] = {}
         self._next_expiry = float("inf")
@@ -149,7 +153,8 @@ class KeyRing:
             return None
         if key_id is not None and (stored := self._ids.get(key_id)) is not None:
             return self._allowance(stored)
-        return Allowance(Quota(user_id, self._rate_per_minute), Quota(user_id, self._streams))
+        requests, streams = self._share(self._rate_per_minute), self._share(self._streams)
+        return Allowance(Quota(user_id, requests), Quota(user_id, streams))
 
     async def be_fresh(self) -> None:
         """Refresh the copy if it is older than MAX_AGE_S. Raises StorageFailed."""
@@ -255,7 +260,13 @@ class KeyRing:
 
     def _quota(self, stored: StoredKey, own: int | None, common: int) -> Quota:
         # A key with its own limit has its own account: user names contain no space, so the names differ.
-        return Quota(stored.key.user_id, common) if own is None else Quota(f"key {stored.id}", own, "key")
+        if own is None:
+            return Quota(stored.key.user_id, self._share(common))
+        return Quota(f"key {stored.id}", self._share(own), "key")
+
+    def _share(self, limit: int) -> int:
+        """Return the part of a limit that this gateway allows."""
+        return -(-limit // self.gateways)
 
 
 def _expiry(stored: StoredKey) -> float:

@@ -37,6 +37,8 @@ class Liveness:
 
     Args:
         take_over: called with dead owners, by one gateway or by several at the same time.
+        on_change: called with the number of living gateways, this one included, and the owners that do not
+            live any more, when others have come or gone.
         on_fence: called with True when this gateway is fenced, with False when it has renewed its row again.
         clock: seconds, monotonic.
 
@@ -51,12 +53,14 @@ class Liveness:
         take_over: TakeOver,
         on_fence: Callable[[bool], None],
         *,
+        on_change: Callable[[int, Collection[str]], None] = lambda living, lost: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._gateways = gateways
         self._take_over = take_over
         self._on_fence = on_fence
+        self._on_change = on_change
         self._clock = clock
         self._sleep = sleep
         self._renewed_at = self._search_at = float("-inf")
@@ -129,7 +133,9 @@ class Liveness:
         others = {other.owner: other for other in renewal.others if other.silent_s <= DEAD_S}
         for owner in sorted(others.keys() - self.others.keys()):
             log.info("gateway %s is on this database too", owner)
-        self.others = others
+        before, self.others = self.others.keys(), others
+        if before != others.keys():
+            self._on_change(1 + len(others), before - others.keys())
 
     def _fence(self) -> None:
         self.fenced = True

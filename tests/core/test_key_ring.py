@@ -154,6 +154,25 @@ async def test_a_key_with_limits_of_its_own_is_counted_apart(house: House) -> No
     assert own.allowance == Allowance(Quota("key 2", 3, "key"), Quota("anna", 20), 2)
 
 
+@pytest.mark.parametrize(("gateways", "shares"), [(2, (60, 10, 2)), (3, (40, 7, 1)), (500, (1, 1, 1))])
+async def test_each_of_several_gateways_allows_its_share(
+    house: House, gateways: int, shares: tuple[int, int, int]
+) -> None:
+    common, own = await house.make("anna"), await house.make("anna", rate_per_minute=3)
+    house.ring.gateways = gateways
+    requests, streams, requests_of_key = shares
+    anna = Allowance(Quota("anna", requests), Quota("anna", streams))
+    assert house.ring.allowance_of("anna") == anna
+    assert allowance(house, common) == replace(anna, key_id=1)
+    assert allowance(house, own) == replace(anna, requests=Quota("key 2", requests_of_key, "key"), key_id=2)
+
+
+def allowance(house: House, key: str) -> Allowance | None:
+    caller = house.ring.caller(key)
+    assert caller is not None
+    return caller.allowance
+
+
 async def test_what_is_known_is_asked_again_only_when_it_is_old(house: House) -> None:
     await house.ring.be_fresh()
     house.now += MAX_AGE_S

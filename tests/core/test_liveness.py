@@ -310,3 +310,25 @@ async def test_the_log_says_once_that_the_row_is_not_renewed(
 
     said = [record.getMessage() for record in caplog.records if "cannot show" in record.getMessage()]
     assert said == ["this gateway cannot show that it lives: away"]
+
+
+async def test_it_tells_how_many_gateways_live_and_who_has_gone() -> None:
+    clock, database = Clock(), Database()
+    told: list[tuple[int, set[str]]] = []
+    liveness = Liveness(
+        database,
+        database.take_over,
+        lambda _: None,
+        on_change=lambda living, lost: told.append((living, set(lost))),
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    one, two = (KnownGateway(name, None, 0.1) for name in ("one/1", "two/1"))
+    database.others = [one, two]
+    async with liveness.running():
+        await clock.beat()
+        database.others = [one, KnownGateway("two/1", None, 3.1)]
+        await clock.beat()
+        database.others = []
+        await clock.beat()
+    assert told == [(3, set()), (2, {"two/1"}), (1, {"one/1"})]

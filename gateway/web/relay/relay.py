@@ -2,12 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from gateway.contract.errors import GatewayError, Unreachable
 from gateway.contract.reply_owners import ReplyOwner, ReplyOwners
 from gateway.web.door.callers import caller_of
-from gateway.web.http.asgi import Scope, Send, connection_of
+from gateway.web.http.asgi import Connection, Scope, Send, connection_of
 from gateway.web.http.departures import unless_gone
 from gateway.web.relay.owner_client import MISDIRECTED, OwnerClient
 from gateway.web.relay.seal import RELAYED, RelaySeal
@@ -56,6 +57,7 @@ class Relay:
         self.owners = owners
         self.seal = RelaySeal()
         self.client = OwnerClient(silence_s)
+        self._clients_of: dict[str, set[Connection]] = {}
 
     async def answer(
         self,
@@ -84,9 +86,9 @@ class Relay:
         while True:
             if owner is not None and owner.url is not None and not owner.is_me:
                 headers = self.seal.headers(scope, caller_of(scope))
-                answered = await unless_gone(
-                    client, self.client.pass_on(owner.url, scope, headers, body, send)
-                )
+                answer = self.client.pass_on(owner.url, scope, headers, body, send)
+                with self._noted(owner.name, client):
+                    answered = await unless_gone(client, answer)
                 if answered or answered is None:
                     return
             if loop.time() >= give_up:
@@ -100,6 +102,23 @@ class Relay:
                 owner = found.owner
             else:
                 return
+
+    def cut(self, owner: str) -> None:
+        """Disconnect the clients whose replies this gateway made, which does not live any more. It may be
+        frozen, so that its connections stay open."""
+        for client in self._clients_of.pop(owner, ()):
+            client.abort()
+
+    @contextmanager
+    def _noted(self, owner: str, client: Connection) -> Iterator[None]:
+        clients = self._clients_of.setdefault(owner, set())
+        clients.add(client)
+        try:
+            yield
+        finally:
+            clients.discard(client)
+            if not clients and self._clients_of.get(owner) is clients:
+                del self._clients_of[owner]
 
 
 async def _pause(seconds: float) -> bool:

@@ -13,6 +13,7 @@ from gateway.web.door.callers import LOCAL
 from gateway.web.http.asgi import Scope
 from gateway.web.relay import relay as relay_module
 from gateway.web.relay.seal import RelaySeal
+from tests.live.looking import look_again
 from tests.store.postgres import PostgresServer, requires_postgres
 from tests.web.gateway_server import STREAM, served
 from tests.web.relay.pair import TEXT, Pair, owner_of, pair, path_of
@@ -21,7 +22,7 @@ from transports.scripted import tokens
 pytestmark = [pytest.mark.live, requires_postgres()]
 
 NOWHERE = "http://127.0.0.1:1"
-BROKEN = (
+FROZEN = BROKEN = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\n: hi\n\r\n"
 )
 
@@ -38,13 +39,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def answering(answer: bytes) -> AsyncIterator[str]:
-    """A server that sends these bytes and closes, by its URL."""
+async def answering(answer: bytes, *, stays: bool = False) -> AsyncIterator[str]:
+    """A server that sends these bytes and closes, unless it `stays` until its client closes, by its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         await writer.drain()
+        if stays:
+            await reader.read()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -111,6 +114,26 @@ async def test_a_reader_whose_owner_breaks_off_sees_an_incomplete_response(both:
         both.owner_is(left.stream_id, "third/1", url)
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
             await both.second.http.get(path_of(left))
+
+
+async def test_a_reader_whose_owner_is_frozen_is_cut_when_it_is_found_dead(both: Pair) -> None:
+    left = await both.begun()
+    relay = both.second.assembled.gateway.relay
+    assert relay is not None
+    async with answering(FROZEN, stays=True) as url:
+        both.owner_is(left.stream_id, "third/1", url)
+        async with both.second.http.stream("GET", path_of(left)) as response:
+            pieces = response.aiter_raw()
+            assert await anext(pieces) == b": hi\n"
+            relay.cut("fourth/1")
+            relay.cut("third/1")
+            with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
+                await anext(pieces)
+
+
+async def test_the_gateways_count_each_other(both: Pair) -> None:
+    while [each.assembled.gateway.keys.gateways for each in (both.first, both.second)] != [2, 2]:
+        await look_again()
 
 
 async def test_a_reader_waits_until_another_gateway_has_taken_over(
