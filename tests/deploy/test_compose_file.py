@@ -1,5 +1,6 @@
-"""docker-compose.yml gives no container more than it needs. tests/live/test_compose.py runs it."""
+"""The compose files give no container more than it needs. tests/live runs them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +8,25 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+FILES = ("docker-compose.yml", "deploy/compose.cluster.yml")
+ALL: dict[str, dict[str, dict[str, Any]]] = {
+    file: yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))["services"] for file in FILES
+}
+SERVICES = ALL["docker-compose.yml"]
+CLUSTER = ALL["deploy/compose.cluster.yml"]
+GATEWAYS = ("gateway-1", "gateway-2", "gateway-3")
 
 
-@pytest.fixture(params=sorted(SERVICES))
+@pytest.fixture(params=[(file, name) for file in FILES for name in sorted(ALL[file])], ids="-".join)
 def service(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return SERVICES[request.param]
+    file, name = request.param
+    return ALL[file][name]
 
 
-def test_no_key_stands_twice() -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_no_key_stands_twice(file: str) -> None:
     """Compose refuses the whole file then; safe_load takes the last one."""
-    nodes = [yaml.compose((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))]
+    nodes = [yaml.compose((ROOT / file).read_text(encoding="utf-8"))]
     while nodes:
         node = nodes.pop()
         if isinstance(node, yaml.MappingNode):
@@ -36,8 +44,14 @@ def test_no_container_has_privileges(service: dict[str, Any]) -> None:
 
 
 def test_only_the_one_that_gives_files_away_has_capabilities() -> None:
-    added = {name: service["cap_add"] for name, service in SERVICES.items() if "cap_add" in service}
+    added, in_cluster = (
+        {name: service["cap_add"] for name, service in services.items() if "cap_add" in service}
+        for services in (SERVICES, CLUSTER)
+    )
     assert added == {"broker-config": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
+    database = in_cluster.pop("postgres")
+    assert database == ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+    assert in_cluster == added
 
 
 def test_no_container_can_change_its_image(service: dict[str, Any]) -> None:
@@ -67,3 +81,20 @@ def test_the_gateway_is_asked_under_names_of_this_machine_only() -> None:
     gateway = SERVICES["gateway"]
     assert gateway["environment"]["ALLOWED_HOSTS"] == "${ALLOWED_HOSTS:-localhost,127.0.0.1,[::1]}"
     assert [port.split(":")[0] for port in gateway["ports"]] == ["127.0.0.1"]
+
+
+def test_the_gateways_of_the_cluster_differ_in_their_name_and_password_alone() -> None:
+    each = [dict(CLUSTER[name]) for name in GATEWAYS]
+    assert [service.pop("hostname") for service in each] == list(GATEWAYS)
+    passwords = [[f"{name}-password:/run/sluice:ro"] for name in GATEWAYS]
+    assert [service.pop("volumes") for service in each] == passwords
+    assert each[0] == each[1] == each[2]
+    assert "ports" not in each[0]
+    assert [port.split(":")[0] for port in CLUSTER["nginx"]["ports"]] == ["127.0.0.1"]
+
+
+def test_the_proxy_of_the_cluster_knows_its_gateways_and_is_trusted() -> None:
+    configuration = (ROOT / "deploy/nginx/cluster.conf").read_text(encoding="utf-8")
+    assert re.findall(r"server (\S+):8000", configuration) == list(GATEWAYS)
+    text = (ROOT / "deploy/compose.cluster.yml").read_text(encoding="utf-8")
+    assert CLUSTER["gateway-1"]["environment"]["TRUSTED_PROXIES"] in re.findall(r"subnet: (\S+)", text)

@@ -178,6 +178,40 @@ def test_one_gateway_at_a_time_uses_the_database() -> None:
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
+def test_several_gateways_differ_from_one_only_where_they_must() -> None:
+    several, one = of_kind("StatefulSet")["gateway"], DEPLOYMENTS["gateway"]
+    assert several["spec"]["selector"] == one["spec"]["selector"]
+    assert several["spec"]["template"]["metadata"] == one["spec"]["template"]["metadata"]
+    pods = [pod_of(each) for each in (several, one)]
+    for name in ("automountServiceAccountToken", "enableServiceLinks", "terminationGracePeriodSeconds"):
+        assert pods[0][name] == pods[1][name]
+    (gateway,), (alone,) = (pod["containers"] for pod in pods)
+    for name in ("image", "args", "envFrom", "ports", "resources", "securityContext", *probes_of(alone)):
+        assert gateway[name] == alone[name]
+    names = {each["name"] for each in gateway["env"]} - {"POD_IP"}
+    assert {name.lower() for name in names} <= set(Settings.model_fields)
+    assert "data" not in {volume["name"] for volume in pods[0]["volumes"]}
+
+
+def test_each_gateway_that_the_autoscaler_may_start_has_a_password() -> None:
+    autoscaler = of_kind("HorizontalPodAutoscaler")["gateway"]["spec"]
+    several = of_kind("StatefulSet")["gateway"]["spec"]
+    assert "replicas" not in several
+    assert autoscaler["scaleTargetRef"]["name"] in of_kind("StatefulSet")
+    first, most = several["ordinals"]["start"], autoscaler["maxReplicas"]
+    passwords = set(SECRETS["sluice-gateways"]["stringData"])
+    assert passwords == {f"gateway-{number}" for number in range(first, first + most)}
+    (metric,) = members(autoscaler["metrics"], "metric")
+    assert f'"{metric["name"]}"' in (ROOT / "gateway/telemetry/sluice_families.py").read_text()
+
+
+def test_a_node_is_drained_one_gateway_at_a_time() -> None:
+    budget = of_kind("PodDisruptionBudget")["gateway"]["spec"]
+    assert budget["maxUnavailable"] == 1
+    labels = of_kind("StatefulSet")["gateway"]["spec"]["template"]["metadata"]["labels"]
+    assert budget["selector"]["matchLabels"] == labels
+
+
 def test_every_pod_is_probed_and_the_gateway_on_its_own_paths(deployment: Manifest) -> None:
     (container,) = pod_of(deployment)["containers"]
     assert {"livenessProbe", "readinessProbe"} <= set(probes_of(container))
