@@ -16,6 +16,19 @@ def chunk(text: str, finish_reason: str | None = None) -> bytes:
     return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
 
 
+def tool_call(name: str, arguments: str) -> list[bytes]:
+    """Frames of a reply that has the tool's name as its reasoning, and calls it."""
+    call = {
+        "index": 0,
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+    deltas = [({"reasoning_content": name}, None), ({"tool_calls": [call]}, None), ({}, "tool_calls")]
+    choices = [{"index": 0, "delta": delta, "finish_reason": reason} for delta, reason in deltas]
+    return [b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n" for choice in choices]
+
+
 class ModelServer:
     """Every reply begins with `opening`; what comes then is said by the test, to all replies at once."""
 
@@ -33,6 +46,11 @@ class ModelServer:
         ending = [chunk("", "stop"), DONE] if end else []
         self._server.answer = [HEAD, *map(chunk, texts), *ending]
         self._server.ending = "close" if end else "stay"
+
+    def call(self, name: str, arguments: str) -> None:
+        """From now on replies call this tool."""
+        self._server.answer = [HEAD, *tool_call(name, arguments), DONE]
+        self._server.ending = "close"
 
     def say(self, text: str) -> None:
         for peer in self.replies:

@@ -1,6 +1,7 @@
 """The chat of the page in Chromium, with a real gateway."""
 
 import asyncio
+import json
 import re
 import signal
 from base64 import b64decode
@@ -199,6 +200,25 @@ async def test_text_is_never_run(tmp_path: Path) -> None:
             await opened.page.locator(".message img, .message svg:not(.icon), .message script").count() == 0
         )
         assert not [url for url in requests if "example.invalid" in url]
+        assert opened.complaints == []
+
+
+async def test_tool_calls_and_reasoning_are_text(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        model.end()
+        await opened.ended()
+        tool, arguments = HOSTILE[:100], json.dumps({"city": HOSTILE})
+        model.call(tool, arguments)
+        await opened.ask("call it")
+        for _ in range(2):
+            (summary,) = await opened.shown(".tool summary")
+            assert summary == tool.strip()
+            await opened.page.click(".tool summary")
+            assert json.loads((await opened.shown(".tool pre"))[0]) == {"city": HOSTILE}
+            assert await opened.page.locator(".reply :is(img, svg:not(.icon), script)").count() == 0
+            await opened.page.reload()
+            await opened.ended()
+        assert await opened.page.evaluate("window.broken === undefined")
         assert opened.complaints == []
 
 
