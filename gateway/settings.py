@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     mqtt_protocol: Literal["auto", "5", "3.1.1"] = "auto"
     mqtt_topic_root: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")] = "sluice/v1"
     mqtt_max_payload: Annotated[int, Field(ge=1024, le=268_435_455)] = 262_144
+    mqtt_subscribe_qos: Literal[0, 1] = 1
     mqtt_coalesce_s: SecondsOrOff = 0.05
     mqtt_coalesce_bytes: Annotated[int, Field(ge=1, le=65_536)] = 512
     keep_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024

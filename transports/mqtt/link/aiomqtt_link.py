@@ -39,16 +39,22 @@ class AiomqttLink:
         *,
         client_id: str,
         max_payload: int = DEFAULT_MAX_PAYLOAD,
+        subscribe_qos: int = 1,
         quiet: bool = False,
     ) -> None:
-        """quiet: log at DEBUG only. Raises OSError or ssl.SSLError if a certificate file cannot be read."""
+        """Raises OSError or ssl.SSLError if a certificate file cannot be read.
+
+        Args:
+            subscribe_qos: see Subscriptions. All messages are published with QoS 1.
+            quiet: log at DEBUG only.
+        """
         self.address = address
         self._client_id = client_id
         self._max_payload = max_payload
         self._limits = BrokerLimits(max_payload, time.monotonic)
         self._loss_level = logging.DEBUG if quiet else logging.WARNING
         self._tls = tls_context(address)
-        self.subscriptions = Subscriptions()
+        self.subscriptions = Subscriptions(subscribe_qos)
         self._watchers: list[StateHandler] = []
         self._kind: type[Connection | PlainConnection] = Connection
         self._connection: Connection | PlainConnection | None = None

@@ -19,6 +19,7 @@ class BrokerSettings(Protocol):
     mqtt_key_file: str
     mqtt_protocol: Literal["auto", "5", "3.1.1"]
     mqtt_max_payload: int
+    mqtt_subscribe_qos: Literal[0, 1]
 
 
 def broker_address(settings: BrokerSettings) -> BrokerAddress:
@@ -44,4 +45,10 @@ def configured_link(settings: BrokerSettings, client_id: str, *, quiet: bool = F
         quiet: log losses of the connection at DEBUG only.
     """
     address = broker_address(settings)
-    return AiomqttLink(address, client_id=client_id, max_payload=settings.mqtt_max_payload, quiet=quiet)
+    return AiomqttLink(
+        address,
+        client_id=client_id,
+        max_payload=settings.mqtt_max_payload,
+        subscribe_qos=settings.mqtt_subscribe_qos,
+        quiet=quiet,
+    )

@@ -6,11 +6,12 @@ from transports.mqtt.link.link import MessageHandler
 
 log = logging.getLogger(__name__)
 
-QOS = 1
-
 
 class Subscriptions:
-    def __init__(self) -> None:
+    """qos: maximum quality of service at which the broker delivers, 0 or 1."""
+
+    def __init__(self, qos: int = 1) -> None:
+        self._qos = qos
         self._filters: list[tuple[str, str | None]] = []
         self._routes: list[tuple[str, str, MessageHandler]] = []
 
@@ -26,7 +27,7 @@ class Subscriptions:
         Source: MQTT 5.0, 4.8.2.
         """
         return [
-            (f"$share/{group}/{topic_filter}" if shared and group else topic_filter, QOS)
+            (f"$share/{group}/{topic_filter}" if shared and group else topic_filter, self._qos)
             for topic_filter, group in self._filters
         ]
 

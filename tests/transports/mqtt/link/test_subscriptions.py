@@ -20,6 +20,12 @@ def test_a_groups_filter_is_shared_where_the_broker_can() -> None:
     assert subscriptions.filters(shared=False) == [("r/devices/+/up", 1), ("r/devices/+/cancel", 1)]
 
 
+def test_the_broker_can_be_asked_for_no_acknowledgements() -> None:
+    subscriptions = Subscriptions(qos=0)
+    subscriptions.add("r/devices/+/up", ignore, "gateways")
+    assert subscriptions.filters(shared=True) == [("$share/gateways/r/devices/+/up", 0)]
+
+
 def test_a_message_goes_to_its_one_handler_with_or_without_a_group() -> None:
     heard: list[str] = []
     subscriptions = Subscriptions()
