@@ -10,6 +10,7 @@ import pytest
 
 from gateway.contract.errors import WorkerLost
 from gateway.contract.events import Delta, Done
+from gateway.contract.reattach import Reattachable
 from gateway.contract.requests import ChatRequest, Turn
 from tests.brokers.ejabberd import Ejabberd
 from tests.brokers.erlang import Erlang
@@ -28,12 +29,21 @@ HEARTBEAT_S = 60.0
 """Longer than the test waits: nothing here may depend on a heartbeat."""
 
 
-def script(request: ChatRequest) -> Iterable[Step]:
-    return [[Delta("held")]] if request.turns[-1].content == "hold" else tokens("a", "b")
+class Model:
+    """Says "held " and, when `go_on` is set, "and the rest"."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+
+    def script(self, request: ChatRequest) -> Iterable[Step]:
+        if request.turns[-1].content != "hold":
+            return tokens("a", "b")
+        return [[Delta("held ")], self.go_on.wait, *tokens("and ", "the ", "rest")]
 
 
-def question(text: str) -> ChatRequest:
-    return ChatRequest("f" * 32, [Turn("user", text)], deadline_s=240)
+def question(text: str, *, kept: bool = False) -> ChatRequest:
+    reattachable = Reattachable("c" * 32, lambda _: None) if kept else None
+    return ChatRequest("f" * 32, [Turn("user", text)], deadline_s=240, reattachable=reattachable)
 
 
 @dataclass
@@ -43,6 +53,7 @@ class Cluster:
     gateway_node: Ejabberd
     worker_node: Ejabberd
     transport: MqttTransport
+    model: Model
 
     async def answers(self) -> None:
         await self.transport.until_ready()
@@ -64,19 +75,20 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
         await second.join(first)
         worker_link = client(await enter(first_of([second.address, first.address])), "worker")
         gateway_link = client(await enter(first_of([first.address, second.address])), "gateway")
-        await enter(announced_worker(worker_link, second.address))
+        model = Model()
+        await enter(announced_worker(model, worker_link, second.address))
         transport = MqttTransport(gateway_link, heartbeat_s=HEARTBEAT_S)
         await enter(transport.running())
-        yield Cluster(first, second, transport)
+        yield Cluster(first, second, transport, model)
 
 
 @asynccontextmanager
-async def announced_worker(link: AiomqttLink, address: BrokerAddress) -> AsyncIterator[None]:
+async def announced_worker(model: Model, link: AiomqttLink, address: BrokerAddress) -> AsyncIterator[None]:
     """A worker whose retained status is with its broker."""
     announced = asyncio.Event()
     watcher = client(address, "watcher")
     watcher.subscribe("sluice/v1/workers/+/status", lambda *_: announced.set())
-    worker = Worker(ScriptedTransport(script), link, heartbeat_s=HEARTBEAT_S)
+    worker = Worker(ScriptedTransport(model.script), link, heartbeat_s=HEARTBEAT_S)
     async with worker.running():
         async with watcher.running():
             await announced.wait()
@@ -94,8 +106,21 @@ async def test_a_killed_node_ends_its_replies_and_the_next_are_answered(killed: 
     async with cluster(tmp_path) as nodes:
         await nodes.answers()
         async with reading(nodes.transport, question("hold")) as stream:
-            assert await anext(stream) == [Delta("held")]
+            assert await anext(stream) == [Delta("held ")]
             await getattr(nodes, killed).kill()
             with pytest.raises(WorkerLost):
                 await anext(stream)
         await nodes.answers()
+
+
+@pytest.mark.parametrize("killed", ["worker_node", "gateway_node"])
+async def test_a_kept_reply_goes_on_when_a_node_is_killed(killed: str, tmp_path: Path) -> None:
+    async with cluster(tmp_path) as nodes:
+        await nodes.transport.until_ready()
+        async with reading(nodes.transport, question("hold", kept=True)) as stream:
+            assert await anext(stream) == [Delta("held ")]
+            await getattr(nodes, killed).kill()
+            nodes.model.go_on.set()
+            rest = [event async for batch in stream for event in batch]
+    assert "".join(event.text for event in rest if isinstance(event, Delta)) == "and the rest"
+    assert rest[-1] == Done("stop")
