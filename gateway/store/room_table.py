@@ -10,7 +10,8 @@ from gateway.store.table_base import Kept
 
 
 class RoomMemberRow(Kept, table=True):
-    """A member of a room, which is a session with at least one such row. `name`: of a user or a device.
+    """A member of a room, which is a session with at least one such row. It may be a device, so `name` is no
+    user_id.
 
     A role changes by a new row: the largest id and the number of rows tell if any membership has changed.
     """

@@ -294,4 +294,4 @@ async def test_keys_that_are_too_old_are_gone_after_a_start(rig: SqliteRig) -> N
 
 def test_every_table_but_what_is_nobodys_says_whose_its_rows_are() -> None:
     nobodys = [name for name, table in metadata.tables.items() if "user_id" not in table.c]
-    assert nobodys == ["gateways", "secrets", "deleted", "audit_log", "kept_settings"]
+    assert nobodys == ["gateways", "room_members", "secrets", "deleted", "audit_log", "kept_settings"]
