@@ -38,5 +38,5 @@ class Signals(Protocol):
 
     def send(self, topic: str, body: Body) -> None:
         """Send a signal to all other gateways, without waiting. Raises ValueError if it is larger than
-        MAX_SIGNAL_BYTES."""
+        MAX_SIGNAL_BYTES and there are others."""
         ...

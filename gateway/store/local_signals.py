@@ -37,8 +37,8 @@ class LocalSignals:
         self._topics.on_missed(call)
 
     def send(self, topic: str, body: Body) -> None:
-        text = signal_text(self._topics.sender, topic, body)
         if len(self._hub.members) > 1:
+            text = signal_text(self._topics.sender, topic, body)
             asyncio.get_running_loop().call_soon(self._deliver, text)
 
     def _deliver(self, text: str) -> None:

@@ -58,9 +58,8 @@ class PostgresSignals:
         self._topics.on_missed(call)
 
     def send(self, topic: str, body: Body) -> None:
-        text = signal_text(self._topics.sender, topic, body)
         if not self.alone:
-            self._waiting.append(text)
+            self._waiting.append(signal_text(self._topics.sender, topic, body))
             self._wake.set()
 
     def _deliver(self, text: str) -> None:
