@@ -268,6 +268,9 @@ async def test_a_gateway_that_is_killed_and_comes_back_is_an_interruption(tmp_pa
         await opened.page.wait_for_selector("text=The connection is lost")
         async with gateway_of(tmp_path, model.url, PORT=str(house.http.base_url.port)):
             await opened.ended()
+            await opened.page.wait_for_selector(".failure >> text=ended before")
+            await opened.page.reload()
+            await opened.page.wait_for_selector(".failure >> text=ended before")
             model.open_with("upon a time.", end=True)
             await opened.ask("again")
             assert (await opened.shown())[-1] == "upon a time."

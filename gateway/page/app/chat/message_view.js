@@ -51,17 +51,21 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
   </article>`;
 }
 
+/** Of replies whose error is not known. @type {Record<string, string>} */
+const PROBLEMS = { interrupted: "The gateway ended before this reply was complete.", failed: "This reply failed." };
+
 /** @param {any} props */
 function ReplyView({ message, last, conversation, settings }) {
   const { live } = message;
   const waiting = live && !message.content && !message.reasoning;
+  const problem = message.error?.message ?? PROBLEMS[message.status];
   return html`<article class="message reply" aria-label="Reply" aria-busy=${Boolean(live)}>
     <${Reasoning} text=${message.reasoning} live=${live && !message.content} />
     ${message.tool_calls?.map((/** @type {any} */ call) => html`<${ToolCall} key=${call.id} call=${call} />`)}
     ${waiting ? html`<${Waiting} message=${message} />` : null}
     ${message.content ? html`<${TextView} text=${message.content} live=${Boolean(live)} />` : null}
     ${live?.state === "waiting" ? html`<p class="note" role="status">The connection is lost. The reply goes on; it is read again as soon as the gateway answers.</p>` : null}
-    ${message.error ? html`<p class="failure" role="alert">${message.error.message}</p>` : null}
+    ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
     ${live ? html`<${LiveFigures} message=${message} />` : html`<${Footer} message=${message} last=${last} conversation=${conversation} settings=${settings} />`}
   </article>`;
 }
