@@ -86,7 +86,9 @@ def until_it_answers(cluster: Cluster) -> None:
             "import time, urllib.request\n"
             "while True:\n"
             "    try:\n"
-            f"        urllib.request.urlopen('http://{name}:8000/health', timeout=2); break\n"
+            f"        url = 'http://{name}:8000/health'\n"
+            "        asked = urllib.request.Request(url, headers={'Host': 'localhost'})\n"
+            "        urllib.request.urlopen(asked, timeout=2); break\n"
             "    except OSError:\n"
             "        time.sleep(0.2)\n"
         )
