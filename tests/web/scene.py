@@ -242,7 +242,7 @@ class Scene(Generic[R]):
                 sleep=self.turnstile.pass_through,
             ),
             runs=self.runs,
-            stops=Stops(self.runs, self.store, LocalSignals("scene", LocalHub())),
+            stops=Stops(self.runs, self.store, OwnerAccess(), LocalSignals("scene", LocalHub())),
             journal=self.journal,
             store=self.store,
             templates=self.store.templates,

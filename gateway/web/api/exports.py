@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from gateway.contract.authors import Author
 from gateway.contract.content import Audio, File, Image, Part, Text, size_of
 from gateway.contract.store import MessageStore, StoredMessage, StoredSession
 from gateway.dialects.json_encoding import json_bytes
@@ -42,29 +43,37 @@ async def as_json(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
     yield b"]}\n"
 
 
-async def as_markdown(session: StoredSession, pages: Pages) -> AsyncIterator[bytes]:
-    """Yield Markdown. Messages are block quotes, so that their own Markdown cannot affect other messages."""
+async def as_markdown(session: StoredSession, pages: Pages, reader: str) -> AsyncIterator[bytes]:
+    """Yield Markdown. Messages are block quotes, so that their own Markdown cannot affect other messages.
+
+    reader: the user whose messages are headed "You"; those of a room's other members have their names.
+    """
     title = " ".join(session.title.split()) or session.key
     yield f"# {title}\n\n{session.created_at:%Y-%m-%d %H:%M} UTC\n".encode(errors="replace")
     async for page in pages:
-        yield await unhurried(attached_bytes(page), partial(_markdown_of_all, page))
+        yield await unhurried(attached_bytes(page), partial(_markdown_of_all, page, reader))
 
 
 def _json(page: Sequence[StoredMessage]) -> bytes:
     return b",".join(json_bytes(message_view(message)) for message in page)
 
 
-def _markdown_of_all(page: Sequence[StoredMessage]) -> bytes:
-    return "".join(map(_markdown, page)).encode(errors="replace")
+def _markdown_of_all(page: Sequence[StoredMessage], reader: str) -> bytes:
+    return "".join(_markdown(message, reader) for message in page).encode(errors="replace")
 
 
-def _markdown(message: StoredMessage) -> str:
-    author = message.author
-    name = "You" if author.kind == "user" else author.name or "Assistant"
+def _markdown(message: StoredMessage, reader: str) -> str:
+    name = _heading(message.author, reader)
     ending = "" if message.status == "complete" else f" ({message.status})"
     said = map(_part, message.parts) if message.parts else [message.content]
     quoted = "\n\n".join("\n".join(_quoted(text)) for text in said)
     return f"\n## {name}, {message.created_at:%Y-%m-%d %H:%M}{ending}\n\n{quoted}\n"
+
+
+def _heading(author: Author, reader: str) -> str:
+    if author.kind != "user":
+        return author.name or "Assistant"
+    return "You" if author.name in (None, reader) else _plain(author.name)
 
 
 def _part(part: Part) -> str:

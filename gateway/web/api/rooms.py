@@ -6,7 +6,7 @@ from typing import Annotated, cast
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from gateway.contract.errors import NotFound
+from gateway.contract.errors import Unprocessable
 from gateway.contract.rooms import GivenRole, Member, MemberKind, Role, StoredRoom
 from gateway.core.tickets import BadTicket
 from gateway.web.api.dependencies import Gateway, UserId
@@ -136,7 +136,7 @@ async def remove_member(
 ) -> Room:
     session = await session_of(gateway.store, user_id, room_id)
     if (user is None) == (device is None):
-        raise NotFound("No such member: name it by either `user` or `device`.")
+        raise Unprocessable("Name the member by either `user` or `device`.")
     member = Member("user", user) if user is not None else Member("device", str(device))
     return _view(await gateway.rooms.remove(user_id, session, member))
 

@@ -73,9 +73,9 @@ async def export_session(
     format: Annotated[Literal["json", "md"], Query(description="`json`, or `md` for Markdown.")] = "json",
 ) -> StreamingResponse:
     session = await session_of(gateway.store, user_id, session_id)
-    export = as_json if format == "json" else as_markdown
+    pages = pages_of(gateway.store, user_id, session.id)
     return StreamingResponse(
-        export(session, pages_of(gateway.store, user_id, session.id)),
+        as_json(session, pages) if format == "json" else as_markdown(session, pages, user_id),
         media_type="application/json" if format == "json" else "text/markdown; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="session-{session.id}.{format}"'},
     )

@@ -1,7 +1,7 @@
 """Rooms: what each role may do, invitations, and members who leave."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +39,17 @@ class House:
         return dict(made.json())
 
 
+HELLO: Sequence[Step] = [[Delta("Hello ")], [Delta("there")], [Done("stop")]]
+ENDLESS: Sequence[Step] = [[Delta("Hello ")]]
+
+
 @asynccontextmanager
-async def house_of(tmp_path: Path, **settings: Any) -> AsyncIterator[House]:
+async def house_of(tmp_path: Path, steps: Sequence[Step] = HELLO, **settings: Any) -> AsyncIterator[House]:
     asked: list[ChatRequest] = []
 
-    def script(request: ChatRequest) -> list[Step]:
+    def script(request: ChatRequest) -> Sequence[Step]:
         asked.append(request)
-        return [[Delta("Hello ")], [Delta("there")], [Done("stop")]]
+        return steps
 
     async with served(tmp_path, script, **settings) as gateway:
         keys = [await make_key(gateway, user) for user in ("anna", "ben", "eve")]
@@ -79,6 +83,29 @@ async def test_a_member_reads_writes_and_follows_and_a_watcher_only_reads(tmp_pa
             deleted = await client.delete(f"{SESSIONS}/{room['id']}")
             invited = await client.post(f"{ROOMS}/{room['key']}/invitations")
             assert {renamed.status_code, deleted.status_code, invited.status_code} == {404}
+
+
+async def test_a_member_stops_a_reply_and_a_watcher_cannot_while_it_runs_nor_later(tmp_path: Path) -> None:
+    async with house_of(tmp_path, ENDLESS) as house:
+        room = await house.room({"user": "ben"}, {"user": "eve", "role": "watcher"})
+        body = {"content": "Hi", "session_id": room["key"], "resumable": True}
+        async with house.anna.stream("POST", STREAM, json=body) as reply:
+            stop = f"{STREAM}/{reply.headers['sluice-stream-id']}/stop"
+            unknown = await house.eve.post(f"{STREAM}/unknown/stop")
+            refused = await house.eve.post(stop)
+            assert (refused.status_code, refused.content) == (404, unknown.content)
+            assert (await house.ben.post(stop)).json()["reason"] == "user_stop"
+        assert (await house.eve.post(stop)).content == unknown.content
+
+
+async def test_an_export_as_markdown_names_the_other_members(tmp_path: Path) -> None:
+    async with house_of(tmp_path) as house:
+        room = await house.room({"user": "ben"})
+        for client in (house.anna, house.ben):
+            await ask(client, room)
+        exported = await house.ben.get(f"{SESSIONS}/{room['id']}/export", params={"format": "md"})
+    headings = [line.split(",")[0] for line in exported.text.split("\n") if line.startswith("## ")]
+    assert headings == ["## anna", "## Assistant", "## You", "## Assistant"]
 
 
 async def test_everybody_lists_the_room_and_nobody_else_does(tmp_path: Path) -> None:
@@ -154,6 +181,15 @@ async def test_memberships_hold_after_a_restart_and_at_another_gateway(tmp_path:
         await keys_of(house.gateway).rooms.add("anna", room["id"], [Member("user", "eve")])
         await house.gateway.assembled.gateway.rooms.reload()
         assert (await house.eve.get(f"{SESSIONS}/{room['id']}")).status_code == 200
+
+
+async def test_a_removal_that_names_no_member_or_two_is_422(tmp_path: Path) -> None:
+    async with house_of(tmp_path) as house:
+        room = await house.room({"user": "ben"})
+        for named in ({}, {"user": "ben", "device": "robot-1"}):
+            refused = await house.anna.delete(f"{ROOMS}/{room['key']}/members", params=named)
+            assert refused.status_code == 422
+        assert (await house.anna.get(f"{ROOMS}/{room['key']}")).json() == room
 
 
 @pytest.mark.parametrize(
