@@ -186,6 +186,7 @@ async def test_a_reply_that_was_taken_over_has_failed_and_its_row_keeps_the_text
         *events, end = await home.answer("Hi", resumable=resumable)
         reply = await kept(home)
     if resumable:  # it goes on elsewhere: its reader gets no end, and resumes
+        assert not isinstance(end, Failed | Finished)
         assert text_of([*events, end]) == "Hello"
     else:
         assert isinstance(end, Failed)
