@@ -1,0 +1,243 @@
+"""Replies that wait for their worker: for which one, for how long, and what counts. Time is moved by hand."""
+
+import pytest
+
+from gateway.contract.errors import Interrupted, WorkerLost
+from gateway.contract.events import Delta, Done
+from gateway.contract.reattach import Handle, Reattach, Reattachable
+from gateway.contract.requests import ChatRequest, Turn
+from tests.transports.mqtt.requests.test_pending_request import Gateway
+from transports.mqtt.protocol.frame_codec import decode_inbox
+from transports.mqtt.protocol.frames import (
+    AcceptFrame,
+    CancelFrame,
+    ChunkFrame,
+    EndFrame,
+    ErrorFrame,
+    ReplyFrame,
+    ResumeFrame,
+    Status,
+)
+from transports.mqtt.requests.adopted_reply import AdoptedReply
+from transports.mqtt.requests.kept_request import BROKER_BACK_S, WORKER_BACK_S, KeptRequest
+
+KEEPS = Status("ready", incarnation=7, accept_s=2, max=2, keep=True)
+REPLY_TO = "r/gateways/gw/replies/a"
+
+
+class Desk(Gateway):
+    """One reply of worker a, and what its readers got."""
+
+    def __init__(self, *statuses: Status) -> None:
+        super().__init__(*(statuses or (KEEPS,)))
+        self.text = ""
+        self.handles: list[Handle] = []
+        self.left = False
+        self.reattachable = Reattachable("c" * 32, self.handles.append, is_left=lambda: self.left)
+
+    def begin(self, *texts: str) -> KeptRequest:
+        request = ChatRequest(
+            "f" * 32, [Turn("user", "hi")], deadline_s=120.0, reattachable=self.reattachable
+        )
+        reply = KeptRequest(request, self._hear, self.requests, self.clock)
+        reply.start()
+        self.id = self.attempt_id()
+        for number, text in enumerate(texts, 1):
+            self.say(ChunkFrame(self.id, number, text))
+        return reply
+
+    def adopt(self, epoch: int = 1) -> AdoptedReply:
+        self.id = "1" * 32
+        handle = {"worker": "a", "incarnation": 7, "request": self.id}
+        asked = Reattach("f" * 32, handle, epoch, 120.0, self.reattachable)
+        reply = AdoptedReply(asked, self._hear, self.requests, self.presence, self.clock)
+        reply.start()
+        return reply
+
+    def lose_worker(self) -> None:
+        known = self.presence.find("a")
+        assert known is not None
+        self.presence.take("a", Status("lost", incarnation=7), retained=False, now=self.clock.time())
+        for reply in list(self.requests.open.values()):
+            if reply.worker is known:
+                reply.worker_lost("it is lost")
+
+    def lose_broker(self) -> None:
+        gone = self.presence.forget_all()
+        for reply in list(self.requests.open.values()):
+            if reply.worker in gone:
+                reply.broker_lost("it is lost")
+
+    def announce(self, incarnation: int = 7) -> None:
+        status = Status("ready", incarnation=incarnation, accept_s=2, max=2, keep=True)
+        self.presence.take("a", status, retained=False, now=self.clock.time())
+        worker = self.presence.find("a")
+        assert worker is not None
+        self.requests.worker_is_back(worker)
+
+    def says(self, *frames: ReplyFrame) -> None:
+        for frame in frames:
+            self.say(frame)
+
+    def asked(self) -> list[object]:
+        return [decode_inbox(payload) for _, payload in self.link.sent[1:]]
+
+    def _hear(self, events: object) -> None:
+        for event in events:  # type: ignore[attr-defined]
+            self.text += event.text if isinstance(event, Delta) else ""
+
+
+async def test_each_character_comes_once_after_a_lost_worker() -> None:
+    desk = Desk()
+    reply = desk.begin("a", "b")
+    desk.lose_worker()
+    desk.announce()
+    assert desk.asked() == [ResumeFrame(desk.id, REPLY_TO)]
+    desk.says(AcceptFrame(desk.id), *(ChunkFrame(desk.id, n, text) for n, text in enumerate("abc", 1)))
+    desk.says(EndFrame(desk.id, 4, length=3))
+    assert await reply.done == Done("stop")
+    assert desk.text == "abc"
+
+
+async def test_frames_before_the_accept_of_the_own_epoch_do_not_count() -> None:
+    desk = Desk(Status("ready", incarnation=7, keep=True))
+    reply = desk.adopt(epoch=2)
+    desk.says(ChunkFrame(desk.id, 9, "x"), AcceptFrame(desk.id), AcceptFrame(desk.id, epoch=1))
+    desk.says(ErrorFrame(desk.id, "upstream_error"), ChunkFrame(desk.id, 1, "y"))
+    assert not reply.done.done()
+    desk.says(AcceptFrame(desk.id, epoch=2), ChunkFrame(desk.id, 1, "a"), EndFrame(desk.id, 2, length=1))
+    assert await reply.done == Done("stop")
+    assert desk.text == "a"
+    assert desk.handles == [], "it is stored already"
+
+
+async def test_a_gap_before_the_loss_is_filled_by_the_repetition() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.says(ChunkFrame(desk.id, 3, "c"))
+    desk.lose_broker()
+    desk.announce()
+    desk.says(AcceptFrame(desk.id))
+    desk.clock.advance(5)
+    assert not reply.done.done(), "nothing is missing any more"
+    desk.says(*(ChunkFrame(desk.id, n, text) for n, text in enumerate("abc", 1)))
+    assert desk.text == "abc"
+
+
+@pytest.mark.parametrize("lost", ["worker", "broker"])
+async def test_it_does_not_wait_for_ever(lost: str) -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    if lost == "worker":
+        desk.lose_worker()
+        seconds = WORKER_BACK_S
+    else:
+        desk.lose_broker()
+        seconds = BROKER_BACK_S
+    desk.clock.advance(seconds - 0.1)
+    assert not reply.done.done()
+    desk.clock.advance(0.1)
+    assert isinstance(reply.done.exception(), WorkerLost)
+    assert desk.requests.waiting == {}
+
+
+async def test_a_status_alone_does_not_prolong_the_wait() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    for _ in range(4):
+        desk.lose_worker()
+        desk.announce()
+        desk.clock.advance(1)
+    assert isinstance(reply.done.exception(), WorkerLost)
+
+
+@pytest.mark.parametrize("code", ["unknown", "gone"])
+async def test_a_refused_resume_ends_the_reply_and_nothing_is_cancelled(code: str) -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.lose_worker()
+    desk.announce()
+    desk.says(ErrorFrame(desk.id, code, "no"))
+    assert isinstance(reply.done.exception(), WorkerLost)
+    assert desk.asked() == [ResumeFrame(desk.id, REPLY_TO)]
+
+
+async def test_a_later_start_of_the_worker_has_nothing_and_an_earlier_status_is_old() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.lose_worker()
+    desk.announce(6)
+    assert not reply.done.done()
+    assert desk.asked() == []
+    desk.announce(8)
+    assert isinstance(reply.done.exception(), WorkerLost)
+
+
+async def test_without_text_another_worker_is_asked_at_once_and_the_first_gets_its_cancel_later() -> None:
+    desk = Desk(KEEPS, KEEPS)
+    reply = desk.begin()
+    first = desk.id
+    desk.say(AcceptFrame(first))
+    desk.lose_worker()
+    assert desk.sent == [("a", "RequestFrame"), ("a", "CancelFrame"), ("b", "RequestFrame")]
+    desk.announce()
+    assert desk.asked()[-1] == CancelFrame(first)
+    assert not reply.done.done()
+
+
+async def test_an_adopted_reply_waits_for_its_worker_and_no_longer_than_that() -> None:
+    desk = Desk()
+    desk.presence.forget_all()
+    reply = desk.adopt()
+    desk.clock.advance(BROKER_BACK_S - 0.1)
+    assert not reply.done.done()
+    desk.clock.advance(0.1)
+    assert isinstance(reply.done.exception(), Interrupted)
+
+
+async def test_an_adopted_reply_with_a_refused_resume_is_interrupted() -> None:
+    desk = Desk()
+    reply = desk.adopt()
+    desk.says(ErrorFrame(desk.id, "unknown"))
+    assert isinstance(reply.done.exception(), Interrupted)
+
+
+async def test_an_adopted_reply_is_not_received_twice() -> None:
+    desk = Desk()
+    desk.adopt()
+    with pytest.raises(Interrupted):
+        desk.adopt(epoch=2)
+
+
+async def test_the_cancel_has_the_epoch_and_is_not_sent_when_another_gateway_has_the_reply() -> None:
+    desk = Desk()
+    desk.adopt(epoch=3).leave()
+    assert desk.asked() == [CancelFrame(desk.id, epoch=3)]
+    desk.left = True
+    desk.adopt(epoch=3).leave()
+    assert len(desk.asked()) == 2, "only the resume"
+
+
+async def test_places_at_the_worker_are_counted_once() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    for _ in range(3):
+        desk.lose_worker()
+        desk.announce()
+        desk.says(AcceptFrame(desk.id))
+    worker = desk.presence.find("a")
+    assert worker is not None
+    assert worker.open == 1
+    reply.leave()
+    assert worker.open == 0
+
+
+async def test_repeated_frames_do_not_count_for_the_size_of_a_reply() -> None:
+    desk = Desk()
+    reply = desk.begin()
+    text = "x" * 1_000
+    for _ in range(20):
+        for number in range(1, 3):
+            reply.take("a", ChunkFrame(desk.id, number, text), 4 * 2**20)
+    assert not reply.done.done()
+    assert desk.text == 2 * text
