@@ -326,3 +326,30 @@ async def test_detached_replies_count_as_busy() -> None:
             await killed.kill()
         async with house.gateway(8):
             assert house.worker.busy == 1
+
+
+async def test_a_worker_without_broker_stops_when_nobody_resumes() -> None:
+    async with House(in_two_halves).running() as house, house.gateway() as gateway:
+        await gateway.ask(keep_s=0.05).until("ab")
+        house.worker_link.lose_connection()
+        await house.worker.idle()
+
+
+async def test_a_cancel_drops_an_ended_reply() -> None:
+    async with House(in_two_halves).running() as house, house.gateway() as gateway:
+        house.go_on()
+        reply = await gateway.ask().end()
+        house.worker_link.deliver(INBOX, encode(CancelFrame(reply.handles[-1]["request"])), False)
+        assert isinstance((await gateway.reattach(reply.handles[-1]).end()).error, Interrupted)
+
+
+async def test_a_gateways_status_may_arrive_after_its_resume() -> None:
+    async with House(in_two_halves).running() as house, house.gateway() as gateway:
+        reply = gateway.ask()
+        await reply.until("ab")
+        resume = ResumeFrame(reply.handles[-1]["request"], "r/gateways/gw/replies/w", 0, incarnation=8)
+        house.worker_link.deliver(INBOX, encode(resume), False)
+        ready = b'{"type":"status","state":"ready","incarnation":8}'
+        house.worker_link.deliver(GATEWAY_STATUS, ready, False)
+        house.go_on()
+        assert (await reply.end()).text == "abcd"

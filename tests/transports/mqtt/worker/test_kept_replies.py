@@ -12,6 +12,7 @@ from transports.mqtt.link.link import Envelope, Receipt
 from transports.mqtt.protocol.frame_codec import decode_reply, encode
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
+    AliveFrame,
     CancelFrame,
     ChunkFrame,
     ErrorFrame,
@@ -24,6 +25,7 @@ from transports.mqtt.protocol.frames import (
 from transports.mqtt.worker.frame_sender import UNANSWERED_MAX
 from transports.mqtt.worker.kept_replies import KeptReplies
 from transports.mqtt.worker.kept_reply import KeptReply
+from transports.mqtt.worker.reply_writer import ReplyWriter
 
 GW, OTHER = "r/gateways/gw/replies/w", "r/gateways/other/replies/w"
 
@@ -235,3 +237,39 @@ async def test_the_same_epoch_for_another_topic_is_ignored() -> None:
     desk.resume()
     desk.resume(topic="r/gateways/third/replies/w")
     assert desk.dropped["overtaken"] == 1
+
+
+async def test_nothing_waits_for_the_acknowledgements_of_a_gateway_that_is_gone() -> None:
+    desk = Desk()
+    reply = desk.begin(chunks=3 * UNANSWERED_MAX)
+    assert reply.has_receipts
+    desk.kept.detach_all()
+    assert not reply.has_receipts
+    assert await reply.written()
+
+
+async def test_a_lost_connection_loses_no_kept_frame() -> None:
+    desk = Desk()
+    reply = desk.begin(chunks=3 * UNANSWERED_MAX)
+    desk.link.lose_connection()
+    assert await reply.written()
+
+
+async def test_no_alive_is_made_while_no_gateway_is_there() -> None:
+    desk = Desk()
+    reply = desk.begin()
+    writer = ReplyWriter(
+        reply, "a", whole=False, coalesce_s=0, coalesce_bytes=1, alive_s=10, clock=desk.clock
+    )
+    writer.accept()
+    desk.clock.advance(10)
+    assert reply.frames is not None
+    made = len(reply.frames)
+    assert decode_reply(reply.frames[-1]) == AliveFrame("a", 1)
+    desk.kept.detach_all()
+    desk.clock.advance(50)
+    assert len(reply.frames) == made
+    desk.resume()
+    desk.clock.advance(20)
+    assert len(reply.frames) > made
+    writer.close()
