@@ -18,10 +18,11 @@ from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
 from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
-from gateway.core.conversations import Conversations, Limits
+from gateway.core.conversations import Conversations
 from gateway.core.device_chats import DeviceChats
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.key_ring import KeyRing
+from gateway.core.limits import Limits
 from gateway.core.members import MemberAccess
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
@@ -146,8 +147,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         budgets=budgets,
         traces=traces,
     )
+    adoption = conversations.adoption(settings.adopt_s)
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
-
     rooms = Rooms(store.rooms, access, owners)
 
     async def spend_request(user_id: str) -> None:
@@ -240,11 +241,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             stack.push_async_callback(traces.close)
             stack.callback(gateway.refusals.tell_rest)
             await stack.enter_async_context(store.running())
-            await stack.enter_async_context(joined(store, runs, checkpoints, gateways_changed))
-            await keys.refresh()
-            await budgets.reload()
-            await mode_switch.restore()
-            await worker_rules.reload()
+            await stack.enter_async_context(joined(store, runs, checkpoints, adoption, gateways_changed))
+            for load in (keys.refresh, budgets.reload, mode_switch.restore, worker_rules.reload):
+                await load()
             await rooms.reload()
             if not tickets.secret:
                 tickets.secret = await store.secret("tickets")
@@ -252,9 +251,11 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 relay.seal.set_secret(await store.secret("relay"))
             for transport in transports.values():
                 await stack.enter_async_context(transport.running())
+            await stack.enter_async_context(runs.running())
+            await adoption.begin(alone=store.membership.gateways is None)
             if ingress is not None:
                 await stack.enter_async_context(ingress.running())
-            await stack.enter_async_context(runs.running())
+                stack.push_async_callback(runs.end_all)  # while devices can still get the ends
             background = await stack.enter_async_context(asyncio.TaskGroup())
 
             async def reload() -> None:

@@ -1,6 +1,5 @@
 """Makes the store, and connects the gateway with the others on its database, if there can be any."""
 
-import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from secrets import token_hex
@@ -8,6 +7,7 @@ from secrets import token_hex
 from gateway.contract.access import Access
 from gateway.contract.signals import KEYS, SETTINGS, Signals
 from gateway.core.access import OwnerAccess
+from gateway.core.adoption import Adoption
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.liveness import Liveness
 from gateway.core.refreshing import Nudge
@@ -15,8 +15,6 @@ from gateway.core.runs import Runs
 from gateway.settings import Settings, SettingsError
 from gateway.store.rooms import RoomLimits
 from gateway.store.sql_store import SqlStore
-
-log = logging.getLogger("sluice")
 
 OWNERS_ONLY = OwnerAccess()
 
@@ -42,16 +40,14 @@ async def joined(
     store: SqlStore,
     runs: Runs,
     checkpoints: Checkpoints,
+    adoption: Adoption,
     on_change: Callable[[int, Collection[str]], None],
 ) -> AsyncIterator[None]:
-    """Be one of the gateways on the database during the block, and end the replies of dead ones.
+    """Be one of the gateways on the database during the block, and take over the replies of dead ones.
 
-    On SQLite all other gateways are dead, because the file is locked. on_change: as in Liveness.
+    On SQLite all other gateways are dead, because the file is locked: `adoption` takes their replies over
+    when it begins. on_change: as in Liveness.
     """
-
-    async def take_over(dead: Collection[str] | None) -> None:
-        if swept := await store.sweep(dead):
-            log.warning("%d replies were running when their gateway ended: marked as interrupted", swept)
 
     def fence(fenced: bool) -> None:
         runs.fence(fenced)
@@ -61,10 +57,10 @@ async def joined(
     membership = store.membership
     async with membership.signals.running():
         if membership.gateways is None:
-            await take_over(None)
             yield
         else:
-            async with Liveness(membership.gateways, take_over, fence, on_change=on_change).running():
+            liveness = Liveness(membership.gateways, adoption.take_over, fence, on_change=on_change)
+            async with liveness.running():
                 yield
 
 

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     send_timeout_s: Seconds = 20
     body_timeout_s: Seconds = 30
     drain_s: SecondsOrOff = 20
+    adopt_s: Seconds = 10
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 120
     streams_per_user: Annotated[int, Field(ge=1, le=100_000)] = 20
     sessions_per_user: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000

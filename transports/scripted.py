@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from gateway.contract.errors import GatewayError
+from gateway.contract.errors import GatewayError, Interrupted
 from gateway.contract.events import Delta, Done, Granularity, TransportEvent
+from gateway.contract.reattach import Reattach
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 
@@ -26,7 +27,8 @@ def tokens(*texts: str) -> list[Step]:
 class ScriptedTransport:
     """Follows `script` for each request.
 
-    A step is one of: a batch of events to push, whose last may be the Done to return; an error to raise; a
+    It continues a reply that another transport with the same `kept` began, by following the script again. A
+    step is one of: a batch of events to push, whose last may be the Done to return; an error to raise; a
     function to await, such as an asyncio.Event's `wait`. A script that ends without a Done stays silent until
     the reply is stopped.
     """
@@ -38,9 +40,11 @@ class ScriptedTransport:
         name: str = "scripted",
         granularity: Granularity = "token",
         abilities: Abilities | None = None,
+        kept: dict[str, ChatRequest] | None = None,
     ) -> None:
         self._script = script
         self._abilities = abilities
+        self._kept = {} if kept is None else kept
         self._info = TransportInfo(name, granularity)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -53,7 +57,7 @@ class ScriptedTransport:
 
     @property
     def abilities(self) -> Abilities:
-        return self._abilities or Abilities(health=self.health)
+        return self._abilities or Abilities(health=self.health, reattach=self.reattach)
 
     async def health(self) -> Health:
         return Health(True, "scripted")
@@ -63,6 +67,18 @@ class ScriptedTransport:
         yield
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
+        if (kept := request.reattachable) is not None:
+            self._kept[kept.conversation_id] = request
+        return await self._answer(request, hear)
+
+    async def reattach(self, wanted: Reattach, hear: Hear) -> Done:
+        """See Abilities."""
+        request = self._kept.get(str(wanted.handle.get("conversation_id")))
+        if request is None:
+            raise Interrupted("The gateway ended before the reply did, and the script does not have it.")
+        return await self._answer(request, hear)
+
+    async def _answer(self, request: ChatRequest, hear: Hear) -> Done:
         self.open_requests.append(request)
         self.seen_requests.append(request)
         self._idle.clear()

@@ -4,6 +4,7 @@ Events are numbered from 1, or from behind the end of a reply that is continued,
 Finished, Cancelled or Failed.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -18,34 +19,43 @@ class BadPosition(BadRequest):
 
 @record
 class Position:
-    """The position after one event of a reply, sent as event id `<seq>-<chars>`.
+    """The position after one event of a reply, sent as event id `<seq>-<chars>`; `r<thoughts>` and `t<calls>`
+    follow unless they are 0.
 
     Attributes:
-        seq: number of that event; 0 before the first.
-        chars: code points of the reply's text up to and including that event; they locate the position in the
-            stored text after the journal was dropped.
+        seq: number of that event; 0 before the first. A gateway that takes a reply over numbers its events
+            anew.
+        chars: code points of the reply's text up to and including that event; they and the two others locate
+            the position in the stored reply after the journal was dropped.
+        thoughts: code points of the reasoning up to there.
+        calls: number of tool calls up to there.
     """
 
     seq: int
     chars: int
+    thoughts: int = 0
+    calls: int = 0
 
     def __str__(self) -> str:
-        return f"{self.seq}-{self.chars}"
+        return f"{self.seq}-{self.chars}{self.suffix}"
+
+    @property
+    def suffix(self) -> str:
+        """The part of the event id for reasoning and tool calls; empty for most replies."""
+        thoughts = f"r{self.thoughts}" if self.thoughts else ""
+        return f"{thoughts}t{self.calls}" if self.calls else thoughts
 
     @classmethod
     def parse(cls, text: str) -> "Position":
         """Parse an event id. Raises BadPosition."""
-        seq, _, chars = text.partition("-")
-        if not (_is_number(seq) and _is_number(chars)):
+        match = _EVENT_ID.fullmatch(text)
+        if match is None:
             raise BadPosition("The event id is not one of this stream's: it must look like 12-345.")
-        return cls(int(seq), int(chars))
+        return cls(*(int(number or 0) for number in match.groups()))
 
 
 START = Position(0, 0)
-
-
-def _is_number(text: str) -> bool:
-    return 0 < len(text) <= 12 and text.isascii() and text.isdecimal()
+_EVENT_ID = re.compile("([0-9]{1,12})-([0-9]{1,12})(?:r([0-9]{1,12}))?(?:t([0-9]{1,12}))?")
 
 
 class FellBehind(GatewayError):

@@ -89,18 +89,23 @@ class Budgets:
             self._used |= {key_id: max(tokens, self._used.get(key_id, 0)) for key_id, tokens in used.items()}
 
 
+def prompt_chars(request: ChatRequest) -> int:
+    """Return the length of the request's turns."""
+    return sum(chars_of(turn.content) for turn in request.turns)
+
+
 class Tab:
     """Charges one reply to its key.
 
     Args:
-        request: of the reply.
+        prompt_chars: length of its prompt.
         kept: False if the reply is not stored.
     """
 
-    def __init__(self, budgets: Budgets, key_id: int, request: ChatRequest, *, kept: bool) -> None:
+    def __init__(self, budgets: Budgets, key_id: int, prompt_chars: int, *, kept: bool) -> None:
         self._budgets = budgets
         self._key_id = key_id
-        self._request = request
+        self._prompt_chars = prompt_chars
         self._kept = kept
 
     def charge(self, reply: ReplyAccumulator) -> Charge:
@@ -115,7 +120,7 @@ class Tab:
         else:
             chars = len(reply.text) + len(reply.reasoning or "")
             chars += sum(len(call.arguments) for call in reply.tool_calls)
-            chars += sum(chars_of(turn.content) for turn in self._request.turns)
+            chars += self._prompt_chars
             tokens = chars // CHARS_PER_TOKEN + 1
         return Charge(self._key_id, tokens)
 

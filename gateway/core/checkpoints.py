@@ -18,6 +18,8 @@ class Checkpoints:
         self._every_s = every_s
         self._growing: set[ReplyTask] = set()
         self._unchanged = False
+        self._replaced: set[ReplyTask] = set()
+        self._wake = asyncio.Event()
 
     def watch(self, reply: ReplyTask) -> None:
         self._growing.add(reply)
@@ -29,16 +31,40 @@ class Checkpoints:
         """Include replies without new events at the next interval: another gateway may have them."""
         self._unchanged = True
 
+    def replace_handle(self, reply: ReplyTask) -> None:
+        """Store the reply's new handle soon."""
+        self._replaced.add(reply)
+        self._wake.set()
+
     async def run(self) -> None:
-        """Store all replies at intervals until cancelled. A failed commit is repeated at the next
-        interval."""
+        """Store all replies at intervals, and new handles at once, until cancelled. A failed commit is
+        repeated at the next interval."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_handles())
+            while True:
+                await asyncio.sleep(self._every_s)
+                try:
+                    await self.keep_all(unchanged=self._unchanged)
+                    self._unchanged = False
+                except StorageFailed as error:
+                    log.debug("no checkpoint: %s", error)  # the store's writer has logged it, once
+
+    async def _keep_handles(self) -> None:
         while True:
-            await asyncio.sleep(self._every_s)
+            await self._wake.wait()
+            self._wake.clear()
+            replies, self._replaced = self._replaced & self._growing, set()
             try:
-                await self.keep_all(unchanged=self._unchanged)
-                self._unchanged = False
-            except StorageFailed as error:
-                log.debug("no checkpoint: %s", error)  # the store's writer has logged it, once
+                async with asyncio.TaskGroup() as tasks:
+                    for reply in replies:
+                        tasks.create_task(self._keep_handle(reply))
+            except* StorageFailed as errors:
+                log.debug("no handle: %s", errors.exceptions[0])  # the next checkpoint stores it
+
+    async def _keep_handle(self, reply: ReplyTask) -> None:
+        handle = reply.new_handle()
+        if handle is not None and not await self._store.keep_handle(reply.exchange, handle):
+            await reply.lost()
 
     async def keep_all(self, *, unchanged: bool = False) -> None:
         """Store the text of all watched replies now. Raises StorageFailed.

@@ -1,52 +1,41 @@
 """Stores each question and starts the run that produces its reply."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
-from gateway.contract.authors import Author
 from gateway.contract.ended_reply import OnEnded
 from gateway.contract.errors import Draining
-from gateway.contract.exchanges import Exchange, IdempotencyClaim, NewExchange
+from gateway.contract.exchanges import IdempotencyClaim, NewExchange
 from gateway.contract.journal import START
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore, StoredMessage
 from gateway.contract.traces import NO_TRACES, ReplyTraces
 from gateway.contract.transport import delivery_of
-from gateway.core.budgets import Budgets, Tab
+from gateway.core.adoption import Adoption
+from gateway.core.budgets import Budgets, Tab, prompt_chars
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.continuing import continued
 from gateway.core.earlier_turns import carried, earlier_turns
-from gateway.core.failover import Routes, fitting
+from gateway.core.failover import Routes, first_answer, fitting
 from gateway.core.idempotency import Idempotency
+from gateway.core.limits import Limits
+from gateway.core.new_handle import new_handle
 from gateway.core.question import Question
-from gateway.core.rate_limits import Allowance, StreamPlace, StreamPlaces
+from gateway.core.rate_limits import Allowance, AllowanceOf, StreamPlace, StreamPlaces
+from gateway.core.reply_launch import ReplyLaunch
 from gateway.core.reply_span import reply_span
 from gateway.core.reply_store import DiscardingStore, ReplyStore
 from gateway.core.reply_task import ReplyTask
-from gateway.core.run import SHUTDOWN, TAKEN_OVER, Outcome, Run
+from gateway.core.run import SHUTDOWN, Run
 from gateway.core.runs import Runs
-from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
-from gateway.core.stages.order import expected_delivery
+from gateway.core.session_news import SessionNews
+from gateway.core.stages.order import expected_delivery, through
 from gateway.core.titles import title_of
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one request.
-
-    Attributes:
-        deadline_s: maximum seconds for a whole reply.
-        history_max_chars: maximum text of earlier messages that is sent to the model.
-        history_max_bytes: maximum size, as JSON, of earlier attachments that are sent to the model.
-    """
-
-    deadline_s: float = 120.0
-    history_max_chars: int = 24_000
-    history_max_bytes: int = 32 * 1024 * 1024
 
 
 class Conversations:
@@ -56,8 +45,8 @@ class Conversations:
         resume_url: returns the URL for resuming a stream, from stream id and user id.
         new_id: returns 32 random hex digits.
         clock: seconds, monotonic.
+        now: seconds since the epoch.
         stages: in the order in which requests pass them.
-        allowance_of: returns the limits of a user; None for no limits.
         on_ended: called with the measurements of each reply at its end.
         budgets: of API keys; None for no limits of tokens.
         traces: makes the replies' spans.
@@ -78,9 +67,10 @@ class Conversations:
         resume_url: Callable[[str, str], str],
         new_id: Callable[[], str],
         clock: Callable[[], float],
+        now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         stages: Sequence[Stage] = (),
-        allowance_of: Callable[[str], Allowance | None] = lambda _: None,
+        allowance_of: AllowanceOf = lambda *_: None,
         on_ended: OnEnded = lambda _: None,
         budgets: Budgets | None = None,
         traces: ReplyTraces = NO_TRACES,
@@ -89,8 +79,8 @@ class Conversations:
         self._runs = runs
         self._routes = routes
         self._limits = limits
-        self._checkpoints = checkpoints
         self._news = news
+        self._launch = ReplyLaunch(runs, checkpoints, news, routes.forget)
         self._claims = Idempotency(store)
         self.places = StreamPlaces()
         self._allowance_of = allowance_of
@@ -100,8 +90,28 @@ class Conversations:
         self._resume_url = resume_url
         self._new_id = new_id
         self._clock = clock
+        self._now = now
         self._sleep = sleep
         self._stages = stages
+
+    def adoption(self, adopt_s: float) -> Adoption:
+        """Return the object that takes over replies, which end as the ones that begin here."""
+        return Adoption(
+            self._store,
+            self._runs,
+            self._routes,
+            self._launch,
+            self.places,
+            resume_url=self._resume_url,
+            adopt_s=adopt_s,
+            allowance_of=self._allowance_of,
+            on_ended=self._on_ended,
+            budgets=self._budgets,
+            traces=self._traces,
+            clock=self._clock,
+            now=self._now,
+            sleep=self._sleep,
+        )
 
     async def ask(self, question: Question) -> str:
         """Store the question and start its reply. Return the stream's id; follow it before the next await.
@@ -176,6 +186,9 @@ class Conversations:
         else:
             route = fitting(route, request)
         delivery = expected_delivery(self._stages, request) or delivery_of(route.info)
+        handle = None
+        if store is self._store and (question.resumable or question.unattended):
+            handle = new_handle(question, request, route, self._now())
         exchange = await store.begin(
             NewExchange(
                 user_id=question.user_id,
@@ -191,21 +204,22 @@ class Conversations:
                 request=question.request,
                 branch=question.branch,
                 continues=goes_on,
+                handle=None if handle is None else handle.as_json(),
             )
         )
         resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
         key_id = None if question.allowance is None else question.allowance.key_id
         tab = None
         if self._budgets is not None and key_id is not None:
-            tab = Tab(self._budgets, key_id, request, kept=store is self._store)
+            tab = Tab(self._budgets, key_id, prompt_chars(request), kept=store is self._store)
         answer = ReplyTask(
             stream_id,
             exchange,
             route.info,
             store,
             delivery=delivery,
-            stages=self._stages,
             resume_url=resume_url,
+            handle=handle,
             exact_events=question.exact_events,
             earlier=goes_on,
             tab=tab,
@@ -214,51 +228,36 @@ class Conversations:
             sleep=self._sleep,
         )
 
-        def make(run: Run) -> Coroutine[Any, Any, None]:
-            if store is self._store:  # the database has no row of a rehearsal
-                self._checkpoints.watch(answer)
-            asked = replace(request, session=exchange.session_key, trace=run.span.trace)
-            return answer.make(run, route, asked, question.pace)
-
-        async def conclude(run: Run) -> Outcome:
-            self._checkpoints.leave(answer)
-            if place is not None:
-                place.leave()  # before the terminal event: its reader may send the next question at once
-            outcome = await answer.conclude(run)
-            if outcome is not TAKEN_OVER:
-                self._publish_end(exchange, stream_id, outcome)
-            return outcome
+        async def make(run: Run) -> None:
+            asked = replace(
+                request,
+                session=exchange.session_key,
+                trace=run.span.trace,
+                reattachable=None if handle is None else handle.reattachable,
+            )
+            answer.reply.mode, answer.reply.model_asked = route.mode, request.model
+            ask = through(self._stages, partial(first_answer, route, answer.reply))
+            await answer.make(run, partial(ask, asked), question.pace)
 
         try:
-            run = self._runs.start(
-                stream_id,
+            run = self._launch.start(
+                answer,
                 question.user_id,
                 make,
-                conclude,
-                exchange=exchange,
                 resume_url=resume_url,
                 unattended=question.unattended,
                 dialect=question.dialect,
                 begins_at=START if goes_on is None else goes_on.end,
+                place=place,
+                is_stored=store is self._store,
             )
         except Draining:
             await answer.keep(SHUTDOWN)
             raise
         run.span = reply_span(self._traces, run, question, route.info.name)
         answer.begin(run)
-        self._publish_begin(question, exchange, stream_id)
+        self._launch.publish_begin(question, exchange, stream_id)
         return stream_id
-
-    def _publish_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
-        if exchange.new_question:
-            told = (question.author or Author("user", question.user_id), question.content)
-            self._news.publish(exchange.session_id, QuestionAsked(exchange.user_message_id, *told))
-        started = ReplyStarted(stream_id, exchange.assistant_message_id, exchange.user_message_id)
-        self._news.publish(exchange.session_id, started)
-
-    def _publish_end(self, exchange: Exchange, stream_id: str, outcome: Outcome) -> None:
-        told = (stream_id, exchange.assistant_message_id, outcome.status, outcome.reason)
-        self._news.publish(exchange.session_id, ReplyEnded(*told))
 
     async def _turns(self, question: Question) -> Sequence[Turn]:
         if question.turns is not None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import RequestRejected, TimedOut, TransportError
 from gateway.contract.events import Done
+from gateway.contract.reattach import Handle
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear, Transport, TransportInfo
 from gateway.core.cancelled import is_cancelled
@@ -47,9 +48,17 @@ class Route:
 
 
 class Routes(Protocol):
-    """Chooses the transport: the method of gateway.core.mode_selector.ModeSelector that conversations use."""
+    """Chooses the transport: the methods of gateway.core.mode_selector.ModeSelector that replies use."""
 
     def route(self, model: str | None) -> Route: ...
+
+    def transport_named(self, mode: str) -> Transport | None:
+        """Return the transport of this mode; None if it is not set up."""
+        ...
+
+    def forget(self, mode: str, handle: Handle, epoch: int) -> None:
+        """Call `Abilities.forget` of the transport of this mode."""
+        ...
 
 
 def fitting(route: Route, request: ChatRequest) -> Route:
@@ -95,7 +104,10 @@ async def first_answer(
     blame: OnFirst | None = None
     while True:
         deadline = asyncio.timeout_at(ends_at)
+        is_first = reply.asked is None
         reply.begin(route.info)
+        if not is_first and (kept := asked.reattachable) is not None:
+            kept.keep_handle({"conversation_id": kept.conversation_id})
         try:
             with route.trial() as answered:
                 reply.on_first = _both(answered, blame)

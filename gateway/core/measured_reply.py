@@ -34,7 +34,7 @@ def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending
     # The events of a reply: Started (not if it is continued), progress, one for each read with content, and
     # the terminal event.
     others = reply.progress + (2 if run.opening is None else 1)
-    reads = run.journal.last_seq - run.begins_at.seq - others
+    reads = run.journal.last_seq - run.counts_from - others
     return EndedReply(
         reason=outcome.reason,
         error_code=None if outcome.error is None else outcome.error.code,
@@ -47,7 +47,7 @@ def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending
         model=ending.model,
         usage=reply.usage,
         duration_s=reply.duration_s,
-        first_s=None if reply.first_at is None else reply.first_at - reply.asked_at,
+        first_s=reply.first_s,
         chunks=reads if ending.delivery == "token" and reply.first_at is not None else 0,
         is_complete=reply.done is not None,
         error="" if outcome.error is None else str(outcome.error),

@@ -1,6 +1,7 @@
 """Limits per account: requests per minute, and simultaneous replies."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,10 @@ class Allowance:
     streams: Quota
     key_id: int | None = None
     tokens_per_day: int | None = None
+
+
+AllowanceOf = Callable[..., Allowance | None]
+"""Returns the limits of a user, or of a key of the user, if its id is given; None for no limits."""
 
 
 @dataclass(frozen=True, slots=True)

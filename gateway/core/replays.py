@@ -1,6 +1,7 @@
 """Rebuilds the events of a stored reply, for readers that return after its journal was dropped."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
 from gateway.contract.error_codes import error_of
@@ -36,8 +37,7 @@ def replay(message: StoredMessage, exchange: Exchange, after: Position) -> Seque
     """Return all events after this position, each with the position after it.
 
     Empty if the reader has received the terminal event. A reader beyond the text that a crash left gets only
-    the terminal event, whose `full_content` is authoritative. Only readers from the start get reasoning,
-    because its position is not stored.
+    the terminal event, whose `full_content` is authoritative. Reasoning comes before the text.
     """
     last = Position(message.last_seq or LOST_SEQ, len(message.content))
     if after.seq >= last.seq:
@@ -46,12 +46,13 @@ def replay(message: StoredMessage, exchange: Exchange, after: Position) -> Seque
     seq = max(after.seq, 1)
     if after.seq == 0:
         told.append((started_of(message, exchange), Position(seq, 0)))
-        if message.reasoning:
-            told.append((Reasoning(message.reasoning), Position(seq, 0)))
+    if (thoughts := (message.reasoning or "")[after.thoughts :]) and not after.chars:
+        after = Position(after.seq, 0, after.thoughts + len(thoughts), after.calls)
+        told.append((Reasoning(thoughts), replace(after, seq=seq)))
     told += rest_of(message.content, after)
-    for call, call_seq in zip(message.tool_calls, message.tool_call_seqs, strict=False):
-        if call_seq > after.seq:
-            told.append((call, Position(call_seq, last.chars)))
+    for number, (call, call_seq) in enumerate(_numbered_calls(message), 1):
+        if call_seq > after.seq and number > after.calls:
+            told.append((call, Position(call_seq, last.chars, after.thoughts, number)))
     told.append((terminal_of(message), last))
     return told
 
@@ -74,15 +75,19 @@ def placed(events: Iterable[ReaderEvent]) -> Iterator[Placed]:
 
 def calls_before(message: StoredMessage, after: Position) -> list[ToolCall]:
     """Return the reply's tool calls up to this position."""
-    numbered = zip(message.tool_calls, message.tool_call_seqs, strict=False)
-    return [call for call, seq in numbered if seq <= after.seq]
+    numbered = enumerate(_numbered_calls(message), 1)
+    return [call for number, (call, seq) in numbered if seq <= after.seq or number <= after.calls]
+
+
+def _numbered_calls(message: StoredMessage) -> Iterable[tuple[ToolCall, int]]:
+    return zip(message.tool_calls, message.tool_call_seqs, strict=False)
 
 
 def rest_of(text: str, after: Position) -> Iterator[Placed]:
     """Yield the text after a position. All pieces have the position's `seq`; only `chars` increases."""
     for start in range(after.chars, len(text), PIECE_CHARS):
         piece = text[start : start + PIECE_CHARS]
-        yield Delta(piece), Position(max(after.seq, 1), start + len(piece))
+        yield Delta(piece), replace(after, seq=max(after.seq, 1), chars=start + len(piece))
 
 
 def started_of(message: StoredMessage, exchange: Exchange, resume_url: str | None = None) -> Started:

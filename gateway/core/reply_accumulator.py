@@ -36,10 +36,13 @@ class ReplyAccumulator:
     Args:
         clock: seconds, monotonic.
         earlier_chars: length of the text that a continued reply has already.
+        exact: True makes one event of each event that the transport pushes, without progress, so that a
+            repetition of the reply has the same events in any reads.
     """
 
     __slots__ = (
         "_clock",
+        "_exact",
         "_reasoning",
         "_room_chars",
         "_texts",
@@ -58,8 +61,9 @@ class ReplyAccumulator:
         "usage",
     )
 
-    def __init__(self, clock: Callable[[], float], earlier_chars: int = 0) -> None:
+    def __init__(self, clock: Callable[[], float], earlier_chars: int = 0, *, exact: bool = False) -> None:
         self._clock = clock
+        self._exact = exact
         self._room_chars = MAX_REPLY_CHARS - earlier_chars
         self._texts: list[str] = []
         self._reasoning: list[str] = []
@@ -82,6 +86,24 @@ class ReplyAccumulator:
         self.asked = asked
         self.is_silent = True
         self.usage = self.done = None
+
+    def restore(self, text: str, reasoning: str, *, age_s: float, first_s: float | None) -> None:
+        """Continue a reply that another gateway began.
+
+        Args:
+            text: so far.
+            reasoning: so far.
+            age_s: seconds since the question.
+            first_s: seconds from the question to the first content; None if unknown.
+        """
+        if text:
+            self._texts.append(text)
+        if reasoning:
+            self._reasoning.append(reasoning)
+        self._room_chars -= len(text) + len(reasoning)
+        self.asked_at = self._clock() - age_s
+        if text or reasoning:
+            self.first_at = self.asked_at + (age_s if first_s is None else first_s)
 
     def end(self) -> None:
         """Note the time of the end. Later calls do nothing."""
@@ -107,6 +129,11 @@ class ReplyAccumulator:
     def ttft_ms(self) -> float | None:
         """Milliseconds from the question to the first content."""
         return None if self.first_at is None else round((self.first_at - self.asked_at) * 1000, 1)
+
+    @property
+    def first_s(self) -> float | None:
+        """Seconds from the question to the first content."""
+        return None if self.first_at is None else self.first_at - self.asked_at
 
     @property
     def duration_s(self) -> float:
@@ -149,6 +176,8 @@ class ReplyAccumulator:
                 self._room_chars -= len(event.text)
                 return [event]
             return [event] if self._note(event) else []
+        if self._exact:
+            return [event for event in batch if self._note(event)]
         was_silent = self.first_at is None
         heard = [event for event in batch if self._note(event)]
         if not was_silent:
@@ -173,8 +202,8 @@ class ReplyAccumulator:
             self.usage = usage_of(*counts) or self.usage
             return False
         elif isinstance(event, Progress):
-            self.progress += 1
-            return True
+            self.progress += not self._exact
+            return not self._exact
         elif isinstance(event, Reasoning):
             self._reasoning.append(event.text)
             self._room_chars -= len(event.text)

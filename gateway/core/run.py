@@ -61,6 +61,9 @@ class Run:
         event_lengths: lengths of its events, if they are recorded.
         dialect: name of the dialect of the client that asked; `device` for a device.
         begins_at: where a reply that is continued goes on; else START.
+        is_adopted: the reply was begun by another gateway, or an earlier start of this one.
+        base_seq: number before the first event of a reply that was adopted, in its journal; else 0.
+        counts_from: number of the event after which this gateway's reads are counted.
         opening: the Started event of a reply that is continued, whose journal has none; else None.
         span: of the reply; set at its begin.
         production: returns its Production; None before it has begun and after its end.
@@ -69,11 +72,14 @@ class Run:
 
     __slots__ = (
         "_interruptible",
+        "base_seq",
         "begins_at",
+        "counts_from",
         "dialect",
         "ended",
         "event_lengths",
         "exchange",
+        "is_adopted",
         "journal",
         "leave_timer",
         "opening",
@@ -101,6 +107,9 @@ class Run:
         begins_at: Position = START,
     ) -> None:
         self.begins_at = begins_at
+        self.is_adopted = False
+        self.base_seq = 0
+        self.counts_from = begins_at.seq
         self.opening: Started | None = None
         self.stream_id = stream_id
         self.user_id = user_id
@@ -118,6 +127,12 @@ class Run:
         self.readers = 0
         self.leave_timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
+
+    def adopt(self) -> None:
+        """Mark it as adopted. Its journal begins with the reply's first event, numbered anew."""
+        self.is_adopted = True
+        self.base_seq = self.begins_at.seq
+        self.begins_at = START
 
     def settle(self, outcome: Outcome) -> None:
         """Set the outcome, unless it is set already, and cancel interruptible work that is not the caller."""

@@ -8,16 +8,15 @@ from typing import Any
 
 from gateway.contract.access import Access
 from gateway.contract.errors import Conflict, Draining, GatewayError, NotFound, StorageFailed
+from gateway.contract.events import Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import START, Journal, JournalReader, OnNews, Position
+from gateway.core.ended_runs import EndedRuns
 from gateway.core.follower import Follower
 from gateway.core.other_work import OtherWork
-from gateway.core.run import ABANDONED, BROKEN, SHUTDOWN, TAKEN_OVER, USER_STOP, Outcome, Run
+from gateway.core.run import ABANDONED, BROKEN, SHUTDOWN, USER_STOP, Outcome, Run
 
 log = logging.getLogger("sluice.runs")
-
-MAX_ENDED = 4096
-"""Maximum number of ended runs kept in memory; older ones are replayed from the store."""
 
 Work = Callable[[Run], Coroutine[Any, Any, None]]
 Conclusion = Callable[[Run], Awaitable[Outcome]]
@@ -31,6 +30,7 @@ class Runs:
         ttl_s: seconds that a resumable reply's journal is kept after its end.
 
     Attributes:
+        ended: runs that ended a short time ago.
         draining: True if no new replies are accepted.
         fenced: True if other gateways may take over the replies of this one: see core/liveness.py.
         on_drain: called when `draining` becomes True; they must not block or raise.
@@ -40,9 +40,8 @@ class Runs:
         self._journal = journal
         self._access = access
         self._grace_s = grace_s
-        self._ttl_s = ttl_s
         self._running: dict[str, Run] = {}
-        self._ended: dict[str, Run] = {}
+        self.ended = EndedRuns(journal, ttl_s)
         self._others = OtherWork()
         self._tasks: asyncio.TaskGroup | None = None
         self.draining = False
@@ -59,9 +58,7 @@ class Runs:
             try:
                 yield
             finally:
-                self._begin_drain()
-                for run in list(self._running.values()):
-                    run.settle(SHUTDOWN)
+                self._settle_all()
 
     def refuse_if_draining(self) -> None:
         if self.draining:
@@ -75,7 +72,7 @@ class Runs:
 
     def may_lose(self, stream_id: str) -> bool:
         """Return True if the reply must not be read here now, because another gateway may have it."""
-        return self.fenced and stream_id not in self._ended
+        return self.fenced and stream_id not in self.ended
 
     def refuse_new(self) -> None:
         """Raise Draining, or StorageFailed while fenced: the database is away."""
@@ -118,7 +115,7 @@ class Runs:
         """
         self.refuse_if_draining()
         assert self._tasks is not None, "Runs.start outside of running()"  # noqa: S101 - a bug of assembly
-        self._ended.pop(stream_id, None)
+        self.ended.replace(stream_id)
         journal = self._journal.open(stream_id, begins_at)
         run = Run(
             stream_id,
@@ -137,7 +134,7 @@ class Runs:
     def find(self, stream_id: str, user_id: str, *, to_stop: bool = False) -> Run:
         """Return the running or recently ended run. Raises NotFound if there is none or access is denied."""
         may = self._access.may_write if to_stop else self._access.may_see
-        run = self._running.get(stream_id) or self._ended.get(stream_id)
+        run = self._running.get(stream_id) or self.ended.get(stream_id)
         if run is None or not may(user_id, run.user_id, run.exchange.session_id):
             raise NotFound("No such stream.")
         return run
@@ -166,7 +163,7 @@ class Runs:
     def reading(self, run: Run, on_news: OnNews, after: int = 0) -> Iterator[JournalReader]:
         """Read its events, counted as a reader. When the last reader leaves, the reply is abandoned, at once
         or after grace_s if it is resumable. Entering raises NotFound if the journal was dropped."""
-        reader = self._journal.follow(run.stream_id, on_news, after)
+        reader = self._journal.follow(run.stream_id, on_news, max(after, run.base_seq))
         run.readers += 1
         if run.leave_timer is not None:
             run.leave_timer.cancel()
@@ -182,7 +179,7 @@ class Runs:
     @contextmanager
     def looking(self, run: Run, after: int, on_news: OnNews = lambda: None) -> Iterator[JournalReader]:
         """Read its events without being counted as a reader."""
-        reader = self._journal.follow(run.stream_id, on_news, after)
+        reader = self._journal.follow(run.stream_id, on_news, max(after, run.base_seq))
         try:
             yield reader
         finally:
@@ -195,6 +192,11 @@ class Runs:
         with self.looking(run, 0, follower.hear) as reader:
             follower.begin(reader)
             yield follower
+
+    def expect_reader(self, run: Run) -> None:
+        """Abandon an adopted run after grace_s, unless a reader has returned or it needs none."""
+        if run.readers == 0:
+            self._deserted(run)
 
     async def stop(self, stream_id: str, user_id: str) -> Outcome:
         """Stop a run for its user. Return when its terminal event is stored and appended. Raises NotFound."""
@@ -217,11 +219,19 @@ class Runs:
             hurried = group.create_task(hurry.wait())
             emptied = group.create_task(self._emptied())
             await asyncio.wait({hurried, emptied}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-            for run in list(self._running.values()):
-                run.settle(SHUTDOWN)
-            await self._replies_ended()
+            await self.end_all()
             emptied.cancel()
             hurried.cancel()
+
+    async def end_all(self) -> None:
+        """End all replies as `shutdown`, and wait until they are stored."""
+        self._settle_all()
+        await self._replies_ended()
+
+    def _settle_all(self) -> None:
+        self._begin_drain()
+        for run in list(self._running.values()):
+            run.settle(SHUTDOWN)
 
     def _begin_drain(self) -> None:
         self.draining = True
@@ -238,9 +248,8 @@ class Runs:
 
     def _deserted(self, run: Run) -> None:
         if run.outcome is not None:
-            if run.ended.is_set() and not self._is_held(run) and self._ended.get(run.stream_id) is run:
-                self._ended.pop(run.stream_id, None)
-                self._journal.forget(run.stream_id)
+            if run.ended.is_set():
+                self.ended.deserted(run)
             return
         if run.unattended:
             return
@@ -255,7 +264,8 @@ class Runs:
         try:
             await run.interruptible(work(run))
         except GatewayError as error:
-            run.settle(Outcome("failed", error.reason, error))
+            status: Status = "interrupted" if error.reason == "interrupted" else "failed"
+            run.settle(Outcome(status, error.reason, error))
         except Exception:
             log.exception("stream %s failed with an unexpected error", run.stream_id)
             run.settle(BROKEN)
@@ -269,32 +279,4 @@ class Runs:
             del self._running[run.stream_id]
             run.journal.close()
             run.ended.set()
-            self._remember(run)
-
-    def _remember(self, run: Run) -> None:
-        """Keep an ended resumable run for returning readers, and its journal for ttl_s seconds.
-
-        Other runs can be followed until the last of their readers has left.
-        """
-        held = self._is_held(run)
-        if not held and run.readers == 0:
-            self._journal.forget(run.stream_id)
-            return
-        # Release the writer: only the Journal decides how long the log is kept.
-        del run.journal
-        run.event_lengths = None
-        run.task = run.production = None
-        self._ended[run.stream_id] = run
-        if len(self._ended) > MAX_ENDED:
-            del self._ended[next(iter(self._ended))]
-        if held:
-            self._journal.forget(run.stream_id, self._ttl_s)
-
-    def forget(self, stream_id: str) -> None:
-        """Drop an ended reply, so that no reader can come back to it."""
-        if self._ended.pop(stream_id, None) is not None:
-            self._journal.forget(stream_id)
-
-    def _is_held(self, run: Run) -> bool:
-        """Return whether its journal is held for a time after its end."""
-        return run.resume_url is not None and self._ttl_s > 0 and run.outcome is not TAKEN_OVER
+            self.ended.remember(run)

@@ -159,7 +159,8 @@ class MemoryLog:
     def drop_to(self, max_bytes: int) -> None:
         """Drop the oldest events while more than `max_bytes` are left, up to the first that is not stored."""
         self._pack()
-        dropped, seq, chars, freed = 0, self.first.seq, self.first.chars, 0
+        dropped, seq, freed = 0, self.first.seq, 0
+        chars, thoughts = self.first.chars, self.first.thoughts
         for item in self.packed:
             count = len(item.ends) if isinstance(item, Texts) else 1
             if self.bytes - freed <= max_bytes or seq + count > self._safe_seq or isinstance(item, ToolCall):
@@ -169,8 +170,10 @@ class MemoryLog:
             freed += _packed_size(item)
             if isinstance(item, Texts):
                 chars += len(item.text)
+            elif isinstance(item, Reasoning):
+                thoughts += len(item.text)
         del self.packed[:dropped]
-        self.first = Position(seq, chars)
+        self.first = Position(seq, chars, thoughts)
         self.bytes -= freed
         self._journal.bytes -= freed
 

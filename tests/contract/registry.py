@@ -11,7 +11,7 @@ from gateway.journals.memory import MemoryJournal
 from tests.contract.rig_llama import LlamaRig, LlamaServersRig
 from tests.contract.rig_mqtt import MqttPublicWayRig, MqttStreamingRig, MqttWholeRig
 from tests.contract.rig_traced import TracedRig
-from tests.contract.rigs import ScriptedRig, TransportRig
+from tests.contract.rigs import ReattachingRig, ScriptedRig, TransportRig
 
 RigFactory = Callable[[], TransportRig]
 
@@ -24,6 +24,10 @@ TRANSPORT_RIGS: list[RigFactory] = [
     MqttWholeRig,
     MqttPublicWayRig,
 ]
+
+
+REATTACHING_RIGS: list[Callable[[], ReattachingRig]] = [ScriptedRig, TracedRig, LlamaRig, LlamaServersRig]
+"""Rigs of transports that continue replies."""
 
 
 class StageFactory(Protocol):

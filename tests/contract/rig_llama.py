@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.contract.errors import GatewayError, Interrupted, Unreachable
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.live.llama_server import (
@@ -21,6 +22,7 @@ from transports.llama.transport import LlamaTransport
 
 class LlamaRig:
     name = "llama"
+    gone: type[GatewayError] = Interrupted
 
     _server: LlamaServer
 
@@ -32,6 +34,12 @@ class LlamaRig:
             transport = self._transport(self._server.url)
             async with transport.running():
                 yield transport
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[Transport]:
+        transport = self._transport(self._server.url)
+        async with transport.running():
+            yield transport
 
     def _transport(self, url: str) -> Transport:
         return LlamaTransport(url)
@@ -53,6 +61,10 @@ class LlamaRig:
             while await self._server.busy_slots():
                 pass
 
+    async def forgotten(self, conversation_id: str) -> None:
+        while conversation_id in await self._server.streams(conversation_id):
+            pass
+
     async def break_off(self) -> None:
         while not await self._server.busy_slots():
             pass
@@ -63,6 +75,7 @@ class LlamaServersRig(LlamaRig):
     """The second server is never there."""
 
     name = "llama-servers"
+    gone: type[GatewayError] = Unreachable  # the second server may have it
 
     def _transport(self, url: str) -> Transport:
         urls = (url, "http://127.0.0.1:1")

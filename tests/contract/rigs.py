@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from gateway.contract.content import text_of
-from gateway.contract.errors import TransportError, Unreachable, UpstreamFailed
+from gateway.contract.errors import GatewayError, Interrupted, TransportError, Unreachable, UpstreamFailed
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Transport
@@ -48,6 +48,23 @@ class TransportRig(Protocol):
         ...
 
 
+class ReattachingRig(TransportRig, Protocol):
+    """A transport that continues replies which another gateway began.
+
+    gone: the error for a reply that its peer does not have.
+    """
+
+    gone: type[GatewayError]
+
+    def another(self) -> AbstractAsyncContextManager[Transport]:
+        """Enter the running() of another transport to the same peer, as another gateway has it."""
+        ...
+
+    async def forgotten(self, conversation_id: str) -> None:
+        """Wait until the peer has nothing of this reply, which was stopped."""
+        ...
+
+
 def chat_request(content: str) -> ChatRequest:
     return ChatRequest(id=uuid4().hex, turns=[Turn("user", content)], deadline_s=60)
 
@@ -72,11 +89,13 @@ def broke_off() -> TransportError:
 
 class ScriptedRig:
     name = "scripted"
+    gone: type[GatewayError] = Interrupted
 
     def __init__(self) -> None:
         self._there = True
         self._broken = asyncio.Event()
-        self._transport = ScriptedTransport(self._script)
+        self._kept: dict[str, ChatRequest] = {}
+        self._transport = ScriptedTransport(self._script, kept=self._kept)
 
     def _script(self, request: ChatRequest) -> Iterable[Step]:
         if not self._there:
@@ -89,6 +108,10 @@ class ScriptedRig:
     async def serving(self) -> AsyncIterator[Transport]:
         async with self._transport.running():
             yield self._transport
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[Transport]:
+        yield self._transport
 
     def request(self, text: str) -> ChatRequest:
         return chat_request(text)
@@ -105,6 +128,9 @@ class ScriptedRig:
     async def idle(self) -> None:
         async with asyncio.timeout(30):
             await self._transport.idle()
+
+    async def forgotten(self, conversation_id: str) -> None:
+        self._kept.pop(conversation_id, None)
 
     async def break_off(self) -> None:
         self._broken.set()

@@ -31,12 +31,22 @@ MQTT = {
     "forget",
 }
 HAS = {
-    "scripted": {"health"},
-    "traced": {"health", "embed"},
-    "llama": {"health", "models", "check", "slots", "accepts", "context", "embed", "count_tokens"},
+    "scripted": {"health", "reattach"},
+    "traced": {"health", "embed", "reattach"},
+    "llama": {
+        "health",
+        "models",
+        "check",
+        "slots",
+        "accepts",
+        "context",
+        "embed",
+        "count_tokens",
+        "reattach",
+    },
     "llama-servers": {
         *("health", "models", "admit", "check", "servers", "place_in_queue", "accepts", "context"),
-        *("embed", "embeds", "count_tokens"),
+        *("embed", "embeds", "count_tokens", "reattach"),
     },
     "mqtt-streaming": MQTT,
     "mqtt-whole": MQTT,
@@ -110,7 +120,7 @@ async def test_nobody_has_the_reply_of_a_handle_of_another_time(rig: TransportRi
     async with asyncio.timeout(30), rig.serving() as transport:
         able = transport.abilities
         asked = Reattach("f" * 32, handle, 1, 30.0, Reattachable("0" * 32, lambda _: None))
-        with pytest.raises(Interrupted):
+        with pytest.raises((Interrupted, Unreachable)):
             await able.reattach(asked, lambda _: None)
         able.forget(handle, 1)
         await events_of(transport, rig.request("Hello"))

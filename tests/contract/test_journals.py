@@ -178,7 +178,7 @@ async def test_only_text_counts_for_the_place_in_the_text(journal: Journal) -> N
     log = journal.open("a")
     log.append([Reasoning(KIB), *[Delta(KIB)] * 9])
     log.checkpointed(2)
-    assert journal.follow("a", unheard).begins_at == Position(2, 1024)
+    assert journal.follow("a", unheard).begins_at == Position(2, 1024, thoughts=1024)
 
 
 async def test_a_reader_that_fell_behind_what_is_held_hears_of_it(journal: Journal) -> None:

@@ -15,7 +15,8 @@ from gateway.contract.store import MessageStore
 from gateway.contract.transport import Transport
 from gateway.core.access import OwnerAccess
 from gateway.core.checkpoints import Checkpoints
-from gateway.core.conversations import Conversations, Limits
+from gateway.core.conversations import Conversations
+from gateway.core.limits import Limits
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.question import Question
 from gateway.core.run import Run

@@ -8,7 +8,7 @@ import pytest
 from gateway.contract.errors import StorageFailed, TokenBudgetExceeded
 from gateway.contract.events import Delta, Done, Usage
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.core.budgets import Budgets, Tab
+from gateway.core.budgets import Budgets, Tab, prompt_chars
 from gateway.core.rate_limits import Allowance, Quota
 from gateway.core.reply_accumulator import ReplyAccumulator
 from tests.core.test_key_ring import MemoryKeys
@@ -82,7 +82,7 @@ def reply(*batches: list[Delta | Usage]) -> ReplyAccumulator:
 
 
 def charged(told: ReplyAccumulator) -> int:
-    return Tab(Purse().budgets, 1, REQUEST, kept=True).charge(told).tokens
+    return Tab(Purse().budgets, 1, prompt_chars(REQUEST), kept=True).charge(told).tokens
 
 
 def test_a_reply_costs_what_was_counted_else_a_token_for_four_characters() -> None:

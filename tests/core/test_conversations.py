@@ -10,7 +10,7 @@ from gateway.contract.events import Cancelled, Delta, Done, Failed, Finished, St
 from gateway.contract.exchanges import FinalReply
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.store import MessageStore
-from gateway.core.conversations import Limits
+from gateway.core.limits import Limits
 from gateway.core.pacing import Pace
 from gateway.core.run import Run
 from gateway.core.titles import title_of

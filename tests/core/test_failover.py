@@ -36,7 +36,7 @@ from gateway.contract.events import (
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Hear, TransportInfo
 from gateway.core.breaker import Breaker
-from gateway.core.conversations import Limits
+from gateway.core.limits import Limits
 from gateway.core.mode_selector import AUTO, ModeSelector
 from gateway.core.pacing import Pace
 from tests.core.house import USER, House, house

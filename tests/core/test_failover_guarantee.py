@@ -30,6 +30,7 @@ from gateway.contract.events import (
     TransportEvent,
     Usage,
 )
+from gateway.contract.reattach import Handle
 from gateway.contract.requests import ChatRequest
 from gateway.contract.store import StoredMessage
 from gateway.core.breaker import Breaker
@@ -71,6 +72,9 @@ class Stage:
 
     def route(self, model: str | None) -> Route:
         return self.modes.route(model)
+
+    def forget(self, mode: str, handle: Handle, epoch: int) -> None:
+        self.modes.forget(mode, handle, epoch)
 
     async def play(self, parts: tuple[Part, ...]) -> None:
         """Make one reply and check the guarantee."""

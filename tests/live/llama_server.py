@@ -103,6 +103,12 @@ class LlamaServer:
         """Return the number of replies in progress."""
         return sum(slot["is_processing"] for slot in (await self.get("/slots")).json())
 
+    async def streams(self, *ids: str) -> list[str]:
+        """Return those of the conversation ids whose streams it keeps."""
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            told = (await client.post("/v1/streams/lookup", json={"conversation_ids": ids})).json()
+        return [stream["conversation_id"] for stream in told]
+
     async def figure(self, name: str) -> float:
         """Return one of the server's own metrics, such as `requests_deferred`."""
         lines = (await self.get("/metrics")).text.splitlines()

@@ -38,7 +38,12 @@ async def test_after_kill_9_a_reader_gets_the_checkpointed_text_and_an_honest_en
             model.say("three ")
             await ahead.read(lambda: ahead.source.text == "one two three ")
             await house.program.end(signal.SIGKILL)
-        async with gateway_of(tmp_path, model.url) as house:
+        async with gateway_of(tmp_path, model.url, ADOPT_S="0.1") as house:  # it keeps no streams
+
+            async def ended() -> bool:
+                return bool((await house.messages())[0]["status"] == "interrupted")
+
+            await until(ended, True)
             (row,) = await house.messages()
             readers = [
                 await house.client.come_back(stream_id, source)

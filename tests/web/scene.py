@@ -14,9 +14,10 @@ from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.core.access import OwnerAccess
 from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
-from gateway.core.conversations import Conversations, Limits
+from gateway.core.conversations import Conversations
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.key_ring import KeyRing
+from gateway.core.limits import Limits
 from gateway.core.members import MemberAccess
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector

@@ -44,11 +44,10 @@ class ChunkParser:
 
     done: set when the reply is complete.
     finished: the server has sent a finish reason; its usage may follow.
-    failure: an error behind the events returned last. The next feed raises it; a caller should not wait for
-    more bytes before that.
+    failure: an error behind the events returned last; the next feed raises it, so do not wait for bytes.
 
     Every frame is decoded strictly first, and loosely if that fails: only text, tool calls and errors decide
-    how a reply ends.
+    how a reply ends. goes_on: another parser has read the beginning of the stream.
     """
 
     __slots__ = (
@@ -68,7 +67,7 @@ class ChunkParser:
         "finished",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, goes_on: bool = False) -> None:
         self.done: Done | None = None
         self.failure: GatewayError | None = None
         self.finished = False
@@ -78,12 +77,17 @@ class ChunkParser:
         self._finish_reason: str | None = None
         self._broken: GatewayError | None = None
         self._model: str | None = None
-        self._spoke = False
+        self._spoke = goes_on
         self._measurements = Measurements()
         # Only frames that strict decoding refuses can contain halves of characters.
         self._loose = False
         self._text = WholeCharacters()
         self._thinking = WholeCharacters()
+
+    @property
+    def unfinished_bytes(self) -> int | None:
+        """Bytes after the latest event; None if another parser cannot go on there."""
+        return None if self._calls or self.finished or self._loose else self._framer.unfinished_bytes
 
     def feed(self, received: bytes) -> list[TransportEvent]:
         """Return the events that `received` completes, often none.
@@ -155,7 +159,7 @@ class ChunkParser:
         return []
 
     def completed(self) -> Done:
-        """Return `done`, or raise the failure."""
+        """Return `done`, or raise."""
         if self.failure is not None:
             raise self.failure
         if self.done is None:

@@ -15,10 +15,10 @@ Connect = Callable[[httpx.URL, float | None, float | None], Awaitable[HttpExchan
 
 
 class ModelServerClient:
-    """HTTP/1.1 client without proxies or HTTP/2. `post` keeps connections; `get` always opens one, because it
-    checks if the server can be reached.
+    """HTTP/1.1 client without proxies or HTTP/2. `post` keeps connections; the others always open one,
+    because `get` checks if the server can be reached.
 
-    Both return when the response's head has arrived. They raise the errors of `connect`;
+    All return when the response's head has arrived. They raise the errors of `connect`;
     WriteTimeout; WriteError if the connection ends before the whole request is sent; ReadTimeout; ReadError
     if it ends before the response does; and RemoteProtocolError if the response is not HTTP/1.1.
 
@@ -50,18 +50,26 @@ class ModelServerClient:
             self._headers += b"Authorization: Bearer %b\r\n" % api_key.encode("ascii")
 
     async def get(self, path: bytes) -> HttpExchange:
-        head = b"GET %b%b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (self._prefix, path, self._headers)
-        return await self._ask(await self._connected(), head)
+        return await self._on_new_connection(b"GET", path)
 
-    async def post(self, path: bytes, body: bytes, trace: str | None = None) -> HttpExchange:
+    async def delete(self, path: bytes) -> HttpExchange:
+        return await self._on_new_connection(b"DELETE", path)
+
+    async def post(
+        self, path: bytes, body: bytes, trace: str | None = None, headers: bytes = b""
+    ) -> HttpExchange:
         """Send JSON.
 
-        trace: the value of the `traceparent` header. It is left out if it is not a valid header value, since
-        workers get it from other programs.
+        Args:
+            path: after the root's own path.
+            body: JSON.
+            trace: the value of the `traceparent` header. It is left out if it is not a valid header value,
+                since workers get it from other programs.
+            headers: further lines of the head.
         """
-        traced = b""
+        traced = headers
         if trace is not None and trace.isascii() and trace.isprintable():
-            traced = b"traceparent: %b\r\n" % trace.encode("ascii")
+            traced += b"traceparent: %b\r\n" % trace.encode("ascii")
         closing = b"Connection: close\r\n" if self._kept.closing else b""
         head = b"POST %b%b HTTP/1.1\r\n%b%b%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         message = head % (self._prefix, path, self._headers, closing, traced, len(body)) + body
@@ -90,6 +98,11 @@ class ModelServerClient:
 
     async def _connected(self) -> HttpExchange:
         return await self._connect(self._url, self._connect_s, self._idle_s)
+
+    async def _on_new_connection(self, method: bytes, path: bytes) -> HttpExchange:
+        head = b"%b %b%b HTTP/1.1\r\n%bConnection: close\r\n\r\n"
+        message = head % (method, self._prefix, path, self._headers)
+        return await self._ask(await self._connected(), message)
 
     async def _ask_and_keep(self, exchange: HttpExchange, message: bytes) -> HttpExchange:
         if not self._kept.closing:

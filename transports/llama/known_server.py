@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gateway.contract.content import Kind
 from gateway.contract.embeddings import EmbedRequest
@@ -27,7 +28,9 @@ class KnownServer:
 
     models and slots keep their values while the server is unhealthy. embeds: whether its default model makes
     embeddings, None while unknown. waiting: replies that have shown nothing
-    yet. cannot_embed: models that made no embeddings when they were asked, since its latest start.
+    yet. reattaching: replies of which it has sent nothing yet since they were reattached; until then it may
+    be slow to answer. cannot_embed: models that made no embeddings when they were asked, since its latest
+    start.
 
     Args:
         url: names the server in the log and in `info`.
@@ -47,8 +50,14 @@ class KnownServer:
         self.waiting: set[ServerAttempt] = set()
         self.cannot_embed: set[str | None] = set()
         self.embeds: bool | None = None
+        self.reattaching = 0
         self._misses = 0
         self._quiet = quiet
+
+    @property
+    def address(self) -> str:
+        """Host and port, without credentials."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
     @property
     def well(self) -> bool:
@@ -92,6 +101,8 @@ class KnownServer:
         self.doubted.clear()
         able = self.server.abilities
         health = await able.health()
+        if not health.ok and self.reattaching and self.well:
+            return
         if health.ok:
             # The server may have restarted with other slots between two checks.
             self.slots = await able.slots() or SLOTS_UNTOLD

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import httpx
 
 from gateway.contract.errors import GatewayError, ProtocolViolation
 from gateway.contract.events import Done
+from gateway.contract.reattach import Handle, Now
 from gateway.contract.transport import Hear
 from transports.llama.chunk_parser import ChunkParser
 from transports.llama.client import whole_body
@@ -20,56 +21,103 @@ LINGER_S = 1.0
 STREAM_TYPES = ("text/event-stream", "text/plain", "application/x-ndjson", "application/octet-stream")
 
 
-async def reply_in(exchange: HttpExchange, hear: Hear, linger_s: float) -> Done:
-    """Push the reply's events to `hear` and return when it is complete; see Transport.answer."""
+async def reply_in(
+    exchange: HttpExchange, hear: Hear, linger_s: float, at_checkpoints: Callable[[Now], None] | None = None
+) -> Done:
+    """Push the reply's events to `hear` and return when it is complete; see Transport.answer.
+
+    at_checkpoints: see Reattachable.
+    """
     if exchange.status != 200:
         raise await refusal_in(exchange)
     content_type = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
     if not content_type or content_type in STREAM_TYPES:
-        return await _StreamedReply(exchange, hear, linger_s).done()
+        if at_checkpoints is None:
+            return await StreamedReply(hear, linger_s).done(exchange)
+        counted = CountedReply(hear, linger_s)
+        at_checkpoints(counted.now)
+        return await counted.done(exchange)
     if content_type == "application/json" or content_type.endswith("+json"):
         return await _whole_reply(exchange, hear)
     raise ProtocolViolation(f"the model server answered with {content_type}")
 
 
-class _StreamedReply:
+class StreamedReply:
     """Pushes the events of a streamed response, all events of a network read at once."""
 
-    __slots__ = ("_exchange", "_hear", "_linger", "_linger_s", "_parser")
+    __slots__ = ("_exchange", "_hear", "_linger", "_linger_s", "parser")
 
-    def __init__(self, exchange: HttpExchange, hear: Hear, linger_s: float) -> None:
-        self._exchange = exchange
+    def __init__(self, hear: Hear, linger_s: float) -> None:
+        self._exchange: HttpExchange | None = None
         self._hear = hear
         self._linger_s = linger_s
         self._linger: asyncio.TimerHandle | None = None
-        self._parser = ChunkParser()
+        self.parser = ChunkParser()
 
-    async def done(self) -> Done:
+    async def done(self, exchange: HttpExchange) -> Done:
         """Wait until the reply is complete."""
-        parser = self._parser
+        if not await self.read(exchange):
+            await self.end()
+        return self.parser.completed()
+
+    async def end(self) -> None:
+        """The server sends nothing more. See ChunkParser.eof."""
+        if (events := self.parser.eof()) and (busy := self._hear(events)) is not None:
+            await busy
+
+    async def read(self, exchange: HttpExchange) -> bool:
+        """Read to the response's end. Return True if the reply is complete or has failed."""
+        self._exchange = exchange
         try:
             with in_answer:
-                await self._exchange.push(self._receive)
+                await exchange.push(self._receive)
         finally:
             if self._linger is not None:
                 self._linger.cancel()
-        if parser.done is None and (events := parser.eof()) and (busy := self._hear(events)) is not None:
-            await busy
-        return parser.completed()
+                self._linger = None
+        return self.parser.done is not None or self.parser.failure is not None
 
     def _receive(self, received: bytes) -> Awaitable[None] | None:
-        parser, hear = self._parser, self._hear
+        parser, hear, exchange = self.parser, self._hear, self._exchange
+        assert exchange is not None  # noqa: S101 - it calls this
         events = parser.feed(received)
         busy = hear(events) if events else None
         if parser.done is not None:
-            self._exchange.finish()
+            exchange.finish()
         elif parser.failure is not None:
-            self._exchange.close()
+            exchange.close()
         elif parser.finished and (events or self._linger is None):
             if self._linger is not None:
                 self._linger.cancel()
-            self._linger = asyncio.get_running_loop().call_later(self._linger_s, self._exchange.close)
+            self._linger = asyncio.get_running_loop().call_later(self._linger_s, exchange.close)
         return busy
+
+
+class CountedReply(StreamedReply):
+    """Also counts the bytes of the response's body.
+
+    offset: of the next byte.
+    """
+
+    __slots__ = ("offset",)
+
+    def __init__(self, hear: Hear, linger_s: float) -> None:
+        super().__init__(hear, linger_s)
+        self.offset = 0
+
+    def begin_at(self, offset: int) -> None:
+        """Go on in the middle of a reply, at the end of an event."""
+        self.offset = offset
+        self.parser = ChunkParser(goes_on=True)
+
+    def now(self) -> Handle:
+        """Return the offset at which another parser can go on: the end of the latest event."""
+        rest = self.parser.unfinished_bytes
+        return {"offset": None if rest is None else self.offset - rest}
+
+    def _receive(self, received: bytes) -> Awaitable[None] | None:
+        self.offset += len(received)
+        return super()._receive(received)
 
 
 async def _whole_reply(exchange: HttpExchange, hear: Hear) -> Done:

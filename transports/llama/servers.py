@@ -12,9 +12,11 @@ from gateway.contract.crashing_requests import ask_again
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.events import Done
+from gateway.contract.reattach import Reattach
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Health, Hear, ServerInfo, Transport, TransportInfo
 from transports.llama.known_server import KnownServer
+from transports.llama.reattached_server import note_server, reattached
 from transports.llama.server_attempt import ServerAttempt
 from transports.llama.transport import LlamaTransport
 from transports.llama.whole_answers import embeddings_from, first_answer
@@ -64,6 +66,7 @@ class LlamaServers:
             embed=self.embed,
             embeds=self.embeds,
             count_tokens=self.count_tokens,
+            reattach=self.reattach,
         )
 
     @property
@@ -159,9 +162,14 @@ class LlamaServers:
                     raise
                 asked = ask_again(asked, error)
                 passed_over.append(known)
+                note_server(asked, self._choose(model, passed_over, kinds))
                 if self._choose(model, passed_over, kinds) is None:
                     error.broke_off = asked.broke_off - request.broke_off
                     raise
+
+    async def reattach(self, wanted: Reattach, hear: Hear) -> Done:
+        """See Abilities, and reattached."""
+        return await reattached(self._servers, wanted, hear)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See Abilities, and embeddings_from."""

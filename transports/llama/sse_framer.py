@@ -18,11 +18,11 @@ class SseFramer:
     `error` (llama.cpp until 2025) and JSON without a field name (Ollama).
     """
 
-    __slots__ = ("_after_cr", "_rest")
+    __slots__ = ("_after_cr", "_has_cr", "_rest")
 
     def __init__(self) -> None:
         self._rest: bytes | bytearray = b""
-        self._after_cr = False
+        self._after_cr = self._has_cr = False
 
     def feed(self, received: bytes) -> list[bytes]:
         """Return the data of the events that `received` completes.
@@ -43,6 +43,7 @@ class SseFramer:
             received = received.removeprefix(b"\n")
             self._after_cr = False
         if b"\r" in received:
+            self._has_cr = True
             self._after_cr = received.endswith(b"\r")
             received = received.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         rest = self._rest
@@ -62,6 +63,11 @@ class SseFramer:
             else:
                 frames += _event_data(block)
         return frames
+
+    @property
+    def unfinished_bytes(self) -> int | None:
+        """Number of bytes after the latest event; None if that is unknown, because lines end with CR."""
+        return None if self._has_cr else len(self._rest)
 
     def unfinished(self) -> list[bytes]:
         """Return the data, maybe incomplete, of an event cut off by the stream's end. SSE says to drop it."""

@@ -10,24 +10,26 @@ from typing import Any
 import msgspec
 
 from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, check_kinds, kinds_of
-from gateway.contract.content import text_of
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import (
     ModelRefused,
     ProtocolViolation,
+    RequestRejected,
     TransportError,
-    Unprocessable,
     Unreachable,
     UpstreamFailed,
 )
 from gateway.contract.events import Done
-from gateway.contract.model_limits import check_request
+from gateway.contract.reattach import Reattach, Reattachable
 from gateway.contract.requests import ChatRequest
 from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
+from transports.llama.chat_completion import completion_of
 from transports.llama.client import Connect, ModelServerClient, whole_body
+from transports.llama.continued_stream import ContinuedStream
 from transports.llama.embeddings import embeddings_of
 from transports.llama.failures import before_answer, health_problem
+from transports.llama.kept_streams import KeptStreams, conversation_header, conversation_in
 from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
 from transports.llama.server_properties import accepts_told, context_told, models_told, slots_told
 from transports.llama.token_counts import tokens_in
@@ -37,6 +39,7 @@ log = logging.getLogger("sluice.servers")
 PROBE_S = 2.0
 MODELS_FRESH_S = 60.0
 MODELS_RETRY_S = 1.0
+FIRST_CHECK_S = 1.0
 
 
 class LlamaTransport:
@@ -76,6 +79,9 @@ class LlamaTransport:
         # Nothing arrives while embeddings are made: only the request's deadline ends the wait.
         self._patient_client = ModelServerClient(root, api_key=api_key, connect_s=connect_s, connect=connect)
         self._sleep = sleep
+        self._streams = KeptStreams(self._client)
+        self._checked = asyncio.Event()
+        self._learning = asyncio.Lock()
         self._linger_s = linger_s
         self._models: tuple[str, ...] = ()
         self._is_llama_cpp = False
@@ -90,6 +96,7 @@ class LlamaTransport:
             context=lambda: self._context,
             embed=self.embed,
             count_tokens=self.count_tokens,
+            reattach=self.reattach,
         )
 
     @property
@@ -98,34 +105,85 @@ class LlamaTransport:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self._watch_models(), name="llama models")
-            try:
-                yield
-            finally:
-                watching.cancel()
-                self._client.close()
+        try:
+            async with self._streams.running(), asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(self._watch_models(), name="llama models")
+                try:
+                    yield
+                finally:
+                    watching.cancel()
+        finally:
+            self._client.close()
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         """See Transport.answer. Closes the connection of a reply that is stopped, which frees llama.cpp's
-        slot."""
+        slot, unless llama.cpp keeps the stream: then it is stopped too."""
         kinds = kinds_of(request)
         check_kinds(kinds, self._accepts)  # all kinds before the first /props, or what an earlier model took
         # Encoding a large image takes long, so it is done in a thread.
         body = await asyncio.to_thread(self._body_of, request) if kinds else self._body_of(request)
-        with before_answer:
-            path = b"/v1/completions" if request.raw else b"/v1/chat/completions"
-            exchange = await self._client.post(path, body, request.trace)
+        kept = request.reattachable
+        if kept is not None and not await self._keeps_streams():
+            kept = None
         try:
-            return await reply_in(exchange, hear, self._linger_s)
-        except UpstreamFailed:
-            # llama.cpp answers 500 for an image that its model cannot take.
-            if kinds:
-                await self.total_slots()
-                check_kinds(kinds, self._accepts)
+            with before_answer:
+                path = b"/v1/completions" if request.raw else b"/v1/chat/completions"
+                headers = b"" if kept is None else conversation_header(kept.conversation_id)
+                exchange = await self._client.post(path, body, request.trace, headers)
+            try:
+                at_checkpoints = None if kept is None else kept.at_checkpoints
+                return await reply_in(exchange, hear, self._linger_s, at_checkpoints)
+            except UpstreamFailed:
+                # llama.cpp answers 500 for an image that its model cannot take.
+                if kinds:
+                    await self.total_slots()
+                    check_kinds(kinds, self._accepts)
+                raise
+            finally:
+                exchange.close()
+        except (RequestRejected, Unreachable):
             raise
-        finally:
-            exchange.close()
+        except BaseException:
+            if kept is not None:
+                self._stop(kept)
+            raise
+
+    async def reattach(self, wanted: Reattach, hear: Hear) -> Done:
+        """See Abilities."""
+        id = conversation_in(wanted.handle)
+        if not await self._keeps_streams() and self._streams.are_kept is None:
+            async with self._learning:
+                health = None if self._streams.are_kept is not None else await self._learn()
+            if health is not None and self._streams.are_kept is None:
+                raise Unreachable(f"the model server is not ready: {health.detail}")
+        try:
+            return await ContinuedStream(self._streams, id, wanted, hear, self._linger_s).done()
+        except asyncio.CancelledError:  # after any other error the caller tries again
+            self._stop(wanted.reattachable)
+            raise
+
+    def _stop(self, kept: Reattachable) -> None:
+        if not kept.is_left():
+            self._streams.stop(kept.conversation_id)
+
+    async def _keeps_streams(self) -> bool:
+        """Return True if the server is known to keep streams. The first request waits for the first check."""
+        if not self._checked.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_CHECK_S):
+                    await self._checked.wait()
+        return bool(self._streams.are_kept)
+
+    async def _learn(self) -> Health:
+        """Check the health, and what a healthy server can do."""
+        health = await self.health()
+        if health.ok:
+            await self.total_slots()
+            if self._is_llama_cpp:
+                await self._streams.learn()
+            else:
+                self._streams.are_kept = False
+        return health
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See Abilities. The caller sets the deadline."""
@@ -188,25 +246,7 @@ class LlamaTransport:
             raise ModelRefused("the conversation contains half a character (a lone surrogate)") from exc
 
     def _completion_of(self, request: ChatRequest) -> dict[str, Any]:
-        """Return the body of a chat completion. Raises ModelRefused for what could harm a server."""
-        try:
-            check_request(request)  # a worker's requests were not checked by our HTTP endpoints
-        except Unprocessable as error:
-            raise ModelRefused(str(error)) from error
-        sampling = request.sampling.as_json()
-        body: dict[str, Any] = sampling.pop("options", {})
-        if self._is_llama_cpp:  # other servers may refuse unknown fields
-            body.setdefault("return_progress", True)
-        body |= sampling
-        if request.raw:
-            body["prompt"] = text_of(request.turns[-1].content)
-        else:
-            body["messages"] = [turn.as_json() for turn in request.turns]
-        body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
-        if (model := self._name_for(request.model)) is not None:
-            body["model"] = model
-        return body
+        return completion_of(request, self._name_for(request.model), is_llama_cpp=self._is_llama_cpp)
 
     def _name_for(self, model: str | None) -> str | None:
         """Return the name to send for a requested model: the server's default for one that it does not
@@ -224,10 +264,10 @@ class LlamaTransport:
     async def _watch_models(self) -> None:
         retry_s = MODELS_RETRY_S
         while True:
-            health = await self.health()
+            health = await self._learn()
+            self._checked.set()
             self._tell(health)
             if health.ok:
-                await self.total_slots()
                 pause_s, retry_s = MODELS_FRESH_S, MODELS_RETRY_S
             else:
                 pause_s, retry_s = retry_s, min(2 * retry_s, MODELS_FRESH_S)

@@ -53,7 +53,10 @@ class Continuation(Stage):
                 if is_last or not new or not text.can_go_on or is_cancelled():
                     raise first_failure from None
                 asked = replace(ask_again(asked, error), deadline_s=left_s)
-                asked = replace(asked, turns=[*request.turns, Turn("assistant", text.so_far)], cache="off")
+                if (kept := asked.reattachable) is not None:
+                    kept.keep_handle({})  # the other server does not have the beginning
+                turns = [*request.turns, Turn("assistant", text.so_far)]
+                asked = replace(asked, turns=turns, cache="off", reattachable=None)
                 seams.append(text.chars)
                 log.warning("stream %s: asked again after %d characters: %s", request.id, text.chars, error)
             else:

@@ -104,7 +104,7 @@ class OtelTraces:
         # Within this process for sse: the call to the model server has a span of its own.
         kind = SpanKind.CLIENT if mode == "mqtt" else SpanKind.INTERNAL
         name = f"dispatch {mode}"
-        return TracedTransport(transport, Hop(self._tracer, name, name, kind, attributes))
+        return TracedTransport(transport, Hop(self._tracer, name, name, name, kind, attributes))
 
     def asking(self, transport: Transport, url: str) -> Transport:
         parts = urlsplit(url)
@@ -113,12 +113,12 @@ class OtelTraces:
             "server.address": parts.hostname or "",
             "server.port": parts.port or _PORTS.get(parts.scheme, 0),
         }
-        names = "POST /v1/chat/completions", "POST /v1/embeddings"
+        names = "POST /v1/chat/completions", "POST /v1/embeddings", "GET /v1/stream"
         return TracedTransport(transport, Hop(self._tracer, *names, SpanKind.CLIENT, attributes))
 
     def serving(self, transport: Transport, worker: str) -> Transport:
         attributes: Attributes = {"sluice.worker": worker, "messaging.system": "mqtt"}
-        names = "serve", "serve embeddings"
+        names = "serve", "serve embeddings", "serve"
         return TracedTransport(transport, Hop(self._tracer, *names, SpanKind.SERVER, attributes, begins=True))
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Done
+from gateway.contract.reattach import Reattach
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Hear, Transport, TransportInfo
 from gateway.telemetry.traces.trace_context import context_of, traceparent_of
@@ -22,12 +23,14 @@ class Hop:
     Attributes:
         name: of the span of a reply.
         embed_name: of the span of embeddings.
+        reattach_name: of the span of the rest of a reply that another gateway began.
         begins: True to begin a new trace for a request without one; False to make no span then.
     """
 
     tracer: Tracer
     name: str
     embed_name: str
+    reattach_name: str
     kind: SpanKind
     attributes: Mapping[str, str | int]
     begins: bool = False
@@ -62,7 +65,7 @@ class TracedTransport:
     def __init__(self, transport: Transport, hop: Hop) -> None:
         self._transport = transport
         self._hop = hop
-        self.abilities: Abilities = replace(transport.abilities, embed=self._embed)
+        self.abilities: Abilities = replace(transport.abilities, embed=self._embed, reattach=self._reattach)
 
     @property
     def info(self) -> TransportInfo:
@@ -74,6 +77,10 @@ class TracedTransport:
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
         with self._hop.span(self._hop.name, request.trace) as trace:
             return await self._transport.answer(replace(request, trace=trace), hear)
+
+    async def _reattach(self, wanted: Reattach, hear: Hear) -> Done:
+        with self._hop.span(self._hop.reattach_name, wanted.trace) as trace:
+            return await self._transport.abilities.reattach(replace(wanted, trace=trace), hear)
 
     async def _embed(self, request: EmbedRequest) -> Embeddings:
         with self._hop.span(self._hop.embed_name, request.trace) as trace:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 from gateway.contract.dialect import Dialect, Encoder
-from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
+from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent, Reasoning, ToolCall
 from gateway.contract.journal import START, FellBehind, JournalReader, Position
 from gateway.core.replays import Placed
 from gateway.dialects.sse_frames import id_frame, retry_line, with_id
@@ -29,7 +29,19 @@ class ReplyStream(SseWriter):
         after: the position after which the stream begins.
     """
 
-    __slots__ = ("_chars", "_dialect", "_encoder", "_live", "_reader", "_seq", "_untold", "_with_ids")
+    __slots__ = (
+        "_calls",
+        "_chars",
+        "_dialect",
+        "_encoder",
+        "_live",
+        "_reader",
+        "_seq",
+        "_suffix",
+        "_thoughts",
+        "_untold",
+        "_with_ids",
+    )
 
     def __init__(
         self,
@@ -46,8 +58,7 @@ class ReplyStream(SseWriter):
         self._encoder = encoder
         self._untold = False
         self._with_ids = with_ids
-        self._seq = after.seq
-        self._chars = after.chars
+        self._go_to(after)
         self._reader: JournalReader | None = None
         self._live = False
 
@@ -73,7 +84,7 @@ class ReplyStream(SseWriter):
             for event, position in before:
                 await self.put(send, self._placed_frame(event, position))
             if reader.begins_at is not None:
-                self._seq, self._chars = reader.begins_at.seq, reader.begins_at.chars
+                self._go_to(reader.begins_at)
             self._reader = reader
             self.hear()
             self._live = True
@@ -180,7 +191,7 @@ class ReplyStream(SseWriter):
             yield Delta("".join(texts)), len(texts)
 
     def _placed_frame(self, event: ReaderEvent, position: Position) -> bytes:
-        self._seq, self._chars = position.seq, position.chars
+        self._go_to(position)
         return self._encoded(event)
 
     def _frame(self, event: ReaderEvent, count: int) -> bytes:
@@ -188,14 +199,23 @@ class ReplyStream(SseWriter):
         self._seq += count
         if isinstance(event, Delta):
             self._chars += len(event.text)
+        elif isinstance(event, Reasoning):
+            self._go_to(Position(self._seq, self._chars, self._thoughts + len(event.text), self._calls))
+        elif isinstance(event, ToolCall):
+            self._go_to(Position(self._seq, self._chars, self._thoughts, self._calls + 1))
         return self._encoded(event)
+
+    def _go_to(self, position: Position) -> None:
+        self._seq, self._chars = position.seq, position.chars
+        self._thoughts, self._calls = position.thoughts, position.calls
+        self._suffix = position.suffix
 
     def _encoded(self, event: ReaderEvent) -> bytes:
         frames = self._encoder.frames(event)
         if not frames and isinstance(event, Failed) and not self._dialect.bears_ids:
             self._untold = True  # this dialect has no error frame: abort the connection instead
         if self._with_ids:
-            event_id = f"{self._seq}-{self._chars}"
+            event_id = f"{self._seq}-{self._chars}{self._suffix}"
             if frames:
                 # Only the last frame has the id, so that a partly received event is sent again.
                 frames = [*frames[:-1], with_id(frames[-1], event_id)]

@@ -123,7 +123,7 @@ class DeleteResponse(_KeptEndpoint):
         with suppress(NotFound):  # it was deleted meanwhile
             await gateway.stops.stop(kept.stream_id, user_id)
         await gateway.store.delete_reply(user_id, kept.stream_id)
-        gateway.runs.forget(kept.stream_id)
+        gateway.runs.ended.forget(kept.stream_id)
         await send_json(send, 200, {"id": f"resp_{kept.stream_id}", "object": "response", "deleted": True})
 
 

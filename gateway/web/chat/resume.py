@@ -7,10 +7,11 @@ from urllib.parse import parse_qs
 
 from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.errors import NotFound
-from gateway.contract.events import Delta, ReaderEvent, Started, ToolCall
+from gateway.contract.events import Delta, ReaderEvent, Reasoning, Started, ToolCall
 from gateway.contract.journal import START, BadPosition, Position
 from gateway.contract.traces import Fetch
 from gateway.core.event_lengths import events_again, unpacked
+from gateway.core.known_part import SkippingEncoder
 from gateway.core.replays import Placed, calls_before, exact_replay, placed, replay, rest_of, started_of
 from gateway.core.run import Run
 from gateway.dialects.registry import LAM
@@ -86,8 +87,12 @@ async def follow(
         if continues and after == START:
             opening = await _opening(gateway, run, stream_id, user_id)
             after = opening[0][1]
+        rejoins = run is not None and _rejoins(gateway, run, after)
+        if rejoins:
+            encoder = SkippingEncoder(encoder, after)
+        begins_at = Position(run.base_seq, 0) if run is not None and (rejoins or after == START) else after
         stream = ReplyStream(
-            connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=after
+            connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=begins_at
         )
         sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
         if run is not None:
@@ -102,8 +107,9 @@ async def follow(
             else:
                 await stream.serve_replay(send, sent, told)
             return
-        _recall(encoder, _calls_up_to(gateway, run, after))
-        if after != START and _tells_nothing_more(gateway, run, dialect, after):
+        if not rejoins:
+            _recall(encoder, _calls_up_to(gateway, run, after))
+        if after != START and not rejoins and _tells_nothing_more(gateway, run, dialect, after):
             await send_nothing_left(send)
             return
         if run.resume_url is not None:
@@ -111,9 +117,9 @@ async def follow(
         if is_head:
             await send_head(send, sent, dialect.media_type)
             return
-        with gateway.runs.reading(run, stream.hear, after.seq) as reader:
+        with gateway.runs.reading(run, stream.hear, begins_at.seq) as reader:
             joined()
-            before = opening or await dropped(gateway, run, dialect, after, reader.begins_at)
+            before = [*opening, *await dropped(gateway, run, dialect, begins_at, reader.begins_at)]
             await stream.serve(reader, send, sent, before)
 
 
@@ -221,6 +227,20 @@ def _calls_up_to(gateway: Services, run: Run, after: Position) -> list[ToolCall]
     return [event for event in events if isinstance(event, ToolCall)]
 
 
+def _rejoins(gateway: Services, run: Run, after: Position) -> bool:
+    """Return whether the reader got the position from the gateway that began the reply, which has died.
+
+    Then the reply is read from its beginning, without what the reader has. It may have more than there is.
+    """
+    if after == START or not run.is_adopted:
+        return False
+    try:
+        with gateway.runs.looking(run, after.seq):
+            return after.seq < run.base_seq
+    except BadPosition:
+        return True
+
+
 def _tells_nothing_more(gateway: Services, run: Run, dialect: Dialect, after: Position) -> bool:
     """Return whether the run has ended and no event after the position has a frame in this dialect."""
     with gateway.runs.looking(run, after.seq) as look:
@@ -255,9 +275,12 @@ async def dropped(
         events = events_again(lengths[: begins_at.seq - 1], message.content, message.reasoning or "", ())
         return list(placed([started_of(message, exchange, run.resume_url), *events]))
     told: list[Placed] = []
-    if after.seq == 0:
+    if after.seq == run.base_seq:
         exchange = await gateway.store.exchange(run.user_id, run.stream_id)
-        told.append((started_of(message, exchange, run.resume_url), Position(1, 0)))
+        told.append((started_of(message, exchange, run.resume_url), Position(after.seq + 1, 0)))
+    if (thoughts := (message.reasoning or "")[after.thoughts : begins_at.thoughts]) and not after.chars:
+        after = Position(max(after.seq, 1), 0, after.thoughts + len(thoughts), after.calls)
+        told.append((Reasoning(thoughts), after))
     return [*told, *rest_of(message.content[: begins_at.chars], after)]
 
 

@@ -14,9 +14,10 @@ from gateway.contract.events import Delta, Done
 from gateway.contract.ingress import Ask
 from gateway.contract.requests import ChatRequest
 from gateway.core.access import OwnerAccess
-from gateway.core.conversations import Conversations, Limits
+from gateway.core.conversations import Conversations
 from gateway.core.device_chats import DeviceChats
 from gateway.core.device_owners import DeviceOwners
+from gateway.core.limits import Limits
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.run import Run

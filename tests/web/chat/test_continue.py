@@ -238,7 +238,7 @@ async def test_a_reply_that_was_interrupted_by_a_crash_goes_on_behind_every_posi
 
         lost = FinalReply(2, "interrupted", "interrupted", message.content, "token", "sse", over="ended")
         await store.finish(lost)
-        gateway.assembled.gateway.runs.forget(stream_id)
+        gateway.assembled.gateway.runs.ended.forget(stream_id)
         await gateway.events({}, CONTINUE)
         url = f"{STREAM}/{stream_id}"
         rests = [await gateway.http.get(url, headers={"last-event-id": id}) for id, _ in told[:-1]]

@@ -19,7 +19,7 @@ DELTA = "response.output_text.delta"
 
 async def store_and_copy(gateway: Served, source: Path, copy: Path) -> None:
     """Store the running reply, and copy the database as a crash at this moment would leave it."""
-    await gateway.assembled.gateway.conversations._checkpoints.keep_all()
+    await gateway.assembled.gateway.conversations._launch._checkpoints.keep_all()
     with closing(sqlite3.connect(source)) as database:
         database.execute("VACUUM INTO ?", [str(copy)])
 

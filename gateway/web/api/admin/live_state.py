@@ -125,7 +125,7 @@ class LiveState:
         streams = []
         for run in runs:
             view = stream_view(run)
-            events = run.journal.last_seq - run.begins_at.seq
+            events = run.journal.last_seq - run.counts_from
             self._before[run.stream_id] = now, view.chars, events
             at, chars, counted = before.get(run.stream_id, (now - view.age_s, 0, 0))
             passed = now - at

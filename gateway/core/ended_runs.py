@@ -1,0 +1,62 @@
+"""Keeps runs that ended a short time ago, for readers that return."""
+
+from gateway.contract.journal import Journal
+from gateway.core.run import TAKEN_OVER, Run
+
+MAX_ENDED = 4096
+"""Maximum number of ended runs kept in memory; older ones are replayed from the store."""
+
+
+class EndedRuns:
+    """The ended runs and their journals.
+
+    ttl_s: seconds that a resumable reply's journal is kept after its end.
+    """
+
+    def __init__(self, journal: Journal, ttl_s: float) -> None:
+        self._journal = journal
+        self._ttl_s = ttl_s
+        self._runs: dict[str, Run] = {}
+
+    def __contains__(self, stream_id: str) -> bool:
+        return stream_id in self._runs
+
+    def get(self, stream_id: str) -> Run | None:
+        return self._runs.get(stream_id)
+
+    def remember(self, run: Run) -> None:
+        """Keep an ended resumable run for returning readers, and its journal for ttl_s seconds.
+
+        Other runs can be followed until the last of their readers has left.
+        """
+        held = self._is_held(run)
+        if not held and run.readers == 0:
+            self._journal.forget(run.stream_id)
+            return
+        # Release the writer: only the Journal decides how long the log is kept.
+        del run.journal
+        run.event_lengths = None
+        run.task = run.production = None
+        self._runs[run.stream_id] = run
+        if len(self._runs) > MAX_ENDED:
+            del self._runs[next(iter(self._runs))]
+        if held:
+            self._journal.forget(run.stream_id, self._ttl_s)
+
+    def deserted(self, run: Run) -> None:
+        """Drop an ended run whose last reader has left, unless it is held."""
+        if not self._is_held(run) and self._runs.get(run.stream_id) is run:
+            self.forget(run.stream_id)
+
+    def forget(self, stream_id: str) -> None:
+        """Drop an ended reply, so that no reader can come back to it."""
+        if self._runs.pop(stream_id, None) is not None:
+            self._journal.forget(stream_id)
+
+    def replace(self, stream_id: str) -> None:
+        """Drop an ended run whose reply begins again, in a new journal."""
+        self._runs.pop(stream_id, None)
+
+    def _is_held(self, run: Run) -> bool:
+        """Return whether its journal is held for a time after its end."""
+        return run.resume_url is not None and self._ttl_s > 0 and run.outcome is not TAKEN_OVER

@@ -1,0 +1,78 @@
+"""Facts of a running reply that its next owner needs. They are stored with its handle."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from gateway.contract.record import record
+
+KEY = "reply"
+"""Entry of the stored handle that has the facts; the others are the transport's."""
+
+
+@record
+class ReplyFacts:
+    """Facts of one reply. Times are seconds since the epoch.
+
+    Attributes:
+        mode: of the transport that has the request.
+        asked_at: when it was asked.
+        deadline_s: maximum seconds for the whole reply.
+        model: named by the request.
+        chosen_mode: the gateway's mode.
+        resumable: readers may return.
+        unattended: it continues without readers.
+        exact: the lengths of its events are recorded.
+        dialect: name of the client's dialect.
+        key_id: of the API key that pays for it.
+        prompt_chars: length of its prompt.
+        trace: `traceparent` of the request.
+        earlier_thoughts: length of the reasoning before the place where the reply was continued.
+        first_s: seconds from the question to the first content.
+    """
+
+    mode: str = ""
+    asked_at: float = 0.0
+    deadline_s: float = 0.0
+    model: str | None = None
+    chosen_mode: str = ""
+    resumable: bool = True
+    unattended: bool = False
+    exact: bool = False
+    dialect: str = ""
+    key_id: int | None = None
+    prompt_chars: int = 0
+    trace: str | None = None
+    earlier_thoughts: int = 0
+    first_s: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the facts that differ from the defaults."""
+        given = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                given[field.name] = value
+        return given
+
+
+def facts_in(handle: Mapping[str, Any]) -> ReplyFacts:
+    """Return the facts in a stored handle. Values of another version that do not fit are left out."""
+    stored = handle.get(KEY)
+    if not isinstance(stored, Mapping):
+        return ReplyFacts()
+    return ReplyFacts(
+        **{
+            field.name: value
+            for field in fields(ReplyFacts)
+            if (value := stored.get(field.name)) is not None and _fits(value, field.default)
+        }
+    )
+
+
+def _fits(value: object, default: object) -> bool:
+    if default is None:
+        return isinstance(value, str | int | float) and not isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)

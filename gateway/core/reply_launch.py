@@ -1,0 +1,102 @@
+"""Starts the runs of replies, new ones and those that are taken over."""
+
+from collections.abc import Awaitable, Callable
+
+from gateway.contract.authors import Author
+from gateway.contract.exchanges import Exchange
+from gateway.contract.journal import Position
+from gateway.contract.reattach import Handle
+from gateway.core.checkpoints import Checkpoints
+from gateway.core.question import Question
+from gateway.core.rate_limits import StreamPlace
+from gateway.core.reply_task import ReplyTask
+from gateway.core.run import TAKEN_OVER, Outcome, Run
+from gateway.core.runs import Runs
+from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
+
+Forget = Callable[[str, Handle, int], None]
+"""Called with the transport's mode, the handle and the epoch of a reply whose end is stored."""
+
+
+class ReplyLaunch:
+    """Starts runs whose replies are checkpointed, concluded and reported to their session.
+
+    Args:
+        forget: see Forget.
+    """
+
+    def __init__(self, runs: Runs, checkpoints: Checkpoints, news: SessionNews, forget: Forget) -> None:
+        self._runs = runs
+        self._checkpoints = checkpoints
+        self._news = news
+        self._forget = forget
+
+    def start(
+        self,
+        reply: ReplyTask,
+        user_id: str,
+        make: Callable[[Run], Awaitable[None]],
+        *,
+        resume_url: str | None,
+        unattended: bool,
+        dialect: str,
+        begins_at: Position,
+        place: StreamPlace | None,
+        is_stored: bool = True,
+    ) -> Run:
+        """Start a run. Raises Draining.
+
+        Args:
+            reply: produced by the run.
+            user_id: who asked.
+            make: awaited by the run; see ReplyTask.make.
+            resume_url, unattended, dialect, begins_at: as in Run.
+            place: of the reply among its user's simultaneous ones; left at its end.
+            is_stored: False for a rehearsal.
+        """
+        if reply.handle is not None:
+            reply.handle.on_replaced = lambda: self._checkpoints.replace_handle(reply)
+
+        async def work(run: Run) -> None:
+            if is_stored:
+                self._checkpoints.watch(reply)
+            await make(run)
+
+        async def conclude(run: Run) -> Outcome:
+            self._checkpoints.leave(reply)
+            if place is not None:
+                place.leave()  # before the terminal event: its reader may send the next question at once
+            outcome = await reply.conclude(run)
+            self._forget_kept(reply, outcome)
+            if outcome is not TAKEN_OVER:
+                id = reply.exchange.assistant_message_id
+                ended = ReplyEnded(reply.stream_id, id, outcome.status, outcome.reason)
+                self._news.publish(reply.exchange.session_id, ended)
+            return outcome
+
+        return self._runs.start(
+            reply.stream_id,
+            user_id,
+            work,
+            conclude,
+            exchange=reply.exchange,
+            resume_url=resume_url,
+            unattended=unattended,
+            dialect=dialect,
+            begins_at=begins_at,
+        )
+
+    def publish_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
+        """Report a new reply to its session."""
+        if exchange.new_question:
+            author = question.author or Author("user", question.user_id)
+            asked = QuestionAsked(exchange.user_message_id, author, question.content)
+            self._news.publish(exchange.session_id, asked)
+        started = ReplyStarted(stream_id, exchange.assistant_message_id, exchange.user_message_id)
+        self._news.publish(exchange.session_id, started)
+
+    def _forget_kept(self, reply: ReplyTask, outcome: Outcome) -> None:
+        """The end is stored: the generator need not keep the reply any more."""
+        handle = reply.handle
+        if handle is not None and outcome is not TAKEN_OVER and outcome.reason != "storage_failed":
+            self._forget(reply.mode, handle.handle, reply.exchange.epoch)

@@ -1,0 +1,68 @@
+"""The handle of a running reply, with which its next owner continues to receive it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.contract.reattach import Handle, Now, Reattachable
+from gateway.core.reply_facts import KEY, ReplyFacts, facts_in
+
+
+class StoredHandle:
+    """The handle and facts of one reply as they are stored.
+
+    Attributes:
+        facts: of the reply.
+        is_current: returns False while the transport repeats what the store has: its entries do not belong to
+            the reply's text then.
+        is_left: True once another gateway receives the reply.
+        on_replaced: called when the transport has given another handle, which must be stored.
+    """
+
+    def __init__(self, stored: Mapping[str, Any], facts: ReplyFacts | None = None) -> None:
+        self._handle: Handle = {name: value for name, value in stored.items() if name != KEY}
+        self.facts = facts_in(stored) if facts is None else facts
+        self.is_left = False
+        self.is_current: Callable[[], bool] = lambda: True
+        self.on_replaced: Callable[[], None] = lambda: None
+        self._now: Now | None = None
+
+    @property
+    def handle(self) -> Handle:
+        """The transport's part."""
+        return self._handle
+
+    @property
+    def reattachable(self) -> Reattachable:
+        """For the transport that gets the request."""
+        return Reattachable(
+            str(self._handle.get("conversation_id", "")),
+            keep_handle=self._replace,
+            at_checkpoints=self._register,
+            is_left=lambda: self.is_left,
+        )
+
+    def refresh(self, mode: str, first_s: float | None) -> Mapping[str, Any]:
+        """Return the handle that belongs to the reply's present text.
+
+        Args:
+            mode: of the transport that has the request.
+            first_s: seconds from the question to the first content; None before it.
+        """
+        if self._now is not None and self.is_current():
+            self._handle = {**self._handle, **self._now()}
+        return self.as_json(mode, first_s)
+
+    def as_json(self, mode: str | None = None, first_s: float | None = None) -> Mapping[str, Any]:
+        """Return the latest handle. Arguments as in `refresh`; without them the facts stay."""
+        if mode is not None:
+            self.facts = replace(self.facts, mode=mode, first_s=first_s)
+        return {**self._handle, KEY: self.facts.as_json()}
+
+    def _replace(self, handle: Handle) -> None:
+        self._handle = handle
+        self._now = None
+        self.on_replaced()
+
+    def _register(self, now: Now) -> None:
+        self._now = now

@@ -1,0 +1,109 @@
+"""A gateway killed with -9 again and again in mid-reply, in front of a real llama.cpp."""
+
+import asyncio
+import random
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live.house import House, gateway_of
+from tests.live.llama_server import LlamaServer, random_model, requires_llama, running_llama
+from tests.web.event_source import EventSource, kinds
+from tests.web.raw_reader import RawReader
+
+pytestmark = [pytest.mark.live, requires_llama()]
+
+READERS = 4
+KILLS = 20
+TOKENS = 500
+SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": TOKENS, "options": {"ignore_eos": True}}
+
+
+@dataclass
+class Asked:
+    """One reply. source: all events that its reader got, from all gateways."""
+
+    question: str
+    stream_id: str
+    source: EventSource = field(default_factory=EventSource)
+
+
+async def own_output(llama: LlamaServer, question: str) -> str:
+    """Return the model's reply to the question, without a gateway."""
+    body = {**SETTINGS, **SETTINGS["options"], "messages": [{"role": "user", "content": question}]}
+    async with httpx.AsyncClient(base_url=llama.url, timeout=60) as client:
+        answer = (await client.post("/v1/chat/completions", json=body)).json()
+    return str(answer["choices"][0]["message"]["content"])
+
+
+class Campaign:
+    """Readers that ask one question after the other, and the gateway that is killed under them."""
+
+    def __init__(self, llama: LlamaServer, tmp_path: Path, seed: int) -> None:
+        self._llama = llama
+        self._tmp_path = tmp_path
+        self._dice = random.Random(seed)
+        self.asked: list[Asked] = []
+
+    async def run(self) -> None:
+        running: list[Asked] = []
+        for kill in range(KILLS + 1):
+            async with gateway_of(self._tmp_path, self._llama.url) as house:
+                readers = [(one, await house.client.come_back(one.stream_id, one.source)) for one in running]
+                while len(readers) < READERS:
+                    readers.append(await self._ask(house))
+                running = await self._read(house, readers, last=kill == KILLS)
+                if kill < KILLS:
+                    await house.program.end(signal.SIGKILL)
+                else:
+                    self.rows = {row["stream_id"]: row for row in await house.messages()}
+
+    async def _ask(self, house: House) -> tuple[Asked, RawReader]:
+        question = f"question {len(self.asked)}"
+        reader = await house.begin(question, resumable=True, **SETTINGS)
+        one = Asked(question, reader.stream_id, reader.source)
+        self.asked.append(one)
+        return one, reader
+
+    async def _read(self, house: House, readers: list[tuple[Asked, RawReader]], *, last: bool) -> list[Asked]:
+        """Read to a random place of one of the replies, or to the ends. Return those without an end."""
+        if last:
+            await asyncio.gather(*(reader.read() for _, reader in readers))
+            return []
+        first, its_reader = self._dice.choice(readers)
+        chars = first.source.chars + self._dice.randrange(600)
+        others = [reader.read() for _, reader in readers if reader is not its_reader]
+        async with asyncio.TaskGroup() as tasks:
+            reading = [tasks.create_task(other) for other in others]
+            await its_reader.read(lambda: first.source.chars >= chars)
+            for task in reading:
+                task.cancel()
+        return [one for one, _ in readers if not one.source.ended]
+
+
+@pytest.mark.parametrize("seed", [1])
+async def test_no_character_is_lost_doubled_or_generated_twice(tmp_path: Path, seed: int) -> None:
+    async with (
+        asyncio.timeout(300),
+        running_llama(
+            random_model(), "--parallel", str(READERS), "--ctx-per-slot", "2048", "--tokens-per-s", "250"
+        ) as llama,
+    ):
+        campaign = Campaign(llama, tmp_path, seed)
+        await campaign.run()
+        generated = await llama.figure("tokens_predicted_total")
+        own = {one.question: await own_output(llama, one.question) for one in campaign.asked}
+    assert len(campaign.asked) > READERS
+    for one in campaign.asked:
+        (end,) = one.source.ends
+        row = campaign.rows[one.stream_id]
+        assert (end["type"], end["reason"]) == ("done", "length"), end
+        assert one.source.text == end["full_content"] == row["content"] == own[one.question]
+        told = [event for event in one.source.told if event["type"] != "progress"]
+        assert kinds(told) == ["metadata", "chunk", "done"]
+        assert (row["status"], row["usage"]["completion_tokens"]) == ("complete", TOKENS)
+    assert generated == TOKENS * len(campaign.asked)

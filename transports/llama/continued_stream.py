@@ -1,0 +1,56 @@
+"""Receives a stream that llama.cpp keeps, over as many connections as it takes."""
+
+from gateway.contract.errors import UpstreamFailed
+from gateway.contract.events import Done
+from gateway.contract.reattach import Reattach
+from gateway.contract.transport import Hear
+from transports.llama.failures import broke_off
+from transports.llama.kept_streams import KeptStreams, OffsetLost
+from transports.llama.replies import CountedReply
+
+
+class ContinuedStream:
+    """Pushes the events of one stream from its beginning, or from the stored offset if that was dropped.
+
+    Args:
+        streams: of the server.
+        id: the conversation id.
+        wanted: the request.
+        hear: gets the events.
+        linger_s: see LlamaTransport.
+    """
+
+    def __init__(self, streams: KeptStreams, id: str, wanted: Reattach, hear: Hear, linger_s: float) -> None:
+        self._streams = streams
+        self._id = id
+        self._wanted = wanted
+        self._reply = CountedReply(hear, linger_s)
+        wanted.reattachable.at_checkpoints(self._reply.now)
+
+    async def done(self) -> Done:
+        """Return when the reply is complete. Raises as Abilities.reattach."""
+        await self._streams.find(self._id)
+        reply = self._reply
+        while True:
+            try:
+                exchange = await self._streams.follow(self._id, reply.offset)
+            except OffsetLost:
+                self._go_to_checkpoint()
+                continue
+            try:
+                is_over = await reply.read(exchange)
+                if not is_over and reply.parser.finished:
+                    await reply.end()
+                if is_over or reply.parser.finished:
+                    return reply.parser.completed()
+            finally:
+                exchange.close()
+            # A clean end without `[DONE]`: we were too slow, or the stream was stopped.
+            await self._streams.find(self._id)
+
+    def _go_to_checkpoint(self) -> None:
+        offset = self._wanted.handle.get("offset")
+        if self._reply.offset or not isinstance(offset, int) or offset <= 0:
+            raise broke_off(UpstreamFailed("the model server has dropped a part of the reply"))
+        self._wanted.begins_at_checkpoint()
+        self._reply.begin_at(offset)
