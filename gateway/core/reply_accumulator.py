@@ -228,7 +228,7 @@ def recording(reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable
 
 
 class _Recorder:
-    """With 500 replies, each object that a token touches is a cache miss: a closure would be six."""
+    """With 500 replies, each object that a token touches is a cache miss: a closure would be several."""
 
     __slots__ = ("_is_over", "_journal", "_reply")
 
