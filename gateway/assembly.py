@@ -99,7 +99,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     runs = Runs(journal, access, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
     checkpoints = Checkpoints(store)
     news, signals = SessionNews(), store.membership.signals
-    SharedNews(news, signals)
+    shared_news = SharedNews(news, signals)
     tickets = Tickets(
         settings.ticket_secret.encode(),
         lifetime_s=settings.reply_deadline_s + settings.journal_ttl_s,
@@ -267,15 +267,15 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             keys_changed, settings_changed = Nudge(), Nudge()
             wake_on_signals(signals, keys_changed, settings_changed)
             failure = "mode, rules for workers, tokens of keys and members of rooms cannot be read"
-            reloading = keep_fresh(reload, failure, settings_changed.sleep)
             if identities is not None:
                 stack.callback(background.create_task(identities.run()).cancel)
             for work in (
                 pulse.run(),
                 checkpoints.run(),
                 keys.run(keys_changed.sleep),
-                reloading,
+                keep_fresh(reload, failure, settings_changed.sleep),
                 retention.run(),
+                shared_news.run(),
             ):
                 stack.callback(background.create_task(work).cancel)
             yield

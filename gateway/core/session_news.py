@@ -102,11 +102,13 @@ class SessionNews:
     """The listeners of all sessions.
 
     on_publish: called with each event that this gateway publishes; it must not block or raise.
+    on_first_listener: called when a session stream is opened while there is no other; the same holds.
     """
 
     def __init__(self) -> None:
         self._listeners: dict[int, set[Listener]] = {}
         self.on_publish: Callable[[int, News], None] = lambda session_id, news: None
+        self.on_first_listener: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
         """Number of open session streams."""
@@ -116,6 +118,8 @@ class SessionNews:
     def listening(self, session_id: int, on_news: Callable[[], None]) -> Iterator[Listener]:
         """Receive all events of a session while the block runs. on_news: see Listener."""
         listener = Listener(on_news)
+        if not self._listeners:
+            self.on_first_listener()
         self._listeners.setdefault(session_id, set()).add(listener)
         try:
             yield listener

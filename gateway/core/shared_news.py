@@ -1,9 +1,13 @@
 """Sends the events of sessions to the other gateways, and publishes theirs here.
 
-A signal has ids only: a question's text is read from the database by the stream that sends it.
+A signal has ids only: a question's text is read from the database by the stream that sends it. Nothing is
+sent while no other gateway has an open session stream: three signals a reply would cost each gateway as much
+as a dozen tokens.
 """
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from gateway.contract.events import Reason, Status
@@ -21,19 +25,53 @@ from gateway.core.session_news import (
 TOPIC = "session"
 
 
+LISTENS_FOR_S = 60.0
+"""Seconds for which a gateway counts as listening after it has said so."""
+
+
 class SharedNews:
-    def __init__(self, news: SessionNews, signals: Signals) -> None:
+    """clock: seconds, monotonic."""
+
+    def __init__(
+        self,
+        news: SessionNews,
+        signals: Signals,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._news = news
         self._signals = signals
+        self._clock = clock
+        self._sleep = sleep
+        self._others_listen_until = clock() + LISTENS_FOR_S  # they may have said so before this start
         news.on_publish = self._send
+        news.on_first_listener = self._say_listening
         signals.on(TOPIC, self._hear)
-        # Clients reconnect and read the session again.
-        signals.on_missed(news.close_all)
+        signals.on_missed(self._missed)
+
+    async def run(self) -> None:
+        """Repeat that this gateway listens, as long as it has open session streams."""
+        while True:
+            await self._sleep(LISTENS_FOR_S / 3)
+            if len(self._news):
+                self._say_listening()
+
+    def _say_listening(self) -> None:
+        self._signals.send(TOPIC, {"kind": "listening"})
+
+    def _missed(self) -> None:
+        self._others_listen_until = self._clock() + LISTENS_FOR_S
+        self._news.close_all()  # clients reconnect and read the session again
 
     def _send(self, session_id: int, news: News) -> None:
-        self._signals.send(TOPIC, {"session": session_id, **_as_json(news)})
+        if self._clock() < self._others_listen_until:
+            self._signals.send(TOPIC, {"session": session_id, **_as_json(news)})
 
     def _hear(self, body: Body) -> None:
+        if body.get("kind") == "listening":
+            self._others_listen_until = self._clock() + LISTENS_FOR_S
+            return
         news = _parsed(body)
         if news is not None and isinstance(session_id := body.get("session"), int):
             self._news.deliver(session_id, news)
