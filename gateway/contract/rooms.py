@@ -58,16 +58,24 @@ class RoomStore(Protocol):
         """
         ...
 
-    async def join(self, session_id: int, member: Member) -> Sequence[Member]:
-        """Add a member that was invited, unless it is one already, and return all. Raises NotFound if the
-        session is no room any more, and QuotaReached."""
+    async def invitation_number(self, session_id: int) -> int:
+        """Return the number that the room's invitations carry; another one after the owner has removed a
+        member. Raises NotFound if the session is no room."""
+        ...
+
+    async def join(self, session_id: int, member: Member, number: int) -> Sequence[Member]:
+        """Add a member that was invited, unless it is one already, and return all.
+
+        number: of the invitation. Raises Forbidden if the room's is another one by now, NotFound if the
+        session is no room any more, and QuotaReached.
+        """
         ...
 
     async def remove(self, user_id: str, session_id: int, member: Member) -> Sequence[Member]:
         """Remove a member and return the others.
 
-        The owner may remove everybody else, others only themselves. Raises NotFound without access or if
-        there is no such member, Conflict for the owner.
+        The owner may remove everybody else, which withdraws all invitations; others only themselves. Raises
+        NotFound without access or if there is no such member, Conflict for the owner.
         """
         ...
 

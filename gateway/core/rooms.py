@@ -53,9 +53,13 @@ class Rooms:
                 raise NotFound(f"You have no device {member.name}.")
         return self._changed(session, await self._rooms.add(user_id, session.id, members))
 
-    async def join(self, session: StoredSession, member: Member) -> StoredRoom:
-        """Add a member that has an invitation. See RoomStore.join."""
-        return self._changed(session, await self._rooms.join(session.id, member))
+    async def invitation_number(self, session: StoredSession) -> int:
+        """Return the number of a room's invitations. See RoomStore.invitation_number."""
+        return await self._rooms.invitation_number(session.id)
+
+    async def join(self, session: StoredSession, member: Member, number: int) -> StoredRoom:
+        """Add a member that has an invitation with this number. See RoomStore.join."""
+        return self._changed(session, await self._rooms.join(session.id, member, number))
 
     async def remove(self, user_id: str, session: StoredSession, member: Member) -> StoredRoom:
         """Remove a member. See RoomStore.remove."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, case, delete, func, insert, s
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.access import Access
-from gateway.contract.errors import Conflict, NotFound, QuotaReached, RequestRejected
+from gateway.contract.errors import Conflict, Forbidden, NotFound, QuotaReached, RequestRejected
 from gateway.contract.rooms import Member, Memberships, StoredRoom
 from gateway.store.columns import storable
 from gateway.store.room_table import room_members
@@ -26,6 +26,8 @@ _THIS = (
 )
 _SESSION_OWNER = select(sessions.c.user_id).where(sessions.c.id == bindparam("room")).with_for_update()
 _MEMBERS = select(room_members).where(_OF_ROOM).order_by(*_OWNER_FIRST)
+_OWNER_ROW = _OF_ROOM & (room_members.c.role == "owner")
+_INVITATION_NUMBER = select(room_members.c.id).where(_OWNER_ROW)
 _INSERT = insert(room_members)
 _DELETE = delete(room_members).where(_THIS)
 _COUNT_ROOMS = select(func.count()).where(
@@ -58,18 +60,21 @@ ROOM_LIMITS = RoomLimits()
 
 
 class _Addition(NamedTuple):
-    """user_id: who adds them; None for members that come by an invitation, who keep the role they have."""
+    """user_id: who adds them; None for members that come by an invitation, who keep the role they have.
+    number: of the invitation."""
 
     user_id: str | None
     session_id: int
     members: Sequence[Member]
     now: datetime
+    number: int | None = None
 
 
 class _Removal(NamedTuple):
     user_id: str
     session_id: int
     member: Member
+    now: datetime
 
 
 class SqlRooms:
@@ -113,11 +118,19 @@ class SqlRooms:
     async def add(self, user_id: str, session_id: int, members: Sequence[Member]) -> Sequence[Member]:
         return await self._writer.do(self._add, _Addition(user_id, session_id, members, self._clock()))
 
-    async def join(self, session_id: int, member: Member) -> Sequence[Member]:
-        return await self._writer.do(self._add, _Addition(None, session_id, [member], self._clock()))
+    async def invitation_number(self, session_id: int) -> int:
+        async with self._reading() as connection:
+            number = await connection.scalar(_INVITATION_NUMBER, {"room": session_id})
+        if number is None:
+            raise NotFound("No such session.")
+        return int(number)
+
+    async def join(self, session_id: int, member: Member, number: int) -> Sequence[Member]:
+        addition = _Addition(None, session_id, [member], self._clock(), number)
+        return await self._writer.do(self._add, addition)
 
     async def remove(self, user_id: str, session_id: int, member: Member) -> Sequence[Member]:
-        return await self._writer.do(self._remove, _Removal(user_id, session_id, member))
+        return await self._writer.do(self._remove, _Removal(user_id, session_id, member, self._clock()))
 
     async def memberships(self, known: tuple[int, int] | None = None) -> Memberships | None:
         async with self._reading() as connection:
@@ -145,6 +158,8 @@ class SqlRooms:
             storable(addition.user_id), owner, room
         ):
             return NotFound("No such session.")
+        if by_invitation and connection.scalar(_INVITATION_NUMBER, {"room": room}) != addition.number:
+            return Forbidden("The invitation was withdrawn.")
         new = {(each.kind, storable(each.name)): each for each in addition.members}
         new.pop(("user", owner), None)
         if by_invitation:
@@ -154,11 +169,11 @@ class SqlRooms:
         ) is not None:
             return refusal
         if not present:
-            self._insert(connection, addition, Member("user", owner, "owner"))
+            self._insert(connection, room, Member("user", owner, "owner"), addition.now)
         for key, member in new.items():
             if key in present:
                 connection.execute(_DELETE, _key(room, member))
-            self._insert(connection, addition, member)
+            self._insert(connection, room, member, addition.now)
         return list(self._present(connection, room).values())
 
     def _refusal(
@@ -176,13 +191,13 @@ class SqlRooms:
             )
         return None
 
-    def _insert(self, connection: Connection, addition: _Addition, member: Member) -> None:
+    def _insert(self, connection: Connection, room: int, member: Member, now: datetime) -> None:
         values = {
-            "session_id": addition.session_id,
+            "session_id": room,
             "kind": member.kind,
             "name": member.name,
             "role": member.role,
-            "created_at": addition.now,
+            "created_at": now,
         }
         connection.execute(_INSERT, values)
 
@@ -204,6 +219,11 @@ class SqlRooms:
         if present[key].role == "owner":
             return Conflict("The owner cannot leave a room; delete its session instead.")
         connection.execute(_DELETE, _key(room, removal.member))
+        if not themselves:
+            # The id of the owner's row is the number of the invitations: the removed member may have one.
+            as_owner = Member("user", owner, "owner")
+            connection.execute(_DELETE, _key(room, as_owner))
+            self._insert(connection, room, as_owner, removal.now)
         return [member for other, member in present.items() if other != key]
 
     def _present(self, connection: Connection, room: int) -> dict[tuple[str, str], Member]:

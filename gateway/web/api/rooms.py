@@ -19,7 +19,9 @@ from gateway.web.http.endpoint import read_request
 INVITED_FOR_S = 7 * 86_400
 DEVICE_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 
-_INVITATION = re.compile(r"(?P<session>[1-9][0-9]{0,17})\.(?P<role>member|watcher)\.(?P<ticket>.+)")
+_INVITATION = re.compile(
+    r"(?P<session>[1-9][0-9]{0,17})\.(?P<role>member|watcher)\.(?P<number>[1-9][0-9]{0,17})\.(?P<ticket>.+)"
+)
 
 Name = Annotated[SessionName, Path(description="Id, uuid or key of the room's session.")]
 UserName = Annotated[str, Field(min_length=1, max_length=300)]
@@ -94,7 +96,7 @@ class Room(BaseModel):
 
 
 class Invitation(BaseModel):
-    ticket: Annotated[str, Field(description="Whoever has it may join the room until it expires.")]
+    ticket: Annotated[str, Field(description="Whoever has it may join until it expires or is withdrawn.")]
     expires_in_s: int
     role: GivenRole
 
@@ -145,9 +147,10 @@ async def invite(request: Request, gateway: Gateway, user_id: UserId, room_id: N
     raw = await read_request(gateway, request.scope, request.receive)
     role = (parse(raw, InvitationBody) if raw else InvitationBody()).role
     room = await gateway.rooms.managed(user_id, await session_of(gateway.store, user_id, room_id))
-    id = room.session.id
-    ticket = gateway.tickets.issue(invitation_subject(id, role), user_id, lifetime_s=INVITED_FOR_S)
-    return Invitation(ticket=f"{id}.{role}.{ticket}", expires_in_s=INVITED_FOR_S, role=role)
+    id, number = room.session.id, await gateway.rooms.invitation_number(room.session)
+    subject = invitation_subject(id, role, number)
+    ticket = gateway.tickets.issue(subject, user_id, lifetime_s=INVITED_FOR_S)
+    return Invitation(ticket=f"{id}.{role}.{number}.{ticket}", expires_in_s=INVITED_FOR_S, role=role)
 
 
 async def join_room(request: Request, gateway: Gateway, user_id: UserId) -> Room:
@@ -155,10 +158,10 @@ async def join_room(request: Request, gateway: Gateway, user_id: UserId) -> Room
     told = _INVITATION.fullmatch(body.ticket)
     if told is None:
         raise BadTicket("The ticket is no invitation.")
-    session_id, role = int(told["session"]), cast(GivenRole, told["role"])
-    inviter = gateway.tickets.valid(told["ticket"], invitation_subject(session_id, role)).user_id
+    session_id, role, number = int(told["session"]), cast(GivenRole, told["role"]), int(told["number"])
+    inviter = gateway.tickets.valid(told["ticket"], invitation_subject(session_id, role, number)).user_id
     session = await gateway.store.session(inviter, session_id)
-    return _view(await gateway.rooms.join(session, Member("user", user_id, role)))
+    return _view(await gateway.rooms.join(session, Member("user", user_id, role), number))
 
 
 def _view(room: StoredRoom) -> Room:

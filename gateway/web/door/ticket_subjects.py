@@ -17,5 +17,6 @@ def session_subject(session_id: str) -> str:
     return f"session/{session_id}"
 
 
-def invitation_subject(session_id: int, role: str) -> str:
-    return f"room/{session_id}/{role}"
+def invitation_subject(session_id: int, role: str, number: int) -> str:
+    """number: of the room's invitations, see RoomStore.invitation_number."""
+    return f"room/{session_id}/{role}/{number}"

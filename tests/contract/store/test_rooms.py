@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contract.errors import Conflict, NotFound, QuotaReached
+from gateway.contract.errors import Conflict, Forbidden, NotFound, QuotaReached
 from gateway.contract.rooms import Member
 from gateway.store.rooms import RoomLimits
 from gateway.store.sql_store import SqlStore
@@ -37,8 +37,25 @@ async def test_a_role_changes_but_not_by_an_invitation(sql_store: SqlStore) -> N
     room = await room_of(sql_store, BEN)
     watching = Member("user", "ben", "watcher")
     assert await sql_store.rooms.add("anna", room, [watching]) == [ANNA, watching]
-    assert await sql_store.rooms.join(room, BEN) == [ANNA, watching]
-    assert await sql_store.rooms.join(room, Member("user", "anna")) == [ANNA, watching]
+    number = await sql_store.rooms.invitation_number(room)
+    assert await sql_store.rooms.join(room, BEN, number) == [ANNA, watching]
+    assert await sql_store.rooms.join(room, Member("user", "anna"), number) == [ANNA, watching]
+
+
+async def test_a_removal_by_the_owner_withdraws_invitations_and_nothing_else_does(
+    sql_store: SqlStore,
+) -> None:
+    room = await room_of(sql_store, CAROL)
+    number = await sql_store.rooms.invitation_number(room)
+    await sql_store.rooms.add("anna", room, [ROBOT])
+    await sql_store.rooms.remove("carol", room, CAROL)
+    assert await sql_store.rooms.join(room, BEN, number) == [ANNA, ROBOT, BEN]
+    assert await sql_store.rooms.remove("anna", room, BEN) == [ANNA, ROBOT]
+    with pytest.raises(Forbidden):
+        await sql_store.rooms.join(room, BEN, number)
+    assert await sql_store.rooms.members(room) == [ANNA, ROBOT]
+    number = await sql_store.rooms.invitation_number(room)
+    assert await sql_store.rooms.join(room, BEN, number) == [ANNA, ROBOT, BEN]
 
 
 async def test_everybody_sees_the_rooms_they_are_in_the_latest_first(sql_store: SqlStore) -> None:
@@ -75,7 +92,9 @@ async def test_nobody_joins_a_session_that_is_no_room_any_more(sql_store: SqlSto
     session = await sql_store.create_session("anna", "no room")
     for id in (session.id, session.id + 1):
         with pytest.raises(NotFound):
-            await sql_store.rooms.join(id, BEN)
+            await sql_store.rooms.invitation_number(id)
+        with pytest.raises(NotFound):
+            await sql_store.rooms.join(id, BEN, 1)
     assert await sql_store.rooms.members(session.id) == []
 
 
@@ -85,7 +104,7 @@ async def test_members_and_rooms_have_limits_and_a_refusal_changes_nothing(sql_r
         with pytest.raises(QuotaReached, match="ROOM_MEMBERS"):
             await store.rooms.add("anna", room, [CAROL])
         with pytest.raises(QuotaReached, match="ROOM_MEMBERS"):
-            await store.rooms.join(room, CAROL)
+            await store.rooms.join(room, CAROL, await store.rooms.invitation_number(room))
         other = await store.create_session("anna", "")
         with pytest.raises(QuotaReached, match="ROOMS_PER_USER"):
             await store.rooms.add("anna", other.id, [])

@@ -146,6 +146,20 @@ async def test_a_member_who_left_or_was_removed_has_no_access_any_more(tmp_path:
             assert (await ask(client, room)).status_code == 404
 
 
+async def test_a_removed_member_does_not_return_by_an_older_invitation(tmp_path: Path) -> None:
+    async with house_of(tmp_path) as house:
+        room = await house.room()
+        invited = await house.anna.post(f"{ROOMS}/{room['key']}/invitations")
+        for client in (house.ben, house.eve):
+            assert (await client.post(f"{ROOMS}/join", json=invited.json())).status_code == 200
+        await house.anna.delete(f"{ROOMS}/{room['key']}/members", params={"user": "ben"})
+        assert (await house.ben.post(f"{ROOMS}/join", json=invited.json())).status_code == 403
+        assert (await house.ben.get(ROOMS)).json() == []
+        assert len((await house.eve.get(ROOMS)).json()) == 1
+        invited = await house.anna.post(f"{ROOMS}/{room['key']}/invitations")
+        assert (await house.ben.post(f"{ROOMS}/join", json=invited.json())).status_code == 200
+
+
 async def test_a_removed_member_hears_no_more_events(tmp_path: Path) -> None:
     async with house_of(tmp_path) as house:
         room = await house.room({"user": "ben"})
