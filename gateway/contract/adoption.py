@@ -29,7 +29,7 @@ class TakenOver:
     """The result of a takeover.
 
     Attributes:
-        replies: those to continue.
+        replies: those to continue; there may be more if there are any.
         interrupted: number of replies without a handle, which are marked as interrupted.
     """
 

@@ -27,6 +27,9 @@ from gateway.core.stored_handle import StoredHandle
 
 log = logging.getLogger("sluice.adoption")
 
+OTHERS_TURN_S = 0.1
+"""Pause between two parts of a dead gateway's replies, in which other gateways take theirs."""
+
 MAX_EPOCHS = 900
 """A reply that was taken over more often is interrupted: its event ids would have no numbers left."""
 
@@ -93,6 +96,14 @@ class Adoption:
         StorageFailed.
         """
         await self._can_begin.wait()
+        count = 0
+        while (some := await self._take_some(dead)) > 0:
+            count += some
+            if dead is not None:
+                await self._sleep(OTHERS_TURN_S)
+        return count
+
+    async def _take_some(self, dead: Collection[str] | None) -> int:
         taken = await self._store.adopt(dead)
         if taken.interrupted:
             log.warning(

@@ -1,9 +1,12 @@
-"""Takes over the running replies of gateways that have died, in one transaction."""
+"""Takes over some of the running replies of gateways that have died, in one transaction.
+
+At most AT_ONCE: several gateways notice a death, and each of them takes a part.
+"""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, bindparam, or_, select, update
 
 from gateway.contract.adoption import OrphanedReply, TakenOver
 from gateway.contract.exchanges import Exchange
@@ -12,6 +15,7 @@ from gateway.store.rows import stored_message
 from gateway.store.tables import STREAMING, messages, sessions
 from gateway.store.writer import Write
 
+AT_ONCE = 100
 _MINE = {"owner": bindparam("me"), "epoch": messages.c.epoch + 1}
 _OF_OTHERS = or_(messages.c.owner.is_(None), messages.c.owner != bindparam("me"))
 _OF_THE_DEAD = messages.c.owner.in_(bindparam("dead", expanding=True))
@@ -26,10 +30,13 @@ def _interrupt(whose: Any) -> Update:
     )
 
 
-def _take(whose: Any) -> Update:
-    return update(messages).where(STREAMING, whose).values(**_MINE).returning(messages.c.id)
+def _some(whose: Any) -> Select[Any]:
+    # Rows that another gateway is taking now are skipped, not waited for.
+    found = select(messages.c.id).where(STREAMING, whose).order_by(messages.c.id).limit(AT_ONCE)
+    return found.with_for_update(skip_locked=True)
 
 
+_TAKE = update(messages).where(messages.c.id.in_(bindparam("ids", expanding=True))).values(**_MINE)
 _ADOPTED = (
     select(
         messages,
@@ -41,7 +48,6 @@ _ADOPTED = (
     .where(messages.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(messages.c.id)
 )
-_MAX_IDS = 500
 
 
 class Adoptions:
@@ -60,13 +66,12 @@ class Adoptions:
         if dead is not None:
             whose, values["dead"] = _OF_THE_DEAD, [owner for owner in dead if owner != self._owner]
         interrupted = connection.execute(_interrupt(whose), values).rowcount
-        ids = [*connection.execute(_take(whose), values).scalars()]
-        replies = [
-            _orphaned(connection, row)
-            for at in range(0, len(ids), _MAX_IDS)
-            for row in connection.execute(_ADOPTED, {"ids": ids[at : at + _MAX_IDS]}).all()
-        ]
-        return TakenOver(replies, interrupted)
+        ids = [*connection.execute(_some(whose), values).scalars()]
+        if not ids:
+            return TakenOver([], interrupted)
+        connection.execute(_TAKE, {"ids": ids, "me": self._owner})
+        rows = connection.execute(_ADOPTED, {"ids": ids}).all()
+        return TakenOver([_orphaned(connection, row) for row in rows], interrupted)
 
 
 def _orphaned(connection: Connection, row: Row[Any]) -> OrphanedReply:

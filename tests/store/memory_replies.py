@@ -13,6 +13,7 @@ from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import StorageFailed
 from gateway.contract.exchanges import Checkpoint, Exchange, FinalReply
 from gateway.contract.store import StoredMessage, StoredSession
+from gateway.store.adoption import AT_ONCE
 from gateway.store.columns import storable
 
 LARGEST = 2**63 - 1
@@ -94,7 +95,7 @@ class MemoryReplies:
             if kept.message.status == "streaming"
             and kept.owner != self._owner
             and (dead is None or kept.owner in dead)
-        ]
+        ][:AT_ONCE]
         replies: list[OrphanedReply] = []
         for kept in theirs:
             kept.owner, kept.epoch = self._owner, kept.epoch + 1

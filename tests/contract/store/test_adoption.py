@@ -8,6 +8,7 @@ from gateway.contract.events import Usage
 from gateway.contract.exchanges import Checkpoint, Exchange
 from gateway.contract.journal import Position
 from gateway.contract.store import MessageStore
+from gateway.store.adoption import AT_ONCE
 from tests.contract.store.test_continued_replies import cut, going_on
 from tests.store.exchanges import answer, question
 from tests.store.rigs import StoreRig
@@ -124,3 +125,17 @@ async def test_a_reply_that_goes_on_is_taken_over_with_its_new_handle(rig: Store
     assert (reply.exchange.continues, reply.exchange.epoch, reply.handle) == (True, 2, HANDLE)
     assert (reply.message.content, reply.message.places[-1].chars) == ("Once upon", 9)
     assert reply.message.usage == Usage(3, 4, 7, 1.0)
+
+
+async def test_many_replies_are_taken_over_in_parts_by_all_who_try(
+    rig: StoreRig, store: MessageStore
+) -> None:
+    mine = [await left(store, str(n)) for n in range(2 * AT_ONCE + 1)]
+    owner, _, _ = await rig.ownership(mine[0].assistant_message_id)
+    assert owner is not None
+    first, second = rig.store(), rig.store()
+    async with asyncio.timeout(60), first.running(alone=False), second.running(alone=False):
+        parts = [(await heir.adopt([owner])).replies for heir in (first, second, first, second)]
+    assert [len(part) <= AT_ONCE for part in parts] == [True] * 4
+    taken = [reply.message.id for part in parts for reply in part]
+    assert sorted(taken) == [exchange.assistant_message_id for exchange in mine]
