@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.contract.access import Access
 from gateway.contract.events import ReaderEvent
+from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore
 from gateway.contract.transport import Transport
@@ -77,12 +78,14 @@ async def house(
     stages: Sequence[Stage] = (),
     access: Access | None = None,
     in_sql: bool = False,
+    database: MemoryDatabase | None = None,
+    kept_requests: dict[str, ChatRequest] | None = None,
     within_s: float = 60,
 ) -> AsyncIterator[House]:
-    transport = ScriptedTransport(script)
+    transport = ScriptedTransport(script, kept=kept_requests)
     transports: dict[str, Transport] = {"scripted": transport}
     access = access or OwnerAccess()
-    database = MemoryDatabase()
+    database = database or MemoryDatabase()
     memory = MemoryStore(database, access=access)
     sql = SqlStore(migrated(tmp_path / "house.db"), access=access) if in_sql else None
     kept = store(sql or memory)

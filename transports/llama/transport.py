@@ -82,6 +82,8 @@ class LlamaTransport:
         self._streams = KeptStreams(self._client)
         self._checked = asyncio.Event()
         self._learning = asyncio.Lock()
+        self._health_checks = 0
+        self._detail = ""
         self._linger_s = linger_s
         self._models: tuple[str, ...] = ()
         self._is_llama_cpp = False
@@ -152,10 +154,12 @@ class LlamaTransport:
         """See Abilities."""
         id = conversation_in(wanted.handle)
         if not await self._keeps_streams() and self._streams.are_kept is None:
-            async with self._learning:
-                health = None if self._streams.are_kept is not None else await self._learn()
-            if health is not None and self._streams.are_kept is None:
-                raise Unreachable(f"the model server is not ready: {health.detail}")
+            before = self._health_checks
+            async with self._learning:  # of many replies one asks
+                if self._health_checks == before:
+                    await self._learn()
+            if self._streams.are_kept is None:
+                raise Unreachable(f"the model server is not ready: {self._detail}")
         try:
             return await ContinuedStream(self._streams, id, wanted, hear, self._linger_s).done()
         except asyncio.CancelledError:  # after any other error the caller tries again
@@ -177,6 +181,8 @@ class LlamaTransport:
     async def _learn(self) -> Health:
         """Check the health, and what a healthy server can do."""
         health = await self.health()
+        self._health_checks += 1
+        self._detail = health.detail
         if health.ok:
             await self.total_slots()
             if self._is_llama_cpp:
