@@ -1,6 +1,6 @@
 """The campaign as a command: kills, freezes and cuts every part under open streams, and prints a table.
 
-usage: python -m tests.chaos [--seed N] [--scale N] [--streams N] [--only TEXT] [--logs FOLDER]
+usage: python -m tests.chaos [--seed N] [--scale N] [--streams N] [--gateways N] [--only TEXT] [--mode MODE] ...
 """
 
 import argparse
@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--gateways", type=int, default=3)
     parser.add_argument("--only", default="", help="phases whose fault contains this text")
+    parser.add_argument("--mode", choices=["sse", "mqtt"], help="phases in this mode only")
+    parser.add_argument("--words", type=int, nargs=2, default=(60, 400), help="least and most of a reply")
     parser.add_argument("--logs", type=Path, help="folder for the logs of all parts")
     asked = parser.parse_args()
     namespaces = can_cut()
@@ -61,10 +63,13 @@ def main() -> None:
         for mode, faults in BY_MODE
         for fault, times in faults
         if asked.only in fault
+        and asked.mode in (None, mode)
         and (namespaces or "cut off" not in fault)
         and (asked.gateways > 1 or fault.startswith(_FOR_ONE))
     )
-    plan = Plan(asked.seed, asked.gateways, phases, namespaces=namespaces)
+    cuts = any("cut off" in phase.fault for phase in phases)
+    least, most = asked.words
+    plan = Plan(asked.seed, asked.gateways, phases, namespaces=cuts, words=(least, most))
     folder = asked.logs or Path(tempfile.mkdtemp(prefix="sluice-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
