@@ -1,6 +1,6 @@
 """The campaign as a command: kills, freezes and cuts every part under open streams, and prints a table.
 
-usage: python -m tests.chaos [--seed N] [--scale N] [--streams N] [--gateways N] [--only TEXT] [--mode MODE] ...
+usage: python -m tests.chaos [--seed N] [--scale N] [--streams N] [--gateways N] [--only TEXT] ...
 """
 
 import argparse

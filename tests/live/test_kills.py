@@ -4,6 +4,7 @@ import asyncio
 import random
 import signal
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import httpx
 import pytest
 
 from tests.live.house import House, gateway_of
-from tests.live.llama_server import LlamaServer, random_model, requires_llama, running_llama
+from tests.live.llama_server import LlamaServer, exactly, random_model, requires_llama, running_llama
 from tests.web.event_source import EventSource, kinds
+from tests.web.gateway_server import STREAM
 from tests.web.raw_reader import RawReader
+from transports.llama.embedded_server import tiny_model_path
 
 pytestmark = [pytest.mark.live, requires_llama()]
 
@@ -107,3 +110,35 @@ async def test_no_character_is_lost_doubled_or_generated_twice(tmp_path: Path, s
         assert kinds(told) == ["metadata", "chunk", "done"]
         assert (row["status"], row["usage"]["completion_tokens"]) == ("complete", TOKENS)
     assert generated == TOKENS * len(campaign.asked)
+
+
+def has_more_than(source: EventSource, told: int) -> bool:
+    return len(source.told) > told
+
+
+async def test_every_event_id_of_a_continued_reply_is_a_place_to_come_back_to(tmp_path: Path) -> None:
+    question = exactly(" ".join(f"{number} river" for number in range(100))).sampling
+    asked: dict[str, Any] = {"max_tokens": 1000, "options": dict(question.options)}
+    async with asyncio.timeout(300), running_llama(tiny_model_path(), "--tokens-per-s", "100") as llama:
+        async with gateway_of(tmp_path, llama.url) as house:
+            reader = await house.client.ask("say it", resumable=True, **asked)
+            await reader.read(lambda: reader.source.chars > 50)
+            stream_id, last_id = reader.stream_id, reader.source.last_id
+            await house.program.end(signal.SIGKILL)
+        async with gateway_of(tmp_path, llama.url) as house:
+            again = EventSource()
+            again.last_id = last_id
+            reader = await house.client.come_back(stream_id, again)
+            ids: list[str | None] = []
+            while len(ids) < 20:
+                told = len(again.told)
+                await reader.read(partial(has_more_than, again, told))
+                ids.append(again.last_id)
+            statuses = set()
+            for id in ids:
+                headers = {"last-event-id": str(id)}
+                async with house.http.stream("GET", f"{STREAM}/{stream_id}", headers=headers) as answer:
+                    statuses.add(answer.status_code)
+            await reader.read()
+    assert statuses == {200}
+    assert again.ends[-1]["type"] == "done"

@@ -217,7 +217,7 @@ def _calls_up_to(gateway: Services, run: Run, after: Position) -> list[ToolCall]
     if after == START:
         return []
     with gateway.runs.looking(run, 0) as look:
-        first = START if look.begins_at is None else look.begins_at
+        first = Position(run.base_seq, 0) if look.begins_at is None else look.begins_at
         events = look.take()[: max(0, after.seq - first.seq)]
     chars = first.chars + sum(len(event.text) for event in events if isinstance(event, Delta))
     # Before `first`, only the number of characters counts; see rest_of.
