@@ -1,7 +1,7 @@
 """Keeps runs that ended a short time ago, for readers that return."""
 
 from gateway.contract.journal import Journal
-from gateway.core.run import TAKEN_OVER, Run
+from gateway.core.run import GOES_ON_ELSEWHERE, Run
 
 MAX_ENDED = 4096
 """Maximum number of ended runs kept in memory; older ones are replayed from the store."""
@@ -59,4 +59,4 @@ class EndedRuns:
 
     def _is_held(self, run: Run) -> bool:
         """Return whether its journal is held for a time after its end."""
-        return run.resume_url is not None and self._ttl_s > 0 and run.outcome is not TAKEN_OVER
+        return run.resume_url is not None and self._ttl_s > 0 and run.outcome not in GOES_ON_ELSEWHERE

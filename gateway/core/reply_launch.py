@@ -1,8 +1,10 @@
 """Starts the runs of replies, new ones and those that are taken over."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from gateway.contract.authors import Author
+from gateway.contract.errors import StorageFailed
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import Position
 from gateway.contract.reattach import Handle
@@ -10,7 +12,7 @@ from gateway.core.checkpoints import Checkpoints
 from gateway.core.question import Question
 from gateway.core.rate_limits import StreamPlace
 from gateway.core.reply_task import ReplyTask
-from gateway.core.run import TAKEN_OVER, Outcome, Run
+from gateway.core.run import GOES_ON_ELSEWHERE, LEFT, Outcome, Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
 
@@ -63,18 +65,21 @@ class ReplyLaunch:
             await make(run)
 
         async def conclude(run: Run) -> Outcome:
+            if run.outcome is LEFT:
+                with suppress(StorageFailed):  # then its next owner has the text of the last checkpoint
+                    await self._checkpoints.keep_all()
             self._checkpoints.leave(reply)
             if place is not None:
                 place.leave()  # before the terminal event: its reader may send the next question at once
             outcome = await reply.conclude(run)
             self._forget_kept(reply, outcome)
-            if outcome is not TAKEN_OVER:
+            if outcome not in GOES_ON_ELSEWHERE:
                 id = reply.exchange.assistant_message_id
                 ended = ReplyEnded(reply.stream_id, id, outcome.status, outcome.reason)
                 self._news.publish(reply.exchange.session_id, ended)
             return outcome
 
-        return self._runs.start(
+        run = self._runs.start(
             reply.stream_id,
             user_id,
             work,
@@ -85,6 +90,9 @@ class ReplyLaunch:
             dialect=dialect,
             begins_at=begins_at,
         )
+        if reply.handle is not None and resume_url is not None:
+            run.leave = reply.handle.leave
+        return run
 
     def publish_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
         """Report a new reply to its session."""
@@ -98,5 +106,5 @@ class ReplyLaunch:
     def _forget_kept(self, reply: ReplyTask, outcome: Outcome) -> None:
         """The end is stored: the generator need not keep the reply any more."""
         handle = reply.handle
-        if handle is not None and outcome is not TAKEN_OVER and outcome.reason != "storage_failed":
+        if handle is not None and outcome not in GOES_ON_ELSEWHERE and outcome.reason != "storage_failed":
             self._forget(reply.mode, handle.handle, reply.exchange.epoch)

@@ -23,11 +23,10 @@ from gateway.core.reply_accumulator import ReplyAccumulator, recording
 from gateway.core.reply_events import kept_events, started_event, terminal_event
 from gateway.core.reply_row import ReplyRow, RowLost
 from gateway.core.reply_store import ReplyStore
-from gateway.core.run import TAKEN_OVER, Outcome, Production, Run
+from gateway.core.run import LEFT, TAKEN_OVER, Outcome, Production, Run
 from gateway.core.stored_handle import StoredHandle
 
-MAX_MODEL_CHARS = 256
-"""Maximum length of the model's name from a model server; the rest is cut off."""
+MAX_MODEL_CHARS = 256  # of the name that a model server gives; the rest is cut off
 
 
 class ReplyTask:
@@ -144,8 +143,8 @@ class ReplyTask:
             outcome = paced.outcome
             paced.send_rest(run.journal)
         if paced is None or not paced.stored or outcome is not paced.outcome:
-            outcome = await self.keep(outcome)
-        if self._tab is not None and outcome.reason != "storage_failed":
+            outcome = outcome if outcome is LEFT else await self.keep(outcome)
+        if self._tab is not None and outcome is not LEFT and outcome.reason != "storage_failed":
             await self._tab.settle(self.reply)
         terminal = self._terminal(outcome)
         if outcome is TAKEN_OVER and run.resume_url is not None:

@@ -33,6 +33,10 @@ TAKEN_OVER = Outcome(
         "This gateway did not reach the database, so another one has the reply now and took it over."
     ),
 )
+LEFT = Outcome("interrupted", "shutdown", Draining("The gateway was stopped; the reply goes on elsewhere."))
+"""As SHUTDOWN, but its row keeps the status streaming, for the next owner."""
+
+GOES_ON_ELSEWHERE = (TAKEN_OVER, LEFT)
 BROKEN = Outcome("failed", "upstream_error", GatewayError("Internal error of the gateway: see its log."))
 
 
@@ -66,6 +70,8 @@ class Run:
         counts_from: number of the event after which this gateway's reads are counted.
         opening: the Started event of a reply that is continued, whose journal has none; else None.
         span: of the reply; set at its begin.
+        leave: called at a shutdown; returns True if the next owner can continue the reply, which must not be
+            stopped at its generator then.
         production: returns its Production; None before it has begun and after its end.
         readers, leave_timer, task: of Runs.
     """
@@ -81,6 +87,7 @@ class Run:
         "exchange",
         "is_adopted",
         "journal",
+        "leave",
         "leave_timer",
         "opening",
         "outcome",
@@ -125,6 +132,7 @@ class Run:
         self.ended = EndedEvent()
         self._interruptible = False
         self.readers = 0
+        self.leave: Callable[[], bool] = lambda: False
         self.leave_timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
 

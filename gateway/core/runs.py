@@ -14,7 +14,7 @@ from gateway.contract.journal import START, Journal, JournalReader, OnNews, Posi
 from gateway.core.ended_runs import EndedRuns
 from gateway.core.follower import Follower
 from gateway.core.other_work import OtherWork
-from gateway.core.run import ABANDONED, BROKEN, SHUTDOWN, USER_STOP, Outcome, Run
+from gateway.core.run import ABANDONED, BROKEN, LEFT, SHUTDOWN, USER_STOP, Outcome, Run
 
 log = logging.getLogger("sluice.runs")
 
@@ -211,7 +211,7 @@ class Runs:
 
     async def drain(self, within_s: float, hurry: asyncio.Event) -> None:
         """Refuse new replies and other work, and wait for the present ones. After `within_s` seconds or at
-        `hurry`, end the replies as `shutdown` and wait for nothing else."""
+        `hurry`, do as end_all and wait for nothing else."""
         self._begin_drain()
         if not self._running and not self._others:
             return
@@ -224,14 +224,15 @@ class Runs:
             hurried.cancel()
 
     async def end_all(self) -> None:
-        """End all replies as `shutdown`, and wait until they are stored."""
+        """Leave replies that can go on to their next owner, end the others as `shutdown`, and wait until all
+        are stored."""
         self._settle_all()
         await self._replies_ended()
 
     def _settle_all(self) -> None:
         self._begin_drain()
         for run in list(self._running.values()):
-            run.settle(SHUTDOWN)
+            run.settle(LEFT if run.leave() else SHUTDOWN)
 
     def _begin_drain(self) -> None:
         self.draining = True

@@ -23,6 +23,7 @@ class StoredHandle:
         self._handle: Handle = {name: value for name, value in stored.items() if name != KEY}
         self.facts = facts_in(stored) if facts is None else facts
         self.is_left = False
+        self._is_kept = False
         self.is_current: Callable[[], bool] = lambda: True
         self.on_replaced: Callable[[], None] = lambda: None
         self._now: Now | None = None
@@ -59,10 +60,17 @@ class StoredHandle:
             self.facts = replace(self.facts, mode=mode, first_s=first_s)
         return {**self._handle, KEY: self.facts.as_json()}
 
+    def leave(self) -> bool:
+        """Leave the reply to its next owner. Return False if its generator is not known to keep it."""
+        self.is_left = self._is_kept and bool(self._handle)
+        return self.is_left
+
     def _replace(self, handle: Handle) -> None:
         self._handle = handle
+        self._is_kept = True
         self._now = None
         self.on_replaced()
 
     def _register(self, now: Now) -> None:
         self._now = now
+        self._is_kept = True

@@ -13,7 +13,7 @@ from gateway.contract.transport import Transport
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, asking, requires_llama, running_llama
 from tests.reading import reading
-from transports.llama import transport
+from transports.llama import chat_completion
 from transports.llama.embedded_server import tiny_model_path
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.live, requires_llama()]
 @pytest.fixture
 def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable the limits of requests, as if a deadly request were not known yet."""
-    monkeypatch.setattr(transport, "check_request", lambda _: None)
+    monkeypatch.setattr(chat_completion, "check_request", lambda _: None)
 
 
 def deadly() -> ChatRequest:

@@ -142,3 +142,30 @@ async def test_every_event_id_of_a_continued_reply_is_a_place_to_come_back_to(tm
             await reader.read()
     assert statuses == {200}
     assert again.ends[-1]["type"] == "done"
+
+
+async def test_a_stop_in_mid_reply_leaves_it_to_the_next_start(tmp_path: Path) -> None:
+    text = " ".join(f"{number} river" for number in range(100))
+    asked: dict[str, Any] = {"max_tokens": 1000, "options": dict(exactly(text).sampling.options)}
+    async with asyncio.timeout(300), running_llama(tiny_model_path(), "--tokens-per-s", "100") as llama:
+        async with gateway_of(tmp_path, llama.url, DRAIN_S="0.1") as house:
+            reader = await house.client.ask("say it", resumable=True, **asked)
+            classic = await house.client.ask("say it", **asked)
+            await reader.read(lambda: reader.source.chars > 50)
+            await classic.read(lambda: classic.source.chars > 50)
+            house.program.process.send_signal(signal.SIGTERM)
+            await reader.read()
+            await classic.read()
+            code = await house.program.ended()
+        assert (code, reader.source.ends) == (0, [])
+        assert reader.source.retry_ms
+        assert classic.source.ends[-1]["reason"] == "shutdown"
+        async with gateway_of(tmp_path, llama.url) as house:
+            again = await house.client.come_back(reader.stream_id, reader.source)
+            await again.read()
+            statuses = sorted(row["status"] for row in await house.messages())
+            generated = await llama.figure("tokens_predicted_total")
+            counted = again.source.ends[-1]["usage"]["completion_tokens"]
+    assert again.source.text == again.source.ends[-1]["full_content"] == text
+    assert statuses == ["complete", "interrupted"]
+    assert generated <= 2 * counted, "one generation for each of the two replies"
