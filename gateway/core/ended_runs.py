@@ -1,7 +1,7 @@
 """Keeps runs that ended a short time ago, for readers that return."""
 
 from gateway.contract.journal import Journal
-from gateway.core.run import GOES_ON_ELSEWHERE, Run
+from gateway.core.run import GOES_ON_ELSEWHERE, Run, cannot_be_left
 
 MAX_ENDED = 4096
 """Maximum number of ended runs kept in memory; older ones are replayed from the store."""
@@ -33,8 +33,9 @@ class EndedRuns:
         if not held and run.readers == 0:
             self._journal.forget(run.stream_id)
             return
-        # Release the writer: only the Journal decides how long the log is kept.
+        # Release the writer and the reply's task: only the Journal decides how long the log is kept.
         del run.journal
+        run.leave = cannot_be_left
         run.event_lengths = None
         run.task = run.production = None
         self._runs[run.stream_id] = run

@@ -40,6 +40,10 @@ GOES_ON_ELSEWHERE = (TAKEN_OVER, LEFT)
 BROKEN = Outcome("failed", "upstream_error", GatewayError("Internal error of the gateway: see its log."))
 
 
+def cannot_be_left() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Production:
     """The production of a running reply so far.
@@ -132,7 +136,7 @@ class Run:
         self.ended = EndedEvent()
         self._interruptible = False
         self.readers = 0
-        self.leave: Callable[[], bool] = lambda: False
+        self.leave: Callable[[], bool] = cannot_be_left
         self.leave_timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
 
