@@ -21,6 +21,9 @@ LONG: dict[str, Any] = {"content": "go on", "max_tokens": 30_000, "options": {"i
 SHORT: dict[str, Any] = {"content": "hi", "max_tokens": 3, "options": {"ignore_eos": True}}
 
 
+SLOWLY = ("--tokens-per-s", "100")  # no reply of 1,000 tokens ends before its server is killed
+
+
 async def events_in(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
     async for line in response.aiter_lines():
         if line.startswith("data: {"):
@@ -37,16 +40,17 @@ async def said(events: AsyncIterator[dict[str, Any]], *kinds: str) -> dict[str, 
 async def test_another_server_goes_on_and_the_end_tells_where(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(300),
-        running_llama(random_model(), "--ctx-per-slot", "32768") as first,
-        running_llama(random_model(), "--ctx-per-slot", "4096") as second,
+        running_llama(random_model(), "--ctx-per-slot", "4096", *SLOWLY) as first,
+        running_llama(random_model(), "--ctx-per-slot", "4096", *SLOWLY) as second,
         running_gateway(tmp_path, LLM_SERVER_URL=f"{first.url},{second.url}") as gateway,
     ):
-        asked = {**LONG, "max_tokens": 3_000, "continue_on_failure": True}
+        asked = {**LONG, "max_tokens": 1_000, "continue_on_failure": True}
         async with gateway.http.stream("POST", STREAM, json=asked) as response:
             events = events_in(response)
             heard = [await said(events, "chunk")]
-            first_one = first if await first.busy_slots() else second
-            await first_one.kill()
+            servers = (await gateway.http.get("/api/metrics")).json()["llm"]["servers"]
+            (asked_one,) = [server["url"] for server in servers if server["open"]]
+            await {server.url: server for server in (first, second)}[asked_one].kill()
             heard += [event async for event in events]
         end = heard[-1]
         kept = await gateway.kept(end, 1)
