@@ -18,7 +18,7 @@ class Reattachable:
 
     Attributes:
         conversation_id: 32 random hex digits, stored with the reply before the request is sent; no secret of
-            a client, but whoever knows it can read the reply at the model server.
+            a client, but it lets its holder read the reply at the model server.
         keep_handle: stores another handle in place of the first one, `{"conversation_id": ...}`; does not
             block. Called once the generator is known.
         at_checkpoints: registers a function whose entries are stored in the handle together with each

@@ -46,7 +46,7 @@ class Rooms:
     async def add(self, user_id: str, session: StoredSession, members: Sequence[Member]) -> StoredRoom:
         """Add members to the user's session, which becomes a room. See RoomStore.add.
 
-        Raises NotFound for a device that is not the user's: whoever adds it sends it all messages.
+        Raises NotFound for a device of another user: a member gets all messages.
         """
         for member in members:
             if member.kind == "device" and await self._owners.owner_of(member.name, heard=True) != user_id:

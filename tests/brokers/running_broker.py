@@ -57,7 +57,7 @@ class RunningBroker(ABC):
         self._reading = asyncio.create_task(self._program.ended())  # or it would wait for a reader of its log
 
     async def kill(self) -> None:
-        """As by a crash: no client is told."""
+        """Kill it as a crash does."""
         if self._program is None or self._reading is None:
             return
         os.killpg(self._program.process.pid, signal.SIGKILL)

@@ -45,7 +45,7 @@ class Heard:
 
 
 class Client:
-    """Asks one question after the other until it is told to stop; each reply is read to its end."""
+    """Asks one question after the other and reads each reply to its end."""
 
     def __init__(self, town: Town, seed: str, words: tuple[int, int]) -> None:
         self._town = town

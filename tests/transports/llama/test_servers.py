@@ -234,7 +234,7 @@ class Killed(Server):
 
 
 class Breaks(Server):
-    """Breaks off after its first token. may_check: its health is told when this is set."""
+    """Breaks off after its first token. may_check: a health check waits for it."""
 
     def __init__(self, *models: str, slots: int) -> None:
         super().__init__(*models, slots=slots)
