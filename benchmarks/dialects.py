@@ -82,6 +82,10 @@ class Sink:
         pass
 
 
+class Running:
+    outcome = None
+
+
 async def token_us(rounds: int) -> dict[str, float]:
     """Return for each dialect the microseconds of a token."""
     lowest = dict.fromkeys(CALLS, math.inf)
@@ -93,7 +97,7 @@ async def token_us(rounds: int) -> dict[str, float]:
         reader = journal.follow(name, stream.hear)
         serving = asyncio.create_task(stream.serve(reader, sink.send, []))
         await asyncio.sleep(0)
-        hear = recording(ReplyAccumulator(time.monotonic), writer, lambda: False)
+        hear = recording(ReplyAccumulator(time.monotonic), writer, Running())
         hear([Delta("token   0 ")])
         batches = [[Delta(f"token {number:3} ")] for number in range(TOKENS)]
         began = time.process_time_ns()

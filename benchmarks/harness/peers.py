@@ -45,8 +45,14 @@ def openai_endpoint(port: int, *headers: str) -> Endpoint:
     return Endpoint(f"http://127.0.0.1:{port}/v1/chat/completions", OPENAI_BODY, headers)
 
 
-def sluice(executable: Path | None, env: Mapping[str, str]) -> Peer:
-    """Return the peer for Sluice. executable: `sluice` of another build; by default, of this environment."""
+def sluice(executable: Path | None, env: Mapping[str, str], *options: str) -> Peer:
+    """Return the peer for Sluice.
+
+    Args:
+        executable: `sluice` of another build; by default, of this environment.
+        env: its settings.
+        options: of `sluice serve`.
+    """
 
     def command(run: Path) -> Sequence[str]:
         found = executable or Path(sys.executable).with_name("sluice")
@@ -54,7 +60,7 @@ def sluice(executable: Path | None, env: Mapping[str, str]) -> Peer:
             raise Unavailable(
                 f"there is no {found.name} command beside this Python; install the project first"
             )
-        return [str(found.absolute()), "serve"]
+        return [str(found.absolute()), "serve", *options]
 
     # The database is a file in the run's directory, where the command starts.
     env = {"PORT": str(SLUICE_PORT), "DATABASE_URL": "sqlite+aiosqlite:///bench.db", **env}
