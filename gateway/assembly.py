@@ -6,20 +6,23 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 
+from gateway.configured_devices import devices_of
+from gateway.configured_drain import drain_of
 from gateway.configured_issuer import identities_of
-from gateway.configured_store import joined, store_of, wake_on_signals
+from gateway.configured_limits import limits_of
+from gateway.configured_rooms import rooms_of
+from gateway.configured_store import joined, retention_of, store_of, wake_on_signals
 from gateway.configured_traces import traces_of
-from gateway.configured_transports import breakers_of, ingress_of, link_of, simulators_of, transports_of
+from gateway.configured_transports import breakers_of, link_of, simulators_of, transports_of
+from gateway.contract.held_news import HeldNews
 from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
 from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.conversations import Conversations
-from gateway.core.device_chats import DeviceChats
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.key_ring import KeyRing
 from gateway.core.limits import Limits
@@ -28,10 +31,8 @@ from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
-from gateway.core.rate_limits import RequestRates, StreamPlaces
 from gateway.core.refreshing import Nudge, keep_fresh
-from gateway.core.retention import Retention
-from gateway.core.rooms import Rooms
+from gateway.core.room_posts import RoomPosts
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.shared_news import SharedNews
@@ -40,6 +41,7 @@ from gateway.core.stops import Stops
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
+from gateway.rooms.event_rates import EventRates
 from gateway.settings import Settings
 from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.genai_families import wants_older_names
@@ -48,6 +50,7 @@ from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.app import create_app
 from gateway.web.chat.resume import resume_url
 from gateway.web.door.callers import LOCAL
+from gateway.web.door.credentials import Credentials
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
@@ -57,9 +60,6 @@ from gateway.web.relay.relay import Relay
 from gateway.web.services import Services
 
 log = logging.getLogger("sluice")
-
-ANOTHERS_S = 5.0
-"""Seconds within which another gateway sends a device the first message of a reply that it has started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         return {name for each in chosen.values() for name in each.abilities.models()}
 
     traces = traces_of(settings, "sluice-gateway", settings.gateway_name, models)
-    link = None
+    link, held = None, HeldNews()
     if transports is None:
-        link = link_of(settings)
+        link = link_of(settings, held=held)
         transports = transports_of(settings, link, traces)
     chosen = transports = {mode: traces.dispatching(each, mode) for mode, each in transports.items()}
     access = MemberAccess()
@@ -99,11 +99,12 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     runs = Runs(journal, access, grace_s=settings.resume_grace_s, ttl_s=settings.journal_ttl_s)
     checkpoints = Checkpoints(store)
     news, signals = SessionNews(), store.membership.signals
-    shared_news = SharedNews(news, signals)
+    is_alone = store.membership.gateways is None
+    shared_news = None if is_alone else SharedNews(news, signals)
     tickets = Tickets(
         settings.ticket_secret.encode(),
         lifetime_s=settings.reply_deadline_s + settings.journal_ttl_s,
-        now=time.time,
+        now=store.membership.clock,
     )
     keys = KeyRing(
         store.keys,
@@ -113,8 +114,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         closed=bool(settings.issuer_url),
     )
     identities = identities_of(settings)
-    rates = RequestRates()
-    budgets = Budgets(store.keys)
+    limits = limits_of(settings, store.secret)
+    budgets = Budgets(store.keys, store.membership.clock.utc)
     selector = ModeSelector(
         transports,
         settings.llm_comm_mode,
@@ -135,6 +136,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
         new_id=random_hex,
         clock=time.monotonic,
+        now=store.membership.clock,
         stages=stages_of(
             settings.stages,
             cache_ttl_s=settings.cache_ttl_s,
@@ -145,43 +147,41 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         allowance_of=keys.allowance_of,
         on_ended=last_hour.add,
         budgets=budgets,
+        places=limits.places,
         traces=traces,
     )
     adoption = conversations.adoption(settings.adopt_s)
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
-    rooms = Rooms(store.rooms, access, owners)
+    relay = None if is_alone else Relay(store.reply_owners, silence_s=3 * settings.sse_ping_s)
+    rooms, hall = rooms_of(store, runs, news, access, owners, None if relay is None else relay.replies)
+    reloads = (worker_rules.reload, budgets.reload, rooms.reload)
 
-    async def spend_request(user_id: str) -> None:
+    async def spend(user_id: str) -> None:
         if (allowance := keys.allowance_of(user_id)) is not None:
-            await rates.spend(allowance.requests)
+            await limits.rates.spend(allowance.requests)
 
-    chats = DeviceChats(
-        conversations,
-        runs,
-        store,
-        owners,
-        max_content_chars=settings.max_content_chars,
-        spend=spend_request,
-        anothers_s=0 if settings.database_url.startswith("sqlite") else ANOTHERS_S,
+    posts = RoomPosts(store, conversations, access, news, settings.max_content_chars, models)
+    stops = Stops(runs, store, access, signals, None if is_alone else store.reply_owners)
+    ingress, device_rooms = devices_of(
+        settings, link, conversations, runs, store, owners, posts, hall, access, spend, stops, adoption
     )
-    ingress = broker = None
+    broker = None
     if link is not None:
-        ingress = ingress_of(settings, link, chats)
         broker = BrokerWatch()
         link.watch(broker.changed)
-    pulse = Pulse(settings.sse_ping_s)
+    pulse = Pulse(settings.sse_ping_s, held)
     proxies = TrustedProxies(settings.trusted_proxies)
-    relay = None
-    if not settings.database_url.startswith("sqlite"):
-        relay = Relay(store.reply_owners, silence_s=3 * settings.sse_ping_s)
     gateway = Services(
         conversations=conversations,
         runs=runs,
-        stops=Stops(runs, store, access, signals),
+        stops=stops,
         store=store,
         templates=store.templates,
         attachments=store.attachments,
         rooms=rooms,
+        hall=hall,
+        posts=posts,
+        event_rates=EventRates(settings.room_events_per_s, time.monotonic),
         usage=store.usage,
         modes=selector,
         mode_switch=mode_switch,
@@ -193,9 +193,10 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         slow_readers=SlowReaders(settings.send_timeout_s),
         tickets=tickets,
         keys=keys,
-        rates=rates,
+        rates=limits.rates,
         budgets=budgets,
-        listeners=StreamPlaces(),
+        listeners=limits.listeners,
+        redis_connected=limits.connected,
         news=news,
         journal=journal,
         mirrors=Mirrors(runs, owners, ingress),
@@ -220,20 +221,15 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         last_hour=last_hour,
         older_metric_names=wants_older_names(settings.otel_semconv_stability_opt_in),
     )
+    retention = retention_of(settings, store)
 
-    retention = Retention(
-        store.deletions,
-        days=settings.retention_days,
-        messages_per_session=settings.messages_per_session,
-        audit_days=settings.audit_retention_days,
-        clock=lambda: datetime.now(UTC),
-    )
-
-    def gateways_changed(living: int, lost: Collection[str]) -> None:
-        keys.gateways = living
-        for owner in lost:
-            if relay is not None:
-                relay.cut(owner)
+    def gateways_changed(others: Collection[str], lost: Collection[str]) -> None:
+        keys.gateways = 1 + len(others)
+        hall.gateways_lost(lost)
+        device_rooms.gateways_changed(others)
+        if relay is not None:
+            relay.cut(lost)
+            relay.revive(others)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -242,9 +238,9 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             stack.callback(gateway.refusals.tell_rest)
             await stack.enter_async_context(store.running())
             await stack.enter_async_context(joined(store, runs, checkpoints, adoption, gateways_changed))
-            for load in (keys.refresh, budgets.reload, mode_switch.restore, worker_rules.reload):
+            for load in (keys.refresh, mode_switch.restore, *reloads):
                 await load()
-            await rooms.reload()
+            await stack.enter_async_context(limits.running())
             if not tickets.secret:
                 tickets.secret = await store.secret("tickets")
             if relay is not None:
@@ -252,17 +248,17 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
             for transport in transports.values():
                 await stack.enter_async_context(transport.running())
             await stack.enter_async_context(runs.running())
-            await adoption.begin(alone=store.membership.gateways is None)
+            await stack.enter_async_context(hall.running())
+            await stack.enter_async_context(device_rooms.running())
+            await adoption.begin(alone=is_alone)
             if ingress is not None:
                 await stack.enter_async_context(ingress.running())
                 stack.push_async_callback(runs.end_all)  # while devices can still get the ends
             background = await stack.enter_async_context(asyncio.TaskGroup())
 
             async def reload() -> None:
-                await mode_switch.reload()
-                await worker_rules.reload()
-                await budgets.reload()
-                await rooms.reload()
+                for read in (mode_switch.reload, *reloads):
+                    await read()
 
             keys_changed, settings_changed = Nudge(), Nudge()
             wake_on_signals(signals, keys_changed, settings_changed)
@@ -275,7 +271,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
                 keys.run(keys_changed.sleep),
                 keep_fresh(reload, failure, settings_changed.sleep),
                 retention.run(),
-                shared_news.run(),
+                *(() if shared_news is None else (shared_news.run(),)),
+                gateway.room_connections.run(Credentials(gateway).stand),
             ):
                 stack.callback(background.create_task(work).cancel)
             yield
@@ -292,9 +289,5 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         log_access=settings.log_access,
     )
 
-    async def drain(hurry: asyncio.Event) -> None:
-        for transport in transports.values():
-            transport.abilities.drain()
-        await runs.drain(settings.drain_s, hurry)
-
+    drain = drain_of(settings, transports, runs, gateway.before_stop)
     return Assembled(app, selector, gateway, drain)

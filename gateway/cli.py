@@ -1,6 +1,5 @@
 """The command `sluice`."""
 
-import gc
 import logging
 import signal
 import sys
@@ -47,8 +46,6 @@ app.command()(top)
 
 
 def main() -> None:
-    # Imports create many objects that are not garbage, and those of a token die young: collect less often.
-    gc.set_threshold(50_000, 50, 50)
     keep_standard_descriptors()
     try:
         app()

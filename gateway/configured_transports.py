@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from secrets import token_hex
 
-from gateway.contract.ingress import Ask, Ingress
+from gateway.contract.held_news import HeldNews
+from gateway.contract.ingress import Ask, Ingress, StopChat
 from gateway.contract.simulators import Simulators
 from gateway.contract.traces import Traces
 from gateway.contract.transport import Transport
@@ -35,17 +36,19 @@ def breakers_of(settings: Settings, transports: Mapping[str, Transport]) -> dict
     return breakers
 
 
-def link_of(settings: Settings, client_id: str = "", *, quiet: bool = False) -> Link | None:
+def link_of(
+    settings: Settings, client_id: str = "", *, quiet: bool = False, held: HeldNews | None = None
+) -> Link | None:
     """Return the connection to the broker; None without MQTT_BROKER_HOST.
 
-    client_id: GATEWAY_NAME if empty.
+    client_id: GATEWAY_NAME if empty. held: see AiomqttLink.
     """
     if not settings.mqtt_broker_host:
         return None
     # Imported here: without a broker, the MQTT client is not loaded.
     from transports.mqtt.link.configured_link import configured_link
 
-    return configured_link(settings, client_id or settings.gateway_name, quiet=quiet)
+    return configured_link(settings, client_id or settings.gateway_name, quiet=quiet, held=held)
 
 
 def simulators_of(settings: Settings) -> Simulators | None:
@@ -62,13 +65,14 @@ def simulators_of(settings: Settings) -> Simulators | None:
     )
 
 
-def ingress_of(settings: Settings, link: Link, ask: Ask) -> Ingress:
+def ingress_of(settings: Settings, link: Link, ask: Ask, stop: StopChat) -> Ingress:
     """Return the ingress for devices. It uses the transport's connection, which the transport opens."""
     from transports.mqtt.devices.ingress import MqttIngress
 
     return MqttIngress(
         link,
         ask,
+        stop=stop,
         root=settings.mqtt_topic_root,
         idle_s=settings.idle_s,
         grace_s=settings.resume_grace_s,

@@ -12,7 +12,12 @@ from gateway.contract.host_lists import hosts_of, networks_of, origins_of
 from gateway.contract.host_names import MAX_NAME, filled, host_name
 from gateway.contract.issuer_urls import checked_issuer_url
 from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
-from gateway.contract.server_urls import checked_internal_url, collector_url, model_server_roots
+from gateway.contract.server_urls import (
+    checked_internal_url,
+    checked_redis_url,
+    collector_url,
+    model_server_roots,
+)
 from gateway.settings_errors import explain
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -103,6 +108,8 @@ class Settings(BaseSettings):
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
 
     database_url: Annotated[str, Field(pattern=DATABASE_URLS)] = "sqlite+aiosqlite:///sluice.db"
+    redis_url: Annotated[str, AfterValidator(checked_redis_url)] = ""
+    limits_without_redis: Literal["share", "closed"] = "share"
 
     reply_deadline_s: Seconds = 120
     idle_s: Seconds = 30
@@ -127,6 +134,7 @@ class Settings(BaseSettings):
     sessions_per_user: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
     attachment_bytes_per_user: Annotated[int, Field(ge=0, le=2**50)] = 1024 * 1024 * 1024
     rooms_per_user: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    room_events_per_s: Annotated[int, Field(ge=1, le=10_000)] = 20
     room_members: Annotated[int, Field(ge=2, le=10_000)] = 200
     templates_per_user: Annotated[int, Field(ge=1, le=10_000)] = 200
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
@@ -256,7 +264,12 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """Values that logs and errors must not contain."""
-        servers = (*self.model_servers, self.mqtt_broker_host, self.otel_exporter_otlp_endpoint)
+        servers = (
+            *self.model_servers,
+            self.mqtt_broker_host,
+            self.otel_exporter_otlp_endpoint,
+            self.redis_url,
+        )
         headers = self.otel_exporter_otlp_headers.split(",")
         return [
             self.llm_api_key,

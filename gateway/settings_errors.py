@@ -23,7 +23,9 @@ def explain(error: ValidationError) -> str:
     if not first["loc"]:
         return message
     name = str(first["loc"][0]).upper()
-    secret = any(word in name for word in ("PASSWORD", "KEY", "SECRET", "DATABASE_URL", "HEADERS"))
+    secret = any(
+        word in name for word in ("PASSWORD", "KEY", "SECRET", "DATABASE_URL", "REDIS_URL", "HEADERS")
+    )
     if first["type"] == "string_pattern_mismatch":
         message = _PATTERNS.get(name, message)
     return f"{name}={'…' if secret else shown(first['input'])} is not allowed: {message}"

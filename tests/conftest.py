@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from tests.order import slow_first
+
 if TYPE_CHECKING:
     from tests.store.postgres import PostgresServer
 
@@ -46,6 +48,8 @@ def database_may_be_slow() -> Iterator[None]:
         for name in ("CONNECT_S", "ANSWER_S"):
             patch.setattr(f"gateway.store.postgres_link.{name}", 60)
         patch.setattr("gateway.core.liveness.FENCE_S", 60)
+        patch.setattr("gateway.redis.link.TIMEOUT_S", 60)
+        patch.setattr("gateway.redis.link.LEASE_S", 3600)
         yield
 
 
@@ -83,3 +87,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             item.fixturenames.append("no_task_is_left_over")
+    if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+        items[:] = slow_first(items, int(workers))

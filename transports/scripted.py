@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from gateway.contract.errors import GatewayError, Interrupted
 from gateway.contract.events import Delta, Done, Granularity, TransportEvent
-from gateway.contract.reattach import Reattach
+from gateway.contract.reattach import Handle, Reattach
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 
@@ -57,7 +57,7 @@ class ScriptedTransport:
 
     @property
     def abilities(self) -> Abilities:
-        return self._abilities or Abilities(health=self.health, reattach=self.reattach)
+        return self._abilities or Abilities(health=self.health, reattach=self.reattach, stop=self.stop)
 
     async def health(self) -> Health:
         return Health(True, "scripted")
@@ -77,6 +77,10 @@ class ScriptedTransport:
         if request is None:
             raise Interrupted("The gateway ended before the reply did, and the script does not have it.")
         return await self._answer(request, hear)
+
+    def stop(self, handle: Handle, epoch: int) -> None:
+        """See Abilities."""
+        self._kept.pop(str(handle.get("conversation_id")), None)
 
     async def _answer(self, request: ChatRequest, hear: Hear) -> Done:
         self.open_requests.append(request)

@@ -3,20 +3,20 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import TypeVar
 
 from rich.console import Console
 
 from gateway.assembly import Assembled
+from gateway.commands.demo_sessions import DemoSessions, prepare_sessions
 from gateway.commands.worker import serving
 from gateway.contract.secrets import without_secrets
-from gateway.contract.store import MessageStore
 from gateway.core.mode_selector import ModeSelector
 from gateway.process.serve import listen, serve, url_of
 from gateway.settings import Settings, SettingsError
-from gateway.web.door.callers import LOCAL
 from transports.llama.embedded_server import llama_available, llama_server, tiny_model_path
 from transports.llama.transport import LlamaTransport
 from transports.mqtt.embedded_broker import EmbeddedBroker, broker_available, embedded_broker
@@ -31,8 +31,6 @@ TOKENS_PER_S = 40
 WORKER_NAME = "demo-worker"
 READY_S = 60.0
 QUESTION = "Tell me about the river."
-TITLE = "Demo"
-"""Title of the session for the printed commands."""
 INSTALL = "pip install 'sluice-gateway[demo]'"
 
 
@@ -67,10 +65,9 @@ async def run_demo(settings: Settings) -> None:
 
         async def say_ready(assembled: Assembled) -> None:
             await _until_ready(assembled.modes)
-            keys, store = assembled.gateway.keys, assembled.gateway.store
-            with_session = None if keys.closed else store
-            mode = assembled.modes.mode
-            await _say_ready(out, url, mode, changed, broker, with_session, is_toy, notes)
+            gateway, mode = assembled.gateway, assembled.modes.mode
+            prepare = None if gateway.keys.closed else partial(prepare_sessions, gateway)
+            await _say_ready(out, url, mode, changed, broker, prepare, is_toy, notes)
 
         await serve(changed, listener, say_ready)
 
@@ -129,30 +126,22 @@ async def _until_ready(modes: ModeSelector) -> None:
         raise SettingsError(f"mode {modes.mode} is not ready after {READY_S:g} s: {health.detail}") from None
 
 
-async def _session_to_ask_in(store: MessageStore) -> int:
-    """Return the session id for the printed commands: the latest session if it is empty, else a new one."""
-    for session in await store.sessions(LOCAL.user_id, limit=1):
-        if session.title == TITLE and not await store.messages(LOCAL.user_id, session.id, limit=1):
-            return session.id
-    return (await store.create_session(LOCAL.user_id, TITLE)).id
-
-
 async def _say_ready(
     out: Console,
     url: str,
     mode: str,
     settings: Settings,
     broker: EmbeddedBroker,
-    store: MessageStore | None,
+    prepare: Callable[[], Awaitable[DemoSessions]] | None,
     is_toy: bool,
     notes: list[str],
 ) -> None:
-    """Print how to use the demo. `store` is None if the database has API keys: requests then need one."""
+    """Print how to use the demo. `prepare` is None if the database has API keys: requests then need one."""
     # Before the first output: a script may use the printed commands at once.
-    session_id = None if store is None else await _session_to_ask_in(store)
+    sessions = None if prepare is None else await prepare()
     out.print(f"Sluice is ready at {url} (mode {mode})")
     _say_what_runs(out, settings, broker, is_toy, notes)
-    _say_what_to_type(out, url, session_id, mode, is_toy)
+    _say_what_to_type(out, url, sessions, mode, is_toy)
 
 
 def _say_what_runs(
@@ -170,22 +159,25 @@ def _say_what_runs(
     out.print(f"  database   {without_secrets(settings.database_url)}")
 
 
-def _say_what_to_type(out: Console, url: str, session_id: int | None, mode: str, is_toy: bool) -> None:
-    """Print commands to copy. `session_id` is None if the database has API keys: requests then need one."""
+def _say_what_to_type(out: Console, url: str, sessions: DemoSessions | None, mode: str, is_toy: bool) -> None:
+    """Print commands to copy. `sessions` is None if the database has API keys: requests then need one."""
     in_make = "MAKELEVEL" in os.environ
     demo, sluice = ("make demo", ".venv/bin/sluice") if in_make else ("sluice demo", "sluice")
     json = "-H 'Content-Type: application/json'"
-    if session_id is None:
+    if sessions is None:
         key = "-H 'Authorization: Bearer YOUR_API_KEY'"
         out.print("\nThis database has API keys. Ask with one, and list what was asked:")
         out.print(f"""  curl -N {url}/messages/stream {key} {json} -d '{{"content": "{QUESTION}"}}'""")
         out.print(f"  curl {url}/api/chatbot/sessions {key}")
     else:
-        body = f'{{"content": "{QUESTION}", "session_id": {session_id}}}'
+        body = f'{{"content": "{QUESTION}", "session_id": {sessions.ask_in}}}'
         out.print("\nAsk something, and read what was said in that session:")
         out.print(f"  curl -N {url}/messages/stream {json} -d '{body}'")
-        out.print(f"  curl {url}/api/chatbot/sessions/{session_id}/messages")
+        out.print(f"  curl {url}/api/chatbot/sessions/{sessions.ask_in}/messages")
     out.print(f"or talk to it: {sluice} chat --url {url}")
+    if sessions is not None:
+        out.print("\nA room of people, a device and the model: open it in two windows, and play the device.")
+        out.print(f"  {url}/#/chat/{sessions.room}")
     if is_toy:
         out.print("\nYour own model instead of the toy: start one of these, then the demo with its address:")
         out.print(f"  llama-server -m model.gguf --port 8081    LLM_SERVER_URL=http://127.0.0.1:8081 {demo}")

@@ -18,7 +18,11 @@ def list_streams(
     url: Url = "",
     key: Key = "",
 ) -> None:
-    """List the running replies: id, user, session, mode, dialect, age, characters so far, readers."""
+    """List the running replies.
+
+    The columns: id, user, session, mode, dialect, age, characters so far, readers, and another gateway that
+    generates it.
+    """
     query = f"?limit=10000{f'&user={quote(user, safe=str())}' if user else ''}"
     for stream in ask_or_fail(url, key, "GET", PATH + query):
         typer.echo(
@@ -31,7 +35,8 @@ def list_streams(
                     stream["dialect"] or "-",
                     f"{stream['age_s']} s",
                     f"{stream['chars']} characters",
-                    f"{stream['readers']} readers",
+                    "- readers" if stream["readers"] is None else f"{stream['readers']} readers",
+                    stream["gateway"] or "-",
                 ]
             )
         )

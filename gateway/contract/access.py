@@ -25,6 +25,10 @@ class Access(Protocol):
         """Return whether the user may add messages to a session and stop its replies."""
         ...
 
+    def is_shared(self, session_id: int) -> bool:
+        """Return whether the session is a room. Replies in it need no reader."""
+        ...
+
     def may_manage(self, user_id: str, owner: str, session_id: int) -> bool:
         """Return whether the user may rename or delete a session."""
         ...

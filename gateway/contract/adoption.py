@@ -25,13 +25,23 @@ class OrphanedReply:
 
 
 @record
+class LeftReply:
+    """A reply that was running when its gateway died."""
+
+    session_id: int
+    stream_id: str
+    message_id: int
+    question_id: int
+
+
+@record
 class TakenOver:
     """The result of a takeover.
 
     Attributes:
         replies: those to continue; there may be more if there are any.
-        interrupted: number of replies without a handle, which are marked as interrupted.
+        interrupted: replies without a handle, which are marked as interrupted.
     """
 
     replies: Sequence[OrphanedReply]
-    interrupted: int
+    interrupted: Sequence[LeftReply]

@@ -141,7 +141,7 @@ def model_json(content: Content) -> str | list[dict[str, Any]]:
     """
     if isinstance(content, str):
         return content
-    readable = [Text(_told(part)) if isinstance(part, File) else part for part in content]
+    readable = [Text(file_as_text(part)) if isinstance(part, File) else part for part in content]
     texts = [part.text for part in readable if isinstance(part, Text)]
     return "\n\n".join(texts) if len(texts) == len(readable) else [part.as_json() for part in readable]
 
@@ -160,7 +160,8 @@ def part_of_json(written: Mapping[str, Any]) -> Part:
             return File(written["file"]["filename"], *_split(written["file"]["file_data"]))
 
 
-def _told(file: File) -> str:
+def file_as_text(file: File) -> str:
+    """Return the text that models receive for a file: its name, and its text."""
     return f"--- File: {file.name} ---\n{file.text}"
 
 

@@ -21,8 +21,10 @@ class EndedReply:
         model: the model that the server named; llama.cpp repeats what the client named.
         usage: None if the model server sent none.
         duration_s: from the question to the end of the generation, without pacing.
-        first_s: from the question to the first content; None without content.
-        chunks: number of reads with content of a reply that arrived token by token, else 0.
+        first_s: from the question to the first content; None without content, and if another gateway had the
+            reply then and did not store it.
+        chunks: number of reads with content of a reply that arrived token by token here from its beginning,
+            else 0.
         is_complete: True if the transport delivered the whole reply.
     """
 

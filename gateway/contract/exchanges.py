@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from datetime import datetime
 from typing import Any, Literal
 
 from gateway.contract.authors import Author
@@ -39,6 +40,7 @@ class NewExchange:
         thread: name of a conversation without a given session, such as `device:robot-1`; a session without
             one takes it.
         author: of the question; None for the user.
+        client_id: of the question, chosen by its client.
         handle: data that another gateway needs to continue receiving the reply; None if not known yet.
         request: the client's request, stored with the reply.
         branch: the place in the session; None: at the end of the branch that the session shows.
@@ -55,6 +57,7 @@ class NewExchange:
     idempotency: IdempotencyClaim | None = None
     thread: str | None = None
     author: Author | None = None
+    client_id: str | None = None
     handle: Mapping[str, Any] | None = None
     request: bytes | None = None
     branch: Branch | Spot | None = None
@@ -70,6 +73,8 @@ class Exchange:
         epoch: number of times that another gateway took the reply over, or that it was continued.
         continues: True if the reply was stored before and goes on; only from `begin`.
         new_question: False if the question was stored before; only from `begin`.
+        question_uuid: of a new question; only from `begin`.
+        asked_at: time of a new question; only from `begin`.
     """
 
     session_id: int
@@ -82,6 +87,8 @@ class Exchange:
     epoch: int = 0
     new_question: bool = field(default=True, compare=False)
     continues: bool = field(default=False, compare=False)
+    question_uuid: str = field(default="", compare=False)
+    asked_at: datetime | None = field(default=None, compare=False)
 
 
 @record

@@ -55,6 +55,15 @@ class Gateways(Protocol):
         without a row."""
         ...
 
+    async def owned(self) -> Collection[str]:
+        """Return the stream ids of the running replies whose rows this gateway owns."""
+        ...
+
+    async def release(self, stream_ids: Collection[str]) -> None:
+        """Give these of its running replies an owner without a row, which `dead` returns to all gateways."""
+        ...
+
     async def remove(self, owners: Collection[str], silent_s: float) -> None:
-        """Remove the rows of these owners, unless they were renewed within `silent_s`."""
+        """Remove the rows of these owners, unless they were renewed within `silent_s`, or still have running
+        replies: `dead` returns those again."""
         ...

@@ -116,7 +116,12 @@ class JournalReader(Protocol):
 class Journal(Protocol):
     @property
     def bytes(self) -> int:
-        """Approximate memory of all reply logs together."""
+        """Approximate memory of all reply logs together. Deltas are added at the latest when their reply is
+        checkpointed."""
+        ...
+
+    def __contains__(self, stream_id: object) -> bool:
+        """Return whether this process has a log of the stream, which `follow` can read."""
         ...
 
     def open(self, stream_id: str, after: Position = START) -> JournalWriter:

@@ -23,8 +23,8 @@ class Reattachable:
             block. Called once the generator is known.
         at_checkpoints: registers a function whose entries are stored in the handle together with each
             checkpoint of the reply's text.
-        is_left: returns True if another gateway receives the reply from now on: a transport that is cancelled
-            then closes its connection, but does not stop the generator.
+        is_left: returns True if another gateway receives the reply from now on, or may receive it: a
+            transport that is cancelled or fails then closes its connection, but does not stop the generator.
         keep_s: seconds for which a worker keeps the reply without a gateway.
     """
 
@@ -48,6 +48,8 @@ class Reattach:
         begins_at_checkpoint: called before the first event if the generator does not have the beginning any
             more, so that the events begin behind the text that was stored together with the handle.
         trace: a W3C `traceparent`.
+        find_within_s: maximum seconds until the generator shows that it has the reply; then the transport
+            raises.
     """
 
     id: str
@@ -57,3 +59,4 @@ class Reattach:
     reattachable: Reattachable
     begins_at_checkpoint: Callable[[], None] = lambda: None
     trace: str | None = None
+    find_within_s: float = 10.0

@@ -1,8 +1,10 @@
 """Which gateway makes a running reply, where several share a database."""
 
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from gateway.contract.record import record
+from gateway.contract.replies_elsewhere import RunningReply
 
 
 @record
@@ -11,13 +13,35 @@ class ReplyOwner:
 
     Attributes:
         name: `GATEWAY_NAME/incarnation`, as in the reply's row.
-        url: base address at which other gateways reach it; None if it has none, or runs no more.
+        url: base address at which other gateways reach it; None if it has none, or does not live any more.
         is_me: True for this gateway itself.
     """
 
     name: str
     url: str | None
     is_me: bool
+
+
+@record
+class ReplyElsewhere:
+    """A running reply of another gateway, by its row.
+
+    Attributes:
+        user_id: the owner of its session.
+        mode: of its transport at the beginning.
+        age_s: seconds since the question.
+        chars: length of the text that is stored so far, about once a second.
+        gateway: name of its owner, without the incarnation.
+    """
+
+    stream_id: str
+    user_id: str
+    session_id: int
+    session_key: str
+    mode: str | None
+    age_s: float
+    chars: int
+    gateway: str
 
 
 class ReplyOwners(Protocol):
@@ -29,4 +53,18 @@ class ReplyOwners(Protocol):
 
     async def in_session(self, session_id: int) -> ReplyOwner | None:
         """Return the owner of the session's latest running reply; None if none runs."""
+        ...
+
+    async def elsewhere(self, session_id: int) -> Sequence[RunningReply]:
+        """Return the running replies of a session that other gateways make, the oldest first."""
+        ...
+
+    async def busy(self, session_ids: Sequence[int]) -> Collection[int]:
+        """Return those of the sessions in which another gateway makes a reply."""
+        ...
+
+    async def all_elsewhere(
+        self, limit: int, user_id: str | None = None, stream_id: str | None = None
+    ) -> Sequence[ReplyElsewhere]:
+        """Return running replies of other gateways, the oldest first: all, of a user, or one."""
         ...

@@ -79,6 +79,11 @@ class RoomStore(Protocol):
         """
         ...
 
+    async def last_message(self, session_id: int, *, before: int | None = None) -> int:
+        """Return the id of the session's latest message, of all or of those with ids less than `before`; 0 if
+        there is none."""
+        ...
+
     async def memberships(self, known: tuple[int, int] | None = None) -> Memberships | None:
         """Return those of all rooms; None if their version is `known`."""
         ...

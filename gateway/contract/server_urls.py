@@ -1,11 +1,15 @@
-"""Parses addresses of model servers, of a trace collector and of this gateway from settings."""
+"""Parses addresses of model servers, of a trace collector, of Redis and of this gateway from settings."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 _ENDPOINTS = frozenset(
     {"completions", "completion", "models", "embeddings", "responses", "health", "props", "slots", "generate"}
 )
+
+
+_TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+"""Options of REDIS_URL: paths of PEM files."""
 
 
 def model_server_roots(text: str) -> tuple[str, ...]:
@@ -85,3 +89,26 @@ def checked_internal_url(text: str) -> str:
             "as http://10.0.0.5:8001"
         )
     return text.removesuffix("/")
+
+
+def checked_redis_url(text: str) -> str:
+    """Return the address of Redis; empty for none. Raises ValueError, without the address in its text."""
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        names = dict(parse_qsl(parts.query, strict_parsing=True)).keys() if parts.query else set()
+        is_valid = parts.port != 0 and text.count("@") <= 1 and not re.search(r"[^!-~]|#", text)
+    except ValueError:
+        parts, names, is_valid = urlsplit(""), set(), False
+    if parts.scheme == "unix":
+        is_valid = is_valid and len(parts.path) > 1 and not parts.netloc.rpartition("@")[2]
+    else:
+        is_valid = is_valid and parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+        is_valid = is_valid and re.fullmatch(r"(/[0-9]{0,4})?", parts.path) is not None
+    if not is_valid or names - (_TLS_OPTIONS | {"db"} if parts.scheme == "rediss" else {"db"}):
+        raise ValueError(
+            "it must be like redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path, with %40 "
+            f"for an @ in the password; options are db and, with rediss, {', '.join(sorted(_TLS_OPTIONS))}"
+        )
+    return text

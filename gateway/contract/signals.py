@@ -12,6 +12,8 @@ SETTINGS = "settings"
 """Topic: a KeptSetting was changed. Without a body."""
 KEYS = "keys"
 """Topic: API keys were created, changed or revoked. Without a body."""
+MEMBERS = "members"
+"""Topic: members of rooms were added or removed. Without a body."""
 
 MAX_SIGNAL_BYTES = 7_900
 """Maximum size of a signal as JSON: PostgreSQL refuses payloads of 8,000 bytes. Larger data is in the
@@ -28,8 +30,8 @@ class Signals(Protocol):
         ...
 
     def on(self, topic: str, hear: Hear) -> None:
-        """Call `hear` with each signal of this topic that another gateway sends, and with each KEYS and
-        SETTINGS, which the store sends for every change."""
+        """Call `hear` with each signal of this topic that another gateway sends, and with each KEYS,
+        SETTINGS and MEMBERS, which the store sends for every change."""
         ...
 
     def on_missed(self, call: Callable[[], None]) -> None:

@@ -25,8 +25,8 @@ class SimulatedPart:
     Attributes:
         name: the name in its topics.
         model: the only model of a worker; it gets only requests that name it. None for a device.
-        play: connects it until the call is cancelled; a device's call returns after the last frame of its
-            answer. Raises UpstreamFailed if the broker does not let it publish.
+        play: connects it until the call is cancelled; the call of a device that is in no room returns after
+            the last frame of its answer. Raises UpstreamFailed if the broker does not let it publish.
     """
 
     name: str
@@ -37,6 +37,17 @@ class SimulatedPart:
 class Simulators(Protocol):
     def device(self, text: str) -> SimulatedPart:
         """Return a device that asks this question once."""
+        ...
+
+    def member(self, room_key: str) -> SimulatedPart:
+        """Return the same device in a room: it hears the room, and says what `say` is called with."""
+        ...
+
+    def say(self, text: str, ask: bool | None = None) -> None:
+        """Let the device that is being played in a room say this there. Raises Conflict if there is none.
+
+        ask: if the message asks the model; None lets the room decide.
+        """
         ...
 
     def worker(self) -> SimulatedPart:

@@ -23,9 +23,11 @@ from gateway.contract.exchanges import (
     StoredError,
 )
 from gateway.contract.journal import Position
+from gateway.contract.room_events import Origin
 
 if TYPE_CHECKING:
     from gateway.contract.adoption import TakenOver
+    from gateway.contract.notes import KeptNote, NewNote
 
 MAX_PAGE_CHARS = 4 * 1024 * 1024
 """Maximum length of a page: the row that exceeds it is the page's last, also below the requested `limit`."""
@@ -71,6 +73,7 @@ class StoredMessage:
         epoch: see Exchange.
         seams: as Ending.continued.
         siblings: ids of the messages with the same parent, its own too, in order; only from a path.
+        origin, client_id: see NewNote; of questions and replies `origin` is None.
     """
 
     id: int
@@ -102,6 +105,8 @@ class StoredMessage:
     epoch: int = field(default=0, compare=False)
     seams: tuple[int, ...] = ()
     siblings: tuple[int, ...] = field(default=(), compare=False)
+    origin: Origin | None = None
+    client_id: str | None = None
 
     def so_far(self) -> ReplySoFar:
         """Return the reply as it can be continued."""
@@ -247,6 +252,14 @@ class MessageStore(Protocol):
         QuotaReached if it needs a new session and the user has the maximum; Conflict if the user used the
         idempotency key in the last 24 hours, or if a reply that should go on is running, has changed, or
         another message follows it.
+        """
+        ...
+
+    async def post(self, note: "NewNote") -> "KeptNote":
+        """Store a note after the last message that the session shows; not if it raises or is cancelled.
+
+        Notes and questions are stored in the order of the calls; sessions change as by `begin`. Raises
+        NotFound without write access, Conflict if the author sent another text with the same client id.
         """
         ...
 

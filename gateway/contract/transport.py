@@ -148,7 +148,7 @@ async def _keeps_nothing(_: Reattach, __: Hear) -> Done:
     raise Interrupted("The gateway ended before the reply did, and this transport cannot continue a reply.")
 
 
-def _has_nothing_to_forget(_: Handle, __: int) -> None:
+def _keeps_nothing_of(_: Handle, __: int) -> None:
     """Do nothing."""
 
 
@@ -186,6 +186,8 @@ class Abilities:
             cannot be known.
         forget: called with a reply's handle and epoch when its end is stored: what the generator keeps of it
             can be dropped. It does not block.
+        stop: called with the handle and epoch of a reply that `reattach` does not receive: stops its
+            generator. It does not block.
     """
 
     health: Callable[[], Awaitable[Health]] = _always_well
@@ -206,7 +208,8 @@ class Abilities:
     count_tokens: Callable[[ChatRequest], Awaitable[int]] = _counts_nothing
     reattach: Callable[[Reattach, Hear], Awaitable[Done]] = _keeps_nothing
     refused_topics: Callable[[], Awaitable[Sequence[str] | None]] = _untold
-    forget: Callable[[Handle, int], None] = _has_nothing_to_forget
+    forget: Callable[[Handle, int], None] = _keeps_nothing_of
+    stop: Callable[[Handle, int], None] = _keeps_nothing_of
 
 
 class Transport(Protocol):

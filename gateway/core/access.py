@@ -12,3 +12,6 @@ class OwnerAccess:
 
     def may_manage(self, user_id: str, owner: str, session_id: int) -> bool:
         return user_id == owner
+
+    def is_shared(self, session_id: int) -> bool:
+        return False

@@ -108,13 +108,14 @@ class AdoptedReply:
         while True:
             attempt = self._attempt(hear)
             try:
-                return await self._ask(run, self._transport, attempt, ends_at - self._clock())
+                now = self._clock()
+                return await self._ask(run, self._transport, attempt, ends_at - now, give_up_at - now)
             except TransportError as error:
                 if attempt.failure is not None:
                     raise
                 if attempt.is_new:
                     give_up_at, pause_s = self._clock() + self._adopt_s, FIRST_PAUSE_S
-                if self._clock() >= give_up_at:
+                if self._clock() + pause_s >= give_up_at:
                     raise Interrupted(
                         f"The gateway ended before the reply did, and it cannot be continued: {error}"
                     ) from error
@@ -129,7 +130,9 @@ class AdoptedReply:
             self._text, self._reasoning, self._is_told = made.text, made.reasoning or "", True
         return Rejoin(hear, self._text, self._reasoning, len(made.tool_calls), is_told=self._is_told)
 
-    async def _ask(self, run: Run, transport: Transport, attempt: Rejoin, left_s: float) -> Done:
+    async def _ask(
+        self, run: Run, transport: Transport, attempt: Rejoin, left_s: float, find_within_s: float
+    ) -> Done:
         handle = self._reply.handle
         assert handle is not None  # noqa: S101 - without one the store has interrupted the reply
         self._reply.handle_now()
@@ -143,6 +146,7 @@ class AdoptedReply:
                 reattachable=handle.reattachable,
                 begins_at_checkpoint=attempt.begin_at_end,
                 trace=run.span.trace,
+                find_within_s=find_within_s,
             ),
             attempt.hear,
         )

@@ -6,19 +6,20 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
-from gateway.contract.adoption import OrphanedReply
+from gateway.contract.adoption import LeftReply, OrphanedReply
 from gateway.contract.continued import EPOCH_EVENTS
 from gateway.contract.ended_reply import OnEnded
-from gateway.contract.errors import Interrupted, StorageFailed, TooManyStreams
+from gateway.contract.errors import Draining, Interrupted, StorageFailed
 from gateway.contract.exchanges import FinalReply, StoredError
 from gateway.contract.journal import START, Position
+from gateway.contract.limits import Places, StreamPlace
 from gateway.contract.store import MessageStore
 from gateway.contract.traces import NO_TRACES, BegunReply, ReplyTraces
 from gateway.contract.transport import TransportInfo
 from gateway.core.adopted_reply import AdoptedReply, earlier_part
 from gateway.core.budgets import Budgets, Tab
 from gateway.core.failover import Routes
-from gateway.core.rate_limits import AllowanceOf, StreamPlace, StreamPlaces
+from gateway.core.rate_limits import AllowanceOf
 from gateway.core.reply_launch import ReplyLaunch
 from gateway.core.reply_task import ReplyTask
 from gateway.core.run import Run
@@ -32,6 +33,12 @@ OTHERS_TURN_S = 0.1
 
 MAX_EPOCHS = 900
 """A reply that was taken over more often is interrupted: its event ids would have no numbers left."""
+
+OnChat = Callable[[str, OrphanedReply], None]
+"""Called with the Idempotency-Key of a device's chat and its reply, which continues here."""
+
+OnTaken = Callable[[LeftReply], None]
+"""Called with each reply that is taken over, also if it is interrupted. It must not block or raise."""
 
 
 class Adoption:
@@ -47,6 +54,10 @@ class Adoption:
         budgets: of API keys; None for no limits of tokens.
         clock: seconds, monotonic.
         now: seconds since the epoch.
+
+    Attributes:
+        on_chat: see OnChat.
+        on_taken: see OnTaken.
     """
 
     def __init__(
@@ -55,7 +66,7 @@ class Adoption:
         runs: Runs,
         routes: Routes,
         launch: ReplyLaunch,
-        places: StreamPlaces,
+        places: Places,
         *,
         resume_url: Callable[[str, str], str],
         adopt_s: float,
@@ -82,22 +93,29 @@ class Adoption:
         self._now = now
         self._sleep = sleep
         self._can_begin = asyncio.Event()
+        self._has_begun = asyncio.Event()
+        self.on_chat: OnChat = lambda *_: None
+        self.on_taken: OnTaken = lambda _: None
 
     async def begin(self, *, alone: bool) -> None:
-        """Call it when runs can be started. alone: no other gateway can live, so take over all replies."""
+        """Call it when runs can be started. alone: no other gateway can live, so take over all replies.
+
+        Nothing is asked of a transport before it returns, so that the gateway listens sooner.
+        """
         self._can_begin.set()
         if alone:
             await self.take_over(None)
+        self._has_begun.set()
 
     async def take_over(self, dead: Collection[str] | None) -> int:
         """Continue all running replies of these owners, of all others if None. Return their number.
 
-        Replies without a handle end as `interrupted`, and later those that cannot be continued. Raises
-        StorageFailed.
+        Replies without a handle end as `interrupted`, and later those that cannot be continued. A gateway
+        that is stopping takes none. Raises StorageFailed.
         """
         await self._can_begin.wait()
         count = 0
-        while (some := await self._take_some(dead)) > 0:
+        while not self._runs.draining and (some := await self._take_some(dead)) > 0:
             count += some
             if dead is not None:
                 await self._sleep(OTHERS_TURN_S)
@@ -108,16 +126,22 @@ class Adoption:
         if taken.interrupted:
             log.warning(
                 "%d replies were still running when their gateway ended: marked as interrupted",
-                taken.interrupted,
+                len(taken.interrupted),
             )
+            for left in taken.interrupted:
+                self.on_taken(left)
         if taken.replies:
             log.info("%d replies of a gateway that has ended are continued", len(taken.replies))
         for orphan in taken.replies:
+            ids, stream_id = orphan.exchange, orphan.message.stream_id or ""
+            self.on_taken(LeftReply(ids.session_id, stream_id, orphan.message.id, ids.user_message_id))
             try:
-                if orphan.message.epoch > MAX_EPOCHS or self._runs.draining:
+                if orphan.message.epoch > MAX_EPOCHS:
                     await self._interrupt(orphan)
                 else:
                     self._go_on(orphan)
+            except Draining:
+                break  # this gateway owns them now, and leaves them to the one that takes over its replies
             except Exception:
                 # A bug in one reply must not keep the gateway from its start.
                 log.exception("stream %s could not be continued", orphan.message.stream_id)
@@ -154,13 +178,14 @@ class Adoption:
             reply,
             transport,
             facts,
-            age_s=max(0.0, self._now() - facts.asked_at),
+            age_s=max(0.0, self._now() - facts.asked_at) if facts.asked_at else 0.0,
             adopt_s=self._adopt_s,
             clock=self._clock,
             sleep=self._sleep,
         )
 
         async def make(run: Run) -> None:
+            await self._has_begun.wait()
             await reply.make(run, partial(adopted.receive, run), None)
 
         run = self._launch.start(
@@ -186,15 +211,12 @@ class Adoption:
         run.adopt()
         adopted.begin(run, kept, earlier)
         self._runs.expect_reader(run)
+        if facts.chat is not None:
+            self.on_chat(facts.chat, orphan)
 
     def _place(self, user_id: str, key_id: int | None) -> StreamPlace | None:
         allowance = self._allowance_of(user_id, key_id)
-        if allowance is None:
-            return None
-        try:
-            return self._places.take(allowance.streams)
-        except TooManyStreams:  # its user had the place when it was asked
-            return None
+        return None if allowance is None else self._places.take_over(allowance.streams)
 
     async def _interrupt(self, orphan: OrphanedReply) -> None:
         """Store the end of a reply that could not be started."""

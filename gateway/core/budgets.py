@@ -9,8 +9,9 @@ from gateway.contract.content import chars_of
 from gateway.contract.errors import StorageFailed, TokenBudgetExceeded
 from gateway.contract.exchanges import Charge
 from gateway.contract.keys import KeyStore
+from gateway.contract.limits import UserClass
 from gateway.contract.requests import ChatRequest
-from gateway.core.rate_limits import Allowance, UserClass
+from gateway.core.rate_limits import Allowance
 from gateway.core.reply_accumulator import ReplyAccumulator
 
 CHARS_PER_TOKEN = 4

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.store import MessageStore
@@ -17,7 +18,7 @@ class Checkpoints:
         self._store = store
         self._every_s = every_s
         self._growing: set[ReplyTask] = set()
-        self._unchanged = False
+        self._on_checked: Callable[[], None] | None = None
         self._replaced: set[ReplyTask] = set()
         self._wake = asyncio.Event()
 
@@ -27,9 +28,10 @@ class Checkpoints:
     def leave(self, reply: ReplyTask) -> None:
         self._growing.discard(reply)
 
-    def check_unchanged(self) -> None:
-        """Include replies without new events at the next interval: another gateway may have them."""
-        self._unchanged = True
+    def check_owners(self, on_checked: Callable[[], None] | None) -> None:
+        """At the next interval include replies without new events, which ends all that another gateway has
+        taken over, and then call `on_checked`. None cancels this."""
+        self._on_checked = on_checked
 
     def replace_handle(self, reply: ReplyTask) -> None:
         """Store the reply's new handle soon."""
@@ -44,10 +46,16 @@ class Checkpoints:
             while True:
                 await asyncio.sleep(self._every_s)
                 try:
-                    await self.keep_all(unchanged=self._unchanged)
-                    self._unchanged = False
+                    await self._keep_and_check()
                 except StorageFailed as error:
                     log.debug("no checkpoint: %s", error)  # the store's writer has logged it, once
+
+    async def _keep_and_check(self) -> None:
+        wanted = self._on_checked
+        await self.keep_all(unchanged=wanted is not None)
+        if wanted is not None and wanted is self._on_checked:
+            self._on_checked = None
+            wanted()
 
     async def _keep_handles(self) -> None:
         while True:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -11,22 +11,24 @@ from gateway.contract.ended_reply import OnEnded
 from gateway.contract.errors import Draining
 from gateway.contract.exchanges import IdempotencyClaim, NewExchange
 from gateway.contract.journal import START
-from gateway.contract.requests import ChatRequest, Turn
+from gateway.contract.limits import Places, StreamPlace
+from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
-from gateway.contract.store import MessageStore, StoredMessage
+from gateway.contract.store import MessageStore
 from gateway.contract.traces import NO_TRACES, ReplyTraces
 from gateway.contract.transport import delivery_of
 from gateway.core.adoption import Adoption
 from gateway.core.budgets import Budgets, Tab, prompt_chars
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.continuing import continued
-from gateway.core.earlier_turns import carried, earlier_turns
+from gateway.core.earlier_turns import carried
 from gateway.core.failover import Routes, first_answer, fitting
+from gateway.core.history import History
 from gateway.core.idempotency import Idempotency
 from gateway.core.limits import Limits
 from gateway.core.new_handle import new_handle
 from gateway.core.question import Question
-from gateway.core.rate_limits import Allowance, AllowanceOf, StreamPlace, StreamPlaces
+from gateway.core.rate_limits import Allowance, AllowanceOf
 from gateway.core.reply_launch import ReplyLaunch
 from gateway.core.reply_span import reply_span
 from gateway.core.reply_store import DiscardingStore, ReplyStore
@@ -34,7 +36,9 @@ from gateway.core.reply_task import ReplyTask
 from gateway.core.run import SHUTDOWN, Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
+from gateway.core.shared_turns import alternating
 from gateway.core.stages.order import expected_delivery, through
+from gateway.core.stream_places import StreamPlaces
 from gateway.core.titles import title_of
 
 
@@ -50,9 +54,10 @@ class Conversations:
         on_ended: called with the measurements of each reply at its end.
         budgets: of API keys; None for no limits of tokens.
         traces: makes the replies' spans.
+        places: of simultaneous replies; None for ones of its own.
 
     Attributes:
-        places: of simultaneous replies.
+        history: reads the turns that the model gets.
     """
 
     def __init__(
@@ -73,16 +78,18 @@ class Conversations:
         allowance_of: AllowanceOf = lambda *_: None,
         on_ended: OnEnded = lambda _: None,
         budgets: Budgets | None = None,
+        places: Places | None = None,
         traces: ReplyTraces = NO_TRACES,
     ) -> None:
         self._store = store
         self._runs = runs
         self._routes = routes
         self._limits = limits
+        self.history = History(store, limits)
         self._news = news
-        self._launch = ReplyLaunch(runs, checkpoints, news, routes.forget)
+        self._launch = ReplyLaunch(runs, checkpoints, news, routes.transport_named)
         self._claims = Idempotency(store)
-        self.places = StreamPlaces()
+        self.places = places or StreamPlaces()
         self._allowance_of = allowance_of
         self._on_ended = on_ended
         self._budgets = budgets
@@ -137,27 +144,27 @@ class Conversations:
         next await."""
         return await self._begin(replace(question, cache="off"), kept=False)
 
-    @contextmanager
-    def occupying(self, user_id: str, allowance: Allowance | None) -> Iterator[None]:
+    @asynccontextmanager
+    async def occupying(self, user_id: str, allowance: Allowance | None) -> AsyncIterator[None]:
         """Count other work, such as embeddings, as one of the user's simultaneous replies during the block. A
         stop of the gateway waits for it too.
 
         Raises Draining, TooManyStreams and TokenBudgetExceeded. allowance: as in Question.
         """
-        with self._take_place(user_id, allowance) or nullcontext(), self._runs.other_work():
+        with await self._take_place(user_id, allowance) or nullcontext(), self._runs.other_work():
             yield
 
-    def _take_place(self, user_id: str, allowance: Allowance | None) -> StreamPlace | None:
+    async def _take_place(self, user_id: str, allowance: Allowance | None) -> StreamPlace | None:
         self._runs.refuse_new()
         allowance = allowance or self._allowance_of(user_id)
         if allowance is None:
             return None
         if self._budgets is not None:
             self._budgets.check(allowance)
-        return self.places.take(allowance.streams)
+        return await self.places.take(allowance.streams)
 
     async def _begin(self, question: Question, *, kept: bool = True) -> str:
-        place = self._take_place(question.user_id, question.allowance)
+        place = await self._take_place(question.user_id, question.allowance)
         try:
             return await self._start(question, place, self._store if kept else DiscardingStore())
         except BaseException:
@@ -170,9 +177,10 @@ class Conversations:
         goes_on = None if question.continues is None else continued(question.continues)
         stream_id = self._new_id() if goes_on is None else goes_on.stream_id
         self._runs.refuse_if_running(stream_id)
+        conversation = await self.history.conversation(question)
         request = ChatRequest(
             id=stream_id,
-            turns=await self._turns(question),
+            turns=conversation.turns,
             sampling=question.sampling,
             model=question.model,
             deadline_s=self._limits.deadline_s,
@@ -185,9 +193,14 @@ class Conversations:
             route, request = carried(route, request)
         else:
             route = fitting(route, request)
+        if conversation.is_shared:
+            request = replace(request, turns=alternating(request.turns))
         delivery = expected_delivery(self._stages, request) or delivery_of(route.info)
         handle = None
-        if store is self._store and (question.resumable or question.unattended):
+        outlives = (
+            question.resumable or question.unattended or self._runs.needs_no_reader(question.session_id)
+        )
+        if store is self._store and outlives:
             handle = new_handle(question, request, route, self._now())
         exchange = await store.begin(
             NewExchange(
@@ -201,6 +214,7 @@ class Conversations:
                 idempotency=question.idempotency,
                 thread=question.thread,
                 author=question.author,
+                client_id=question.client_id,
                 request=question.request,
                 branch=question.branch,
                 continues=goes_on,
@@ -258,42 +272,3 @@ class Conversations:
         answer.begin(run)
         self._launch.publish_begin(question, exchange, stream_id)
         return stream_id
-
-    async def _turns(self, question: Question) -> Sequence[Turn]:
-        if question.turns is not None:
-            return question.turns
-        turns = [Turn("system", question.system_prompt)] if question.system_prompt else []
-        session_id = question.session_id
-        if session_id is None and question.thread is not None:
-            latest = await self._store.latest_session(question.user_id, question.thread)
-            session_id = None if latest is None else latest.id
-        if session_id is not None and question.follows != 0:
-            turns += await self.earlier(question.user_id, session_id, last_id=question.follows)
-        if (reply := question.continues) is not None:
-            return [*turns, Turn("assistant", reply.content, reasoning_content=reply.reasoning)]
-        return [*turns, Turn("user", question.content)]
-
-    async def earlier(
-        self,
-        user_id: str,
-        session_id: int,
-        chosen: Callable[[Sequence[StoredMessage]], Sequence[StoredMessage]] = lambda messages: messages,
-        last_id: int | None = None,
-    ) -> list[Turn]:
-        """Return the session's earlier messages for the model, without the oldest ones beyond the limits.
-
-        Raises NotFound if the session is unknown or another user's.
-
-        Args:
-            chosen: returns those of the messages that are wanted.
-            last_id: the last message; None: that of the branch that the session shows.
-        """
-        limits = self._limits
-        _, earlier = await self._store.history(
-            user_id,
-            session_id,
-            max_chars=limits.history_max_chars,
-            max_bytes=limits.history_max_bytes,
-            last_id=last_id,
-        )
-        return earlier_turns(chosen(earlier))

@@ -8,13 +8,20 @@ from gateway.contract.errors import RequestRejected
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.failover import Route, fitting
+from gateway.core.shared_turns import named
 
 LEFT_OUT = "(An attachment that is no longer sent.)"
 """Replaces a message without text: some models need user and assistant turns to alternate."""
 
 
-def earlier_turns(messages: Iterable[StoredMessage]) -> list[Turn]:
-    return [Turn(message.role, message.parts or message.content or LEFT_OUT) for message in messages]
+def earlier_turns(messages: Iterable[StoredMessage], *, with_names: bool = False) -> list[Turn]:
+    """with_names: True names the authors of users' messages."""
+    return [Turn(message.role, _content(message, with_names)) for message in messages]
+
+
+def _content(message: StoredMessage, with_name: bool) -> Content:
+    content = message.parts or message.content or LEFT_OUT
+    return named(message.author, content) if with_name and message.role == "user" else content
 
 
 def carried(route: Route, request: ChatRequest) -> tuple[Route, ChatRequest]:

@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import RequestRejected, TimedOut, TransportError
 from gateway.contract.events import Done
-from gateway.contract.reattach import Handle
+from gateway.contract.record import record
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear, Transport, TransportInfo
 from gateway.core.cancelled import is_cancelled
@@ -25,7 +25,7 @@ LEAST_SHARE = 0.05
 OnFirst = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Route:
     """The transport for one reply, and the transports after it.
 
@@ -54,10 +54,6 @@ class Routes(Protocol):
 
     def transport_named(self, mode: str) -> Transport | None:
         """Return the transport of this mode; None if it is not set up."""
-        ...
-
-    def forget(self, mode: str, handle: Handle, epoch: int) -> None:
-        """Call `Abilities.forget` of the transport of this mode."""
         ...
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.contract.events import ReaderEvent
-from gateway.contract.journal import JournalReader
+from gateway.contract.journal import JournalReader, Position
 
 
 class Follower:
@@ -18,9 +18,14 @@ class Follower:
         self._reader = reader
 
     @property
+    def begins_at(self) -> Position | None:
+        """See JournalReader."""
+        return None if self._reader is None else self._reader.begins_at
+
+    @property
     def missed(self) -> bool:
         """True if events at the requested position were dropped, so that reading began after them."""
-        return self._reader is not None and self._reader.begins_at is not None
+        return self.begins_at is not None
 
     def hear(self) -> None:
         """Wake `read`: the journal has new events or was closed."""

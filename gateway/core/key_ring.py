@@ -20,7 +20,8 @@ from gateway.contract.keys import (
     Permission,
     StoredKey,
 )
-from gateway.core.rate_limits import Allowance, Quota
+from gateway.contract.limits import Quota
+from gateway.core.rate_limits import Allowance
 from gateway.core.refreshing import keep_fresh
 
 log = logging.getLogger("sluice.keys")
@@ -82,7 +83,7 @@ class KeyRing:
         now: seconds since the epoch.
 
     Attributes:
-        gateways: number of living gateways on the database. Each allows its share of a limit, rounded up.
+        gateways: number of living gateways on the database.
     """
 
     def __init__(
@@ -153,8 +154,7 @@ class KeyRing:
             return None
         if key_id is not None and (stored := self._ids.get(key_id)) is not None:
             return self._allowance(stored)
-        requests, streams = self._share(self._rate_per_minute), self._share(self._streams)
-        return Allowance(Quota(user_id, requests), Quota(user_id, streams))
+        return Allowance(self._common(user_id, self._rate_per_minute), self._common(user_id, self._streams))
 
     async def be_fresh(self) -> None:
         """Refresh the copy if it is older than MAX_AGE_S. Raises StorageFailed."""
@@ -261,12 +261,11 @@ class KeyRing:
     def _quota(self, stored: StoredKey, own: int | None, common: int) -> Quota:
         # A key with its own limit has its own account: user names contain no space, so the names differ.
         if own is None:
-            return Quota(stored.key.user_id, self._share(common))
-        return Quota(f"key {stored.id}", self._share(own), "key")
+            return self._common(stored.key.user_id, common)
+        return Quota(f"key {stored.id}", own, "key", self.gateways)
 
-    def _share(self, limit: int) -> int:
-        """Return the part of a limit that this gateway allows."""
-        return -(-limit // self.gateways)
+    def _common(self, user_id: str, limit: int) -> Quota:
+        return Quota(user_id, limit, gateways=self.gateways)
 
 
 def _expiry(stored: StoredKey) -> float:

@@ -77,12 +77,13 @@ class Rejoin:
         self._text = _Known(text, is_told)
         self._reasoning = _Known(reasoning, is_told)
         self._calls = calls
+        self._begins_at_end = False
         self.is_new = False
         self.failure: GatewayError | None = None
 
     def begin_at_end(self) -> None:
-        """The generator begins behind what is known."""
-        self.is_new = True
+        """The generator begins behind what is known, if it sends anything."""
+        self._begins_at_end = True
 
     def hear(self, events: Sequence[TransportEvent]) -> Awaitable[None] | None:
         """See Hear."""
@@ -93,7 +94,8 @@ class Rejoin:
             raise
 
     def _heard(self, events: Sequence[TransportEvent]) -> Awaitable[None] | None:
-        if self.is_new:
+        if self.is_new or self._begins_at_end:
+            self.is_new = True
             return self._hear(events)
         new = [rest for event in events if (rest := self._rest_of(event)) is not None]
         self.is_new = self._text.is_over and self._reasoning.is_over and not self._calls
@@ -101,7 +103,8 @@ class Rejoin:
 
     def check_end(self) -> None:
         """The generator has sent the whole reply."""
-        if not self.is_new and not (self._text.is_over and self._reasoning.is_over):
+        is_known = self._text.is_over and self._reasoning.is_over
+        if not (self.is_new or self._begins_at_end or is_known):
             raise _other_reply()
 
     def _rest_of(self, event: TransportEvent) -> TransportEvent | None:

@@ -36,8 +36,9 @@ class Liveness:
     """The heartbeat of this gateway.
 
     Args:
+        made_here: returns the stream ids of the replies that this gateway makes.
         take_over: called with dead owners, by one gateway or by several at the same time.
-        on_change: called with the number of living gateways, this one included, and the owners that do not
+        on_change: called with the owners of the other living gateways, and the owners that do not
             live any more, when others have come or gone.
         on_fence: called with True when this gateway is fenced, with False when it has renewed its row again.
         clock: seconds, monotonic.
@@ -53,7 +54,8 @@ class Liveness:
         take_over: TakeOver,
         on_fence: Callable[[bool], None],
         *,
-        on_change: Callable[[int, Collection[str]], None] = lambda living, lost: None,
+        made_here: Callable[[], Collection[str]] = lambda: (),
+        on_change: Callable[[Collection[str], Collection[str]], None] = lambda others, lost: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -61,6 +63,8 @@ class Liveness:
         self._take_over = take_over
         self._on_fence = on_fence
         self._on_change = on_change
+        self._made_here = made_here
+        self._missed_at: Mapping[str, float] = {}
         self._clock = clock
         self._sleep = sleep
         self._renewed_at = self._search_at = float("-inf")
@@ -135,7 +139,7 @@ class Liveness:
             log.info("gateway %s is on this database too", owner)
         before, self.others = self.others.keys(), others
         if before != others.keys():
-            self._on_change(1 + len(others), before - others.keys())
+            self._on_change(others.keys(), before - others.keys())
 
     def _fence(self) -> None:
         self.fenced = True
@@ -152,6 +156,7 @@ class Liveness:
             self._look.clear()
             self._search_at = self._clock() + SEARCH_S
             try:
+                await self._release_forgotten()
                 dead = await self._gateways.dead(DEAD_S)
                 if dead:
                     log.warning("taking over the replies of %s, which does not live any more", _named(dead))
@@ -161,6 +166,20 @@ class Liveness:
                 log.warning("replies of dead gateways are taken over later: %s", error)
             except Exception:
                 log.exception("replies of dead gateways could not be taken over")
+
+    async def _release_forgotten(self) -> None:
+        """Give up the replies that are this gateway's by their rows, but that it has not made for SEARCH_S.
+
+        The database committed them, and its answer was lost. All gateways find them as those of a dead one.
+        """
+        owned, now = await self._gateways.owned(), self._clock()
+        missing = set(owned) - set(self._made_here())
+        since = {stream_id: self._missed_at.get(stream_id, now) for stream_id in missing}
+        forgotten = [stream_id for stream_id, at in since.items() if now - at >= SEARCH_S]
+        self._missed_at = since
+        if forgotten:
+            log.warning("%d replies that this gateway has lost are given up", len(forgotten))
+            await self._gateways.release(forgotten)
 
 
 def _named(owners: Collection[str]) -> str:

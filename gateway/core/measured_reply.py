@@ -6,7 +6,7 @@ from gateway.contract.ended_reply import EndedReply, OnEnded
 from gateway.contract.events import Ending
 from gateway.contract.traces import trace_id_of
 from gateway.core.reply_accumulator import ReplyAccumulator
-from gateway.core.run import Outcome, Run
+from gateway.core.run import GOES_ON_ELSEWHERE, Outcome, Run
 
 log = logging.getLogger("sluice.replies")
 
@@ -14,7 +14,8 @@ log = logging.getLogger("sluice.replies")
 def report_end(
     run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending, on_ended: OnEnded
 ) -> None:
-    """Write the log line, end the span and report the measurements of a reply.
+    """Write the log line, end the span and report the measurements of a reply. One that goes on elsewhere is
+    measured there, at its end.
 
     Args:
         run: its terminal event, with this ending, is in the journal.
@@ -26,7 +27,8 @@ def report_end(
     log_reply(run, reply, outcome, ending)
     ended = measured(run, reply, outcome, ending)
     run.span.ended(ended)
-    on_ended(ended)
+    if outcome not in GOES_ON_ELSEWHERE:
+        on_ended(ended)
 
 
 def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending) -> EndedReply:
@@ -48,7 +50,9 @@ def measured(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Ending
         usage=reply.usage,
         duration_s=reply.duration_s,
         first_s=reply.first_s,
-        chunks=reads if ending.delivery == "token" and reply.first_at is not None else 0,
+        chunks=reads
+        if ending.delivery == "token" and reply.first_at is not None and not run.is_adopted
+        else 0,
         is_complete=reply.done is not None,
         error="" if outcome.error is None else str(outcome.error),
     )

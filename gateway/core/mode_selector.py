@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import NotSupported, TimedOut, TransportError, Unprocessable
-from gateway.contract.reattach import Handle
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Health, ServerInfo, Transport, TransportInfo
 from gateway.core.breaker import Breaker, State
@@ -57,12 +56,6 @@ class ModeSelector:
     def transport_named(self, mode: str) -> Transport | None:
         """Return the transport of this mode; None if it is not set up."""
         return self._transports.get(mode)
-
-    def forget(self, mode: str, handle: Handle, epoch: int) -> None:
-        """Call `Abilities.forget` of the transport of this mode."""
-        transport = self.transport_named(mode)
-        if transport is not None:
-            transport.abilities.forget(handle, epoch)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Get vectors. Mode auto asks its transports in order until one makes embeddings.

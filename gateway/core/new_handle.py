@@ -4,13 +4,14 @@ from gateway.contract.random_names import random_hex
 from gateway.contract.requests import ChatRequest
 from gateway.core.budgets import prompt_chars
 from gateway.core.failover import Route
-from gateway.core.question import Question
+from gateway.core.question import DEVICE, Question
 from gateway.core.reply_facts import ReplyFacts
 from gateway.core.stored_handle import StoredHandle
 
 
 def new_handle(question: Question, request: ChatRequest, route: Route, now: float) -> StoredHandle:
     """Return a handle with a random conversation id. now: seconds since the epoch."""
+    claim = question.idempotency
     key_id = None if question.allowance is None else question.allowance.key_id
     earlier = question.continues
     facts = ReplyFacts(
@@ -23,6 +24,7 @@ def new_handle(question: Question, request: ChatRequest, route: Route, now: floa
         unattended=question.unattended,
         exact=question.exact_events,
         dialect=question.dialect,
+        chat=claim.key if claim is not None and question.dialect == DEVICE else None,
         key_id=key_id,
         prompt_chars=0 if key_id is None else prompt_chars(request),
         trace=question.trace,

@@ -13,6 +13,9 @@ from gateway.contract.store import StoredMessage
 from gateway.core.pacing import Pace
 from gateway.core.rate_limits import Allowance
 
+DEVICE = "device"
+"""The dialect of a device's question."""
+
 
 @record
 class Question:
@@ -23,6 +26,7 @@ class Question:
         resumable: True if readers may come back after they left.
         pace: for a reply that arrives in one piece; None sends it at once.
         author: of the question; None for the user.
+        client_id: of the question, chosen by the client.
         turns: the whole conversation, if the client sends it; it replaces the session's history.
         trace: a W3C `traceparent`.
         allowance: limits of the caller; None for those of the user.
@@ -49,6 +53,7 @@ class Question:
     idempotency: IdempotencyClaim | None = None
     thread: str | None = None
     author: Author | None = None
+    client_id: str | None = None
     turns: Sequence[Turn] | None = None
     trace: str | None = None
     allowance: Allowance | None = None

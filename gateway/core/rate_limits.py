@@ -1,31 +1,15 @@
-"""Limits per account: requests per minute, and simultaneous replies."""
+"""Requests per minute, counted in the memory of this gateway, and the limits of a caller."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from throttled.asyncio import MemoryStore, RateLimiterType, Throttled, per_min
 
-from gateway.contract.errors import LimitExceeded, TooManyStreams
+from gateway.contract.limits import MINUTE_S, Quota, RateExceeded, SpentRequest, UserClass
 
 MAX_ACCOUNTS = 100_000
 """Maximum number of accounts tracked; the least recently used is evicted."""
-
-RETRY_STREAM_S = 2.0
-MINUTE_S = 60
-
-UserClass = Literal["user", "key"]
-"""Class of an account: a user with the limits of the settings, or a key with its own limits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """`account` is the name that use is counted under: a user's, or a key's."""
-
-    account: str
-    limit: int
-    user_class: UserClass = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +33,8 @@ AllowanceOf = Callable[..., Allowance | None]
 """Returns the limits of a user, or of a key of the user, if its id is given; None for no limits."""
 
 
-@dataclass(frozen=True, slots=True)
-class SpentRequest:
-    """The state of a quota after a request was counted, or refused.
-
-    Attributes:
-        limit: requests per minute.
-        remaining: requests that are allowed at once.
-        next_s: seconds until one more is allowed.
-    """
-
-    limit: int
-    remaining: int
-    next_s: float
-
-
 class RequestRates:
-    """Limits requests per minute by GCRA: a burst of a whole minute's requests is allowed.
-
-    refused: number of refused requests.
-    """
+    """Implements gateway.contract.limits.Rates: allows this gateway's share of each limit."""
 
     def __init__(self) -> None:
         self._spent = MemoryStore(options={"MAX_SIZE": MAX_ACCOUNTS})
@@ -76,69 +42,16 @@ class RequestRates:
         self.refused: Counter[UserClass] = Counter()
 
     async def spend(self, quota: Quota) -> SpentRequest:
-        """Count one request. At the limit, raises LimitExceeded with the time until the next is allowed."""
-        rate = self._rates.get(quota.limit)
+        limit = quota.share
+        rate = self._rates.get(limit)
         if rate is None:
-            rate = self._rates[quota.limit] = Throttled(
-                using=RateLimiterType.GCRA.value,
-                quota=per_min(quota.limit, burst=quota.limit),
-                store=self._spent,
+            rate = self._rates[limit] = Throttled(
+                using=RateLimiterType.GCRA.value, quota=per_min(limit, burst=limit), store=self._spent
             )
         spent = await rate.limit(quota.account)
         if spent.limited:
             self.refused[quota.user_class] += 1
-            raise LimitExceeded(
-                f"More than {quota.limit} requests in a minute.", retry_after_s=spent.state.retry_after
-            )
+            raise RateExceeded(limit, spent.state.retry_after)
         state = spent.state
-        used_before = quota.limit - state.remaining - 1
-        return SpentRequest(
-            quota.limit, state.remaining, state.reset_after - used_before * MINUTE_S / quota.limit
-        )
-
-
-class StreamPlace:
-    """One stream counted against an account's limit, until `leave` or the end of its `with` block."""
-
-    def __init__(self, taken: Counter[str], account: str) -> None:
-        self._taken = taken
-        self._account: str | None = account
-
-    def __enter__(self) -> "StreamPlace":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
-
-    def leave(self) -> None:
-        """Stop counting the stream. Later calls do nothing."""
-        if self._account is None:
-            return
-        self._taken[self._account] -= 1
-        if not self._taken[self._account]:
-            del self._taken[self._account]
-        self._account = None
-
-
-class StreamPlaces:
-    """Limits simultaneous streams. refused: number of refused streams."""
-
-    def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
-        self.refused: Counter[UserClass] = Counter()
-
-    def free(self, quota: Quota) -> int:
-        """Return the number of streams that may begin now."""
-        return max(0, quota.limit - self._taken[quota.account])
-
-    def take(self, quota: Quota) -> StreamPlace:
-        """Count one more stream; call `leave` on the result when it ends. At the limit, raises
-        TooManyStreams."""
-        if self._taken[quota.account] >= quota.limit:
-            self.refused[quota.user_class] += 1
-            raise TooManyStreams(
-                f"There are {quota.limit} open streams, the maximum: wait for one to end.",
-                retry_after_s=RETRY_STREAM_S,
-            )
-        self._taken[quota.account] += 1
-        return StreamPlace(self._taken, quota.account)
+        used_before = limit - state.remaining - 1
+        return SpentRequest(limit, state.remaining, state.reset_after - used_before * MINUTE_S / limit)

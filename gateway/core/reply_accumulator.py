@@ -1,7 +1,7 @@
 """Collects the text, tool calls, token counts and timings of one reply."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeGuard
+from typing import Protocol, TypeGuard
 
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import (
@@ -43,6 +43,7 @@ class ReplyAccumulator:
     __slots__ = (
         "_clock",
         "_exact",
+        "_knows_first",
         "_reasoning",
         "_room_chars",
         "_texts",
@@ -73,6 +74,7 @@ class ReplyAccumulator:
         self.done: Done | None = None
         self.asked_at = clock()
         self.first_at: float | None = None
+        self._knows_first = True
         self.is_silent = True
         self.ended_at: float | None = None
         self.progress = 0
@@ -94,7 +96,8 @@ class ReplyAccumulator:
             text: so far.
             reasoning: so far.
             age_s: seconds since the question.
-            first_s: seconds from the question to the first content; None if unknown.
+            first_s: seconds from the question to the first content; None if unknown. It stays unknown then:
+                the generator repeats the first content at once.
         """
         if text:
             self._texts.append(text)
@@ -102,8 +105,9 @@ class ReplyAccumulator:
             self._reasoning.append(reasoning)
         self._room_chars -= len(text) + len(reasoning)
         self.asked_at = self._clock() - age_s
+        self._knows_first = first_s is not None
         if text or reasoning:
-            self.first_at = self.asked_at + (age_s if first_s is None else first_s)
+            self.first_at = self.asked_at + (first_s or 0.0)
 
     def end(self) -> None:
         """Note the time of the end. Later calls do nothing."""
@@ -128,12 +132,12 @@ class ReplyAccumulator:
     @property
     def ttft_ms(self) -> float | None:
         """Milliseconds from the question to the first content."""
-        return None if self.first_at is None else round((self.first_at - self.asked_at) * 1000, 1)
+        return None if self.first_s is None else round(self.first_s * 1000, 1)
 
     @property
     def first_s(self) -> float | None:
-        """Seconds from the question to the first content."""
-        return None if self.first_at is None else self.first_at - self.asked_at
+        """Seconds from the question to the first content; None before it, and if it is unknown."""
+        return self.first_at - self.asked_at if self.first_at is not None and self._knows_first else None
 
     @property
     def duration_s(self) -> float:
@@ -149,13 +153,13 @@ class ReplyAccumulator:
     def tokens_per_s(self) -> float | None:
         """The model server's measurement, else completion tokens divided by the time since the first content.
 
-        None without token counts, and for a cached reply, whose tokens were generated earlier.
+        None without token counts or that time, and for a cached reply, whose tokens were generated earlier.
         """
         if self.usage is None or self.first_at is None or (self.done is not None and self.done.cached):
             return None
         if self.usage.tokens_per_s is not None:
             return round(self.usage.tokens_per_s, 1)
-        elapsed_s = self._clock() - self.first_at
+        elapsed_s = self._clock() - self.first_at if self._knows_first else 0.0
         return round(self.usage.completion_tokens / elapsed_s, 1) if elapsed_s > 0 else None
 
     def take(self, batch: Sequence[TransportEvent]) -> Sequence[ReaderEvent]:
@@ -170,11 +174,11 @@ class ReplyAccumulator:
                 "and tool calls."
             )
         if len(batch) == 1:
-            event = batch[0]
-            if type(event) is Delta and self._texts:  # nearly every token, so without a call
-                self._texts.append(event.text)
+            event, texts = batch[0], self._texts
+            if type(event) is Delta and texts:  # nearly every token, so without a call
+                texts.append(event.text)
                 self._room_chars -= len(event.text)
-                return [event]
+                return batch  # type: ignore[return-value]  # a Delta is for readers
             return [event] if self._note(event) else []
         if self._exact:
             return [event for event in batch if self._note(event)]
@@ -219,28 +223,35 @@ class ReplyAccumulator:
         return True
 
 
-def recording(reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable[[], bool]) -> Hear:
+class Settled(Protocol):
+    """outcome: None until the run is settled."""
+
+    @property
+    def outcome(self) -> object: ...
+
+
+def recording(reply: ReplyAccumulator, journal: JournalWriter, run: Settled) -> Hear:
     """Return the `hear` that records events in `reply` and appends them to the journal.
 
-    is_over: returns True once the run is settled; later events are dropped.
+    run: that makes the reply; events after it is settled are dropped.
     """
-    return _Recorder(reply, journal, is_over).hear
+    return _Recorder(reply, journal, run).hear
 
 
 class _Recorder:
     """With 500 replies, each object that a token touches is a cache miss: a closure would be several."""
 
-    __slots__ = ("_is_over", "_journal", "_reply")
+    __slots__ = ("_journal", "_reply", "_run")
 
-    def __init__(self, reply: ReplyAccumulator, journal: JournalWriter, is_over: Callable[[], bool]) -> None:
+    def __init__(self, reply: ReplyAccumulator, journal: JournalWriter, run: Settled) -> None:
         self._reply = reply
         self._journal = journal
-        self._is_over = is_over
+        self._run = run
 
     def hear(self, batch: Sequence[TransportEvent]) -> None:
-        is_over, reply = self._is_over, self._reply
-        if is_over():
+        if self._run.outcome is not None:
             return
+        reply = self._reply
         events = reply.take(batch)
         if events:
             self._journal.append(events)

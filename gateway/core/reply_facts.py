@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from gateway.contract.record import record
 
@@ -24,6 +24,7 @@ class ReplyFacts:
         unattended: it continues without readers.
         exact: the lengths of its events are recorded.
         dialect: name of the client's dialect.
+        chat: Idempotency-Key of the chat of a device that asked.
         key_id: of the API key that pays for it.
         prompt_chars: length of its prompt.
         trace: `traceparent` of the request.
@@ -40,6 +41,7 @@ class ReplyFacts:
     unattended: bool = False
     exact: bool = False
     dialect: str = ""
+    chat: str | None = None
     key_id: int | None = None
     prompt_chars: int = 0
     trace: str | None = None
@@ -62,17 +64,18 @@ def facts_in(handle: Mapping[str, Any]) -> ReplyFacts:
     if not isinstance(stored, Mapping):
         return ReplyFacts()
     return ReplyFacts(
-        **{
-            field.name: value
-            for field in fields(ReplyFacts)
-            if (value := stored.get(field.name)) is not None and _fits(value, field.default)
-        }
+        **{name: stored[name] for name, kind in _KINDS.items() if _fits(stored.get(name), kind)}
     )
 
 
-def _fits(value: object, default: object) -> bool:
-    if default is None:
-        return isinstance(value, str | int | float) and not isinstance(value, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(default)
+_KINDS: Mapping[str, type] = get_type_hints(ReplyFacts)
+_LARGEST = 2.0**62
+
+
+def _fits(value: object, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    if isinstance(value, int | float):
+        fits = isinstance(value, kind) or kind in (float, float | None)
+        return fits and 0 <= value < _LARGEST
+    return value is not None and isinstance(value, kind)

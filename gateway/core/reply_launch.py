@@ -7,31 +7,34 @@ from gateway.contract.authors import Author
 from gateway.contract.errors import StorageFailed
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import Position
-from gateway.contract.reattach import Handle
+from gateway.contract.limits import StreamPlace
+from gateway.contract.room_events import MessagePosted
+from gateway.contract.transport import Transport
 from gateway.core.checkpoints import Checkpoints
 from gateway.core.question import Question
-from gateway.core.rate_limits import StreamPlace
 from gateway.core.reply_task import ReplyTask
-from gateway.core.run import GOES_ON_ELSEWHERE, LEFT, Outcome, Run
+from gateway.core.run import GOES_ON_ELSEWHERE, LEFT, USER_STOP, Outcome, Run
 from gateway.core.runs import Runs
-from gateway.core.session_news import QuestionAsked, ReplyEnded, ReplyStarted, SessionNews
+from gateway.core.session_news import ReplyEnded, ReplyStarted, SessionNews
 
-Forget = Callable[[str, Handle, int], None]
-"""Called with the transport's mode, the handle and the epoch of a reply whose end is stored."""
+TransportNamed = Callable[[str], Transport | None]
+"""Returns the transport of a mode; None if it is not set up."""
 
 
 class ReplyLaunch:
     """Starts runs whose replies are checkpointed, concluded and reported to their session.
 
     Args:
-        forget: see Forget.
+        transport_named: see TransportNamed.
     """
 
-    def __init__(self, runs: Runs, checkpoints: Checkpoints, news: SessionNews, forget: Forget) -> None:
+    def __init__(
+        self, runs: Runs, checkpoints: Checkpoints, news: SessionNews, transport_named: TransportNamed
+    ) -> None:
         self._runs = runs
         self._checkpoints = checkpoints
         self._news = news
-        self._forget = forget
+        self._transport_named = transport_named
 
     def start(
         self,
@@ -72,7 +75,7 @@ class ReplyLaunch:
             if place is not None:
                 place.leave()  # before the terminal event: its reader may send the next question at once
             outcome = await reply.conclude(run)
-            self._forget_kept(reply, outcome)
+            self._forget_kept(reply, run, outcome)
             if outcome not in GOES_ON_ELSEWHERE:
                 id = reply.exchange.assistant_message_id
                 ended = ReplyEnded(reply.stream_id, id, outcome.status, outcome.reason)
@@ -90,21 +93,35 @@ class ReplyLaunch:
             dialect=dialect,
             begins_at=begins_at,
         )
-        if reply.handle is not None and resume_url is not None:
-            run.leave = reply.handle.leave
+        if reply.handle is not None:
+            reply.handle.may_be_left = lambda: self._runs.fenced and run.outcome is not USER_STOP
+            if resume_url is not None:
+                run.leave = reply.handle.leave
         return run
 
     def publish_begin(self, question: Question, exchange: Exchange, stream_id: str) -> None:
         """Report a new reply to its session."""
-        if exchange.new_question:
-            author = question.author or Author("user", question.user_id)
-            asked = QuestionAsked(exchange.user_message_id, author, question.content)
+        if exchange.new_question and exchange.asked_at is not None:
+            asked = MessagePosted(
+                exchange.user_message_id,
+                exchange.question_uuid,
+                question.author or Author("user", question.user_id),
+                "user",
+                question.content,
+                exchange.asked_at,
+                client_id=question.client_id,
+            )
             self._news.publish(exchange.session_id, asked)
         started = ReplyStarted(stream_id, exchange.assistant_message_id, exchange.user_message_id)
         self._news.publish(exchange.session_id, started)
 
-    def _forget_kept(self, reply: ReplyTask, outcome: Outcome) -> None:
-        """The end is stored: the generator need not keep the reply any more."""
-        handle = reply.handle
-        if handle is not None and outcome not in GOES_ON_ELSEWHERE and outcome.reason != "storage_failed":
-            self._forget(reply.mode, handle.handle, reply.exchange.epoch)
+    def _forget_kept(self, reply: ReplyTask, run: Run, outcome: Outcome) -> None:
+        """The reply has ended: its generator need not make or keep it any more."""
+        handle, transport = reply.handle, self._transport_named(reply.mode)
+        if handle is None or transport is None or outcome in GOES_ON_ELSEWHERE:
+            return
+        if run.is_adopted and outcome.status != "complete" and not handle.reattachable.is_left():
+            # Its generator may not have been reached before the end.
+            transport.abilities.stop(handle.handle, reply.exchange.epoch)
+        if outcome.reason != "storage_failed":
+            transport.abilities.forget(handle.handle, reply.exchange.epoch)

@@ -53,13 +53,14 @@ class ReplyRow:
             raise RowLost(LOST)
 
     async def loss(self, user_id: str) -> Outcome:
-        """Return the outcome of a reply whose row cannot be changed: TAKEN_OVER, or another."""
+        """Return the outcome of a reply whose row cannot be changed. TAKEN_OVER if another gateway has it, or
+        may have it: then its readers get no end, and resume."""
         try:
             found = await self._store.exchange(user_id, self._stream_id)
         except NotFound:
             return Outcome("failed", "storage_failed", RowLost(LOST))
-        except StorageFailed as error:
-            return Outcome("failed", "storage_failed", error)
+        except StorageFailed:
+            return TAKEN_OVER
         return (
             TAKEN_OVER if found.epoch != self._epoch else Outcome("failed", "storage_failed", RowLost(LOST))
         )

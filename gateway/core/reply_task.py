@@ -111,7 +111,7 @@ class ReplyTask:
         """Receive the reply and settle the run. A reply that arrives in one piece is stored before it is
         paced."""
         reply = self.reply
-        done = reply.done = await receive(recording(reply, run.journal, run.is_settled))
+        done = reply.done = await receive(recording(reply, run.journal, run))
         reply.end()
         whole = () if done.whole is None else reply.take(self._earlier.left_out_of(done.whole))
         outcome = Outcome("complete", done.reason)
@@ -147,19 +147,16 @@ class ReplyTask:
         if self._tab is not None and outcome is not LEFT and outcome.reason != "storage_failed":
             await self._tab.settle(self.reply)
         terminal = self._terminal(outcome)
-        if outcome is TAKEN_OVER and run.resume_url is not None:
-            # Its readers get no end, so that they resume where it goes on. The other gateway counts it.
-            report_end(run, self.reply, outcome, terminal.ending, lambda _: None)
-            return outcome
-        run.journal.append([terminal])
+        if outcome is not TAKEN_OVER or run.resume_url is None:  # else its readers resume where it goes on
+            run.journal.append([terminal])
         report_end(run, self.reply, outcome, terminal.ending, self._on_ended)
         return outcome
 
     async def keep(self, outcome: Outcome) -> Outcome:
         """Store the reply's final state and return the outcome for its readers.
 
-        That is `storage_failed` if the database fails for STORAGE_RETRY_S or the row cannot be changed; the
-        store then writes this outcome as soon as it can.
+        If the database fails for STORAGE_RETRY_S, the store writes the end later. That is TAKEN_OVER if
+        another gateway may have the reply by now, and `storage_failed` otherwise.
         """
         last_seq = None if self._journal is None else self._journal.last_seq + 1
         if outcome.reason != "storage_failed":
@@ -167,9 +164,12 @@ class ReplyTask:
                 await self._row.write(self._final(outcome, last_seq))
                 return outcome
             except StorageFailed as error:
-                outcome = Outcome("failed", "storage_failed", error)
+                ended, outcome = outcome, Outcome("failed", "storage_failed", error)
                 if isinstance(error, RowLost) and self._run is not None:
                     outcome = await self._row.loss(self._run.user_id)
+                elif self.handle is not None and self.handle.may_be_left():
+                    self._store.finish_later(self._final(ended, last_seq))
+                    return TAKEN_OVER
         if outcome is TAKEN_OVER:
             return outcome
         self._store.finish_later(self._final(outcome, last_seq))
@@ -256,7 +256,7 @@ class ReplyTask:
     def _final(
         self, outcome: Outcome, last_seq: int | None, coming: Sequence[ReaderEvent] = ()
     ) -> FinalReply:
-        """coming: the events that its readers have not heard yet."""
+        """coming: events that its readers do not have yet."""
         reply, error = self.reply, outcome.error
         noted, tool_calls = self._noted, self._tool_calls
         return FinalReply(

@@ -1,6 +1,6 @@
 """Rooms: their members change in the store first, and then in the access control of this gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.contract.errors import NotFound
 from gateway.contract.rooms import Member, RoomStore, StoredRoom
@@ -10,16 +10,27 @@ from gateway.core.members import MemberAccess
 
 
 class Rooms:
-    """Makes sessions rooms, and changes their members."""
+    """Makes sessions rooms, and changes their members.
 
-    def __init__(self, rooms: RoomStore, access: MemberAccess, owners: DeviceOwners) -> None:
+    on_change: called with the session id of a room whose members have changed; with None if any may have.
+    """
+
+    def __init__(
+        self,
+        rooms: RoomStore,
+        access: MemberAccess,
+        owners: DeviceOwners,
+        on_change: Callable[[int | None], None] = lambda _: None,
+    ) -> None:
         self._rooms = rooms
         self._access = access
         self._owners = owners
+        self._on_change = on_change
 
     async def reload(self) -> None:
         """Read the memberships that other gateways may have changed. Raises StorageFailed."""
-        await self._access.reload(self._rooms)
+        if await self._access.reload(self._rooms):
+            self._on_change(None)
 
     async def all(self, user_id: str, *, limit: int) -> Sequence[StoredRoom]:
         """Return the rooms of which the user is a member, the latest active first."""
@@ -36,12 +47,14 @@ class Rooms:
         """True if the session is a room and the user one of its members."""
         return self._access.is_member(user_id, session_id)
 
-    async def managed(self, user_id: str, session: StoredSession) -> StoredRoom:
-        """Return a room that the user may manage. Raises NotFound."""
-        room = await self.one(session)
-        if not self._access.may_manage(user_id, room.members[0].name, session.id):
-            raise NotFound("No such session.")
-        return room
+    def is_watcher(self, user_id: str, session_id: int) -> bool:
+        """True if the session is a room that the user may only read."""
+        return self._access.is_watcher(user_id, session_id)
+
+    async def has_device(self, session: StoredSession, device: str) -> bool:
+        """Return whether the session is a room with this device."""
+        members = await self._rooms.members(session.id)
+        return any(member.kind == "device" and member.name == device for member in members)
 
     async def add(self, user_id: str, session: StoredSession, members: Sequence[Member]) -> StoredRoom:
         """Add members to the user's session, which becomes a room. See RoomStore.add.
@@ -67,4 +80,5 @@ class Rooms:
 
     def _changed(self, session: StoredSession, members: Sequence[Member]) -> StoredRoom:
         self._access.put(session.id, members)
+        self._on_change(session.id)
         return StoredRoom(session, members)

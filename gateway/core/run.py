@@ -9,9 +9,9 @@ from gateway.contract.errors import Draining, GatewayError, StorageFailed
 from gateway.contract.events import Reason, Started, Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import START, JournalWriter, Position
+from gateway.contract.light_event import LightEvent
 from gateway.contract.record import record
 from gateway.contract.traces import NoSpan, ReplySpan
-from gateway.core.ended_event import EndedEvent
 
 
 @record
@@ -133,7 +133,7 @@ class Run:
         self.production: Callable[[], Production] | None = None
         self.event_lengths: Sequence[int] | None = None
         self.outcome: Outcome | None = None
-        self.ended = EndedEvent()
+        self.ended = LightEvent()
         self._interruptible = False
         self.readers = 0
         self.leave: Callable[[], bool] = cannot_be_left

@@ -14,7 +14,7 @@ from gateway.contract.journal import START, Journal, JournalReader, OnNews, Posi
 from gateway.core.ended_runs import EndedRuns
 from gateway.core.follower import Follower
 from gateway.core.other_work import OtherWork
-from gateway.core.run import ABANDONED, BROKEN, LEFT, SHUTDOWN, USER_STOP, Outcome, Run
+from gateway.core.run import ABANDONED, BROKEN, LEFT, SHUTDOWN, TAKEN_OVER, USER_STOP, Outcome, Run
 
 log = logging.getLogger("sluice.runs")
 
@@ -65,10 +65,14 @@ class Runs:
             raise Draining("The gateway is stopping: try again in a moment.", retry_after_s=2)
 
     def fence(self, fenced: bool) -> None:
-        """Set `fenced`; True also cuts off the readers of resumable replies, so that they resume."""
+        """Set `fenced`. True also cuts off the readers of resumable replies, so that they resume; False
+        gives those without a reader grace_s again."""
         self.fenced = fenced
-        for run in [run for run in self._running.values() if fenced and run.resume_url is not None]:
-            run.journal.cut()
+        for run in [run for run in self._running.values() if run.resume_url is not None]:
+            if fenced:
+                run.journal.cut()
+            elif run.readers == 0 and run.leave_timer is None:
+                self._deserted(run)
 
     def may_lose(self, stream_id: str) -> bool:
         """Return True if the reply must not be read here now, because another gateway may have it."""
@@ -132,10 +136,11 @@ class Runs:
         return run
 
     def find(self, stream_id: str, user_id: str, *, to_stop: bool = False) -> Run:
-        """Return the running or recently ended run. Raises NotFound if there is none or access is denied."""
+        """Return the running or recently ended run. Raises NotFound if there is none, if another gateway has
+        taken it over, or if access is denied."""
         may = self._access.may_write if to_stop else self._access.may_see
         run = self._running.get(stream_id) or self.ended.get(stream_id)
-        if run is None or not may(user_id, run.user_id, run.exchange.session_id):
+        if run is None or run.outcome is TAKEN_OVER or not may(user_id, run.user_id, run.exchange.session_id):
             raise NotFound("No such stream.")
         return run
 
@@ -146,6 +151,10 @@ class Runs:
     def of_session(self, session_id: int) -> list[Run]:
         """Return the running replies of a session."""
         return [run for run in self._running.values() if run.exchange.session_id == session_id]
+
+    def needs_no_reader(self, session_id: int | None) -> bool:
+        """True for the replies of a room: they go on when their last reader leaves."""
+        return session_id is not None and self._access.is_shared(session_id)
 
     def count_sessions(self) -> int:
         """Return the number of sessions with a running reply; replies that are not stored have no session."""
@@ -162,7 +171,8 @@ class Runs:
     @contextmanager
     def reading(self, run: Run, on_news: OnNews, after: int = 0) -> Iterator[JournalReader]:
         """Read its events, counted as a reader. When the last reader leaves, the reply is abandoned, at once
-        or after grace_s if it is resumable. Entering raises NotFound if the journal was dropped."""
+        or after grace_s if it is resumable, but never in a room. Entering raises NotFound if the journal was
+        dropped."""
         reader = self._journal.follow(run.stream_id, on_news, max(after, run.base_seq))
         run.readers += 1
         if run.leave_timer is not None:
@@ -231,7 +241,7 @@ class Runs:
 
     def _settle_all(self) -> None:
         self._begin_drain()
-        for run in list(self._running.values()):
+        for run in [run for run in self._running.values() if not run.is_settled()]:
             run.settle(LEFT if run.leave() else SHUTDOWN)
 
     def _begin_drain(self) -> None:
@@ -252,13 +262,19 @@ class Runs:
             if run.ended.is_set():
                 self.ended.deserted(run)
             return
-        if run.unattended:
+        if run.unattended or self.needs_no_reader(run.exchange.session_id):
             return
         if run.resume_url is None:
             run.settle(ABANDONED)
             return
         loop = asyncio.get_running_loop()
-        run.leave_timer = loop.call_later(self._grace_s, run.settle, ABANDONED)
+        run.leave_timer = loop.call_later(self._grace_s, self._abandon, run)
+
+    def _abandon(self, run: Run) -> None:
+        run.leave_timer = None
+        # A fenced gateway has sent its readers away, perhaps to a gateway that has the reply now.
+        if not (self.fenced or self.needs_no_reader(run.exchange.session_id)):
+            run.settle(ABANDONED)
 
     async def _own(self, run: Run, work: Work, conclude: Conclusion) -> None:
         # The task ends here: a bug in one reply must not end the others through the TaskGroup.

@@ -1,34 +1,28 @@
-"""Publishes the events of a session (questions, starts and ends of replies) to its open session streams."""
+"""Publishes the events of a session (messages, starts and ends of replies) to its open streams and rooms."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gateway.contract.authors import Author
-from gateway.contract.content import Content, parts_of, size_of, text_of
+from gateway.contract.content import parts_of, size_of, text_of
 from gateway.contract.events import Reason, Status
+from gateway.contract.record import record
+from gateway.contract.room_events import MessagePosted
 
 MAX_WAITING = 256
 MAX_WAITING_CHARS = 1024 * 1024
-"""Maximum size of the questions in one queue; a single longer question is allowed."""
+"""Maximum size of the messages in one queue; a single longer message is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionAsked:
-    message_id: int
-    author: Author
-    content: Content
-
-
-@dataclass(frozen=True, slots=True)
+@record
 class ReplyStarted:
     stream_id: str
     assistant_message_id: int
     user_message_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReplyEnded:
     stream_id: str
     assistant_message_id: int
@@ -44,13 +38,13 @@ class BranchChosen:
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionStored:
-    """A question that was asked at another gateway; the store has its text."""
+class MessageStored:
+    """A message that another gateway has stored; the store has its text."""
 
     message_id: int
 
 
-News = QuestionAsked | QuestionStored | ReplyStarted | ReplyEnded | BranchChosen
+News = MessagePosted | MessageStored | ReplyStarted | ReplyEnded | BranchChosen
 
 
 class Listener:
@@ -93,7 +87,7 @@ class Listener:
 
 
 def _chars(news: News) -> int:
-    if not isinstance(news, QuestionAsked):
+    if not isinstance(news, MessagePosted):
         return 0
     return len(text_of(news.content)) + sum(map(size_of, parts_of(news.content)))
 

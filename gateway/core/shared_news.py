@@ -1,6 +1,6 @@
 """Sends the events of sessions to the other gateways, and publishes theirs here.
 
-A signal has ids only: a question's text is read from the database by the stream that sends it. Nothing is
+A signal has ids only: a message's text is read from the database by the stream that sends it. Nothing is
 sent while no other gateway has an open session stream: three signals a reply would cost each gateway as much
 as a dozen tokens.
 """
@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from gateway.contract.events import Reason, Status
+from gateway.contract.room_events import MessagePosted
 from gateway.contract.signals import Body, Signals
 from gateway.core.session_news import (
     BranchChosen,
+    MessageStored,
     News,
-    QuestionAsked,
-    QuestionStored,
     ReplyEnded,
     ReplyStarted,
     SessionNews,
@@ -79,8 +79,8 @@ class SharedNews:
 
 def _as_json(news: News) -> Mapping[str, Any]:
     match news:
-        case QuestionAsked(message_id) | QuestionStored(message_id):
-            return {"kind": "question", "id": message_id}
+        case MessagePosted(message_id) | MessageStored(message_id):
+            return {"kind": "question", "id": message_id}  # the name that older gateways know
         case ReplyStarted(stream_id, id, question_id):
             return {"kind": "started", "stream": stream_id, "id": id, "question": question_id}
         case ReplyEnded(stream_id, id, status, reason):
@@ -93,7 +93,7 @@ def _parsed(body: Body) -> News | None:
     """Return the event; None for one of a newer version."""
     match body:
         case {"kind": "question", "id": int(id)}:
-            return QuestionStored(id)
+            return MessageStored(id)
         case {"kind": "started", "stream": str(stream_id), "id": int(id), "question": int(question_id)}:
             return ReplyStarted(stream_id, id, question_id)
         case {

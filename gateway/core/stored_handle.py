@@ -16,6 +16,7 @@ class StoredHandle:
         is_current: returns False while the transport repeats what the store has: its entries do not belong to
             the reply's text then.
         is_left: True once another gateway receives the reply.
+        may_be_left: returns True while another gateway may receive it.
         on_replaced: called when the transport has given another handle, which must be stored.
     """
 
@@ -23,7 +24,8 @@ class StoredHandle:
         self._handle: Handle = {name: value for name, value in stored.items() if name != KEY}
         self.facts = facts_in(stored) if facts is None else facts
         self.is_left = False
-        self._is_kept = False
+        self.may_be_left: Callable[[], bool] = lambda: False
+        self._is_kept = facts is None  # a stored reply was left to this gateway by another one
         self.is_current: Callable[[], bool] = lambda: True
         self.on_replaced: Callable[[], None] = lambda: None
         self._now: Now | None = None
@@ -40,7 +42,7 @@ class StoredHandle:
             str(self._handle.get("conversation_id", "")),
             keep_handle=self._replace,
             at_checkpoints=self._register,
-            is_left=lambda: self.is_left,
+            is_left=lambda: self.is_left or self.may_be_left(),
         )
 
     def refresh(self, mode: str, first_s: float | None) -> Mapping[str, Any]:

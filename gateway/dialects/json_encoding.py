@@ -1,18 +1,30 @@
 """Encodes JSON that may contain lone surrogates, which model servers and clients send."""
 
+import json
 from typing import Any
 
 import msgspec
 
-_json = msgspec.json.Encoder(enc_hook=str)
+encode_json = msgspec.json.Encoder(enc_hook=str).encode
+"""As json_bytes, but raises UnicodeEncodeError for lone surrogates."""
 
 
 def json_bytes(value: Any) -> bytes:
     """Return one line of JSON in UTF-8, without ASCII escapes. Lone surrogates become U+FFFD."""
     try:
-        return _json.encode(value)
+        return encode_json(value)
     except UnicodeEncodeError:
-        return _json.encode(without_surrogates(value))
+        return encode_json(without_surrogates(value))
+
+
+def with_whole_characters(raw: bytes) -> bytes:
+    """Return JSON with U+FFFD in place of each escaped lone surrogate, which strict decoders refuse.
+
+    Clients send half of an emoji when they cut a text. Raises ValueError if it is no JSON otherwise.
+    """
+    if b"\\u" not in raw:
+        raise ValueError("This is no JSON, and has no lone surrogates.")
+    return json_bytes(json.loads(raw))
 
 
 def without_surrogates(value: Any) -> Any:

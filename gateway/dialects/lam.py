@@ -17,7 +17,7 @@ from gateway.contract.events import (
     Started,
     ToolCall,
 )
-from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.json_encoding import encode_json, json_bytes
 from gateway.dialects.openai import usage_json
 from gateway.dialects.sse_frames import SseDialect, data_frame
 
@@ -41,8 +41,12 @@ class Lam(SseDialect):
 
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
         if isinstance(event, Delta):
-            # Written for every token: faster without a dict.
-            return (b'data: {"type":"chunk","content":' + json_bytes(event.text) + b"}\n\n",)
+            # Written for every token: faster without a dict, and without a call that most texts do not need.
+            try:
+                text = encode_json(event.text)
+            except UnicodeEncodeError:
+                text = json_bytes(event.text)
+            return (b'data: {"type":"chunk","content":' + text + b"}\n\n",)
         return (data_frame(json_bytes(as_json(event))),)
 
 

@@ -7,6 +7,10 @@ from urllib.parse import urlsplit
 from gateway.settings import Settings, SettingsError
 
 BACKLOG = 4096
+ACCEPTS = 16
+"""Connections that are accepted in one turn of the event loop: libuv accepts one for each descriptor. In a
+crowd a turn takes milliseconds, and the last clients waited 0.2 s before their requests were read."""
+
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 
@@ -29,6 +33,11 @@ def reserve(settings: Settings) -> socket.socket:
     reserved = _bound(settings.host, settings.port, f"HOST={settings.host} PORT={settings.port}")
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     return reserved
+
+
+def for_crowds(listener: socket.socket) -> list[socket.socket]:
+    """Return ACCEPTS descriptors of the listening socket, the first of which is `listener` itself."""
+    return [listener, *(listener.dup() for _ in range(ACCEPTS - 1))]
 
 
 def listen_for_gateways(settings: Settings, listener: socket.socket) -> tuple[socket.socket | None, str]:

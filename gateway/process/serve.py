@@ -14,7 +14,7 @@ from gateway.assembly import Assembled, assemble
 from gateway.contract.open_files import descriptor_limit, raise_descriptor_limit
 from gateway.process.door_check import check_door
 from gateway.process.draining_server import GatewayServer
-from gateway.process.listeners import BACKLOG, listen, listen_for_gateways, url_of
+from gateway.process.listeners import BACKLOG, for_crowds, listen, listen_for_gateways, url_of
 from gateway.settings import Settings
 from gateway.web.http.connection_limits import Arrivals
 from gateway.web.http.malformed_requests import MalformedRequests
@@ -47,11 +47,24 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
     await check_door(settings)
     for_gateways, url = listen_for_gateways(settings, listener)
     settings = settings.model_copy(update={"internal_url": url})
-    server = server_of(assemble(settings), when_listening)
-    # Startup objects live as long as the process: exclude them from garbage collection.
+
+    async def listening(assembled: Assembled) -> None:
+        _exclude_from_collections()  # what the start made since, a sixth of all
+        await when_listening(assembled)
+
+    server = server_of(assemble(settings), listening)
+    _exclude_from_collections()  # now, since it takes 0.1 s, for which nobody waits yet
+    listeners = for_crowds(listener)
+    await server.serve(listeners if for_gateways is None else [*listeners, for_gateways])
+
+
+def _exclude_from_collections() -> None:
+    """Exclude all objects that exist now from garbage collection: they live as long as the process.
+
+    Else the first crowd of clients would wait while the collection that its own objects cause looks at them.
+    """
     gc.collect()
     gc.freeze()
-    await server.serve([listener] if for_gateways is None else [listener, for_gateways])
 
 
 def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewayServer:

@@ -3,13 +3,15 @@
 At most AT_ONCE: several gateways notice a death, and each of them takes a part.
 """
 
+import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, Select, Text, Update, bindparam, cast, or_, select, update
 
-from gateway.contract.adoption import OrphanedReply, TakenOver
+from gateway.contract.adoption import LeftReply, OrphanedReply, TakenOver
 from gateway.contract.exchanges import Exchange
+from gateway.contract.reattach import Handle
 from gateway.store.branches import question_of
 from gateway.store.rows import stored_message
 from gateway.store.tables import STREAMING, messages, sessions
@@ -21,25 +23,29 @@ _OF_OTHERS = or_(messages.c.owner.is_(None), messages.c.owner != bindparam("me")
 _OF_THE_DEAD = messages.c.owner.in_(bindparam("dead", expanding=True))
 
 
-def _interrupt(whose: Any) -> Update:
-    # A row that another gateway has taken meanwhile does not match any more: one of them wins.
-    return (
-        update(messages)
-        .where(STREAMING, whose, messages.c.handle.is_(None))
-        .values(status="interrupted", reason="interrupted", **_MINE)
-    )
-
-
-def _some(whose: Any) -> Select[Any]:
-    # Rows that another gateway is taking now are skipped, not waited for.
-    found = select(messages.c.id).where(STREAMING, whose).order_by(messages.c.id).limit(AT_ONCE)
+def _found(whose: Any) -> Select[Any]:
+    # Locked rows are skipped, not waited for: another gateway is taking them now, or their own was frozen in
+    # a transaction.
+    found = select(messages.c.id).where(STREAMING, whose).order_by(messages.c.id)
     return found.with_for_update(skip_locked=True)
 
 
+def _interrupt(whose: Any) -> Update:
+    lost = _found(whose).where(messages.c.handle.is_(None))
+    ended = {"status": "interrupted", "reason": "interrupted"}
+    told = (messages.c.session_id, messages.c.stream_id, messages.c.id, messages.c.parent_id)
+    return update(messages).where(messages.c.id.in_(lost)).values(**ended, **_MINE).returning(*told)
+
+
+def _some(whose: Any) -> Select[Any]:
+    return _found(whose).limit(AT_ONCE)
+
+
 _TAKE = update(messages).where(messages.c.id.in_(bindparam("ids", expanding=True))).values(**_MINE)
-_ADOPTED = (
+_ADOPTED: Select[Any] = (
     select(
-        messages,
+        *(column for column in messages.c if column is not messages.c.handle),
+        cast(messages.c.handle, Text).label("handle_text"),
         sessions.c.key.label("session_key"),
         sessions.c.uuid.label("session_uuid"),
         (sessions.c.created_at == messages.c.created_at).label("opens_session"),
@@ -65,7 +71,10 @@ class Adoptions:
         whose: Any = _OF_OTHERS
         if dead is not None:
             whose, values["dead"] = _OF_THE_DEAD, [owner for owner in dead if owner != self._owner]
-        interrupted = connection.execute(_interrupt(whose), values).rowcount
+        interrupted = [
+            LeftReply(session_id, stream_id or "", id, question_id or 0)
+            for session_id, stream_id, id, question_id in connection.execute(_interrupt(whose), values)
+        ]
         ids = [*connection.execute(_some(whose), values).scalars()]
         if not ids:
             return TakenOver([], interrupted)
@@ -87,4 +96,13 @@ def _orphaned(connection: Connection, row: Row[Any]) -> OrphanedReply:
         new_question=False,
         continues=bool(row.continued),
     )
-    return OrphanedReply(row.user_id, stored_message(row), exchange, row.handle)
+    return OrphanedReply(row.user_id, stored_message(row), exchange, _handle_in(row.handle_text))
+
+
+def _handle_in(text: str) -> Handle:
+    """Return the stored handle; an empty one if it is invalid: its reply must not keep others from theirs."""
+    try:
+        handle = json.loads(text)
+    except (ValueError, RecursionError):
+        handle = None
+    return handle if isinstance(handle, dict) else {}

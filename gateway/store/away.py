@@ -22,7 +22,7 @@ _COLLISIONS = (
     "40P01",  # deadlock
 )
 
-_LOST_STATES = ("08", "57P01", "57P02")
+_LOST_STATES = ("08", "25P03", "57P01", "57P02")  # 25P03: it was idle in a transaction for too long
 
 
 def lost_connection(error: BaseException) -> bool:

@@ -162,12 +162,6 @@ def _same(
     return found
 
 
-def question_of(connection: Connection, reply_id: int) -> int:
-    """Return the id of the question that the reply answers, also if it continues another reply."""
-    found = connection.execute(question_above(messages.c.id == reply_id)).scalar()
-    return reply_id if found is None else int(found)
-
-
 def question_above(this: ColumnElement[bool]) -> Select[Any]:
     """Select the id of the question at or above the message that `this` selects."""
     columns = (messages.c.id, messages.c.parent_id, messages.c.role)
@@ -175,6 +169,15 @@ def question_above(this: ColumnElement[bool]) -> Select[Any]:
     step = select(*columns).join(start, messages.c.id == start.c.parent_id).where(start.c.role == "assistant")
     above = start.union_all(step)
     return select(above.c.id).where(above.c.role == "user").limit(1)
+
+
+_QUESTION_OF = question_above(messages.c.id == bindparam("reply_id"))
+
+
+def question_of(connection: Connection, reply_id: int) -> int:
+    """Return the id of the question that the reply answers, also if it continues another reply."""
+    found = connection.execute(_QUESTION_OF, {"reply_id": reply_id}).scalar()
+    return reply_id if found is None else int(found)
 
 
 def shown_path(session_id: int) -> CTE:

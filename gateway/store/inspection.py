@@ -38,7 +38,7 @@ _NEXT_EXPIRY = (
 )
 
 _LIVING = (
-    select(func.split_part(gateways.c.owner, "/", 1))
+    select(func.split_part(gateways.c.owner, "/", 1).label("name"), gateways.c.internal_url)
     .where(gateways.c.seen_at > func.clock_timestamp() - timedelta(seconds=DEAD_S))
     .order_by(gateways.c.owner)
 )
@@ -56,7 +56,9 @@ class Inspection:
         next_expiry: id, user and time of the valid key that expires first; None without one, or unless the
             schema is HEAD.
         newest_message: its time; None without messages, or unless the schema is HEAD.
-        used_by: the gateways that use the database; None if none does, or that cannot be known.
+        used_by: the process that uses a SQLite file; None if none does, or that cannot be known.
+        gateways: the INTERNAL_URL, or None, of each gateway that uses a PostgreSQL database, by its name;
+            empty unless the schema is HEAD.
         server_time: of PostgreSQL's clock; None for SQLite.
         read_only: the reason for which the database takes no changes; None if it takes them.
         kept_settings: the values of the KeptSettings by name; empty unless the schema is HEAD.
@@ -67,6 +69,7 @@ class Inspection:
     next_expiry: tuple[int, str, datetime] | None = None
     newest_message: datetime | None = None
     used_by: str | None = None
+    gateways: Mapping[str, str | None] = field(default_factory=dict)
     server_time: datetime | None = None
     read_only: str | None = None
     kept_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -157,5 +160,5 @@ def _look(connection: Connection, **known: Any) -> Inspection:
     next_expiry = None if expiring is None else (expiring.id, expiring.user_id, expiring.expires_at)
     kept = {row.name: row.value for row in connection.execute(select(kept_settings))}
     if connection.dialect.name == "postgresql":
-        known["used_by"] = ", ".join(connection.scalars(_LIVING)) or None
+        known["gateways"] = {row.name: row.internal_url for row in connection.execute(_LIVING)}
     return Inspection(revision, keys, next_expiry, newest, kept_settings=kept, **known)

@@ -1,10 +1,11 @@
 """The part of a store that connects a gateway with the other gateways on its database."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.contract.gateways import Gateways
 from gateway.contract.signals import Signals
+from gateway.store.database_clock import DatabaseClock
 
 
 async def nothing() -> None:
@@ -17,9 +18,11 @@ class Membership:
 
     Attributes:
         gateways: None on SQLite, where a gateway is alone.
+        clock: corrected at each renewal of the gateway's row.
         close: closes their connection.
     """
 
     signals: Signals
     gateways: Gateways | None = None
+    clock: DatabaseClock = field(default_factory=DatabaseClock)
     close: Callable[[], Awaitable[None]] = nothing

@@ -1,6 +1,6 @@
 """Inserts the messages of new exchanges."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from gateway.contract.exchanges import Exchange, NewExchange
 from gateway.contract.random_names import random_uuid
 from gateway.store.branches import spot_of
 from gateway.store.parts import EncodedExchange
-from gateway.store.statements import Statement
+from gateway.store.statements import NewRows
 from gateway.store.tables import messages
 
 
@@ -37,6 +37,7 @@ def _question(exchange: NewExchange, session_id: int, parent_id: int | None, now
         "author": str(exchange.author or Author("user", exchange.user_id)),
         "content": text_of(exchange.content),
         "parts": exchange.parts if isinstance(exchange, EncodedExchange) else None,
+        "client_id": exchange.client_id,
     }
 
 
@@ -59,11 +60,11 @@ def _reply(
     }
 
 
-def _insert(columns: Iterable[str], **constants: str) -> Statement:
+def _insert(columns: Iterable[str], **constants: str) -> NewRows:
     """constants: columns with the same value in every row, as SQL. A value in the text is not bound each
     time."""
     values: dict[str, Any] = {name: literal_column(sql) for name, sql in {**constants, "epoch": "0"}.items()}
-    return Statement(insert(messages).values(values).returning(messages.c.id), tuple(columns))
+    return NewRows(insert(messages).values(values), tuple(columns), key="uuid")
 
 
 _NONE = NewExchange("", None, "", "", "", mode="", delivery="token")
@@ -100,25 +101,27 @@ def insert_exchanges(
             for at in turn
             if spots[at].question_id is None
         }
-        ids = _INSERT_QUESTION.rows(connection, [*new.values()])
-        question_ids = {at: id for at, (id,) in zip(new, ids, strict=True)}
+        ids = _INSERT_QUESTION.ids(connection, [*new.values()])
+        question_ids = {at: ids[row["uuid"]] for at, row in new.items()}
         replies = {
             at: _reply(accepted[at], places[at].id, question_ids.get(at, spots[at].parent_id), owner, now)
             for at in turn
         }
-        ids = _INSERT_REPLY.rows(connection, [*replies.values()])
-        for at, (reply_id,) in zip(replies, ids, strict=True):
+        ids = _INSERT_REPLY.ids(connection, [*replies.values()])
+        for at, row in replies.items():
             place, question_id = places[at], spots[at].question_id
-            last_ids[place.id] = reply_id
+            reply_id = last_ids[place.id] = ids[row["uuid"]]
             begun[at] = Exchange(
                 session_id=place.id,
                 session_key=place.key,
                 session_uuid=place.uuid,
                 user_message_id=question_ids[at] if question_id is None else question_id,
                 assistant_message_id=reply_id,
-                assistant_message_uuid=replies[at]["uuid"],
+                assistant_message_uuid=row["uuid"],
                 opens_session=accepted[at].session_id is None,
                 new_question=question_id is None,
+                question_uuid=new[at]["uuid"] if at in new else "",
+                asked_at=now if at in new else None,
             )
     return [begun[at] for at in range(len(accepted))]
 
@@ -133,7 +136,7 @@ def _spot(
 def _turns(places: Sequence[Place]) -> list[list[int]]:
     """Return the positions of `places` in groups that have each session at most once."""
     turns: list[list[int]] = []
-    seen: Counter[int] = Counter()
+    seen: defaultdict[int, int] = defaultdict(int)
     for at, place in enumerate(places):
         if seen[place.id] == len(turns):
             turns.append([])

@@ -11,7 +11,7 @@ from gateway.contract.random_names import random_hex, random_uuid
 from gateway.contract.store import StoredSession
 from gateway.store.columns import storable
 from gateway.store.session_quota import SessionQuota
-from gateway.store.statements import Statement, upsert
+from gateway.store.statements import NewRows, upsert
 from gateway.store.tables import sessions
 from gateway.store.writer import Write
 
@@ -44,15 +44,11 @@ def _row(new: NewSession, key: str, now: datetime) -> dict[str, Any]:
     }
 
 
-# Returns no row if the key is in use.
-_INSERT = Statement(
-    upsert(
-        sessions,
-        lambda new: new.on_conflict_do_nothing(index_elements=["key"]).returning(
-            sessions.c.id, sessions.c.key
-        ),
-    ),
+# Inserts nothing if the key is in use.
+_INSERT = NewRows(
+    upsert(sessions, lambda new: new.on_conflict_do_nothing(index_elements=["key"])),
     tuple(_row(NewSession("", ""), "", datetime.min)),
+    key="key",
 )
 _TOLD = ("uuid", "key", "user_id", "title", "created_at", "updated_at")
 
@@ -87,7 +83,7 @@ class NewSessions:
             }
             if not rows:
                 return [made[at] for at in range(len(wanted))]
-            ids = {key: id for id, key in _INSERT.rows(connection, [*rows.values()])}
+            ids = _INSERT.ids(connection, [*rows.values()])
             for at, row in rows.items():
                 # Of two that drew the same key the first one has it.
                 if (id := ids.pop(row["key"], None)) is not None:

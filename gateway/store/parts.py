@@ -4,6 +4,7 @@ The column contains JSON but has a binary type: SQLite and PostgreSQL know the l
 reading it.
 """
 
+import asyncio
 import logging
 from dataclasses import fields, replace
 from typing import Any
@@ -27,8 +28,15 @@ class EncodedExchange(NewExchange):
     parts: bytes | None = None
 
 
+async def for_database(exchange: NewExchange) -> NewExchange:
+    """Return the exchange for the database; attachments are encoded in a thread."""
+    if isinstance(exchange.content, str):
+        return exchange
+    return await asyncio.to_thread(encoded, exchange)
+
+
 def encoded(exchange: NewExchange) -> EncodedExchange:
-    """Return the exchange for the database. It takes long for large attachments: call it in a thread."""
+    """Return the exchange for the database. It takes long for large attachments."""
     given: dict[str, Any] = {each.name: getattr(exchange, each.name) for each in fields(NewExchange)}
     given["content"] = text_of(exchange.content)
     return EncodedExchange(**given, parts=column_of(exchange.content))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.contract.errors import StorageFailed
 from gateway.store.away import is_away, lost_connection, reason_of
+from gateway.store.database_clock import DatabaseClock
 from gateway.store.membership import Membership
 from gateway.store.pools import READERS, pool_of
 from gateway.store.statements import Statement
@@ -34,7 +35,9 @@ ASK_AGAIN_S = 0.1
 _SESSION = {
     "application_name": "sluice",
     "jit": "off",
-    # Without these the server keeps row locks of a gateway whose machine has gone for two hours.
+    # Row locks of a gateway that is frozen in a transaction end with its session, after DEAD_S, within which
+    # it may still go on. Without the others those of a gateway whose machine has gone stay for two hours.
+    "idle_in_transaction_session_timeout": "4s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
@@ -103,7 +106,9 @@ class PostgresDatabase:
 
         link = PostgresLink(self._connect, self._named)
         signals = PostgresSignals(link, owner)
-        return Membership(signals, PostgresGateways(link, signals, owner, internal_url), link.close)
+        clock = DatabaseClock()
+        gateways = PostgresGateways(link, signals, clock, owner, internal_url)
+        return Membership(signals, gateways, clock, link.close)
 
     async def _connect(self) -> Any:
         """Return a new connection of asyncpg, outside of the pools."""
@@ -163,7 +168,9 @@ class PostgresDatabase:
             raise
         if lost is not None:
             await self._let_go()
-            if not await self._is_committed(transaction_id):
+            is_committed = await self._is_committed(transaction_id)
+            if not is_committed:
+                self._committing = is_committed is None
                 raise lost
         return done
 
@@ -188,8 +195,8 @@ class PostgresDatabase:
             return done, transaction_id, exc
         return done, transaction_id, None
 
-    async def _is_committed(self, transaction_id: str) -> bool:
-        """Ask the server, as soon as it answers again. Return False if it does not within COMMIT_S."""
+    async def _is_committed(self, transaction_id: str) -> bool | None:
+        """Ask the server, as soon as it answers again. Return None if it does not within COMMIT_S."""
         try:
             async with asyncio.timeout(COMMIT_S):
                 while True:
@@ -209,7 +216,7 @@ class PostgresDatabase:
                     await asyncio.sleep(ASK_AGAIN_S)
         except TimeoutError:
             log.error("it is unknown whether the database kept the last changes before it was lost")
-            return False
+            return None
 
     async def _let_go(self) -> None:
         kept, self._kept = self._kept, None

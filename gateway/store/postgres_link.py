@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from asyncpg import InterfaceError, PostgresError
+from asyncpg import InterfaceError, InternalClientError, PostgresError
 
 from gateway.contract.errors import StorageFailed
 from gateway.store.announcements import CHANNEL
@@ -35,13 +35,22 @@ class PostgresLink:
         self.on_notification: Callable[[str], None] | None = None
         self.on_loss: Callable[[], None] = lambda: None
 
+    @property
+    def is_open(self) -> bool:
+        """False from a loss, as soon as it is noticed, until it listens again."""
+        return self._connection is not None and not self._connection.is_closed()
+
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
         """Run one statement, after those that are waiting. Raises StorageFailed."""
         async with self._busy:
             try:
-                if self._connection is None or self._connection.is_closed():
+                if not self.is_open:
                     await self._open()
                 rows: list[Any] = await self._within(ANSWER_S, self._connection.fetch(sql, *values))
+            except InternalClientError as exc:  # asyncpg, of a connection that was lost at a bad moment
+                if self._connection is not None:
+                    self._connection.terminate()
+                raise StorageFailed(f"{self._named} does not answer: {exc}.") from exc
             except (OSError, PostgresError, InterfaceError) as exc:
                 raise StorageFailed(f"{self._named} does not answer: {exc}.") from exc
         return rows
@@ -53,7 +62,7 @@ class PostgresLink:
             if connection is not None:
                 try:
                     await self._within(ANSWER_S, connection.close(), connection)
-                except (OSError, PostgresError, InterfaceError):
+                except (OSError, PostgresError, InterfaceError, InternalClientError):
                     connection.terminate()
 
     async def _open(self) -> None:

@@ -83,17 +83,17 @@ def _trim(connection: Connection, wanted: Sequence[Trim]) -> list[Removed]:
 
 
 def _trim_one(connection: Connection, session_id: int, keep: int) -> Removed:
-    """Delete the first messages beyond `keep`, at most BATCH. The rest begins with a question, also if it is
-    more than `keep` because the last question has so many replies."""
+    """Delete the first messages beyond `keep`, at most BATCH. The rest begins with a question or a note,
+    also if it is more than `keep` because the last question has so many replies."""
     in_session = messages.c.session_id == session_id
     ids = select(messages.c.id).where(in_session)
     newest_gone = connection.scalar(ids.order_by(messages.c.id.desc()).limit(1).offset(keep))
     if newest_gone is None:
         return Removed()
-    questions = in_session & (messages.c.role == "user")
-    first_kept = connection.scalar(_first(questions & (messages.c.id > newest_gone)))
+    beginnings = in_session & ((messages.c.role == "user") | messages.c.origin.is_not(None))
+    first_kept = connection.scalar(_first(beginnings & (messages.c.id > newest_gone)))
     if first_kept is None:
-        first_kept = connection.scalar(select(func.max(messages.c.id)).where(questions))
+        first_kept = connection.scalar(select(func.max(messages.c.id)).where(beginnings))
     if first_kept is None:
         return Removed()
     gone = ids.where(messages.c.id < first_kept, messages.c.status != "streaming")

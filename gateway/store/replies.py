@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, or_, update
 from gateway.contract.exchanges import Charge, Checkpoint, Exchange, FinalReply
 from gateway.store.keys import charge_keys
 from gateway.store.rows import final_values
-from gateway.store.statements import Statement
+from gateway.store.statements import ChangedRow, Statement
 from gateway.store.tables import STREAMING, messages
 from gateway.store.usage import count_ended
 from gateway.store.writer import Write
@@ -27,12 +27,12 @@ _MINE = (
     messages.c.owner == bindparam("my_name"),
     messages.c.epoch == bindparam("my_epoch"),
 )
-_CHECKPOINT = Statement(
+_CHECKPOINT = ChangedRow(
     update(messages)
     .where(*_MINE, STREAMING)
-    .values(handle=func.coalesce(bindparam("new_handle", type_=messages.c.handle.type), messages.c.handle))
-    .returning(messages.c.id),
+    .values(handle=func.coalesce(bindparam("new_handle", type_=messages.c.handle.type), messages.c.handle)),
     ("content", "reasoning", "event_lengths"),
+    id="message_id",
 )
 _KEEP_HANDLE = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("handle",))
 _FINISH = Statement(
@@ -95,7 +95,7 @@ class Replies:
             }
             for checkpoint in checkpoints
         ]
-        stored = {row[0] for row in _CHECKPOINT.rows(connection, rows)}
+        stored = _CHECKPOINT.ids(connection, rows)
         ids = [[checkpoint.assistant_message_id for checkpoint in checkpoints] for checkpoints in handed]
         return [[id for id in several if id not in stored] for several in ids]
 

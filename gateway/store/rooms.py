@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.contract.access import Access
 from gateway.contract.errors import Conflict, Forbidden, NotFound, QuotaReached, RequestRejected
 from gateway.contract.rooms import Member, Memberships, StoredRoom
-from gateway.store.columns import storable
+from gateway.contract.signals import MEMBERS
+from gateway.store.announcements import announce
+from gateway.store.columns import MAX_ID, storable
 from gateway.store.room_table import room_members
 from gateway.store.rows import stored_session
-from gateway.store.tables import sessions
+from gateway.store.tables import messages, sessions
 from gateway.store.writer import Write, Writer
 
 _OWNER_FIRST = (case((room_members.c.role == "owner", 0), else_=1), room_members.c.id)
@@ -44,6 +46,9 @@ _OF_ROOMS = (
     select(room_members)
     .where(room_members.c.session_id.in_(bindparam("rooms", expanding=True)))
     .order_by(*_OWNER_FIRST)
+)
+_LAST_MESSAGE = select(func.coalesce(func.max(messages.c.id), 0)).where(
+    messages.c.session_id == bindparam("room"), messages.c.id < bindparam("before")
 )
 _VERSION = select(func.coalesce(func.max(room_members.c.id), 0), func.count()).select_from(room_members)
 _EVERYBODY = select(room_members).order_by(room_members.c.id)
@@ -132,6 +137,11 @@ class SqlRooms:
     async def remove(self, user_id: str, session_id: int, member: Member) -> Sequence[Member]:
         return await self._writer.do(self._remove, _Removal(user_id, session_id, member, self._clock()))
 
+    async def last_message(self, session_id: int, *, before: int | None = None) -> int:
+        values = {"room": session_id, "before": MAX_ID if before is None else before}
+        async with self._reading() as connection:
+            return int(await connection.scalar(_LAST_MESSAGE, values) or 0)
+
     async def memberships(self, known: tuple[int, int] | None = None) -> Memberships | None:
         async with self._reading() as connection:
             last_id, count = (await connection.execute(_VERSION)).one()
@@ -174,6 +184,7 @@ class SqlRooms:
             if key in present:
                 connection.execute(_DELETE, _key(room, member))
             self._insert(connection, room, member, addition.now)
+        announce(connection, MEMBERS)
         return list(self._present(connection, room).values())
 
     def _refusal(
@@ -224,6 +235,7 @@ class SqlRooms:
             as_owner = Member("user", owner, "owner")
             connection.execute(_DELETE, _key(room, as_owner))
             self._insert(connection, room, as_owner, removal.now)
+        announce(connection, MEMBERS)
         return [member for other, member in present.items() if other != key]
 
     def _present(self, connection: Connection, room: int) -> dict[tuple[str, str], Member]:

@@ -64,6 +64,8 @@ def stored_message(row: Row[Any]) -> StoredMessage:
         places=tuple(Position(*place) for place in row.continued or ()),
         epoch=row.epoch,
         seams=tuple(row.seams or ()),
+        origin=row.origin,
+        client_id=row.client_id,
     )
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, inspect, text
 
 from gateway.contract.errors import StorageFailed
 
-HEAD = "0017"
+HEAD = "0018"
 
 
 def upgrade(connection: Connection) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from anyio import CancelScope
@@ -17,6 +17,7 @@ from gateway.contract.audit import Actor, Change
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.exchanges import Checkpoint, ClaimedStream, Exchange, FinalReply, NewExchange
+from gateway.contract.notes import KeptNote, NewNote
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.store import devices, schema_migration, threads
 from gateway.store import idempotency as claims
@@ -33,7 +34,8 @@ from gateway.store.kept_settings import SqlKeptSettings
 from gateway.store.keys import SqlKeys
 from gateway.store.message_pages import message_page
 from gateway.store.new_sessions import NewSession, NewSessions, draw_session_key
-from gateway.store.parts import encoded
+from gateway.store.notes import Notes, encoded_note
+from gateway.store.parts import for_database
 from gateway.store.probe import Probe
 from gateway.store.replies import Replies
 from gateway.store.reply_owners import SqlReplyOwners
@@ -64,7 +66,7 @@ class SqlStore:
         owner: identifies this start of this gateway as the owner of its replies; None for a random one.
         internal_url: base address at which other gateways reach this one; None: they do not.
         synchronous: SQLite's pragma; FULL also survives a loss of power.
-        clock: returns the time, aware.
+        clock: returns the time, aware; None for that of `membership.clock`.
         draw_key: see NewSessions.
 
     Attributes:
@@ -79,7 +81,7 @@ class SqlStore:
         owner: str | None = None,
         internal_url: str | None = None,
         synchronous: Synchronous = "NORMAL",
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] | None = None,
         draw_key: Callable[[str], str] = draw_session_key,
         sessions_per_user: int = 1_000_000,
         templates_per_user: int = 200,
@@ -91,6 +93,7 @@ class SqlStore:
         self._probe = Probe(self._writer)
         owner = owner or f"store/{secrets.token_hex(8)}"
         self.membership = self._database.membership(owner, internal_url)
+        clock = clock or self.membership.clock.utc
         self._replies = Replies(owner)
         self._adoptions = Adoptions(owner)
         self._unwritten = UnwrittenEnds(self._writer, self._replies.finish, clock)
@@ -98,9 +101,10 @@ class SqlStore:
         self._access = access
         self._session_changes = SessionChanges(access)
         self._chosen = ChosenBranches(access)
-        quota = SessionQuota(sessions_per_user)
+        quota = SessionQuota(sessions_per_user, shared=self.membership.gateways is not None)
         self._new_sessions = NewSessions(clock, draw_key, quota)
         self._exchanges = Exchanges(clock, self._new_sessions, quota, access, owner)
+        self._notes = Notes(clock, access)
         self.keys = SqlKeys(self._reading, self._writer, clock)
         self.templates = SqlTemplates(self._reading, self._writer, clock, templates_per_user)
         self.attachments = SqlAttachments(self._reading, self._writer, clock, attachment_bytes_per_user)
@@ -109,7 +113,7 @@ class SqlStore:
         self.deletions = SqlDeletions(self._reading, self._writer, clock)
         self.audit_log = SqlAuditLog(self._reading, self._writer, clock)
         self.kept_settings = SqlKeptSettings(self._reading, self._writer, clock)
-        self.reply_owners = SqlReplyOwners(self._reading, owner)
+        self.reply_owners = SqlReplyOwners(self._reading, owner, clock)
 
     @asynccontextmanager
     async def running(self, *, alone: bool = True) -> AsyncIterator[None]:
@@ -151,9 +155,9 @@ class SqlStore:
         await self._writer.do(self._session_changes.delete_reply, (user_id, stream_id))
 
     async def session_named(self, user_id: str, name: str) -> StoredSession:
-        named = or_(sessions.c.key == name, sessions.c.uuid == name)
+        named = select(sessions).where(or_(sessions.c.key == name, sessions.c.uuid == name))
         async with self._reading() as connection:
-            rows = (await connection.execute(select(sessions).where(named))).all()
+            rows = (await connection.execute(named)).all()
         for row in rows:
             if self._access.may_see(storable(user_id), row.user_id, row.id):
                 return stored_session(row)
@@ -221,9 +225,10 @@ class SqlStore:
     async def begin(self, exchange: NewExchange) -> Exchange:
         if exchange.session_id is not None:
             check_id(exchange.session_id)
-        if not isinstance(exchange.content, str):
-            exchange = await asyncio.to_thread(encoded, exchange)
-        return await self._writer.do(self._exchanges.begin, exchange)
+        return await self._writer.do(self._exchanges.begin, await for_database(exchange))
+
+    async def post(self, note: NewNote) -> KeptNote:
+        return await self._writer.do(self._notes.post, await encoded_note(note))
 
     async def claimed(self, user_id: str, key: str) -> ClaimedStream | None:
         async with self._reading() as connection:

@@ -41,7 +41,7 @@ class Statement:
 
     def __init__(
         self,
-        statement: "Insert | Update | Delete | Select[Any] | Mapping[str, Insert]",
+        statement: "Insert | Update | Delete | Select[Any] | Mapping[str, Insert | Update]",
         columns: Sequence[str] | None = None,
     ) -> None:
         self._statement = statement
@@ -53,6 +53,8 @@ class Statement:
 
         On PostgreSQL several items are one round trip, which does not begin a transaction.
         """
+        if not many:
+            return []
         compiled = self.compiled_for(connection.dialect)
         wanted = [_in_order(compiled, values) for values in many]
         if len(wanted) > 1 and connection.dialect.driver == "asyncpg":
@@ -85,6 +87,26 @@ class Statement:
         finally:
             cursor.close()
 
+    def changes(self, connection: Connection, many: Sequence[Values]) -> list[tuple[Values, int]]:
+        """Run it once for each item of `many`, on SQLite. Return those that changed a row, and the id of the
+        row that was inserted last.
+
+        RETURNING would say so too, but SQLite then makes and drops a temporary table each time.
+        """
+        compiled = self.compiled_for(connection.dialect)
+        cursor = connection.connection.cursor()
+        changed: list[tuple[Values, int]] = []
+        try:
+            for values in many:
+                cursor.execute(compiled.text, _in_order(compiled, values))
+                if cursor.rowcount:
+                    changed.append((values, cursor.lastrowid))
+        except _driver_error(connection) as error:
+            raise _told(connection, compiled, error) from error
+        finally:
+            cursor.close()
+        return changed
+
     def compiled_for(self, dialect: Dialect) -> Compiled:
         found = self._compiled.get(dialect.name)
         if found is None:
@@ -100,6 +122,51 @@ class Statement:
         return Compiled(
             str(compiled), [(name, _convert(binds[name].type, dialect)) for name in compiled.positiontup]
         )
+
+
+class NewRows(Statement):
+    """An INSERT of rows whose ids the database chooses. SQLite runs it without RETURNING: see `changes`.
+
+    Args:
+        statement: without RETURNING.
+        columns: as of a Statement.
+        key: one of these columns, whose values are unique.
+    """
+
+    def __init__(self, statement: Insert | Mapping[str, Insert], columns: Sequence[str], key: str) -> None:
+        if isinstance(statement, Insert):
+            statement = {"sqlite": statement, "postgresql": statement}
+        new, made = statement["postgresql"], statement["postgresql"].table.c
+        super().__init__({**statement, "postgresql": new.returning(made[key], made.id)}, columns)
+        self._key = key
+
+    def ids(self, connection: Connection, many: Sequence[Values]) -> dict[Any, int]:
+        """Insert the rows and return their ids by key, without those that ON CONFLICT left out."""
+        if connection.dialect.name != "sqlite":
+            return dict(map(tuple, self.rows(connection, many)))
+        return {values[self._key]: id for values, id in self.changes(connection, many)}
+
+
+class ChangedRow(Statement):
+    """An UPDATE of one row. SQLite runs it without RETURNING: see `changes`.
+
+    Args:
+        statement: without RETURNING.
+        columns: as of a Statement.
+        id: name of the value that is the row's id.
+    """
+
+    def __init__(self, statement: Update, columns: Sequence[str], id: str) -> None:
+        super().__init__(
+            {"sqlite": statement, "postgresql": statement.returning(statement.table.c.id)}, columns
+        )
+        self._id = id
+
+    def ids(self, connection: Connection, many: Sequence[Values]) -> set[int]:
+        """Run it once for each item of `many`, and return the ids of the rows that there were."""
+        if connection.dialect.name != "sqlite":
+            return {id for (id,) in self.rows(connection, many)}
+        return {values[self._id] for values, _ in self.changes(connection, many)}
 
 
 def upsert(

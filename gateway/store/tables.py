@@ -19,8 +19,14 @@ from gateway.store.table_base import Kept
 # A literal, not a bound value: a query uses a partial index only if it repeats its condition literally.
 STREAMING = text("status = 'streaming'")
 THREADED = text("thread IS NOT NULL")
+NAMED_BY_CLIENTS = text("client_id IS NOT NULL")
 # Otherwise SQLAlchemy inserts row by row on SQLite, to match the returned ids to the rows.
 _TELLS_ROWS_APART = {"insert_sentinel": True}
+
+
+def _where(condition: object) -> dict[str, Any]:
+    """Return the arguments of a partial index."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
 
 
 class SessionRow(Kept, table=True):
@@ -37,14 +43,7 @@ class SessionRow(Kept, table=True):
         UniqueConstraint("uuid"),
         UniqueConstraint("key"),
         Index(None, "user_id", "updated_at", "id"),
-        Index(
-            "ix_sessions_thread",
-            "user_id",
-            "thread",
-            "updated_at",
-            sqlite_where=THREADED,
-            postgresql_where=THREADED,
-        ),
+        Index("ix_sessions_thread", "user_id", "thread", "updated_at", **_where(THREADED)),
         {"sqlite_autoincrement": True},
     )
 
@@ -61,8 +60,8 @@ class SessionRow(Kept, table=True):
 
 
 class MessageRow(Kept, table=True):
-    """A question (role `user`) or a reply (`assistant`). Most columns from `stream_id` on are for replies
-    only.
+    """A question (role `user`), a reply (`assistant`) or a note. Most columns from `stream_id` on are for
+    replies only.
 
     Attributes:
         parent_id: the previous message in the conversation; NULL for the first. Several replies to one
@@ -74,6 +73,8 @@ class MessageRow(Kept, table=True):
         event_lengths, request: see StoredMessage; read only with a single reply.
         seams: lengths of the text at which another server or worker went on.
         continued: `[seq, chars]` of each Position at which the reply was continued, the first one first.
+        origin: of a note; NULL for questions and replies.
+        client_id: chosen by the client that sent the message.
     """
 
     __tablename__ = "messages"
@@ -81,7 +82,8 @@ class MessageRow(Kept, table=True):
         UniqueConstraint("stream_id"),
         Index(None, "session_id", "id"),
         Index("ix_messages_children", "session_id", "parent_id", "id"),
-        Index("ix_messages_streaming", "id", sqlite_where=STREAMING, postgresql_where=STREAMING),
+        Index("ix_messages_streaming", "id", **_where(STREAMING)),
+        Index("ix_messages_client_id", "session_id", "client_id", **_where(NAMED_BY_CLIENTS)),
         {"sqlite_autoincrement": True},
     )
 
@@ -129,6 +131,8 @@ class MessageRow(Kept, table=True):
         default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
     )
     seams: list[int] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=True))
+    origin: str | None = Field(default=None, sa_type=StorableText)
+    client_id: str | None = Field(default=None, sa_type=StorableText)
 
 
 class IdempotencyKeyRow(Kept, table=True):

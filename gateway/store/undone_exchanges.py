@@ -1,4 +1,4 @@
-"""Deletes exchanges whose caller has gone before it got them."""
+"""Deletes exchanges and notes whose caller has gone before it got them."""
 
 from collections.abc import Sequence
 
@@ -58,6 +58,13 @@ def _take_back(connection: Connection, begun: Sequence[Exchange]) -> list[None]:
             sessions_gone = connection.execute(_DELETE_EMPTY, {"session_id": exchange.session_id}).rowcount
         count_deleted(connection, messages=gone, sessions=sessions_gone)
     return [None] * len(begun)
+
+
+def take_back_message(connection: Connection, id: int) -> None:
+    """Delete one message; those after it follow the message before it."""
+    connection.execute(_ADOPT_CHILDREN, {"first_id": id, "reply_id": id})
+    gone = connection.execute(_DELETE_MESSAGES, {"ids": [id]}).rowcount
+    count_deleted(connection, messages=gone, sessions=0)
 
 
 def _has_other_reply(connection: Connection, exchange: Exchange) -> bool:

@@ -104,6 +104,7 @@ _latest = (
     .where(
         messages.c.id > select(func.max(messages.c.id)).scalar_subquery() - _LOOKED_AT,
         messages.c.role == "assistant",
+        messages.c.origin.is_(None),
         messages.c.status == "complete",
         messages.c.delivery.is_distinct_from("cached"),  # whose times are not the model's
     )

@@ -4,21 +4,19 @@ commit."""
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
 from gateway.store.away import collides, is_away, reason_of
+from gateway.store.waiting_changes import WaitingChanges
 
 log = logging.getLogger("sluice.store")
-
-MAX_GROUP = 32
-"""Of a crowd that arrives at once, the first are answered while the next ones are written."""
 
 MAX_WAITING = 10_000
 DEADLINE_S = 10.0
@@ -39,15 +37,17 @@ class Write(Generic[P, R]):
         apply: makes the changes of all waiting payloads and returns one outcome for each, in their order. A
             RequestRejected among them is raised to its caller only. If `apply` raises, the transaction is
             rolled back and each payload is retried once, alone.
-        rank: kinds of lower rank are applied first; within a kind the order is that of the callers.
+        rank: changes of lower rank are applied first; within a rank the order is that of the callers.
         needs_caller: the change is dropped if its caller is cancelled before the change was begun.
         undo: reverts the change if its caller was cancelled during it; its payload is the outcome.
+        urgent: the change gets a transaction before others that wait: a user sees nothing until it is made.
     """
 
     apply: Callable[[Connection, Sequence[P]], Sequence[R | RequestRejected]]
     rank: int
     needs_caller: bool = False
     undo: "Write[R, None] | None" = None
+    urgent: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -105,7 +105,7 @@ class Writer:
         self._deadline_s = deadline_s
         self._retry_s = retry_s
         self._clock = clock
-        self._waiting: deque[_Job] = deque()
+        self._waiting: WaitingChanges[_Job] = WaitingChanges()
         self._owed: list[_Job] = []
         self._wake = asyncio.Event()
         self._open = False
@@ -153,7 +153,7 @@ class Writer:
             raise StorageFailed("Too many changes are waiting for the database.")
         loop = asyncio.get_running_loop()
         job = _Job(write, payload, loop.create_future(), self._clock())
-        self._waiting.append(job)
+        self._waiting.add(job, urgent=write.urgent)
         self._wake.set()
         deadline = loop.call_later(self._deadline_s, self._give_up, job)
         try:
@@ -192,13 +192,16 @@ class Writer:
                 await self._write(self._next_group())
 
     async def _woken(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._retry_s) if self._owed else nullcontext():
-                await self._wake.wait()
+        if not self._owed:
+            await self._wake.wait()
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._retry_s):
+                    await self._wake.wait()
         self._wake.clear()
 
     def _next_group(self) -> list[_Job]:
-        group = [*self._owed, *(self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP)))]
+        group = [*self._owed, *self._waiting.next_group()]
         self._owed.clear()
         return [job for job in group if not (job.write.needs_caller and job.outcome.done())]
 
@@ -226,14 +229,12 @@ class Writer:
                 self._settle(job, outcome)
 
     async def _commit(self, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
-        by_kind: dict[Write[Any, Any], list[_Job]] = {}
-        for job in jobs:
-            by_kind.setdefault(job.write, []).append(job)
+        ordered = sorted(jobs, key=lambda job: job.write.rank)
 
         def apply(connection: Connection) -> list[tuple[_Job, Any]]:
             outcomes: list[tuple[_Job, Any]] = []
-            for write in sorted(by_kind, key=lambda write: write.rank):
-                alike = by_kind[write]
+            for write, group in groupby(ordered, key=lambda job: job.write):
+                alike = list(group)
                 outcomes += zip(alike, write.apply(connection, [job.payload for job in alike]), strict=True)
             return outcomes
 

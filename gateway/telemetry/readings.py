@@ -19,6 +19,7 @@ class Readings:
         workers: number of workers by state.
         worker_requests: requests of this gateway that workers have.
         broker: True if it is connected; None without one.
+        redis: True if it is connected; None without REDIS_URL.
         breakers: state by transport.
         writes: of the database.
         database_writable: True if the database accepts changes.
@@ -42,6 +43,7 @@ class Readings:
     worker_requests: int
     broker: bool | None
     broker_lost: int
+    redis: bool | None
     breakers: Mapping[str, str]
     writes: Writes
     database_writable: bool

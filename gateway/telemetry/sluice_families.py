@@ -55,6 +55,8 @@ def of_readings(now: Readings) -> Iterator[Metric]:
         ),
         {(limit, user_class): count for (limit, user_class), count in now.refused.items()},
     )
+    if now.redis is not None:
+        yield _gauge("sluice_redis_connected", "0 while limits are not counted in Redis.", now.redis)
     yield _labelled(
         GaugeMetricFamily("sluice_key_tokens_today", "Tokens used today, in UTC.", labels=("key",)),
         {(key,): used for key, (used, _) in now.key_tokens.items()},

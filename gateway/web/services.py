@@ -1,5 +1,6 @@
 """The services and settings that endpoints use."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +11,7 @@ from gateway.contract.devices import DeviceRegistry
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.identities import Identities
 from gateway.contract.journal import Journal
+from gateway.contract.limits import Places, Rates
 from gateway.contract.requests import ChatRequest
 from gateway.contract.simulators import Simulators
 from gateway.contract.store import MessageStore
@@ -23,13 +25,16 @@ from gateway.core.key_ring import KeyRing
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
-from gateway.core.rate_limits import RequestRates, StreamPlaces
+from gateway.core.room_hall import RoomHall
+from gateway.core.room_posts import RoomPosts
 from gateway.core.rooms import Rooms
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.stops import Stops
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
+from gateway.rooms.connections import RoomConnections
+from gateway.rooms.event_rates import EventRates
 from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.last_hour import LastHour
 from gateway.telemetry.reply_totals import ReplyTotals
@@ -79,8 +84,12 @@ class Services:
         queued: returns the number of requests that wait for one of them.
         broker, simulators: None without an MQTT broker.
         refused_topics: tries to publish; returns the topics on which the broker refuses it, None if unknown.
+        redis_connected: returns True while limits are counted in Redis, None without REDIS_URL.
         relay: to other gateways on the same database; None with SQLite, which has one gateway.
         identities: verifies the tokens of the issuer; None without one.
+        event_rates: limits of the events that members of rooms send.
+        room_connections: the open sockets of rooms.
+        before_stop: called after the last reply has ended: they close what would hold up the server's end.
         older_metric_names: `/metrics` has the GenAI metrics under their older names too.
     """
 
@@ -91,6 +100,8 @@ class Services:
     templates: TemplateStore
     attachments: AttachmentStore
     rooms: Rooms
+    hall: RoomHall
+    posts: RoomPosts
     usage: UsageStore
     modes: Modes
     mode_switch: ModeSwitch
@@ -101,9 +112,9 @@ class Services:
     pulse: Pulse
     tickets: Tickets
     keys: KeyRing
-    rates: RequestRates
+    rates: Rates
     budgets: Budgets
-    listeners: StreamPlaces
+    listeners: Places
     news: SessionNews
     journal: Journal
     mirrors: Mirrors
@@ -121,11 +132,15 @@ class Services:
     broker: BrokerWatch | None = None
     refused_topics: Callable[[], Awaitable[Sequence[str] | None]] = _unknown
     simulators: Simulators | None = None
+    redis_connected: Callable[[], bool | None] = lambda: None
     relay: Relay | None = None
     identities: Identities | None = None
     reply_totals: ReplyTotals = field(default_factory=ReplyTotals)
     last_hour: LastHour = field(default_factory=LastHour)
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
     refusals: RefusalLog = field(default_factory=RefusalLog)
+    event_rates: EventRates = field(default_factory=lambda: EventRates(20, time.monotonic))
+    room_connections: RoomConnections = field(default_factory=RoomConnections)
+    before_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     older_metric_names: bool = False
     traces: Traces = NO_TRACES

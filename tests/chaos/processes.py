@@ -2,15 +2,21 @@
 
 import asyncio
 import os
+import shutil
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from tests.live.looking import look_again
 from tests.live.programs import clean_environment
 
-START_S = 60.0
+START_S = 600.0
+
+_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+"""A campaign that is killed must leave no processes behind."""
 
 
 class Restartable:
@@ -33,26 +39,33 @@ class Restartable:
     def said(self) -> str:
         return self._log.read_text(errors="replace")
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.returncode is not None
+
     async def launch(self) -> int:
         """Start it, and return the length of its log before; see `began`."""
         length = self._log.stat().st_size
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                env=clean_environment(**self._settings),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self._process = await self._executed(log, log)
         return length
+
+    async def _executed(self, stdout: IO[bytes] | int, stderr: IO[bytes] | int) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *_WITH_PARENT,
+            *self._command,
+            env=clean_environment(**self._settings),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
     async def began(self, length: int) -> None:
         """Wait until it says that it is ready. length: see `launch`."""
         async with asyncio.timeout(START_S):
             while self._ready.encode() not in self._log.read_bytes()[length:]:
-                assert self._process is not None
-                assert self._process.returncode is None, f"{self.name} ended:\n{self.said[-3000:]}"
+                assert not self.has_ended, f"{self.name} ended:\n{self.said[-3000:]}"
                 await look_again()
 
     async def start(self) -> None:
@@ -75,3 +88,60 @@ class Restartable:
         self.signal(signal.SIGTERM)
         assert self._process is not None
         return await self._process.wait()
+
+    async def end(self) -> None:
+        """Kill it for good."""
+        await self.kill()
+
+
+class NestedGateway(Restartable):
+    """A gateway that its nest starts; see nest_program.
+
+    Args:
+        log, settings: of the gateway.
+        within: returns the command that runs another one in the gateway's network namespace.
+    """
+
+    def __init__(self, log: Path, within: Callable[[list[str]], list[str]], **settings: str) -> None:
+        nest = [sys.executable, "-m", "tests.chaos.nest_program", str(log)]
+        super().__init__(log, within(nest), "listening on", **settings)
+        self._pid = 0
+        self._ending: asyncio.Task[int] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ending is None or self._ending.done()
+
+    async def launch(self) -> int:
+        length = self._log.stat().st_size
+        if self._process is None:
+            with self._log.open("ab") as log:
+                self._process = await self._executed(asyncio.subprocess.PIPE, log)
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"start\n")
+        self._pid = await self._told()
+        self._ending = asyncio.create_task(self._told())
+        return length
+
+    def signal(self, number: int) -> None:
+        if not self.has_ended:
+            os.kill(self._pid, number)
+
+    async def kill(self) -> None:
+        if self._ending is not None:
+            self.signal(signal.SIGKILL)
+            await self._ending
+
+    async def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        assert self._ending is not None
+        return await self._ending
+
+    async def end(self) -> None:
+        await self.kill()
+        await super().kill()
+
+    async def _told(self) -> int:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return int(await self._process.stdout.readline())

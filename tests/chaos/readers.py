@@ -15,7 +15,9 @@ from tests.web.raw_reader import RawReader
 
 WORDS = ("river", "boat", "lamp", "stone", "green", "house", "seven", "crow", "naïve", "日本", "🙂")
 RETRY_S = 0.2
-PATIENCE_S = 120.0
+CONNECT_S, HEAD_S = 5.0, 20.0
+"""Seconds after which a client tries another gateway: one that is frozen or cut off says nothing."""
+PATIENCE_S = 600.0
 """Seconds within which a reply must come to its end."""
 
 
@@ -29,7 +31,7 @@ class Heard:
         stream_id: None if no gateway accepted the question.
         drops: connections that the client dropped.
         losses: connections that ended before the reply did.
-        refusals: answers by which the client lost the reply: 404, 410.
+        refusals: statuses of answers other than the stream, "nothing more" and 503, "try again".
         hung: the reply had no end within PATIENCE_S.
     """
 
@@ -42,6 +44,11 @@ class Heard:
     refusals: list[int] = field(default_factory=list)
     hung: bool = False
     over: bool = False
+
+    @property
+    def grammar(self) -> str:
+        """It allows nothing but the expected text."""
+        return str(exactly(self.expected).sampling.options["grammar"])
 
 
 class Client:
@@ -63,6 +70,8 @@ class Client:
             except TimeoutError:
                 reply.hung = True
             reply.over = True
+            if reply.source.ends and reply.source.ends[0]["type"] == "error":
+                await asyncio.sleep(RETRY_S)
 
     def _question(self) -> Heard:
         count = self._chance.randint(*self._words)
@@ -94,18 +103,24 @@ class Client:
             request = httpx.Request("GET", f"{url}{STREAM}/{reply.stream_id}", headers=headers)
         request.headers.update(self._town.headers)
         reader = RawReader(reply.source)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(CONNECT_S):
             await reader.ask(request, None)
-            await reader.read(lambda: reader.status not in (0, 200) or "sluice-stream-id" in reader.headers)
+        try:
+            async with asyncio.timeout(HEAD_S):
+                await reader.read(
+                    lambda: reader.status not in (0, 200) or "sluice-stream-id" in reader.headers
+                )
+        except TimeoutError:
+            await reader.close()
+            raise
         return reader
 
     def _asking(self, url: str, reply: Heard) -> httpx.Request:
-        sampling = exactly(reply.expected).sampling
         body = {
             "content": "say it",
             "resumable": reply.resumable,
             "max_tokens": 4 * len(reply.expected),
-            "options": dict(sampling.options),
+            "options": {"grammar": reply.grammar, "temperature": 0},
         }
         return httpx.Request("POST", url + STREAM, json=body)
 
@@ -113,7 +128,7 @@ class Client:
         if reader.status == 204:
             reply.over = True
         elif reader.status != 200:
-            if reply.stream_id is not None and reader.status in (404, 410):
+            if reader.status not in (0, 503):
                 reply.refusals.append(reader.status)
                 reply.over = len(reply.refusals) > 20
             await asyncio.sleep(RETRY_S)
@@ -121,7 +136,7 @@ class Client:
             if "sluice-stream-id" not in reader.headers:  # it ended in its head
                 return
             reply.stream_id = reader.stream_id
-            drops = self._chance.random() < 0.7
+            drops = self._chance.random() < 0.9
             await reader.read(lambda: reply.source.ended, room=self._room() if drops else None)
             if reply.source.ended:
                 reply.over = True
@@ -134,7 +149,7 @@ class Client:
                     await reader.reset()
 
     def _room(self) -> int:
-        return self._chance.randint(1, self._chance.choice([200, 4000, 40_000]))
+        return self._chance.randint(1, self._chance.choice([100, 600, 4000]))
 
     async def _read_once(self, reply: Heard) -> None:
         try:

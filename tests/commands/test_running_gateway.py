@@ -22,7 +22,7 @@ async def test_streams_are_listed_and_stopped(tmp_path: Path) -> None:
             stopped = await sluice(gateway, "streams", "stop", stream_id)
             (done,) = [event async for event in events]
         again = await sluice(gateway, "streams", "stop", "../keys/1")
-    id, user, _, mode, dialect, _, chars, readers = listed.output.rstrip("\n").split("\t")
+    id, user, _, mode, dialect, _, chars, readers, _ = listed.output.rstrip("\n").split("\t")
     assert (id, user, mode, dialect) == (stream_id, "local", "sse", "lam")
     assert (chars, readers) == ("7 characters", "1 readers")
     assert (others.exit_code, others.output) == (0, "")

@@ -29,10 +29,11 @@ MQTT = {
     "refused_topics",
     "reattach",
     "forget",
+    "stop",
 }
 HAS = {
-    "scripted": {"health", "reattach"},
-    "traced": {"health", "embed", "reattach"},
+    "scripted": {"health", "reattach", "stop"},
+    "traced": {"health", "embed", "reattach", "stop"},
     "llama": {
         "health",
         "models",
@@ -43,10 +44,11 @@ HAS = {
         "embed",
         "count_tokens",
         "reattach",
+        "stop",
     },
     "llama-servers": {
         *("health", "models", "admit", "check", "servers", "place_in_queue", "accepts", "context"),
-        *("embed", "embeds", "count_tokens", "reattach"),
+        *("embed", "embeds", "count_tokens", "reattach", "stop"),
     },
     "mqtt-streaming": MQTT,
     "mqtt-whole": MQTT,
@@ -123,6 +125,7 @@ async def test_nobody_has_the_reply_of_a_handle_of_another_time(rig: TransportRi
         with pytest.raises((Interrupted, Unreachable)):
             await able.reattach(asked, lambda _: None)
         able.forget(handle, 1)
+        able.stop(handle, 1)
         await events_of(transport, rig.request("Hello"))
 
 

@@ -54,6 +54,14 @@ async def test_a_reader_gets_what_was_and_what_comes_in_order(journal: Journal) 
     assert reader.take() == []
 
 
+async def test_a_log_is_there_from_its_begin_until_it_is_forgotten(journal: Journal) -> None:
+    assert "a" not in journal
+    journal.open("a").append([END])
+    assert "a" in journal
+    journal.forget("a")
+    assert "a" not in journal
+
+
 async def test_a_log_that_goes_on_counts_behind_its_earlier_end(journal: Journal) -> None:
     journal.open("a").append([Delta("1"), END])
     journal.forget("a", after_s=60)
@@ -227,6 +235,7 @@ def test_the_bytes_of_a_log_are_those_of_what_it_holds_however_it_was_packed() -
             log.checkpointed(log.last_seq)
             log.drop_to(10**9)
     assert len(log.packed) < 40
+    log.count()
     assert log.bytes == journal.bytes
     assert log.bytes == sum(map(memory._packed_size, log.packed)) + sum(map(memory._size, log.events))
 
@@ -307,7 +316,9 @@ async def test_every_text_of_an_event_is_counted(
     journal: Journal, event: ReaderEvent, least_bytes: int
 ) -> None:
     before = journal.bytes
-    journal.open("a").append([event])
+    log = journal.open("a")
+    log.append([event])
+    log.checkpointed(0)
     assert journal.bytes - before >= least_bytes
     journal.forget("a")
     assert journal.bytes == before

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.contract.access import Access
 from gateway.contract.events import ReaderEvent
@@ -63,6 +64,14 @@ class House:
         await run.ended.wait()
         return events
 
+    async def last_message(self, session_id: int, *, before: int | None = None) -> int:
+        """As RoomStore.last_message, in any store."""
+        if isinstance(self.store, SqlStore):
+            return await self.store.rooms.last_message(session_id, before=before)
+        kept = [kept.message for kept in self.database.messages.values()]
+        ids = [message.id for message in kept if message.session_id == session_id]
+        return max((id for id in ids if before is None or id < before), default=0)
+
 
 @asynccontextmanager
 async def house(
@@ -81,7 +90,9 @@ async def house(
     database: MemoryDatabase | None = None,
     kept_requests: dict[str, ChatRequest] | None = None,
     within_s: float = 60,
+    **conversation: Any,
 ) -> AsyncIterator[House]:
+    """conversation: further arguments of Conversations."""
     transport = ScriptedTransport(script, kept=kept_requests)
     transports: dict[str, Transport] = {"scripted": transport}
     access = access or OwnerAccess()
@@ -106,6 +117,7 @@ async def house(
         clock=time.monotonic,
         sleep=sleep,
         stages=stages,
+        **conversation,
     )
     async with asyncio.timeout(within_s), (sql or memory).running(), transport.running(), runs.running():
         yield House(conversations, runs, journal, kept, transport, checkpoints, news, database)

@@ -1,105 +1,27 @@
 """Replies that go on after the gateway which began them has died."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable
 
 import pytest
 
+from gateway.contract.adoption import TakenOver
 from gateway.contract.continued import EPOCH_EVENTS
 from gateway.contract.errors import Unreachable
-from gateway.contract.events import (
-    Delta,
-    Done,
-    Failed,
-    Finished,
-    ReaderEvent,
-    Reasoning,
-    Started,
-    ToolCall,
-    Usage,
-)
+from gateway.contract.events import Delta, Done, Failed, Finished, Reasoning, Started, ToolCall, Usage
+from gateway.contract.reattach import Reattach
 from gateway.contract.requests import ChatRequest
-from gateway.contract.store import StoredMessage
-from gateway.core.run import Run
-from tests.core.house import USER, House, house
-from tests.store.memory_replies import MemoryDatabase
-from transports.scripted import Script, Step
+from gateway.contract.transport import Abilities, Health, Hear
+from gateway.core.mode_selector import ModeSelector
+from tests.core.house import USER, house
+from tests.core.town import END, Town, text_of, told
+from transports.scripted import ScriptedTransport, Step
 
 CALL = ToolCall("c1", "f", "{}")
 
 
-@dataclass
-class Town:
-    """The database and the generator, which outlive gateways."""
-
-    tmp_path: Path
-    database: MemoryDatabase = field(default_factory=MemoryDatabase)
-    kept: dict[str, ChatRequest] = field(default_factory=dict)
-
-    @asynccontextmanager
-    async def gateway(self, *steps: Step, **more: Any) -> AsyncIterator[House]:
-        script: Script = lambda _: steps  # noqa: E731
-        async with house(
-            self.tmp_path, script, database=self.database, kept_requests=self.kept, ttl_s=60, **more
-        ) as home:
-            yield home
-
-    async def leave_reply(self, *steps: Step, stored: bool = True, **question: Any) -> str:
-        """Begin a reply whose gateway dies when the script is silent."""
-        silent = asyncio.Event()
-
-        async def fall_silent() -> None:
-            silent.set()
-            await asyncio.Event().wait()
-
-        async with self.gateway(*steps, fall_silent) as home:
-            run = await home.ask("Hi", resumable=True, **question)
-            with home.runs.overhearing(run):
-                await silent.wait()
-                if stored:
-                    await home.checkpoints.keep_all()
-                (kept,) = [each for each in self.database.messages.values() if each.message.stream_id]
-                left = (kept.message, kept.handle, kept.epoch)
-        kept.message, kept.handle, kept.epoch = left  # as a kill leaves it
-        return run.stream_id
-
-    @asynccontextmanager
-    async def adopted(
-        self, *steps: Step, adopt_s: float = 0.0, **more: Any
-    ) -> AsyncIterator[tuple[House, Run]]:
-        async with self.gateway(*steps, **more) as home:
-            await home.conversations.adoption(adopt_s).begin(alone=True)
-            (run,) = home.runs.all()
-            yield home, run
-
-    def message(self) -> StoredMessage:
-        (kept,) = [each for each in self.database.messages.values() if each.message.stream_id]
-        return kept.message
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Town:
-    return Town(tmp_path)
-
-
-async def told(home: House, run: Run) -> list[ReaderEvent]:
-    with home.runs.following(run) as reader:
-        events: list[ReaderEvent] = []
-        while (new := await reader.read()) is not None:
-            events += new
-    await run.ended.wait()
-    return events
-
-
-def text_of(events: Iterable[ReaderEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Delta))
-
-
-END: Step = [Usage(2, 4, 6), Done("stop", "tiny")]
+async def healthy() -> Health:
+    return Health(True, "well")
 
 
 async def test_it_goes_on_and_each_character_is_there_once(town: Town) -> None:
@@ -185,15 +107,30 @@ async def test_one_that_stays_away_is_interrupted(town: Town) -> None:
     assert (end.reason, "away" in end.message) == ("interrupted", True)
 
 
+async def test_its_generator_must_be_found_in_the_time_that_is_left(town: Town) -> None:
+    await town.leave_reply([Delta("Hel")])
+    asked: list[float] = []
+
+    async def away(wanted: Reattach, _: Hear) -> Done:
+        asked.append(wanted.find_within_s)
+        raise Unreachable("away")
+
+    transport = ScriptedTransport(lambda _: (), abilities=Abilities(health=healthy, reattach=away))
+    modes = ModeSelector({"scripted": transport}, "scripted")
+    async with town.adopted(adopt_s=0.5, modes=modes) as (home, run):
+        await told(home, run)
+    assert asked == sorted(asked, reverse=True)
+    assert 0 < asked[-1] < asked[0] <= 0.5
+
+
 async def test_it_can_be_taken_over_again(town: Town) -> None:
     await town.leave_reply([Delta("Hel")])
     async with town.adopted([Delta("Hello")]) as (home, run):
         with home.runs.following(run) as reader:
             while text_of(await reader.read() or ()) not in ("lo", "Hello"):
                 pass
-            (kept,) = [each for each in town.database.messages.values() if each.message.stream_id]
-            left = (kept.message, kept.handle, kept.epoch)
-    kept.message, kept.handle, kept.epoch = left
+            killed = town.kill()
+    killed()
     async with town.adopted([Delta("Hello you")], END) as (home, run):
         assert text_of(await told(home, run)) == "Hello you"
     assert town.message().epoch == 2
@@ -232,3 +169,38 @@ async def test_a_classic_reply_is_not_taken_over(town: Town) -> None:
         run = await home.ask("Hi")
         assert all(kept.handle is None for kept in town.database.messages.values())
         await home.runs.end(run)
+
+
+async def test_one_whose_generator_has_not_answered_yet_can_be_left_again(town: Town) -> None:
+    await town.leave_reply([Delta("Hel")])
+    async with town.adopted(Unreachable("away"), adopt_s=60) as (_, run):
+        assert run.leave()
+
+
+async def test_no_generator_is_asked_before_all_replies_are_taken_over(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.leave_reply([Delta("Hel")])
+    order: list[str] = []
+
+    def script(_: ChatRequest) -> Iterable[Step]:
+        order.append("asked")
+        return [[Delta("Hello")], END]
+
+    async with house(
+        town.tmp_path, script, database=town.database, kept_requests=town.kept, ttl_s=60
+    ) as home:
+        adopt = home.store.adopt
+
+        async def taken(dead: Collection[str] | None) -> TakenOver:
+            some = await adopt(dead)
+            for _ in range(10):
+                await asyncio.sleep(0)  # a reply that was taken over before would be asked for now
+            order.append("taken")
+            return some
+
+        monkeypatch.setattr(home.store, "adopt", taken)
+        await home.conversations.adoption(60).begin(alone=True)
+        (run,) = home.runs.all()
+        await told(home, run)
+    assert order == ["taken", "taken", "asked"]

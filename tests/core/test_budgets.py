@@ -7,9 +7,10 @@ import pytest
 
 from gateway.contract.errors import StorageFailed, TokenBudgetExceeded
 from gateway.contract.events import Delta, Done, Usage
+from gateway.contract.limits import Quota
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.core.budgets import Budgets, Tab, prompt_chars
-from gateway.core.rate_limits import Allowance, Quota
+from gateway.core.rate_limits import Allowance
 from gateway.core.reply_accumulator import ReplyAccumulator
 from tests.core.test_key_ring import MemoryKeys
 

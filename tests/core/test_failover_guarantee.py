@@ -30,9 +30,9 @@ from gateway.contract.events import (
     TransportEvent,
     Usage,
 )
-from gateway.contract.reattach import Handle
 from gateway.contract.requests import ChatRequest
 from gateway.contract.store import StoredMessage
+from gateway.contract.transport import Transport
 from gateway.core.breaker import Breaker
 from gateway.core.failover import Route
 from gateway.core.mode_selector import AUTO, ModeSelector
@@ -73,8 +73,8 @@ class Stage:
     def route(self, model: str | None) -> Route:
         return self.modes.route(model)
 
-    def forget(self, mode: str, handle: Handle, epoch: int) -> None:
-        self.modes.forget(mode, handle, epoch)
+    def transport_named(self, mode: str) -> Transport | None:
+        return self.modes.transport_named(mode)
 
     async def play(self, parts: tuple[Part, ...]) -> None:
         """Make one reply and check the guarantee."""

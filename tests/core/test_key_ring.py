@@ -11,8 +11,9 @@ from gateway.contract.audit import Actor
 from gateway.contract.errors import KeyExpired, StorageFailed
 from gateway.contract.exchanges import Charge
 from gateway.contract.keys import KeyCensus, KeyChange, NewKey, StoredKey
+from gateway.contract.limits import Quota
 from gateway.core.key_ring import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
-from gateway.core.rate_limits import Allowance, Quota
+from gateway.core.rate_limits import Allowance
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 ANNAS = Allowance(Quota("anna", 120), Quota("anna", 20), 1)
@@ -160,11 +161,12 @@ async def test_each_of_several_gateways_allows_its_share(
 ) -> None:
     common, own = await house.make("anna"), await house.make("anna", rate_per_minute=3)
     house.ring.gateways = gateways
-    requests, streams, requests_of_key = shares
-    anna = Allowance(Quota("anna", requests), Quota("anna", streams))
+    anna = Allowance(Quota("anna", 120, gateways=gateways), Quota("anna", 20, gateways=gateways))
+    keys = Quota("key 2", 3, "key", gateways)
     assert house.ring.allowance_of("anna") == anna
     assert allowance(house, common) == replace(anna, key_id=1)
-    assert allowance(house, own) == replace(anna, requests=Quota("key 2", requests_of_key, "key"), key_id=2)
+    assert allowance(house, own) == replace(anna, requests=keys, key_id=2)
+    assert (anna.requests.share, anna.streams.share, keys.share) == shares
 
 
 def allowance(house: House, key: str) -> Allowance | None:

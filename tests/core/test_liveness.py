@@ -49,6 +49,9 @@ class Database:
         self.away = False
         self.was_missing = False
         self.removed: list[str] = []
+        self.owned_streams: set[str] = set()
+        self.released: list[str] = []
+        self.released_first = asyncio.Event()
         self.left = False
         self.looked = 0
         self.looked_first = asyncio.Event()
@@ -67,6 +70,15 @@ class Database:
         self.looked += 1
         self.looked_first.set()
         return self.dead_owners
+
+    async def owned(self) -> Collection[str]:
+        self._check()
+        return set(self.owned_streams)
+
+    async def release(self, stream_ids: Collection[str]) -> None:
+        self.released += sorted(stream_ids)
+        self.released_first.set()
+        self.owned_streams -= set(stream_ids)
 
     async def remove(self, owners: Collection[str], silent_s: float) -> None:
         self.removed += sorted(owners)
@@ -319,7 +331,7 @@ async def test_it_tells_how_many_gateways_live_and_who_has_gone() -> None:
         database,
         database.take_over,
         lambda _: None,
-        on_change=lambda living, lost: told.append((living, set(lost))),
+        on_change=lambda others, lost: told.append((1 + len(others), set(lost))),
         clock=clock,
         sleep=clock.sleep,
     )
@@ -332,3 +344,27 @@ async def test_it_tells_how_many_gateways_live_and_who_has_gone() -> None:
         database.others = []
         await clock.beat()
     assert told == [(3, set()), (2, {"two/1"}), (1, {"one/1"})]
+
+
+async def test_replies_that_a_gateway_owns_and_does_not_make_are_given_up(
+    clock: Clock, database: Database
+) -> None:
+    made = {"made"}
+    database.owned_streams = {"made", "forgotten", "begun just now"}
+    liveness = Liveness(
+        database,
+        database.take_over,
+        lambda _: None,
+        made_here=lambda: made,
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    async with asyncio.timeout(60), liveness.running():
+        await settled(clock, database)
+        made.add("begun just now")
+        for _ in range(int(SEARCH_S) - 1):
+            await clock.beat()
+        assert database.released == [], "it may be beginning"
+        await clock.beat()
+        await database.released_first.wait()
+        assert database.released == ["forgotten"]

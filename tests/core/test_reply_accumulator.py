@@ -1,5 +1,6 @@
 """ReplyAccumulator: the state it collects from a transport's events, and the events it passes to readers."""
 
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -26,6 +27,17 @@ def ticking_reply() -> ReplyAccumulator:
     return ReplyAccumulator(lambda: float(next(ticks)))
 
 
+class RunUntil:
+    """A run that is settled as soon as `is_over` returns True."""
+
+    def __init__(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        self._is_over = is_over
+
+    @property
+    def outcome(self) -> object:
+        return "complete" if self._is_over() else None
+
+
 def request() -> ChatRequest:
     return ChatRequest(id="0" * 32, turns=[Turn("user", "hi")])
 
@@ -33,7 +45,7 @@ def request() -> ChatRequest:
 async def generated(*steps: Step) -> tuple[ReplyAccumulator, MemoryLog, list[object]]:
     transport = ScriptedTransport(lambda _: steps)
     reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
-    done = await transport.answer(request(), recording(reply, log, lambda: False))
+    done = await transport.answer(request(), recording(reply, log, RunUntil()))
     return reply, log, [] if done.whole is None else list(reply.take(done.whole))
 
 
@@ -128,5 +140,5 @@ def test_a_reply_without_an_end_is_stopped(endless: Delta | Reasoning | ToolCall
 async def test_what_is_pushed_after_the_run_was_settled_is_dropped() -> None:
     transport = ScriptedTransport(lambda _: tokens("a", "b"))
     reply, log = ticking_reply(), MemoryJournal().open("0" * 32)
-    await transport.answer(request(), recording(reply, log, lambda: bool(log.events)))
+    await transport.answer(request(), recording(reply, log, RunUntil(lambda: bool(log.events))))
     assert (log.events, reply.text) == ([Delta("a")], "a")

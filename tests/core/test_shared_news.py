@@ -22,7 +22,7 @@ class End:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._hears: list[Hear] = []
+        self._hearers: list[Hear] = []
         self.missed: Callable[[], None] = lambda: None
         wire.ends.append(self)
 
@@ -31,7 +31,7 @@ class End:
         yield
 
     def on(self, topic: str, hear: Hear) -> None:
-        self._hears.append(hear)
+        self._hearers.append(hear)
 
     def on_missed(self, call: Callable[[], None]) -> None:
         self.missed = call
@@ -39,7 +39,7 @@ class End:
     def send(self, topic: str, body: Body) -> None:
         self._wire.sent.append(body)
         for end in self._wire.ends:
-            for hear in end._hears if end is not self else ():
+            for hear in end._hearers if end is not self else ():
                 hear(body)
 
 

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 
 class CuttingProxy:
-    """cuts: after how many bytes of its answer each connection ends, in order; later ones are left alone.
+    """cuts: number of bytes of its answer after which each connection ends, in order; later ones are not cut.
 
+    At 0 the gateway has the request and has begun its answer, of which nothing arrives.
     cut_off: set when the first connection was cut.
     """
 
@@ -49,6 +50,8 @@ async def _forward(
     incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter, room: int | None = None
 ) -> None:
     with suppress(ConnectionError):
+        if room == 0:
+            await incoming.read(1)
         while room != 0 and (received := await incoming.read(65536 if room is None else room)):
             if room is not None:
                 room -= len(received)

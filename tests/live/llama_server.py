@@ -81,6 +81,11 @@ class LlamaServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        """Let the process go on where it froze."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     async def is_alive(self) -> bool:
         """True if the server answers."""
         try:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -79,7 +80,12 @@ async def running_proxy(name: str, gateway_url: str, folder: Path, prefix: str =
     assert program, f"REQUIRE_LIVE=1, and there is no {name}"
     async with running_program(program, *command, XDG_DATA_HOME=str(folder), HOME=str(folder)) as proxy:
         await proxy.until_said(started)
-        yield Proxy(f"https://localhost:{port}{prefix}", folder / "ca.crt")
+        try:
+            yield Proxy(f"https://localhost:{port}{prefix}", folder / "ca.crt")
+        except AssertionError as failure:
+            await proxy.end(signal.SIGKILL)
+            failure.add_note(f"{name} said:\n{proxy.said}")
+            raise
 
 
 def _nginx(folder: Path, port: int, gateway: str, prefix: str) -> tuple[list[str], str]:

@@ -24,6 +24,7 @@ pytestmark = [
 
 GATEWAYS = ("gateway-1", "gateway-2", "gateway-3")
 READ_S = 120
+ENDLESS: dict[str, Any] = {"options": {"ignore_eos": True}}
 
 
 class Cluster:
@@ -67,7 +68,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     build = {"network": os.environ.get("SLUICE_BUILD_NETWORK", "default")}
     sluice = {"image": "sluice-gateway:cluster-test", "build": build}
     llama = {"image": "sluice-llama:cluster-test", "build": build}
-    services = dict.fromkeys([*GATEWAYS, "schema", "worker-1", "worker-2"], sluice) | {"llama": llama}
+    # A slow machine takes minutes to kill and start containers.
+    gateway = {**sluice, "environment": {"REPLY_DEADLINE_S": "900"}}
+    services: dict[str, Any] = dict.fromkeys(["schema", "worker-1", "worker-2"], sluice)
+    services |= dict.fromkeys(GATEWAYS, gateway) | {"llama": llama}
     override = tmp_path_factory.mktemp("cluster") / "override.yml"
     override.write_text(json.dumps({"services": services}))
     cluster = Cluster(override)
@@ -98,10 +102,10 @@ def until_it_answers(cluster: Cluster) -> None:
 class Reader:
     """Reads as an EventSource does: it reconnects with the last id until the end."""
 
-    def __init__(self, cluster: Cluster, content: str) -> None:
+    def __init__(self, cluster: Cluster, content: str, **more: Any) -> None:
         self._cluster = cluster
         self._last_id: str | None = None
-        body = json.dumps({"content": content, "resumable": True, "max_tokens": 400}).encode()
+        body = json.dumps({"content": content, "resumable": True, "max_tokens": 400, **more}).encode()
         self._response = self._open("/messages/stream", body, {"Content-Type": "application/json"})
         self.stream_id = str(self._response.headers["Sluice-Stream-Id"])
         self.told: list[dict[str, Any]] = []
@@ -177,6 +181,26 @@ def test_gateways_that_do_not_make_the_reply_may_be_killed_one_after_the_other(c
     reader.read()
     assert reader.told[-1]["type"] == "done"
     assert reader.text == reader.told[-1]["full_content"]
+
+
+def test_owners_may_be_killed_one_after_the_other(cluster: Cluster) -> None:
+    reader = Reader(cluster, "Tell me about the forest.", max_tokens=1500, **ENDLESS)
+    killed = []
+    for _ in GATEWAYS:
+        reader.read(20)
+        owner = cluster.owner_of(reader.stream_id)
+        cluster.compose("kill", "-s", "SIGKILL", owner)
+        killed.append(owner)
+        again = Resumed(cluster, reader)
+        again.read(len(reader.text) + 20)
+        assert again.text.startswith(reader.text)
+        assert cluster.owner_of(reader.stream_id) != owner
+        cluster.compose("start", owner)
+    reader.read()
+    row = cluster.sql(f"SELECT epoch, content FROM messages WHERE stream_id = '{reader.stream_id}'")  # noqa: S608
+    assert reader.told[-1]["type"] == "done", reader.told[-1]
+    assert reader.text == reader.told[-1]["full_content"]
+    assert row == f"{len(killed)}|{reader.text}"
 
 
 class Resumed(Reader):

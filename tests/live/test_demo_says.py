@@ -8,14 +8,12 @@ from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import AbstractAsyncContextManager
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from rich.console import Console
 
 from gateway.commands import demo
-from gateway.contract.store import MessageStore, StoredSession
+from gateway.commands.demo_sessions import DemoSessions
 from gateway.settings import Settings, SettingsError
 from tests.live.brokers import free_port
 from tests.live.llama_server import requires_llama
@@ -129,41 +127,42 @@ async def test_a_model_server_that_is_not_there_is_one_line_at_once(tmp_path: Pa
     assert program.said.count("\n") == 1
 
 
-class SlowStore:
-    """A store that makes its session only when the test allows it. `asked` is set while a caller waits."""
-
-    def __init__(self) -> None:
-        self.asked, self.let = asyncio.Event(), asyncio.Event()
-
-    async def sessions(self, *_: object, **__: object) -> list[StoredSession]:
-        return []
-
-    async def create_session(self, *_: object) -> SimpleNamespace:
-        self.asked.set()
-        await self.let.wait()
-        return SimpleNamespace(id=7)
-
-
-async def test_it_says_nothing_before_the_session_is_there_that_it_names() -> None:
-    said, store = StringIO(), SlowStore()
+async def test_it_says_nothing_before_the_sessions_are_there_that_it_names() -> None:
+    said, asked, may_go_on = StringIO(), asyncio.Event(), asyncio.Event()
     broker = EmbeddedBroker("mosquitto", BrokerAddress("127.0.0.1", 1883))
-    asked_for = demo._say_ready(
-        Console(file=said),
-        "http://x",
-        "sse",
-        Settings(_env_file=None),
-        broker,
-        cast(MessageStore, store),
-        True,
-        [],
+
+    async def prepare() -> DemoSessions:
+        asked.set()
+        await may_go_on.wait()
+        return DemoSessions(7, "b7b0d3c4")
+
+    ready = demo._say_ready(
+        Console(file=said), "http://x", "sse", Settings(_env_file=None), broker, prepare, True, []
     )
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-        group.create_task(asked_for)
-        await store.asked.wait()
+        group.create_task(ready)
+        await asked.wait()
         before = said.getvalue()
-        store.let.set()
+        may_go_on.set()
     assert before == ""
     assert "/api/chatbot/sessions/7/messages" in said.getvalue()
+    assert "http://x/#/chat/b7b0d3c4" in said.getvalue()
+
+
+@requires_llama()
+async def test_its_room_has_the_simulated_device_and_is_found_again(tmp_path: Path) -> None:
+    rooms = []
+    async with asyncio.timeout(120):
+        for _ in range(2):
+            async with demo_on(tmp_path) as program:
+                url, uuid = re.findall(r"(http://\S+)/#/chat/(\S+)", await whole_text(program))[0]
+                rooms.append(json.loads(await pasted(f"curl {url}/api/chatbot/rooms/{uuid}")))
+                await program.end(signal.SIGTERM)
+    assert rooms[0]["uuid"] == rooms[1]["uuid"]
+    assert [(member["kind"], member["role"]) for member in rooms[1]["members"]] == [
+        ("user", "owner"),
+        ("device", "member"),
+    ]
 
 
 @pytest.mark.parametrize("missing", ["llama_available", "broker_available"])

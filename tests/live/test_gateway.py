@@ -14,6 +14,7 @@ import pytest
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
 from tests.live.looking import look_again
+from tests.live.nursery import forked_gateway
 from tests.live.programs import Program, running_program, sluice
 from tests.plain_http import plain_http
 from tests.store.migrated import migrated
@@ -59,7 +60,7 @@ class Gateway:
 @asynccontextmanager
 async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gateway]:
     settings = {"PORT": "0", "DATABASE_URL": migrated(tmp_path / "gateway.db"), **settings}
-    async with running_program(*sluice("serve"), cwd=None, **settings) as program:
+    async with forked_gateway("serve", cwd=None, **settings) as program:
         listening = await program.until_said(r"listening on (http://\S+)")
         async with plain_http(listening[1], headers=JSON) as client:
             yield Gateway(program, client)

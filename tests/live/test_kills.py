@@ -13,6 +13,7 @@ import pytest
 
 from tests.live.house import House, gateway_of
 from tests.live.llama_server import LlamaServer, exactly, random_model, requires_llama, running_llama
+from tests.live.looking import look_again
 from tests.web.event_source import EventSource, kinds
 from tests.web.gateway_server import STREAM
 from tests.web.raw_reader import RawReader
@@ -21,7 +22,8 @@ from transports.llama.embedded_server import tiny_model_path
 pytestmark = [pytest.mark.live, requires_llama()]
 
 READERS = 4
-KILLS = 20
+KILLS = 8
+"""Enough that replies begin and end between kills. `make chaos` kills more often."""
 TOKENS = 500
 SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": TOKENS, "options": {"ignore_eos": True}}
 
@@ -142,6 +144,30 @@ async def test_every_event_id_of_a_continued_reply_is_a_place_to_come_back_to(tm
             await reader.read()
     assert statuses == {200}
     assert again.ends[-1]["type"] == "done"
+
+
+async def test_a_stop_leaves_a_reply_in_the_model_servers_queue_to_the_next_start(tmp_path: Path) -> None:
+    endless: dict[str, Any] = {**SETTINGS, "max_tokens": 4000}
+    one_slot = ("--parallel", "1", "--ctx-per-slot", "8192")
+    async with asyncio.timeout(300), running_llama(random_model(), *one_slot) as llama:
+        async with gateway_of(tmp_path, llama.url, DRAIN_S="0.1") as house:
+            first = await house.client.ask("the first", resumable=True, **endless)
+            await first.begin()
+            queued = await house.client.ask("the second", resumable=True, **endless)
+            while await llama.figure("requests_deferred") == 0:
+                await look_again()
+            house.program.process.send_signal(signal.SIGTERM)
+            await first.read()
+            await queued.read()
+            assert await house.program.ended() == 0
+        async with gateway_of(tmp_path, llama.url) as house:
+            for reader in (first, queued):
+                again = await house.client.come_back(reader.stream_id, reader.source)
+                await again.read()
+    for reader in (first, queued):
+        (end,) = reader.source.ends
+        assert (end["type"], end["reason"]) == ("done", "length"), end
+        assert reader.source.text == end["full_content"]
 
 
 async def test_a_stop_in_mid_reply_leaves_it_to_the_next_start(tmp_path: Path) -> None:

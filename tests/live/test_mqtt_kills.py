@@ -21,7 +21,7 @@ from tests.web.raw_reader import RawReader
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
 READERS = 3
-KILLS = 6
+KILLS = 4
 TOKENS = 400
 CHARS_BEFORE_A_KILL = 150
 SETTINGS: dict[str, Any] = {"temperature": 0, "max_tokens": TOKENS, "options": {"ignore_eos": True}}

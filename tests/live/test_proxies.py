@@ -100,17 +100,16 @@ async def test_a_token_arrives_before_the_reply_ends(behind: Behind) -> None:
 
 async def test_a_token_of_a_json_stream_arrives_before_the_reply_ends(behind: Behind) -> None:
     question = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
-    async with (
-        behind() as site,
-        site.proxy.client() as client,
-        client.stream("POST", "/api/chat", json=question) as response,
-    ):
-        lines = response.aiter_lines()
-        first = json.loads(await anext(lines))["message"]["content"]
-        site.held.set()
-        rest = [json.loads(line)["message"]["content"] async for line in lines]
-    assert first == "first "
-    assert "".join(rest) == "second third"
+    async with behind() as site, site.proxy.client() as client:
+        async with client.stream("POST", "/api/chat", json=question) as response:
+            lines = response.aiter_lines()
+            first = json.loads(await anext(lines))["message"]["content"]
+            site.held.set()
+            rest = [json.loads(line) async for line in lines]
+        kept = await site.gateway.messages()
+        assert first == "first "
+        # Caddy 2.6 ends a response properly when its own connection to the gateway breaks.
+        assert "".join(line["message"]["content"] for line in rest) == "second third", f"{rest} {kept}"
 
 
 async def test_a_reader_that_lost_its_connection_continues_behind_its_last_event(behind: Behind) -> None:

@@ -47,7 +47,7 @@ async def test_serve_in_front_of_ones_own_model_answers_and_keeps_what_was_said(
 @asynccontextmanager
 async def the_javascript(url: str, tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The README's program in Node, with an element `#reply` that prints what is appended to it."""
-    (program,) = blocks("js")
+    program, _ = blocks("js")
     script = tmp_path / "readme.mjs"
     script.write_text(PAGE + program.replace("http://127.0.0.1:8000", url), encoding="utf-8")
     node = await asyncio.create_subprocess_exec("node", str(script), stdout=PIPE, stderr=PIPE)
@@ -107,4 +107,4 @@ def test_every_command_of_the_readme_is_known() -> None:
     ]
     rest = [command for command in shell_commands() if command not in known]
     assert [command.split(" http")[0] for command in rest] == ["curl -N", "curl"] * 2 + ["curl -N"]
-    assert len(blocks("js")) == 1
+    assert len(blocks("js")) == 2  # the second one is that of a socket.io client: test_room_clients.py

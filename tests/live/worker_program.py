@@ -1,6 +1,7 @@
 """`sluice worker` as a process, and a hand in a gateway's place that asks it over a real broker."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,19 +76,16 @@ async def gateway(broker: Mosquitto) -> AsyncIterator[Gateway]:
 
 
 async def hang_up_on(attempts: int, broker: Mosquitto) -> None:
-    """Take the broker's place until so many have tried to connect."""
-    came = asyncio.Semaphore(0)
+    """Take the broker's place until so many have tried to connect.
 
-    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-        await writer.wait_closed()
-        came.release()
-
-    listener = await asyncio.start_server(hang_up, broker.address.host, broker.address.port)
-    for _ in range(attempts):
-        await came.acquire()
-    listener.close()
-    await listener.wait_closed()
+    Without asyncio's server, which does not close a connection that it accepts while it is being closed.
+    """
+    loop = asyncio.get_running_loop()
+    with socket.create_server((broker.address.host, broker.address.port)) as listener:
+        listener.setblocking(False)
+        for _ in range(attempts):
+            connection, _peer = await loop.sock_accept(listener)
+            connection.close()
 
 
 @asynccontextmanager

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.live.looking import look_again
+
 PATIENCE_MS = 60_000
 WRITES = ".composer textarea"
 
@@ -25,6 +27,10 @@ def requires_chromium() -> pytest.MarkDecorator:
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
+    """Yield the shared Chromium in a block of shared_browser(), else one of its own."""
+    if _shared:
+        yield _shared[-1]
+        return
     options = ["--disable-dev-shm-usage", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=chromium(), args=options)
@@ -32,6 +38,20 @@ async def browser() -> AsyncIterator[Browser]:
             yield started
         finally:
             await started.close()
+
+
+_shared: list[Browser] = []
+
+
+@asynccontextmanager
+async def shared_browser() -> AsyncIterator[None]:
+    """Start a Chromium for all calls of browser() in this block. Each tab has a profile of its own."""
+    async with browser() as started:
+        _shared.append(started)
+        try:
+            yield
+        finally:
+            _shared.clear()
 
 
 class Tab:
@@ -56,6 +76,11 @@ class Tab:
         await self.page.fill(WRITES, text)
         await self.page.press(WRITES, "Enter")
 
+    async def composes(self, text: str) -> None:
+        """Wait until the composer holds this text."""
+        while await self.page.input_value(WRITES) != text:
+            await look_again()
+
     async def ask(self, text: str) -> None:
         """Send a message and wait for the end of its reply."""
         await self.write(text)
@@ -79,8 +104,10 @@ async def tab(started: Browser, url: str, ready: str = WRITES, **options: Any) -
     Without motion: else axe may measure a colour while it changes.
     """
     context = await started.new_context(reduced_motion="reduce", **options)
-    opened = Tab(await context.new_page())
-    await opened.page.goto(url)
-    await opened.page.wait_for_selector(ready)
-    yield opened
-    await context.close()
+    try:
+        opened = Tab(await context.new_page())
+        await opened.page.goto(url)
+        await opened.page.wait_for_selector(ready)
+        yield opened
+    finally:
+        await context.close()

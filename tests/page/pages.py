@@ -49,11 +49,11 @@ async def long_reply(tmp_path: Path, **settings: str) -> AsyncIterator[tuple[Mod
         yield model, opened
 
 
-async def key_of(tmp_path: Path) -> str:
+async def key_of(tmp_path: Path, user: str = "anna") -> str:
     """Make an API key for the gateway whose database is in this folder."""
     url = migrated(tmp_path / "gateway.db")
     async with running_program(
-        *sluice("keys", "create", "--user", "anna"), cwd=tmp_path, DATABASE_URL=url
+        *sluice("keys", "create", "--user", user), cwd=tmp_path, DATABASE_URL=url
     ) as made:
         found = await made.until_said(r"(sk-[\w-]+)")
     assert isinstance(found, re.Match)

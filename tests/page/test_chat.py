@@ -361,11 +361,32 @@ async def test_files_are_uploaded_named_in_the_question_and_kept_by_it(tmp_path:
         assert "status of 422" in complaint
 
 
+GIVE_FILE = """([selector, kind, name]) => {
+  const files = new DataTransfer();
+  files.items.add(new File(["hello"], name, {type: "text/plain"}));
+  const options = {bubbles: true, cancelable: true};
+  const event = kind === "drop" ? new DragEvent(kind, {...options, dataTransfer: files})
+    : new ClipboardEvent(kind, {...options, clipboardData: files});
+  document.querySelector(selector).dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+async def test_files_can_be_dropped_and_pasted(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        for selector, kind in ((".composer", "drop"), (WRITES, "paste")):
+            assert await opened.page.evaluate(GIVE_FILE, [selector, kind, f"{kind}.txt"])
+            await opened.page.wait_for_selector(f".composer .chip[aria-busy=false] >> text={kind}.txt")
+        await opened.ask("say hello")
+        assert await opened.shown(".question .chip") == ["drop.txt", "paste.txt"]
+        assert opened.complaints == []
+
+
 async def test_a_refused_question_can_be_taken_back(tmp_path: Path) -> None:
     async with chat_tab(tmp_path, MAX_CONTENT_CHARS="10") as (house, opened):
         await opened.write("say something much longer")
         await opened.page.click("text=Take back")
-        assert await opened.page.input_value(".composer textarea") == "say something much longer"
+        await opened.composes("say something much longer")
         assert await opened.page.locator(".message").count() == 0
         assert await house.messages() == []
 

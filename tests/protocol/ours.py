@@ -6,6 +6,7 @@ from asyncio import Task
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 from gateway.contract.content import text_of
 from gateway.contract.content_parser import read_content
@@ -149,7 +150,7 @@ class OurGateway:
             [Turn("user", read)],
             model=model,
             deadline_s=self._deadline_s,
-            reattachable=Reattachable("0" * 32, lambda _: None),
+            reattachable=Reattachable(uuid4().hex, lambda _: None),
         )
         reader = OurReader(self._transport, request)
         reader.task = self._tasks.create_task(reader.read())

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from gateway.contract.adoption import OrphanedReply, TakenOver
+from gateway.contract.adoption import LeftReply, OrphanedReply, TakenOver
 from gateway.contract.authors import Author
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import StorageFailed
-from gateway.contract.exchanges import Checkpoint, Exchange, FinalReply
+from gateway.contract.exchanges import Charge, Checkpoint, Exchange, FinalReply
 from gateway.contract.store import StoredMessage, StoredSession
 from gateway.store.adoption import AT_ONCE
 from gateway.store.columns import storable
@@ -41,6 +41,7 @@ class MemoryDatabase:
     claims: dict[tuple[str, str], tuple[str, int, datetime]] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
     devices: dict[str, StoredDevice] = field(default_factory=dict)
+    charges: list[Charge] = field(default_factory=list)
     last_session: int = 0
     last_message: int = 0
 
@@ -97,17 +98,26 @@ class MemoryReplies:
             and (dead is None or kept.owner in dead)
         ][:AT_ONCE]
         replies: list[OrphanedReply] = []
+        interrupted: list[LeftReply] = []
         for kept in theirs:
             kept.owner, kept.epoch = self._owner, kept.epoch + 1
             kept.message = replace(kept.message, epoch=kept.epoch)
             if kept.handle is None:
                 kept.message = replace(kept.message, status="interrupted", reason="interrupted")
+                interrupted.append(
+                    LeftReply(
+                        kept.message.session_id,
+                        kept.message.stream_id or "",
+                        kept.message.id,
+                        kept.message.parent_id or 0,
+                    )
+                )
             else:
                 exchange = replace(
                     self._exchange(kept), new_question=False, continues=bool(kept.message.places)
                 )
                 replies.append(OrphanedReply(kept.user_id, kept.message, exchange, kept.handle))
-        return TakenOver(replies, len(theirs) - len(replies))
+        return TakenOver(replies, interrupted)
 
     def _exchange(self, kept: Kept) -> Exchange:
         raise NotImplementedError
@@ -155,6 +165,8 @@ class MemoryReplies:
         kept = self._mine(reply.assistant_message_id, reply.epoch)
         if kept is None or not (reply.over == "ended" or kept.message.status in ("streaming", reply.over)):
             return False
+        if reply.charge is not None and kept.message.status == "streaming":
+            self._kept.charges.append(reply.charge)
         error, model = reply.error, None if reply.model is None else storable(reply.model)
         kept.message = replace(
             kept.message,

@@ -10,11 +10,12 @@ from uuid import uuid4
 from gateway.contract.access import Access
 from gateway.contract.authors import Author
 from gateway.contract.branches import FIRST, Spot
-from gateway.contract.content import chars_of, size_of, text_of
+from gateway.contract.content import chars_of, parts_of, size_of, text_of
 from gateway.contract.continued import ReplySoFar
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
 from gateway.contract.exchanges import ClaimedStream, Exchange, NewExchange
+from gateway.contract.notes import KeptNote, NewNote
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX, thread_since
 from gateway.core.access import OwnerAccess
@@ -333,6 +334,10 @@ class MemoryStore(MemoryReplies):
             there = {None, *(kept.message.id for kept in self._of_session(session_id))}
             if isinstance(new.branch, Spot) and not there.issuperset(new.branch):
                 raise NotFound("No such message.")
+            author = new.author or Author("user", new.user_id)
+            said = [kept.message for kept in self._of_session(session_id)]
+            if new.client_id and (new.client_id, author) in [(each.client_id, each.author) for each in said]:
+                raise Conflict("This id was used before.")
         place = (storable(new.user_id), storable(new.idempotency.key)) if new.idempotency else None
         if place is not None and self._claim(place, now) is not None:
             raise Conflict("This Idempotency-Key was used before.")
@@ -369,10 +374,48 @@ class MemoryStore(MemoryReplies):
             delivery=new.delivery,
             request=new.request,
         )
+        reply.message = replace(reply.message, client_id=None)
         reply.opens, reply.owner, reply.handle = opens, self._owner, new.handle
         if place is not None and new.idempotency is not None:
             self._kept.claims[place] = (new.idempotency.fingerprint, reply.message.id, now)
-        return replace(self._exchange(reply), new_question=question_id is None)
+        begun = self._exchange(reply)
+        asked = self._kept.messages[begun.user_message_id].message
+        if question_id is not None:
+            return replace(begun, new_question=False)
+        return replace(begun, question_uuid=asked.uuid, asked_at=now)
+
+    async def post(self, note: NewNote) -> KeptNote:
+        await self._turn()
+        self._session(note.user_id, note.session_id, self._access.may_write)
+        text = storable(text_of(note.content))
+        if (known := self._known(note)) is not None:
+            if note.origin == "room" and known.content != text:
+                raise Conflict("This id was used before, with another text.")
+            return KeptNote(known, is_new=False)
+        now, session = self._clock(), self._kept.sessions[note.session_id]
+        parent_id = self._leaf(session.id)
+        title = session.title or storable(note.title)[:120]
+        self._kept.sessions[session.id] = replace(session, updated_at=now, title=title, leaf_id=None)
+        kept = self._add(
+            note, session.id, parent_id, note.author, note.role, now, status="complete", origin=note.origin
+        )
+        kept.message = replace(kept.message, content=text, parts=parts_of(note.content))
+        return KeptNote(kept.message, is_new=True)
+
+    def _known(self, note: NewNote) -> StoredMessage | None:
+        if note.client_id is None:
+            return None
+        name = storable(note.client_id)
+        stored = [each.message for each in self._of_session(note.session_id)]
+        if note.origin == "room":
+            return next(
+                (each for each in stored if (each.client_id, each.author) == (name, note.author)), None
+            )
+        names = ("client_id", "uuid", "stream_id", "id")
+        stream = name[-32:] if name[-33:-32] in ("", "-", "_") else ""
+        return next(
+            (each for each in stored if {name, stream} & {str(getattr(each, known)) for known in names}), None
+        )
 
     def _go_on(
         self, new: NewExchange, reply: ReplySoFar, place: tuple[str, str] | None, now: datetime
@@ -403,7 +446,7 @@ class MemoryStore(MemoryReplies):
 
     def _add(
         self,
-        new: NewExchange,
+        new: NewExchange | NewNote,
         session_id: int,
         parent_id: int | None,
         author: Author,
@@ -413,7 +456,10 @@ class MemoryStore(MemoryReplies):
     ) -> Kept:
         self._kept.last_message = id = self._kept.last_message + 1
         message = StoredMessage(
-            id, str(uuid4()), session_id, parent_id, author, role, "", created_at=now, **more
+            *(id, str(uuid4()), session_id, parent_id, author, role, ""),
+            created_at=now,
+            client_id=None if new.client_id is None else storable(new.client_id),
+            **more,
         )
         self._kept.messages[id] = kept = Kept(message, storable(new.user_id))
         return kept

@@ -90,6 +90,21 @@ async def test_a_gateway_that_came_back_is_not_removed(stores: tuple[SqlStore, S
     assert [other.owner for other in (await a.renew()).others] == ["b/1"]
 
 
+async def test_a_dead_gateway_is_not_removed_while_it_has_running_replies(
+    postgres: PostgresServer, stores: tuple[SqlStore, SqlStore]
+) -> None:
+    a, b = stores
+    await gateways_of(b).renew()
+    await b.begin(question(stream_id="bs"))
+    let_pass(postgres, "b/1", 1001)
+
+    await gateways_of(a).remove(["b/1"], 1000)
+    assert [other.owner for other in (await gateways_of(a).renew()).others] == ["b/1"]
+    await a.adopt(["b/1"])
+    await gateways_of(a).remove(["b/1"], 1000)
+    assert (await gateways_of(a).renew()).others == []
+
+
 async def test_the_owner_of_a_running_reply_without_a_row_is_dead(
     stores: tuple[SqlStore, SqlStore],
 ) -> None:
@@ -100,6 +115,26 @@ async def test_the_owner_of_a_running_reply_without_a_row_is_dead(
     assert await gateways_of(a).dead(1000) == ["b/1"]
     await gateways_of(b).renew()
     assert await gateways_of(a).dead(1000) == []
+
+
+async def test_a_reply_that_its_owner_releases_has_a_dead_owner_until_somebody_takes_it(
+    stores: tuple[SqlStore, SqlStore],
+) -> None:
+    a, b = stores
+    await gateways_of(b).renew()
+    for stream_id in ("kept", "released"):
+        await b.begin(question(stream_id=stream_id, handle={"conversation_id": stream_id}))
+    assert sorted(await gateways_of(b).owned()) == ["kept", "released"]
+    assert await gateways_of(a).owned() == []
+
+    await gateways_of(a).release(["kept"])
+    await gateways_of(b).release(["released"])
+    assert await gateways_of(b).owned() == ["kept"]
+    dead = await gateways_of(b).dead(1000)
+    assert len(dead) == 1
+    (taken,) = (await b.adopt(dead)).replies
+    assert taken.message.stream_id == "released"
+    assert sorted(await gateways_of(b).owned()) == ["kept", "released"]
 
 
 async def test_only_replies_of_dead_gateways_are_swept_and_by_one_only(

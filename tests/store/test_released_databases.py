@@ -140,3 +140,8 @@ async def test_replies_keep_the_places_at_which_another_server_went_on(
 ) -> None:
     _, whole, *_ = await store.messages("anna", 1)
     assert whole.seams == ((4,) if released.stem[:4] >= "0017" else ())
+
+
+async def test_messages_keep_the_ids_of_their_clients(released: Path, store: SqlStore) -> None:
+    _, _, stop, *_ = await store.messages("anna", 1)
+    assert stop.client_id == ("c-5" if released.stem[:4] >= "0018" else None)

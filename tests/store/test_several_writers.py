@@ -7,20 +7,27 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.contract.audit import Actor, Change
-from gateway.contract.errors import Conflict
+from gateway.contract.authors import Author
+from gateway.contract.errors import Conflict, QuotaReached
 from gateway.contract.events import Usage
 from gateway.contract.exchanges import Charge, Exchange, IdempotencyClaim
 from gateway.contract.keys import NewKey
+from gateway.contract.notes import KeptNote, NewNote
+from gateway.contract.reply_owners import ReplyOwner
 from gateway.store.engine import open_database
 from gateway.store.maintenance import upgrade_database
 from gateway.store.schema_migration import HEAD
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, ask, question
-from tests.store.postgres import PostgresServer, requires_postgres
+from tests.store.postgres import SHARED, PostgresServer, requires_postgres
 from tests.store.rigs import PostgresRig
 from tests.store.test_figures import EVER
+
+ANNA = Author("user", "anna")
 
 pytestmark = [pytest.mark.live, requires_postgres()]
 
@@ -74,6 +81,24 @@ async def test_an_idempotency_key_begins_one_reply(stores: Two) -> None:
         begun = [outcome for outcome in outcomes if isinstance(outcome, Exchange)]
         refused = [outcome for outcome in outcomes if isinstance(outcome, Conflict)]
         assert (len(begun), len(refused)) == (1, 3)
+
+
+async def test_a_broadcast_is_stored_once_and_notes_follow_one_another(stores: Two) -> None:
+    first = await ask(stores[0], "q", "a")
+    for number in range(ROUNDS):
+        broadcast = NewNote(
+            "local", first.session_id, ANNA, "done", origin="broadcast", client_id=f"m{number}"
+        )
+        outcomes = await asyncio.gather(
+            *(store.post(broadcast) for store in stores * 2),
+            *(store.begin(question(first.session_id)) for store in stores),
+        )
+        kept = [outcome for outcome in outcomes if isinstance(outcome, KeptNote)]
+        assert sum(note.is_new for note in kept) == 1
+        assert len({note.message.id for note in kept}) == 1
+    path = await stores[0].messages("local", first.session_id, path=True)
+    assert list(path) == list(await stores[0].messages("local", first.session_id))
+    assert len(path) == 2 + 5 * ROUNDS
 
 
 async def test_usage_and_budgets_are_counted_exactly(stores: Two) -> None:
@@ -161,3 +186,54 @@ async def test_upgrades_at_the_same_time_are_one(postgres: PostgresServer) -> No
     done = await asyncio.gather(*(upgrade_database(open_database(url, "NORMAL")) for _ in range(3)))
 
     assert {after for _, after in done} == {HEAD}
+
+
+async def test_sessions_of_both_gateways_count_for_the_limit_of_a_user(rig: PostgresRig) -> None:
+    async with AsyncExitStack() as stack:
+        stores = [rig.store(owner=f"{name}/1", sessions_per_user=4) for name in "ab"]
+        for store in stores:
+            await stack.enter_async_context(store.running())
+        for store in stores * 2:
+            await store.create_session("local", "")
+        for store in stores:
+            with pytest.raises(QuotaReached):
+                await store.create_session("local", "")
+
+
+async def test_an_owner_that_does_not_live_any_more_has_no_address(
+    rig: PostgresRig, postgres: PostgresServer
+) -> None:
+    async with AsyncExitStack() as stack:
+        one, two = (rig.store(owner=f"{name}/1", internal_url=f"http://{name}:1") for name in "ab")
+        for store in (one, two):
+            await stack.enter_async_context(store.running())
+        stream_id = (asked := question()).stream_id
+        await one.begin(asked)
+        assert one.membership.gateways is not None
+        await one.membership.gateways.renew()
+        assert await two.reply_owners.of_reply(stream_id) == ReplyOwner("a/1", "http://a:1", False)
+        postgres.sql("UPDATE gateways SET seen_at = now() - interval '1 hour'", SHARED)
+        assert await two.reply_owners.of_reply(stream_id) == ReplyOwner("a/1", None, False)
+
+
+async def test_replies_locked_by_a_frozen_transaction_are_taken_over_later(
+    rig: PostgresRig, stores: Two
+) -> None:
+    a, b = stores
+    for name in ("locked", "free"):
+        await a.begin(question(stream_id=name))
+        await a.begin(question(stream_id=f"{name}-kept", handle={"conversation_id": "1"}))
+    engine = create_async_engine(make_url(rig.url))
+    async with engine.connect() as frozen:
+        await frozen.execute(text("SELECT FROM messages WHERE stream_id LIKE 'locked%' FOR UPDATE"))
+        taken = await b.adopt(["a/1"])
+        assert ([reply.message.stream_id for reply in taken.replies], len(taken.interrupted)) == (
+            ["free-kept"],
+            1,
+        )
+    await engine.dispose()
+    taken = await b.adopt(["a/1"])
+    assert ([reply.message.stream_id for reply in taken.replies], len(taken.interrupted)) == (
+        ["locked-kept"],
+        1,
+    )

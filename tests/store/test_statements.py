@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 
 import pytest
-from sqlalchemy import Dialect, bindparam, create_engine, insert, select
+from sqlalchemy import Dialect, bindparam, create_engine, insert, select, update
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 import gateway.store
-from gateway.store.statements import Statement
-from gateway.store.tables import metadata, secrets
+from gateway.store.statements import ChangedRow, NewRows, Statement, upsert
+from gateway.store.tables import metadata, secrets, sessions
 
 ADD = Statement(insert(secrets), ("name", "value", "created_at"))
 VALUE = Statement(select(secrets.c.value).where(secrets.c.name == bindparam("wanted")))
@@ -42,6 +42,59 @@ def test_values_are_converted_as_their_columns_say() -> None:
 
         assert VALUE.row(connection, {"wanted": "a\ufffdb\ufffd"}) == (b"1",)
         assert connection.execute(select(secrets.c.created_at)).scalar() == NOON
+
+
+def session(key: str, uuid: str) -> dict[str, object]:
+    times = {"created_at": NOON, "updated_at": NOON}
+    return {"user_id": "", "key": key, "uuid": uuid, "title": "", "title_folded": "", **times}
+
+
+ADD_SESSION = NewRows(
+    upsert(sessions, lambda new: new.on_conflict_do_nothing(index_elements=["key"])),
+    tuple(session("", "")),
+    key="key",
+)
+
+
+def test_new_rows_have_ids_by_key_without_those_that_were_there() -> None:
+    with create_engine("sqlite://").begin() as connection:
+        metadata.create_all(connection)
+
+        first = ADD_SESSION.ids(connection, [session("a", "1"), session("b", "2")])
+        second = ADD_SESSION.ids(connection, [session("c", "3"), session("a", "4"), session("d", "5")])
+        stored = {key: id for id, key in connection.execute(select(sessions.c.id, sessions.c.key))}
+
+        assert {**first, **second} == stored
+        assert set(second) == {"c", "d"}
+        with pytest.raises(IntegrityError):
+            ADD_SESSION.ids(connection, [session("e", "5")])
+        assert ADD_SESSION.ids(connection, []) == {}
+
+
+def test_changed_rows_are_those_that_the_condition_found() -> None:
+    set_title = ChangedRow(
+        update(sessions).where(sessions.c.id == bindparam("wanted"), sessions.c.title == bindparam("old")),
+        ("title",),
+        id="wanted",
+    )
+    with create_engine("sqlite://").begin() as connection:
+        metadata.create_all(connection)
+        a, b = ADD_SESSION.ids(connection, [session("a", "1"), session("b", "2")]).values()
+
+        changed = set_title.ids(
+            connection,
+            [
+                {"wanted": b, "old": "", "title": "new"},
+                {"wanted": a, "old": "another", "title": "new"},
+                {"wanted": b + 1, "old": "", "title": "new"},
+            ],
+        )
+
+        assert changed == {b}
+        assert connection.execute(select(sessions.c.title).order_by(sessions.c.id)).scalars().all() == [
+            "",
+            "new",
+        ]
 
 
 def test_what_the_driver_raises_is_sqlalchemys_and_holds_no_value() -> None:

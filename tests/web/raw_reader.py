@@ -43,7 +43,11 @@ class RawReader:
         raw.setblocking(False)
         if receive_buffer_bytes is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        await asyncio.get_running_loop().sock_connect(raw, (request.url.host, request.url.port))
+        try:
+            await asyncio.get_running_loop().sock_connect(raw, (request.url.host, request.url.port))
+        except BaseException:
+            raw.close()
+            raise
         # The stream buffers no more than this while the test does not read.
         self._incoming, self._writer = await asyncio.open_connection(sock=raw, limit=_READ_BYTES)
         lines = [f"{request.method} {request.url.raw_path.decode()} HTTP/1.1".encode()]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 from uuid import uuid4
 
+from gateway.configured_rooms import rooms_of
 from gateway.contract.errors import GatewayError, UpstreamFailed
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.core.access import OwnerAccess
@@ -23,12 +24,13 @@ from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
-from gateway.core.rate_limits import RequestRates, StreamPlaces
-from gateway.core.rooms import Rooms
+from gateway.core.rate_limits import RequestRates
+from gateway.core.room_posts import RoomPosts
 from gateway.core.run import Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.stops import Stops
+from gateway.core.stream_places import StreamPlaces
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
@@ -229,26 +231,31 @@ class Scene(Generic[R]):
         news = SessionNews()
         modes = ModeSelector({"scripted": ScriptedTransport(lambda _: self.steps())}, "scripted")
         owners = DeviceOwners(self.store, open_user="local", keys_exist=lambda: False)
+        conversations = Conversations(
+            self.store,
+            self.runs,
+            modes,
+            Limits(),
+            self.checkpoints,
+            news,
+            resume_url=lambda stream_id, _: f"/{stream_id}",
+            new_id=lambda: self.stream_id,
+            clock=time.monotonic,
+            sleep=self.turnstile.pass_through,
+        )
+        access = MemberAccess()
+        rooms, hall = rooms_of(self.store, self.runs, news, access, owners, elsewhere=None)
         self.gateway = Services(
-            conversations=Conversations(
-                self.store,
-                self.runs,
-                modes,
-                Limits(),
-                self.checkpoints,
-                news,
-                resume_url=lambda stream_id, _: f"/{stream_id}",
-                new_id=lambda: self.stream_id,
-                clock=time.monotonic,
-                sleep=self.turnstile.pass_through,
-            ),
+            conversations=conversations,
             runs=self.runs,
             stops=Stops(self.runs, self.store, OwnerAccess(), LocalSignals("scene", LocalHub())),
             journal=self.journal,
             store=self.store,
             templates=self.store.templates,
             attachments=self.store.attachments,
-            rooms=Rooms(self.store.rooms, MemberAccess(), owners),
+            rooms=rooms,
+            hall=hall,
+            posts=RoomPosts(self.store, conversations, access, news, 1000),
             usage=self.store.usage,
             modes=modes,
             mode_switch=ModeSwitch(modes, "scripted", self.store.kept_settings),

@@ -35,15 +35,14 @@ from transports.llama.sse_framer import ErrorData, SseFramer
 from transports.llama.tool_calls import ToolCalls
 
 _END = b"[DONE]"
-_UNFINISHED = ("null", "none")
-"""Finish reasons that mean none: some servers write null as text."""
+_UNFINISHED = ("null", "none")  # finish reasons: some servers write null as text
 
 
 class ChunkParser:
     """Turns the bytes of one streamed chat completion into transport events, in order and unmerged.
 
     done: set when the reply is complete.
-    finished: the server has sent a finish reason; its usage may follow.
+    finished: the server has sent a finish reason, and its usage may follow; or `done` or `failure` is set.
     failure: an error behind the events returned last; the next feed raises it, so do not wait for bytes.
 
     Every frame is decoded strictly first, and loosely if that fails: only text, tool calls and errors decide
@@ -97,10 +96,12 @@ class ChunkParser:
         """
         if self.failure is not None:
             raise self.failure
+        if self._framer.between_events and (text := self._template.text_in_event(received)) is not None:
+            return [Delta(text)]  # a chunk like an earlier one, as in most reads of a paced stream
         events: list[TransportEvent] = []
         try:
             for frame in self._framer.feed(received):
-                if not self._loose and (text := self._template.text_in(frame)) is not None:
+                if (text := self._template.text_in(frame)) is not None:
                     events.append(Delta(text))
                 elif frame == _END:
                     self._close(events)
@@ -113,6 +114,7 @@ class ChunkParser:
             if not events:
                 raise
             self.failure = failure
+            self.finished = True
         if not self._spoke and events:
             self._spoke = is_visible(events)
         return events
@@ -186,10 +188,7 @@ class ChunkParser:
             events += chunk.prompt_progress.events
         if chunk.model:
             self._model = chunk.model
-        if chunk.usage is not None:
-            self._measurements.take_usage(chunk.usage)
-        if chunk.timings is not None:
-            self._measurements.take_timings(chunk.timings)
+        self._measurements.take(chunk.usage, chunk.timings)
 
     def _reread(self, frame: bytes, events: list[TransportEvent]) -> Chunk | None:
         """Return the chunk in a frame that strict decoding refuses; None if it contains nothing to use."""
@@ -221,6 +220,7 @@ class ChunkParser:
         if not isinstance(said, dict) and not (isinstance(said, list) and said):
             return None  # null, a number or nothing
         self._loose = True
+        self._template = ChunkTemplate()  # the next text may belong to half a character of this frame
         return read_loosely(said)
 
     def _read_unfinished(self, events: list[TransportEvent]) -> None:
@@ -250,7 +250,8 @@ class ChunkParser:
         """Return the message of an unusual choice: without delta or text, or read loosely."""
         message = choice.delta
         if message is None or not message.says_something:
-            message = self._whole_message(choice, events) or message
+            repeats = self._spoke or self._calls or is_visible(events)  # as a whole message after deltas does
+            message = (None if repeats else choice.message) or message
         if message is None or not message.says_something:
             message = rare_message(frame)
         if message is not None and self._loose:
@@ -269,11 +270,6 @@ class ChunkParser:
         if reason.lower() in BROKEN_REASONS:
             self._broken = why_broken(frame)
         self._end_text(events)
-
-    def _whole_message(self, choice: Choice, events: list[TransportEvent]) -> Message | None:
-        """Return a choice's whole message in place of a delta. After deltas it only repeats them: None."""
-        repeats = self._spoke or self._calls or is_visible(events)
-        return None if repeats else choice.message
 
     def _end_text(self, events: list[TransportEvent]) -> None:
         if thought := self._thinking.rest():
@@ -294,6 +290,7 @@ class ChunkParser:
         if (usage := self._measurements.usage()) is not None:
             events.append(usage)
         self.done = Done(reason, self._model)
+        self.finished = True
 
 
 class _StreamEnd(Exception):

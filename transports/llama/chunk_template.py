@@ -11,6 +11,7 @@ MAX_MISSES = 4
 
 _CONTENT = re.compile(rb'"content":("(?:[^"\\]|\\.)*+")')
 _PROBE = "another text"
+_EVENT = b"data: %b\n\n"
 _decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -22,20 +23,32 @@ class ChunkTemplate:
     def __init__(self) -> None:
         self._prefix = b""
         self._suffix = b""
-        self._begin = self._end = 0  # of the string with its quotes; the end is counted from the frame's end
+        self._begin = 0  # of the string with its quotes, in an event; 0 without a template
+        self._end = 0  # counted from the event's end
         self._has_fitted = False
         self._misses = 0
 
-    def text_in(self, frame: bytes) -> str | None:
-        """Return the content of a chunk that fits the template; None for other chunks and empty content."""
-        if not self._prefix or not frame.startswith(self._prefix) or not frame.endswith(self._suffix):
+    def text_in_event(self, event: bytes) -> str | None:
+        """Return the content of an event `data: `, a chunk that fits the template, and an empty line.
+
+        Returns None for other bytes and empty content.
+        """
+        begin, end = self._begin, self._end
+        if not begin or event[:begin] != self._prefix or event[end:] != self._suffix:
+            return None
+        string = event[begin:end]
+        if string[:1] != b'"' or string[-1:] != b'"':
             return None
         try:  # decoded with its quotes, so that anything but one JSON string is refused
-            text = _decode_text(frame[self._begin : self._end])
+            text = _decode_text(string)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         self._has_fitted = True
         return text or None
+
+    def text_in(self, frame: bytes) -> str | None:
+        """As text_in_event, for the event's data."""
+        return self.text_in_event(_EVENT % frame) if self._begin else None
 
     def learn(self, frame: bytes, chunk: Chunk) -> None:
         """Learn the position of the content from a frame and its chunk, if the chunk has no other data.
@@ -45,19 +58,19 @@ class ChunkTemplate:
         if self._misses > MAX_MISSES or not _is_plain(chunk):
             return
         self._misses = 0 if self._has_fitted else self._misses + 1
-        self._prefix, self._has_fitted = b"", False
+        self._begin, self._has_fitted = 0, False
         place = _CONTENT.search(frame)
         if place is None:
             return
         start, end = place.span(1)
-        prefix, suffix = frame[: start + 1], frame[end - 1 :]
         try:
-            probed = decode_strictly(prefix + _PROBE.encode() + suffix)
+            probed = decode_strictly(b'%b"%b"%b' % (frame[:start], _PROBE.encode(), frame[end:]))
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
         if _is_plain(probed) and _content_of(probed) == _PROBE and probed.model == chunk.model:
-            self._prefix, self._suffix = prefix, suffix
-            self._begin, self._end = len(prefix) - 1, 1 - len(suffix)
+            event = _EVENT % frame
+            self._begin, self._end = start + len(b"data: "), end - len(frame) - len(b"\n\n")
+            self._prefix, self._suffix = event[: self._begin], event[self._end :]
 
 
 def _is_plain(chunk: Chunk) -> bool:

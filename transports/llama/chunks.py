@@ -88,13 +88,16 @@ def raise_error(said: Any, frame: bytes) -> None:
 
 def is_mere_usage(chunk: Chunk, frame: bytes) -> bool:
     """Return whether a chunk has usage and surely no error, so that its frame need not be decoded again."""
-    return (
-        chunk.usage is not None and type(frame) is bytes and not any(mark in frame for mark in _ERROR_MARKS)
-    )
+    return chunk.usage is not None and type(frame) is bytes and not _has_any(frame, _ERROR_MARKS)
 
 
 _ERROR_MARKS = (b"error", b"base_resp", b"\\")
 """A frame in which error_in finds an error although it has usage contains one of these."""
+
+
+def _has_any(frame: bytes, marks: Sequence[bytes]) -> bool:
+    # `in` would make and drop an exception for each mark: bytes can also contain numbers.
+    return any(frame.find(mark) >= 0 for mark in marks)
 
 
 def error_in(said: Any) -> Any:
@@ -175,7 +178,7 @@ def rare_message(frame: bytes) -> Message | None:
 
     `refusal` is OpenAI's and `function_call` was, `text` is the completions API's, `error` OpenRouter's.
     """
-    if not any(field in frame for field in _RARE_FIELDS):
+    if not _has_any(frame, _RARE_FIELDS):
         return None
     for choice in _choices_in(frame):
         if not _index(choice.get("index")):

@@ -1,5 +1,7 @@
 """Receives a stream that llama.cpp keeps, over as many connections as it takes."""
 
+from collections.abc import Callable
+
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Done
 from gateway.contract.reattach import Reattach
@@ -27,8 +29,11 @@ class ContinuedStream:
         self._reply = CountedReply(hear, linger_s)
         wanted.reattachable.at_checkpoints(self._reply.now)
 
-    async def done(self) -> Done:
-        """Return when the reply is complete. Raises as Abilities.reattach."""
+    async def done(self, found: Callable[[], None]) -> Done:
+        """Return when the reply is complete. Raises as Abilities.reattach.
+
+        found: called when the server begins to send the stream.
+        """
         await self._streams.find(self._id)
         reply = self._reply
         while True:
@@ -37,6 +42,7 @@ class ContinuedStream:
             except OffsetLost:
                 self._go_to_checkpoint()
                 continue
+            found()
             try:
                 is_over = await reply.read(exchange)
                 if not is_over and reply.parser.finished:

@@ -7,7 +7,7 @@ from typing import cast
 import httptools
 import httpx
 
-MAX_HEAD_BYTES = 64 * 1024  # limit of the head, and of other bytes in a row that are not body
+MAX_HEAD_BYTES = 64 * 1024  # limit of the head, and of other reads in a row without body
 KEPT_HEADERS = (b"content-type", b"retry-after")
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is not read, so that the server must wait
 
@@ -33,9 +33,9 @@ class HttpExchange(asyncio.Protocol):
         "_ended",
         "_error",
         "_finished",
-        "_head_bytes",
         "_head_complete",
         "_headers",
+        "_held_bytes",
         "_is_whole",
         "_loop",
         "_parser",
@@ -44,7 +44,6 @@ class HttpExchange(asyncio.Protocol):
         "_receive",
         "_timer",
         "_transport",
-        "_unread_bytes",
         "_waiter",
         "_waiting_since",
         "_writable",
@@ -60,11 +59,10 @@ class HttpExchange(asyncio.Protocol):
         self.status = 0
         self.keep: Callable[[asyncio.Transport], None] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        self._held_bytes = 0  # read since the latest push
         self._head_complete = False
         self._delimited = False  # has a length or chunks; else the body ends with the connection
         self._parts: list[bytes] = []
-        self._unread_bytes = 0
         self._ended = False
         self._is_whole = False  # complete, and the server keeps the connection
         self._finished = False
@@ -103,7 +101,7 @@ class HttpExchange(asyncio.Protocol):
     @property
     def unanswered(self) -> bool:
         """True until the first byte of the response."""
-        return not self._head_complete and not self._head_bytes
+        return not self._head_complete and not self._held_bytes
 
     def header(self, name: bytes) -> str | None:
         """Return the first value of a response header. name: one of KEPT_HEADERS."""
@@ -171,17 +169,19 @@ class HttpExchange(asyncio.Protocol):
             self._end(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {exc}"))
         if self._ended:
             self._leave_connection()
-        if not self._parts:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._end(httpx.RemoteProtocolError(f"the answer's head exceeds {MAX_HEAD_BYTES} bytes"))
         if self._receive is not None:
             self._waiting_since = self._loop.time()
-            self._deliver()
-            return
-        if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
+            if self._parts:
+                self._deliver()
+                return
+        self._held_bytes += len(data)
+        if not self._parts:
+            if self._held_bytes > MAX_HEAD_BYTES:
+                self._end(httpx.RemoteProtocolError(f"the answer's head exceeds {MAX_HEAD_BYTES} bytes"))
+        elif self._held_bytes > MAX_UNREAD_BYTES and self._transport is not None:
             self._transport.pause_reading()
-        self._wake()
+        if self._receive is None:
+            self._wake()
 
     def _deliver(self) -> None:
         """Push the bytes that have arrived, unless the receiver is still busy with earlier ones."""
@@ -189,15 +189,16 @@ class HttpExchange(asyncio.Protocol):
         if not parts or self._busy is not None or receive is None:
             return
         self._parts = []
-        self._unread_bytes = self._head_bytes = 0
+        self._held_bytes = 0
         try:
-            self._busy = receive(parts[0] if len(parts) == 1 else b"".join(parts))
+            busy = receive(b"".join(parts))
         except Exception as error:  # noqa: BLE001 - the event loop called this: `push` raises the error
             self._receive = None
             self._error = error
             self._end(None)
             return
-        if self._busy is not None:
+        if busy is not None:
+            self._busy = busy
             if self._transport is not None:
                 self._transport.pause_reading()
             self._wake()
@@ -263,7 +264,6 @@ class HttpExchange(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if not (self._ended or self._finished):
             self._parts.append(body)
-            self._unread_bytes += len(body)
 
     def on_message_complete(self) -> None:
         if self._head_complete and self._parser is not None:

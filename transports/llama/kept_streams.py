@@ -27,6 +27,8 @@ TRIES = 5
 MAX_IDS = 1000
 """Maximum number of ids in one lookup."""
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.01, 1.0
+AWAY_PAUSE_S = 5.0
+"""Seconds between two stops of a stream whose server does not answer."""
 STOP_S = 120.0
 """Seconds for which a stop is repeated: a prompt that is being processed is stopped at its end."""
 LAST_STOPS_S = 2.0
@@ -63,7 +65,7 @@ class KeptStreams:
         self._sleep = sleep
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._stops: set[asyncio.Task[None]] = set()
+        self._stops: dict[str, asyncio.Task[None]] = {}
         self.are_kept: bool | None = None
 
     @asynccontextmanager
@@ -73,9 +75,9 @@ class KeptStreams:
             try:
                 yield
             finally:
-                if self._stops:
-                    await asyncio.wait(self._stops, timeout=LAST_STOPS_S)
-                for task in self._stops:
+                if stops := [*self._stops.values()]:
+                    await asyncio.wait(stops, timeout=LAST_STOPS_S)
+                for task in stops:
                     task.cancel()
 
     async def learn(self) -> bool:
@@ -122,10 +124,9 @@ class KeptStreams:
 
     def stop(self, id: str) -> None:
         """Stop the stream, whose connection is closed, in the background."""
-        if self._tasks is not None:
-            stopping = self._tasks.create_task(self._stop(id))
-            self._stops.add(stopping)
-            stopping.add_done_callback(self._stops.discard)
+        if self._tasks is not None and id not in self._stops:
+            stopping = self._stops[id] = self._tasks.create_task(self._stop(id))
+            stopping.add_done_callback(lambda _: self._stops.pop(id, None))
 
     async def _stop(self, id: str) -> None:
         """Ask for the stop until the server does not list the stream any more: its answer proves nothing."""
@@ -139,8 +140,9 @@ class KeptStreams:
                 if not await self._lookup([id]):
                     return
             except GatewayError as error:
-                log.debug("stream %s of a model server could not be stopped: %s", id, error)
-                return  # without the server there is no stream
+                # A server that is frozen, or cut off, still has the stream when it is back.
+                log.debug("stream %s of a model server could not be stopped yet: %s", id, error)
+                await self._sleep(AWAY_PAUSE_S)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
         log.warning("the model server did not stop a reply within %g s", STOP_S)
 

@@ -14,14 +14,15 @@ class Measurements:
         self._timings: Usage | None = None
         self._tokens_per_s: float | None = None
 
-    def take_usage(self, told: TokenUsage) -> None:
-        self._usage = _fuller(self._usage, usage_of(told.prompt_tokens, told.completion_tokens))
-
-    def take_timings(self, told: Timings) -> None:
-        cached, read = token_count(told.cache_n), token_count(told.prompt_n)
-        prompt = None if cached is None or read is None else cached + read
-        self._timings = _fuller(self._timings, usage_of(prompt, told.predicted_n))
-        self._tokens_per_s = told.predicted_per_second
+    def take(self, usage: TokenUsage | None, timings: Timings | None) -> None:
+        """Note the counts of one chunk, which has most often none."""
+        if usage is not None:
+            self._usage = _fuller(self._usage, usage_of(usage.prompt_tokens, usage.completion_tokens))
+        if timings is not None:
+            cached, read = token_count(timings.cache_n), token_count(timings.prompt_n)
+            prompt = None if cached is None or read is None else cached + read
+            self._timings = _fuller(self._timings, usage_of(prompt, timings.predicted_n))
+            self._tokens_per_s = timings.predicted_per_second
 
     def usage(self) -> Usage | None:
         """The usage; None if the server has not reported both prompt and completion."""

@@ -1,10 +1,11 @@
 """Finds the one of several servers that has a reply, and receives it from there."""
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 
 from gateway.contract.errors import Interrupted, TransportError
 from gateway.contract.events import Done, TransportEvent
-from gateway.contract.reattach import Reattach
+from gateway.contract.reattach import Handle, Reattach
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear
 from transports.llama.known_server import KnownServer
@@ -20,15 +21,23 @@ def note_server(request: ChatRequest, chosen: KnownServer | None) -> None:
         kept.keep_handle({"conversation_id": kept.conversation_id, SERVER: chosen.address})
 
 
+def that_may_have(servers: Sequence[KnownServer], handle: Handle) -> Sequence[KnownServer]:
+    """Return the servers that may have the reply: the one in its handle, else all."""
+    noted = handle.get(SERVER)
+    return [known for known in servers if known.address == noted] or servers
+
+
 async def reattached(servers: Sequence[KnownServer], wanted: Reattach, hear: Hear) -> Done:
     """Receive the rest of a reply from the server that has it; see Abilities.reattach.
 
-    Raises Interrupted if none has it, and TransportError if one that may have it cannot be asked.
+    The servers are asked one after the other, those that are away last. Raises Interrupted if none has it,
+    and TransportError if one that may have it cannot be asked.
     """
-    noted = wanted.handle.get(SERVER)
     away: TransportError | None = None
     gone = Interrupted("The gateway ended before the reply did, and no model server has it.")
-    for known in [known for known in servers if known.address == noted] or servers:
+    asked = sorted(that_may_have(servers, wanted.handle), key=lambda known: not known.well)
+    wanted = replace(wanted, find_within_s=wanted.find_within_s / len(asked))
+    for known in asked:
         attempt = _Attempt(known, hear)
         try:
             return await attempt.reattach(wanted)

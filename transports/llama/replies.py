@@ -78,19 +78,25 @@ class StreamedReply:
         return self.parser.done is not None or self.parser.failure is not None
 
     def _receive(self, received: bytes) -> Awaitable[None] | None:
-        parser, hear, exchange = self.parser, self._hear, self._exchange
-        assert exchange is not None  # noqa: S101 - it calls this
+        parser = self.parser
         events = parser.feed(received)
-        busy = hear(events) if events else None
+        busy = self._hear(events) if events else None
+        if parser.finished:
+            self._leave(more=bool(events))
+        return busy
+
+    def _leave(self, *, more: bool) -> None:
+        """End the reading: at once, or after a finish reason when `linger_s` have passed without `more`."""
+        parser, exchange = self.parser, self._exchange
+        assert exchange is not None  # noqa: S101 - it calls _receive
         if parser.done is not None:
             exchange.finish()
         elif parser.failure is not None:
             exchange.close()
-        elif parser.finished and (events or self._linger is None):
+        elif more or self._linger is None:
             if self._linger is not None:
                 self._linger.cancel()
             self._linger = asyncio.get_running_loop().call_later(self._linger_s, exchange.close)
-        return busy
 
 
 class CountedReply(StreamedReply):

@@ -12,11 +12,11 @@ from gateway.contract.crashing_requests import ask_again
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.events import Done
-from gateway.contract.reattach import Reattach
+from gateway.contract.reattach import Handle, Reattach
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Health, Hear, ServerInfo, Transport, TransportInfo
 from transports.llama.known_server import KnownServer
-from transports.llama.reattached_server import note_server, reattached
+from transports.llama.reattached_server import note_server, reattached, that_may_have
 from transports.llama.server_attempt import ServerAttempt
 from transports.llama.transport import LlamaTransport
 from transports.llama.whole_answers import embeddings_from, first_answer
@@ -67,6 +67,7 @@ class LlamaServers:
             embeds=self.embeds,
             count_tokens=self.count_tokens,
             reattach=self.reattach,
+            stop=self.stop,
         )
 
     @property
@@ -170,6 +171,11 @@ class LlamaServers:
     async def reattach(self, wanted: Reattach, hear: Hear) -> Done:
         """See Abilities, and reattached."""
         return await reattached(self._servers, wanted, hear)
+
+    def stop(self, handle: Handle, epoch: int) -> None:
+        """See Abilities. Asks all servers that may have the reply."""
+        for known in that_may_have(self._servers, handle):
+            known.server.abilities.stop(handle, epoch)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See Abilities, and embeddings_from."""

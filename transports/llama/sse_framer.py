@@ -16,11 +16,14 @@ class SseFramer:
     Lines end with LF, CRLF or CR and nothing else: U+2028 and its like stay inside their JSON. Comments, `id`
     and `retry` are skipped. Source: WHATWG HTML, 9.2.6. Beyond it, two forms of errors are data too: a field
     `error` (llama.cpp until 2025) and JSON without a field name (Ollama).
+
+    between_events: no part of an event is waiting for its end.
     """
 
-    __slots__ = ("_after_cr", "_has_cr", "_rest")
+    __slots__ = ("_after_cr", "_has_cr", "_rest", "between_events")
 
     def __init__(self) -> None:
+        self.between_events = True
         self._rest: bytes | bytearray = b""
         self._after_cr = self._has_cr = False
 
@@ -29,26 +32,19 @@ class SseFramer:
 
         Raises ProtocolViolation if an event that already exceeds MAX_FRAME_BYTES goes on.
         """
-        if (
-            received.startswith(b"data: ")
-            and received.endswith(b"\n\n")
-            and received.find(b"\n") == len(received) - 2
-            and b"\r" not in received
-            and not (self._rest or self._after_cr)
-        ):  # one event of one data line, as most reads of a paced stream are
-            return [received[6:-2]]
         if len(self._rest) > MAX_FRAME_BYTES:
             raise ProtocolViolation(f"the model server sent an event of over {MAX_FRAME_BYTES} bytes")
         if self._after_cr and received:
             received = received.removeprefix(b"\n")
             self._after_cr = False
-        if b"\r" in received:
+        # `in` would make and drop an exception first: bytes can also contain numbers.
+        if received.find(b"\r") >= 0:
             self._has_cr = True
             self._after_cr = received.endswith(b"\r")
             received = received.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         rest = self._rest
         if rest:
-            if b"\n\n" not in received and not (rest[-1:] == b"\n" == received[:1]):
+            if received.find(b"\n\n") < 0 and not (rest[-1:] == b"\n" == received[:1]):
                 self._rest += received  # joined once, when the event is complete
                 return []
             received = bytes(rest + received)
@@ -56,9 +52,10 @@ class SseFramer:
         blocks = received.split(b"\n\n")
         if last := blocks.pop():
             self._rest = bytearray(last)
+        self.between_events = not (last or self._after_cr)
         frames = []
         for block in blocks:
-            if block.startswith(b"data: ") and b"\n" not in block:
+            if block.startswith(b"data: ") and block.find(b"\n") < 0:
                 frames.append(block[6:])
             else:
                 frames += _event_data(block)

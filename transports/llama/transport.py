@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -12,15 +11,17 @@ import msgspec
 from gateway.contract.accepted_kinds import ALL_KINDS, check_accepts, check_kinds, kinds_of
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import (
+    Interrupted,
     ModelRefused,
     ProtocolViolation,
     RequestRejected,
+    TimedOut,
     TransportError,
     Unreachable,
     UpstreamFailed,
 )
 from gateway.contract.events import Done
-from gateway.contract.reattach import Reattach, Reattachable
+from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest
 from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
@@ -29,12 +30,11 @@ from transports.llama.client import Connect, ModelServerClient, whole_body
 from transports.llama.continued_stream import ContinuedStream
 from transports.llama.embeddings import embeddings_of
 from transports.llama.failures import before_answer, health_problem
+from transports.llama.health_log import HealthLog
 from transports.llama.kept_streams import KeptStreams, conversation_header, conversation_in
 from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
 from transports.llama.server_properties import accepts_told, context_told, models_told, slots_told
 from transports.llama.token_counts import tokens_in
-
-log = logging.getLogger("sluice.servers")
 
 PROBE_S = 2.0
 MODELS_FRESH_S = 60.0
@@ -72,7 +72,7 @@ class LlamaTransport:
     ) -> None:
         self._root = root = model_server_root(url)
         self._setting = setting
-        self._health: Health | None = None
+        self._health_log = HealthLog(setting, root)
         self._client = ModelServerClient(
             root, api_key=api_key, connect_s=connect_s, idle_s=idle_s, connect=connect
         )
@@ -99,6 +99,7 @@ class LlamaTransport:
             embed=self.embed,
             count_tokens=self.count_tokens,
             reattach=self.reattach,
+            stop=self.stop,
         )
 
     @property
@@ -107,19 +108,16 @@ class LlamaTransport:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        try:
+        with contextlib.closing(self._client):
             async with self._streams.running(), asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(self._watch_models(), name="llama models")
                 try:
                     yield
                 finally:
                     watching.cancel()
-        finally:
-            self._client.close()
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
-        """See Transport.answer. Closes the connection of a reply that is stopped, which frees llama.cpp's
-        slot, unless llama.cpp keeps the stream: then it is stopped too."""
+        """See Transport.answer. A cancelled reply's connection is closed, and a kept stream is stopped."""
         kinds = kinds_of(request)
         check_kinds(kinds, self._accepts)  # all kinds before the first /props, or what an earlier model took
         # Encoding a large image takes long, so it is done in a thread.
@@ -131,6 +129,8 @@ class LlamaTransport:
             with before_answer:
                 path = b"/v1/completions" if request.raw else b"/v1/chat/completions"
                 headers = b"" if kept is None else conversation_header(kept.conversation_id)
+                if kept is not None:
+                    kept.at_checkpoints(lambda: {})  # llama.cpp keeps it from now on, also in its queue
                 exchange = await self._client.post(path, body, request.trace, headers)
             try:
                 at_checkpoints = None if kept is None else kept.at_checkpoints
@@ -153,6 +153,19 @@ class LlamaTransport:
     async def reattach(self, wanted: Reattach, hear: Hear) -> Done:
         """See Abilities."""
         id = conversation_in(wanted.handle)
+        stream = ContinuedStream(self._streams, id, wanted, hear, self._linger_s)
+        try:
+            async with asyncio.timeout(wanted.find_within_s) as finding:
+                await self._learn_if_unknown()
+                return await stream.done(found=lambda: finding.reschedule(None))
+        except TimeoutError as error:
+            raise TimedOut("the model server does not answer") from error
+        except asyncio.CancelledError:  # after any other error the caller tries again
+            self._stop(wanted.reattachable)
+            raise
+
+    async def _learn_if_unknown(self) -> None:
+        """Find out whether the server keeps streams. Raises Unreachable if it does not answer."""
         if not await self._keeps_streams() and self._streams.are_kept is None:
             before = self._health_checks
             async with self._learning:  # of many replies one asks
@@ -160,11 +173,12 @@ class LlamaTransport:
                     await self._learn()
             if self._streams.are_kept is None:
                 raise Unreachable(f"the model server is not ready: {self._detail}")
-        try:
-            return await ContinuedStream(self._streams, id, wanted, hear, self._linger_s).done()
-        except asyncio.CancelledError:  # after any other error the caller tries again
-            self._stop(wanted.reattachable)
-            raise
+
+    def stop(self, handle: Handle, epoch: int) -> None:
+        """See Abilities."""
+        with contextlib.suppress(Interrupted):  # the handle is not one of this transport
+            if self._streams.are_kept is not False:
+                self._streams.stop(conversation_in(handle))
 
     def _stop(self, kept: Reattachable) -> None:
         if not kept.is_left():
@@ -255,8 +269,7 @@ class LlamaTransport:
         return completion_of(request, self._name_for(request.model), is_llama_cpp=self._is_llama_cpp)
 
     def _name_for(self, model: str | None) -> str | None:
-        """Return the name to send for a requested model: the server's default for one that it does not
-        list. None sends no name."""
+        """Return the name to send: the default if the server does not list the model. None sends no name."""
         return self._models[0] if self._models and model not in self._models else model
 
     async def _get(self, path: bytes) -> tuple[int, bytes]:
@@ -272,25 +285,12 @@ class LlamaTransport:
         while True:
             health = await self._learn()
             self._checked.set()
-            self._tell(health)
+            self._health_log.note(health)
             if health.ok:
                 pause_s, retry_s = MODELS_FRESH_S, MODELS_RETRY_S
             else:
                 pause_s, retry_s = retry_s, min(2 * retry_s, MODELS_FRESH_S)
             await self._sleep(pause_s * random.uniform(0.8, 1.2))
-
-    def _tell(self, health: Health) -> None:
-        was, self._health = self._health, health
-        if self._setting is None:
-            return
-        if not health.ok and (was is None or was.ok):
-            log.warning(
-                "%s. Replies fail until a model server is there: start it, or correct %s",
-                health.detail,
-                self._setting,
-            )
-        elif health.ok and was is not None and not was.ok:
-            log.info("%s=%s: the model server is ready", self._setting, self._root)
 
     async def _learn_models(self) -> int:
         """Request the list of models and store it. Returns the HTTP status."""

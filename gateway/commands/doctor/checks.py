@@ -10,9 +10,11 @@ from gateway.commands.doctor.database import database
 from gateway.commands.doctor.disk_space import disk_space
 from gateway.commands.doctor.files import files
 from gateway.commands.doctor.findings import Check, Finding, failure
+from gateway.commands.doctor.gateways import gateways
 from gateway.commands.doctor.issuer import issuer
 from gateway.commands.doctor.listening import listening
 from gateway.commands.doctor.model_servers import model_servers
+from gateway.commands.doctor.redis import redis
 from gateway.commands.doctor.workers import workers
 from gateway.settings import Settings
 
@@ -25,7 +27,9 @@ CHECKS: dict[str, Check] = {
     "disk space": disk_space,
     "clock": clock,
     "listening": listening,
+    "gateways": gateways,
     "issuer": issuer,
+    "redis": redis,
     "model servers": model_servers,
     "broker": broker,
     "broker rights": broker_rights,

@@ -32,7 +32,8 @@ def _way_back(settings: Settings, file: Path | None) -> str:
 
 def _schema(settings: Settings, found: Inspection, file: Path | None) -> Finding:
     shown = database_shown(settings)
-    used = f"; used by {found.used_by}" if found.used_by else ""
+    users = ", ".join(found.gateways) or found.used_by
+    used = f"; used by {users}" if users else ""
     if found.read_only:
         return failure(
             f"{shown} takes no changes: {found.read_only}", "correct DATABASE_URL: it must be the primary"

@@ -6,12 +6,14 @@ import { ConversationView } from "./chat/conversation_view.js";
 import { SessionList, SessionListView } from "./chat/session_list.js";
 import { login, NEEDS_KEY, ROOT, sluice, VERSION } from "./gateway.js";
 import { Icon } from "./icons.js";
+import { Later } from "./later.js";
 import { useRoute } from "./route.js";
 import { Shortcuts } from "./shortcuts.js";
 import { StatusLine } from "./status_line.js";
 
 const LATER = {
   control: () => import("./control/control_room.js"),
+  join: () => import("./rooms/join_view.js"),
   templates: () => import("./templates/templates_view.js"),
 };
 
@@ -45,6 +47,13 @@ function Studio({ onLogout }) {
     setFresh((count) => count + 1);
     location.hash = "#/";
   };
+  const view = () => {
+    if (route.view !== "chat") {
+      return html`<${Later} key=${route.ticket ?? route.view} load=${LATER[route.view]} ticket=${route.ticket} onJoined=${() => list.refresh()} />`;
+    }
+    return html`<${ConversationView} key=${name} session=${name === session ? session : null}
+      onActivity=${() => list.refresh()} onSession=${setBegun} onGone=${begin} />`;
+  };
   return html`<div class=${aside ? "studio aside-open" : "studio"}>
     <aside>
       <header><a class="brand" href="#/" onClick=${begin}>Sluice</a> <span class="version">${VERSION}</span>
@@ -60,12 +69,7 @@ function Studio({ onLogout }) {
       </footer>
     </aside>
     <${TopBar} list=${list} session=${route.session ?? begun} view=${route.view} onMenu=${() => setAside(true)} onNew=${begin} />
-    <main>${
-      route.view !== "chat"
-        ? html`<${Later} key=${route.view} load=${LATER[route.view]} />`
-        : html`<${ConversationView} key=${name} session=${name === session ? session : null}
-            onActivity=${() => list.refresh()} onSession=${setBegun} />`
-    }</main>
+    <main>${view()}</main>
     <${Shortcuts} onNew=${begin} />
   </div>`;
 }
@@ -81,15 +85,6 @@ function TopBar({ list, session, view, onMenu, onNew }) {
   return html`<div class="top only-narrow"><button class="quiet" aria-label="Sessions" onClick=${onMenu}><${Icon} name="menu" /></button>
     <strong dir="auto">${named ?? "Sluice"}</strong>
     <button class="quiet" aria-label="Begin a new chat" onClick=${onNew}><${Icon} name="plus" /></button></div>`;
-}
-
-/** A view whose files are loaded when it is first shown. @param {{load: () => Promise<{default: any}>}} props */
-function Later({ load }) {
-  const [view, setView] = useState(/** @type {{default: any} | null} */ (null));
-  useEffect(() => {
-    load().then(setView);
-  }, []);
-  return view ? html`<${view.default} />` : null;
 }
 
 /** @param {{onLogin: () => void}} props */

@@ -18,10 +18,23 @@ export const login = {
   /** @param {string} key */
   keep(key) {
     sessionStorage.setItem(KEY, key);
+    administers = null;
   },
   forget() {
     sessionStorage.removeItem(KEY);
+    administers = null;
   },
 };
 
 export const sluice = new Sluice({ url: root, key: () => login.key });
+
+let administers = /** @type {Promise<boolean> | null} */ (null);
+
+/** Return whether the visitor may administer the gateway: asked once, until another key comes. */
+export function mayAdminister() {
+  administers ??= sluice.admin.mode().then(
+    () => true,
+    () => false,
+  );
+  return administers;
+}

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { Confirm } from "./dialog.js";
-import { sluice } from "./gateway.js";
+import { mayAdminister, sluice } from "./gateway.js";
 
 /** @typedef {"sse" | "mqtt" | "auto"} Mode */
 /** @typedef {{mode: Mode, ok: boolean, detail: string}} ModeState */
@@ -30,10 +30,7 @@ export function ModeSwitch({ mode, states = [], asks }) {
   useEffect(() => setCurrent(mode), [mode]);
   useEffect(() => {
     if (may) return;
-    sluice.admin.mode().then(
-      () => setMay(true),
-      () => {}, // not an administrator
-    );
+    mayAdminister().then(setMay);
   }, []);
   if (!may) return null;
 

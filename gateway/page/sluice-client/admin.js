@@ -64,10 +64,11 @@ export class Admin {
   /** Have the gateway play a device or a worker, and follow its MQTT frames: `started`, `frame`s and `ended`.
    * It ends when the loop over the events is left. It is not resumed after a lost connection.
    * @param {"device" | "worker"} part
-   * @param {{text?: string, signal?: AbortSignal}} [options] text: the device's question
+   * @param {{text?: string, room?: number | string, signal?: AbortSignal}} [options] text: the device's question; room: where
+   *   the device shall be, until the loop is left
    * @returns {AsyncGenerator<any, void, void>} */
-  async *simulate(part, { text, signal } = {}) {
-    const options = { body: text === undefined ? { part } : { part, text }, headers: { Accept: "text/event-stream, application/json" } };
+  async *simulate(part, { signal, ...more } = {}) {
+    const options = { body: { part, ...more }, headers: { Accept: "text/event-stream, application/json" } };
     const response = await this.#requests.send("POST", "/api/admin/simulator", signal ? { ...options, signal } : options);
     if (!response.ok) throw await refusalOf(response);
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
@@ -81,5 +82,11 @@ export class Admin {
     } finally {
       reader.cancel().catch(() => {});
     }
+  }
+
+  /** Let the device that is played in a room say something there.
+   * @param {string} text @param {boolean} [ask] the model, or not; else the room decides @returns {Promise<void>} */
+  deviceSays(text, ask) {
+    return this.#requests.json("POST", "/api/admin/simulator/say", { body: { text, ask } });
   }
 }

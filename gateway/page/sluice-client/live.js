@@ -1,6 +1,7 @@
 /** Events of a stream that has no end, such as a session's. */
 
 import { Connection } from "./connection.js";
+import { EventQueue } from "./event_queue.js";
 
 /** Iterate over it for its events, parsed from JSON. It reconnects by itself until `close()`, or until it is refused. */
 export class Live {
@@ -11,10 +12,7 @@ export class Live {
   onstate = null;
 
   #connection;
-  #queue = /** @type {any[]} */ ([]);
-  #over = false;
-  #error = /** @type {Error | null} */ (null);
-  #wake = () => {};
+  #events = new EventQueue();
 
   /**
    * @param {import("./requests.js").Requests} requests
@@ -28,19 +26,14 @@ export class Live {
         connect: (_, signal) => requests.send("GET", path, { headers, signal }),
         frame: ({ event, data }) => {
           const told = JSON.parse(data);
-          this.#queue.push(event === "message" ? told : { type: event, ...told });
-          this.#wake();
+          this.#events.push(event === "message" ? told : { type: event, ...told });
           return false;
         },
         state: (state) => {
           this.state = state;
           this.onstate?.(state);
         },
-        ended: (error) => {
-          this.#error = error;
-          this.#over = true;
-          this.#wake();
-        },
+        ended: (error) => this.#events.end(error),
       },
       { patienceS: Number.POSITIVE_INFINITY, ...options },
     );
@@ -53,16 +46,7 @@ export class Live {
 
   /** Throws SluiceError if the stream is refused.
    * @returns {AsyncGenerator<any, void, void>} */
-  async *[Symbol.asyncIterator]() {
-    while (true) {
-      const events = this.#queue.splice(0);
-      yield* events;
-      if (events.length) continue;
-      if (this.#error) throw this.#error;
-      if (this.#over) return;
-      await new Promise((resolve) => {
-        this.#wake = () => resolve(undefined);
-      });
-    }
+  [Symbol.asyncIterator]() {
+    return this.#events[Symbol.asyncIterator]();
   }
 }

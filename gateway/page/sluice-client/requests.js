@@ -55,7 +55,7 @@ export class Requests {
    * @param {RequestOptions} [options]
    * @returns {Promise<Response>} */
   send(method, path, { body, headers = {}, signal } = {}) {
-    const key = typeof this.#key === "function" ? this.#key() : this.#key;
+    const { key } = this;
     const isBlob = body instanceof Blob;
     /** @type {Record<string, string>} */
     const all = { ...headers };
@@ -69,6 +69,19 @@ export class Requests {
       signal: signal ?? null,
       cache: "no-store",
     });
+  }
+
+  /** Return a WebSocket that is being opened. Throws SluiceError. @param {string} path @returns {WebSocket} */
+  socket(path) {
+    if (!globalThis.WebSocket) throw new SluiceError("This runtime has no WebSocket: node 20 has it with --experimental-websocket.", { status: 501, code: "not_supported" });
+    const url = new URL(this.#root + path, globalThis.location?.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    return new WebSocket(url);
+  }
+
+  /** The API key, empty without one. */
+  get key() {
+    return (typeof this.#key === "function" ? this.#key() : this.#key) ?? "";
   }
 
   /** Return the answer's JSON, null for an empty one. Throws SluiceError.

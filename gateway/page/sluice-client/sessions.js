@@ -11,6 +11,8 @@ import { refusalOf } from "./requests.js";
  * @property {string} title
  * @property {string} created_at ISO 8601, UTC
  * @property {string} updated_at ISO 8601, UTC
+ * @property {boolean} live a reply is being written
+ * @property {boolean} room it has members
  * @property {number | null} leaf_id the last message of the branch that was chosen; null: the latest message
  */
 

@@ -3,7 +3,10 @@
 import { Admin } from "./admin.js";
 import { Attachments } from "./attachments.js";
 import { Reply } from "./reply.js";
+import { randomKey } from "./random_key.js";
 import { Requests } from "./requests.js";
+import { Room } from "./room.js";
+import { Rooms } from "./rooms.js";
 import { Sessions } from "./sessions.js";
 import { Templates } from "./templates.js";
 
@@ -43,6 +46,7 @@ export class Sluice {
   constructor({ url = "", key, fetch: fetcher = (...request) => fetch(...request) } = {}) {
     this.#requests = new Requests(url, key, fetcher);
     this.sessions = new Sessions(this.#requests);
+    this.rooms = new Rooms(this.#requests);
     this.templates = new Templates(this.#requests);
     this.attachments = new Attachments(this.#requests);
     this.admin = new Admin(this.#requests);
@@ -102,6 +106,21 @@ export class Sluice {
     return new Reply(this.#requests, { send: null, streamId }, options);
   }
 
+  /** Stop a reply that somebody asked for. Its text so far is kept. Throws SluiceError.
+   * @param {string} streamId
+   * @returns {Promise<void>} */
+  stop(streamId) {
+    return this.#requests.json("POST", `/messages/stream/${encodeURIComponent(streamId)}/stop`);
+  }
+
+  /** Be in a room: hear and say what is said there, until `close()`.
+   * @param {string} key of the room
+   * @param {import("./room.js").RoomOptions} [options]
+   * @returns {Room} */
+  room(key, options = {}) {
+    return new Room(this.#requests, key, options);
+  }
+
   /** Return the MQTT workers that are known. Throws SluiceError.
    * @returns {Promise<any[]>} */
   workers() {
@@ -156,9 +175,4 @@ function splitQuestion({ session, signal, gather, firstMs, mostMs, patienceS, si
     if (value !== undefined) Object.assign(rest, { [name]: value });
   }
   return { question: session == null ? settings : { session_id: session, ...settings }, rest };
-}
-
-/** 128 random bits; crypto.randomUUID exists only behind https. */
-function randomKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

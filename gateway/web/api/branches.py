@@ -6,7 +6,7 @@ from fastapi import Path
 
 from gateway.core.session_news import BranchChosen
 from gateway.web.api.dependencies import Gateway, UserId
-from gateway.web.api.views import Session, session_view
+from gateway.web.api.views import Session, view_of
 from gateway.web.http.bodies import MAX_ID
 
 
@@ -15,4 +15,4 @@ async def choose_branch(
 ) -> Session:
     session = await gateway.store.choose(user_id, message_id)
     gateway.news.publish(session.id, BranchChosen(session.leaf_id))
-    return session_view(session, bool(gateway.runs.of_session(session.id)))
+    return await view_of(gateway, user_id, session)

@@ -56,6 +56,7 @@ async def _readings(gateway: Services, readiness: Readiness) -> Readings:
         broker=None if broker is None else broker.connected,
         broker_lost=0 if broker is None else broker.lost,
         breakers=gateway.modes.breakers(),
+        redis=gateway.redis_connected(),
         writes=gateway.usage.writes(),
         database_writable=database_writable,
         database_bytes=database_bytes,

@@ -146,7 +146,7 @@ async def remove_member(
 async def invite(request: Request, gateway: Gateway, user_id: UserId, room_id: Name) -> Invitation:
     raw = await read_request(gateway, request.scope, request.receive)
     role = (parse(raw, InvitationBody) if raw else InvitationBody()).role
-    room = await gateway.rooms.managed(user_id, await session_of(gateway.store, user_id, room_id))
+    room = await gateway.rooms.add(user_id, await session_of(gateway.store, user_id, room_id), [])
     id, number = room.session.id, await gateway.rooms.invitation_number(room.session)
     subject = invitation_subject(id, role, number)
     ticket = gateway.tickets.issue(subject, user_id, lifetime_s=INVITED_FOR_S)

@@ -7,19 +7,20 @@ from typing import Any
 
 from gateway.contract.content import parts_of, size_of, text_of
 from gateway.contract.errors import NotFound, StorageFailed
+from gateway.contract.notes import posted
+from gateway.contract.room_events import MessagePosted
 from gateway.contract.store import MessageStore
 from gateway.core.key_ring import Caller
 from gateway.core.session_news import (
     BranchChosen,
     Listener,
+    MessageStored,
     News,
-    QuestionAsked,
-    QuestionStored,
     ReplyEnded,
     ReplyStarted,
 )
 from gateway.dialects.json_encoding import json_bytes
-from gateway.dialects.sse_frames import data_frame
+from gateway.dialects.sse_frames import PING, data_frame
 from gateway.web.api.views import author_view
 from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
@@ -45,7 +46,7 @@ class SessionEvents:
             await send_head(send)
             return
         allowance = caller.allowance
-        place = None if allowance is None else gateway.listeners.take(allowance.streams)
+        place = None if allowance is None else await gateway.listeners.take(allowance.streams)
         try:
             await self._listen(session.id, caller, connection_of(scope), send)
         finally:
@@ -61,8 +62,8 @@ class SessionEvents:
             was_removed = came_as_member and not rooms.is_member(user_id, session_id)
             return credentials.stand(caller) and not was_removed
 
-        question = partial(_question, gateway.store, user_id)
-        stream = SessionStream(connection, gateway.pulse, may_listen, question)
+        message = partial(_message, gateway.store, user_id)
+        stream = SessionStream(connection, gateway.pulse, may_listen, message)
         with gateway.news.listening(session_id, stream.hear) as listener:
             for run in gateway.runs.of_session(session_id):
                 exchange = run.exchange
@@ -71,12 +72,11 @@ class SessionEvents:
             await stream.serve(listener, send)
 
 
-async def _question(store: MessageStore, user_id: str, message_id: int) -> QuestionAsked | None:
+async def _message(store: MessageStore, user_id: str, message_id: int) -> MessagePosted | None:
     try:
-        asked = await store.message(user_id, message_id)
+        return posted(await store.message(user_id, message_id))
     except NotFound:
         return None
-    return QuestionAsked(asked.id, asked.author, asked.parts or asked.content)
 
 
 class SessionStream(SseWriter):
@@ -85,40 +85,41 @@ class SessionStream(SseWriter):
 
     `serve` writes the events, not `hear`: they are few, and large attachments are encoded in a thread.
 
-    question: reads a question that was asked at another gateway; returns None if it was deleted.
+    message: reads a message that another gateway has stored; returns None if it was deleted.
     """
 
-    __slots__ = ("_called", "_may_listen", "_question")
+    __slots__ = ("_called", "_may_listen", "_message")
 
     def __init__(
         self,
         connection: Connection,
         pulse: Pulse,
         may_listen: Callable[[], bool],
-        question: Callable[[int], Awaitable[QuestionAsked | None]],
+        message: Callable[[int], Awaitable[MessagePosted | None]],
     ) -> None:
         super().__init__(connection, pulse)
         self._may_listen = may_listen
-        self._question = question
+        self._message = message
         self._called = asyncio.Event()
 
     async def serve(self, listener: Listener, send: Send) -> None:
         """Answer the request. Returns when the client disconnects or `may_listen` returns False."""
         try:
             await self.begin(send)
+            await self.put(send, PING)  # a client may take the stream for open only when bytes come
             self.watch()
             while not (self.is_over or listener.closed):
                 self._called.clear()
                 while (news := listener.take()) is not None:
-                    if isinstance(news, QuestionStored):
+                    if isinstance(news, MessageStored):
                         try:
-                            asked = await self._question(news.message_id)
+                            read = await self._message(news.message_id)
                         except StorageFailed:
                             listener.close()  # its client reconnects and reads the session again
                             break
-                        if asked is None:
+                        if read is None:
                             continue
-                        news = asked
+                        news = read
                     body = await unhurried(attached_bytes(news), partial(frame_of, news))
                     if not self._may_listen():
                         break
@@ -146,7 +147,7 @@ class SessionStream(SseWriter):
 
 
 def attached_bytes(news: News) -> int:
-    return sum(map(size_of, parts_of(news.content))) if isinstance(news, QuestionAsked) else 0
+    return sum(map(size_of, parts_of(news.content))) if isinstance(news, MessagePosted) else 0
 
 
 def frame_of(news: News) -> bytes:
@@ -155,18 +156,22 @@ def frame_of(news: News) -> bytes:
 
 def as_json(news: News) -> dict[str, Any]:
     match news:
-        case QuestionAsked(message_id, author, content):
+        case MessagePosted():
             told = {
                 "type": "message",
-                "message_id": message_id,
-                "author": author_view(author),
-                "role": "user",
-                "content": text_of(content),
+                "message_id": news.message_id,
+                "uuid": news.uuid,
+                "author": author_view(news.author),
+                "role": news.role,
+                "content": text_of(news.content),
+                "created_at": news.created_at.isoformat(),
+                "origin": news.origin,
+                "client_id": news.client_id,
             }
-            if parts := parts_of(content):
+            if parts := parts_of(news.content):
                 told["parts"] = [part.as_json() for part in parts]
             return told
-        case QuestionStored(message_id):
+        case MessageStored(message_id):
             return {"type": "message", "message_id": message_id}
         case ReplyStarted(stream_id, message_id, question_id):
             return {

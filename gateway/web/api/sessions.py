@@ -8,11 +8,12 @@ from fastapi.responses import StreamingResponse
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.exports import as_json, as_markdown, pages_of
-from gateway.web.api.views import Session, attached_bytes, message_view, session_view
+from gateway.web.api.views import Session, attached_bytes, message_view, session_view, view_of
 from gateway.web.chat.session_names import SessionName, session_id_of, session_of
 from gateway.web.http.bodies import MAX_ID, RenameBody, SessionBody, parse
 from gateway.web.http.endpoint import read_request
 from gateway.web.http.large_bodies import unhurried
+from gateway.web.relay.elsewhere import live_sessions
 
 Name = Annotated[SessionName, Path()]
 
@@ -40,27 +41,28 @@ async def list_sessions(
 ) -> list[Session]:
     last = None if before is None else await session_id_of(gateway.store, user_id, before)
     sessions = await gateway.store.sessions(user_id, query=q, before=last, limit=limit, hidden=all == "1")
-    live = {run.exchange.session_id for run in gateway.runs.all()}
-    return [session_view(session, session.id in live) for session in sessions]
+    live = await live_sessions(gateway, [session.id for session in sessions])
+    return [
+        session_view(session, live=session.id in live, room=gateway.rooms.is_member(user_id, session.id))
+        for session in sessions
+    ]
 
 
 async def get_session(gateway: Gateway, user_id: UserId, session_id: Name) -> Session:
-    session = await session_of(gateway.store, user_id, session_id)
-    return session_view(session, bool(gateway.runs.of_session(session.id)))
+    return await view_of(gateway, user_id, await session_of(gateway.store, user_id, session_id))
 
 
 async def rename_session(request: Request, gateway: Gateway, user_id: UserId, session_id: Name) -> Session:
     body = parse(await read_request(gateway, request.scope, request.receive), RenameBody)
     id = await session_id_of(gateway.store, user_id, session_id)
-    session = await gateway.store.rename_session(user_id, id, body.title)
-    return session_view(session, bool(gateway.runs.of_session(id)))
+    return await view_of(gateway, user_id, await gateway.store.rename_session(user_id, id, body.title))
 
 
 async def delete_session(gateway: Gateway, user_id: UserId, session_id: Name) -> Response:
     session = await session_of(gateway.store, user_id, session_id)
-    for run in gateway.runs.of_session(session.id):
-        await gateway.runs.stop(run.stream_id, user_id)
+    await gateway.stops.stop_session(session, user_id)
     await gateway.store.delete_session(user_id, session.id)
+    gateway.hall.dismiss_all(session.id)
     for run in gateway.runs.of_session(session.id):  # begun meanwhile; their session is gone
         await gateway.runs.stop(run.stream_id, user_id)
     return Response(status_code=204)

@@ -9,9 +9,12 @@ from pydantic import Field
 from gateway.contract.authors import Author, AuthorKind
 from gateway.contract.content import size_of
 from gateway.contract.events import Delivery, Status, Usage
+from gateway.contract.room_events import Origin
 from gateway.contract.store import StoredMessage, StoredSession
 from gateway.contract.templates import StoredTemplate
 from gateway.web.http.content_field import parts_schema
+from gateway.web.relay.elsewhere import live_sessions
+from gateway.web.services import Services
 
 
 def _parts_or_null(schema: dict[str, Any]) -> None:
@@ -38,6 +41,7 @@ class Session:
     live: Annotated[
         bool, Field(description="True if a reply is being generated in it; not told in an export.")
     ]
+    room: Annotated[bool, Field(description="True if it has members; not told in an export.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,14 @@ class Message:
         Sequence[int] | None,
         Field(description="Lengths of the text at which another server or worker went on; null: none did."),
     ]
+    origin: Annotated[
+        Origin | None,
+        Field(
+            description="Of a message that asks nothing: `room`, or `broadcast` if a client told the room "
+            "about a message that it got elsewhere; else null."
+        ),
+    ]
+    client_id: Annotated[str | None, Field(description="Chosen by the client that sent the message.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +160,7 @@ class TemplateView:
     updated_at: Time
 
 
-def session_view(session: StoredSession, live: bool = False) -> Session:
+def session_view(session: StoredSession, *, live: bool = False, room: bool = False) -> Session:
     return Session(
         id=session.id,
         uuid=session.uuid,
@@ -158,7 +170,14 @@ def session_view(session: StoredSession, live: bool = False) -> Session:
         updated_at=session.updated_at.isoformat(),
         leaf_id=session.leaf_id,
         live=live,
+        room=room,
     )
+
+
+async def view_of(gateway: Services, user_id: str, session: StoredSession) -> Session:
+    """Return a session as one of its users sees it."""
+    live = session.id in await live_sessions(gateway, [session.id])
+    return session_view(session, live=live, room=gateway.rooms.is_member(user_id, session.id))
 
 
 def message_view(message: StoredMessage) -> Message:
@@ -186,6 +205,8 @@ def message_view(message: StoredMessage) -> Message:
         siblings=message.siblings or None,
         sibling_index=message.siblings.index(message.id) if message.siblings else None,
         continued=message.seams or None,
+        origin=message.origin,
+        client_id=message.client_id,
     )
 
 

@@ -10,11 +10,12 @@ from gateway.dialects.tool_arguments import readable
 from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.ai_sdk_form import API, HISTORY_MESSAGES
 from gateway.web.chat.ai_sdk_tools import Results, results_in
-from gateway.web.chat.resume import follow, send_nothing_left
+from gateway.web.chat.resume import follow
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.problems import send_json
+from gateway.web.http.sse_writer import send_nothing_left
 from gateway.web.relay.elsewhere import check_session_is_idle
 from gateway.web.services import Services
 
@@ -26,8 +27,15 @@ async def _session(gateway: Services, scope: Scope) -> tuple[str, StoredSession 
 
 
 async def running_reply(gateway: Services, user_id: str, chat_id: str) -> Run | None:
-    """Return the latest running reply of the user's chat with this id."""
-    return _running(gateway, await gateway.store.latest_session(user_id, named_thread(API, chat_id)))
+    """Return the latest running reply of the user's chat with this id; None if none runs.
+
+    Raises RunsElsewhere if another gateway makes it.
+    """
+    session = await gateway.store.latest_session(user_id, named_thread(API, chat_id))
+    run = _running(gateway, session)
+    if run is None and session is not None:
+        await check_session_is_idle(gateway, session.id)
+    return run
 
 
 def _running(gateway: Services, session: StoredSession | None) -> Run | None:

@@ -141,7 +141,7 @@ async def _history(gateway: Services, user_id: str, thread: str, body: UiChatBod
     session = await gateway.store.latest_session(user_id, thread)
     if session is None:
         return []
-    return await gateway.conversations.earlier(user_id, session.id, partial(_up_to, body))
+    return await gateway.conversations.history.earlier(user_id, session.id, partial(_up_to, body))
 
 
 def _up_to(body: UiChatBody, messages: Sequence[StoredMessage]) -> Sequence[StoredMessage]:

@@ -11,16 +11,19 @@ import msgspec
 
 from gateway.contract.errors import GatewayError, TooManyStreams, Unprocessable
 from gateway.contract.journal import START
+from gateway.contract.reply_owners import ReplyOwner
 from gateway.core.key_ring import Caller
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.ai_sdk_chats import resumed, running_reply
 from gateway.web.chat.ai_sdk_form import UiChatForm
 from gateway.web.chat.forms import accept, begin
+from gateway.web.chat.relayed_reply import RelayedReply
 from gateway.web.chat.resume import fetching
 from gateway.web.chat.socket_reply import SocketReply
 from gateway.web.door.callers import CALLER, caller_of
 from gateway.web.http.asgi import Message, Scope
 from gateway.web.http.traced_requests import socket_request_span
+from gateway.web.relay.relay import RunsElsewhere
 from gateway.web.services import Services
 from gateway.web.sockets.speaker import BadFrame, Frame, OpenSocket
 
@@ -60,7 +63,7 @@ class AiSdkSocket:
     def __init__(self, gateway: Services, socket: OpenSocket) -> None:
         self._gateway = gateway
         self._socket = socket
-        self._replies: dict[str, SocketReply] = {}
+        self._replies: dict[str, SocketReply | RelayedReply] = {}
 
     def takes(self, frame: Frame) -> bool:
         return "type" in frame.fields
@@ -101,10 +104,13 @@ class AiSdkSocket:
         scope = _scope_of(self._socket.scope, request, caller)
         with ExitStack() as until_answered:
             until_answered.enter_context(socket_request_span(self._gateway.traces, scope))
-            if request.type == "send":
-                await self._send(request, scope, until_answered)
-            else:
-                await self._resume(request, scope, until_answered)
+            try:
+                if request.type == "send":
+                    await self._send(request, scope, until_answered)
+                else:
+                    await self._resume(request, scope, until_answered)
+            except RunsElsewhere as found:
+                self._relay(request, scope, found.owner, until_answered)
 
     async def _send(self, request: ClientFrame, scope: Scope, until_answered: ExitStack) -> None:
         body = request.as_post
@@ -132,10 +138,8 @@ class AiSdkSocket:
     async def _follow(
         self, request: ClientFrame, stream_id: str, caller: Caller, dialect: AiSdk, until_answered: ExitStack
     ) -> None:
-        name = request.request_id
-        until_answered.callback(self._replies.pop, name, None)
-        reply = SocketReply(self._gateway, self._socket.connection, name, dialect)
-        self._replies[name] = reply
+        reply = SocketReply(self._gateway, self._socket.connection, request.request_id, dialect)
+        self._hold(request.request_id, reply, until_answered)
         try:
             await reply.follow(stream_id, caller.user_id)
         except BaseException:
@@ -143,11 +147,68 @@ class AiSdkSocket:
             raise
         reply.held.push(until_answered.pop_all())
 
+    def _hold(self, request_id: str, reply: SocketReply | RelayedReply, until_answered: ExitStack) -> None:
+        def forget() -> None:
+            if self._replies.get(request_id) is reply:
+                del self._replies[request_id]
+
+        until_answered.callback(forget)
+        self._replies[request_id] = reply
+
+    def _relay(
+        self, request: ClientFrame, scope: Scope, owner: ReplyOwner | None, until_answered: ExitStack
+    ) -> None:
+        reply = RelayedReply(self._socket.connection, request.request_id, caller_of(scope).user_id)
+        self._hold(request.request_id, reply, until_answered)
+        passing = self._pass_on(request, scope, owner, reply, until_answered.pop_all())
+        self._socket.tasks.create_task(passing)
+
+    async def _pass_on(
+        self,
+        request: ClientFrame,
+        scope: Scope,
+        owner: ReplyOwner | None,
+        reply: RelayedReply,
+        until_answered: ExitStack,
+    ) -> None:
+        """Send the reply as the other gateway sends it, or from here if this gateway takes it over before."""
+        relay = self._gateway.relay
+        assert relay is not None  # noqa: S101 - nothing runs elsewhere without other gateways
+        is_here = False
+
+        async def handle_here() -> None:
+            nonlocal is_here
+            with ExitStack() as until_answered_here:
+                await self._resume(request, scope, until_answered_here)
+            is_here = True
+
+        with until_answered:
+            try:
+                asked = reply.scope_of(scope, request.id or "")
+                await relay.answer(owner, asked, reply.send, b"", handle_here)
+                if not is_here:
+                    reply.end()
+            except GatewayError as error:
+                self._socket.log_refusal(error)
+                reply.fail(str(error))
+            except Exception:
+                log.exception("a reply could not be relayed to a WebSocket")
+                reply.fail("Internal error of the gateway: see its log.")
+
     def _abort(self, request: ClientFrame) -> None:
         """Stop the reply. Ignore unknown ids: the reply may have ended meanwhile."""
         reply = self._replies.get(request.request_id)
-        if reply is not None:
+        if isinstance(reply, RelayedReply):
+            if reply.stream_id:
+                self._socket.tasks.create_task(self._stop(reply.stream_id, reply.user_id))
+        elif reply is not None:
             reply.stop()
+
+    async def _stop(self, stream_id: str, user_id: str) -> None:
+        try:
+            await self._gateway.stops.stop(stream_id, user_id)
+        except GatewayError as error:
+            self._socket.log_refusal(error)
 
     def _refuse(self, request_id: str, error: GatewayError) -> None:
         self._socket.log_refusal(error)

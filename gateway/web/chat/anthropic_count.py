@@ -36,7 +36,7 @@ class CountTokens:
             deadline_s=gateway.reply_deadline_s,
             trace=trace_of(scope),
         )
-        with gateway.conversations.occupying(caller.user_id, caller.allowance):
+        async with gateway.conversations.occupying(caller.user_id, caller.allowance):
             count = await unless_gone(connection_of(scope), gateway.modes.count_tokens(request))
         if count is not None:
             await send_json(send, 200, {"input_tokens": count})

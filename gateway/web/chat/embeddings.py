@@ -108,7 +108,7 @@ class _Embedding(ABC):
             deadline_s=gateway.reply_deadline_s,
             trace=trace_of(scope),
         )
-        with gateway.conversations.occupying(caller.user_id, caller.allowance):
+        async with gateway.conversations.occupying(caller.user_id, caller.allowance):
             made = await unless_gone(connection_of(scope), gateway.modes.embed(asked))
         if made is None:
             return  # the client has disconnected

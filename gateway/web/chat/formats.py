@@ -11,7 +11,7 @@ from gateway.web.http.asgi import Scope
 def dialect_chosen(scope: Scope) -> Dialect | None:
     """Return the dialect of `?format=`, or None without it. Raises Unprocessable for an unknown name."""
     query: bytes = scope["query_string"]
-    if b"format" not in query:
+    if not query or b"format" not in query:
         return None
     names = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("format")
     if names is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.contract.branches import Spot
-from gateway.contract.errors import NotFound
+from gateway.contract.errors import Conflict, NotFound
 from gateway.contract.store import MessageStore, StoredMessage
 from gateway.dialects.registry import LAM
 from gateway.web.chat.forms import Asked, Post
@@ -30,7 +30,8 @@ class RegenerateBody(MirroredBody):
 async def regenerate_form(gateway: Services, post: Post) -> Asked:
     """Parse a RegenerateBody for the message in the path.
 
-    Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such message or template.
+    Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such message or template,
+    Conflict for a note with the role assistant.
     """
     body = await unhurried(len(post.body), partial(parse, post.body or b"{}", RegenerateBody))
     content = None if body.content is None else await content_of(gateway, post, body.content)
@@ -38,7 +39,9 @@ async def regenerate_form(gateway: Services, post: Post) -> Asked:
     template = await template_of(gateway, post.user_id, body.template_id)
     question = question_of(body, stored.parts or stored.content, post.user_id, template)
     spot = Spot(stored.id, stored.id)
-    if content is not None:
+    if content is None:
+        question = replace(question, author=stored.author)
+    else:
         question, spot = replace(question, content=content), Spot(stored.parent_id)
     question = replace(question, session_id=stored.session_id, branch=spot, follows=stored.parent_id or 0)
     return Asked(question, LAM, mirror=body.mirror)
@@ -57,5 +60,7 @@ async def _question(store: MessageStore, user_id: str, id: int) -> StoredMessage
     message = await store.message(user_id, id)
     if message.role == "user":
         return message
-    exchange = await store.exchange(user_id, message.stream_id or "")
+    if message.stream_id is None:
+        raise Conflict("A client told the room about this message: the model cannot reply to it again.")
+    exchange = await store.exchange(user_id, message.stream_id)
     return await store.message(user_id, exchange.user_message_id)

@@ -3,6 +3,7 @@
 This is the token path: it has no task and no timer per token, and writes all new events at once.
 """
 
+import asyncio
 import random
 from collections.abc import Iterator, Sequence
 
@@ -80,6 +81,7 @@ class ReplyStream(SseWriter):
             before: events to write first, each with the position after it.
         """
         try:
+            await asyncio.sleep(0)  # the task of a new reply asks the model first: the head takes 0.1 ms
             await self.begin(send, headers)
             for event, position in before:
                 await self.put(send, self._placed_frame(event, position))
@@ -125,7 +127,11 @@ class ReplyStream(SseWriter):
             # The token path: one event, one frame, one write.
             self._seq += 1
             self._chars += len(event.text)
-            if frame := self._encoded(event):
+            frames = self._encoder.frames(event)
+            if len(frames) == 1 and not self._with_ids:
+                self._connection.write_chunk(frames[0])  # as `write` does, without a call for each token
+                self._wrote = True
+            elif frame := self._joined(frames, event):
                 self.write(frame)
         elif events:
             self._write(events)
@@ -211,7 +217,10 @@ class ReplyStream(SseWriter):
         self._suffix = position.suffix
 
     def _encoded(self, event: ReaderEvent) -> bytes:
-        frames = self._encoder.frames(event)
+        return self._joined(self._encoder.frames(event), event)
+
+    def _joined(self, frames: Sequence[bytes], event: ReaderEvent) -> bytes:
+        """Return the frames of an event, the last one with the event's id."""
         if not frames and isinstance(event, Failed) and not self._dialect.bears_ids:
             self._untold = True  # this dialect has no error frame: abort the connection instead
         if self._with_ids:

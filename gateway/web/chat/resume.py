@@ -21,9 +21,9 @@ from gateway.web.door.callers import caller_of
 from gateway.web.door.proxies import root_path_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of, header
 from gateway.web.http.endpoint import BODY, path_id
-from gateway.web.http.sse_writer import Headers, send_head, send_pause
+from gateway.web.http.sse_writer import Headers, send_head, send_nothing_left, send_pause
 from gateway.web.http.traced_requests import trace_of
-from gateway.web.relay.elsewhere import check_ended
+from gateway.web.relay.elsewhere import check_ended, was_told_elsewhere
 from gateway.web.services import Services
 
 
@@ -95,8 +95,16 @@ async def follow(
             connection_of(scope), dialect, encoder, gateway.pulse, with_ids=with_ids, after=begins_at
         )
         sent = [(b"sluice-stream-id", stream_id.encode()), *dialect.headers, *headers]
-        if run is not None:
-            scope.pop(BODY, None)  # the request will not be handled again
+        knows_all = False
+        if run is not None and not rejoins and after != START:
+            try:
+                calls = _calls_up_to(gateway, run, after)
+                knows_all = _tells_nothing_more(gateway, run, dialect, after)
+                _recall(encoder, calls)
+            except BadPosition:
+                if not await was_told_elsewhere(gateway, run):
+                    raise
+                run = None
         if run is None:
             told = await _told_by_store(gateway, stream_id, user_id, dialect, encoder, after)
             told = [*opening, *told]
@@ -107,9 +115,8 @@ async def follow(
             else:
                 await stream.serve_replay(send, sent, told)
             return
-        if not rejoins:
-            _recall(encoder, _calls_up_to(gateway, run, after))
-        if after != START and not rejoins and _tells_nothing_more(gateway, run, dialect, after):
+        scope.pop(BODY, None)  # the request will not be handled again
+        if knows_all:
             await send_nothing_left(send)
             return
         if run.resume_url is not None:
@@ -150,10 +157,9 @@ def _run_with_journal(gateway: Services, stream_id: str, user_id: str) -> Run | 
     """Return the run if its journal is kept: then it stays at least until the next await."""
     try:
         run = gateway.runs.find(stream_id, user_id)
-        with gateway.runs.looking(run, 0):
-            return run
     except NotFound:
         return None
+    return run if stream_id in gateway.journal else None
 
 
 async def _opening(gateway: Services, run: Run | None, stream_id: str, user_id: str) -> Sequence[Placed]:
@@ -214,8 +220,6 @@ def _calls_up_to(gateway: Services, run: Run, after: Position) -> list[ToolCall]
 
     Raises BadPosition if the number of characters does not match: text would be lost or repeated.
     """
-    if after == START:
-        return []
     with gateway.runs.looking(run, 0) as look:
         first = Position(run.base_seq, 0) if look.begins_at is None else look.begins_at
         events = look.take()[: max(0, after.seq - first.seq)]
@@ -282,12 +286,6 @@ async def dropped(
         after = Position(max(after.seq, 1), 0, after.thoughts + len(thoughts), after.calls)
         told.append((Reasoning(thoughts), after))
     return [*told, *rest_of(message.content[: begins_at.chars], after)]
-
-
-async def send_nothing_left(send: Send) -> None:
-    """Send 204, after which an EventSource does not reconnect."""
-    await send({"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]})
-    await send({"type": "http.response.body", "body": b""})
 
 
 def _told_in(dialect: Dialect, url: str) -> str:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from gateway.contract.errors import Conflict, NotFound
+from gateway.contract.errors import NotFound
 from gateway.contract.events import Cancelled, Delta, Failed, Finished, ReaderEvent
 from gateway.contract.journal import START, FellBehind, JournalReader
 from gateway.core.replays import replay
@@ -18,7 +18,6 @@ from gateway.dialects.json_encoding import json_bytes
 from gateway.web.chat.resume import dropped
 from gateway.web.http.message_connection import MessageConnection
 from gateway.web.relay.elsewhere import check_ended
-from gateway.web.relay.relay import RunsElsewhere
 from gateway.web.services import Services
 
 log = logging.getLogger("sluice.web")
@@ -56,7 +55,7 @@ class SocketReply:
     async def follow(self, stream_id: str, user_id: str) -> None:
         """Send the reply from its first chunk on.
 
-        Raises NotFound, and Conflict if another gateway makes it.
+        Raises NotFound, and RunsElsewhere if another gateway makes it.
         """
         gateway = self._gateway
         self._encoder = self._dialect.encoder(stream_id)
@@ -66,12 +65,7 @@ class SocketReply:
             reader = self.held.enter_context(gateway.runs.reading(run, self.hear))
         except NotFound:
             message = await gateway.store.reply(user_id, stream_id)
-            try:
-                await check_ended(gateway, message)
-            except RunsElsewhere:
-                raise Conflict(
-                    "Another gateway makes this reply, which a WebSocket cannot read: resume it over HTTP."
-                ) from None
+            await check_ended(gateway, message)
             exchange = await gateway.store.exchange(user_id, stream_id)
             stored = [event for event, _ in replay(message, exchange, START)]
             self._write([*messages, *self._chunks(stored)], stored)

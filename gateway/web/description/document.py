@@ -25,6 +25,7 @@ from gateway.web.description.problems import (
     error_responses,
     refusals,
 )
+from gateway.web.description.room_events import RoomEvent
 from gateway.web.description.schemas import body_of
 from gateway.web.description.streams import EVENTS
 from gateway.web.http.asgi import METHODS_WITH_BODY
@@ -45,6 +46,7 @@ _ANSWERED: tuple[type[BaseModel], ...] = (
     OllamaError,
     OpenAIError,
     Problem,
+    RoomEvent,
     SessionEvent,
     SimulatorEvent,
     WholeExchange,

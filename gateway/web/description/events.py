@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from gateway.contract.errors import ErrorReason
 from gateway.contract.events import CancelReason, Delivery, FinishReason, Status
-from gateway.web.api.views import AuthorView, TokensView
+from gateway.web.api.views import AuthorView, Time, TokensView
 from gateway.web.description.schemas import sometimes
 
 
@@ -175,12 +175,22 @@ class TextEvent(BaseModel):
     text: str
 
 
-class QuestionEvent(BaseModel):
+class MessageEvent(BaseModel):
+    """A question, or a message of a room that asks nothing. Their author may be a user or a device."""
+
     type: Literal["message"]
     message_id: int
+    uuid: str
     author: AuthorView
-    role: Literal["user"]
+    role: Annotated[
+        Literal["user", "assistant"], Field(description="`assistant`: a client got the text elsewhere.")
+    ]
     content: str
+    created_at: Time
+    origin: Annotated[
+        Literal["room", "broadcast"], Field(description="`broadcast`: a client told the room about it.")
+    ]
+    client_id: Annotated[str | None, Field(description="Chosen by the client that sent it.")]
     parts: Annotated[
         list[dict[str, Any]], sometimes("The whole content, if it is more than text; see Message.")
     ]
@@ -213,7 +223,7 @@ class BranchChosenEvent(BaseModel):
 class SessionEvent(
     RootModel[
         Annotated[
-            Union[QuestionEvent, ReplyStartedEvent, ReplyEndedEvent, BranchChosenEvent],  # noqa: UP007
+            Union[MessageEvent, ReplyStartedEvent, ReplyEndedEvent, BranchChosenEvent],  # noqa: UP007
             Field(discriminator="type"),
         ]
     ]

@@ -1,9 +1,12 @@
 """Examples of streams, encoded by the dialects."""
 
+from datetime import UTC, datetime
+
 from gateway.contract.authors import Author
 from gateway.contract.dialect import Dialect
 from gateway.contract.events import Delta, Ending, Finished, ReaderEvent, Started, Usage
-from gateway.core.session_news import News, QuestionAsked, ReplyEnded, ReplyStarted
+from gateway.contract.room_events import MessagePosted
+from gateway.core.session_news import News, ReplyEnded, ReplyStarted
 from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.sse_frames import data_frame
 from gateway.web.api.session_events import as_json
@@ -20,7 +23,7 @@ _REPLY: list[ReaderEvent] = [
     ),
 ]
 _NEWS: list[News] = [
-    QuestionAsked(1, Author("user", "local"), "Hi"),
+    MessagePosted(1, UUID, Author("user", "local"), "user", "Hi", datetime(2026, 1, 31, 12, tzinfo=UTC)),
     ReplyStarted(STREAM_ID, 2, 1),
     ReplyEnded(STREAM_ID, 2, "complete", "stop"),
 ]

@@ -60,6 +60,13 @@ _EVENT_ID: Parameter = {
 }
 LAST_EVENT_ID: Parameter = {"name": "Last-Event-ID", "in": "header", **_EVENT_ID}
 LAST_EVENT_ID_IN_QUERY: Parameter = {"name": "last_event_id", "in": "query", **_EVENT_ID}
+_MESSAGE_ID: Parameter = {
+    "description": "Id of the last event that was read: a message's. Without it only new events are sent.",
+    "schema": {"type": "string", "pattern": "^([0-9]{1,18})?$"},
+    "example": "42",
+}
+LAST_MESSAGE_ID: Parameter = {"name": "Last-Event-ID", "in": "header", **_MESSAGE_ID}
+LAST_MESSAGE_ID_IN_QUERY: Parameter = {"name": "last_event_id", "in": "query", **_MESSAGE_ID}
 SENT_AGAIN: Parameter = {
     **LAST_EVENT_ID,
     "description": "Only with the Idempotency-Key of an earlier request: the event to continue after.",

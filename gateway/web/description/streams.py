@@ -12,6 +12,7 @@ from gateway.web.api.admin.simulator_views import SimulatorEvent
 from gateway.web.description import events
 from gateway.web.description.examples import session_events_example, stream_example
 from gateway.web.description.openai_objects import ChatCompletionChunk, TextCompletion
+from gateway.web.description.room_events import RoomEvent
 from gateway.web.description.schemas import reference
 
 MEDIA_TYPE = "text/event-stream"
@@ -88,6 +89,11 @@ def session_events() -> dict[str, Any]:
     }
 
 
+def room_events() -> dict[str, Any]:
+    """Return the response that is a stream of a room's events."""
+    return {"description": "Server-Sent Events.", "content": event_content([json_of(RoomEvent)])}
+
+
 def live_events() -> dict[str, Any]:
     """Return the response that is a stream of the live state."""
     return {"description": "Server-Sent Events.", "content": event_content([json_of(LiveEvent)])}
@@ -103,7 +109,7 @@ def event_content(data: list[dict[str, Any]]) -> dict[str, Any]:
     properties = {
         "data": {"type": "string", "anyOf": data},
         "event": {"type": "string"},
-        "id": {"type": "string", "description": "Position of the event. Only for resumable replies."},
+        "id": {"type": "string", "description": "Position of the event. Only for resumable streams."},
         "retry": {"type": "integer", "description": "Milliseconds to wait before reconnecting."},
     }
     return {MEDIA_TYPE: {"schema": {"type": "object", "properties": properties}}}

@@ -1,8 +1,8 @@
 """Authentication: identifies the caller, checks the endpoint's scopes, and counts the request."""
 
-from gateway.contract.errors import GatewayError, LimitExceeded, UnsupportedMedia
+from gateway.contract.errors import GatewayError, UnsupportedMedia
+from gateway.contract.limits import LimitsAway, Quota, RateExceeded, SpentRequest
 from gateway.core.key_ring import Caller
-from gateway.core.rate_limits import Quota, SpentRequest
 from gateway.web.door.callers import CALLER, LOCAL
 from gateway.web.door.credentials import Credentials, key_of, ticket_of
 from gateway.web.door.limit_headers import SPENT_REQUEST, LimitHeaders
@@ -46,18 +46,22 @@ class Auth:
         if endpoint.scopes:
             caller = scope[CALLER] = await self._caller(scope, endpoint)
             if caller.allowance is not None and endpoint.rate_limited:
-                await self._spend(scope, caller.allowance.requests)
-        if endpoint.any_media_type and not _is_of_a_page(scope):
+                await self._spend(scope, endpoint, caller.allowance.requests)
+        if endpoint.text_body or (endpoint.any_media_type and not _is_of_a_page(scope)):
             return
         if scope.get("method") in METHODS_WITH_BODY and not _is_json_or_empty(scope):
             raise UnsupportedMedia("A body needs the header Content-Type: application/json.")
 
-    async def _spend(self, scope: Scope, quota: Quota) -> None:
-        """Count the request, and put the state of the quota into the ASGI scope. Raises LimitExceeded."""
+    async def _spend(self, scope: Scope, endpoint: Endpoint, quota: Quota) -> None:
+        """Count the request, and put the state of the quota into the ASGI scope. Raises RateExceeded, and
+        LimitsAway except for requests of operators."""
         try:
             scope[SPENT_REQUEST] = await self._rates.spend(quota)
-        except LimitExceeded as error:
-            scope[SPENT_REQUEST] = SpentRequest(quota.limit, 0, error.retry_after_s or 0)
+        except LimitsAway:
+            if "chat" in endpoint.scopes:
+                raise
+        except RateExceeded as error:
+            scope[SPENT_REQUEST] = SpentRequest(error.limit, 0, error.retry_after_s or 0)
             raise
 
     async def _caller(self, scope: Scope, endpoint: Endpoint) -> Caller:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from gateway.contract.limits import MINUTE_S, Places, SpentRequest
 from gateway.core.budgets import Budgets
 from gateway.core.key_ring import Caller
-from gateway.core.rate_limits import MINUTE_S, Allowance, SpentRequest, StreamPlaces
+from gateway.core.rate_limits import Allowance
 from gateway.web.door.callers import CALLER
 from gateway.web.http.asgi import Message, Scope, Send
 from gateway.web.http.endpoint import endpoint_of
@@ -57,7 +58,7 @@ class Limit:
 class LimitHeaders:
     """Adds the headers to responses. places: of the callers' simultaneous replies."""
 
-    def __init__(self, places: StreamPlaces, budgets: Budgets) -> None:
+    def __init__(self, places: Places, budgets: Budgets) -> None:
         self._places = places
         self._budgets = budgets
 
@@ -91,8 +92,8 @@ class LimitHeaders:
             "minute", spent.limit, spent.remaining, window_s=MINUTE_S, next_s=max(1, math.ceil(spent.next_s))
         )
         if caller.allowance is not None:
-            streams = caller.allowance.streams
-            yield Limit("streams", streams.limit, self._places.free(streams), "concurrent-requests")
+            streams = self._places.free(caller.allowance.streams)
+            yield Limit("streams", streams.limit, streams.free, "concurrent-requests")
         yield from self._tokens(caller.allowance)
 
     def _tokens(self, allowance: Allowance | None) -> Iterator[Limit]:

@@ -1,9 +1,9 @@
 """Endpoints for administration, all with scope admin."""
 
-from gateway.web.api.admin import audit, broker, devices, keys, mode, streams, workers
+from gateway.web.api.admin import audit, broker, devices, keys, mode, simulator, streams, workers
 from gateway.web.api.admin.live import AdminLive
 from gateway.web.api.admin.simulator import Simulate
-from gateway.web.api.admin.simulator_views import SimulatorBody
+from gateway.web.api.admin.simulator_views import SayBody, SimulatorBody
 from gateway.web.description.streams import live_events, simulator_events
 from gateway.web.http.endpoint import ADMIN, AsgiEndpoint, Endpoint, JsonEndpoint
 
@@ -173,12 +173,26 @@ ADMINISTRATION: tuple[Endpoint, ...] = (
         summary="Play a device or a worker",
         description="Connects it to the MQTT broker and streams the frames that it sends and receives: "
         "`started`, `frame`s, `ended`. It ends after the device's answer, after five minutes, or when the "
-        "client disconnects. 409 without a broker, and while the same part is running.",
+        "client disconnects. With `room` the device is a member of the room for up to an hour, and says what "
+        "`POST /api/admin/simulator/say` is given. 409 without a broker, and while the same part is running.",
         tag="administration",
         scopes=ADMIN,
         body=SimulatorBody,
         answers={"200": simulator_events()},
-        refuses=(409, 422, 503),
+        refuses=(404, 409, 422, 503),
+    ),
+    JsonEndpoint(
+        method="POST",
+        path="/api/admin/simulator/say",
+        handler=simulator.say,
+        name="say_as_simulated_device",
+        summary="Let the simulated device say something in its room",
+        description="409 while none is played in a room at this gateway.",
+        tag="administration",
+        scopes=ADMIN,
+        body=SayBody,
+        status=204,
+        refuses=(409,),
     ),
     JsonEndpoint(
         method="GET",

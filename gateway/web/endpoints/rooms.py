@@ -1,7 +1,11 @@
 """Endpoints for rooms: sessions that several users and devices share."""
 
 from gateway.web.api import rooms
-from gateway.web.http.endpoint import Endpoint, JsonEndpoint
+from gateway.web.api.room_events import RoomEvents
+from gateway.web.description.parameters import LAST_MESSAGE_ID, LAST_MESSAGE_ID_IN_QUERY
+from gateway.web.description.streams import room_events
+from gateway.web.door.ticket_subjects import session_subject
+from gateway.web.http.endpoint import AsgiEndpoint, Endpoint, JsonEndpoint
 
 _ALL = "/api/chatbot/rooms"
 _ONE = "/api/chatbot/rooms/{room_id}"
@@ -48,6 +52,20 @@ ROOMS: tuple[Endpoint, ...] = (
         description="Its messages are those of its session.",
         tag="rooms",
     ),
+    AsgiEndpoint(
+        method="GET",
+        path=f"{_ONE}/events",
+        handler=RoomEvents,
+        name="room_events",
+        summary="Stream the events of a room",
+        description="Server-Sent Events without an end, for those who only watch: messages, replies as they "
+        "are generated, people and typing. With `Last-Event-ID`, first the messages that were missed.",
+        tag="rooms",
+        ticket=session_subject,
+        parameters=(LAST_MESSAGE_ID, LAST_MESSAGE_ID_IN_QUERY),
+        answers={"200": room_events()},
+        refuses=(400, 404, 422, 503),
+    ),
     JsonEndpoint(
         method="POST",
         path=f"{_ONE}/members",
@@ -76,9 +94,11 @@ ROOMS: tuple[Endpoint, ...] = (
         handler=rooms.invite,
         name="invite",
         summary="A ticket for joining the room",
-        description="Only the owner gets one. Whoever has it may join for seven days.",
+        description="Only the session's owner gets one. A session without members becomes a room. "
+        "Whoever has the ticket may join for seven days.",
         tag="rooms",
         body=rooms.InvitationBody,
         body_required=False,
+        refuses=(409,),
     ),
 )

@@ -12,7 +12,7 @@ from gateway.web.endpoints.operation import OPERATION
 from gateway.web.endpoints.responses import RESPONSES
 from gateway.web.endpoints.rooms import ROOMS
 from gateway.web.endpoints.sessions import SESSIONS
-from gateway.web.endpoints.sockets import SOCKETS
+from gateway.web.endpoints.sockets import SOCKET_IO, SOCKETS
 from gateway.web.endpoints.templates import TEMPLATES
 from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.endpoint import ADMIN, CHAT, AsgiEndpoint, Endpoint, Scopes
@@ -57,8 +57,10 @@ def _nothing(path: str, *, scopes: Scopes = CHAT, errors: ErrorShape = PROBLEM) 
 
 
 ELSEWHERE: tuple[AsgiEndpoint, ...] = (
+    *SOCKET_IO,
     _nothing("/v1/{rest:path}", errors=OPENAI),
     _nothing("/api/admin/{rest:path}", scopes=ADMIN),
     _nothing("{rest:path}"),
 )
-"""Endpoints that answer 404 at all other paths, with the scopes that are required there."""
+"""Endpoints that the OpenAPI document does not describe: socket.io, and those that answer 404 at all other
+paths, with the scopes that are required there."""

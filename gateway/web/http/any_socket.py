@@ -40,6 +40,7 @@ class SendSocket:
         self._send = send
         self._slow_readers = slow_readers
         self._waiting: deque[bytes] = deque()
+        self._aborted = False
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -52,6 +53,14 @@ class SendSocket:
     def write_messages(self, messages: Sequence[bytes]) -> None:
         self._waiting.extend(messages)
         self._idle.clear()
+        self._news.set()
+
+    @property
+    def waiting_bytes(self) -> int:
+        return sum(map(len, self._waiting))
+
+    def abort(self) -> None:
+        self._aborted = True
         self._news.set()
 
     def watch(self, watcher: ConnectionWatcher | None) -> None:
@@ -72,11 +81,15 @@ class SendSocket:
             self._news.clear()
             while self._waiting:
                 await self._put(self._waiting.popleft())
+            if self._aborted:
+                raise _Gone
             self._idle.set()
             if self._watcher is not None:
                 self._watcher.connection_writable()
 
     async def _put(self, body: bytes) -> None:
+        if self._aborted:
+            raise _Gone
         try:
             async with asyncio.timeout(self._slow_readers.timeout_s):
                 await self._send({"type": "websocket.send", "text": body.decode()})

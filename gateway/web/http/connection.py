@@ -1,8 +1,7 @@
 """A client's connection: writes without awaiting, reports a lost client, and limits request heads.
 
-It extends uvicorn's HTTP/1.1 protocol on httptools. ASGI's `send` and `receive` cost a coroutine per write
-and a task per client to notice a disconnect, and cannot abort a socket. uvicorn limits neither the size nor
-the duration of a head.
+It extends uvicorn's HTTP/1.1 protocol on httptools, which does not limit heads. ASGI's `send` and `receive`
+cost a coroutine per write and a task per client to notice a disconnect, and cannot abort a socket.
 """
 
 import asyncio
@@ -13,27 +12,26 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.contract.errors import BadRequest, GatewayError, Overloaded, TooSlow
+from gateway.contract.errors import BadRequest, GatewayError, TooSlow
+from gateway.contract.light_event import LightEvent
 from gateway.web.http.absolute_targets import path_of
 from gateway.web.http.asgi import CONNECTION, ConnectionWatcher
-from gateway.web.http.connection_limits import Arrivals
+from gateway.web.http.connection_limits import MAX_PIPELINED, Arrivals
 from gateway.web.http.head_limit import HEADER_FRAMING_BYTES, MAX_HEAD_BYTES, head_too_large
 from gateway.web.http.http_1_0 import end_with_connection
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_DROPPED_HEAD_BYTES, LingeringClose
+from gateway.web.http.pipelined_requests import PipelinedRequests
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.refusal_log import RefusalLog
 from gateway.web.http.request_parser import RequestParser
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 
-MAX_PIPELINED = 16
-"""Maximum number of requests that wait behind the one being answered. Further ones are not read."""
-
 
 class ClientConnection(HttpToolsProtocol):
     """Implements gateway.web.http.asgi.Connection and puts itself into the scope of each request.
 
-    uvicorn's `timeout_keep_alive` is the deadline for the whole head of a request, and for the rest of a
-    request that was answered early. read_body has the deadline for bodies.
+    uvicorn's `timeout_keep_alive` is the deadline for a whole head, and for the rest of a request that was
+    answered early. read_body has the deadline for bodies.
 
     Args:
         slow_readers: the limit for clients that read nothing of their responses.
@@ -84,30 +82,27 @@ class ClientConnection(HttpToolsProtocol):
         self._refusal: GatewayError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._lingering: LingeringClose | None = None
+        self.pipeline = PipelinedRequests()  # type: ignore[assignment]  # takes less memory
 
     def write_chunk(self, body: bytes) -> None:
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
 
     def abort(self) -> None:
         self.transport.abort()
+        self._note_lost()
 
     def watch(self, watcher: ConnectionWatcher | None) -> None:
         self._watcher = watcher
         if watcher is not None and self.transport.is_closing():
+            self._note_lost()
             watcher.connection_lost()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self.flow._is_writable_event = LightEvent(is_set=True)  # type: ignore[assignment]
         self._send_deadline = SendDeadline(transport, self.loop, self._slow_readers)
-        if self._arrivals is not None and self.client is not None:
-            try:
-                descriptor = transport.get_extra_info("socket").fileno()
-                self._arrivals.arrive(self, descriptor, self.client[0])
-            except Overloaded as error:
-                transport.write(raw_problem(error))
-                transport.close()  # at once: the descriptors are short
-                return
-        self._deadline = self.loop.call_later(self.timeout_keep_alive, self._miss_deadline)
+        if self._arrivals is None or self._arrivals.admits(self, transport, self.client):
+            self._deadline = self.loop.call_later(self.timeout_keep_alive, self._miss_deadline)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
@@ -133,8 +128,7 @@ class ClientConnection(HttpToolsProtocol):
             raise BadRequest(f"More than {MAX_PIPELINED} requests wait for their answers.")
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
-        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope["extensions"] = {CONNECTION: self}
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
 
     def on_url(self, url: bytes) -> None:
         self._count_head(len(url))
@@ -232,6 +226,10 @@ class ClientConnection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _note_lost(self) -> None:
+        if self._running is not None:  # its endpoint may end before `connection_lost` is called
+            self._running.disconnected = True
+
     def _lift_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -248,6 +246,8 @@ class ClientConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        if not cycle.message_event.is_set():
+            cycle.message_event = LightEvent()  # type: ignore[assignment]  # takes less memory
         cycle.transport = self  # type: ignore[assignment]  # uvicorn would close while the client sends
         if cycle.scope["http_version"] == "1.0":
             end_with_connection(cycle)
@@ -272,8 +272,7 @@ class ClientConnection(HttpToolsProtocol):
     def _refuse(self, error: GatewayError) -> None:
         """Answer with the error, close the connection and parse no more of it.
 
-        While another response is being sent, that response is completed instead, the error is not sent, and
-        the requests that wait behind it are dropped.
+        While a response is being sent, complete it instead, and drop the error and all waiting requests.
         """
         self._deaf = True
         if self._refusals is not None:

@@ -1,11 +1,13 @@
 """Limits on client connections, so that they cannot use up the file descriptors of the process."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Protocol
 
 from gateway.contract.errors import Overloaded
+from gateway.web.http.problems import raw_problem
 
 log = logging.getLogger("sluice.server")
 
@@ -17,6 +19,9 @@ MAX_SILENT = 256
 """Maximum number of connections of one address that have not sent a whole request yet."""
 SILENT_S = 1.0
 """Younger connections do not count as too many: all clients of a proxy may connect at the same moment."""
+
+MAX_PIPELINED = 16
+"""Maximum number of requests that wait behind the one being answered. Further ones are not read."""
 
 RETRY_S = 5.0
 LOG_EVERY_S = 60.0
@@ -44,6 +49,22 @@ class Arrivals:
         self._silent: dict[str, dict[Silent, float]] = {}
         self._refused = Complaint(clock)
         self._closed = Complaint(clock)
+
+    def admits(
+        self, connection: Silent, transport: asyncio.Transport, client: tuple[str, int] | None
+    ) -> bool:
+        """Register a new connection. Return False if it is refused and closed.
+
+        client: its address; None for one without an address, which always is admitted.
+        """
+        if client is not None:
+            try:
+                self.arrive(connection, transport.get_extra_info("socket").fileno(), client[0])
+            except Overloaded as error:
+                transport.write(raw_problem(error))
+                transport.close()  # at once: the descriptors are short
+                return False
+        return True
 
     def arrive(self, connection: Silent, descriptor: int, host: str) -> None:
         """Register a new connection, and abort the oldest silent one of its address if there are too many.

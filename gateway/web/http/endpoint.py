@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from gateway.contract.errors import GatewayError, StorageFailed, TooLarge
+from gateway.contract.errors import GatewayError, StorageFailed, TooLarge, Unreachable
 from gateway.contract.keys import Permission
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
 from gateway.web.http.body_limits import check_declared_length, drop_body, read_body
@@ -65,6 +65,7 @@ class Endpoint:
         body_required: False if the body may be absent.
         max_body_bytes: gives the maximum size of the body.
         any_media_type: the body is JSON whatever its Content-Type says, unless a web page sends it.
+        text_body: the body is not JSON, whatever its Content-Type says.
         without_database: True for reads of the gateway's state that answer while the database is away. API
             keys are not read again for them: the keys of the latest read count.
         refuses: status codes of errors that do not follow from the other fields.
@@ -84,6 +85,7 @@ class Endpoint:
     body_required: bool = True
     max_body_bytes: Callable[[Services], int] = _any_body
     any_media_type: bool = False
+    text_body: bool = False
     without_database: bool = False
     refuses: tuple[int, ...] = ()
 
@@ -141,7 +143,7 @@ async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
         await endpoint_of(scope).errors.send(scope, _as_denial(send), error)
     elif scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": str(error)[:120]})
-    elif isinstance(error, StorageFailed) and _is_of_event_source(scope):
+    elif isinstance(error, StorageFailed | Unreachable) and _is_of_event_source(scope):
         await send_pause(send)
     else:
         await endpoint_of(scope).errors.send(scope, send, error)

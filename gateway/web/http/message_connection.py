@@ -17,8 +17,17 @@ class MessageConnection(Protocol):
         """False while the send buffer is full, because the client reads too slowly."""
         ...
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that are written and not sent yet."""
+        ...
+
     def write_messages(self, messages: Sequence[bytes]) -> None:
         """Send text messages in UTF-8. Does not block and does not raise."""
+        ...
+
+    def abort(self) -> None:
+        """Close the connection and drop the data that is not sent yet."""
         ...
 
     def watch(self, watcher: ConnectionWatcher | None) -> None:

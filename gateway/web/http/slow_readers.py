@@ -8,6 +8,13 @@ _DROP_AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER value that drops unsent data: otherwise the kernel keeps up to megabytes after close."""
 
 
+def drop_unsent(transport: asyncio.Transport) -> None:
+    """Close the connection at once, without the data that the client has not received."""
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP_AT_ONCE)
+    transport.abort()
+
+
 class SlowReaders:
     """The limit for clients that do not read, and how often it was reached.
 
@@ -51,8 +58,6 @@ class SendDeadline:
         waiting_bytes = self._transport.get_write_buffer_size()
         if waiting_bytes and waiting_bytes >= self._waiting_bytes:
             self._slow_readers.cut += 1
-            raw = self._transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP_AT_ONCE)
-            self._transport.abort()
+            drop_unsent(self._transport)
         elif waiting_bytes:
             self.begin()

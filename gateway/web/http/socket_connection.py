@@ -19,7 +19,7 @@ from gateway.contract.errors import BadRequest
 from gateway.web.http.asgi import ConnectionWatcher
 from gateway.web.http.message_connection import SOCKET
 from gateway.web.http.problems import raw_problem
-from gateway.web.http.slow_readers import SendDeadline, SlowReaders
+from gateway.web.http.slow_readers import SendDeadline, SlowReaders, drop_unsent
 
 MAX_FRAGMENTS = 4096
 """Maximum number of frames of one message: empty ones have no size, but are kept."""
@@ -32,6 +32,23 @@ def frame_head(size: int) -> bytes:
     if size < 126:
         return bytes((_TEXT, size))
     return struct.pack("!BBH", _TEXT, 126, size) if size < 65536 else struct.pack("!BBQ", _TEXT, 127, size)
+
+
+class Frames:
+    """Makes text frames. The one made last is kept: a room's event is written to many clients in turn."""
+
+    def __init__(self) -> None:
+        self._body: bytes | None = None
+        self._frame = b""
+
+    def of(self, body: bytes) -> bytes:
+        """Return the frame of a message in UTF-8."""
+        if body is not self._body:
+            self._body, self._frame = body, frame_head(len(body)) + body
+        return self._frame
+
+
+_frames = Frames()
 
 
 class SocketConnection(WebSocketsSansIOProtocol):
@@ -106,7 +123,19 @@ class SocketWriter:
     def write_messages(self, messages: Sequence[bytes]) -> None:
         if self._connection.close_sent or self._transport.is_closing():
             return
-        self._transport.write(b"".join([part for body in messages for part in (frame_head(len(body)), body)]))
+        if len(messages) == 1:
+            self._transport.write(_frames.of(messages[0]))
+        else:
+            parts = [part for body in messages for part in (frame_head(len(body)), body)]
+            self._transport.write(b"".join(parts))
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        if not self._transport.is_closing():
+            drop_unsent(self._transport)
 
     def watch(self, watcher: ConnectionWatcher | None) -> None:
         self._watcher = watcher

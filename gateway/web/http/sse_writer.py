@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Sequence
 
+from gateway.contract.held_news import HeldNews
 from gateway.dialects.sse_frames import PING, retry_line
 from gateway.web.http.asgi import Connection, Send
 
@@ -38,16 +39,24 @@ async def send_head(send: Send, headers: Headers = (), media_type: str = MEDIA_T
     await send({"type": "http.response.body", "body": b""})
 
 
+async def send_nothing_left(send: Send) -> None:
+    """Send 204, after which an EventSource does not reconnect."""
+    await send({"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
 class Pulse:
     """Sends a heartbeat on every open stream on which nothing was written for `ping_s` seconds.
 
     Attributes:
+        held: the news of all streams.
         lost: number of streams of replies whose client disconnected before the end.
         resumed: number of streams that began after an event id.
     """
 
-    def __init__(self, ping_s: float) -> None:
+    def __init__(self, ping_s: float, held: HeldNews | None = None) -> None:
         self.ping_s = ping_s
+        self.held = held or HeldNews()
         self._streams: set[SseWriter] = set()
         self.lost = self.resumed = 0
 
@@ -82,12 +91,23 @@ class SseWriter:
     for SEND_TIMEOUT_S seconds.
     """
 
-    __slots__ = ("_connection", "_is_open", "_last", "_over", "_pulse", "_time", "_written_at", "_wrote")
+    __slots__ = (
+        "_connection",
+        "_held",
+        "_is_open",
+        "_last",
+        "_over",
+        "_pulse",
+        "_time",
+        "_written_at",
+        "_wrote",
+    )
 
     def __init__(self, connection: Connection, pulse: Pulse) -> None:
         loop = asyncio.get_running_loop()
         self._connection = connection
         self._pulse = pulse
+        self._held = pulse.held
         self._time = loop.time
         self._written_at = loop.time()
         self._wrote = False  # since the last beat
@@ -139,7 +159,12 @@ class SseWriter:
         self._pulse.leave(self)
 
     def hear(self) -> None:
-        """Write all new events if the connection is writable. Call this whenever there may be new ones."""
+        """Write all new events if the connection is writable, or later if news are held. Call this whenever
+        there may be new ones."""
+        waiting = self._held.waiting
+        if waiting is not None:
+            waiting[self] = None
+            return
         if not (self._is_open and self._connection.writable):
             return
         try:

@@ -19,7 +19,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "url": "an absolute target becomes a path",
         "flow": "to stop reading from a refused client, and to drop what it sends",
         "cycle": "to see if a response has begun",
-        "pipeline": "to limit the requests that wait behind a response",
+        "pipeline": "to limit the requests that wait behind a response, in less memory",
         "timeout_keep_alive": "deadline for a request head",
         "timeout_keep_alive_handler": "`close` would wait without a limit for a client that does not read",
         "on_message_begin": "to begin counting the head's bytes, and its deadline",
@@ -38,11 +38,13 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "send": "to answer HTTP/1.0 without chunks",
         "chunked_encoding": "to answer HTTP/1.0 without chunks",
         "expected_content_length": "to answer HTTP/1.0 without chunks",
+        "message_event": "an event that takes less memory",
         "keep_alive": "to close the connection after the current response",
         "more_body": "to not close the connection while the client is sending",
         "transport": "to not close the connection while the client is sending",
         "response_started": "to not write an error into another response",
         "response_complete": "to not write an error into another response",
+        "disconnected": "an endpoint may end without a whole response when its connection is aborted",
     },
 }
 

@@ -5,17 +5,16 @@ slowly, until one of both disconnects it as a slow reader.
 """
 
 import logging
-import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 
 from gateway.web.http.asgi import Scope, Send, connection_of
+from gateway.web.relay.owner_connection import LOST, OwnerConnections
 from gateway.web.relay.seal import PREFIX, SEAL, target_of
 
 log = logging.getLogger("sluice.relay")
 
-CONNECT_S = 1.0
 MISDIRECTED = 421
 """Status of a gateway that does not make the reply, or not any more."""
 
@@ -46,45 +45,46 @@ class OwnerClient:
     """
 
     def __init__(self, silence_s: float) -> None:
-        timeout = httpx.Timeout(silence_s, connect=CONNECT_S)
-        self._extensions = {"timeout": timeout.as_dict()}
-        # INTERNAL_URL is http. Without this, each transport would read the system's certificates.
-        self._no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._connections = OwnerConnections(silence_s)
         self.open = 0
 
-    async def pass_on(self, url: str, scope: Scope, seal: Headers, body: bytes, send: Send) -> bool:
+    async def pass_on(
+        self, url: str, scope: Scope, seal: Headers, body: bytes, send: Send, begin: Callable[[], None]
+    ) -> bool:
         """Return True if the gateway at `url` answered; the client was disconnected if its answer broke off.
-        Return False, with nothing sent, if it cannot be reached or does not make the reply."""
+        Return False, with nothing sent, if it cannot be reached or does not make the reply.
+
+        begin: called before the response begins.
+        """
         given = [(name, value) for name, value in scope["headers"] if _passes(name)]
-        request = httpx.Request(
-            scope["method"],
-            f"{url}{target_of(scope)}",
-            headers=[*given, *seal],
-            content=body or None,
-            extensions=self._extensions,
+        target = f"{url}{target_of(scope)}"
+        request = self._connections.request(
+            scope["method"], target, headers=[*given, *seal], content=body or None
         )
         self.open += 1
         try:
-            return await self._exchange(request, scope, send)
+            return await self._exchange(request, scope, send, begin)
         finally:
             self.open -= 1
 
-    async def _exchange(self, request: httpx.Request, scope: Scope, send: Send) -> bool:
+    async def _exchange(
+        self, request: httpx.Request, scope: Scope, send: Send, begin: Callable[[], None]
+    ) -> bool:
         begun = False
         try:
-            # No pool: it would examine all its connections at the begin and the end of each request.
-            async with httpx.AsyncHTTPTransport(verify=self._no_tls, trust_env=False) as transport:
+            async with self._connections.open() as transport:
                 response = await transport.handle_async_request(request)
                 if response.status_code == MISDIRECTED:
                     return False
                 begun = True
+                begin()
                 headers = [pair for pair in response.headers.raw if pair[0].lower() not in _ADDED_HERE]
                 start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
                 await send(start)
                 async for piece in response.aiter_raw():
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-        except httpx.TransportError as error:
-            log.info("%s: %s", request.url, error or type(error).__name__)
+        except LOST as error:
+            log.info("%s: %s", request.url, str(error) or type(error).__name__)
             if begun:
                 connection_of(scope).abort()
             return begun

@@ -2,15 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection
 
 from gateway.contract.errors import GatewayError, Unreachable
 from gateway.contract.reply_owners import ReplyOwner, ReplyOwners
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Connection, Scope, Send, connection_of
 from gateway.web.http.departures import unless_gone
+from gateway.web.relay.absent_owners import AbsentOwners
 from gateway.web.relay.owner_client import MISDIRECTED, OwnerClient
+from gateway.web.relay.owner_connection import ByOwner
+from gateway.web.relay.owner_replies import OwnerReplies
 from gateway.web.relay.seal import RELAYED, RelaySeal
 
 WAIT_S = 8.0
@@ -51,13 +53,18 @@ class Relay:
     Attributes:
         seal: signs requests to other gateways, and verifies theirs.
         client: of other gateways.
+        replies: of other gateways.
+        absent: owners that do not answer.
     """
 
     def __init__(self, owners: ReplyOwners, silence_s: float) -> None:
         self.owners = owners
         self.seal = RelaySeal()
         self.client = OwnerClient(silence_s)
-        self._clients_of: dict[str, set[Connection]] = {}
+        self._dead: set[str] = set()
+        self.replies = OwnerReplies(owners, self.seal, silence_s, self._dead)
+        self.absent = AbsentOwners()
+        self._attempts: ByOwner[_Attempt] = ByOwner()
 
     async def answer(
         self,
@@ -84,13 +91,23 @@ class Relay:
         loop, client = asyncio.get_running_loop(), connection_of(scope)
         give_up, pause_s = loop.time() + WAIT_S, FIRST_PAUSE_S
         while True:
-            if owner is not None and owner.url is not None and not owner.is_me:
+            if (
+                owner is not None
+                and owner.url is not None
+                and not owner.is_me
+                and owner.name not in self._dead
+            ):
+                attempt = _Attempt(client)
                 headers = self.seal.headers(scope, caller_of(scope))
-                answer = self.client.pass_on(owner.url, scope, headers, body, send)
-                with self._noted(owner.name, client):
-                    answered = await unless_gone(client, answer)
-                if answered or answered is None:
+                answer = self.client.pass_on(owner.url, scope, headers, body, send, attempt.begin)
+                with self._attempts.noted(owner.name, attempt):
+                    answered = await attempt.result(answer)
+                if answered is None:
                     return
+                if answered:
+                    self.absent.answered(owner)
+                    return
+                self.absent.failed(owner)
             if loop.time() >= give_up:
                 raise _owner_away(owner)
             if not await unless_gone(client, _pause(pause_s)):
@@ -103,22 +120,49 @@ class Relay:
             else:
                 return
 
-    def cut(self, owner: str) -> None:
-        """Disconnect the clients whose replies this gateway made, which does not live any more. It may be
-        frozen, so that its connections stay open."""
-        for client in self._clients_of.pop(owner, ()):
-            client.abort()
+    def revive(self, owners: Collection[str]) -> None:
+        """These gateways live, and may have been cut before."""
+        self._dead.difference_update(owners)
 
-    @contextmanager
-    def _noted(self, owner: str, client: Connection) -> Iterator[None]:
-        clients = self._clients_of.setdefault(owner, set())
-        clients.add(client)
+    def cut(self, owners: Collection[str]) -> None:
+        """End the requests to these gateways, which do not live any more, and begin none until they are
+        revived. They may be frozen: then they take connections and do not answer."""
+        self._dead.update(owners)
+        self.replies.cut(owners)
+        self.absent.forget(owners)
+        for attempt in self._attempts.of(owners):
+            attempt.cut()
+
+
+class _Attempt:
+    """One request to an owner, for a client."""
+
+    def __init__(self, client: Connection) -> None:
+        self._client = client
+        self._patience = asyncio.timeout(None)
+        self._has_begun = False
+
+    def begin(self) -> None:
+        """The owner has answered."""
+        self._has_begun = True
+
+    async def result(self, answer: Awaitable[bool]) -> bool | None:
+        """Return the answer: None if the client disconnects, False if the attempt is cut before it begins."""
         try:
-            yield
-        finally:
-            clients.discard(client)
-            if not clients and self._clients_of.get(owner) is clients:
-                del self._clients_of[owner]
+            async with self._patience:
+                return await unless_gone(self._client, answer)
+        except TimeoutError:
+            if not self._patience.expired():
+                raise
+            return False
+
+    def cut(self) -> None:
+        """Disconnect the client. One that has no answer yet waits for the next owner: a proxy in between
+        would take this gateway for dead."""
+        if self._has_begun:
+            self._client.abort()
+        else:
+            self._patience.reschedule(asyncio.get_running_loop().time())
 
 
 async def _pause(seconds: float) -> bool:

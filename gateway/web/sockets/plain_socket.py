@@ -9,14 +9,13 @@ from typing import Any
 import msgspec
 
 from gateway.contract.errors import GatewayError
+from gateway.contract.limits import StreamPlace
 from gateway.core.key_ring import Caller
-from gateway.core.rate_limits import StreamPlace
-from gateway.dialects.json_encoding import json_bytes
-from gateway.web.door.callers import CALLER, LOCAL
-from gateway.web.door.credentials import Credentials, key_of, ticket_of
-from gateway.web.door.ticket_subjects import SOCKET_SUBJECT
+from gateway.dialects.json_encoding import json_bytes, with_whole_characters
+from gateway.web.door.callers import CALLER
+from gateway.web.door.credentials import key_of, ticket_of
+from gateway.web.door.socket_callers import socket_caller
 from gateway.web.http.asgi import Message, Receive, Scope, Send
-from gateway.web.http.endpoint import CHAT
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.message_connection import socket_of
 from gateway.web.http.refusal_log import log_refusal
@@ -34,7 +33,7 @@ MAX_REFUSED = 16
 POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
 """Close codes. Source: RFC 6455, 7.4.1."""
 
-MakeSpeaker = Callable[[Services, OpenSocket], Speaker]
+MakeSpeaker = Callable[[OpenSocket], Speaker]
 
 
 class PlainSocket:
@@ -50,23 +49,32 @@ class PlainSocket:
             return
         await socket.check_handshake()
         await send({"type": "websocket.accept"})
-        speakers = [make(self._gateway, socket) for make in self._speakers]
+        async with asyncio.TaskGroup() as socket.tasks:
+            close = await self._serve(socket, receive)
+        if close is not None:
+            code, reason = close
+            await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+
+    async def _serve(self, socket: "ClientSocket", receive: Receive) -> tuple[int, str] | None:
+        """Return the code and reason for closing the socket; None if the client has closed it."""
+        speakers = [make(socket) for make in self._speakers]
         socket.connection.watch(_Watcher(speakers))
         code, reason = POLICY_VIOLATION, ""
         try:
             async with asyncio.timeout(ADMITTED_WITHIN_S) as until_admitted:
+                socket.deadline = until_admitted
                 while (message := await receive())["type"] == "websocket.receive":
                     await _hear(speakers, message)
-                    if socket.caller is not None:
+                    if socket.caller is not None and not socket.end_reason:
                         until_admitted.reschedule(None)
                     elif socket.refused >= MAX_REFUSED:
                         raise BadFrame("Too many frames had no valid credentials.")
-            return  # the client has closed it
+            return None
         except BadFrame as error:
             socket.log_refusal(error)
             reason = str(error)
         except TimeoutError:
-            reason = f"No request came within {ADMITTED_WITHIN_S:g} s."
+            reason = socket.end_reason or f"No request came within {ADMITTED_WITHIN_S:g} s."
         except Exception:
             log.exception("a frame of a WebSocket failed with an unexpected error")
             code = INTERNAL_ERROR
@@ -75,7 +83,7 @@ class PlainSocket:
             for speaker in speakers:
                 speaker.leave()
             socket.close()
-        await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+        return code, reason
 
 
 class ClientSocket:
@@ -84,16 +92,21 @@ class ClientSocket:
     Attributes:
         caller: that of the latest admitted frame; None before the first.
         refused: number of frames whose credentials were refused.
+        deadline: of the socket.
+        end_reason: set once the socket is to be closed.
     """
+
+    tasks: asyncio.TaskGroup
 
     def __init__(self, gateway: Services, scope: Scope) -> None:
         self._gateway = gateway
-        self._credentials = Credentials(gateway)
         self._place: StreamPlace | None = None
         self.scope = scope
         self.connection = socket_of(scope)
         self.caller: Caller | None = None
         self.refused = 0
+        self.deadline: asyncio.Timeout | None = None
+        self.end_reason = ""
 
     async def check_handshake(self) -> None:
         """Raise a GatewayError if the handshake has invalid credentials. It may have none."""
@@ -111,7 +124,7 @@ class ClientSocket:
             if caller.allowance is not None:
                 await self._gateway.rates.spend(caller.allowance.requests)
                 if self._place is None:
-                    self._place = self._gateway.listeners.take(caller.allowance.streams)
+                    self._place = await self._gateway.listeners.take(caller.allowance.streams)
         except GatewayError:
             self.refused += 1
             raise
@@ -123,6 +136,11 @@ class ClientSocket:
     def write(self, message: Mapping[str, Any]) -> None:
         self.connection.write_messages([json_bytes(message)])
 
+    def end(self, reason: str) -> None:
+        self.end_reason = self.end_reason or reason
+        if self.deadline is not None:
+            self.deadline.reschedule(asyncio.get_running_loop().time())
+
     def log_refusal(self, error: GatewayError) -> None:
         log_refusal({**self.scope, CALLER: self.caller}, error)
 
@@ -131,24 +149,18 @@ class ClientSocket:
             self._place.leave()
 
     async def _known_caller(self, headers: Mapping[str, str]) -> Caller:
-        gateway = self._gateway
-        await gateway.keys.be_fresh()
         own = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-        key = key_of({"headers": own}) or key_of(self.scope)
-        ticket = ticket_of(self.scope)
-        if ticket is not None and key is None:
-            return self._credentials.ticket_holder(ticket, SOCKET_SUBJECT)
-        return await self._credentials.holder(key, CHAT) if gateway.keys.closed else LOCAL
+        return await socket_caller(self._gateway, self.scope, key_of({"headers": own}))
 
 
 class _Watcher:
-    """Tells all speakers that the socket is writable. A lost one ends `receive`."""
+    """Tells all speakers that the socket is writable, also when it is lost, so that none waits for it."""
 
     def __init__(self, speakers: Sequence[Speaker]) -> None:
         self._speakers = speakers
 
     def connection_lost(self) -> None:
-        pass
+        self.connection_writable()
 
     def connection_writable(self) -> None:
         for speaker in self._speakers:
@@ -168,6 +180,13 @@ async def _hear(speakers: Sequence[Speaker], message: Message) -> None:
 
 def _decoded(raw: bytes) -> Frame:
     try:
-        return Frame(raw, msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        try:
+            return _frame_of(raw)
+        except msgspec.DecodeError:
+            return _frame_of(with_whole_characters(raw))
+    except (ValueError, RecursionError):  # msgspec's errors, and those of UTF-8, are ValueErrors
         raise BadFrame("A frame must be a JSON object.") from None
+
+
+def _frame_of(raw: bytes) -> Frame:
+    return Frame(raw, msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))

@@ -1,5 +1,6 @@
 """The interface of a protocol that is spoken on the plain WebSocket, and what it may use of the socket."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -30,10 +31,12 @@ class OpenSocket(Protocol):
     Attributes:
         scope: the ASGI scope of its handshake.
         connection: writes to it.
+        tasks: they must end soon after `Speaker.leave`.
     """
 
     scope: Scope
     connection: MessageConnection
+    tasks: asyncio.TaskGroup
 
     async def admit(self, headers: Mapping[str, str]) -> Caller:
         """Return the caller of a frame with these headers, and count the request.
@@ -44,6 +47,10 @@ class OpenSocket(Protocol):
 
     def write(self, message: Mapping[str, Any]) -> None:
         """Send one JSON object."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """Close the socket soon, because of a violation of policy."""
         ...
 
     def log_refusal(self, error: GatewayError) -> None:

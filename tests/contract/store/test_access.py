@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway.contract.authors import Author
 from gateway.contract.errors import NotFound
 from gateway.contract.exchanges import Exchange
+from gateway.contract.notes import NewNote
 from gateway.contract.store import MessageStore
 from gateway.core.access import OwnerAccess
 from tests.store.exchanges import answer, question
@@ -26,6 +28,9 @@ SEES: dict[str, Call] = {
 }
 WRITES: dict[str, Call] = {
     "begin": lambda store, user, known: store.begin(question(known.session_id, user_id=user)),
+    "post": lambda store, user, known: store.post(
+        NewNote(user, known.session_id, Author("user", user), "Hello")
+    ),
 }
 MANAGES: dict[str, Call] = {
     "rename": lambda store, user, known: store.rename_session(user, known.session_id, "Mine"),
@@ -79,6 +84,6 @@ async def test_access_alone_decides(rig: StoreRig, writes: bool) -> None:
                 await call(store, "ben", known)
         for call in WRITES.values() if writes else ():
             await call(store, "ben", known)
-        assert len(await store.messages("anna", known.session_id)) == (4 if writes else 2)
+        assert len(await store.messages("anna", known.session_id)) == (5 if writes else 2)
         for call in [*WRITES.values(), *MANAGES.values()]:
             await call(store, "anna", known)

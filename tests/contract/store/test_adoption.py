@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from gateway.contract.adoption import LeftReply
 from gateway.contract.continued import EPOCH_EVENTS
 from gateway.contract.events import Usage
 from gateway.contract.exchanges import Checkpoint, Exchange
@@ -30,7 +31,7 @@ async def test_a_running_reply_is_taken_over_with_its_text_and_handle(rig: Store
         async with (heir := rig.store()).running():
             taken = await heir.adopt(None)
             (reply,) = taken.replies
-            assert (reply.user_id, reply.handle, taken.interrupted) == ("local", HANDLE, 0)
+            assert (reply.user_id, reply.handle, taken.interrupted) == ("local", HANDLE, [])
             message = reply.message
             assert (message.status, message.content, message.reasoning) == ("streaming", "half", "thought")
             assert reply.exchange == replace(exchange, epoch=1)
@@ -42,12 +43,13 @@ async def test_a_running_reply_is_taken_over_with_its_text_and_handle(rig: Store
 async def test_a_reply_without_a_handle_is_interrupted(rig: StoreRig) -> None:
     async with asyncio.timeout(30):
         async with (dead := rig.store()).running():
-            await dead.begin(question(stream_id="s1"))
+            left = await dead.begin(question(stream_id="s1"))
             done = await dead.begin(question(stream_id="done", handle=HANDLE))
             await dead.finish(answer(done))
         async with (heir := rig.store()).running():
             taken = await heir.adopt(None)
-            assert (taken.replies, taken.interrupted) == ([], 1)
+            ids = (left.assistant_message_id, left.user_message_id)
+            assert (taken.replies, taken.interrupted) == ([], [LeftReply(left.session_id, "s1", *ids)])
             kept = await heir.reply("local", "s1")
             assert (kept.status, kept.reason) == ("interrupted", "interrupted")
             assert (await heir.reply("local", "done")).status == "complete"

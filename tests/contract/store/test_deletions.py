@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from gateway.contract.audit import Actor
+from gateway.contract.authors import Author
 from gateway.contract.deletions import Forgotten
 from gateway.contract.errors import Conflict, NotFound, StorageFailed
 from gateway.contract.events import Usage
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.keys import NewKey
+from gateway.contract.notes import NewNote
 from gateway.contract.requests import Sampling
 from gateway.contract.rooms import Member
 from gateway.contract.templates import Template
@@ -78,6 +80,28 @@ async def test_a_session_keeps_its_latest_messages_from_a_question_on(sql_store:
     assert await contents(store, short.session_id) == ["q", "a"]
     assert await store.finish(answer(running, "done"))
     assert (await store.usage.figures()).messages == 6
+
+
+async def test_a_room_of_notes_keeps_its_latest_ones(sql_store: SqlStore) -> None:
+    store = sql_store
+    session = await store.create_session("local", "")
+    for number in range(10):
+        await store.post(
+            NewNote(
+                "local",
+                session.id,
+                Author("user", "local"),
+                str(number),
+                origin="broadcast" if number else "room",
+                role="assistant" if number else "user",
+            )
+        )
+
+    assert await store.deletions.forget(before=None, keep=3) == Forgotten(7, 0)
+
+    assert await contents(store, session.id) == ["7", "8", "9"]
+    first, *_ = await store.messages("local", session.id)
+    assert first.parent_id is None
 
 
 async def test_changes_are_made_between_the_batches(sql_rig: SqlRig, sql_store: SqlStore) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from gateway.contract.authors import Author
 from gateway.contract.errors import Conflict, Forbidden, NotFound, QuotaReached
+from gateway.contract.notes import NewNote
 from gateway.contract.rooms import Member
 from gateway.store.rooms import RoomLimits
 from gateway.store.sql_store import SqlStore
@@ -26,6 +28,18 @@ async def test_a_room_has_its_owner_first_and_every_member_once(sql_rig: SqlRig)
         added = await store.rooms.add("anna", room, [ROBOT])
     async with (store := sql_rig.store()).running():
         assert await store.rooms.members(room) == added == [ANNA, BEN, CAROL, ROBOT]
+
+
+async def test_the_last_message_of_a_session_is_known(sql_store: SqlStore) -> None:
+    room, other = await room_of(sql_store), await room_of(sql_store)
+    assert await sql_store.rooms.last_message(room) == 0
+    first, note = [
+        await sql_store.post(NewNote("anna", room, Author("user", "anna"), "Hi")) for _ in range(2)
+    ]
+    await sql_store.post(NewNote("anna", other, Author("user", "anna"), "Hi"))
+    assert await sql_store.rooms.last_message(room) == note.message.id
+    assert await sql_store.rooms.last_message(room, before=note.message.id) == first.message.id
+    assert await sql_store.rooms.last_message(room, before=first.message.id) == 0
 
 
 async def test_a_user_and_a_device_of_one_name_are_two_members(sql_store: SqlStore) -> None:

@@ -70,6 +70,30 @@ def test_a_chunk_that_only_looks_like_it_gives_none(frame: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "read",
+    [
+        b"data: %b\n",
+        b"data: %b\n\n\n",
+        b"data: %b\r\n\r\n",
+        b"data:%b\n\n",
+        b"event: error\ndata: %b\n\n",
+        b"data: %b\n\ndata: %b\n\n",
+        b"%b",
+    ],
+)
+def test_a_read_that_is_not_one_whole_event_is_not_taken_for_one(read: bytes) -> None:
+    chunk = like_llama(b'"a"')
+    assert learned(chunk).text_in_event(b"data: %b\n\n" % chunk) == "a"
+    assert learned(chunk).text_in_event(read.replace(b"%b", chunk)) is None
+
+
+@pytest.mark.parametrize("content", [b'"a"\n', b'\n"a"', b' "a"', b'"a" ', b'"a\nb"'])
+def test_a_line_that_ends_within_the_chunk_is_not_taken_for_an_event(content: bytes) -> None:
+    template = learned(like_llama(b'"first"'))
+    assert template.text_in_event(b"data: %b\n\n" % like_llama(content)) is None
+
+
+@pytest.mark.parametrize(
     "frame",
     [
         b'{"choices":[{"delta":{"conten\\u0074":"a"}}],"content":"a"}',
@@ -166,6 +190,12 @@ def test_any_stream_cut_anywhere_gives_what_decoding_every_chunk_gives(
     assert outcome([body]) == whole
     assert outcome([*stream, b"data: [DONE]\n\n"]) == whole
     assert outcome(cut) == whole
+
+
+@pytest.mark.parametrize("begun", [b": a comment ", b"data: x", b"event: error\n", b"data:", b"\r", b"\n"])
+def test_a_read_like_a_chunk_that_ends_another_event_is_read_with_it(begun: bytes) -> None:
+    chunk, end = b"data: " + like_llama(b'"a"') + b"\n\n", b"data: [DONE]\n\n"
+    assert outcome([chunk, begun, chunk, end]) == outcome([chunk + begun + chunk + end])
 
 
 def test_a_stream_of_like_chunks_may_be_cut_at_every_byte() -> None:

@@ -48,7 +48,7 @@ async def test_more_is_read_however_much_came_with_the_head(server: RawServer, s
     server.answer, server.ending = [OPEN_HEAD + b"a" * size], "stay"
     exchange = await answer(server)
     heard: list[bytes] = []
-    while exchange._unread_bytes < min(size, MAX_UNREAD_BYTES + 1):  # noqa: ASYNC110 - no event tells it
+    while exchange._held_bytes < min(size, MAX_UNREAD_BYTES + 1):  # noqa: ASYNC110 - no event tells it
         await asyncio.sleep(0)
     server.peers[0].say([b"b"], "close")
     await exchange.push(heard.append)

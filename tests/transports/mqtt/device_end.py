@@ -50,7 +50,7 @@ class DeviceEnd:
             await self._news.wait()
 
     def frames(self, id: str | None = None) -> list[dict[str, Any]]:
-        return [frame for frame in self.heard if id is None or frame["id"] == id]
+        return [frame for frame in self.heard if id is None or frame.get("id") == id]
 
     def types(self, id: str | None = None) -> list[str]:
         return [frame["type"] for frame in self.frames(id)]

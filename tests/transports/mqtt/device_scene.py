@@ -22,6 +22,8 @@ from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.run import Run
 from gateway.core.runs import Runs
+from gateway.core.stops import Stops
+from gateway.store.local_signals import LocalHub, LocalSignals
 from tests.core.house import USER, House, house
 from tests.transports.mqtt.device_end import DeviceEnd
 from tests.transports.mqtt.memory_link import MemoryBroker, MemoryLink
@@ -76,7 +78,12 @@ def device_at(broker: MemoryBroker, name: str) -> DeviceEnd:
 
 
 def chats_of(
-    home: House, *, keys_exist: bool = False, anothers_s: float = 0, after_s: float = 0
+    home: House,
+    *,
+    keys_exist: bool = False,
+    anothers_s: float = 0,
+    after_s: float = 0,
+    signals: LocalSignals | None = None,
 ) -> DeviceChats:
     """after_s: how much later it is for it."""
     return DeviceChats(
@@ -85,6 +92,7 @@ def chats_of(
         home.store,
         owners_of(home, keys_exist=keys_exist),
         max_content_chars=MAX_CONTENT_CHARS,
+        stop=Stops(home.runs, home.store, OwnerAccess(), signals or LocalSignals("a", LocalHub())).stop,
         anothers_s=anothers_s,
         now=lambda: datetime.now(UTC) + timedelta(seconds=after_s),
     )

@@ -26,6 +26,7 @@ class Reply:
     """One reply as a gateway receives it. handles: those that were stored."""
 
     def __init__(self) -> None:
+        self.conversation_id = uuid4().hex
         self.text = ""
         self.done: Done | None = None
         self.error: GatewayError | None = None
@@ -36,7 +37,9 @@ class Reply:
 
     @property
     def reattachable(self) -> Reattachable:
-        return Reattachable("c" * 32, self.handles.append, is_left=lambda: self.left, keep_s=self.keep_s)
+        return Reattachable(
+            self.conversation_id, self.handles.append, is_left=lambda: self.left, keep_s=self.keep_s
+        )
 
     keep_s = 60.0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from gateway.contract.errors import Interrupted, WorkerLost
+from gateway.contract.errors import Interrupted, Unreachable, WorkerLost
 from gateway.contract.events import Delta, Done
 from tests.transports.mqtt.kept_house import INBOX, House, in_two_halves
 from transports.mqtt.protocol.frame_codec import encode
@@ -62,9 +62,50 @@ async def test_the_handle_is_stored_once_when_the_worker_accepts() -> None:
         await reply.until("ab")
         house.go_on()
         await reply.end()
-        assert [{**handle, "request": ""} for handle in reply.handles] == [
-            {"conversation_id": "c" * 32, "worker": "w", "incarnation": 3, "request": "", "model": None}
+        id = reply.conversation_id
+        assert reply.handles == [
+            {"conversation_id": id, "worker": "w", "incarnation": 3, "request": id, "model": None}
         ]
+
+
+async def test_a_gateway_that_dies_before_the_worker_is_stored_loses_nothing() -> None:
+    async with House(in_two_halves).running() as house:
+        async with house.gateway(7) as killed:
+            first = killed.ask()
+            await first.until("ab")
+            await killed.kill()
+        async with house.gateway(8) as gateway:
+            reply = gateway.reattach({"conversation_id": first.conversation_id})
+            await reply.until("ab")
+            assert reply.handles[-1]["worker"] == "w"
+            house.go_on()
+            assert (await reply.end()).text == "abcd"
+        assert len(house.model.seen_requests) == 1
+
+
+async def test_a_reply_that_no_worker_has_is_asked_for_again_later() -> None:
+    async with House(in_two_halves).running() as house, house.gateway() as gateway:
+        reply = await gateway.reattach({"conversation_id": "d" * 32}).end()
+        assert isinstance(reply.error, Unreachable)
+        assert reply.handles == []
+
+
+async def test_a_reply_whose_worker_is_not_stored_is_stopped_where_it_is_made() -> None:
+    house = House(in_two_halves)
+    async with house.running(), house.gateway(5, "other") as other, house.gateway(7) as frozen:
+        first = frozen.ask()
+        await first.until("ab")
+        other.transport.abilities.stop({"conversation_id": first.conversation_id}, 1)
+        await house.worker.idle()
+        assert [error.code for error in house.errors_to("gw")] == ["cancelled"]
+
+
+@pytest.mark.parametrize("id", [None, 7, "", "d" * 129])
+async def test_a_handle_without_a_valid_id_stops_nothing(id: object) -> None:
+    async with House(in_two_halves).running() as house, house.gateway(5) as gateway:
+        sent = len(gateway.link.sent)
+        gateway.transport.abilities.stop({"conversation_id": id}, 1)
+        assert gateway.link.sent[sent:] == []
 
 
 async def test_a_reply_can_be_taken_over_again_and_again() -> None:
@@ -133,8 +174,7 @@ async def test_a_worker_that_started_anew_has_nothing() -> None:
 @pytest.mark.parametrize(
     "handle",
     [
-        {},
-        {"conversation_id": "c" * 32},
+        {"worker": "w"},
         {"worker": "w", "incarnation": "3", "request": "1"},
         {"worker": "w", "incarnation": -1, "request": "1"},
         {"worker": "w", "incarnation": 3, "request": ""},

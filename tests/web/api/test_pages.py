@@ -57,7 +57,7 @@ async def test_sessions_are_listed_latest_first(tmp_path: Path) -> None:
     assert [session["title"] for session in listed] == ["Mine", "first words"]
     assert [session["id"] for session in found] == [untitled.json()["id"]]
     times = {"created_at", "updated_at"}
-    assert set(created.json()) == {"id", "uuid", "key", "title", "leaf_id", "live", *times}
+    assert set(created.json()) == {"id", "uuid", "key", "title", "leaf_id", "live", "room", *times}
 
 
 async def test_messages_are_paged_by_id(tmp_path: Path) -> None:

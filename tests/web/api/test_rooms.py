@@ -85,6 +85,18 @@ async def test_a_member_reads_writes_and_follows_and_a_watcher_only_reads(tmp_pa
             assert {renamed.status_code, deleted.status_code, invited.status_code} == {404}
 
 
+async def test_a_member_that_may_not_delete_a_room_does_not_stop_its_reply(tmp_path: Path) -> None:
+    async with house_of(tmp_path, ENDLESS) as house:
+        room = await house.room({"user": "ben"})
+        body = {"content": "Hi", "session_id": room["key"], "resumable": True}
+        async with house.anna.stream("POST", STREAM, json=body) as reply:
+            assert (await house.ben.delete(f"{SESSIONS}/{room['id']}")).status_code == 404
+            (run,) = house.gateway.assembled.gateway.runs.all()
+            assert not run.is_settled()
+            stopped = await house.anna.post(f"{STREAM}/{reply.headers['sluice-stream-id']}/stop")
+            assert stopped.json()["reason"] == "user_stop"
+
+
 async def test_a_member_stops_a_reply_and_a_watcher_cannot_while_it_runs_nor_later(tmp_path: Path) -> None:
     async with house_of(tmp_path, ENDLESS) as house:
         room = await house.room({"user": "ben"}, {"user": "eve", "role": "watcher"})
@@ -144,6 +156,21 @@ async def test_a_member_who_left_or_was_removed_has_no_access_any_more(tmp_path:
         for client in (house.ben, house.eve):
             assert (await client.get(f"{SESSIONS}/{room['id']}")).status_code == 404
             assert (await ask(client, room)).status_code == 404
+
+
+async def test_the_first_invitation_makes_a_room_of_a_session(tmp_path: Path) -> None:
+    async with house_of(tmp_path) as house:
+        session = (await house.anna.post(SESSIONS, json={"title": "Mine"})).json()
+        assert session["room"] is False
+        path = f"{ROOMS}/{session['uuid']}"
+        assert (await house.ben.post(f"{path}/invitations")).status_code == 404
+        assert (await house.anna.get(path)).status_code == 404
+        invited = await house.anna.post(f"{path}/invitations")
+        assert (await house.ben.post(f"{ROOMS}/join", json=invited.json())).status_code == 200
+        assert [each["name"] for each in (await house.anna.get(path)).json()["members"]] == ["anna", "ben"]
+        for client in (house.anna, house.ben):
+            assert (await client.get(f"{SESSIONS}/{session['id']}")).json()["room"] is True
+        assert [each["room"] for each in (await house.anna.get(SESSIONS)).json()] == [True]
 
 
 async def test_a_removed_member_does_not_return_by_an_older_invitation(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest
+from gateway.dialects.sse_frames import PING
 from tests.web.frames import frames_of
 from tests.web.gateway_server import STREAM, served
 from transports.scripted import Script, Step, tokens
@@ -44,6 +45,13 @@ async def test_a_session_tells_its_other_tabs(tmp_path: Path) -> None:
     assert [news["type"] for news in heard[3:]] == ["reply_started", "reply_ended"]
     assert heard[3]["stream_id"] == second[0]["stream_id"]
     assert gone == 1
+
+
+async def test_the_first_bytes_come_at_once(tmp_path: Path) -> None:
+    async with served(tmp_path, says([Done("stop")]), sse_ping_s=3600) as gateway:
+        await gateway.events({"content": "Hi"})
+        async with gateway.http.stream("GET", "/api/chatbot/sessions/1/events") as tab:
+            assert await anext(tab.aiter_raw()) == PING
 
 
 @pytest.mark.parametrize("session", ["7", "x", "0", "9" * 30, "-1"])

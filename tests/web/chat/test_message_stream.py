@@ -11,6 +11,8 @@ from gateway.contract.errors import Loading, ModelRefused, NoWorker, Unreachable
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, TransportInfo
+from gateway.web.http.asgi import Send
+from gateway.web.http.sse_writer import Headers, SseWriter
 from tests.web.gateway_server import STREAM, served, unified_events
 from transports.scripted import Script, ScriptedTransport, Step, tokens, whole
 
@@ -51,6 +53,26 @@ async def test_the_head_is_that_of_a_stream_and_names_it(tmp_path: Path) -> None
     assert response.headers["x-accel-buffering"] == "no"
     assert "connection" not in response.headers
     assert response.headers["sluice-stream-id"] == events[0]["stream_id"]
+
+
+async def test_the_model_is_asked_before_the_head_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    begin = SseWriter.begin
+
+    async def noted(self: SseWriter, send: Send, headers: Headers = ()) -> None:
+        order.append("head")
+        await begin(self, send, headers)
+
+    def script(_: ChatRequest) -> list[Step]:
+        order.append("asked")
+        return tokens("x")
+
+    monkeypatch.setattr(SseWriter, "begin", noted)
+    async with served(tmp_path, script) as gateway:
+        await gateway.events({"content": "Hi"})
+    assert order == ["asked", "head"]
 
 
 async def test_each_token_is_sent_when_it_comes(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.contract.events import Delta, Done
+from tests.live.looking import look_again
 from tests.store.postgres import PostgresServer, requires_postgres
 from tests.web.chat.test_fenced_gateway import Reply
 from tests.web.gateway_server import STREAM, Served, served, unified_events
+from tests.web.key_holders import bearer, make_key
 from transports.scripted import Script
 
 pytestmark = [pytest.mark.live, requires_postgres()]
@@ -23,11 +26,13 @@ def no_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def two(folder: Path, server: PostgresServer, script: Script) -> AsyncIterator[tuple[Served, Served]]:
+async def two(
+    folder: Path, server: PostgresServer, script: Script, **settings: Any
+) -> AsyncIterator[tuple[Served, Served]]:
     url = server.emptied()
     async with (
-        served(folder, script, database_url=url, gateway_name="a") as a,
-        served(folder, script, database_url=url, gateway_name="b") as b,
+        served(folder, script, database_url=url, gateway_name="a", **settings) as a,
+        served(folder, script, database_url=url, gateway_name="b", **settings) as b,
     ):
         yield a, b
 
@@ -101,3 +106,37 @@ async def test_a_gateway_that_stops_leaves_the_list_and_one_that_came_is_known(
         assert rows.split() == ["a", "b"]
 
     assert postgres.sql("SELECT count(*) FROM gateways", "shared") == "0"
+
+
+async def test_a_session_that_is_deleted_at_one_gateway_stops_its_reply_at_the_other(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    reply = Reply()
+    async with two(tmp_path, postgres, reply.steps) as (a, b):
+        reading = asyncio.ensure_future(a.events({"content": "Hi"}))
+        await reply.paused.wait()
+        deleted = await b.http.delete("/api/chatbot/sessions/1")
+        events = await reading
+
+    assert deleted.status_code == 204
+    assert (events[-1]["type"], events[-1]["reason"]) == ("done", "user_stop")
+
+
+async def test_a_member_that_is_removed_at_one_gateway_reads_no_more_at_the_other(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    async with two(tmp_path, postgres, lambda _: [[Done("stop")]], rate_per_minute=100_000) as (a, b):
+        anna, ben = bearer(await make_key(a, "anna")), bearer(await make_key(a, "ben"))
+        await b.assembled.gateway.keys.refresh()
+        members = [{"user": "ben"}]
+        room = (await a.http.post("/api/chatbot/rooms", json={"members": members}, headers=anna)).json()
+
+        async def await_status(status: int) -> None:
+            url = f"/api/chatbot/sessions/{room['id']}"
+            while (await b.http.get(url, headers=ben)).status_code != status:
+                await look_again()
+
+        await await_status(200)
+        removal = await a.http.delete(f"/api/chatbot/rooms/{room['id']}/members?user=ben", headers=anna)
+        assert removal.is_success, removal.text
+        await await_status(404)

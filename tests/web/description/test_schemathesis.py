@@ -21,7 +21,7 @@ from tests.web.gateway_program import gateway_program
 from tests.web.key_holders import bearer
 from transports.scripted import ScriptedTransport
 
-ENDLESS = r"/api/chatbot/sessions/\{session_id\}/events|/api/admin/live"
+ENDLESS = r"/api/chatbot/(sessions/\{session_id\}|rooms/\{room_id\})/events|/api/admin/live"
 """Streams without an end; their answers have tests of their own."""
 
 

@@ -1,5 +1,6 @@
 """Headers that tell each caller its limits, in the words of the IETF draft and of the model APIs."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,10 +34,12 @@ async def test_each_response_tells_what_is_left(tmp_path: Path) -> None:
 
 
 async def test_a_stream_and_its_refusal_tell_the_free_places(tmp_path: Path) -> None:
-    async with served(tmp_path, lambda _: [*tokens("x"), []]) as gateway:
+    held = asyncio.Event()
+    async with served(tmp_path, lambda _: [held.wait, *tokens("x")]) as gateway:
         key = bearer(await make_key(gateway, "anna", rate_per_minute=3, streams=1))
         async with gateway.http.stream("POST", STREAM, json={"content": "Hi"}, headers=key) as reply:
             assert reply.headers["ratelimit"].endswith('"streams";r=0')
+            held.set()
             async for event in unified_events(reply):
                 assert event["type"] in {"metadata", "chunk", "done"}
         ended = await gateway.http.get(SESSIONS, headers=key)

@@ -201,6 +201,13 @@ CASES: dict[tuple[str, str], Sequence[Case | OwnOnly]] = {
     ("POST", ROOMS): [OwnOnly({}), Case("device", {"members": [{"device": "{}"}]})],
     ("POST", f"{ROOMS}/join"): [Case("session", {"ticket": "{}.member.forged"}, hidden=False)],
     ("GET", f"{ROOMS}/{{id}}"): [Case("session"), Case("session key")],
+    ("GET", f"{ROOMS}/{{id}}/events"): [
+        Case("session"),
+        Case("session key"),
+        Case("session key", headers={"last-event-id": "0"}),
+        Case("session key", headers={"last-event-id": "no number"}),
+        Case("session key", query={"ticket": "forged"}, hidden=False),
+    ],
     ("POST", f"{ROOMS}/{{id}}/members"): [Case("session", {"user": "ben"})],
     ("DELETE", f"{ROOMS}/{{id}}/members"): [Case("session", query={"user": "ben"})],
     ("POST", f"{ROOMS}/{{id}}/invitations"): [Case("session", {"role": "member"})],

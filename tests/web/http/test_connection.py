@@ -8,8 +8,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from gateway.web.http.asgi import Receive, Scope, Send
+from gateway.web.http.asgi import Receive, Scope, Send, connection_of
 from gateway.web.http.connection import ClientConnection
+from gateway.web.http.departures import unless_gone
 
 
 class Socket(asyncio.Transport):
@@ -88,6 +89,28 @@ async def test_an_answer_in_the_making_outlives_what_its_client_sends_too_early(
     for task in state.tasks:
         task.cancel()
     await asyncio.wait(state.tasks)
+
+
+@pytest.mark.parametrize("aborts", ["the endpoint", "the kernel"])
+async def test_an_endpoint_that_ends_with_its_lost_connection_is_no_bug(
+    aborts: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if aborts == "the endpoint":
+            connection_of(scope).abort()
+        else:
+            socket.abort()
+            assert await unless_gone(connection_of(scope), asyncio.Event().wait()) is None
+
+    state, socket = ServerState(), Socket(0)
+    connection = ClientConnection(uvicorn.Config(answer, log_config=None, lifespan="off"), state, {})
+    connection.connection_made(socket)
+    connection.data_received(b"GET / HTTP/1.1\r\n\r\n")
+    await asyncio.wait(state.tasks)
+    connection.connection_lost(None)
+    assert socket.ended[0] == "aborted"
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 class Clock:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.web.http.asgi import Message, Receive, Scope, Send
-from gateway.web.http.connection import MAX_PIPELINED
+from gateway.web.http.connection_limits import MAX_PIPELINED
 from gateway.web.http.head_limit import MAX_HEAD_BYTES
 from tests.web.client_socket import PIECE_BYTES, connected
 

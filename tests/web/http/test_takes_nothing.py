@@ -5,6 +5,7 @@ import select
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,12 +13,19 @@ import pytest
 
 from gateway.contract.authors import Author
 from gateway.contract.events import Delta, Done
-from gateway.core.session_news import MAX_WAITING, Listener, QuestionAsked
+from gateway.contract.room_events import MessagePosted
+from gateway.core.session_news import MAX_WAITING, Listener
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Step
 
 API = "/api/chatbot"
 ANNA = Author("user", "anna")
+
+
+def said(id: int, text: str) -> MessagePosted:
+    return MessagePosted(id, str(id), ANNA, "user", text, datetime(2026, 1, 31, tzinfo=UTC))
+
+
 MEGABYTE = 1_000_000
 MORE_THAN_SOCKETS_HOLD = 8
 """Times a megabyte: a socket of this machine takes 4 MiB for a client that reads nothing."""
@@ -107,15 +115,15 @@ async def test_a_stream_that_nobody_takes_is_cut_off(tmp_path: Path, told_from: 
 async def test_what_waits_for_a_listener_is_bounded() -> None:
     called: list[None] = []
     listener = Listener(lambda: called.append(None))
-    listener.hear(QuestionAsked(1, ANNA, "x" * 3 * MEGABYTE))
+    listener.hear(said(1, "x" * 3 * MEGABYTE))
     assert not listener.closed
-    listener.hear(QuestionAsked(2, ANNA, "x"))
+    listener.hear(said(2, "x"))
     assert listener.closed
     assert listener.take() is None
     assert len(called) == 2
     many = Listener(lambda: called.append(None))
     for number in range(MAX_WAITING):
-        many.hear(QuestionAsked(number, ANNA, "x"))
+        many.hear(said(number, "x"))
     assert not many.closed
-    many.hear(QuestionAsked(0, ANNA, "x"))
+    many.hear(said(0, "x"))
     assert many.closed

@@ -48,12 +48,20 @@ class Pair:
         while relay.client.open == 0:
             await look_again()
 
-    def owner_is(self, stream_id: str, name: str, url: str | None) -> None:
+    async def relays_nothing(self) -> None:
+        """Wait until the second gateway relays no request."""
+        relay = self.second.assembled.gateway.relay
+        assert relay is not None
+        while relay.client.open:
+            await look_again()
+
+    def owner_is(self, stream_id: str, name: str, url: str | None, epoch: int = 0) -> None:
         """Write into the database that another gateway, which is never silent, makes the reply."""
         shown = "NULL" if url is None else f"'{url}'"
         row = f"('{name}', {shown}, now(), now() + interval '1 day')"
         known = f"INSERT INTO gateways VALUES {row} ON CONFLICT DO NOTHING"  # noqa: S608 - of this test
-        owned = f"UPDATE messages SET owner = '{name}' WHERE stream_id = '{stream_id}'"  # noqa: S608
+        change = f"SET owner = '{name}', epoch = {epoch}"
+        owned = f"UPDATE messages {change} WHERE stream_id = '{stream_id}'"
         self.postgres.sql(f"{known}; {owned}", SHARED)
 
 

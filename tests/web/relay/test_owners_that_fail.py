@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -11,11 +10,13 @@ import pytest
 from gateway.core.key_ring import Caller
 from gateway.web.door.callers import LOCAL
 from gateway.web.http.asgi import Scope
+from gateway.web.relay import absent_owners
 from gateway.web.relay import relay as relay_module
 from gateway.web.relay.seal import RelaySeal
 from tests.live.looking import look_again
 from tests.store.postgres import PostgresServer, requires_postgres
 from tests.web.gateway_server import STREAM, served
+from tests.web.relay.answering import answering
 from tests.web.relay.pair import TEXT, Pair, owner_of, pair, path_of
 from transports.scripted import tokens
 
@@ -25,6 +26,8 @@ NOWHERE = "http://127.0.0.1:1"
 FROZEN = BROKEN = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\n: hi\n\r\n"
 )
+
+WHOLE = BROKEN + b"0\r\n\r\n"
 
 
 @pytest.fixture
@@ -36,23 +39,6 @@ async def both(no_task_is_left_over: None, tmp_path: Path, postgres: PostgresSer
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "WAIT_S", 0)
-
-
-@asynccontextmanager
-async def answering(answer: bytes, *, stays: bool = False) -> AsyncIterator[str]:
-    """A server that sends these bytes and closes, unless it `stays` until its client closes, by its URL."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-        if stays:
-            await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @pytest.mark.usefixtures("impatient")
@@ -67,6 +53,44 @@ async def test_an_address_of_nothing_is_named(both: Pair) -> None:
         refused.json()["detail"]
         == f"The reply is made by gateway third, which does not answer at its INTERNAL_URL {NOWHERE}."
     )
+
+
+async def test_one_that_lives_and_does_not_answer_is_in_the_log_once(
+    both: Pair, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(absent_owners, "REPLACED_S", 0)
+    monkeypatch.setattr(relay_module, "WAIT_S", 0.2)
+    left = await both.begun()
+    both.owner_is(left.stream_id, "third/1", NOWHERE)
+    for _ in range(2):
+        assert (await both.second.http.get(path_of(left))).status_code == 503
+    assert (
+        caplog.text.count(f"gateway third lives, and this one gets no answer at its INTERNAL_URL {NOWHERE}")
+        == 1
+    )
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectTimeout(""), AttributeError("getpeername"), OSError("ENOTCONN")]
+)
+async def test_an_owner_that_is_not_connected_is_named_in_the_log(
+    both: Pair, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def late(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        if str(request.url).startswith(NOWHERE):
+            raise error
+        return await ask(transport, request)
+
+    left = await both.begun()
+    both.owner_is(left.stream_id, "third/1", NOWHERE)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", late)
+    with caplog.at_level("INFO", logger="sluice.relay"):
+        refused = await both.second.http.get(path_of(left))
+    assert refused.status_code == 503
+    assert f"{NOWHERE}{path_of(left)}: {str(error) or 'ConnectTimeout'}" in caplog.text
 
 
 @pytest.mark.usefixtures("impatient")
@@ -116,6 +140,24 @@ async def test_a_reader_whose_owner_breaks_off_sees_an_incomplete_response(both:
             await both.second.http.get(path_of(left))
 
 
+@pytest.mark.parametrize("known", ["1000000003-9", "9-9", "2-3"])
+async def test_an_event_id_of_the_new_owner_is_good_at_an_old_one_that_has_noticed_nothing(
+    both: Pair, known: str
+) -> None:
+    left = await both.begun()
+    async with answering(WHOLE) as url:
+        both.owner_is(left.stream_id, "third/1", url, epoch=1)
+        answer = await both.first.http.get(path_of(left), headers={"last-event-id": known})
+    assert (answer.status_code, answer.text) == (200, ": hi\n")
+
+
+async def test_an_event_id_of_no_owner_is_refused(both: Pair) -> None:
+    left = await both.begun()
+    for gateway in (both.first, both.second):
+        answer = await gateway.http.get(path_of(left), headers={"last-event-id": "9-9"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_event_id")
+
+
 async def test_a_reader_whose_owner_is_frozen_is_cut_when_it_is_found_dead(both: Pair) -> None:
     left = await both.begun()
     relay = both.second.assembled.gateway.relay
@@ -125,10 +167,37 @@ async def test_a_reader_whose_owner_is_frozen_is_cut_when_it_is_found_dead(both:
         async with both.second.http.stream("GET", path_of(left)) as response:
             pieces = response.aiter_raw()
             assert await anext(pieces) == b": hi\n"
-            relay.cut("fourth/1")
-            relay.cut("third/1")
+            relay.cut(["fourth/1"])
+            relay.cut(["third/1"])
             with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
                 await anext(pieces)
+
+
+async def test_a_reader_whose_owner_is_found_dead_before_it_answers_goes_on_at_the_next_one(
+    both: Pair,
+) -> None:
+    """A proxy that gets no answer to a request takes the gateway for dead, and soon all of them."""
+    left = await both.begun()
+    real = owner_of(both.first)
+    relay = both.second.assembled.gateway.relay
+    assert relay is not None
+    async with answering(b"", stays=True) as url, both.coming_back(left) as reader:
+        both.owner_is(left.stream_id, "third/1", url)
+        await both.relaying()
+        both.owner_is(left.stream_id, real, both.first.url)
+        both.go.set()
+        relay.cut(["third/1"])
+        await reader.read()
+    assert reader.source.text == TEXT
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_event_source_whose_owner_is_away_is_asked_to_come_again(both: Pair) -> None:
+    left = await both.begun()
+    both.owner_is(left.stream_id, "third/1", NOWHERE)
+    headers = {"accept": "text/event-stream"}
+    paused = await both.second.http.get(path_of(left), headers=headers)
+    assert (paused.status_code, paused.text.partition(" ")[0]) == (200, "retry:")
 
 
 async def test_the_gateways_count_each_other(both: Pair) -> None:
@@ -150,6 +219,28 @@ async def test_a_reader_waits_until_another_gateway_has_taken_over(
 
     monkeypatch.setattr(relay_module, "_pause", take_over)
     async with both.coming_back(left) as reader:
+        await reader.read()
+    assert reader.source.text == TEXT
+
+
+async def test_a_frozen_owner_that_was_found_dead_is_not_asked_until_it_lives_again(
+    both: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = await both.begun()
+    relay = both.second.assembled.gateway.relay
+    assert relay is not None
+    real = owner_of(both.first)
+    relay.cut([real, "third/1"])
+
+    async def take_over(_: float) -> bool:
+        both.owner_is(left.stream_id, real, both.first.url)
+        both.go.set()
+        relay.revive([real])
+        return True
+
+    monkeypatch.setattr(relay_module, "_pause", take_over)
+    async with answering(b"", stays=True) as url, both.coming_back(left) as reader:
+        both.owner_is(left.stream_id, "third/1", url)
         await reader.read()
     assert reader.source.text == TEXT
 

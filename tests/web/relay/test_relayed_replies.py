@@ -183,3 +183,23 @@ async def first_link(gateway: Served, path: str) -> str:
         link: str = (await anext(unified_events(response)))["resume_url"]
         assert response.headers["sluice-resume-url"] == link
         return link
+
+
+async def test_an_event_id_of_the_gateway_that_told_the_end_is_good_at_the_one_that_made_it(
+    both: Pair,
+) -> None:
+    left = await both.begun()
+    both.go.set()
+    async with both.coming_back(left) as reader:
+        await reader.read()
+    told = await both.second.http.get(path_of(left))
+    ids = [line.removeprefix("id: ") for line in told.text.splitlines() if line.startswith("id: ")]
+    answers = [
+        await gateway.http.get(path_of(left), headers={"last-event-id": id})
+        for id in ids
+        for gateway in (both.first, both.second)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 204, 204]
+    assert all(TEXT in answer.text for answer in answers[:4])
+    for rest in answers[2:4]:
+        assert '"type":"chunk"' not in rest.text, "it has all of the text"

@@ -76,7 +76,7 @@ async def still_answers(gateway: Served) -> bool:
         "[1, 2]",
         "7",
         "{}",
-        '{"event": "room:join"}',
+        '{"events": "room:join"}',
         '{"type": "ping"}',
         '{"type": "send"}',
         '{"type": "send", "requestId": 7}',

@@ -2,7 +2,7 @@
 
 from gateway.contract.errors import GatewayError, NotFound
 from gateway.contract.events import Cancelled, Failed, Finished
-from gateway.contract.ingress import Ask, DeviceChat, ReplyHandle
+from gateway.contract.ingress import Ask, DeviceChat, Noted, ReplyHandle
 from transports.mqtt.devices.reply_delivery import ReplyDelivery
 from transports.mqtt.protocol.device_frames import Chat
 
@@ -13,7 +13,7 @@ class OpenChat:
     """One chat in progress. delivery: sends the answer to the device."""
 
     def __init__(self, device: str, frame: Chat, delivery: ReplyDelivery) -> None:
-        self.question = DeviceChat(device, frame.id, frame.text, frame.session)
+        self.question = DeviceChat(device, frame.id, frame.text, frame.session, frame.ask)
         self.delivery = delivery
         self._reply: ReplyHandle | None = None
         self._stopped = False
@@ -22,12 +22,16 @@ class OpenChat:
         """Ask the question and send the answer to the device. True if all of it certainly arrived."""
         try:
             reply = await ask(self.question)
+            if isinstance(reply, Noted):
+                return await self.delivery.send_note(reply.session_key)
             if reply is not None and not isinstance(reply, _TERMINAL):
-                self._reply = reply
+                self._reply = running = reply
                 if self._stopped:
                     reply.stop()
+                if reply.was_begun:
+                    self.delivery.begin_anew()
                 try:
-                    return await self.delivery.send(reply.reading)
+                    return await self.delivery.send(reply.reading, lambda: running.goes_on_elsewhere)
                 except NotFound:
                     reply = await ask(self.question)  # ended while the device was away: the store has it
             if not isinstance(reply, _TERMINAL):

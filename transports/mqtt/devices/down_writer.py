@@ -1,7 +1,7 @@
 """Writes one reply to one device: turns reader events into frames on the device's `down`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -98,11 +98,12 @@ class DownWriter:
         """Number of the event to read on behind; 0 for a whole reply, which may need its last event again."""
         return 0 if self.whole else self.taken
 
-    async def follow(self, hearing: Hearing) -> bool:
+    async def follow(self, hearing: Hearing, is_left: Callable[[], bool] = lambda: False) -> bool:
         """Write the reader's events. True when the last frame was written.
 
         False if a frame before that may not have reached the device: the connection was lost, there was no
-        subscriber, or this writer was closed. The last frame is written when the broker has all others.
+        subscriber, or this writer was closed. The last frame is written when the broker has all others, and
+        not if `is_left`: then another gateway writes it.
 
         Raises FellBehind if text is missing, and as `say` of ReplyWriter does.
         """
@@ -113,6 +114,8 @@ class DownWriter:
             last = events[-1]
             if isinstance(last, _TERMINAL):
                 self._write(events[:-1])
+                if is_left():
+                    return False
                 return await self._write_last(last)
             self._write(events)
             if not await self._arrives():
@@ -136,6 +139,13 @@ class DownWriter:
         # A stop is an `end` to a device too.
         self._writer.say(last)
         self._writer.end(Done(cast(FinishReason, end.reason)))
+
+    def tell_note(self, session: str) -> None:
+        """Write the frames of an empty reply: the message is stored and asks nothing."""
+        self.session = session
+        if not self.whole:
+            self._writer.accept()
+        self._writer.end(Done("stop"))
 
     def fail(self, error: GatewayError) -> None:
         self._writer.fail(error)

@@ -1,14 +1,10 @@
 """Turns devices' chats into questions to the gateway, and sends replies to devices."""
 
 import asyncio
-import hashlib
 import logging
 from asyncio import Task
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 from gateway.contract.errors import (
@@ -21,17 +17,20 @@ from gateway.contract.errors import (
     ProtocolViolation,
     UpstreamFailed,
 )
-from gateway.contract.ingress import Ask, DeviceChat, ReplyHandle
+from gateway.contract.ingress import Ask, DeviceWatch, ReplyHandle, StopChat
+from gateway.contract.room_events import RoomEvent
+from transports.mqtt.devices.answers import Answers
+from transports.mqtt.devices.bounded_sender import BoundedSender
 from transports.mqtt.devices.device_chat import OpenChat
 from transports.mqtt.devices.down_writer import DownWriter, Rhythm, envelope_for
 from transports.mqtt.devices.known_devices import Device, KnownDevices
 from transports.mqtt.devices.reply_delivery import ReplyDelivery
+from transports.mqtt.devices.room_sender import RoomSender
 from transports.mqtt.dropped_messages import Dropped
 from transports.mqtt.link.link import Link
-from transports.mqtt.protocol.device_frames import Chat, decode_cancel, decode_chat
+from transports.mqtt.protocol.device_frames import Chat, ChatError, decode_cancel, decode_chat
 from transports.mqtt.protocol.error_frames import error_frame
 from transports.mqtt.protocol.frame_codec import decode_status, encode
-from transports.mqtt.protocol.frames import ErrorFrame
 from transports.mqtt.protocol.topics import (
     checked_root,
     down_topic,
@@ -46,18 +45,11 @@ log = logging.getLogger(__name__)
 GROUP = "gateways"
 CHATS_PER_DEVICE = 4
 MAX_CHATS = 2_000
-REMEMBERED_ANSWERS = 1_000
 GOODBYE_S = 1.0
-CROSSING_S = 5.0
-"""Seconds in which a repeated chat gets no answer: the device may have sent it before it got the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """A chat whose last frame was sent. until: before this time a repeated chat gets no answer."""
-
-    digest: bytes
-    until: float
+async def ignored(device: str, id: str) -> None:
+    """Stop nothing."""
 
 
 class MqttIngress:
@@ -65,6 +57,7 @@ class MqttIngress:
 
     Args:
         link: run by the caller.
+        stop: see StopChat; called for chats that are not open here.
         idle_s: a third of it is the longest silence towards a device that waits for its answer.
         grace_s: seconds that an answer waits for a disconnected device or broker.
         coalesce_s, coalesce_bytes: see ReplyWriter.
@@ -76,6 +69,7 @@ class MqttIngress:
         link: Link,
         ask: Ask,
         *,
+        stop: StopChat = ignored,
         root: str = "sluice/v1",
         idle_s: float = 30.0,
         grace_s: float = 30.0,
@@ -85,14 +79,17 @@ class MqttIngress:
     ) -> None:
         self._link = link
         self._ask = ask
+        self._stop = stop
         self._root = checked_root(root)
         self._rhythm = Rhythm(coalesce_s, coalesce_bytes, alive_s=idle_s / 3)
         self._grace_s = grace_s
         self._retry_s = retry_s
         self._devices = KnownDevices()
-        self._answered: OrderedDict[tuple[str, str], _Answered] = OrderedDict()
+        self._answers = Answers()
         self._tasks: asyncio.TaskGroup | None = None
         self._working: set[Task[None]] = set()
+        self._taken_over: list[tuple[str, str, Callable[[], Awaitable[str]]]] = []
+        self._errors = BoundedSender(link)
         self.dropped = Dropped()
         link.subscribe(every_chat(root), self._hear_chat, group=GROUP)
         link.subscribe(every_chat_cancel(root), self._hear_cancel)
@@ -102,6 +99,8 @@ class MqttIngress:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as self._tasks:
+            for taken_over in self._taken_over:
+                self.go_on(*taken_over)
             try:
                 yield
             finally:
@@ -123,6 +122,28 @@ class MqttIngress:
     def is_away(self, device: str) -> bool:
         return self._devices.is_away(device)
 
+    def go_on(self, device: str, id: str, text: Callable[[], Awaitable[str]]) -> None:
+        """See Ingress."""
+        if self._tasks is None:
+            self._taken_over.append((device, id, text))
+        else:
+            self._start(self._tasks, self._go_on(device, id, text))
+
+    async def _go_on(self, name: str, id: str, text: Callable[[], Awaitable[str]]) -> None:
+        try:
+            frame = Chat(id=id, text=await text())
+        except GatewayError as error:
+            log.warning("device %s gets the answer to chat %s when it asks again: %s", name, id, error)
+            return
+        device = self._devices.hear(name)
+        if id in device.chats:  # it has just asked again
+            return
+        delivery = self._delivery(name, id, whole=True)
+        if not self._link.connected:
+            delivery.leave()
+        chat = device.chats[id] = OpenChat(name, frame, delivery)
+        await self._answer(device, chat)
+
     def mirror(self, device: str, reply: ReplyHandle) -> None:
         known = self._devices.hear(device)
         if reply.stream_id not in known.mirrors and self._tasks is not None:
@@ -130,29 +151,40 @@ class MqttIngress:
             known.mirrors[reply.stream_id] = delivery
             self._start(self._tasks, self._show(known, reply, delivery))
 
+    def watch(self, watch: DeviceWatch) -> None:
+        self._devices.watch = watch
+
+    def tell(self, device: str, event: RoomEvent) -> None:
+        known = self._devices.get(device) or self._devices.hear(device)
+        if known.rooms is None:
+            known.rooms = RoomSender(self._link, down_topic(self._root, device))
+        if dropped := known.rooms.send(event):
+            self.dropped["frame of a room"] += dropped
+
     def _hear_chat(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
-            name = self._sender(topic, payload)
+            name = status_sender(topic)
             if retained:
                 raise ProtocolViolation("a chat must not be retained")
-            frame = decode_chat(payload)
+            frame = decode_chat(payload, self._link.max_payload)
         except ProtocolViolation as violation:
             self.dropped.drop("chat", topic, violation)
             return
-        device = self._devices.hear(name)
-        self._devices.came_back(device)
-        if isinstance(frame, ErrorFrame):
+        if isinstance(frame, ChatError):
             self.dropped.drop("chat", topic, ProtocolViolation(frame.message))
-            self._say(device, frame)
-        else:
-            self._take(device, frame)
+            if not self._errors.send(down_topic(self._root, name), encode(frame), frame.id):
+                self.dropped["error of a chat"] += 1
+            return
+        device = self._devices.hear(name)
+        self._devices.chatted(device)
+        self._take(device, frame)
 
     def _take(self, device: Device, frame: Chat) -> None:
         """Start one chat, once: QoS 1 may repeat it, and so does a device that receives no answer."""
         known = device.chats.get(frame.id)
-        answered = self._answered.get((device.name, frame.id))
+        answered = self._answers.find(device.name, frame.id)
         if (known is not None and known.question.text != frame.text) or (
-            answered is not None and answered.digest != _digest(frame.text)
+            answered is not None and answered.differs_from(frame.text)
         ):
             self._refuse(device, frame.id, Conflict("This id was used before, with another text."))
         elif known is not None:
@@ -183,6 +215,15 @@ class MqttIngress:
         chat = self._devices.chat(name, cancel.id)
         if chat is not None:
             chat.stop()
+        elif self._tasks is not None and len(self._working) < MAX_CHATS:
+            self._start(self._tasks, self._stop_elsewhere(name, cancel.id))
+
+    async def _stop_elsewhere(self, device: str, id: str) -> None:
+        """Stop a chat that is not open here: its gateway may have died."""
+        try:
+            await self._stop(device, id)
+        except GatewayError as error:
+            log.info("the cancel of chat %s of device %s had no effect: %s", id, device, error)
 
     def _hear_status(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
@@ -198,7 +239,7 @@ class MqttIngress:
         try:
             certain = await chat.answer(self._ask)
             if chat.delivery.delivered:
-                self._remember(question, certain=certain)
+                self._answers.remember(question, certain=certain)
         except GatewayError as error:
             chat.fail(error)
         except Exception:  # the task ends here; other chats go on
@@ -234,26 +275,12 @@ class MqttIngress:
         self._working.add(task)
         task.add_done_callback(self._working.discard)
 
-    def _remember(self, chat: DeviceChat, *, certain: bool) -> None:
-        until = inf if certain else asyncio.get_running_loop().time() + CROSSING_S
-        self._answered[chat.device, chat.id] = _Answered(_digest(chat.text), until)
-        if len(self._answered) > REMEMBERED_ANSWERS:
-            self._answered.popitem(last=False)
-
     def _refuse(self, device: Device, id: str, error: GatewayError) -> None:
-        self._say(device, error_frame(id, error))
-
-    def _say(self, device: Device, frame: ErrorFrame) -> None:
         with suppress(GatewayError):  # a full link cannot send the error
-            self._link.publish(
-                down_topic(self._root, device.name), encode(frame), envelope=envelope_for(frame.id)
-            )
+            payload = encode(error_frame(id, error))
+            self._link.publish(down_topic(self._root, device.name), payload, envelope=envelope_for(id))
 
     def _sender(self, topic: str, payload: bytes) -> str:
         if len(payload) > self._link.max_payload:
             raise ProtocolViolation("the payload is too large")
         return status_sender(topic)
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

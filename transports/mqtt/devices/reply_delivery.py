@@ -45,21 +45,24 @@ class ReplyDelivery:
         self._anew = False
         self.delivered = False
 
-    async def send(self, reading: Reading) -> bool:
-        """Send the whole reply. True if all of it certainly arrived."""
+    async def send(self, reading: Reading, is_left: Callable[[], bool] = lambda: False) -> bool:
+        """Send the whole reply. True if all of it certainly arrived.
+
+        is_left: returns True if another gateway sends the last frame.
+        """
         tries = TRIES
         while await self._is_reachable():
             writer, fell_behind = self._writer, False
             try:
                 with reading(writer.next_event) as self._hearing:
-                    ended = await writer.follow(self._hearing)
+                    ended = await writer.follow(self._hearing, is_left)
             except FellBehind:
                 ended, fell_behind = False, True
             if not ended:
                 if writer is self._writer:
                     if writer.whole and not fell_behind:
                         return False  # the reply has no end
-                    self._begin_anew()
+                    self.begin_anew()
                 continue
             if not await writer.all_written():
                 return False
@@ -71,13 +74,21 @@ class ReplyDelivery:
             # A device that lost the broker together with us may need more time to return.
             tries -= 1
             await asyncio.sleep(self._retry_s)
-            self._begin_anew()
+            self.begin_anew()
         return False
 
     async def send_end(self, end: Terminal) -> bool:
         """Send a reply that has ended. True if all of it certainly arrived."""
+        if not await self._is_reachable():
+            return False
         self._replace(self._new_writer(True, self._anew or self._writer.taken > 0))
         self._writer.tell_end(end)
+        self.delivered = await self._writer.all_written() and not self._writer.unheard
+        return self.delivered
+
+    async def send_note(self, session: str) -> bool:
+        """Tell the device that its message is stored in the session with this key and asks nothing."""
+        self._writer.tell_note(session)
         self.delivered = await self._writer.all_written() and not self._writer.unheard
         return self.delivered
 
@@ -94,7 +105,7 @@ class ReplyDelivery:
         self._was_away = True
         self._reachable.clear()
         if not self._writer.ended:
-            self._begin_anew()
+            self.begin_anew()
         if self._hearing is not None:
             self._hearing.stop()
 
@@ -113,7 +124,8 @@ class ReplyDelivery:
             return False
         return True
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
+        """The device may have a part of the reply: send it as one `reply` at its end."""
         self._anew = True
         self._replace(self._new_writer(True, True))
 

@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.contract.errors import Overloaded
+from gateway.contract.held_news import HeldNews
 from transports.mqtt.link import paho_internals
 from transports.mqtt.link.aiomqtt_internals import HookedClient
 from transports.mqtt.link.batched_socket import Wire
@@ -50,6 +51,7 @@ class Connection(HookedClient):
         limits: BrokerLimits,
         on_message: MessageHandler,
         on_up: Callable[["Connection"], None],
+        held: HeldNews,
     ) -> None:
         """
         Args:
@@ -68,6 +70,7 @@ class Connection(HookedClient):
         self._limits = limits
         self._hear = on_message
         self._on_up = on_up
+        self._held = held
         self._unanswered: dict[int, tuple[Future[Receipt], int]] = {}
         self._wire: Wire
         self._hung_up = False
@@ -139,6 +142,7 @@ class Connection(HookedClient):
             on_message=self._hear,
             on_taken=self._taken,
             on_lost=self._lost,
+            held=self._held,
         )
         paho_internals.replace_socket(self._paho, self._wire)
         return self._wire

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import aiomqtt
 
+from gateway.contract.held_news import HeldNews
 from transports.mqtt.link import aiomqtt_internals, paho_internals
 from transports.mqtt.link.aiomqtt_connection import Connection
 from transports.mqtt.link.aiomqtt_internals import HookedClient
@@ -41,12 +42,14 @@ class AiomqttLink:
         max_payload: int = DEFAULT_MAX_PAYLOAD,
         subscribe_qos: int = 1,
         quiet: bool = False,
+        held: HeldNews | None = None,
     ) -> None:
         """Raises OSError or ssl.SSLError if a certificate file cannot be read.
 
         Args:
             subscribe_qos: see Subscriptions. All messages are published with QoS 1.
             quiet: log at DEBUG only.
+            held: holds back what the messages of one read cause, until all of them are handled.
         """
         self.address = address
         self._client_id = client_id
@@ -54,6 +57,7 @@ class AiomqttLink:
         self._limits = BrokerLimits(max_payload, time.monotonic)
         self._loss_level = logging.DEBUG if quiet else logging.WARNING
         self._tls = tls_context(address)
+        self._held = held or HeldNews()
         self.subscriptions = Subscriptions(subscribe_qos)
         self._watchers: list[StateHandler] = []
         self._kind: type[Connection | PlainConnection] = Connection
@@ -159,6 +163,7 @@ class AiomqttLink:
             limits=self._limits,
             on_message=self.subscriptions.dispatch,
             on_up=self.came_up,
+            held=self._held,
         )
         try:
             await connection.run(self.subscriptions)

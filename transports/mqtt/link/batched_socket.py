@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.contract.errors import ProtocolViolation
+from gateway.contract.held_news import HeldNews
 from transports.mqtt.link.link import MessageHandler
 from transports.mqtt.link.packets import (
     ACK_BYTES,
     LONGEST_PACKET,
+    MessageDecoder,
     PacketSplitter,
     decode_puback,
-    decode_publish,
     encode_puback,
     is_plain_puback,
-    is_quick,
 )
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Wire:
     Args:
         max_payload: see PacketSplitter.
         on_taken: called with the packet id of each message that the broker acknowledged without a reason.
+        held: holds back what the messages of one read cause, until all of them are handled.
         on_lost: called with the error when the connection is lost; it makes the library close the socket.
     """
 
@@ -81,15 +82,17 @@ class Wire:
         on_message: MessageHandler,
         on_taken: Callable[[int], None],
         on_lost: Callable[[Exception], None],
+        held: HeldNews,
     ) -> None:
         self._sock = sock
         self._loop = loop
         self._library = library
-        self._mqtt_5 = mqtt_5
         self._on_message = on_message
         self._on_taken = on_taken
         self._on_lost = on_lost
-        self._splitter = PacketSplitter(max_payload)
+        self._held = held
+        self._splitter = PacketSplitter(max_payload, mqtt_5=mqtt_5)
+        self._decoder = MessageDecoder(mqtt_5)
         self._for_library = b""
         self._unsent = bytearray()
         self._unsent_acks = 0
@@ -141,7 +144,8 @@ class Wire:
             return
         before = self._unsent_acks
         try:
-            self._hear_what_came()
+            with self._held:
+                self._hear_what_came()
             more = self._unsent_acks > before
             many = self._unsent_acks >= ACKS_TOGETHER
             if self._unsent and (many or not more) and not self._closed:
@@ -185,8 +189,9 @@ class Wire:
             raise BrokenPipeError("the broker takes no acknowledgements")
 
     def _hear(self, packet: bytes) -> None:
-        if is_quick(packet):
-            topic, payload, retained, packet_id = decode_publish(packet, self._mqtt_5)
+        message = self._decoder.decode(packet)
+        if message is not None:
+            topic, payload, retained, packet_id = message
             self._on_message(topic, payload, retained)
             if packet_id:
                 self._unsent += encode_puback(packet_id)

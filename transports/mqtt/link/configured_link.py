@@ -2,6 +2,7 @@
 
 from typing import Literal, Protocol
 
+from gateway.contract.held_news import HeldNews
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress, Link
 
@@ -37,12 +38,15 @@ def broker_address(settings: BrokerSettings) -> BrokerAddress:
     )
 
 
-def configured_link(settings: BrokerSettings, client_id: str, *, quiet: bool = False) -> Link:
+def configured_link(
+    settings: BrokerSettings, client_id: str, *, quiet: bool = False, held: HeldNews | None = None
+) -> Link:
     """Return a link that is not connected yet. Raises OSError if a certificate file cannot be read.
 
     Args:
         client_id: see AiomqttLink.
         quiet: log losses of the connection at DEBUG only.
+        held: see AiomqttLink.
     """
     address = broker_address(settings)
     return AiomqttLink(
@@ -51,4 +55,5 @@ def configured_link(settings: BrokerSettings, client_id: str, *, quiet: bool = F
         max_payload=settings.mqtt_max_payload,
         subscribe_qos=settings.mqtt_subscribe_qos,
         quiet=quiet,
+        held=held,
     )

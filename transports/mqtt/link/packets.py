@@ -1,5 +1,7 @@
 """The part of MQTT on the token path: packet boundaries, PUBLISH and PUBACK. Pure."""
 
+from contextlib import suppress
+
 from gateway.contract.errors import ProtocolViolation
 
 ACK_BYTES = 4
@@ -7,6 +9,10 @@ LONGEST_PACKET = 268_435_455
 _ROOM_BESIDE_PAYLOAD = 128 * 1024
 """More than the bytes before a payload: a topic has at most 65,535 bytes."""
 
+_END_BYTES = 4096
+"""Kept of the end of a message that is too long: it may contain the message's id."""
+
+_QOS_1 = 0x32
 _PUBACK = b"\x40\x02"
 _CUT_OFF = "a PUBLISH ends in the middle of a field"
 
@@ -18,15 +24,18 @@ QoS 1; empty for QoS 0)."""
 class PacketSplitter:
     """Splits the bytes of one connection into packets; an incomplete one waits for its rest.
 
-    max_payload: of a larger PUBLISH only topic and packet id are kept, with one zero byte as its payload,
-    which every handler refuses. So it is acknowledged, and the broker does not send it again.
+    Of a PUBLISH that is too long the middle is left out. More than `max_payload` bytes of its payload remain,
+    so that every handler refuses it. It is acknowledged, and the broker does not send it again.
     """
 
-    def __init__(self, max_payload: int = LONGEST_PACKET) -> None:
+    def __init__(self, max_payload: int = LONGEST_PACKET, *, mqtt_5: bool = False) -> None:
+        self._max_payload = max_payload
         self._max_bytes = max_payload + _ROOM_BESIDE_PAYLOAD
+        self._mqtt_5 = mqtt_5
         self._rest = bytearray()
         self._expected = 0
-        self._unwanted = 0
+        self._too_long = b""
+        self._unread = 0
 
     def feed(self, received: bytes) -> list[bytes]:
         """Return the packets that `received` completes.
@@ -34,42 +43,83 @@ class PacketSplitter:
         Raises ProtocolViolation for an invalid length, and for a packet that is too long unless it is a
         PUBLISH of QoS 0 or 1.
         """
-        if self._unwanted:
-            unwanted = min(self._unwanted, len(received))
-            self._unwanted -= unwanted
-            received = received[unwanted:]
-        if self._rest:
+        packets = []
+        if self._unread:
+            self._rest += received[: self._unread]
+            del self._rest[:-_END_BYTES]
+            received, self._unread = received[self._unread :], max(0, self._unread - len(received))
+            if self._unread:
+                return []
+            packets.append(self._without_middle(self._too_long, bytes(self._rest)))
+            self._too_long = b""
+            self._rest.clear()
+        elif self._rest:
             self._rest += received
             if len(self._rest) < self._expected:
                 return []
             received = bytes(self._rest)
             self._rest.clear()
-        packets = []
         start = 0
         while (end := _packet_end(received, start)) <= len(received):
             packets.append(received[start:end])
             start = end
         length = end - start
-        if length > self._max_bytes and len(received) - start >= _ROOM_BESIDE_PAYLOAD:
-            packets.append(_without_payload(received[start:]))
-            self._unwanted = end - len(received)
+        if length > self._max_bytes and len(received) - start >= self._max_bytes:
+            self._too_long = received[start:]
+            if not is_quick(self._too_long):
+                raise ProtocolViolation("the broker sent a packet that is too long")
+            self._unread = end - len(received)
             return packets
         self._rest += received[start:]
-        self._expected = length if length <= self._max_bytes else _ROOM_BESIDE_PAYLOAD
+        self._expected = min(length, self._max_bytes)
         return packets
 
+    def _without_middle(self, beginning: bytes, end: bytes) -> bytes:
+        """Return a short PUBLISH. It has no payload if the properties of MQTT 5 are too long."""
+        with suppress(ProtocolViolation):
+            if len(decode_publish(beginning, self._mqtt_5)[1]) > self._max_payload:
+                return beginning + end
+        at = 2
+        while beginning[at - 1] >= 0x80:
+            at += 1
+        at += 2 + (beginning[at] << 8 | beginning[at + 1])
+        if beginning[0] & 0x02:
+            at += 2
+        return beginning[:at] + b"\0\0"
 
-def _without_payload(packet: bytes) -> bytes:
-    """Return a short PUBLISH from the beginning of a long one, with a zero byte as its payload."""
-    if not is_quick(packet):
-        raise ProtocolViolation("the broker sent a packet that is too long")
-    at = 2
-    while packet[at - 1] >= 0x80:
-        at += 1
-    at += 2 + (packet[at] << 8 | packet[at + 1])
-    if packet[0] & 0x02:
-        at += 2
-    return packet[:at] + b"\0\0"
+
+class MessageDecoder:
+    """Decodes the messages of one connection. Most have the topic of the message before them, which is
+    compared and not decoded again."""
+
+    def __init__(self, mqtt_5: bool) -> None:
+        self._mqtt_5 = mqtt_5
+        self._topic = ""
+        self._topic_field = b""
+        self._payload_at = LONGEST_PACKET
+
+    def decode(self, packet: bytes) -> Publish | None:
+        """Return the message; None if the packet is not a PUBLISH of QoS 0 or 1.
+
+        Raises ProtocolViolation as decode_publish.
+        """
+        at = self._payload_at
+        if (
+            len(packet) >= at
+            and packet[0] == _QOS_1
+            and packet[1] >= 0x80 > packet[2]  # the length has two bytes
+            and packet.startswith(self._topic_field, 3)
+            and (packet[at - 1] == 0 or not self._mqtt_5)  # no properties
+        ):
+            id_at = 3 + len(self._topic_field)
+            return self._topic, packet[at:], False, packet[id_at : id_at + 2]
+        if not is_quick(packet):
+            return None
+        message = decode_publish(packet, self._mqtt_5)
+        self._topic, topic = message[0], message[0].encode()
+        self._topic_field = len(topic).to_bytes(2, "big") + topic
+        self._payload_at = 3 + len(self._topic_field) + 2 + self._mqtt_5
+        return message
 
 
 def is_quick(packet: bytes) -> bool:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import aiomqtt
 
 from gateway.contract.errors import Overloaded
+from gateway.contract.held_news import HeldNews
 from transports.mqtt.link.aiomqtt_connection import raise_if_cancelled, settle
 from transports.mqtt.link.broker_limits import BrokerLimits
 from transports.mqtt.link.client_options import (
@@ -44,8 +45,13 @@ class PlainConnection:
         limits: BrokerLimits,
         on_message: MessageHandler,
         on_up: Callable[["PlainConnection"], None],
+        held: HeldNews,
     ) -> None:
-        """on_up: called when every subscription is granted, before the first message arrives."""
+        """
+        Args:
+            on_up: called when every subscription is granted, before the first message arrives.
+            held: not used, since messages arrive one by one.
+        """
         options = client_options(address, client_id, tls=tls, mqtt_5=mqtt_5, will=will, retains=retains)
         self.mqtt_5 = mqtt_5
         self._client = aiomqtt.Client(**options)

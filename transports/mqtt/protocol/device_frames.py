@@ -4,20 +4,23 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from gateway.contract.errors import ProtocolViolation, Unprocessable
+from gateway.contract.errors import ProtocolViolation, TooLarge, Unprocessable
 from transports.mqtt.protocol.error_frames import LONGEST_MESSAGE
 from transports.mqtt.protocol.frame_codec import encode, strict_decoder
-from transports.mqtt.protocol.frames import VERSION, AcceptFrame, CancelFrame, ErrorFrame, Frame, Id
+from transports.mqtt.protocol.frames import VERSION, AcceptFrame, CancelFrame, Frame, Id
+from transports.mqtt.protocol.message_heads import Head, head_of
 
 
 class Chat(Frame, tag="chat"):
-    """A device's question. session: a session's key. stream False: answered by one `reply`."""
+    """A device's question, or its message to a room. session: a session's key. stream False: answered by one
+    `reply`. ask: see DeviceChat."""
 
     id: Id
     text: str
     v: Literal[1] = VERSION
     session: Annotated[str, msgspec.Meta(max_length=128)] | None = None
     stream: bool = True
+    ask: bool | None = None
 
 
 class DeviceAccept(Frame, tag="accept"):
@@ -28,32 +31,49 @@ class DeviceAccept(Frame, tag="accept"):
     session: str
 
 
-class _AnyChat(Frame, tag="chat"):
-    id: Id
+class ChatError(Frame, tag="error"):
+    """Answers a message that is no valid chat. id: that of the message; None if it cannot be read."""
+
+    id: Id | None
+    code: str
+    message: str
+    retryable: bool = False
 
 
 _chat_decoder = strict_decoder(Chat)
-_any_chat_decoder = strict_decoder(_AnyChat)
 _cancel_decoder = strict_decoder(CancelFrame)
 # ValueError is bad UTF-8 and msgspec's own errors; RecursionError is JSON nested too deep.
 _UNREADABLE = (ValueError, RecursionError)
 
 
-def decode_chat(payload: bytes) -> Chat | ErrorFrame:
-    """Return a chat; or, if it has an id but is otherwise invalid, the error to answer with.
+def decode_chat(payload: bytes, max_bytes: int) -> Chat | ChatError:
+    """Return a chat, or the error to answer with.
 
-    Raises ProtocolViolation for all other payloads.
+    Raises ProtocolViolation for what gets no answer: an empty payload, and an object of another type.
+
+    max_bytes: of a larger payload the middle may be missing.
     """
+    if not payload:
+        raise ProtocolViolation("not a chat: the payload is empty")
+    if len(payload) > max_bytes:
+        message = f"The message is too long: at most {max_bytes} bytes are accepted (MQTT_MAX_PAYLOAD)."
+        return ChatError(_checked_id(head_of(payload)), TooLarge.code, message)
     try:
         return _chat_decoder.decode(payload)
     except _UNREADABLE as exc:
         wrong = str(exc)
-    try:
-        chat = _any_chat_decoder.decode(payload.decode())  # msgspec skips fields unchecked
-    except _UNREADABLE:
-        raise ProtocolViolation(f"not a chat: {wrong}"[:200]) from None
+    head = head_of(payload)
+    if isinstance(head.type, str) and head.type != "chat":
+        raise ProtocolViolation(f"not a chat: {wrong}"[:200])
     message = f"The chat does not fit: {wrong}"[:LONGEST_MESSAGE]
-    return ErrorFrame(chat.id, Unprocessable.code, message, Unprocessable.retryable)
+    return ChatError(_checked_id(head), Unprocessable.code, message)
+
+
+def _checked_id(head: Head) -> str | None:
+    try:
+        return msgspec.convert(head.id, Id)
+    except msgspec.ValidationError:
+        return None
 
 
 def decode_cancel(payload: bytes) -> CancelFrame:

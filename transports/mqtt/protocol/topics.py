@@ -1,6 +1,7 @@
 """Builds and parses topic names. No other module knows the topics below the root."""
 
 import re
+from functools import lru_cache
 
 from gateway.contract.errors import ProtocolViolation, RequestRejected
 
@@ -54,6 +55,11 @@ def down_topic(root: str, device: str) -> str:
     return f"{root}/devices/{checked_name(device)}/down"
 
 
+def device_status_topic(root: str, device: str) -> str:
+    """Return the topic of a device's status and will. Raises RequestRejected for an invalid name."""
+    return f"{root}/devices/{checked_name(device)}/status"
+
+
 def every_chat(root: str) -> str:
     """Return the topic filter for the chats of all devices."""
     return f"{root}/devices/+/up"
@@ -92,6 +98,7 @@ def status_sender(topic: str) -> str:
     return name
 
 
+@lru_cache(maxsize=32)
 def reply_sender(topic: str) -> str:
     """Return the worker's name in a reply topic. It is not checked, since it is only compared."""
     return topic[topic.rfind("/") + 1 :]

@@ -118,15 +118,20 @@ class Attempt:
         """
         self.heard_at = now
         expected = self._next
-        if isinstance(frame, Whole | VectorsFrame) or frame.seq >= expected:
-            self._size += size
-        if self._size > MAX_REPLY_BYTES:
-            raise UpstreamFailed(f"the reply is larger than {MAX_REPLY_BYTES // 2**20} MiB")
-        if isinstance(frame, Whole):
+        if type(frame) is ChunkFrame and frame.seq == expected and not self._early:  # nearly all frames
+            self._add(size)
+            self._next = expected + 1
+            if text := self._text.add(frame.text):
+                self._say_text(text)
+            return
+        if isinstance(frame, Whole | VectorsFrame):
+            self._add(size)
+            if isinstance(frame, VectorsFrame):
+                raise ProtocolViolation("the worker sent vectors for a question")
             self._say_whole(frame)
             return
-        if isinstance(frame, VectorsFrame):
-            raise ProtocolViolation("the worker sent vectors for a question")
+        if frame.seq >= expected:
+            self._add(size)
         if frame.seq == expected or (frame.seq == 1 and expected == 0):  # `accept` is optional
             self._next = frame.seq + 1
             self._say(frame)
@@ -138,6 +143,11 @@ class Attempt:
                 self.hole_since = now
             if len(self._early) > MAX_EARLY_FRAMES:
                 raise FrameGap(f"frame {expected} of the reply is missing")
+
+    def _add(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_REPLY_BYTES:
+            raise UpstreamFailed(f"the reply is larger than {MAX_REPLY_BYTES // 2**20} MiB")
 
     def _say_early(self, now: float) -> None:
         while (frame := self._early.pop(self._next, None)) is not None:

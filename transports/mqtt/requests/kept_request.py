@@ -12,7 +12,7 @@ from transports.mqtt.requests.pending_request import PendingRequest
 from transports.mqtt.requests.presence import KnownWorker
 
 BROKER_BACK_S = 10.0
-"""Seconds for broker and worker to be back after the gateway lost the broker, or has started."""
+"""Seconds for broker and worker to be back after the gateway lost the broker."""
 WORKER_BACK_S = 3.0
 """Seconds for a lost worker: it is back soon if it lost only its connection."""
 REFUSALS = ("unknown", "gone")
@@ -25,6 +25,7 @@ class KeptRequest(PendingRequest):
     def __init__(self, request: ChatRequest, hear: Hear, requests: OpenRequests, clock: Clock) -> None:
         super().__init__(request, hear, requests, clock)
         self._chat = request
+        self._stored_id = "" if request.reattachable is None else request.reattachable.conversation_id
 
     def worker_is_back(self, worker: KnownWorker) -> None:
         """The worker for which this reply waits has announced itself."""
@@ -78,6 +79,12 @@ class KeptRequest(PendingRequest):
     def _give_up(self, why: str) -> None:
         self._retry_after(WorkerLost(why))
 
+    def _new_id(self) -> str:
+        """The first attempt has the id that was stored with the question. If this gateway dies before the
+        worker is stored too, the next owner asks all workers for it."""
+        id, self._stored_id = self._stored_id, ""
+        return id if id and id not in self._requests.open else super()._new_id()
+
     def _new_attempt(self, id: str, worker: KnownWorker, now: float) -> Attempt:
         reattachable = self._chat.reattachable
         if reattachable is None or not keep_s_of(self._chat, worker):
@@ -97,7 +104,8 @@ class KeptRequest(PendingRequest):
         if not isinstance(attempt, KeptAttempt):
             super()._cancel(attempt)
         elif not attempt.reattachable.is_left():
-            self._requests.cancel_kept(attempt.worker, attempt.id, attempt.epoch)
+            worker = attempt.worker
+            self._requests.cancels.send(worker.name, attempt.id, attempt.epoch, is_here=not worker.lost)
 
     def _end_attempt(self) -> None:
         if self._attempt is not None:

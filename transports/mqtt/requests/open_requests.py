@@ -7,16 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
-
 from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import GatewayError, ProtocolViolation, TooLarge
 from gateway.contract.random_names import random_hex
 from gateway.contract.requests import ChatRequest
 from transports.mqtt.link.link import Envelope, Link, Receipt
 from transports.mqtt.protocol.frame_codec import encode, encode_embed, encode_request, is_unlisted
-from transports.mqtt.protocol.frames import CancelFrame, ForgetFrame, InboxFrame, ResumeFrame
+from transports.mqtt.protocol.frames import ForgetFrame, InboxFrame, ResumeFrame
 from transports.mqtt.protocol.topics import inbox_topic, reply_topic
+from transports.mqtt.requests.cancels import Cancels
 from transports.mqtt.requests.dispatch import Dispatch
 from transports.mqtt.requests.presence import KnownWorker
 
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CANCEL_EXPIRY_S = 60.0
-OWED_MAX = 256
-"""Cancels that wait for one worker, and workers for which cancels wait."""
+EXPIRY_S = 60.0
+"""Of frames that are no requests."""
 SESSION_BYTES = 256
 """More than the length of a session's key."""
 
@@ -44,13 +42,13 @@ def keep_s_of(request: ChatRequest | EmbedRequest, worker: KnownWorker) -> float
     return request.reattachable.keep_s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenRequests:
     """open: replies that wait for frames, by attempt id. idle_s: longest silence of a worker, in seconds.
 
     incarnation: of this gateway.
     waiting: replies that wait for a worker to be back, by its name.
-    owed: cancels that a worker gets when it is back, as ids and epochs, by its name.
+    cancels: sends cancels to workers.
     """
 
     link: Link
@@ -59,9 +57,12 @@ class OpenRequests:
     idle_s: float
     incarnation: int = 0
     waiting: "dict[str, dict[KeptRequest, None]]" = field(default_factory=dict)
-    owed: dict[str, dict[str, int]] = field(default_factory=dict)
+    cancels: Cancels = field(init=False)
     open: dict[str, "PendingRequest"] = field(default_factory=dict)
     new_id: Callable[[], str] = random_hex
+
+    def __post_init__(self) -> None:
+        self.cancels = Cancels(self._send)
 
     def send_request(
         self, request: ChatRequest | EmbedRequest, worker: KnownWorker, attempt_id: str, deadline_s: float
@@ -116,26 +117,14 @@ class OpenRequests:
             return None
         return next((reply for reply in self.open.values() if reply.worker is sender), None)
 
-    def send_cancel(self, worker: KnownWorker, attempt_id: str) -> None:
-        """Send a cancel. If the link refuses it, log that."""
-        self._send(worker.name, CancelFrame(attempt_id), CANCEL_EXPIRY_S)
-
-    def cancel_kept(self, worker: KnownWorker, attempt_id: str, epoch: int) -> None:
-        """Send the cancel of a reply that the worker keeps; again when it is back, if it is away now."""
-        self._send(worker.name, CancelFrame(attempt_id, epoch=epoch or UNSET), CANCEL_EXPIRY_S)
-        if (worker.lost or not self.link.connected) and len(self.owed) < OWED_MAX:
-            owed = self.owed.setdefault(worker.name, {})
-            if len(owed) < OWED_MAX:
-                owed[attempt_id] = epoch
-
     def send_resume(self, worker: KnownWorker, attempt_id: str, epoch: int) -> None:
         """Ask for all frames of a reply."""
         reply_to = reply_topic(self.root, self.link.client_id, worker.name)
-        self._send(worker.name, ResumeFrame(attempt_id, reply_to, epoch, self.incarnation), CANCEL_EXPIRY_S)
+        self._send(worker.name, ResumeFrame(attempt_id, reply_to, epoch, self.incarnation))
 
     def send_forget(self, worker: str, attempt_id: str, epoch: int) -> None:
         """Tell the worker that it can drop a reply."""
-        self._send(worker, ForgetFrame(attempt_id, epoch), CANCEL_EXPIRY_S)
+        self._send(worker, ForgetFrame(attempt_id, epoch))
 
     def waits_for(self, worker: str, reply: "KeptRequest") -> None:
         self.waiting.setdefault(worker, {})[reply] = None
@@ -148,14 +137,14 @@ class OpenRequests:
 
     def worker_is_back(self, worker: KnownWorker) -> None:
         """The worker has announced itself: continue the replies that wait for it."""
-        for attempt_id, epoch in self.owed.pop(worker.name, {}).items():
-            self._send(worker.name, CancelFrame(attempt_id, epoch=epoch or UNSET), CANCEL_EXPIRY_S)
+        self.cancels.worker_is_back(worker.name)
         for reply in list(self.waiting.get(worker.name, ())):
             reply.worker_is_back(worker)
 
-    def _send(self, worker: str, frame: InboxFrame, expiry_s: float) -> None:
+    def _send(self, worker: str, frame: InboxFrame) -> Future[Receipt] | None:
         try:
             topic = inbox_topic(self.root, worker)
-            self.link.publish(topic, encode(frame), envelope=Envelope(expiry_s))
+            return self.link.publish(topic, encode(frame), envelope=Envelope(EXPIRY_S))
         except GatewayError as error:
             log.warning("the %s to worker %s was not sent: %s", type(frame).__name__, worker, error)
+            return None

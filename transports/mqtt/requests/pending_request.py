@@ -27,7 +27,7 @@ from gateway.contract.transport import Hear
 from transports.mqtt.clock import Clock
 from transports.mqtt.link.link import Receipt
 from transports.mqtt.protocol.error_frames import error_said
-from transports.mqtt.protocol.frames import ErrorFrame, ReplyFrame
+from transports.mqtt.protocol.frames import ChunkFrame, ErrorFrame, ReplyFrame
 from transports.mqtt.requests.frame_order import HOLE_S, Attempt
 from transports.mqtt.requests.open_requests import OpenRequests
 from transports.mqtt.requests.presence import KnownWorker
@@ -108,7 +108,7 @@ class PendingRequest:
         self._end_attempt()
 
     def assigned(self, worker: KnownWorker) -> None:
-        attempt_id, now = self._requests.new_id(), self._clock.time()
+        attempt_id, now = self._new_id(), self._clock.time()
         try:
             left_s = max(MIN_DEADLINE_S, self._deadline_at - now)
             receipt = self._requests.send_request(self._request, worker, attempt_id, left_s)
@@ -120,6 +120,9 @@ class PendingRequest:
         self._requests.open[attempt_id] = self
         receipt.add_done_callback(partial(self._published, attempt))
         self._arm()
+
+    def _new_id(self) -> str:
+        return self._requests.new_id()
 
     def _new_attempt(self, id: str, worker: KnownWorker, now: float) -> Attempt:
         return Attempt(id, worker, model=worker.serves(self.model), now=now)
@@ -135,7 +138,7 @@ class PendingRequest:
         attempt = self._attempt
         if attempt is None or attempt.worker.name != sender:
             return False
-        if isinstance(frame, ErrorFrame):
+        if not isinstance(frame, ChunkFrame) and isinstance(frame, ErrorFrame):  # as in Attempt.take
             attempt.ended = True
             self._refused(attempt.worker, error_said(frame))
             return True
@@ -253,7 +256,7 @@ class PendingRequest:
 
     def _cancel(self, attempt: Attempt) -> None:
         # Also to a lost worker: it may only be disconnected, or another client published `lost`.
-        self._requests.send_cancel(attempt.worker, attempt.id)
+        self._requests.cancels.send(attempt.worker.name, attempt.id, is_here=not attempt.worker.lost)
 
     def _due(self) -> float:
         """Return the time at which the reply fails or is tried again, if no frame arrives."""

@@ -101,6 +101,7 @@ class MqttTransport:
             embed=EmbeddingWorkers(self._requests, self._presence).embed,
             reattach=adopted.reattach,
             forget=adopted.forget,
+            stop=adopted.stop,
             refused_topics=lambda: refused_topics(link, root),
         )
         link.subscribe(every_reply_to(root, link.client_id), self._hear_reply)

@@ -1,26 +1,30 @@
 """The simulated device and the simulated worker."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from secrets import token_hex
 
 import msgspec
 
 from gateway.contract.content import text_of
-from gateway.contract.errors import UpstreamFailed
+from gateway.contract.errors import Conflict, UpstreamFailed
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest
 from gateway.contract.simulators import HearFrame, SimulatedPart
-from transports.mqtt.link.link import Link, Receipt
+from transports.mqtt.link.link import Link, Receipt, Will
 from transports.mqtt.protocol.device_frames import Chat
 from transports.mqtt.protocol.frame_codec import encode
-from transports.mqtt.protocol.topics import down_topic, up_topic
+from transports.mqtt.protocol.frames import Status
+from transports.mqtt.protocol.topics import device_status_topic, down_topic, up_topic
 from transports.mqtt.simulators.heard_link import HeardLink
 from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step
 
 WORD_S = 0.12
+GOODBYE_S = 1.0
 MAX_REPEATED_CHARS = 200
 LAST_FRAMES = frozenset({"end", "reply", "error"})
 PROSE = (
@@ -50,15 +54,23 @@ class MqttSimulators:
         self._new_link = new_link
         self._root = root
         self._word_s = word_s
-        self._prefix = gateway[:40]
+        self._device = f"{gateway[:40]}-simulated-device"
+        self._worker = f"{gateway[:40]}-simulated-worker"
+        self._say: Callable[[str, bool | None], None] | None = None
 
     def device(self, text: str) -> SimulatedPart:
-        name = f"{self._prefix}-simulated-device"
-        return SimulatedPart(name, None, partial(self._play_device, name, text))
+        return SimulatedPart(self._device, None, partial(self._play_device, self._device, text))
+
+    def member(self, room_key: str) -> SimulatedPart:
+        return SimulatedPart(self._device, None, partial(self._play_member, self._device, room_key))
+
+    def say(self, text: str, ask: bool | None = None) -> None:
+        if self._say is None:
+            raise Conflict("No simulated device is played in a room at this gateway.")
+        self._say(text, ask)
 
     def worker(self) -> SimulatedPart:
-        name = f"{self._prefix}-simulated-worker"
-        return SimulatedPart(name, name, partial(self._play_worker, name))
+        return SimulatedPart(self._worker, self._worker, partial(self._play_worker, self._worker))
 
     async def _play_device(self, name: str, text: str, hear: HearFrame) -> None:
         link = HeardLink(self._new_link(name), hear)
@@ -78,6 +90,34 @@ class MqttSimulators:
             if await link.publish(topic, encode(chat)) is Receipt.REFUSED:
                 raise UpstreamFailed(f"The broker does not let the gateway's MQTT user publish on {topic}.")
             await answered.wait()
+
+    async def _play_member(self, name: str, room_key: str, hear: HearFrame) -> None:
+        link = HeardLink(self._new_link(name), hear)
+        topic = device_status_topic(self._root, name)
+        incarnation = time.time_ns() // 1_000_000
+        ready = encode(Status("ready", incarnation=incarnation))
+        lost = encode(Status("lost", incarnation=incarnation))
+
+        def say(text: str, ask: bool | None) -> None:
+            chat = Chat(id=token_hex(8), text=text, session=room_key, ask=ask)
+            link.publish(up_topic(self._root, name), encode(chat))
+
+        def greet(is_connected: bool) -> None:
+            if is_connected:
+                link.publish(topic, ready, retain=True)
+
+        link.subscribe(down_topic(self._root, name), lambda topic, payload, retained: None)
+        link.watch(greet)
+        async with link.running(Will(topic, lost)):
+            self._say = say
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._say = None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GOODBYE_S):
+                        # A clean DISCONNECT makes the broker drop the will.
+                        await link.publish(topic, lost, retain=True)
 
     async def _play_worker(self, name: str, hear: HearFrame) -> None:
         link = HeardLink(self._new_link(name), hear)

@@ -3,12 +3,15 @@
 import { html, useEffect, useMemo, useRef, useState } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
 import { Icon } from "../icons.js";
+import { completed } from "../rooms/asks.js";
 import { Attachments } from "./attachments.js";
 
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
 
-/** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onTyping: (types: boolean) => void, onStop: () => void}} props */
-export function Composer({ session, live, taken, onSend, onTyping, onStop }) {
+/** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onTyping: (types: boolean) => void,
+ *   onStop: () => void, onText?: (text: string) => void, mentions?: boolean}} props
+ *   onText: called with each text; mentions: `@` offers to name the model */
+export function Composer({ session, live, taken, onSend, onTyping, onStop, onText, mentions = false }) {
   const [text, setText] = useState(() => localStorage.getItem(draftName(session)) ?? "");
   const attachments = useChanges(useMemo(() => new Attachments(), []));
   const { files, problem, uploading } = attachments;
@@ -32,6 +35,12 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop }) {
     at.style.height = `${Math.min(at.scrollHeight, innerHeight * 0.4)}px`;
   }, [text]);
   useEffect(() => field.current?.focus(), [session]);
+  useEffect(() => onText?.(text), [text]);
+  const offered = mentions ? completed(text) : null; // at the end of the text, where one writes
+  const accept = () => {
+    write(String(offered));
+    field.current?.focus();
+  };
 
   const send = () => {
     const words = text.trim();
@@ -59,6 +68,8 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop }) {
           )}</ul>`
         : null
     }
+    ${offered === null ? null : html`<button type="button" class="offer" onClick=${accept}><b>@model</b> asks the model <kbd>Tab</kbd></button>`}
+    <span class="spoken" role="status">${offered === null ? "" : "Tab completes @model, which asks the model."}</span>
     <textarea ref=${field} rows="1" aria-label="Your message" placeholder="Write a message" value=${text}
       onInput=${(/** @type {any} */ event) => {
         write(event.target.value);
@@ -72,6 +83,10 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop }) {
         }
       }}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Tab" && !event.shiftKey && offered !== null) {
+          event.preventDefault();
+          accept();
+        }
         if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
         event.preventDefault();
         send();

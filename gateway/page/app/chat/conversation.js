@@ -3,6 +3,7 @@
 import { Changing } from "../changes.js";
 import { sluice } from "../gateway.js";
 import { contentOf, forget, shownParts } from "./attachments.js";
+import { storedMessages } from "./stored_messages.js";
 
 /**
  * A message as the API gives it, and while its reply is written or has just ended:
@@ -60,6 +61,14 @@ export class Conversation extends Changing {
 
   get closed() {
     return this.#closed;
+  }
+
+  /** It has members now: a RoomConversation shows it from here on. */
+  becomeRoom() {
+    if (!this.session) return;
+    this.session = { ...this.session, room: true };
+    this.close();
+    this.changed();
   }
 
   /** Only read its replies to their end. */
@@ -138,7 +147,8 @@ export class Conversation extends Changing {
     this.loading = true;
     await this.#trying(async () => {
       this.session = await sluice.sessions.get(uuid);
-      await this.#refresh();
+      if (this.session.room) this.close();
+      else await this.#refresh();
     });
     this.loading = false;
     this.changed();
@@ -170,7 +180,7 @@ export class Conversation extends Changing {
     try {
       while (this.#stale && !this.#closed) {
         this.#stale = false;
-        this.#take(await this.#stored());
+        this.#take(await storedMessages(this.session.uuid));
       }
     } finally {
       this.#refreshing = false;
@@ -193,17 +203,6 @@ export class Conversation extends Changing {
     });
     for (const message of this.messages) {
       if (message.status === "streaming" && !message.live) this.#read(sluice.follow(message.stream_id), message, null);
-    }
-  }
-
-  /** @returns {Promise<any[]>} the messages of the branch that is shown */
-  async #stored() {
-    const stored = [];
-    while (true) {
-      const after = stored.at(-1)?.id;
-      const page = await sluice.sessions.messages(/** @type {any} */ (this.session).uuid, { path: true, limit: 200, ...(after && { after }) });
-      stored.push(...page);
-      if (page.length < 200) return stored;
     }
   }
 

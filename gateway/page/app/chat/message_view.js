@@ -3,6 +3,7 @@
 import { html, useState } from "../../vendor/preact.js";
 import { Icon } from "../icons.js";
 import { TextView } from "../markdown/text_view.js";
+import { isSame, nameOf } from "../rooms/people.js";
 import { durationOf, momentOf, numberOf } from "../words.js";
 import { PartsView } from "./parts_view.js";
 
@@ -19,7 +20,8 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
     setDraft(null);
   };
   const { refused } = message;
-  const author = message.author?.kind === "device" ? html`<div class="author">${message.author.name}</div>` : null;
+  const { isRoom, me } = conversation;
+  const isTheirs = isRoom && message.author && !isSame(message.author, me);
   if (draft !== null) {
     return html`<article class="message question editing" aria-label="Edit your message">
       <textarea aria-label="Your message" value=${draft} rows="4" autofocus
@@ -35,20 +37,34 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
         <button class="button main" onClick=${send}>Send</button></div>
     </article>`;
   }
-  return html`<article class="message question" aria-label="Question">
-    ${author}
+  const name = isRoom ? `Message of ${isTheirs ? nameOf(message.author) : "yours"}` : "Question";
+  return html`<article class=${isTheirs ? "message question theirs" : "message question"} aria-label=${name}>
+    ${isRoom || message.author?.kind === "device" ? html`<${AuthorLine} author=${message.author} message=${message} />` : null}
     <div class="bubble" dir="auto">${message.content}<${PartsView} parts=${message.parts} /></div>
     ${
       refused
         ? html`<p class="failure" role="alert">${refused.message}
           <button class="button" onClick=${() => onTakeBack(conversation.takeBack(message))}>Take back</button></p>`
-        : html`<div class="actions">
+        : isRoom && !message.id
+          ? html`<div class="actions shown"><span class="note" role="status">Sending …</span></div>`
+          : html`<div class="actions">
           <${Branches} message=${message} conversation=${conversation} />
           <${CopyButton} text=${message.content} />
-          <button class="quiet" title="Edit" aria-label="Edit" disabled=${!message.id || conversation.live} onClick=${() => setDraft(message.content)}><${Icon} name="edit" /></button>
+          ${isRoom ? null : html`<button class="quiet" title="Edit" aria-label="Edit" disabled=${!message.id || conversation.live} onClick=${() => setDraft(message.content)}><${Icon} name="edit" /></button>`}
         </div>`
     }
   </article>`;
+}
+
+/** @type {Record<string, any>} */
+const MARKS = { device: "device", assistant: "spark" };
+
+/** Who wrote a message, and when. @param {{author: any, message: any}} props */
+function AuthorLine({ author, message }) {
+  if (!author) return null;
+  const mark = MARKS[author.kind];
+  const when = message.created_at ? momentOf(message.created_at) : "";
+  return html`<div class="author" title=${when}>${mark ? html`<${Icon} name=${mark} />` : null}<bdi>${nameOf(author)}</bdi></div>`;
 }
 
 /** Of replies whose error is not known. @type {Record<string, string>} */
@@ -60,13 +76,14 @@ function ReplyView({ message, last, conversation, settings }) {
   const waiting = live && !message.content && !message.reasoning;
   const problem = message.error?.message ?? PROBLEMS[message.status];
   return html`<article class="message reply" aria-label="Reply" aria-busy=${Boolean(live)}>
+    ${conversation.isRoom ? html`<${AuthorLine} author=${message.author} message=${message} />` : null}
     <${Reasoning} text=${message.reasoning} live=${live && !message.content} />
     ${message.tool_calls?.map((/** @type {any} */ call) => html`<${ToolCall} key=${call.id} call=${call} />`)}
     ${waiting ? html`<${Waiting} message=${message} />` : null}
     ${message.content ? html`<${TextView} text=${message.content} live=${Boolean(live)} />` : null}
     ${live?.state === "waiting" ? html`<p class="note" role="status">The connection is lost. The reply goes on; it is read again as soon as the gateway answers.</p>` : null}
     ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
-    ${live ? html`<${LiveFigures} message=${message} />` : html`<${Footer} message=${message} last=${last} conversation=${conversation} settings=${settings} />`}
+    ${live ? html`<${LiveFigures} message=${message} conversation=${conversation} />` : html`<${Footer} message=${message} last=${last} conversation=${conversation} settings=${settings} />`}
   </article>`;
 }
 
@@ -101,12 +118,16 @@ function pretty(json) {
   }
 }
 
-/** @param {{message: any}} props */
-function LiveFigures({ message }) {
+/** @param {{message: any, conversation: any}} props */
+function LiveFigures({ message, conversation }) {
   const seconds = message.firstAt ? (performance.now() - message.firstAt) / 1000 : 0;
-  const speed = seconds > 0.5 ? `${numberOf(message.live.deltas / seconds)} tokens/s` : "";
+  const speed = seconds > 0.5 && message.live.deltas ? `${numberOf(message.live.deltas / seconds)} tokens/s` : "";
   const first = message.firstAt && message.askedAt ? `first word after ${durationOf(message.firstAt - message.askedAt)}` : "";
-  return html`<p class="figures live-figures">${[speed, first].filter(Boolean).join(" · ")}</p>`;
+  return html`<p class="figures live-figures">${
+    conversation.isRoom && conversation.role !== "watcher"
+      ? html`<button class="button small-button stop-here" onClick=${() => conversation.stop(message)}><${Icon} name="stop" /> Stop</button>`
+      : null
+  }${[speed, first].filter(Boolean).join(" · ")}</p>`;
 }
 
 /** @type {Record<string, string>} */
@@ -116,7 +137,8 @@ const REASONS = { length: "cut at its length", user_stop: "stopped", abandoned: 
 
 /** @param {any} props */
 function Footer({ message, last, conversation, settings }) {
-  const cutOff = last && message.id && message.content && !message.tool_calls?.length && !["stop", "content_filter", "tool_calls"].includes(message.reason);
+  const { isRoom } = conversation;
+  const cutOff = last && !isRoom && message.id && message.content && !message.tool_calls?.length && !["stop", "content_filter", "tool_calls"].includes(message.reason);
   const figures = [
     message.model,
     message.usage?.completion_tokens ? `${numberOf(message.usage.completion_tokens)} tokens` : "",
@@ -128,8 +150,12 @@ function Footer({ message, last, conversation, settings }) {
   return html`<footer class="actions">
     <${Branches} message=${message} conversation=${conversation} />
     <${CopyButton} text=${message.content} />
-    <button class="quiet" title="Another reply" aria-label="Another reply" disabled=${!message.id || conversation.live}
-      onClick=${() => conversation.regenerate(message, settings)}><${Icon} name="retry" /></button>
+    ${
+      isRoom
+        ? null
+        : html`<button class="quiet" title="Another reply" aria-label="Another reply" disabled=${!message.id || conversation.live}
+      onClick=${() => conversation.regenerate(message, settings)}><${Icon} name="retry" /></button>`
+    }
     <span class="figures" title=${title.filter(Boolean).join(", ")}>
       ${message.mode ? html`<b class="badge">${message.mode === "mqtt" ? "MQTT" : "HTTP"}</b>` : null}
       ${figures.filter(Boolean).join(" · ")}</span>
@@ -140,7 +166,7 @@ function Footer({ message, last, conversation, settings }) {
 /** @param {any} props */
 function Branches({ message, conversation }) {
   const ids = message.siblings ?? [];
-  if (ids.length < 2) return null;
+  if (ids.length < 2 || conversation.isRoom) return null; // a room shows everybody the same
   const at = message.sibling_index;
   const step = (/** @type {number} */ by) => () => conversation.choose(ids[at + by]);
   return html`<span class="branches">

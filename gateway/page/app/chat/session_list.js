@@ -16,6 +16,7 @@ export class SessionList extends Changing {
   more = true;
   /** @type {Error | null} */
   failure = null;
+  #rooms = /** @type {any[]} */ ([]); // others' rooms, which are not among the visitor's sessions
   #search = "";
   #turn = 0;
   #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
@@ -32,7 +33,7 @@ export class SessionList extends Changing {
   }
 
   async loadMore() {
-    const last = this.sessions.at(-1);
+    const last = this.sessions.findLast(({ isTheirs }) => !isTheirs);
     if (this.more && last) await this.#load(last.uuid, PAGE);
   }
 
@@ -41,10 +42,15 @@ export class SessionList extends Changing {
     this.#turn += 1;
     const turn = this.#turn;
     try {
-      const page = await sluice.sessions.list({ q: this.#search, limit, ...(before && { before }) });
+      const [page, rooms] = await Promise.all([
+        sluice.sessions.list({ q: this.#search, limit, ...(before && { before }) }),
+        before ? this.#rooms : sluice.rooms.list(),
+      ]);
       if (turn !== this.#turn) return; // a newer request is on its way
-      this.sessions = before ? [...this.sessions, ...page] : page;
+      this.#rooms = rooms;
+      const own = before ? this.sessions.filter(({ isTheirs }) => !isTheirs) : [];
       this.more = page.length === limit;
+      this.sessions = this.#withRooms([...own, ...page]);
       this.failure = null;
     } catch (error) {
       this.failure = /** @type {Error} */ (error);
@@ -52,6 +58,18 @@ export class SessionList extends Changing {
     clearTimeout(this.#timer);
     if (this.sessions.some(({ live }) => live)) this.#timer = setTimeout(() => this.refresh(), LIVE_MS);
     this.changed();
+  }
+
+  /** Put the rooms of others between one's own sessions. @param {any[]} own @returns {any[]} */
+  #withRooms(own) {
+    const known = new Set(own.map(({ id }) => id));
+    const last = own.at(-1)?.updated_at ?? "";
+    const words = this.#search.toLowerCase();
+    const theirs = this.#rooms.filter(
+      (room) => !known.has(room.id) && (!this.more || room.updated_at >= last) && room.title.toLowerCase().includes(words),
+    );
+    const all = [...own, ...theirs.map((room) => ({ ...room, room: true, isTheirs: true }))];
+    return all.sort((one, other) => (one.updated_at < other.updated_at ? 1 : -1));
   }
 }
 
@@ -116,7 +134,9 @@ function SessionRow({ session, current, list, onGone }) {
       }} /></li>`;
   }
   return html`<li class=${current ? "session current" : "session"}>
-    <a href=${addressOf(session.uuid)} aria-current=${current ? "page" : undefined} title=${session.title} dir="auto">${session.title || "Untitled"}</a>
+    <a href=${addressOf(session.uuid)} aria-current=${current ? "page" : undefined} title=${session.title} dir="auto">${
+      session.room ? html`<${Icon} name="people" /><span class="spoken">Room: </span>` : null
+    }${session.title || "Untitled"}</a>
     ${session.live ? html`<span class="dot busy" role="img" aria-label="A reply is being written"></span>` : null}
     <button class="quiet" aria-label=${`More for ${session.title}`} aria-expanded=${open} onClick=${() => {
       setOpen(!open);
@@ -125,13 +145,17 @@ function SessionRow({ session, current, list, onGone }) {
     ${
       open
         ? html`<div class="menu" role="group" aria-label="Session">
-        <button onClick=${() => {
+        ${
+          session.isTheirs
+            ? null
+            : html`<button onClick=${() => {
           setOpen(false);
           setTitle(session.title);
-        }}>Rename</button>
+        }}>Rename</button>`
+        }
         <button onClick=${() => save("md")}>Save as Markdown</button>
         <button onClick=${() => save("json")}>Save as JSON</button>
-        <button class="danger" onClick=${() => (sure ? remove() : setSure(true))}>${sure ? "Really delete" : "Delete"}</button></div>`
+        ${session.isTheirs ? null : html`<button class="danger" onClick=${() => (sure ? remove() : setSure(true))}>${sure ? "Really delete" : "Delete"}</button>`}</div>`
         : null
     }
   </li>`;

@@ -1,10 +1,10 @@
 /** One click plays an IoT device or a worker: the frames on MQTT beside the words that they become in the chat. */
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { html, useEffect, useState } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
-import { Icon } from "../icons.js";
 import { addressOf } from "../route.js";
-import { parsed, Simulation } from "./simulation.js";
+import { Frames } from "./frames.js";
+import { Simulation } from "./simulation.js";
 
 const QUESTION = "What is a sluice?";
 
@@ -41,26 +41,4 @@ function Played({ part, simulation, text, mode, onEnd }) {
       <div><h3>On MQTT</h3><${Frames} frames=${frames} /></div>
       <div><h3>In the chat ${session ? html`<a class="small" href=${addressOf(session)}>open</a>` : null}</h3><p class="words" dir="auto">${words}</p></div>
     </div></div>`;
-}
-
-/** @param {{frames: import("./simulation.js").Frame[]}} props */
-function Frames({ frames }) {
-  const ref = useRef(/** @type {HTMLOListElement | null} */ (null));
-  useLayoutEffect(() => {
-    if (ref.current) ref.current.scrollTop = ref.current.scrollHeight;
-  }, [frames.length]);
-  return html`<ol class="frames" ref=${ref} tabindex="0" aria-label="Frames">${frames.map((frame, at) => {
-    const { type, id: _, ...rest } = parsed(frame.payload) ?? {};
-    return html`<li key=${at} title=${`${frame.topic}\n${frame.payload}`}><span class=${frame.sent ? "way sent" : "way"} aria-label=${frame.sent ? "sent" : "received"}>
-      <${Icon} name=${frame.sent ? "right" : "left"} /></span> <b>${type ?? "?"}</b> <span>${type ? brief(rest) : frame.payload}</span></li>`;
-  })}</ol>`;
-}
-
-/** Return the fields in few characters. @param {Record<string, any>} fields */
-function brief(fields) {
-  return Object.entries(fields)
-    .filter(([name, value]) => name !== "v" && value !== null && value !== "")
-    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(" · ")
-    .slice(0, 160);
 }

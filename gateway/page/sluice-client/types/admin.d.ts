@@ -37,10 +37,15 @@ export declare class Admin {
     /** Have the gateway play a device or a worker, and follow its MQTT frames: `started`, `frame`s and `ended`.
      * It ends when the loop over the events is left. It is not resumed after a lost connection.
      * @param {"device" | "worker"} part
-     * @param {{text?: string, signal?: AbortSignal}} [options] text: the device's question
+     * @param {{text?: string, room?: number | string, signal?: AbortSignal}} [options] text: the device's question; room: where
+     *   the device shall be, until the loop is left
      * @returns {AsyncGenerator<any, void, void>} */
-    simulate(part: "device" | "worker", { text, signal }?: {
+    simulate(part: "device" | "worker", { signal, ...more }?: {
         text?: string;
+        room?: number | string;
         signal?: AbortSignal;
     }): AsyncGenerator<any, void, void>;
+    /** Let the device that is played in a room say something there.
+     * @param {string} text @param {boolean} [ask] the model, or not; else the room decides @returns {Promise<void>} */
+    deviceSays(text: string, ask?: boolean): Promise<void>;
 }

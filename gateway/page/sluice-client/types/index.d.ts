@@ -2,4 +2,5 @@
 export { Live } from "./live.js";
 export { Reply } from "./reply.js";
 export { SluiceError } from "./requests.js";
+export { Room } from "./room.js";
 export { Sluice } from "./sluice.js";

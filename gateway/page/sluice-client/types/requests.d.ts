@@ -60,6 +60,10 @@ export declare class Requests {
      * @param {RequestOptions} [options]
      * @returns {Promise<Response>} */
     send(method: string, path: string, { body, headers, signal }?: RequestOptions): Promise<Response>;
+    /** Return a WebSocket that is being opened. Throws SluiceError. @param {string} path @returns {WebSocket} */
+    socket(path: string): WebSocket;
+    /** The API key, empty without one. */
+    get key(): string;
     /** Return the answer's JSON, null for an empty one. Throws SluiceError.
      * @param {string} method
      * @param {string} path

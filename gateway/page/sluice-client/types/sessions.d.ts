@@ -14,6 +14,14 @@ export type Session = {
      */
     updated_at: string;
     /**
+     * a reply is being written
+     */
+    live: boolean;
+    /**
+     * it has members
+     */
+    room: boolean;
+    /**
      * the last message of the branch that was chosen; null: the latest message
      */
     leaf_id: number | null;
@@ -34,6 +42,8 @@ export type Message = {
  * @property {string} title
  * @property {string} created_at ISO 8601, UTC
  * @property {string} updated_at ISO 8601, UTC
+ * @property {boolean} live a reply is being written
+ * @property {boolean} room it has members
  * @property {number | null} leaf_id the last message of the branch that was chosen; null: the latest message
  */
 /** @typedef {{id: number, uuid: string, role: string, content: string, status: string, [field: string]: any}} Message */

@@ -2,6 +2,8 @@
 import { Admin } from "./admin.js";
 import { Attachments } from "./attachments.js";
 import { Reply } from "./reply.js";
+import { Room } from "./room.js";
+import { Rooms } from "./rooms.js";
 import { Sessions } from "./sessions.js";
 import { Templates } from "./templates.js";
 export type SluiceOptions = {
@@ -80,6 +82,7 @@ export type Content = string | Array<{
 export declare class Sluice {
     #private;
     sessions: Sessions;
+    rooms: Rooms;
     templates: Templates;
     attachments: Attachments;
     admin: Admin;
@@ -123,6 +126,15 @@ export declare class Sluice {
      * @param {import("./reply.js").ReplyOptions} [options]
      * @returns {Reply} */
     follow(streamId: string, options?: import("./reply.js").ReplyOptions): Reply;
+    /** Stop a reply that somebody asked for. Its text so far is kept. Throws SluiceError.
+     * @param {string} streamId
+     * @returns {Promise<void>} */
+    stop(streamId: string): Promise<void>;
+    /** Be in a room: hear and say what is said there, until `close()`.
+     * @param {string} key of the room
+     * @param {import("./room.js").RoomOptions} [options]
+     * @returns {Room} */
+    room(key: string, options?: import("./room.js").RoomOptions): Room;
     /** Return the MQTT workers that are known. Throws SluiceError.
      * @returns {Promise<any[]>} */
     workers(): Promise<any[]>;

@@ -31,7 +31,7 @@ class AdminLive:
         if scope["method"] == "HEAD":
             await send_head(send)
             return
-        place = None if caller.allowance is None else gateway.listeners.take(caller.allowance.streams)
+        place = None if caller.allowance is None else await gateway.listeners.take(caller.allowance.streams)
         state = LiveState(gateway, self._checks, self._started_at)
         stream = LiveStateStream(connection_of(scope), gateway.pulse, lambda: gateway.keys.stands(caller))
         gateway.runs.on_drain.add(stream.hear)

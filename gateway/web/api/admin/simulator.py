@@ -4,16 +4,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
+from fastapi import Request, Response
 from pydantic import BaseModel
 
 from gateway.contract.audit import Actor
-from gateway.contract.errors import Conflict, GatewayError
+from gateway.contract.errors import Conflict, GatewayError, NotFound
+from gateway.contract.rooms import Member
 from gateway.contract.simulators import PassedFrame, SimulatedPart
+from gateway.contract.store import StoredSession
 from gateway.dialects.sse_frames import data_frame
-from gateway.web.api.admin.simulator_views import FramePassed, PartEnded, PartStarted, SimulatorBody
+from gateway.web.api.admin.simulator_views import FramePassed, PartEnded, PartStarted, SayBody, SimulatorBody
+from gateway.web.api.dependencies import Gateway
+from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
 from gateway.web.door.credentials import Credentials
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
@@ -25,13 +30,15 @@ from gateway.web.services import Services
 log = logging.getLogger("sluice.web")
 
 LASTS_S = 300.0
+IN_ROOM_LASTS_S = 3600.0
+NO_BROKER = "Simulated parts need an MQTT broker: set MQTT_BROKER_HOST."
 MAX_WAITING = 10_000
 MAX_CHARS = 4000
 
 
 class Simulate:
     """Sends the frames of one part until it has its answer, LASTS_S seconds have passed, or the client
-    disconnects. Each part is played once at a time."""
+    disconnects; those of a device in a room for IN_ROOM_LASTS_S. Each part is played once at a time."""
 
     def __init__(self, gateway: Services) -> None:
         self._gateway = gateway
@@ -41,22 +48,29 @@ class Simulate:
         gateway, caller = self._gateway, caller_of(scope)
         body = parse(await read_request(gateway, scope, receive), SimulatorBody)
         if gateway.simulators is None:
-            raise Conflict("Simulated parts need an MQTT broker: set MQTT_BROKER_HOST.")
-        is_device = body.part == "device"
-        part = gateway.simulators.device(body.text) if is_device else gateway.simulators.worker()
+            raise Conflict(NO_BROKER)
+        is_device, room = body.part == "device", None
+        if is_device and body.room is not None:
+            room = await session_of(gateway.store, caller.user_id, body.room)
+            part = gateway.simulators.member(room.key)
+        else:
+            part = gateway.simulators.device(body.text) if is_device else gateway.simulators.worker()
         if part.name in self._playing:
             raise Conflict(f"The simulated {body.part} is already running. It ends when its page is closed.")
         actor = Actor(caller.user_id, gateway.proxies.client_of(scope), caller.key_id)
         credentials = Credentials(gateway)
-        place = None if caller.allowance is None else gateway.listeners.take(caller.allowance.streams)
+        place = None if caller.allowance is None else await gateway.listeners.take(caller.allowance.streams)
         self._playing.add(part.name)
         try:
-            async with self._registered(part, actor, needed=is_device and gateway.keys.closed):
+            async with (
+                self._registered(part, actor, needed=is_device and gateway.keys.closed),
+                self._in_room(room, part, caller.user_id),
+            ):
                 may_watch = lambda: credentials.stand(caller) and not gateway.runs.draining  # noqa: E731
                 stream = FrameStream(connection_of(scope), gateway.pulse, may_watch)
                 gateway.runs.on_drain.add(stream.hear)
                 try:
-                    await stream.serve(part, send)
+                    await stream.serve(part, send, LASTS_S if room is None else IN_ROOM_LASTS_S)
                 finally:
                     gateway.runs.on_drain.discard(stream.hear)
         finally:
@@ -76,6 +90,31 @@ class Simulate:
         finally:
             await self._gateway.devices.remove_device(part.name, actor)
 
+    @asynccontextmanager
+    async def _in_room(
+        self, room: StoredSession | None, part: SimulatedPart, user_id: str
+    ) -> AsyncIterator[None]:
+        """Make the device a member of the room meanwhile, unless it is one."""
+        rooms, device = self._gateway.rooms, Member("device", part.name)
+        if room is None or await rooms.has_device(room, part.name):
+            yield
+            return
+        await rooms.add(user_id, room, [device])
+        try:
+            yield
+        finally:
+            with suppress(NotFound):  # it was removed
+                await rooms.remove(user_id, room, device)
+
+
+async def say(request: Request, gateway: Gateway) -> Response:
+    """`POST /api/admin/simulator/say`: lets the device say something in its room."""
+    body = parse(await read_request(gateway, request.scope, request.receive), SayBody)
+    if gateway.simulators is None:
+        raise Conflict(NO_BROKER)
+    gateway.simulators.say(body.text, body.ask)
+    return Response(status_code=204)
+
 
 class FrameStream(SseWriter):
     """One client's connection. may_watch: returns False once the part must end."""
@@ -88,7 +127,7 @@ class FrameStream(SseWriter):
         self._called = asyncio.Event()
         self._waiting: deque[PassedFrame] = deque(maxlen=MAX_WAITING)
 
-    async def serve(self, part: SimulatedPart, send: Send) -> None:
+    async def serve(self, part: SimulatedPart, send: Send, lasts_s: float) -> None:
         playing = asyncio.ensure_future(part.play(self._take))
         playing.add_done_callback(lambda _: self.hear())
         try:
@@ -97,7 +136,7 @@ class FrameStream(SseWriter):
             await self._say(send, PartStarted(name=part.name, model=part.model))
             reason: Literal["answered", "time", "draining"] = "time"
             try:
-                async with asyncio.timeout(LASTS_S):
+                async with asyncio.timeout(lasts_s):
                     while not (self.is_over or playing.done()) and self._may_watch():
                         await self._called.wait()
                         self._called.clear()

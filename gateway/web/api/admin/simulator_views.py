@@ -1,8 +1,10 @@
-"""Body and events of `POST /api/admin/simulator`."""
+"""Bodies of `POST /api/admin/simulator` and `…/say`, and the events of a simulated part."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from gateway.web.chat.session_names import SessionName
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -11,7 +13,22 @@ class SimulatorBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     part: Literal["device", "worker"]
-    text: Annotated[Text, Field(description="The device's question.")] = "What is a sluice?"
+    text: Annotated[Text, Field(description="The device's question, unless it is in a room.")] = (
+        "What is a sluice?"
+    )
+    room: Annotated[
+        SessionName | None,
+        Field(description="A room of the caller's: the device is its member until the client disconnects."),
+    ] = None
+
+
+class SayBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: Text
+    ask: Annotated[
+        bool | None, Field(description="If it asks the model; null: as for other messages of the room.")
+    ] = None
 
 
 class PartStarted(BaseModel):

@@ -9,7 +9,7 @@ from gateway.contract.authors import Author
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
 from gateway.contract.requests import ChatRequest
-from gateway.core.session_news import QuestionAsked
+from gateway.contract.room_events import MessagePosted
 from tests.core.house import USER
 from tests.transports.mqtt.device_scene import MAX_CONTENT_CHARS, Slow, device_at, scene
 from transports.scripted import Script, Step, tokens, whole
@@ -321,6 +321,6 @@ async def test_the_other_tabs_of_the_session_hear_of_it(tmp_path: Path) -> None:
                 await called.acquire()
                 news.append(tab.take())
         asked, _ = await at.home.store.messages(USER, started.id)
-    assert [type(item).__name__ for item in news] == ["QuestionAsked", "ReplyStarted", "ReplyEnded"]
-    assert isinstance(news[0], QuestionAsked)
+    assert [type(item).__name__ for item in news] == ["MessagePosted", "ReplyStarted", "ReplyEnded"]
+    assert isinstance(news[0], MessagePosted)
     assert news[0].author == asked.author == Author("device", "robot-1")

@@ -19,7 +19,8 @@ from tests.transports.mqtt.device_scene import (
     second_gateway,
 )
 from tests.transports.mqtt.memory_link import MemoryBroker
-from transports.mqtt.devices.ingress import REMEMBERED_ANSWERS, MqttIngress
+from transports.mqtt.devices.answers import REMEMBERED_ANSWERS
+from transports.mqtt.devices.ingress import MqttIngress
 from transports.scripted import Step, tokens
 
 
@@ -133,9 +134,9 @@ async def test_no_more_answers_are_remembered_than_it_says() -> None:
 
     ingress = MqttIngress(MemoryBroker().link("gateway"), nobody)
     for number in range(REMEMBERED_ANSWERS + 5):
-        ingress._remember(DeviceChat("robot-1", str(number), "Hi"), certain=True)
-    assert len(ingress._answered) == REMEMBERED_ANSWERS
-    assert next(iter(ingress._answered)) == ("robot-1", "5")
+        ingress._answers.remember(DeviceChat("robot-1", str(number), "Hi"), certain=True)
+    assert len(ingress._answers._answered) == REMEMBERED_ANSWERS
+    assert next(iter(ingress._answers._answered)) == ("robot-1", "5")
 
 
 async def test_what_nobody_heard_is_told_when_the_device_asks_again(tmp_path: Path) -> None:
@@ -179,6 +180,16 @@ async def test_what_another_gateway_has_just_answered_is_left_to_it(tmp_path: Pa
         chat = DeviceChat("robot-1", "c1", "Hi")
         assert await chats_of(other, anothers_s=5)(chat) is None
         assert isinstance(await chats_of(other, anothers_s=5, after_s=5)(chat), Finished)
+
+
+async def test_what_has_just_ended_here_is_answered_here(tmp_path: Path) -> None:
+    """A gateway that took the reply over answers it, although it may have ended by then."""
+    async with scene(tmp_path, lambda _: tokens("yes")) as at:
+        at.device.chat("c1", "Hi")
+        await at.device.until("end")
+        await at.settled()
+        answer = await chats_of(at.home, anothers_s=5)(DeviceChat("robot-1", "c1", "Hi"))
+        assert isinstance(answer, Finished)
 
 
 async def test_what_another_gateway_is_answering_is_left_to_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tests.core.house import USER
 from tests.transports.mqtt.device_end import DEVICES
 from tests.transports.mqtt.device_scene import scene
 from tests.transports.mqtt.memory_link import MemoryBroker
+from transports.mqtt.devices.bounded_sender import MAX_UNANSWERED
 from transports.mqtt.devices.device_chat import OpenChat
 from transports.mqtt.devices.down_writer import DownWriter, Rhythm
 from transports.mqtt.devices.ingress import MqttIngress
@@ -35,6 +36,9 @@ RUBBISH = {
     "an empty id": b'{"type":"chat","id":"","text":"Hi"}',
     "a long id": b'{"type":"chat","id":"' + b"x" * 129 + b'","text":"Hi"}',
     "1 MB": b'{"type":"chat","id":"c1","text":"' + b"x" * 1_000_000 + b'"}',
+    "1 MB with its id at the end": b'{"type":"chat","text":"' + b"x" * 1_000_000 + b'","id":"c1"}',
+    "cut off": b'{"type":"chat","id":"c1","text":"Hi',
+    "an id within": b'{"type":"chat","more":{"id":"c2"},"text":"\\"id\\":\\"c3\\"","x',
     "half a surrogate": rb'{"type":"chat","id":"c1\ud800","text":"Hi"}',
 }
 MISFITS: dict[str, dict[str, Any]] = {
@@ -68,14 +72,54 @@ class Heard:
             await self.ingress.idle()
 
 
-@pytest.mark.parametrize("payload", RUBBISH.values(), ids=RUBBISH.keys())
-@pytest.mark.parametrize("level", ["up", "cancel", "status"])
-async def test_rubbish_is_counted_and_asks_nothing(level: str, payload: bytes) -> None:
+ANSWERED = {
+    "bad UTF-8": ("c1", "invalid"),
+    "cut off": ("c1", "invalid"),
+    "deep text": ("c1", "invalid"),
+    "no type": ("c1", "invalid"),
+    "1 MB": ("c1", "too_large"),
+    "1 MB with its id at the end": ("c1", "too_large"),
+}
+"""Id and code of the errors that answer chats whose id can be read."""
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+@pytest.mark.parametrize("level", ["cancel", "status"])
+async def test_rubbish_is_counted_and_asks_nothing(level: str, name: str) -> None:
     heard = Heard()
-    await heard.take(f"{DEVICES}/robot-1/{level}", payload)
+    await heard.take(f"{DEVICES}/robot-1/{level}", RUBBISH[name])
     assert heard.asked == []
-    assert sum(heard.ingress.dropped.values()) == (0 if (level, payload) == ("status", b"") else 1)
+    assert sum(heard.ingress.dropped.values()) == (0 if (level, name) == ("status", "empty") else 1)
     assert heard.link.sent == []
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+async def test_a_message_that_is_no_chat_is_answered_by_an_error(name: str) -> None:
+    """An empty message clears a retained one, and other types may be those of a later version."""
+    heard = Heard()
+    await heard.take(UP, RUBBISH[name])
+    assert heard.asked == []
+    assert sum(heard.ingress.dropped.values()) == 1
+    if name in ("empty", "another type"):
+        assert heard.link.sent == []
+        return
+    ((topic, payload),) = heard.link.sent
+    error = json.loads(payload)
+    id, code = ANSWERED.get(name, (None, "invalid"))
+    assert topic == f"{DEVICES}/robot-1/down"
+    assert (error["type"], error["id"], error["code"], error["retryable"]) == ("error", id, code, False)
+    assert len(error["message"]) > 20
+    if code == "too_large":
+        assert f"at most {heard.link.max_payload} bytes" in error["message"]
+
+
+async def test_a_flood_of_rubbish_is_answered_as_long_as_the_broker_takes_the_errors() -> None:
+    heard = Heard()
+    heard.link.stuck = True
+    for _ in range(3 * MAX_UNANSWERED):
+        await heard.take(UP, b"rubbish")
+    assert len(heard.link.sent) == MAX_UNANSWERED
+    assert heard.ingress.dropped["error of a chat"] == 2 * MAX_UNANSWERED
 
 
 @pytest.mark.parametrize("misfit", MISFITS.values(), ids=MISFITS.keys())

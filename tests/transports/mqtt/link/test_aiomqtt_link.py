@@ -9,6 +9,7 @@ from typing import Literal
 
 import pytest
 
+from gateway.contract.held_news import HeldNews
 from tests.transports.mqtt import packets
 from transports.mqtt.link.aiomqtt_connection import Connection
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
@@ -63,14 +64,17 @@ class Client:
     """A link that hears "here", and everything it was told, in order."""
 
     def __init__(self, address: BrokerAddress) -> None:
-        self.link = AiomqttLink(address, client_id="one")
+        self.held = HeldNews()
+        self.link = AiomqttLink(address, client_id="one", held=self.held)
         self.told: list[object] = []
+        self.was_held: list[bool] = []
         self._news = asyncio.Event()
         self.link.subscribe("here", lambda _topic, payload, _retained: self._tell(payload))
         self.link.watch(self._tell)
 
     def _tell(self, what: object) -> None:
         self.told.append(what)
+        self.was_held.append(self.held.waiting is not None)
         self._news.set()
 
     async def is_told(self, *expected: object) -> None:
@@ -214,6 +218,17 @@ async def test_a_broker_gets_no_more_messages_than_it_takes_at_once() -> None:
     assert at_once == [2] * 10
 
 
+async def test_messages_are_heard_while_news_are_held() -> None:
+    async def send_one(session: Session) -> None:
+        session.publish(b"x")
+        assert await session.next() == packets.puback(1)
+        await until_the_end(session)
+
+    async with scripted_broker("5", send_one) as client:
+        await client.is_told(True, b"x")
+        assert client.was_held[-1]
+
+
 def unconnected() -> Connection:
     return Connection(
         BrokerAddress("nowhere.invalid"),
@@ -225,6 +240,7 @@ def unconnected() -> Connection:
         limits=BrokerLimits(1_000, lambda: 0.0),
         on_message=lambda *_: None,
         on_up=lambda _: None,
+        held=HeldNews(),
     )
 
 

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from gateway.contract.errors import ProtocolViolation
+from gateway.contract.held_news import HeldNews
 from tests.transports.mqtt import packets
 from transports.mqtt.link.batched_socket import Wire
-from transports.mqtt.link.packets import PacketSplitter
+from transports.mqtt.link.packets import LONGEST_PACKET, PacketSplitter
 
 SUBACK = packets.packet(0x90, b"\x00\x01\x01")
 
@@ -90,7 +91,9 @@ class Broker:
 
 
 @asynccontextmanager
-async def wired(library: Library, kind: socket.SocketKind) -> AsyncIterator[Broker]:
+async def wired(
+    library: Library, kind: socket.SocketKind, *, mqtt_5: bool = False, max_payload: int = LONGEST_PACKET
+) -> AsyncIterator[Broker]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -99,10 +102,12 @@ async def wired(library: Library, kind: socket.SocketKind) -> AsyncIterator[Brok
         ours,
         asyncio.get_running_loop(),
         library,
-        mqtt_5=False,
+        mqtt_5=mqtt_5,
+        max_payload=max_payload,
         on_message=library.hear,
         on_taken=library.say,
         on_lost=library.lose,
+        held=HeldNews(),
     )
     library.wire.start()
     with theirs:
@@ -230,3 +235,11 @@ async def test_a_broker_that_takes_no_acknowledgements_is_lost(library: Library)
                 await broker.write(flood)
         assert library.said[-1] is BrokenPipeError
         assert len(library.said) < 120_000
+
+
+async def test_a_message_with_endless_properties_does_not_cost_the_connection() -> None:
+    library = Library()
+    async with wired(library, socket.SOCK_STREAM, mqtt_5=True, max_payload=1024) as broker:
+        await broker.write(packets.publish("a", b"x", packet_id=1, properties=b"p" * 400_000))
+        await broker.write(packets.publish("b", b"y", packet_id=2, properties=b""))
+        assert await library.says(2) == [("a", b"\0"), ("b", b"y")]

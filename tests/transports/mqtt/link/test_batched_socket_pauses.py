@@ -8,8 +8,9 @@ from typing import cast
 
 import pytest
 
+from gateway.contract.held_news import HeldNews
 from tests.transports.mqtt import packets
-from transports.mqtt.link.batched_socket import PAUSE_S, Wire
+from transports.mqtt.link.batched_socket import ACKS_TOGETHER, PAUSE_S, Wire
 
 
 class Loop:
@@ -50,10 +51,23 @@ class Library:
         return False
 
 
+class Reader:
+    """Notes how many messages were heard and acknowledged each time it hears."""
+
+    def __init__(self, scene: "Scene") -> None:
+        self._scene = scene
+        self.seen: list[tuple[int, int]] = []
+
+    def hear(self) -> None:
+        self.seen.append((len(self._scene.heard), self._scene.acknowledged()))
+
+
 class Scene:
     def __init__(self, wire_end: socket.socket, broker: socket.socket) -> None:
         self.loop = Loop()
         self.heard: list[bytes] = []
+        self.held = HeldNews()
+        self.readers: list[Reader] = []
         self.lost: list[Exception] = []
         self._broker = broker
         self.wire = Wire(
@@ -61,11 +75,18 @@ class Scene:
             cast(AbstractEventLoop, self.loop),
             Library(),
             mqtt_5=False,
-            on_message=lambda topic, payload, retained: self.heard.append(payload),
+            on_message=self.hear,
             on_taken=lambda packet_id: None,
             on_lost=self.lost.append,
+            held=self.held,
         )
         self.wire.start()
+
+    def hear(self, topic: str, payload: bytes, retained: bool) -> None:
+        self.heard.append(payload)
+        for reader in self.readers:
+            assert self.held.waiting is not None
+            self.held.waiting[reader] = None
 
     def send(self, *payloads: bytes) -> None:
         for number, payload in enumerate(payloads):
@@ -100,6 +121,26 @@ def scene() -> Iterator[Scene]:
         ours.setblocking(False)
         theirs.setblocking(False)
         yield Scene(ours, theirs)
+
+
+def test_readers_hear_once_for_a_read_before_it_is_acknowledged(scene: Scene) -> None:
+    scene.readers.append(Reader(scene))
+    scene.send(*[b"x"] * ACKS_TOGETHER)
+    scene.wake_up()
+    assert scene.readers[0].seen == [(ACKS_TOGETHER, 0)]
+    assert scene.acknowledged() == ACKS_TOGETHER
+    scene.send(b"y")
+    scene.next_call()
+    assert scene.readers[0].seen == [(ACKS_TOGETHER, 0), (ACKS_TOGETHER + 1, 0)]
+
+
+def test_readers_hear_what_came_before_a_packet_that_ends_the_connection(scene: Scene) -> None:
+    scene.readers.append(Reader(scene))
+    scene.send(b"x")
+    scene.say(packets.packet(0x32, b"\0\x09cut"))
+    scene.wake_up()
+    assert scene.readers[0].seen == [(1, 0)]
+    assert len(scene.lost) == 1
 
 
 def test_after_a_read_nobody_is_woken_until_a_pause_is_over(scene: Scene) -> None:

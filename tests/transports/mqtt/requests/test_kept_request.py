@@ -46,10 +46,10 @@ class Desk(Gateway):
             self.say(ChunkFrame(self.id, number, text))
         return reply
 
-    def adopt(self, epoch: int = 1) -> AdoptedReply:
+    def adopt(self, epoch: int = 1, find_within_s: float = 10.0) -> AdoptedReply:
         self.id = "1" * 32
         handle = {"worker": "a", "incarnation": 7, "request": self.id}
-        asked = Reattach("f" * 32, handle, epoch, 120.0, self.reattachable)
+        asked = Reattach("f" * 32, handle, epoch, 120.0, self.reattachable, find_within_s=find_within_s)
         reply = AdoptedReply(asked, self._hear, self.requests, self.presence, self.clock)
         reply.start()
         return reply
@@ -188,8 +188,8 @@ async def test_without_text_another_worker_is_asked_at_once_and_the_first_gets_i
 async def test_an_adopted_reply_waits_for_its_worker_and_no_longer_than_that() -> None:
     desk = Desk()
     desk.presence.forget_all()
-    reply = desk.adopt()
-    desk.clock.advance(BROKER_BACK_S - 0.1)
+    reply = desk.adopt(find_within_s=3.0)
+    desk.clock.advance(2.9)
     assert not reply.done.done()
     desk.clock.advance(0.1)
     assert isinstance(reply.done.exception(), Interrupted)

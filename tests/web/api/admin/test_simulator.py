@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from gateway.contract.errors import UpstreamFailed
+from gateway.contract.errors import Conflict, UpstreamFailed
 from gateway.contract.simulators import HearFrame, PassedFrame, SimulatedPart
 from tests.live.looking import look_again
 from tests.web.gateway_server import Served, served, unified_events
@@ -22,6 +23,8 @@ class Parts:
 
     def __init__(self) -> None:
         self.left = asyncio.Event()
+        self.said: list[tuple[str, bool | None]] = []
+        self.room: str | None = None
 
     def device(self, text: str) -> SimulatedPart:
         async def play(hear: HearFrame) -> None:
@@ -31,6 +34,21 @@ class Parts:
             hear(PassedFrame(False, "down", b"\xff"))
 
         return SimulatedPart("d", None, play)
+
+    def member(self, room_key: str) -> SimulatedPart:
+        async def play(_: HearFrame) -> None:
+            self.room = room_key
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.room = None
+
+        return SimulatedPart("d", None, play)
+
+    def say(self, text: str, ask: bool | None = None) -> None:
+        if self.room is None:
+            raise Conflict("No simulated device is played in a room at this gateway.")
+        self.said.append((text, ask))
 
     def worker(self) -> SimulatedPart:
         async def play(_: HearFrame) -> None:
@@ -105,3 +123,43 @@ async def test_with_keys_the_device_is_registered_for_its_watcher_meanwhile(tmp_
             await look_again()
     assert refused.status_code == httpx.codes.FORBIDDEN
     assert owners == ["anna"]
+
+
+@pytest.mark.parametrize("stays", [False, True])
+async def test_a_device_in_a_room_is_its_member_meanwhile_and_says_what_it_is_given(
+    tmp_path: Path, stays: bool
+) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        parts = equip(gateway)
+        members = [{"device": "d"}] if stays else []
+        room = (await gateway.http.post("/api/chatbot/rooms", json={"members": members})).json()
+        owner, path = room["members"][0], f"/api/chatbot/rooms/{room['uuid']}"
+        device = {"kind": "device", "name": "d", "role": "member"}
+        body = {"part": "device", "room": room["uuid"]}
+        async with gateway.http.stream("POST", SIMULATOR, json=body) as response:
+            events = unified_events(response)
+            assert (await anext(events))["type"] == "started"
+            assert (await gateway.http.get(path)).json()["members"] == [owner, device]
+            assert parts.room == room["key"]
+            said = await gateway.http.post(f"{SIMULATOR}/say", json={"text": "Hi", "ask": False})
+            empty = await gateway.http.post(f"{SIMULATOR}/say", json={"text": ""})
+        assert (said.status_code, empty.status_code) == (204, 422)
+        assert parts.said == [("Hi", False)]
+        while (await gateway.http.post(SIMULATOR, json={**body, "room": "unknown"})).status_code == 409:
+            await look_again()  # until the device has left
+        expected = [owner, device] if stays else [owner]
+        while (await gateway.http.get(path)).json()["members"] != expected:
+            await look_again()
+        refused = await gateway.http.post(f"{SIMULATOR}/say", json={"text": "Hi"})
+    assert refused.status_code == httpx.codes.CONFLICT
+
+
+async def test_a_device_is_played_in_no_room_of_others(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        parts = equip(gateway)
+        anna = await make_key(gateway, "anna")
+        admin = await make_key(gateway, "eve", frozenset({"admin", "chat"}))
+        room = (await gateway.http.post("/api/chatbot/rooms", json={}, headers=bearer(anna))).json()
+        body = {"part": "device", "room": room["uuid"]}
+        refused = await gateway.http.post(SIMULATOR, json=body, headers=bearer(admin))
+    assert (refused.status_code, parts.room) == (httpx.codes.NOT_FOUND, None)

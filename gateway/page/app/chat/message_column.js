@@ -1,0 +1,63 @@
+/** One column of messages that follows what is written, until the visitor scrolls away from the end. */
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { Icon } from "../icons.js";
+import { MessageView } from "./message_view.js";
+
+const NEAR_END = 80; // pixels
+let nextKey = 0;
+
+/** @param {{conversation: any, settings?: object, empty?: any, onTakeBack: (taken: {text: string, files: any[]}) => void, children?: any}} props
+ *   empty: shown in place of messages; children: below the messages' column */
+export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, children }) {
+  const { messages, failure } = conversation;
+  const scroller = useRef(/** @type {HTMLElement | null} */ (null));
+  const [away, setAway] = useState(false);
+  const follows = useRef(true);
+  const drawn = useRef(/** @type {WeakMap<any, any>} */ (new WeakMap())); // views of messages that have not changed
+  const sent = messages.findLast((/** @type {any} */ message) => message.id === null);
+  const before = useRef(/** @type {any} */ (null));
+
+  useLayoutEffect(() => {
+    if (sent && sent !== before.current) follows.current = true; // one's own message is shown
+    before.current = sent;
+    if (follows.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
+  });
+  useEffect(() => {
+    const keepEnd = () => {
+      if (follows.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
+    };
+    addEventListener("resize", keepEnd); // a phone's keyboard too
+    return () => removeEventListener("resize", keepEnd);
+  }, []);
+  const scrolled = () => {
+    const at = /** @type {HTMLElement} */ (scroller.current);
+    follows.current = at.scrollHeight - at.scrollTop - at.clientHeight < NEAR_END;
+    setAway(!follows.current);
+  };
+  const toEnd = () => {
+    follows.current = true;
+    setAway(false);
+    scroller.current?.scrollTo({ top: scroller.current.scrollHeight, behavior: "smooth" });
+  };
+  return html`<div class="scroller" ref=${scroller} onScroll=${scrolled}>
+      <div class="column" role="log" aria-label="Conversation" aria-live="off">
+        ${empty}
+        ${messages.map((/** @type {any} */ message) => {
+          const last = message === messages.at(-1);
+          const known = drawn.current.get(message);
+          if (known && known.version === message.version && known.settings === settings && known.last === last) return known.view;
+          const key = known?.key ?? nextKey++;
+          const view = html`<${MessageView} key=${key} message=${message} last=${last} conversation=${conversation}
+            settings=${settings} onTakeBack=${onTakeBack} />`;
+          drawn.current.set(message, { version: message.version, settings, last, key, view });
+          return view;
+        })}
+        ${failure ? html`<p class="failure" role="alert">${failure.message}</p>` : null}
+      </div>
+    </div>
+    <div class="column bottom">
+      ${away ? html`<button class="to-end" aria-label="To the end" onClick=${toEnd}><${Icon} name="down" /></button>` : null}
+      ${children}
+    </div>`;
+}

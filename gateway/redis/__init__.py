@@ -1,0 +1,1 @@
+"""Exact limits of several gateways, counted in Redis. Nothing else uses Redis."""

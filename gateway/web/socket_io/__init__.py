@@ -1,0 +1,1 @@
+"""socket.io: python-socketio's protocol, with our sockets, limits and authentication."""

@@ -1,0 +1,135 @@
+"""Gateway processes that are forks of one process with the gateway's modules loaded.
+
+Most of a gateway's start are imports: a second of CPU, and the live tests start hundreds of gateways. A fork
+has the code, session, descriptors, folder, environment and signals of `python -m gateway`. Tests of the
+start itself use `running_program`.
+"""
+
+import asyncio
+import atexit
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import cast
+
+from tests.live.programs import ROOT, Program, clean_environment, running_program, sluice
+
+
+class Fork:
+    """The process of a fork, with the part of asyncio.subprocess.Process that tests use."""
+
+    def __init__(self, stdin: asyncio.StreamWriter, stdout: "Pipe", status: "Pipe", pid: int) -> None:
+        self.stdin = stdin
+        self.stdout = stdout.reader
+        self.pid = pid
+        self.returncode: int | None = None
+        self._pipes = (stdout, status)
+        self._ended = asyncio.create_task(self._code(status.reader))
+
+    async def _code(self, status: asyncio.StreamReader) -> int:
+        self.returncode = int(await status.readline())
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is not None:
+            raise ProcessLookupError
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ended)
+
+    async def communicate(self) -> None:
+        """Drop the rest of the output, and wait for the end of the process."""
+        while await self.stdout.read(65536):
+            pass
+        await self.wait()
+        self.stdin.close()
+        for pipe in self._pipes:
+            pipe.transport.close()
+
+
+class Pipe:
+    """The reading end of a pipe."""
+
+    def __init__(self) -> None:
+        self._read, self.write = os.pipe()
+        self.reader = asyncio.StreamReader()
+
+    async def open(self) -> None:
+        protocol = asyncio.StreamReaderProtocol(self.reader)
+        loop = asyncio.get_running_loop()
+        end = os.fdopen(self._read, "rb", 0)
+        self.transport, _ = await loop.connect_read_pipe(lambda: protocol, end)
+
+
+async def _writer(descriptor: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(descriptor, "wb", 0)
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+@functools.cache
+def _nursery() -> socket.socket:
+    """Start the process that forks, once in this process. Returns the socket for commands."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.live.nursery_program", str(its.fileno())],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        pass_fds=[its.fileno()],
+        start_new_session=True,
+    )
+    its.close()
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours
+
+
+@asynccontextmanager
+async def forked_gateway(*arguments: str, cwd: Path | None = None, **settings: str) -> AsyncIterator[Program]:
+    """`sluice` with these arguments, in an environment with only these settings; killed with the block."""
+    if sys.platform != "linux":  # elsewhere libraries may not be forked
+        async with running_program(*sluice(*arguments), cwd=cwd, **settings) as program:
+            yield program
+        return
+    command = {
+        "arguments": arguments,
+        "cwd": str(cwd or Path.cwd()),
+        "environment": clean_environment(**settings),
+    }
+    stdin_read, stdin_write = os.pipe()
+    stdout, status = Pipe(), Pipe()
+    socket.send_fds(_nursery(), [json.dumps(command).encode()], [stdin_read, stdout.write, status.write])
+    for descriptor in (stdin_read, stdout.write, status.write):
+        os.close(descriptor)
+    await stdout.open()
+    await status.open()
+    stdin = await _writer(stdin_write)
+    process = Fork(stdin, stdout, status, int(await status.reader.readline()))
+    try:
+        yield Program(cast(Process, process))
+    finally:
+        with suppress(ProcessLookupError):  # with its own children, who would hold the pipe open
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()

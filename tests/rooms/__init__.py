@@ -1,0 +1,1 @@
+"""Participants of rooms, and the JSON of a room's events."""

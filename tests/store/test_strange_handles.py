@@ -1,0 +1,45 @@
+"""Rows whose handle is no JSON object: the gateway starts, and takes over the others too."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.store.exchanges import question
+from tests.store.postgres import SHARED, PostgresServer, requires_postgres
+from tests.store.rigs import PostgresRig, SqliteRig
+
+GOOD = {"conversation_id": "c"}
+CHANGE = "UPDATE messages SET handle = ? WHERE stream_id = 'strange'"
+JSON = ["[1]", '"x"', "7", "true", "null"]
+
+
+async def adopted(rig: SqliteRig | PostgresRig, handle: str, postgres: PostgresServer | None = None) -> None:
+    async with asyncio.timeout(60):
+        async with (dead := rig.store()).running():
+            for stream_id in ("strange", "good"):
+                await dead.begin(question(stream_id=stream_id, handle=GOOD))
+        if isinstance(rig, SqliteRig):
+            with closing(sqlite3.connect(rig.file, isolation_level=None)) as connection:
+                connection.execute(CHANGE, (handle,))
+        else:
+            assert postgres is not None
+            postgres.sql(CHANGE.replace("?", f"'{handle}'"), SHARED)
+        async with (heir := rig.store()).running():
+            taken = await heir.adopt(None)
+    assert {reply.message.stream_id: reply.handle for reply in taken.replies} == {"strange": {}, "good": GOOD}
+
+
+@pytest.mark.parametrize("handle", [*JSON, "{rubbish", "", '{"a":' * 5000], ids=lambda handle: handle[:10])
+async def test_in_sqlite(tmp_path: Path, handle: str) -> None:
+    rig = SqliteRig(tmp_path)
+    await adopted(rig, handle)
+
+
+@pytest.mark.live
+@requires_postgres()
+@pytest.mark.parametrize("handle", JSON)
+async def test_in_postgresql(postgres: PostgresServer, handle: str) -> None:
+    await adopted(PostgresRig(postgres.emptied()), handle, postgres)

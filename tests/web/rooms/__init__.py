@@ -1,0 +1,1 @@
+"""Rooms through the whole gateway, on all kinds of sockets."""
