@@ -150,7 +150,7 @@ async def test_a_question_asked_while_messages_are_loaded_stays(tmp_path: Path) 
 
     async with long_reply(tmp_path) as (model, opened):
         loads = re.compile(r"/messages\?.*path=1")
-        await opened.page.route(loads, hold)
+        await opened.page.route(loads, hold, times=1)
         model.end()
         await loaded.wait()
         await opened.write("Once more")
