@@ -152,7 +152,6 @@ class Adoption:
         handle = StoredHandle(orphan.handle)
         kept, facts = orphan.message, handle.facts
         stream_id = kept.stream_id or ""
-        resume_url = self._resume_url(stream_id, orphan.user_id) if facts.resumable else None
         tab = None
         if self._budgets is not None and facts.key_id is not None:
             tab = Tab(self._budgets, facts.key_id, facts.prompt_chars, kept=True)
@@ -165,7 +164,7 @@ class Adoption:
             TransportInfo(name, "token") if transport is None else transport.info,
             self._store,
             delivery=kept.delivery or "token",
-            resume_url=resume_url,
+            resume_url=self._resume_url(stream_id, orphan.user_id) if facts.resumable else None,
             handle=handle,
             exact_events=facts.exact,
             earlier=earlier,
@@ -192,7 +191,6 @@ class Adoption:
             reply,
             orphan.user_id,
             make,
-            resume_url=resume_url,
             unattended=facts.unattended,
             dialect=facts.dialect,
             begins_at=START if facts.exact else Position(kept.epoch * EPOCH_EVENTS, 0),

@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.contract.ended_reply import OnEnded
 from gateway.contract.errors import Draining
-from gateway.contract.exchanges import IdempotencyClaim, NewExchange
+from gateway.contract.exchanges import Exchange, IdempotencyClaim
 from gateway.contract.journal import START
 from gateway.contract.limits import Places, StreamPlace
 from gateway.contract.requests import ChatRequest
@@ -33,13 +33,14 @@ from gateway.core.reply_launch import ReplyLaunch
 from gateway.core.reply_span import reply_span
 from gateway.core.reply_store import DiscardingStore, ReplyStore
 from gateway.core.reply_task import ReplyTask
+from gateway.core.routed_request import RoutedRequest, new_exchange
 from gateway.core.run import SHUTDOWN, Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.shared_turns import alternating
 from gateway.core.stages.order import expected_delivery, through
+from gateway.core.stored_handle import StoredHandle
 from gateway.core.stream_places import StreamPlaces
-from gateway.core.titles import title_of
 
 
 class Conversations:
@@ -173,6 +174,31 @@ class Conversations:
             raise
 
     async def _start(self, question: Question, place: StreamPlace | None, store: ReplyStore) -> str:
+        routed = await self._routed(question)
+        handle = self._handle(question, routed) if store is self._store else None
+        exchange = await store.begin(new_exchange(question, routed, handle))
+        reply = self._reply(question, routed, handle, exchange, store)
+        try:
+            run = self._launch.start(
+                reply,
+                question.user_id,
+                self._making(question, routed, reply),
+                unattended=question.unattended,
+                dialect=question.dialect,
+                begins_at=START if routed.goes_on is None else routed.goes_on.end,
+                place=place,
+                is_stored=store is self._store,
+            )
+        except Draining:
+            await reply.keep(SHUTDOWN)
+            raise
+        run.span = reply_span(self._traces, run, question, routed.route.info.name)
+        reply.begin(run)
+        self._launch.publish_begin(question, exchange, run.stream_id)
+        return run.stream_id
+
+    async def _routed(self, question: Question) -> RoutedRequest:
+        """Return the request for the model, with the conversation so far, and the transport that gets it."""
         route = self._routes.route(question.model)
         goes_on = None if question.continues is None else continued(question.continues)
         stream_id = self._new_id() if goes_on is None else goes_on.stream_id
@@ -196,79 +222,62 @@ class Conversations:
         if conversation.is_shared:
             request = replace(request, turns=alternating(request.turns))
         delivery = expected_delivery(self._stages, request) or delivery_of(route.info)
-        handle = None
-        outlives = (
-            question.resumable or question.unattended or self._runs.needs_no_reader(question.session_id)
-        )
-        if store is self._store and outlives:
-            handle = new_handle(question, request, route, self._now())
-        exchange = await store.begin(
-            NewExchange(
-                user_id=question.user_id,
-                session_id=question.session_id,
-                title=title_of(question.content),
-                content=question.content,
-                stream_id=stream_id,
-                mode=route.info.name,
-                delivery=delivery,
-                idempotency=question.idempotency,
-                thread=question.thread,
-                author=question.author,
-                client_id=question.client_id,
-                request=question.request,
-                branch=question.branch,
-                continues=goes_on,
-                handle=None if handle is None else handle.as_json(),
-            )
-        )
-        resume_url = self._resume_url(stream_id, question.user_id) if question.resumable else None
-        key_id = None if question.allowance is None else question.allowance.key_id
-        tab = None
-        if self._budgets is not None and key_id is not None:
-            tab = Tab(self._budgets, key_id, prompt_chars(request), kept=store is self._store)
-        answer = ReplyTask(
+        return RoutedRequest(request, route, delivery, goes_on)
+
+    def _handle(self, question: Question, routed: RoutedRequest) -> StoredHandle | None:
+        """Return the handle with which another gateway can continue the reply; None if it ends with its
+        readers."""
+        needs_no_reader = question.unattended or self._runs.needs_no_reader(question.session_id)
+        if question.resumable or needs_no_reader:
+            return new_handle(question, routed.request, routed.route, self._now())
+        return None
+
+    def _reply(
+        self,
+        question: Question,
+        routed: RoutedRequest,
+        handle: StoredHandle | None,
+        exchange: Exchange,
+        store: ReplyStore,
+    ) -> ReplyTask:
+        stream_id = routed.request.id
+        return ReplyTask(
             stream_id,
             exchange,
-            route.info,
+            routed.route.info,
             store,
-            delivery=delivery,
-            resume_url=resume_url,
+            delivery=routed.delivery,
+            resume_url=self._resume_url(stream_id, question.user_id) if question.resumable else None,
             handle=handle,
             exact_events=question.exact_events,
-            earlier=goes_on,
-            tab=tab,
+            earlier=routed.goes_on,
+            tab=self._tab(question, routed.request, kept=store is self._store),
             on_ended=self._on_ended,
             clock=self._clock,
             sleep=self._sleep,
         )
 
+    def _tab(self, question: Question, request: ChatRequest, *, kept: bool) -> Tab | None:
+        key_id = None if question.allowance is None else question.allowance.key_id
+        if self._budgets is None or key_id is None:
+            return None
+        return Tab(self._budgets, key_id, prompt_chars(request), kept=kept)
+
+    def _making(
+        self, question: Question, routed: RoutedRequest, reply: ReplyTask
+    ) -> Callable[[Run], Awaitable[None]]:
+        """Return the function that asks the model, through all stages, and receives its answer."""
+        handle = reply.handle
+
         async def make(run: Run) -> None:
-            asked = replace(
-                request,
-                session=exchange.session_key,
+            request = replace(
+                routed.request,
+                session=reply.exchange.session_key,
                 trace=run.span.trace,
                 reattachable=None if handle is None else handle.reattachable,
             )
-            answer.reply.mode, answer.reply.model_asked = route.mode, request.model
-            ask = through(self._stages, partial(first_answer, route, answer.reply))
-            await answer.make(run, partial(ask, asked), question.pace)
+            reply.reply.mode, reply.reply.model_asked = routed.route.mode, request.model
+            ask = through(self._stages, partial(first_answer, routed.route, reply.reply))
+            await reply.make(run, partial(ask, request), question.pace)
 
-        try:
-            run = self._launch.start(
-                answer,
-                question.user_id,
-                make,
-                resume_url=resume_url,
-                unattended=question.unattended,
-                dialect=question.dialect,
-                begins_at=START if goes_on is None else goes_on.end,
-                place=place,
-                is_stored=store is self._store,
-            )
-        except Draining:
-            await answer.keep(SHUTDOWN)
-            raise
-        run.span = reply_span(self._traces, run, question, route.info.name)
-        answer.begin(run)
-        self._launch.publish_begin(question, exchange, stream_id)
-        return stream_id
+        return make

@@ -42,7 +42,6 @@ class ReplyLaunch:
         user_id: str,
         make: Callable[[Run], Awaitable[None]],
         *,
-        resume_url: str | None,
         unattended: bool,
         dialect: str,
         begins_at: Position,
@@ -55,7 +54,7 @@ class ReplyLaunch:
             reply: produced by the run.
             user_id: who asked.
             make: awaited by the run; see ReplyTask.make.
-            resume_url, unattended, dialect, begins_at: as in Run.
+            unattended, dialect, begins_at: as in Run.
             place: of the reply among its user's simultaneous ones; left at its end.
             is_stored: False for a rehearsal.
         """
@@ -88,14 +87,14 @@ class ReplyLaunch:
             work,
             conclude,
             exchange=reply.exchange,
-            resume_url=resume_url,
+            resume_url=reply.resume_url,
             unattended=unattended,
             dialect=dialect,
             begins_at=begins_at,
         )
         if reply.handle is not None:
             reply.handle.may_be_left = lambda: self._runs.fenced and run.outcome is not USER_STOP
-            if resume_url is not None:
+            if reply.resume_url is not None:
                 run.leave = reply.handle.leave
         return run
 

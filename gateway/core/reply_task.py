@@ -35,6 +35,7 @@ class ReplyTask:
     Args:
         expected: of the transport that will get the request first.
         delivery: the expected delivery, for the Started event.
+        resume_url: readers that left may return with it; None if they may not.
         handle: with which another gateway can continue the reply; None if it ends with this one.
         exact_events: keep the lengths of the events.
         earlier: the stored reply that goes on; None for a new one.
@@ -66,7 +67,7 @@ class ReplyTask:
         self._store = store
         self._expected_delivery = delivery
         self.handle = handle
-        self._resume_url = resume_url
+        self.resume_url = resume_url
         self._exact_events = exact_events
         self._tab = tab
         self._noted: NotedJournal | None = None
@@ -251,7 +252,7 @@ class ReplyTask:
 
     def _started(self) -> Started:
         mode, delivery = self._expected.name, self._delivery
-        return started_event(self.stream_id, self.exchange, mode, delivery, self._resume_url)
+        return started_event(self.stream_id, self.exchange, mode, delivery, self.resume_url)
 
     def _final(
         self, outcome: Outcome, last_seq: int | None, coming: Sequence[ReaderEvent] = ()
