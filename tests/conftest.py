@@ -1,11 +1,12 @@
 """Settings and fixtures of all tests: asyncio as the event loop, and a check for tasks left running."""
 
 import asyncio
+import functools
 import gc
 import inspect
 import os
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,11 @@ from tests.order import slow_first
 
 if TYPE_CHECKING:
     from tests.store.postgres import PostgresServer
+
+AsyncTest = Callable[..., Awaitable[None]]
+
+LONGEST_TEST_S = 1200
+"""Ends a test that hangs and has no `asyncio.timeout` of its own, so that the run ends too."""
 
 # The collected tests live until the end: a sixth of the collection's time went into looking for garbage.
 gc.set_threshold(50_000, 50, 50)
@@ -83,9 +89,28 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def saying_where_it_hung(test: AsyncTest) -> AsyncTest:
+    """Return the test, with its place in the report if a fixture's `asyncio.timeout` ends it.
+
+    Such a timeout cancels the task that runs all tests and fixtures: pytest would show nothing of the test,
+    and the tests after it that share a fixture could not run.
+    """
+
+    @functools.wraps(test)
+    async def wrapped(**arguments: Any) -> None:
+        try:
+            async with asyncio.timeout(LONGEST_TEST_S):
+                await test(**arguments)
+        except asyncio.CancelledError as cancelled:
+            raise TimeoutError("the test hung where CancelledError was raised") from cancelled
+
+    return wrapped
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
             item.fixturenames.append("no_task_is_left_over")
+            item.obj = saying_where_it_hung(item.obj)
     if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
         items[:] = slow_first(items, int(workers))
