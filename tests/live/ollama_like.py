@@ -34,7 +34,7 @@ def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> str:
 
 
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with closing(writer), suppress(asyncio.IncompleteReadError):
+    with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         length = next(
             (line[15:] for line in head.lower().split("\r\n") if line.startswith("content-length:")), "0"

@@ -175,7 +175,7 @@ async def _serve(paused: Paused, reader: asyncio.StreamReader, writer: asyncio.S
         body = await reader.readexactly(int(lengths[0]) if lengths else 0)
         await _answer(head.split(" ")[1], body, paused, reader, writer)
         await writer.drain()
-    except ConnectionError:
+    except (ConnectionError, asyncio.IncompleteReadError):
         pass  # the client has hung up
     finally:
         writer.close()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,13 +37,11 @@ def said_by(server: str) -> bytes:
 @asynccontextmanager
 async def model_server(server: str) -> AsyncIterator[str]:
     async def answer(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
-        try:
+        with closing(outgoing), suppress(asyncio.IncompleteReadError, ConnectionError):
             head = await incoming.readuntil(b"\r\n\r\n")
             assert f"Bearer {KEY}".encode() in head
             outgoing.write(said_by(server))
             await outgoing.drain()
-        finally:
-            outgoing.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"

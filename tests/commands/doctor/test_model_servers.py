@@ -19,7 +19,7 @@ async def answering(**answers: tuple[int, str]) -> AsyncIterator[str]:
     """Serve: the last word of a path chooses the status and body; 404 for others."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer), suppress(asyncio.IncompleteReadError):
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             path = head.split(" ")[1].rsplit("/", 1)[-1]
             status, body = answers.get(path, (404, "{}"))

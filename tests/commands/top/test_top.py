@@ -70,7 +70,7 @@ async def test_another_mode_that_cannot_serve_is_shown_with_the_reason(tmp_path:
 
 async def without_database(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
     """Answer as a gateway whose database is away."""
-    with closing(outgoing):
+    with closing(outgoing), suppress(asyncio.IncompleteReadError, ConnectionError):
         await incoming.readuntil(b"\r\n\r\n")
         body = b'{"detail":"The database could not answer: Connection refused."}'
         outgoing.write(
