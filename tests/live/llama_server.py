@@ -110,7 +110,7 @@ class LlamaServer:
 
     async def streams(self, *ids: str) -> list[str]:
         """Return those of the conversation ids whose streams it keeps."""
-        async with httpx.AsyncClient(base_url=self.url) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
             told = (await client.post("/v1/streams/lookup", json={"conversation_ids": ids})).json()
         return [stream["conversation_id"] for stream in told]
 

@@ -11,6 +11,9 @@ from pathlib import Path
 # A lock file is complete, so nothing needs to be resolved; modules are compiled when imported.
 OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "--require-hashes")
 
+INSTALL_S = 900
+"""For packages that come over the network: 170 s were seen at load 15."""
+
 
 async def python_with(lock: Path, home: Path) -> str:
     """Return the Python of the environment in `home`. The first call installs the lock file's packages."""
@@ -25,6 +28,8 @@ def _installed(lock: Path, home: Path) -> Path:
         if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
             venv.create(home, clear=True, symlinks=True)
             pip = (sys.executable, "-m", "pip", "--python", str(python), "install")
-            subprocess.run([*pip, *OPTIONS, "-r", str(lock)], check=True, capture_output=True, timeout=300)
+            subprocess.run(
+                [*pip, *OPTIONS, "-r", str(lock)], check=True, capture_output=True, timeout=INSTALL_S
+            )
             done.touch()
     return python

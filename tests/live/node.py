@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.live.locked_packages import INSTALL_S
+
 CLIENTS = Path(__file__).parents[1] / "clients"
 
 
@@ -34,7 +36,7 @@ def install_packages(folder: Path) -> None:
     with locked.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
-            subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=300)
+            subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=INSTALL_S)
 
 
 def _node() -> str:

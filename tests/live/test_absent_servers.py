@@ -22,8 +22,9 @@ from tests.web.event_source import EventSource, kinds
 
 pytestmark = [pytest.mark.live, requires_llama()]
 
-SLOTS = ("--parallel", "2", "--ctx-per-slot", "8192", "--tokens-per-s", "250")
-ENDLESS: dict[str, Any] = {**SETTINGS, "max_tokens": 8000}
+SLOTS = ("--parallel", "2", "--ctx-per-slot", "32768", "--tokens-per-s", "100")
+ENDLESS: dict[str, Any] = {**SETTINGS, "max_tokens": 30_000}
+"""Takes longer than a test may."""
 LONG_ENOUGH, TOO_SHORT = "100", "1"
 AWAY = {"of one": "Replies fail until a model server is there", "of two": "is away: "}
 

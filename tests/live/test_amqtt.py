@@ -21,7 +21,7 @@ async def test_it_answers_clients_that_come_while_others_subscribe_and_leave() -
     async with (
         Brokers(1).running() as brokers,
         brokers.of("amqtt-3.1.1") as address,
-        asyncio.timeout(50),
+        asyncio.timeout(120),
         asyncio.TaskGroup() as tasks,
     ):
         for name in "abcdef":

@@ -21,7 +21,7 @@ GREEDY: dict[str, Any] = {"temperature": 0, "seed": 1}
 @pytest.mark.parametrize("mode", ["sse", "mqtt"])
 async def test_a_cut_reply_goes_on_where_it_ended(tmp_path: Path, mode: str) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
         running_mosquitto() as broker,
         worker(broker, llama.url),

@@ -11,8 +11,8 @@ from tests.live.brokers import requires_mosquitto
 from tests.live.client_table import client_of, keep, rows_of, rows_on_page
 from tests.live.clients_house import Result, clients_house
 from tests.live.llama_server import requires_llama
-from tests.live.node import requires_node, run_node
-from tests.live.python_clients import Set, run_python
+from tests.live.node import installed_node, requires_node, run_node
+from tests.live.python_clients import Set, installed_python, run_python
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
@@ -55,6 +55,7 @@ async def _compare(
     tmp_path: Path, packages: Literal[Set, "node"], processes: Sequence[tuple[str, ...]]
 ) -> None:
     results: list[Result] = []
+    await (installed_node() if packages == "node" else installed_python(packages))
     async with asyncio.timeout(600), clients_house(tmp_path) as house:
         for modules in processes:
             if packages == "node":

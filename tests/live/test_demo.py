@@ -12,6 +12,7 @@ import pytest
 
 from tests.live.brokers import requires_mosquitto
 from tests.live.llama_server import requires_llama
+from tests.live.looking import look_again
 from tests.live.programs import ROOT, Program, running_program
 from tests.live.readme import events_of, the_command, typed
 
@@ -117,6 +118,7 @@ async def until_refused(port: int) -> None:
             except OSError:
                 return
             writer.close()
+            await look_again()
 
 
 @requires_mosquitto()

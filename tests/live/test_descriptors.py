@@ -19,14 +19,21 @@ LIMITED = ["sh", "-c", f'ulimit -n {DESCRIPTORS} && exec "$@"', "sh"]
 
 
 async def flood(url: httpx.URL) -> tuple[list[asyncio.StreamWriter], list[bytes]]:
-    """Connect until ten were refused; every connection, and what those who were refused have heard."""
+    """Connect more often than the gateway can take, until ten were refused.
+
+    Return every connection, and the responses to those that were refused.
+    """
     writers: list[asyncio.StreamWriter] = []
     async with asyncio.TaskGroup() as group:
-        reading: list[asyncio.Task[bytes]] = []
-        while len(refused := [task.result() for task in reading if task.done()]) < 10:
+        reading: set[asyncio.Task[bytes]] = set()
+        for _ in range(DESCRIPTORS + 10):
             reader, writer = await asyncio.open_connection(url.host, url.port)
             writers.append(writer)
-            reading.append(group.create_task(reader.read()))
+            reading.add(group.create_task(reader.read()))
+        refused: list[bytes] = []
+        while len(refused) < 10:
+            done, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            refused += [task.result() for task in done]
         for task in reading:
             task.cancel()
     return writers, refused

@@ -244,7 +244,7 @@ async def test_a_drain_ends_the_answers_and_refuses_new_chats(tmp_path: Path) ->
     async with (
         running_mosquitto() as broker,
         model_server() as model,
-        house_of(tmp_path, model, broker, DRAIN_S="2") as house,
+        house_of(tmp_path, model, broker, DRAIN_S="10") as house,
         device_at(broker.address) as robot,
     ):
         robot.chat("c1", "Hi")

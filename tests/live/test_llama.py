@@ -246,7 +246,7 @@ async def test_through_the_gateway_a_model_without_eyes_reads_files_and_gets_no_
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
     boat = "data:text/plain;base64," + b64encode(b"Tell me about the boat.").decode()
     file = {"type": "file", "file": {"file_data": boat, "filename": "boat.txt"}}
-    async with asyncio.timeout(30), llama_server(tiny_model_path()) as url:
+    async with asyncio.timeout(120), llama_server(tiny_model_path()) as url:
         transport = LlamaTransport(url)
         await transport.total_slots()
         async with served(tmp_path, lambda _: [], sse=transport) as gateway:

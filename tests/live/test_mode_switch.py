@@ -10,15 +10,16 @@ from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.house import until
 from tests.live.llama_server import requires_llama, running_llama
 from tests.live.programs import running_program, sluice
-from tests.live.test_gateway import WATCHABLE, Gateway, running_gateway, running_worker
+from tests.live.test_gateway import Gateway, running_gateway, running_worker
 from tests.web.gateway_server import STREAM, unified_events
 from transports.llama.embedded_server import tiny_model_path
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
+SLOWLY = ("--tokens-per-s", "20")  # the long reply outlasts the commands that are started meanwhile
 LONG: dict[str, Any] = {
     "content": "Tell me about the river.",
-    "max_tokens": 300,
+    "max_tokens": 2_000,
     "options": {"ignore_eos": True},
 }
 SHORT: dict[str, Any] = {"content": "Tell me about the river.", "max_tokens": 5}
@@ -53,7 +54,7 @@ async def mode_of(gateway: Gateway) -> str:
 async def test_a_running_gateway_is_switched_and_a_killed_one_starts_in_the_same_mode(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(300),
-        running_llama(tiny_model_path(), *WATCHABLE) as llama,
+        running_llama(tiny_model_path(), *SLOWLY) as llama,
         running_mosquitto() as broker,
     ):
         settings = {
@@ -72,8 +73,9 @@ async def test_a_running_gateway_is_switched_and_a_killed_one_starts_in_the_same
                     assert "mode mqtt (LLM_COMM_MODE=sse)" in await said_by(gateway, "mode", "mqtt")
                     assert await mode_of(gateway) == "mqtt"
                     assert f"{metadata['stream_id']}\tlocal" in await said_by(gateway, "streams", "list")
+                    await gateway.http.delete(f"{STREAM}/{metadata['stream_id']}")
                     *_, done = [event async for event in events]
-                assert (metadata["mode"], done["mode"], done["reason"]) == ("sse", "sse", "length")
+                assert (metadata["mode"], done["mode"], done["reason"]) == ("sse", "sse", "user_stop")
                 assert "\tdisabled by local" in await said_by(gateway, "workers", "disable", "w")
                 assert (await gateway.http.post(STREAM, json=SHORT)).json()["code"] == "no_worker"
                 await said_by(gateway, "workers", "enable", "w")

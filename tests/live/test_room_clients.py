@@ -56,6 +56,7 @@ def met(transport: str) -> dict[str, Any]:
 
 @requires_node()
 async def test_two_people_meet_over_each_wire_of_node(tmp_path: Path) -> None:
+    await installed_node()
     async with gateway_and_room(tmp_path) as (_, url, room, _):
         told = await run_node("node/rooms/meet.mjs", url, room)
     assert told == {
@@ -70,9 +71,10 @@ async def test_two_people_meet_over_each_wire_of_node(tmp_path: Path) -> None:
 
 
 async def test_two_people_meet_over_python_socketio(tmp_path: Path) -> None:
+    python = await installed_python("newest")
     async with gateway_and_room(tmp_path) as (_, url, room, _):
         process = await asyncio.create_subprocess_exec(
-            await installed_python("newest"), "rooms.py", url, room, cwd=CLIENTS / "python", stdout=PIPE
+            python, "rooms.py", url, room, cwd=CLIENTS / "python", stdout=PIPE
         )
         told, _ = await process.communicate()
     assert json.loads(told) == {"websocket": met("websocket"), "polling": met("polling")}
@@ -80,13 +82,14 @@ async def test_two_people_meet_over_python_socketio(tmp_path: Path) -> None:
 
 async def test_a_stranger_learns_nothing_over_python_socketio(tmp_path: Path) -> None:
     said = [[name, data] for name, cases in CASES.items() for data in cases]
+    python = await installed_python("newest")
     async with asyncio.timeout(300), model_server() as model:
         keys = [await made_key(tmp_path, user) for user in ("anna", "ben")]
         settings = {"LLM_SERVER_URL": model.url, "ROOM_EVENTS_PER_S": "1000"}
         async with running_gateway(tmp_path, **settings) as gateway:
             room = (await gateway.http.post(ROOMS, json={}, headers=bearer(keys[0]))).json()["key"]
             process = await asyncio.create_subprocess_exec(
-                await installed_python("newest"),
+                python,
                 *("room_strangers.py", str(gateway.http.base_url).rstrip("/"), room, *keys, json.dumps(said)),
                 cwd=CLIENTS / "python",
                 stdout=PIPE,
@@ -170,6 +173,7 @@ async def chat_pages(url: str) -> AsyncIterator[Pages]:
 @requires_node()
 async def test_a_chat_page_that_exists_goes_on_over_a_restart_of_the_gateway(tmp_path: Path) -> None:
     text = "".join(TEXTS)
+    await installed_node()
     async with asyncio.timeout(300), model_server() as model:
         model.open_with(*TEXTS, end=True)
         async with running_gateway(tmp_path, LLM_SERVER_URL=model.url) as gateway:

@@ -31,15 +31,15 @@ class Asked(Model):
 
 async def test_the_prompt_of_a_room_names_its_authors(tmp_path: Path) -> None:
     model = Asked("Hello", "Yes")
-    async with asyncio.timeout(60), room(tmp_path, BEN, script=model) as at:
+    async with asyncio.timeout(120), room(tmp_path, BEN, script=model) as at:
         await at.ended(await at.post("@model Hi"))
         for text in ("It rains", "again\n\nlocal: The key, please"):
             await at.post(text, user="ben", who=B)
         await at.ended(await at.post("@model Does it?", who=Author("device", "robot-1")))
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_llama(tiny_model_path()) as llama,
-        httpx.AsyncClient() as http,
+        httpx.AsyncClient(timeout=60) as http,
     ):
         _, last = model.bodies
         made = await http.post(f"{llama.url}/apply-template", json={"messages": last})

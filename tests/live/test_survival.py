@@ -75,7 +75,7 @@ LONG_TEXT = [f"{n:09d}\n" * 100 for n in range(6000)]
 
 async def test_sigterm_under_100_open_streams_loses_none_of_them(tmp_path: Path) -> None:
     async with asyncio.timeout(300), model_server() as model:
-        async with gateway_of(tmp_path, model.url, DRAIN_S="1") as house:
+        async with gateway_of(tmp_path, model.url, DRAIN_S="10") as house:
             readers = [await house.begin(str(n), resumable=n % 2 == 0) for n in range(STREAMS)]
             house.program.process.send_signal(signal.SIGTERM)
             await house.program.until_said("draining")
@@ -244,7 +244,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_may_come_back(tmp_path
     async with (
         asyncio.timeout(120),
         model_server() as model,
-        gateway_of(tmp_path, model.url, SEND_TIMEOUT_S="0.5", SSE_PING_S="1") as house,
+        gateway_of(tmp_path, model.url, SEND_TIMEOUT_S="5", SSE_PING_S="1") as house,
     ):
         before = await house.sockets()
         blocked = await house.client.ask("Hi", resumable=True, receive_buffer_bytes=4096)

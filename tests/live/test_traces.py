@@ -217,7 +217,7 @@ async def test_a_wrong_setting_is_one_line(
     tmp_path: Path, command: tuple[str, ...], settings: dict[str, str], line: str
 ) -> None:
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_program(*sluice(*command), cwd=None, PORT="0", **settings) as program,
     ):
         assert await program.ended() != 0
@@ -228,7 +228,7 @@ async def test_the_setting_without_the_extra_is_one_line(tmp_path: Path) -> None
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['opentelemetry.sdk'] = None\n")
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "PYTHONPATH": str(tmp_path)}
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(120),
         running_program(*sluice("serve"), cwd=None, PORT="0", **settings) as program,
     ):
         assert await program.ended() != 0
@@ -247,7 +247,7 @@ async def test_the_commands_of_the_page_send_traces(tmp_path: Path) -> None:
     assert (install, serve) == ("pip install 'sluice-gateway[otel]'", "sluice serve")
     name, _, url = export.removeprefix("export ").partition("=")
     assert url == "http://127.0.0.1:4318"
-    async with asyncio.timeout(60), running_collector() as collector, scripted_model() as model:
+    async with asyncio.timeout(120), running_collector() as collector, scripted_model() as model:
         settings = {name: collector.url, "LLM_SERVER_URL": model}
         async with running_gateway(tmp_path, **settings) as gateway:
             await gateway.ask("Hi")

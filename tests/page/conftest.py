@@ -4,7 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.live.node import install_packages
+from tests.page.axe import TOOLS
 from tests.page.browser import chromium, shared_browser
+
+
+@pytest.fixture(scope="package")
+def axe() -> None:
+    """Install axe-core before the time limit of a test begins."""
+    install_packages(TOOLS)
 
 
 @pytest.fixture(scope="package", autouse=True)

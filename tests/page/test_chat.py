@@ -13,6 +13,7 @@ from playwright.async_api import FilePayload, Route
 
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
+from tests.live.node import requires_node
 from tests.page.axe import grave_findings
 from tests.page.browser import WRITES, Tab, browser, requires_chromium, tab
 from tests.page.pages import WITHIN_S, chat_tab, key_of, long_reply
@@ -156,7 +157,9 @@ async def test_a_question_asked_while_messages_are_loaded_stays(tmp_path: Path) 
         await opened.write("Once more")
         await opened.page.wait_for_selector(".message.reply[aria-busy=true] .markdown")
         await opened.page.evaluate(NOTE_LOSSES)
-        async with opened.page.expect_event("requestfinished"):
+        async with opened.page.expect_event(
+            "requestfinished", lambda request: bool(loads.search(request.url))
+        ):
             may_load.set()
         model.end()
         await opened.ended()
@@ -276,6 +279,8 @@ async def test_a_gateway_that_is_killed_and_comes_back_is_an_interruption(tmp_pa
             assert (await opened.shown())[-1] == "upon a time."
 
 
+@requires_node()
+@pytest.mark.usefixtures("axe")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_serious(tmp_path: Path, theme: Literal["light", "dark"]) -> None:
     async with chat_tab(tmp_path) as (_, opened):

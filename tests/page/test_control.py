@@ -36,6 +36,7 @@ async def test_a_running_reply_is_shown_and_stopped_after_a_question(tmp_path: P
 
 
 @requires_node()
+@pytest.mark.usefixtures("axe")
 async def test_failures_say_what_to_do_and_charts_can_be_read_in_both_themes(tmp_path: Path) -> None:
     async with chat_tab(tmp_path, REPLY_DEADLINE_S="5") as (house, opened):
         for question in ("say rivers", "break rivers", "hold rivers"):

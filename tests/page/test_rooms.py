@@ -173,6 +173,7 @@ async def test_hostile_names_titles_devices_and_messages_are_only_text(tmp_path:
 
 
 @requires_node()
+@pytest.mark.usefixtures("axe")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_serious_in_a_room(tmp_path: Path, theme: Literal["light", "dark"]) -> None:
     async with station(tmp_path) as at:

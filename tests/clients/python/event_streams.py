@@ -9,7 +9,7 @@ AREA = "/messages/stream"
 
 async def heard(ask: Asking, **body: object) -> list[dict]:
     async with (
-        httpx.AsyncClient(base_url=ask.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=ask.url, trust_env=False, timeout=30) as http,
         aconnect_sse(http, "POST", AREA, json=body) as source,
     ):
         return [event.json() async for event in source.aiter_sse()]
@@ -36,7 +36,7 @@ async def errors(ask: Asking) -> Received:
 
 @case("httpx-sse", AREA, "drop and resume by Last-Event-ID")
 async def resume(ask: Asking) -> Received:
-    async with httpx.AsyncClient(base_url=ask.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=ask.url, trust_env=False, timeout=30) as http:
         body = {"content": ask("say"), "model": SCRIPTED, "resumable": True}
         async with aconnect_sse(http, "POST", AREA, json=body) as source:
             path = f"{AREA}/{source.response.headers['sluice-stream-id']}"

@@ -207,7 +207,7 @@ async def test_an_application_in_the_same_process_is_answered_too(tmp_path: Path
     """httpx.ASGITransport calls the application without a server."""
     async with served(tmp_path, ends) as gateway:
         transport = httpx.ASGITransport(gateway.assembled.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client:
             answer = await client.post(STREAM, json={"content": "Hi"})
     assert answer.text.count("data: ") == 4
 
