@@ -3,44 +3,40 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from gateway.configured_conversations import conversations_of
 from gateway.configured_devices import devices_of
 from gateway.configured_drain import drain_of
 from gateway.configured_issuer import identities_of
 from gateway.configured_limits import limits_of
 from gateway.configured_rooms import rooms_of
-from gateway.configured_store import joined, retention_of, store_of, wake_on_signals
+from gateway.configured_store import retention_of, store_of
 from gateway.configured_traces import traces_of
 from gateway.configured_transports import breakers_of, link_of, simulators_of, transports_of
 from gateway.contract.held_news import HeldNews
-from gateway.contract.random_names import random_hex
 from gateway.contract.secrets import remember_secrets
 from gateway.contract.transport import Transport
 from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
-from gateway.core.conversations import Conversations
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.key_ring import KeyRing
-from gateway.core.limits import Limits
 from gateway.core.members import MemberAccess
 from gateway.core.mirrors import Mirrors
 from gateway.core.mode_selector import ModeSelector
 from gateway.core.mode_switch import ModeSwitch
 from gateway.core.pacing import Pace
-from gateway.core.refreshing import Nudge, keep_fresh
 from gateway.core.room_posts import RoomPosts
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
 from gateway.core.shared_news import SharedNews
-from gateway.core.stages.order import stages_of
 from gateway.core.stops import Stops
 from gateway.core.tickets import Tickets
 from gateway.core.worker_rules import WorkerRules
 from gateway.journals.memory import MemoryJournal
+from gateway.lifespan import Lifespan
 from gateway.rooms.event_rates import EventRates
 from gateway.settings import Settings
 from gateway.telemetry.broker_watch import BrokerWatch
@@ -48,9 +44,7 @@ from gateway.telemetry.genai_families import wants_older_names
 from gateway.telemetry.last_hour import LastHour
 from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.app import create_app
-from gateway.web.chat.resume import resume_url
 from gateway.web.door.callers import LOCAL
-from gateway.web.door.credentials import Credentials
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
@@ -100,7 +94,6 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     checkpoints = Checkpoints(store)
     news, signals = SessionNews(), store.membership.signals
     is_alone = store.membership.gateways is None
-    shared_news = None if is_alone else SharedNews(news, signals)
     tickets = Tickets(
         settings.ticket_secret.encode(),
         lifetime_s=settings.reply_deadline_s + settings.journal_ttl_s,
@@ -126,35 +119,24 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     mode_switch = ModeSwitch(selector, settings.llm_comm_mode, store.kept_settings)
     reply_totals = ReplyTotals(models)
     last_hour = LastHour(reply_totals.add)
-    conversations = Conversations(
+    conversations = conversations_of(
+        settings,
         store,
         runs,
         selector,
-        Limits(settings.reply_deadline_s, settings.history_max_chars, settings.max_body_bytes),
         checkpoints,
         news,
-        resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
-        new_id=random_hex,
-        clock=time.monotonic,
-        now=store.membership.clock,
-        stages=stages_of(
-            settings.stages,
-            cache_ttl_s=settings.cache_ttl_s,
-            cache_max_bytes=settings.cache_max_bytes,
-            continue_on_failure=settings.continue_on_failure,
-            clock=time.monotonic,
-        ),
-        allowance_of=keys.allowance_of,
-        on_ended=last_hour.add,
-        budgets=budgets,
-        places=limits.places,
-        traces=traces,
+        tickets,
+        keys,
+        budgets,
+        limits.places,
+        traces,
+        last_hour.add,
     )
     adoption = conversations.adoption(settings.adopt_s)
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
     relay = None if is_alone else Relay(store.reply_owners, silence_s=3 * settings.sse_ping_s)
     rooms, hall = rooms_of(store, runs, news, access, owners, None if relay is None else relay.replies)
-    reloads = (worker_rules.reload, budgets.reload, rooms.reload)
 
     async def spend(user_id: str) -> None:
         if (allowance := keys.allowance_of(user_id)) is not None:
@@ -221,62 +203,18 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         last_hour=last_hour,
         older_metric_names=wants_older_names(settings.otel_semconv_stability_opt_in),
     )
-    retention = retention_of(settings, store)
-
-    def gateways_changed(others: Collection[str], lost: Collection[str]) -> None:
-        keys.gateways = 1 + len(others)
-        hall.gateways_lost(lost)
-        device_rooms.gateways_changed(others)
-        if relay is not None:
-            relay.cut(lost)
-            relay.revive(others)
-
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(traces.close)
-            stack.callback(gateway.refusals.tell_rest)
-            await stack.enter_async_context(store.running())
-            await stack.enter_async_context(joined(store, runs, checkpoints, adoption, gateways_changed))
-            for load in (keys.refresh, mode_switch.restore, *reloads):
-                await load()
-            await stack.enter_async_context(limits.running())
-            if not tickets.secret:
-                tickets.secret = await store.secret("tickets")
-            if relay is not None:
-                relay.seal.set_secret(await store.secret("relay"))
-            for transport in transports.values():
-                await stack.enter_async_context(transport.running())
-            await stack.enter_async_context(runs.running())
-            await stack.enter_async_context(hall.running())
-            await stack.enter_async_context(device_rooms.running())
-            await adoption.begin(alone=is_alone)
-            if ingress is not None:
-                await stack.enter_async_context(ingress.running())
-                stack.push_async_callback(runs.end_all)  # while devices can still get the ends
-            background = await stack.enter_async_context(asyncio.TaskGroup())
-
-            async def reload() -> None:
-                for read in (mode_switch.reload, *reloads):
-                    await read()
-
-            keys_changed, settings_changed = Nudge(), Nudge()
-            wake_on_signals(signals, keys_changed, settings_changed)
-            failure = "mode, rules for workers, tokens of keys and members of rooms cannot be read"
-            if identities is not None:
-                stack.callback(background.create_task(identities.run()).cancel)
-            for work in (
-                pulse.run(),
-                checkpoints.run(),
-                keys.run(keys_changed.sleep),
-                keep_fresh(reload, failure, settings_changed.sleep),
-                retention.run(),
-                *(() if shared_news is None else (shared_news.run(),)),
-                gateway.room_connections.run(Credentials(gateway).stand),
-            ):
-                stack.callback(background.create_task(work).cancel)
-            yield
-
+    lifespan = Lifespan(
+        gateway,
+        store,
+        transports,
+        limits,
+        checkpoints,
+        adoption,
+        ingress,
+        device_rooms,
+        None if is_alone else SharedNews(news, signals),
+        retention_of(settings, store),
+    )
     origins = settings.cors_origins
     open_mode = OpenMode(settings.allowed_hosts, origins, proxies)
     app = create_app(

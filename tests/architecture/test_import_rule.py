@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway.settings": {"gateway.contract", "gateway.settings_errors"},
     "gateway.settings_errors": {"gateway.contract"},
     "gateway.assembly": {
+        "gateway.configured_conversations",
         "gateway.configured_devices",
         "gateway.configured_drain",
         "gateway.configured_issuer",
@@ -46,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gateway.core",
         "gateway.dialects",
         "gateway.journals",
+        "gateway.lifespan",
         "gateway.rooms",
         "gateway.settings",
         "gateway.store",
@@ -54,6 +56,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "transports",
         "transports.llama",
         "transports.mqtt",
+    },
+    "gateway.configured_conversations": {
+        "gateway.contract",
+        "gateway.core",
+        "gateway.settings",
+        "gateway.store",
+        "gateway.web",
     },
     "gateway.configured_devices": {
         "gateway.configured_transports",
@@ -75,6 +84,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gateway.settings",
         "transports.llama",
         "transports.mqtt",
+    },
+    "gateway.lifespan": {
+        "gateway.configured_limits",
+        "gateway.configured_store",
+        "gateway.contract",
+        "gateway.core",
+        "gateway.store",
+        "gateway.web",
     },
     "gateway.process": {
         "gateway.assembly",
