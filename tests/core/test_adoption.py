@@ -117,10 +117,10 @@ async def test_its_generator_must_be_found_in_the_time_that_is_left(town: Town) 
 
     transport = ScriptedTransport(lambda _: (), abilities=Abilities(health=healthy, reattach=away))
     modes = ModeSelector({"scripted": transport}, "scripted")
-    async with town.adopted(adopt_s=0.5, modes=modes) as (home, run):
+    async with town.adopted(adopt_s=2, modes=modes) as (home, run):
         await told(home, run)
     assert asked == sorted(asked, reverse=True)
-    assert 0 < asked[-1] < asked[0] <= 0.5
+    assert 0 < asked[-1] < asked[0] <= 2
 
 
 async def test_it_can_be_taken_over_again(town: Town) -> None:

@@ -158,7 +158,7 @@ async def test_a_bug_in_one_reply_fails_that_reply_alone(
 
 
 async def test_a_reply_past_its_deadline_fails_as_timeout(tmp_path: Path) -> None:
-    async with house(tmp_path, says([Delta("on ")]), limits=Limits(deadline_s=0.05)) as home:
+    async with house(tmp_path, says([Delta("on ")]), limits=Limits(deadline_s=1)) as home:
         failed = (await home.answer("Hi"))[-1]
         assert (await messages(home))[1] == ("assistant", "on ", "failed", "timeout")
     assert isinstance(failed, Failed)

@@ -55,7 +55,7 @@ class Scene:
 
 @asynccontextmanager
 async def gateway(broker: Mosquitto) -> AsyncIterator[MqttTransport]:
-    transport = MqttTransport(AiomqttLink(broker.address, client_id=GATEWAY))
+    transport = MqttTransport(AiomqttLink(broker.address, client_id=GATEWAY), idle_s=120)
     async with transport.running():
         yield transport
 

@@ -63,7 +63,7 @@ async def supervising(
     started: Started, count: int = 2
 ) -> AsyncIterator[tuple[Supervisor, asyncio.Task[int]]]:
     supervisor = Supervisor(started, count)
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
         yield supervisor, group.create_task(supervisor.run())
 
 

@@ -16,7 +16,7 @@ from tests.live.brokers import free_port
 
 MISSING = "needs Redis: install the package `redis-server`"
 PROGRAM = shutil.which("redis-server")
-START_S = 60
+START_S = 120
 
 
 def requires_redis() -> pytest.MarkDecorator:

@@ -42,7 +42,7 @@ END $$
 
 # Nothing here has to survive a loss of power; a kill -9 loses nothing either way.
 _FAST = ("fsync=off", "full_page_writes=off", "autovacuum=off", "max_wal_size=1GB", "shared_buffers=32MB")
-START_S = 60
+START_S = 120
 
 
 def _programs() -> Path | None:

@@ -137,7 +137,7 @@ async def test_no_worker_a_ready_one_and_a_disabled_one(tmp_path: Path) -> None:
         ear = AiomqttLink(broker.address, client_id="ear")
         announced = asyncio.Event()
         ear.subscribe("sluice/v1/workers/+/status", lambda topic, payload, retained: announced.set())
-        async with asyncio.timeout(60), ear.running(), worker.running():
+        async with asyncio.timeout(120), ear.running(), worker.running():
             await announced.wait()
             seen = await examine(tmp_path, broker.address)
             store = SqlStore(f"sqlite+aiosqlite:///{tmp_path / 'sluice.db'}", access=OwnerAccess())

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 # A resize arrives before each line that `wait` runs, in its own code and in the library's.
 PROGRAM = """
 import signal, sys

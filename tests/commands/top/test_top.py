@@ -22,7 +22,7 @@ from tests.web.key_holders import CHAT, make_key
 from transports.scripted import Step, tokens
 
 OWN_SCREEN = "\x1b[?1049l"
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 
 async def test_one_page_has_the_running_replies_and_the_workers(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ async def reset(raw: socket.socket) -> None:
     """Return when the other side has cut the connection; nothing is read."""
     poll = select.poll()
     poll.register(raw, select.POLLRDHUP)
-    await asyncio.to_thread(poll.poll, 10_000)
+    await asyncio.to_thread(poll.poll, 60_000)
     assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0, "it was not cut off"
     raw.close()
 

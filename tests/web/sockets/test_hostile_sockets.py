@@ -263,7 +263,7 @@ async def test_a_client_that_reads_nothing_is_disconnected(tmp_path: Path, serve
 async def test_a_socket_outlives_the_deadline_for_idle_connections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "KEEP_ALIVE_S", 0.1)
+    monkeypatch.setattr(serve, "KEEP_ALIVE_S", 0.5)
     async with served(tmp_path, lambda _: ANSWER) as gateway, page_socket(gateway.url) as page:
         await page.resume("r1")
         await page.until("r1")

@@ -96,13 +96,21 @@ async def test_a_broker_that_is_away_is_not_waited_for() -> None:
 
 async def test_a_gateway_does_not_start_beside_a_living_namesake() -> None:
     broker = MemoryBroker()
-    first = MqttTransport(broker.link("gw"), root="r", heartbeat_s=0.01, incarnation=1)
+    first = MqttTransport(broker.link("gw"), root="r", heartbeat_s=60, incarnation=1)
     second = MqttTransport(broker.link("gw"), lookout=broker.link("gw-look"), root="r", incarnation=2)
-    async with asyncio.timeout(30), first.running():
+
+    async def beat() -> None:
+        while True:  # a heartbeat of its own could be late for the second
+            say(broker, Status("ready", incarnation=1, heartbeat_s=60))
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(30), first.running(), asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(beat())
         with pytest.raises(NameTaken, match="GATEWAY_NAME=gw"):
             async with second.running():
                 pass
         assert first._link.connected
+        beating.cancel()
 
 
 async def test_a_namesake_that_speaks_later_is_told_once_and_health_says_so(
