@@ -179,7 +179,7 @@ async def test_a_lost_broker_is_told_and_found_again() -> None:
             unanswered = link.publish("here", b"into the void")
             await broker.kill()
             await states.until(False)
-            assert await asyncio.wait_for(unanswered, 5) is Receipt.LOST
+            assert await asyncio.wait_for(unanswered, 120) is Receipt.LOST
             assert await link.publish("here", b"nowhere") is Receipt.LOST
             await broker.start()
             await states.until(True)

@@ -16,7 +16,7 @@ from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
 from tests.live.looking import look_again
 from tests.live.programs import running_program, sluice
-from tests.live.test_gateway import Gateway, running_gateway, running_worker
+from tests.live.test_gateway import WATCHABLE, Gateway, running_gateway, running_worker
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import raw_server
 from transports.llama.embedded_server import tiny_model_path
@@ -40,7 +40,7 @@ async def official_client(
 ) -> AsyncIterator[tuple[AsyncOpenAI, Gateway, LlamaServer]]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(asyncio.timeout(120))
-        slots = ("--parallel", "2", "--ctx-per-slot", "2048")
+        slots = ("--parallel", "2", "--ctx-per-slot", "2048", *WATCHABLE)
         llama = await stack.enter_async_context(running_llama(tiny_model_path(), *slots))
         described = {"LLM_COMM_MODE": mode, "LLM_SERVER_URL": llama.url, **settings}
         if mode == "mqtt":

@@ -15,7 +15,7 @@ from tests.live.node import CLIENTS, installed_node, requires_node, run_node
 from tests.live.python_clients import installed_python
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.live.test_keys import made_key
-from tests.page.browser import browser, requires_chromium
+from tests.page.browser import Tab, browser, requires_chromium
 from tests.web.key_holders import bearer
 from tests.web.rooms.test_strangers import CASES
 
@@ -104,7 +104,7 @@ async def test_a_stranger_learns_nothing_over_python_socketio(tmp_path: Path) ->
 @requires_chromium()
 async def test_a_page_in_chromium_and_another_client_meet(tmp_path: Path) -> None:
     async with gateway_and_room(tmp_path) as (_, url, room, _), browser() as chromium:
-        page = await chromium.new_page()
+        page = Tab(await chromium.new_page()).page
         await page.goto(f"{url}/health")
         told = await page.evaluate(IN_BROWSER, [url.replace("http", "ws") + "/ws", room])
     assert told == {"joined": True, "said": "Hello", "reply": "".join(TEXTS)}

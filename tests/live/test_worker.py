@@ -31,6 +31,8 @@ from transports.mqtt.requests.transport import MqttTransport
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
 
+SLOWLY = ("--tokens-per-s", "400")  # a reply takes 10 s, so that all comes before its end that should
+
 NOT_FOR_WORKERS = (
     "fastapi",
     "starlette",
@@ -108,7 +110,7 @@ async def test_the_model_picks_the_server() -> None:
 async def test_more_than_its_slots_is_told_its_place() -> None:
     async with (
         asyncio.timeout(120),
-        running_llama(random_model(), "--parallel", "1", "--ctx-per-slot", "8192") as llama,
+        running_llama(random_model(), "--parallel", "1", "--ctx-per-slot", "8192", *SLOWLY) as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
         worker(broker, llama.url, options=("--max", "2")),
@@ -126,13 +128,13 @@ async def test_more_than_its_slots_is_told_its_place() -> None:
 async def test_a_drain_finishes_what_runs_and_refuses_the_rest() -> None:
     async with (
         asyncio.timeout(120),
-        running_llama(random_model(), "--ctx-per-slot", "32768") as llama,
+        running_llama(random_model(), "--ctx-per-slot", "32768", *SLOWLY) as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
         worker(broker, llama.url) as program,
     ):
         await hand.status(state="ready")
-        running = await hand.ask()  # it takes seconds, so that the late one comes before its end
+        running = await hand.ask()
         await hand.frame(running, ChunkFrame)
         program.process.send_signal(signal.SIGTERM)
         await hand.status(state="draining")
@@ -152,7 +154,7 @@ async def test_a_drain_finishes_what_runs_and_refuses_the_rest() -> None:
 async def test_a_second_signal_ends_it_at_once_and_the_model_too() -> None:
     async with (
         asyncio.timeout(120),
-        running_llama(random_model(), "--ctx-per-slot", "32768") as llama,
+        running_llama(random_model(), "--ctx-per-slot", "32768", *SLOWLY) as llama,
         running_mosquitto() as broker,
         gateway(broker) as hand,
         worker(broker, llama.url) as program,

@@ -33,7 +33,9 @@ async def browser() -> AsyncIterator[Browser]:
         return
     options = ["--disable-dev-shm-usage", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=chromium(), args=options)
+        started = await playwright.chromium.launch(
+            executable_path=chromium(), args=options, timeout=2 * PATIENCE_MS
+        )
         try:
             yield started
         finally:
