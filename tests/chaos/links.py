@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from tests.live.addresses import claim_addresses
+
 BLOCKS = 250
 MAX_GATEWAYS = 50
 
@@ -29,7 +31,7 @@ def can_cut() -> bool:
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return False
     try:
-        with block_of_addresses() as block, block.namespace(1) as namespace:
+        with claim_addresses(), block_of_addresses() as block, block.namespace(1) as namespace:
             namespace.cut(block.database)
             namespace.mend(block.database)
     except OSError:

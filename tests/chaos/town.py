@@ -2,15 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.chaos.links import Namespace, block_of_addresses
+from tests.chaos.links import Block, Namespace, block_of_addresses
 from tests.chaos.model_program import read_notes
 from tests.chaos.plan import Plan
 from tests.chaos.processes import NestedGateway, Restartable
 from tests.chaos.records import PostgresRecords, Records, SqliteRecords
+from tests.live.addresses import claim_addresses
 from tests.live.brokers import free_port
 from tests.live.programs import running_program, sluice
 from tests.store.migrated import migrated
@@ -68,7 +69,8 @@ async def running_town(plan: Plan, folder: Path) -> AsyncIterator[Town]:
     """Start all parts. Their logs are in `folder`."""
     town = Town(folder)
     async with AsyncExitStack() as stack:
-        block = stack.enter_context(block_of_addresses()) if plan.cuts else None
+        claims = stack.enter_context(ExitStack())
+        block = _block(stack) if plan.cuts else None
         where = {"database": "", "models": "127.0.0.1", "broker": "127.0.0.1", "workers": "127.0.0.1"}
         if block is not None:
             where = block.services
@@ -95,14 +97,30 @@ async def running_town(plan: Plan, folder: Path) -> AsyncIterator[Town]:
                 )
                 worker = Restartable(folder / f"worker-{number}.log", command, "serves")
                 town.workers.append(await started(worker))
-        for number in range(1, plan.gateways + 1):
-            namespace = None if block is None else stack.enter_context(block.namespace(number))
+        for number, namespace in enumerate(_namespaces(stack, claims, block, plan.gateways), 1):
             process, url = _gateway(folder, number, namespace, database_url, model_url, broker)
             town.gateways.append(Gateway(process, url, namespace, where))
         async with asyncio.TaskGroup() as starts:
             for gateway in town.gateways:
                 starts.create_task(started(gateway.process))
         yield town
+
+
+def _block(stack: AsyncExitStack) -> Block:
+    with claim_addresses():
+        return stack.enter_context(block_of_addresses())
+
+
+def _namespaces(
+    stack: AsyncExitStack, claims: ExitStack, block: Block | None, count: int
+) -> Sequence[Namespace | None]:
+    """claims: keeps the claim of the end, until all namespaces and addresses are gone."""
+    if block is None:
+        return [None] * count
+    with claim_addresses():
+        made = [stack.enter_context(block.namespace(number)) for number in range(1, count + 1)]
+    stack.callback(lambda: claims.enter_context(claim_addresses()))
+    return made
 
 
 def _model_server(folder: Path, name: str, address: str) -> tuple[Restartable, str]:

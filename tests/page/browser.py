@@ -1,5 +1,6 @@
 """A Chromium for tests of the page."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.live.addresses import keep_addresses
 from tests.live.looking import look_again
 
 PATIENCE_MS = 60_000
@@ -28,9 +30,16 @@ def requires_chromium() -> pytest.MarkDecorator:
 @asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
     """Yield the shared Chromium in a block of shared_browser(), else one of its own."""
-    if _shared:
-        yield _shared[-1]
-        return
+    with await asyncio.to_thread(keep_addresses):
+        if _shared:
+            yield _shared[-1]
+            return
+        async with _launched() as started:
+            yield started
+
+
+@asynccontextmanager
+async def _launched() -> AsyncIterator[Browser]:
     options = ["--disable-dev-shm-usage", "--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
@@ -48,7 +57,7 @@ _shared: list[Browser] = []
 @asynccontextmanager
 async def shared_browser() -> AsyncIterator[None]:
     """Start a Chromium for all calls of browser() in this block. Each tab has a profile of its own."""
-    async with browser() as started:
+    async with _launched() as started:
         _shared.append(started)
         try:
             yield
