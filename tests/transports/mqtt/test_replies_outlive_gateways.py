@@ -100,6 +100,18 @@ async def test_a_reply_whose_worker_is_not_stored_is_stopped_where_it_is_made() 
         assert [error.code for error in house.errors_to("gw")] == ["cancelled"]
 
 
+async def test_a_reply_whose_worker_is_not_stored_is_stopped_when_its_worker_is_back() -> None:
+    house = House(in_two_halves)
+    async with house.running(), house.gateway(5, "other") as other, house.gateway(7) as frozen:
+        first = frozen.ask()
+        await first.until("ab")
+        house.worker_link.lose_connection()
+        await asyncio.sleep(0)
+        other.transport.abilities.stop({"conversation_id": first.conversation_id}, 1)
+        house.worker_link.connect()
+        await house.worker.idle()
+
+
 @pytest.mark.parametrize("id", [None, 7, "", "d" * 129])
 async def test_a_handle_without_a_valid_id_stops_nothing(id: object) -> None:
     async with House(in_two_halves).running() as house, house.gateway(5) as gateway:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeGuard
 
 from gateway.contract.errors import Interrupted, Unreachable
 from gateway.contract.events import Done, TransportEvent
@@ -65,11 +66,15 @@ class AdoptedReplies:
 
     def stop(self, handle: Handle, epoch: int) -> None:
         """See Abilities."""
-        for each in [handle] if "worker" in handle else self._handles_at_all_workers(handle):
-            with suppress(Interrupted):
-                name, request_id, *_ = checked_handle(each)
-                is_here = self._presence.find(name) is not None
-                self._requests.cancels.send(name, request_id, epoch, is_here=is_here)
+        cancels, id = self._requests.cancels, handle.get("conversation_id")
+        if "worker" not in handle:
+            if _is_id(id):
+                keeping = [one.name for one in self._presence.workers if one.status.keep and not one.lost]
+                cancels.send_to_all(keeping, id, epoch)
+            return
+        with suppress(Interrupted):
+            name, request_id, *_ = checked_handle(handle)
+            cancels.send(name, request_id, epoch, is_here=self._presence.find(name) is not None)
 
 
 def _storing(found: Reattach, hear: Hear) -> Hear:
@@ -135,6 +140,10 @@ def checked_handle(handle: Handle) -> tuple[str, str, int, str | None]:
     match handle:
         case {"worker": str(worker), "request": str(id), "incarnation": int(incarnation)}:
             model = handle.get("model")
-            if NAME.fullmatch(worker) and 0 < len(id) <= 128 and incarnation >= 0:
+            if NAME.fullmatch(worker) and _is_id(id) and incarnation >= 0:
                 return worker, id, incarnation, model if isinstance(model, str) else None
     raise Interrupted("The gateway ended before the reply did, and no worker had accepted it.")
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= 128

@@ -137,7 +137,7 @@ class OpenRequests:
 
     def worker_is_back(self, worker: KnownWorker) -> None:
         """The worker has announced itself: continue the replies that wait for it."""
-        self.cancels.worker_is_back(worker.name)
+        self.cancels.worker_is_back(worker.name, keeps=worker.status.keep)
         for reply in list(self.waiting.get(worker.name, ())):
             reply.worker_is_back(worker)
 

@@ -11,7 +11,7 @@ from gateway.contract.events import Delta
 from tests.transports.mqtt.kept_house import House
 from transports.mqtt.link.link import Receipt
 from transports.mqtt.protocol.frames import CancelFrame
-from transports.mqtt.requests.cancels import MAX_OWED, Cancels
+from transports.mqtt.requests.cancels import MAX_OWED, SEEK_S, Cancels
 from transports.scripted import Step
 
 
@@ -21,7 +21,8 @@ class Inboxes:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, int]] = []
         self.fate: Receipt | None = Receipt.TAKEN
-        self.cancels = Cancels(self._send)
+        self.now = 1000.0
+        self.cancels = Cancels(self._send, lambda: self.now)
 
     def _send(self, worker: str, frame: CancelFrame) -> Future[Receipt] | None:
         epoch = frame.epoch if isinstance(frame.epoch, int) else 0
@@ -76,6 +77,26 @@ async def test_their_number_is_bounded() -> None:
         at.cancels.send(f"w-{number}", "r")
     assert len(await at.back()) == MAX_OWED
     assert await at.back(f"w-{MAX_OWED + 1}") == []
+
+
+async def test_every_worker_gets_the_one_of_a_request_whose_worker_is_unknown() -> None:
+    at = Inboxes()
+    at.cancels.send_to_all(["w"], "r", 2)
+    assert at.sent == [("w", "r", 2)]
+    assert await at.back() == []
+    assert await at.back("other") == [("other", "r", 2)]
+    assert await at.back("other") == []
+    at.cancels.worker_is_back("old", keeps=False)
+    at.now += SEEK_S
+    assert await at.back("late") == []
+    assert [worker for worker, *_ in at.sent] == ["w", "other"]
+
+
+async def test_their_number_is_bounded_too() -> None:
+    at = Inboxes()
+    for number in range(MAX_OWED + 5):
+        at.cancels.send_to_all([], str(number), 1)
+    assert await at.back() == [("w", str(number), 1) for number in range(5, MAX_OWED + 5)]
 
 
 def endless(_: House) -> Iterable[Step]:
