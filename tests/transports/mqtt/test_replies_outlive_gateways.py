@@ -148,6 +148,45 @@ async def test_a_gateway_that_loses_the_broker_for_a_moment_loses_nothing() -> N
         assert (reply.text, reply.error) == ("abcd", None)
 
 
+async def test_a_reply_whose_accept_was_lost_with_the_broker_is_made_once() -> None:
+    begun = asyncio.Event()
+
+    def script(house: House) -> Iterable[Step]:
+        begun.set()
+        return in_two_halves(house)
+
+    async with House(script).running() as house, house.gateway() as gateway:
+        house.broker.publishes_wills = False
+        house.worker_link.stuck = True
+        reply = gateway.ask()
+        await begun.wait()
+        gateway.link.lose_connection()
+        house.worker_link.lose_connection()
+        house.worker_link.stuck = False
+        house.go_on()
+        gateway.link.connect()
+        house.worker_link.connect()
+        await reply.end()
+        assert (reply.text, reply.error) == ("abcd", None)
+        assert len(house.model.seen_requests) == 1
+        assert [handle["worker"] for handle in reply.handles] == ["w"]
+
+
+async def test_a_request_that_was_lost_with_the_broker_is_sent_again() -> None:
+    async with House(in_two_halves).running() as house, house.gateway() as gateway:
+        house.broker.publishes_wills = False
+        gateway.link.stuck = True
+        reply = gateway.ask()
+        await asyncio.sleep(0)
+        gateway.link.lose_connection()
+        gateway.link.stuck = False
+        house.go_on()
+        gateway.link.connect()
+        await reply.end()
+        assert (reply.text, reply.error) == ("abcd", None)
+        assert len(reply.handles) == 1
+
+
 async def test_a_worker_that_loses_the_broker_for_a_moment_loses_nothing() -> None:
     async with House(in_two_halves).running() as house, house.gateway() as gateway:
         reply = gateway.ask()

@@ -55,11 +55,11 @@ class KeptAttempt(Attempt):
         return super().due(idle_s) if self.resume_by is None else self.resume_by
 
     def take(self, frame: Numbered | Whole | VectorsFrame, size: int, now: float) -> None:
-        """As Attempt. The first frame stores the handle, or ends a wait."""
+        """As Attempt. The first frame stores the handle, and ends a wait."""
         if self.resume_by is not None:
             if not isinstance(frame, AcceptFrame) or epoch_of(frame) != self.epoch:
                 return
             self.resume_by = None
-        elif self.heard_at is None:
+        if self.heard_at is None and self.epoch == 0:  # else it is stored
             self.reattachable.keep_handle(self.handle)
         super().take(frame, size, now)

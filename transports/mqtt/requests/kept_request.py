@@ -40,7 +40,8 @@ class KeptRequest(PendingRequest):
             self._requests.send_resume(worker, attempt.id, attempt.epoch)
 
     def worker_lost(self, why: str) -> None:
-        if not (self._visible and self._wait(WORKER_BACK_S)):
+        waits = self._visible or self._waiting is not None
+        if not (waits and self._wait(WORKER_BACK_S)):
             super().worker_lost(why)
 
     def broker_lost(self, why: str) -> None:
@@ -65,11 +66,10 @@ class KeptRequest(PendingRequest):
         return attempt if isinstance(attempt, KeptAttempt) and attempt.resume_by is not None else None
 
     def _wait(self, seconds: float) -> bool:
-        """Wait for the worker. False if it does not keep the reply, or has never accepted it."""
+        """Wait for the worker. It may have the request although no `accept` of it came: one that has not says
+        so, and then another one is asked. False if the worker does not keep the reply."""
         attempt = self._attempt
         if not isinstance(attempt, KeptAttempt):
-            return False
-        if attempt.resume_by is None and attempt.heard_at is None:
             return False
         attempt.wait(self._clock.time() + seconds)
         self._requests.waits_for(attempt.worker.name, self)
