@@ -19,9 +19,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 LOADING_POLL_S = 0.01
+MAX_KEPT = 1000
+"""Conversation ids of which SlowedServer knows when they began."""
 
 
 def main() -> None:
@@ -122,6 +124,17 @@ class SlowedServer(http.server.ThreadingHTTPServer):
         super().__init__((options.host, options.port), SlowedRequest)
         self.tokens_per_s: float = options.tokens_per_s
         self.model = ""
+        self._began_at: dict[str, float] = {}
+
+    def began_at(self, id: str) -> float | None:
+        """Return when the first response with this conversation id began, by time.monotonic; None if this is
+        the first. A later one is a kept stream, read by a gateway that takes a reply over."""
+        if not id or id in self._began_at:
+            return self._began_at.get(id)
+        self._began_at[id] = time.monotonic()
+        if len(self._began_at) > MAX_KEPT:
+            self._began_at.pop(next(iter(self._began_at)), None)
+        return None
 
     def pass_on_to(self, model_url: str) -> str:
         """Start to serve in a thread, and return this server's URL."""
@@ -147,12 +160,17 @@ class SlowedRequest(http.server.BaseHTTPRequestHandler):
                     self.send_header(name, value)
             self.end_headers()
             is_stream = answer.headers.get_content_type() == "text/event-stream"
-            for line in slowed(answer, self.server.tokens_per_s) if is_stream else answer:
+            began = self.server.began_at(self._conversation()) if is_stream else None
+            for line in slowed(answer, self.server.tokens_per_s, began) if is_stream else answer:
                 self.wfile.write(line)
         except (OSError, http.client.HTTPException):  # the client or the model server closed the connection
             self.close_connection = True
         finally:
             model.close()
+
+    def _conversation(self) -> str:
+        asked = parse_qs(urlsplit(self.path).query).get("conv_id", [""])[0]
+        return asked or self.headers.get("X-Conversation-Id", "")
 
     do_GET = do_POST = do_DELETE = do_OPTIONS = pass_on  # noqa: N815 - http.server's own names
 
@@ -166,6 +184,7 @@ _OWN_RATE = re.compile(rb'(?<="predicted_per_second":)[0-9.eE+-]+')
 def slowed(
     lines: Iterable[bytes],
     events_per_s: float,
+    began: float | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -173,13 +192,19 @@ def slowed(
     """Yield the lines of an event stream, at most `events_per_s` events per second, each with one token.
 
     Replaces the rate that llama.cpp measured by this one, because readers take it for the speed they see.
+
+    began: when a reader first got the stream, by the clock; one that gets it again does not wait again. None:
+        nobody did.
     """
-    due = clock()
+    due, is_again = (clock(), False) if began is None else (began, True)
     for line in lines:
         yield _OWN_RATE.sub(b"%g" % events_per_s, line)
         if not line.strip():
-            due = max(due + 1 / events_per_s, clock())
-            sleep(max(0.0, due - clock()))
+            due += 1 / events_per_s
+            is_again = is_again and due < clock()
+            if not is_again:
+                due = max(due, clock())
+                sleep(max(0.0, due - clock()))
 
 
 def _wait_for_end_of_input() -> None:

@@ -50,3 +50,11 @@ def test_the_rate_that_is_reported_is_the_one_that_is_seen() -> None:
     time = Time()
     last = list(slowed(STREAM, 40, clock=time.clock, sleep=time.sleep))[5]
     assert last == b'data: {"choices":[],"timings":{"predicted_ms":1.5,"predicted_per_second":40,"n":2}}\n'
+
+
+def test_who_gets_it_again_does_not_wait_again() -> None:
+    time = Time()
+    began = time.now - 0.06  # at 40 a second, two events were due
+    lines = list(slowed(4 * STREAM[:2], 40, began, clock=time.clock, sleep=time.sleep))
+    assert lines == 4 * STREAM[:2]
+    assert time.slept == [0.015, 0.025]
