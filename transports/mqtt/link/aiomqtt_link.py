@@ -25,7 +25,8 @@ from transports.mqtt.protocol.frames import DEFAULT_MAX_PAYLOAD
 
 log = logging.getLogger(__name__)
 
-FIRST_RETRY_S, LAST_RETRY_S = 0.05, 10.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.05, 3.0
+"""Range of the pauses between attempts. Replies wait 10 s for broker and worker: both must be back then."""
 SETTLED_S = 5.0
 """A shorter connection counts as a failure, so that reconnecting backs off: two clients with the same id
 disconnect each other again and again."""

@@ -46,8 +46,7 @@ class KeptAttempt(Attempt):
 
     def wait(self, until: float) -> None:
         """Frames were lost: wait for the worker. Frames that came early are sent again."""
-        if self.resume_by is None:
-            self.resume_by = until
+        self.resume_by = max(until, self.resume_by or until)
         self._early.clear()
         self.hole_since = None
 

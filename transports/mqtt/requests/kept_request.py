@@ -12,7 +12,7 @@ from transports.mqtt.requests.pending_request import PendingRequest
 from transports.mqtt.requests.presence import KnownWorker
 
 BROKER_BACK_S = 10.0
-"""Seconds for broker and worker to be back after the gateway lost the broker."""
+"""Seconds for broker and worker to be back after the gateway has lost the broker, each time that it does."""
 WORKER_BACK_S = 3.0
 """Seconds for a lost worker: it is back soon if it lost only its connection."""
 REFUSALS = ("unknown", "gone")
@@ -40,8 +40,9 @@ class KeptRequest(PendingRequest):
             self._requests.send_resume(worker, attempt.id, attempt.epoch)
 
     def worker_lost(self, why: str) -> None:
-        waits = self._visible or self._waiting is not None
-        if not (waits and self._wait(WORKER_BACK_S)):
+        if self._waiting is not None:  # its status alone does not prolong that
+            return
+        if not (self._visible and self._wait(WORKER_BACK_S)):
             super().worker_lost(why)
 
     def broker_lost(self, why: str) -> None:

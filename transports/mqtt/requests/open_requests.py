@@ -135,6 +135,9 @@ class OpenRequests:
         if not waiting:
             self.waiting.pop(worker, None)
 
+    def all_waiting(self) -> "list[KeptRequest]":
+        return [reply for replies in self.waiting.values() for reply in replies]
+
     def worker_is_back(self, worker: KnownWorker) -> None:
         """The worker has announced itself: continue the replies that wait for it."""
         self.cancels.worker_is_back(worker.name, keeps=worker.status.keep)

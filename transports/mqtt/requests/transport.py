@@ -229,7 +229,7 @@ class MqttTransport:
             self._announcer.call_roll()
         else:
             gone = self._presence.forget_all()
-            for reply in self._replies_of(gone):
+            for reply in dict.fromkeys([*self._replies_of(gone), *self._requests.all_waiting()]):
                 reply.broker_lost("the MQTT broker went away in the middle of the reply")
         self._tell_watchers()
 

@@ -7,6 +7,7 @@ from gateway.contract.events import Delta, Done
 from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.requests.test_pending_request import Gateway
+from transports.mqtt.link.aiomqtt_link import LAST_RETRY_S
 from transports.mqtt.protocol.frame_codec import decode_inbox
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
@@ -64,9 +65,9 @@ class Desk(Gateway):
 
     def lose_broker(self) -> None:
         gone = self.presence.forget_all()
-        for reply in list(self.requests.open.values()):
-            if reply.worker in gone:
-                reply.broker_lost("it is lost")
+        lost = [reply for reply in self.requests.open.values() if reply.worker in gone]
+        for reply in dict.fromkeys([*lost, *self.requests.all_waiting()]):
+            reply.broker_lost("it is lost")
 
     def announce(self, incarnation: int = 7) -> None:
         status = Status("ready", incarnation=incarnation, accept_s=2, max=2, keep=True)
@@ -139,6 +140,30 @@ async def test_it_does_not_wait_for_ever(lost: str) -> None:
     desk.clock.advance(0.1)
     assert isinstance(reply.done.exception(), WorkerLost)
     assert desk.requests.waiting == {}
+
+
+async def test_a_broker_that_is_lost_again_prolongs_the_wait() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.lose_broker()
+    for _ in range(3):
+        desk.clock.advance(BROKER_BACK_S - 0.1)
+        desk.lose_broker()
+    desk.announce()
+    desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"), EndFrame(desk.id, 2, length=1))
+    assert await reply.done == Done("stop")
+
+
+async def test_an_adopted_reply_is_looked_for_as_long_as_before_if_the_broker_is_lost() -> None:
+    desk = Desk()
+    reply = desk.adopt(find_within_s=BROKER_BACK_S + 5)
+    desk.lose_broker()
+    desk.clock.advance(BROKER_BACK_S + 4)
+    assert not reply.done.done()
+
+
+def test_a_link_is_up_again_before_its_replies_are_given_up() -> None:
+    assert 3 * LAST_RETRY_S < BROKER_BACK_S
 
 
 async def test_a_status_alone_does_not_prolong_the_wait() -> None:
