@@ -67,8 +67,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Build and start it. SLUICE_BUILD_NETWORK=host: for builds that reach no package index."""
     build = {"network": os.environ.get("SLUICE_BUILD_NETWORK", "default")}
     sluice = {"image": "sluice-gateway:cluster-test", "build": build}
-    llama = {"image": "sluice-llama:cluster-test", "build": build}
-    # A slow machine takes minutes to kill and start containers.
+    # A slow machine takes minutes to kill and start containers, and the reply must not end before.
+    program = ["/opt/llama/bin/python", "/opt/llama/server_program.py", "--host", "0.0.0.0"]
+    slow = [*program, "/models/tiny.gguf", "8080", "--tokens-per-s", "10"]
+    llama = {"image": "sluice-llama:cluster-test", "build": build, "entrypoint": slow}
     gateway = {**sluice, "environment": {"REPLY_DEADLINE_S": "900"}}
     services: dict[str, Any] = dict.fromkeys(["schema", "worker-1", "worker-2"], sluice)
     services |= dict.fromkeys(GATEWAYS, gateway) | {"llama": llama}

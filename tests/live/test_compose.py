@@ -167,7 +167,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     override.write_text(json.dumps({"services": services}))
     stack = Stack(override)
     try:
-        stack.compose("up", "--build", "--detach", timeout_s=BUILD_S)
+        stack.compose(
+            "build", timeout_s=BUILD_S
+        )  # `up --build` of Compose 1 would first pull own-server's image
+        stack.compose("up", "--detach", timeout_s=BUILD_S)
         yield stack
     finally:
         stack.compose("down", "--volumes", "--remove-orphans", timeout_s=2 * COMMAND_S)
