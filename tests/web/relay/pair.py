@@ -29,10 +29,15 @@ class Pair:
     postgres: PostgresServer
 
     async def begun(self, **more: Any) -> RawReader:
-        """Ask the first gateway for a resumable reply, read until its first text, and disconnect."""
+        """Ask the first gateway for a resumable reply, read until its first text, and disconnect.
+
+        The text is stored then: the gateway looks at the reply's owner, which `owner_is` changes, when it
+        stores more.
+        """
         async with RawClient(self.first.url) as client:
             reader = await client.ask("Hi", resumable=True, **more)
             await reader.begin()
+        await self.first.assembled.gateway.conversations._launch._checkpoints.keep_all()
         return reader
 
     @asynccontextmanager
