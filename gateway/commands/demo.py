@@ -178,6 +178,7 @@ def _say_what_to_type(out: Console, url: str, sessions: DemoSessions | None, mod
     if sessions is not None:
         out.print("\nA room of people, a device and the model: open it in two windows, and play the device.")
         out.print(f"  {url}/#/chat/{sessions.room}")
+        out.print(f"For other clients (socket.io, WebSocket, MQTT) it is the room {sessions.room_key}.")
     if is_toy:
         out.print("\nYour own model instead of the toy: start one of these, then the demo with its address:")
         out.print(f"  llama-server -m model.gguf --port 8081    LLM_SERVER_URL=http://127.0.0.1:8081 {demo}")

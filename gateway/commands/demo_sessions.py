@@ -12,16 +12,17 @@ ROOM_TITLE = "Demo room"
 
 
 class DemoSessions(NamedTuple):
-    """ask_in: id of an empty session. room: uuid of the room."""
+    """ask_in: id of an empty session. room: uuid of the room. room_key: its key, the roomId of clients."""
 
     ask_in: int
     room: str
+    room_key: str
 
 
 async def prepare_sessions(gateway: Services) -> DemoSessions:
     """Return the sessions of an earlier demo if they still serve, else new ones."""
     room = await _room(gateway)  # first, because the next one has to be the latest
-    return DemoSessions(await _session_to_ask_in(gateway.store), room.uuid)
+    return DemoSessions(await _session_to_ask_in(gateway.store), room.uuid, room.key)
 
 
 async def _session_to_ask_in(store: MessageStore) -> int:

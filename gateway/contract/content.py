@@ -91,7 +91,8 @@ class File:
 Attachment = Image | Audio | File
 Part = Text | Attachment
 Content = str | tuple[Part, ...]
-"""Content without attachments is always a string; a tuple contains at least one attachment."""
+"""Content without attachments is always a string; a tuple contains at least one attachment, or has lost them
+by `without_attachments`."""
 
 
 def text_of(content: Content) -> str:
@@ -104,6 +105,13 @@ def text_of(content: Content) -> str:
 def parts_of(content: Content) -> tuple[Part, ...]:
     """Return the parts; empty for a string."""
     return () if isinstance(content, str) else content
+
+
+def without_attachments(content: Content) -> Content:
+    """Return the text parts as a tuple, which still says that there were attachments; a string as it is."""
+    if isinstance(content, str):
+        return content
+    return tuple(part for part in content if isinstance(part, Text)) or (Text(""),)
 
 
 def size_of(part: Part) -> int:

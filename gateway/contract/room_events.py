@@ -16,6 +16,9 @@ from gateway.contract.record import record
 
 T = TypeVar("T")
 
+MAX_ATTACHED_BYTES = 32 * 1024
+"""Maximum size of the attachments of a message, decoded, that rooms get with their parts."""
+
 Origin = Literal["room", "broadcast"]
 """`broadcast`: a client that had received the message elsewhere told the room about it."""
 

@@ -21,7 +21,8 @@ from gateway.contract.store import MessageStore
 from gateway.core.device_ear import DeviceEar, Tell
 from gateway.core.device_owners import DeviceOwners
 from gateway.core.members import MemberAccess
-from gateway.core.room_hall import RoomHall, TooMuchMissed
+from gateway.core.room_hall import RoomHall
+from gateway.core.room_missed import TooMuchMissed
 from gateway.core.taken_replies import TakenReplies
 
 log = logging.getLogger("sluice.rooms")

@@ -11,7 +11,6 @@ from itertools import takewhile
 from typing import Any
 
 from gateway.contract.authors import Author
-from gateway.contract.notes import posted
 from gateway.contract.replies_elsewhere import RunningReply
 from gateway.contract.room_events import (
     Happening,
@@ -24,7 +23,7 @@ from gateway.contract.room_events import (
     RoomListener,
     TypingChanged,
 )
-from gateway.contract.store import StoredMessage, StoredSession
+from gateway.contract.store import StoredSession
 from gateway.core.room_people import RoomPeople, TypingPeople
 from gateway.core.room_reply import RoomReply, Tell
 
@@ -205,7 +204,7 @@ class Place:
         elif not (self._known and self._knows(event.what)):
             self.listener.hear(event)
 
-    def catch_up(self, missed: Sequence[StoredMessage]) -> None:
+    def catch_up(self, missed: Sequence[MessagePosted]) -> None:
         """Give the listener messages that it missed, then all events since it joined, each message once.
 
         A reply that runs begins at its place among the messages.
@@ -215,14 +214,14 @@ class Place:
         first_told = min(told, default=math.inf)
         running = list(takewhile(lambda event: isinstance(event.what, ReplyBegan), held))
         for message in missed:
-            while running and _id_of(running[0]) < message.id:
+            while running and _id_of(running[0]) < message.message_id:
                 self.listener.hear(running.pop(0))
                 del held[0]
-            if message.id not in told and message.status != "streaming":
+            if message.message_id not in told:
                 # Below all that follows: a reply that has ended meanwhile may still begin and end in `held`.
-                after = self._channel.before_running(int(min(message.id, first_told - 1)))
-                self.listener.hear(RoomEvent(self.session_id, self.key, posted(message), after))
-                self._known.add(message.id)
+                after = self._channel.before_running(int(min(message.message_id, first_told - 1)))
+                self.listener.hear(RoomEvent(self.session_id, self.key, message, after))
+                self._known.add(message.message_id)
                 if message.stream_id is not None:
                     self._known.add(message.stream_id)
         for event in held:

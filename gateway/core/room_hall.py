@@ -1,7 +1,7 @@
 """The rooms in which somebody listens: lets listeners join, and gives them the events of their room."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -9,25 +9,17 @@ from functools import partial
 from gateway.contract.access import Access
 from gateway.contract.adoption import LeftReply
 from gateway.contract.authors import Author
-from gateway.contract.errors import NotFound, Unprocessable
+from gateway.contract.errors import NotFound
 from gateway.contract.replies_elsewhere import RepliesElsewhere, RunningReply
 from gateway.contract.room_events import Happening, MembersChanged, Person, RoomEvent, RoomListener
-from gateway.contract.store import MessageStore, StoredMessage, StoredSession
+from gateway.contract.store import MessageStore, StoredSession
 from gateway.core.room_channel import HERE, Place, RoomChannel
+from gateway.core.room_missed import missed_messages
 from gateway.core.room_news import LastMessage, RoomNews, asker_of
 from gateway.core.room_reply import RoomReply
 from gateway.core.room_signals import RoomSignals
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
-
-MAX_MISSED = 1_000
-"""Maximum number of messages that a listener gets when it joins."""
-
-PAGE = 200
-
-
-class TooMuchMissed(Unprocessable):
-    code = "too_much_missed"
 
 
 class RoomHall:
@@ -108,7 +100,7 @@ class RoomHall:
         channel.add(place)
         try:
             await channel.ready.wait()
-            missed = () if after is None else await self._missed(user_id, session.id, after)
+            missed = () if after is None else await missed_messages(self._store, user_id, session.id, after)
         except BaseException:
             place.leave()
             raise
@@ -212,17 +204,6 @@ class RoomHall:
         if not channel.places and self._channels.get(channel.session.id) is channel:
             del self._channels[channel.session.id]
             channel.closing.close()
-
-    async def _missed(self, user_id: str, session_id: int, after: int) -> Sequence[StoredMessage]:
-        missed: list[StoredMessage] = []
-        while page := await self._store.messages(user_id, session_id, after=after, limit=PAGE):
-            missed += page
-            after = page[-1].id
-            if len(missed) > MAX_MISSED:
-                raise TooMuchMissed(
-                    f"More than {MAX_MISSED} messages are newer: read the session's messages instead."
-                )
-        return missed
 
     async def _listen(self, channel: RoomChannel, news: RoomNews) -> None:
         await news.tell(self._runs.of_session, self._elsewhere)

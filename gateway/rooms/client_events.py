@@ -1,12 +1,12 @@
 """The events that clients send, and their validation."""
 
-import re
 from typing import Annotated, Any
 
 import msgspec
 
 from gateway.contract.errors import TooLarge, Unprocessable
 from gateway.contract.misfits import misfit
+from gateway.contract.user_names import fault_of
 from gateway.dialects.json_encoding import json_bytes
 
 MAX_EVENT_BYTES = 64 * 1024
@@ -19,10 +19,6 @@ Label = str | int
 
 MAX_LABEL_CHARS = 64
 """As of a device's name. The model gets no more of a name, so longer ones could be alike for it."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_DIRECTION = re.compile(r"[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""They turn the direction of the text around a name, which then looks like another."""
 
 RoomName = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 RowId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
@@ -78,6 +74,9 @@ class Presence(OfRoom):
     metadata: dict[str, Any] = {}
 
 
+AUTH = "auth"
+"""On a plain WebSocket, an event with which a client may say who it is, before all others."""
+
 ClientEvent = Join | Leave | Send | Broadcast | Typing | Presence
 
 FORMS: dict[str, type[ClientEvent]] = {
@@ -94,18 +93,15 @@ FORMS: dict[str, type[ClientEvent]] = {
 def checked_label(user_id: Label | None) -> str | None:
     """Return the name without spaces around it; None if nothing is left.
 
-    Raises Unprocessable if it is too long or contains control characters, line breaks, or characters that
-    turn the direction of text.
+    Raises Unprocessable if it has more than MAX_LABEL_CHARS characters or a fault, see fault_of.
     """
     # Python refuses to spell out an integer of thousands of digits.
     is_huge = isinstance(user_id, int) and abs(user_id) >= 10**MAX_LABEL_CHARS
     label = "" if user_id is None or is_huge else str(user_id).strip(" ")
     if is_huge or len(label) > MAX_LABEL_CHARS:
         raise misfit("userId", f"must have at most {MAX_LABEL_CHARS} characters")
-    if _CONTROL.search(label):
-        raise misfit("userId", "must not contain control characters or line breaks")
-    if _DIRECTION.search(label):
-        raise misfit("userId", "must not contain characters that change the direction of text")
+    if (fault := fault_of(label)) is not None:
+        raise misfit("userId", fault)
     return label or None
 
 
@@ -115,6 +111,8 @@ def read(name: str, data: object) -> ClientEvent:
     Raises Unprocessable if it does not fit, TooLarge.
     """
     form = FORMS.get(name)
+    if name == AUTH:
+        raise Unprocessable("auth must be the first event of a plain WebSocket. socket.io has an option.")
     if form is None:
         raise Unprocessable(f"There is no event {name[:60]!r}. The events are {', '.join(FORMS)}.")
     try:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.contract.authors import Author
-from gateway.contract.content import Content, parts_of, size_of, text_of
+from gateway.contract.content import Content, Text, parts_of, size_of, text_of
 from gateway.contract.room_events import (
+    MAX_ATTACHED_BYTES,
     MembersChanged,
     MessagePosted,
     Person,
@@ -22,9 +23,6 @@ from gateway.contract.room_events import (
     TypingChanged,
 )
 from gateway.dialects.json_encoding import json_bytes
-
-MAX_ATTACHED_BYTES = 32 * 1024
-"""Maximum size of the attachments of a message that is sent with its parts."""
 
 
 def name_of(event: RoomEvent) -> str:
@@ -130,12 +128,15 @@ def _message(message: MessagePosted) -> Mapping[str, Any]:
 
 
 def _parts(content: Content) -> Sequence[Mapping[str, Any]] | None:
-    """Return the parts; None for text, empty if the attachments are too large to be sent to a whole room."""
+    """Return the parts; None for text, empty if the attachments are too large to be sent to a whole room, or
+    were left out because of that."""
     parts = parts_of(content)
     if not parts:
         return None
-    is_small = sum(map(size_of, parts)) <= MAX_ATTACHED_BYTES
-    return [part.as_json() for part in parts] if is_small else []
+    were_left_out = all(isinstance(part, Text) for part in parts)
+    if were_left_out or sum(map(size_of, parts)) > MAX_ATTACHED_BYTES:
+        return []
+    return [part.as_json() for part in parts]
 
 
 def _over(over: ReplyOver) -> Mapping[str, Any]:

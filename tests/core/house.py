@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.contract.access import Access
+from gateway.contract.content import Content
 from gateway.contract.events import ReaderEvent
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
@@ -50,11 +51,13 @@ class House:
     news: SessionNews
     database: MemoryDatabase
 
-    async def ask(self, content: str, session_id: int | None = None, **more: object) -> Run:
+    async def ask(self, content: Content, session_id: int | None = None, **more: object) -> Run:
         question = Question(USER, content, session_id=session_id, **more)  # type: ignore[arg-type]
         return self.runs.find(await self.conversations.ask(question), USER)
 
-    async def answer(self, content: str, session_id: int | None = None, **more: object) -> list[ReaderEvent]:
+    async def answer(
+        self, content: Content, session_id: int | None = None, **more: object
+    ) -> list[ReaderEvent]:
         """Ask and read to the end."""
         run = await self.ask(content, session_id, **more)
         with self.runs.following(run) as reader:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.contract.content import Image, Text
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import Delta, Done, ReaderEvent
 from gateway.contract.replies_elsewhere import RunningReply
 from gateway.contract.room_events import ReplyOver
 from gateway.contract.store import StoredMessage
-from gateway.core import room_hall
+from gateway.core import room_missed
 from tests.core.house import USER
 from tests.core.room_house import ANNA, BEN, Ear, Gate, afters, room_house
 from transports.scripted import Step, tokens
@@ -156,14 +157,45 @@ async def test_a_join_ends_if_the_replies_of_other_gateways_are_not_known(tmp_pa
 
 
 async def test_too_many_missed_messages_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_hall, "MAX_MISSED", 3)
+    monkeypatch.setattr(room_missed, "MAX_MISSED", 3)
     async with room_house(tmp_path, lambda _: tokens("ok")) as room:
         for _ in range(2):
             await room.home.answer("Hi", room.session.id)
         ear = Ear()
-        with pytest.raises(room_hall.TooMuchMissed):
+        with pytest.raises(room_missed.TooMuchMissed):
             await room.join(ear, after=0)
         assert not ear.heard
         others = Ear()
         await room.join(others)
         assert [person.who for person in (await room.join(Ear(), BEN)).people()] == [ANNA, BEN]
+
+
+async def test_missed_messages_that_are_too_long_together_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_missed, "MAX_MISSED_CHARS", 20)
+    async with room_house(tmp_path, lambda _: tokens("ok")) as room:
+        await room.home.answer("x" * 18, room.session.id)
+        await room.join(Ear(), after=0)
+        await room.home.answer("x", room.session.id)
+        with pytest.raises(room_missed.TooMuchMissed, match="More than 1000 messages or 20 characters"):
+            await room.join(Ear(), after=0)
+
+
+async def test_large_attachments_of_missed_messages_are_left_out_and_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Image("image/png", "A" * 40)
+    monkeypatch.setattr(room_missed, "MAX_MISSED_CHARS", 100)
+    monkeypatch.setattr(room_missed, "MAX_ATTACHED_BYTES", 30)
+    async with room_house(tmp_path, lambda _: tokens("ok")) as room:
+        await room.home.answer((Text("small"), small), room.session.id)
+        await room.home.answer((Text("large"), small, small), room.session.id)
+        await room.home.answer((small, small), room.session.id)
+        ear = Ear()
+        await room.join(ear, after=0)
+    assert [what[2] for what in ear.heard if what[:2] == ("message", "user:local")] == [
+        (Text("small"), small),
+        (Text("large"),),
+        (Text(""),),
+    ]

@@ -134,7 +134,7 @@ async def test_it_says_nothing_before_the_sessions_are_there_that_it_names() -> 
     async def prepare() -> DemoSessions:
         asked.set()
         await may_go_on.wait()
-        return DemoSessions(7, "b7b0d3c4")
+        return DemoSessions(7, "b7b0d3c4", "local-1f3a9c")
 
     ready = demo._say_ready(
         Console(file=said), "http://x", "sse", Settings(_env_file=None), broker, prepare, True, []
@@ -147,6 +147,7 @@ async def test_it_says_nothing_before_the_sessions_are_there_that_it_names() -> 
     assert before == ""
     assert "/api/chatbot/sessions/7/messages" in said.getvalue()
     assert "http://x/#/chat/b7b0d3c4" in said.getvalue()
+    assert "the room local-1f3a9c" in said.getvalue()
 
 
 @requires_llama()

@@ -13,6 +13,7 @@ import pytest
 from tests.live.model_server import ModelServer, model_server
 from tests.live.node import CLIENTS, installed_node, requires_node, run_node
 from tests.live.python_clients import installed_python
+from tests.live.readme import blocks
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.live.test_keys import made_key
 from tests.page.browser import Tab, browser, requires_chromium
@@ -52,6 +53,25 @@ def met(transport: str) -> dict[str, Any]:
         "nobodys": "not_found",
         "transport": transport,
     }
+
+
+@requires_node()
+async def test_the_readmes_client_joins_asks_and_hears_the_reply(tmp_path: Path) -> None:
+    page = (
+        "globalThis.document = { querySelector: () => ({ append: (text) => process.stdout.write(text) }) };"
+    )
+    async with gateway_and_room(tmp_path) as (_, url, room, _):
+        client = blocks("js")[1].replace("http://127.0.0.1:8000", url).replace("local-1f3a9c", room)
+        process = await asyncio.create_subprocess_exec(
+            *(await installed_node(), "--input-type=module", "-e", page + client), cwd=CLIENTS, stdout=PIPE
+        )
+        try:
+            assert process.stdout is not None
+            said = await process.stdout.readuntil(TEXTS[-1].encode())
+        finally:
+            process.kill()
+            await process.wait()
+    assert said.decode() == "local @model What did the robot say?\n" + "".join(TEXTS)
 
 
 @requires_node()

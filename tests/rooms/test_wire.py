@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.contract.authors import Author
-from gateway.contract.content import Image, Text
+from gateway.contract.content import Image, Text, without_attachments
 from gateway.contract.events import ToolCall
 from gateway.contract.room_events import (
+    MAX_ATTACHED_BYTES,
     Happening,
     MembersChanged,
     MessagePosted,
@@ -129,10 +130,16 @@ def test_an_event_is_encoded_once_for_all_listeners() -> None:
     assert event.encoded(wire.named_object) is event.encoded(wire.named_object)
 
 
-@pytest.mark.parametrize(("size", "has_parts"), [(100, True), (wire.MAX_ATTACHED_BYTES * 2, False)])
+@pytest.mark.parametrize(("size", "has_parts"), [(100, True), (MAX_ATTACHED_BYTES * 2, False)])
 def test_large_attachments_are_not_sent_to_the_whole_room(size: int, has_parts: bool) -> None:
     picture = Image("image/png", "A" * size)
     message = MessagePosted(1, "u", ANNA, "user", (Text("Look"), picture), AT)
     data = json.loads(wire.data_of(RoomEvent(1, "room-1", message)))
     assert data["content"] == "Look"
     assert bool(data["parts"]) is has_parts
+
+
+def test_attachments_that_were_left_out_are_said_to_be_missing() -> None:
+    content = without_attachments((Image("image/png", "AAAA"),))
+    data = json.loads(wire.data_of(RoomEvent(1, "room-1", MessagePosted(1, "u", ANNA, "user", content, AT))))
+    assert (data["content"], data["parts"]) == ("", [])

@@ -4,10 +4,11 @@ import re
 from typing import Annotated, cast
 
 from fastapi import Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag
 
 from gateway.contract.errors import Unprocessable
 from gateway.contract.rooms import GivenRole, Member, MemberKind, Role, StoredRoom
+from gateway.contract.user_names import fault_of
 from gateway.core.tickets import BadTicket
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.views import Time
@@ -28,12 +29,25 @@ UserName = Annotated[str, Field(min_length=1, max_length=300)]
 DeviceName = Annotated[str, Field(pattern=DEVICE_NAME)]
 
 
+def _checked(name: str) -> str:
+    """Return the name. Raises ValueError if nobody can come by it: see checked_label of gateway.rooms."""
+    if name != name.strip(" "):
+        raise ValueError("must not have spaces around it")
+    if (fault := fault_of(name)) is not None:
+        raise ValueError(fault)
+    return name
+
+
 class UserMember(BaseModel):
     """A user as a member."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    user: Annotated[UserName, Field(description="The user's id.")]
+    user: Annotated[
+        UserName,
+        AfterValidator(_checked),
+        Field(description="The user's id: no spaces around it, no control characters, none that turn text."),
+    ]
     role: Annotated[GivenRole, Field(description="A watcher reads, a member also writes.")] = "member"
 
     def member(self) -> Member:
@@ -52,7 +66,18 @@ class DeviceMember(BaseModel):
         return Member("device", self.device, self.role)
 
 
-class MemberBody(RootModel[UserMember | DeviceMember]):
+def _form_of(said: object) -> str:
+    """Return the name of the model that a member is read as, so that errors speak of one only."""
+    return "DeviceMember" if isinstance(said, dict) and "device" in said else "UserMember"
+
+
+_ByName = Annotated[
+    Annotated[UserMember, Tag("UserMember")] | Annotated[DeviceMember, Tag("DeviceMember")],
+    Discriminator(_form_of),
+]
+
+
+class MemberBody(RootModel[_ByName]):
     """A user or a device."""
 
 

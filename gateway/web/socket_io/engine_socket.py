@@ -37,6 +37,8 @@ PACKETS_PER_S, PACKETS_AT_ONCE = 50, 200
 POLICY_VIOLATION, NORMAL = 1008, 1000
 """Close codes. Source: RFC 6455, 7.4.1."""
 
+NO_UPGRADE = "The upgrade needs 2probe and then 5, within 10 s and on one WebSocket."
+
 _SEPARATOR = "\x1e"
 
 
@@ -179,7 +181,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
         connection.accept_messages_of(MAX_PACKET_BYTES)
         if self.connected and not await self._is_probed(receive, send):
             with suppress(OSError, RuntimeError):  # the client has closed it
-                await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+                await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": NO_UPGRADE})
             return ""
         self.connected = self.upgraded = True
         self._send = send

@@ -9,7 +9,7 @@ from gateway.contract.errors import GatewayError, Unauthorized, Unprocessable
 from gateway.contract.room_events import RoomEvent
 from gateway.dialects.json_encoding import json_bytes
 from gateway.rooms import wire
-from gateway.rooms.client_events import Label, checked_label
+from gateway.rooms.client_events import AUTH, Label, checked_label
 from gateway.rooms.event_rates import Flood
 from gateway.rooms.participant import Participant, refusal
 from gateway.rooms.services import RoomServices
@@ -18,8 +18,8 @@ from gateway.web.services import Services
 from gateway.web.sockets.room_writer import RoomWriter
 from gateway.web.sockets.speaker import BadFrame, Frame, OpenSocket
 
-AUTH = "auth"
-"""An event with which a client may say who it is, before all others."""
+MAX_REFUSED = 16
+"""Refused events before the first valid one, after which the socket is closed."""
 
 
 class ClientFrame(msgspec.Struct):
@@ -66,6 +66,7 @@ class RoomSpeaker:
         self._rooms = rooms
         self._socket = socket
         self._participant: Participant | None = None
+        self._refused = 0
         self._outlet = PlainOutlet(socket.connection, gateway.slow_readers)
         self.caller = LOCAL
 
@@ -86,11 +87,13 @@ class RoomSpeaker:
             self._socket.end(str(error))
         except Unauthorized as error:
             self._answer(said, refusal(error))
+            self._count_refusal()
             if self._participant is not None:
                 self._socket.end(str(error))
         except GatewayError as error:
             self._socket.log_refusal(error)
             self._answer(said, refusal(error))
+            self._count_refusal()
 
     def end(self, reason: str) -> None:
         self._socket.end(reason)
@@ -103,8 +106,13 @@ class RoomSpeaker:
     def connection_writable(self) -> None:
         self._outlet.connection_writable()
 
+    def _count_refusal(self) -> None:
+        self._refused += 1
+        if self._refused >= MAX_REFUSED:
+            self._socket.end("Too many events were refused before the first valid one.")
+
     async def _done(self, said: ClientFrame) -> Mapping[str, Any]:
-        if said.event == AUTH:
+        if said.event == AUTH and self._participant is None:
             auth = _auth_of(said.data)
             key = auth.token or auth.key
             await self._begin(
@@ -115,8 +123,6 @@ class RoomSpeaker:
         return await participant.take(said.event, said.data)
 
     async def _begin(self, headers: Mapping[str, str], label: str | None) -> Participant:
-        if self._participant is not None:
-            raise Unprocessable("auth must be the first event.")
         self.caller = await self._socket.admit(headers)
         participant = self._participant = Participant(
             self._rooms,

@@ -13,6 +13,7 @@ import pytest
 from gateway.contract.events import Delta, Done
 from gateway.contract.requests import ChatRequest
 from gateway.contract.rooms import Member
+from gateway.web.api.rooms import DEVICE_NAME
 from tests.plain_http import plain_http
 from tests.web.event_source import kinds
 from tests.web.gateway_server import STREAM, Served, served, unified_events
@@ -234,18 +235,37 @@ async def test_a_removal_that_names_no_member_or_two_is_422(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "problem"),
     [
-        {},
-        {"user": "ben", "device": "robot"},
-        {"user": ""},
-        {"device": "a/b"},
-        {"user": "ben", "role": "owner"},
+        ({}, "user: Field required"),
+        ({"user": "ben", "device": "robot"}, "user: Extra inputs are not permitted"),
+        ({"user": ""}, "user: String should have at least 1 character"),
+        ({"user": "ben\n"}, "user: must not contain control characters or line breaks"),
+        ({"user": "\u0000"}, "user: must not contain control characters or line breaks"),
+        ({"user": "\u202enna"}, "user: must not contain characters that change the direction of text"),
+        ({"user": " ben"}, "user: must not have spaces around it"),
+        ({"device": "a/b"}, f"device: String should match pattern '{DEVICE_NAME}'"),
+        ({"user": "ben", "role": "owner"}, "role: Input should be 'member' or 'watcher'"),
     ],
+    ids=ascii,
 )
-async def test_a_wrong_member_is_422(tmp_path: Path, body: dict[str, Any]) -> None:
+async def test_a_wrong_member_is_422_and_the_error_names_its_field(
+    tmp_path: Path, body: dict[str, Any], problem: str
+) -> None:
     async with house_of(tmp_path) as house:
         room = await house.room()
         refused = await house.anna.post(f"{ROOMS}/{room['key']}/members", json=body)
-        assert refused.status_code == 422
+        told = f"The request does not fit: {problem}."
+        assert (refused.status_code, refused.json()["detail"]) == (422, told)
         assert (await house.anna.get(f"{ROOMS}/{room['key']}")).json() == room
+        refused = await house.anna.post(ROOMS, json={"members": [{"user": "ben"}, body]})
+        told = f"The request does not fit: members.1.{problem}."
+        assert (refused.status_code, refused.json()["detail"]) == (422, told)
+
+
+async def test_a_member_whose_name_is_refused_by_now_can_be_removed(tmp_path: Path) -> None:
+    async with house_of(tmp_path) as house:
+        room = await house.room({"user": "ben"})
+        await house.gateway.assembled.gateway.rooms._rooms.add("anna", room["id"], [Member("user", "ben\n")])
+        left = await house.anna.delete(f"{ROOMS}/{room['key']}/members", params={"user": "ben\n"})
+        assert [member["name"] for member in left.json()["members"]] == ["anna", "ben"]
