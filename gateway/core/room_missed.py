@@ -12,7 +12,7 @@ from gateway.contract.store import MessageStore
 MAX_MISSED = 1_000
 """Maximum number of messages that a listener gets when it joins."""
 
-MAX_MISSED_CHARS = 2_000_000
+MAX_MISSED_CHARS = 1_000_000
 """Maximum length of their texts and attachments together, without the attachments that rooms leave out."""
 
 PAGE = 200

@@ -1,5 +1,6 @@
 """The caller of a WebSocket: by a key or ticket that the client sends on it, or by those of its handshake."""
 
+from gateway.contract.errors import Unauthorized
 from gateway.contract.limits import StreamPlace
 from gateway.core.key_ring import Caller
 from gateway.web.door.callers import LOCAL
@@ -26,7 +27,14 @@ async def socket_caller(
     credentials = Credentials(gateway)
     if ticket is not None and key is None:
         return credentials.ticket_holder(ticket, SOCKET_SUBJECT)
-    return await credentials.holder(key, CHAT) if gateway.keys.closed else LOCAL
+    if not gateway.keys.closed:
+        return LOCAL
+    if key is None:
+        raise Unauthorized(
+            "An API key is needed: send it as auth.token, or in the headers of the handshake or of a frame. "
+            "Browsers may also use a ticket of POST /ws/ticket."
+        )
+    return await credentials.holder(key, CHAT)
 
 
 async def socket_place(gateway: Services, caller: Caller) -> StreamPlace | None:

@@ -183,6 +183,8 @@ async def test_forged_credentials_are_refused(tmp_path: Path, wire: Wire, auth: 
     told = refused.value.args[0]
     assert told.get("data", told)["code"] in {"unauthorized", "invalid"}
     assert told["message"]
+    if auth in ({}, {"userId": "anna"}):
+        assert "send it as auth.token" in told["message"]
 
 
 async def test_a_ticket_in_the_query_names_the_user(tmp_path: Path, wire: Wire) -> None:
