@@ -10,8 +10,8 @@ from gateway.contract.templates import Template
 from gateway.dialects.registry import LAM
 from gateway.web.api import views
 from gateway.web.api.dependencies import Gateway, UserId
+from gateway.web.chat.follow import follow
 from gateway.web.chat.forms import Asked, Post, accept
-from gateway.web.chat.resume import follow
 from gateway.web.chat.unified_form import content_of, question_of
 from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.bodies import MAX_ID, MessageBody, TemplateBody, parse

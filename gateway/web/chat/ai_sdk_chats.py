@@ -10,7 +10,7 @@ from gateway.dialects.tool_arguments import readable
 from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.ai_sdk_form import API, HISTORY_MESSAGES
 from gateway.web.chat.ai_sdk_tools import Results, results_in
-from gateway.web.chat.resume import follow
+from gateway.web.chat.follow import follow
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.endpoint import path_id

@@ -16,9 +16,9 @@ from gateway.core.key_ring import Caller
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.ai_sdk_chats import resumed, running_reply
 from gateway.web.chat.ai_sdk_form import UiChatForm
+from gateway.web.chat.fetch_spans import fetching
 from gateway.web.chat.forms import accept, begin
 from gateway.web.chat.relayed_reply import RelayedReply
-from gateway.web.chat.resume import fetching
 from gateway.web.chat.socket_reply import SocketReply
 from gateway.web.door.callers import CALLER, caller_of
 from gateway.web.http.asgi import Message, Scope

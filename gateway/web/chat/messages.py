@@ -8,8 +8,8 @@ from gateway.contract.store import StoredMessage
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.views import StreamState, attached_bytes, message_view
+from gateway.web.chat.follow import follow
 from gateway.web.chat.forms import Form, accept, begin
-from gateway.web.chat.resume import follow
 from gateway.web.chat.unified_form import unified_form
 from gateway.web.chat.whole_replies import until_ended
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of

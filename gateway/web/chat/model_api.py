@@ -12,8 +12,8 @@ from gateway.contract.journal import START
 from gateway.contract.store import StoredMessage
 from gateway.core.follower import Follower
 from gateway.core.run import Run
+from gateway.web.chat.follow import follow
 from gateway.web.chat.forms import Asked, Post, accept, begin
-from gateway.web.chat.resume import follow
 from gateway.web.chat.whole_replies import until_ended, waiting
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.http.problems import send_json

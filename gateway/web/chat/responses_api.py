@@ -7,6 +7,7 @@ from gateway.contract.error_codes import error_of
 from gateway.contract.errors import NotFound
 from gateway.contract.events import Failed
 from gateway.contract.misfits import misfit
+from gateway.web.chat.follow import follow
 from gateway.web.chat.forms import Asked
 from gateway.web.chat.kept_responses import (
     KeptResponse,
@@ -18,7 +19,6 @@ from gateway.web.chat.kept_responses import (
 )
 from gateway.web.chat.model_api import ApiForm, ModelApi
 from gateway.web.chat.responses_form import ResponsesForm
-from gateway.web.chat.resume import follow
 from gateway.web.chat.whole_replies import until_ended, waiting
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of

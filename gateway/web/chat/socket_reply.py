@@ -15,7 +15,7 @@ from gateway.core.replays import replay
 from gateway.core.run import USER_STOP, Run
 from gateway.dialects.ai_sdk import AiSdk, chunk_in
 from gateway.dialects.json_encoding import json_bytes
-from gateway.web.chat.resume import dropped
+from gateway.web.chat.earlier_events import dropped
 from gateway.web.http.message_connection import MessageConnection
 from gateway.web.relay.elsewhere import check_ended
 from gateway.web.services import Services
