@@ -16,6 +16,7 @@ from tests.live.llama_server import (
     running_llama,
     skip_without_llama,
 )
+from tests.live.looking import look_again
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
 
@@ -57,17 +58,17 @@ class LlamaRig:
         await self._server.start()
 
     async def idle(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while await self._server.busy_slots():
-                pass
+                await look_again()
 
     async def forgotten(self, conversation_id: str) -> None:
         while conversation_id in await self._server.streams(conversation_id):
-            pass
+            await look_again()
 
     async def break_off(self) -> None:
         while not await self._server.busy_slots():
-            pass
+            await look_again()
         await self._server.kill()
 
 
@@ -84,5 +85,5 @@ class LlamaServersRig(LlamaRig):
 
     async def restore_peer(self) -> None:
         await super().restore_peer()
-        while not (await self._servers.health()).ok:  # noqa: ASYNC110 - health is asked for, not told
-            await asyncio.sleep(0)
+        while not (await self._servers.health()).ok:
+            await look_again()

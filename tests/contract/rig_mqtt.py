@@ -82,7 +82,7 @@ class MqttStreamingRig(_MqttRig):
                 yield self._transport
 
     async def idle(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await self._all_arrived()
             await self._worker.idle()
             await self._scripted.idle()
@@ -136,7 +136,7 @@ class MqttWholeRig(_MqttRig):
             self._link.publish(frame.reply_to, encode(Whole(frame.id, str(frame.messages[-1].content))))
 
     async def idle(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await self._all_arrived()
         assert not self._unanswered
 

@@ -70,7 +70,7 @@ def place_of(transport: Transport, model: str | None = None) -> int:
 
 
 async def test_they_fit_together_while_the_other_side_is_there(rig: TransportRig) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         able = transport.abilities
         assert able == transport.abilities
         assert {each.name for each in fields(able) if getattr(able, each.name) != each.default} == HAS[
@@ -93,7 +93,7 @@ async def test_they_fit_together_while_the_other_side_is_there(rig: TransportRig
 
 
 async def test_they_never_break_while_the_other_side_is_away(rig: TransportRig) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         able = transport.abilities
         known = list(able.models())
         await rig.lose_peer()
@@ -119,7 +119,7 @@ async def test_they_never_break_while_the_other_side_is_away(rig: TransportRig) 
     ids=str,
 )
 async def test_nobody_has_the_reply_of_a_handle_of_another_time(rig: TransportRig, handle: Handle) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         able = transport.abilities
         asked = Reattach("f" * 32, handle, 1, 30.0, Reattachable("0" * 32, lambda _: None))
         with pytest.raises((Interrupted, Unreachable)):
@@ -130,7 +130,7 @@ async def test_nobody_has_the_reply_of_a_handle_of_another_time(rig: TransportRi
 
 
 async def test_a_drained_transport_ends_what_runs(rig: TransportRig) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         async with reading(transport, rig.endless()):
             transport.abilities.drain()
         await events_of(transport, rig.request("Hello"))

@@ -83,7 +83,7 @@ async def left_behind(transport: Transport, owner: Owner, request: ChatRequest) 
 
 async def test_a_running_reply_is_pushed_again_and_goes_on(rig: ReattachingRig) -> None:
     owner, heir = Owner(), Owner()
-    async with asyncio.timeout(60), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         await left_behind(transport, owner, rig.endless())
         async with rig.another() as other:
             wanted = owner.wants()
@@ -96,7 +96,7 @@ async def test_a_running_reply_is_pushed_again_and_goes_on(rig: ReattachingRig) 
 
 async def test_a_complete_reply_is_pushed_whole(rig: ReattachingRig) -> None:
     owner, heir = Owner(), Owner()
-    async with asyncio.timeout(60), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         first = await transport.answer(owner.asks(rig.request(TEXT)), owner.hear)
         async with rig.another() as other:
             done = await other.abilities.reattach(owner.wants(), heir.hear)
@@ -106,7 +106,7 @@ async def test_a_complete_reply_is_pushed_whole(rig: ReattachingRig) -> None:
 
 async def test_a_cancelled_reply_is_stopped(rig: ReattachingRig) -> None:
     owner, heir = Owner(), Owner()
-    async with asyncio.timeout(60), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         await left_behind(transport, owner, rig.endless())
         async with rig.another() as other:
             heir.conversation_id = owner.conversation_id
@@ -118,7 +118,7 @@ async def test_a_cancelled_reply_is_stopped(rig: ReattachingRig) -> None:
 
 async def test_a_reply_that_was_stopped_is_gone(rig: ReattachingRig) -> None:
     owner, heir = Owner(), Owner()
-    async with asyncio.timeout(60), rig.serving() as transport, rig.another() as other:
+    async with asyncio.timeout(120), rig.serving() as transport, rig.another() as other:
         async with receiving(lambda: transport.answer(owner.asks(rig.endless()), owner.hear)):
             await owner.visible.wait()
         await rig.idle()
@@ -142,7 +142,7 @@ async def test_a_handle_that_names_nothing_is_interrupted(
     rig: ReattachingRig, handle: dict[str, object]
 ) -> None:
     heir = Owner()
-    async with asyncio.timeout(60), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         with pytest.raises((Interrupted, rig.gone)):
             await transport.abilities.reattach(heir.wants(handle=handle), heir.hear)
     assert heir.events == []
@@ -150,7 +150,7 @@ async def test_a_handle_that_names_nothing_is_interrupted(
 
 async def test_a_lost_peer_may_still_have_the_reply(rig: ReattachingRig) -> None:
     owner, heir = Owner(), Owner()
-    async with asyncio.timeout(60), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         await left_behind(transport, owner, rig.endless())
         await rig.lose_peer()
         with pytest.raises(TransportError):

@@ -34,13 +34,13 @@ def text_of(events: list[TransportEvent | Done]) -> str:
 
 @pytest.mark.parametrize("text", TEXTS)
 async def test_the_text_arrives_exactly(rig: TransportRig, text: str) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         events = await events_of(transport, rig.request(text))
     assert text_of(events) == text
 
 
 async def test_a_reply_ends_with_exactly_one_done(rig: TransportRig) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         events = await events_of(transport, rig.request("Hello"))
     assert [isinstance(event, Done) for event in events].count(True) == 1
     assert isinstance(events[-1], Done)
@@ -48,7 +48,7 @@ async def test_a_reply_ends_with_exactly_one_done(rig: TransportRig) -> None:
 
 async def test_no_batch_is_empty(rig: TransportRig) -> None:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(120),
         rig.serving() as transport,
         reading(transport, rig.request("Hello there")) as stream,
     ):
@@ -57,7 +57,7 @@ async def test_no_batch_is_empty(rig: TransportRig) -> None:
 
 async def test_a_reply_in_one_piece_is_one_delta_with_its_done(rig: TransportRig) -> None:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(120),
         rig.serving() as transport,
         reading(transport, rig.request("Hello there")) as stream,
     ):
@@ -71,13 +71,13 @@ async def test_a_reply_in_one_piece_is_one_delta_with_its_done(rig: TransportRig
 
 async def test_two_at_once_never_mix(rig: TransportRig) -> None:
     texts = [f"reply number {number} " + "xy " * number for number in range(4)]
-    async with asyncio.timeout(30), rig.serving() as transport, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(120), rig.serving() as transport, asyncio.TaskGroup() as group:
         tasks = [group.create_task(events_of(transport, rig.request(text))) for text in texts]
     assert [text_of(task.result()) for task in tasks] == texts
 
 
 async def test_leaving_the_block_frees_the_other_side(rig: TransportRig) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         async with reading(transport, rig.endless()):
             pass
         await rig.idle()
@@ -92,7 +92,7 @@ async def test_a_reply_cancelled_while_waiting_leaves_nothing(rig: TransportRig)
             async for _ in stream:
                 pass
 
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         reader = asyncio.ensure_future(read_for_ever(transport))
         await waiting.wait()
         reader.cancel()
@@ -103,7 +103,7 @@ async def test_a_reply_cancelled_while_waiting_leaves_nothing(rig: TransportRig)
 
 
 async def test_a_lost_peer_is_a_transport_error_and_its_return_needs_no_restart(rig: TransportRig) -> None:
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         assert text_of(await events_of(transport, rig.request("before"))) == "before"
         await rig.lose_peer()
         with pytest.raises(TransportError) as lost:
@@ -115,7 +115,7 @@ async def test_a_lost_peer_is_a_transport_error_and_its_return_needs_no_restart(
 
 async def test_a_server_that_dies_with_a_request_is_told_as_one_that_broke_off(rig: TransportRig) -> None:
     """broke_off=1: the caller must not send the request to another server by itself."""
-    async with asyncio.timeout(30), rig.serving() as transport:
+    async with asyncio.timeout(120), rig.serving() as transport:
         reply = asyncio.ensure_future(events_of(transport, replace(rig.endless(), broke_off=1)))
         await rig.break_off()
         with pytest.raises(TransportError) as broken:

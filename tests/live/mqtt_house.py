@@ -36,6 +36,7 @@ async def known(house: House, name: str) -> dict[str, Any]:
         for told in (await house.http.get("/api/chatbot/workers")).json():
             if told["name"] == name:
                 return dict(told)
+        await look_again()
 
 
 async def ending(house: House, reader: RawReader) -> tuple[str, str, str]:

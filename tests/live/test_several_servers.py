@@ -68,6 +68,7 @@ async def until_away(gateway: Gateway, *urls: str) -> None:
         servers = (await gateway.http.get("/api/metrics")).json()["llm"]["servers"]
         if [server["url"] for server in servers if not server["ok"]] == list(urls):
             return
+        await look_again()
 
 
 async def test_one_is_killed_in_the_middle_and_one_is_frozen(tmp_path: Path) -> None:
