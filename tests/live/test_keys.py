@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ async def test_keys_and_tickets_are_in_no_log_and_no_file(tmp_path: Path) -> Non
     for secret in (key[11:], wrong, ticket, resume[1]):
         assert secret not in said
         assert secret.encode() not in files
-    with sqlite3.connect(tmp_path / "gateway.db") as database:
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
         assert database.execute("SELECT length(digest) FROM api_keys").fetchall() == [(64,)]
 
 

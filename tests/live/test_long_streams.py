@@ -5,6 +5,7 @@ import json
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ HALF = KEPT_BYTES // 2
 
 def stored_offset(folder: Path) -> int:
     """Return the offset in the stream that was stored with the text; 0 before the first."""
-    with sqlite3.connect(f"file:{folder}/gateway.db?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{folder}/gateway.db?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT handle FROM messages WHERE role = 'assistant'").fetchall()
     return max((int(json.loads(handle).get("offset") or 0) for (handle,) in rows if handle), default=0)
 
