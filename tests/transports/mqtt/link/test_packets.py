@@ -75,14 +75,16 @@ def test_of_a_message_that_is_too_long_the_middle_is_left_out(
 
 
 @pytest.mark.parametrize("mqtt_5", [False, True])
-def test_of_a_message_with_endless_properties_no_payload_is_kept(mqtt_5: bool) -> None:
+@pytest.mark.parametrize("qos", [0, 1])
+@pytest.mark.parametrize("topic", ["a/b", "t" * 300])
+def test_of_a_message_with_endless_properties_no_payload_is_kept(topic: str, qos: int, mqtt_5: bool) -> None:
     """For MQTT 3.1.1 they are part of the payload."""
-    long = wire.publish("a/b", b"x" * 10, packet_id=7, properties=b"p" * 400_000)
+    long = wire.publish(topic, b"x" * 10, qos=qos, packet_id=7, properties=b"p" * 400_000)
     splitter = PacketSplitter(max_payload=1024, mqtt_5=mqtt_5)
     assert splitter.feed(long[:200_000]) == []
     packet, after = splitter.feed(long[200_000:] + wire.puback(7))
-    topic, payload, _, packet_id = decode_publish(packet, mqtt_5)
-    assert (topic, packet_id, after) == ("a/b", b"\0\7", wire.puback(7))
+    heard, payload, _, packet_id = decode_publish(packet, mqtt_5)
+    assert (heard, packet_id, after) == (topic, b"\0\7" if qos else b"", wire.puback(7))
     assert (payload == b"\0") == mqtt_5
 
 

@@ -1,6 +1,7 @@
 """One reply's deadlines and retries, with a clock that the test moves and workers that are only topics."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -32,9 +33,9 @@ from transports.mqtt.protocol.frames import (
     Whole,
 )
 from transports.mqtt.requests.dispatch import Dispatch
-from transports.mqtt.requests.open_requests import OpenRequests
+from transports.mqtt.requests.open_requests import SESSION_BYTES, OpenRequests
 from transports.mqtt.requests.pending_request import PendingRequest
-from transports.mqtt.requests.presence import Presence
+from transports.mqtt.requests.presence import KnownWorker, Presence
 
 
 class Gateway:
@@ -357,3 +358,22 @@ async def test_a_request_that_no_message_can_carry_is_refused_before_it_is_sent(
         gateway.ask("x" * 2_000)
     assert gateway.sent == []
     assert gateway.ask("short").worker is not None, "the worker is free again"
+
+
+async def test_what_passes_the_check_can_be_sent_to_any_worker() -> None:
+    """Also with the longest name, and with a session, which the request gets after the check."""
+    gateway = Gateway(max_payload=2_000)
+
+    def passes(length: int) -> bool:
+        try:
+            gateway.requests.check(gateway.request("x" * length))
+        except TooLarge:
+            return False
+        return True
+
+    longest = max(filter(passes, range(2_000)))
+    request = replace(gateway.request("x" * longest), session="s" * SESSION_BYTES)
+    worker = KnownWorker("w" * 64, Status("ready"), heard_at=0.0)
+    gateway.requests.send_request(request, worker, "f" * 32, 119.999_999_999_999_99)
+    ((_, payload),) = gateway.link.sent
+    assert 1_900 < len(payload) <= 2_000
