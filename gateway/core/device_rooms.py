@@ -197,9 +197,11 @@ class DeviceRooms:
         if not ears:
             del self._ears[device]
         for ear in ears.values():
-            for reply in self._taken.of(ear.session_id):
-                if not ear.has_heard(reply.stream_id):
-                    await self._hall.tell_again(ear.user_id, reply, ear)
+            for reply in self._taken.missed_by(device, ear.session_id):
+                if not ear.has_heard(reply.stream_id) and await self._hall.tell_again(
+                    ear.user_id, reply, ear
+                ):
+                    self._taken.told(device, reply)
 
     async def _join(self, ear: DeviceEar) -> None:
         session = await self._store.session(ear.user_id, ear.session_id)

@@ -109,20 +109,20 @@ class RoomHall:
             place.catch_up(missed)
         return place
 
-    async def tell_again(self, user_id: str, left: LeftReply, listener: RoomListener) -> None:
+    async def tell_again(self, user_id: str, left: LeftReply, listener: RoomListener) -> bool:
         """Tell one listener a whole reply, if it has ended: it has heard a part at a gateway that died.
 
-        Raises StorageFailed.
+        Return False if it was not told, because it still runs or was deleted. Raises StorageFailed.
         """
         try:
             session = await self._store.session(user_id, left.session_id)
             stored = await self._store.reply(session.user_id, left.stream_id)
             if stored.status == "streaming":
-                return  # its room tells it
+                return False  # its room tells it
             reply = RunningReply(left.stream_id, left.message_id, left.question_id)
             asked_by = await asker_of(reply, session, self._store, self._last_message)
         except NotFound:
-            return  # deleted since
+            return False
 
         def tell(what: Happening) -> None:
             listener.hear(RoomEvent(session.id, session.key, what))
@@ -130,6 +130,7 @@ class RoomHall:
         told = self._reply(replace(reply, asked_by=asked_by), session.user_id, tell)
         tell(told.began())
         await told.follow()
+        return True
 
     def members_changed(self, session_id: int | None = None) -> None:
         """Dismiss the listeners who are no members any more, of one room or of all, and all listeners of a

@@ -75,7 +75,32 @@ class Presence(OfRoom):
 
 
 AUTH = "auth"
-"""On a plain WebSocket, an event with which a client may say who it is, before all others."""
+"""On a plain WebSocket, an event with which a client may say who it is, first. Its data is Auth."""
+
+
+class Auth(msgspec.Struct, rename="camel"):
+    """What a client says of itself. Other fields are ignored.
+
+    Attributes:
+        token, key: an API key or an issuer's token.
+        ticket: for sockets.
+        user_id: the user's name in open mode.
+    """
+
+    token: str | None = None
+    key: str | None = None
+    ticket: str | None = None
+    user_id: Label | None = None
+
+    @property
+    def api_key(self) -> str | None:
+        return self.token or self.key
+
+    @property
+    def label(self) -> str | None:
+        """The user's name in open mode, see checked_label. Raises Unprocessable."""
+        return checked_label(self.user_id)
+
 
 ClientEvent = Join | Leave | Send | Broadcast | Typing | Presence
 
@@ -88,6 +113,17 @@ FORMS: dict[str, type[ClientEvent]] = {
     "typing:stop": Typing,
     "presence:update": Presence,
 }
+
+
+def auth_of(data: object) -> Auth:
+    """Return what a client says of itself. data: JSON as Python values; None: nothing.
+
+    Raises Unprocessable if it does not fit.
+    """
+    try:
+        return msgspec.convert({} if data is None else data, Auth)
+    except msgspec.ValidationError as error:
+        raise Unprocessable(f"auth does not fit: {error}.") from None
 
 
 def checked_label(user_id: Label | None) -> str | None:

@@ -7,9 +7,9 @@ from socketio import AsyncManager, AsyncServer
 from socketio.exceptions import ConnectionRefusedError as Refused
 from socketio.packet import ACK, CONNECT, DISCONNECT, EVENT, Packet
 
-from gateway.contract.errors import GatewayError, Unprocessable
+from gateway.contract.errors import GatewayError
 from gateway.dialects.json_encoding import json_bytes, with_whole_characters
-from gateway.rooms.client_events import Label, checked_label
+from gateway.rooms.client_events import auth_of
 from gateway.rooms.services import RoomServices
 from gateway.web.door.callers import CALLER
 from gateway.web.door.socket_callers import socket_caller, socket_place
@@ -18,21 +18,6 @@ from gateway.web.services import Services
 from gateway.web.socket_io.engine import SILENT, RoomEngine
 from gateway.web.socket_io.engine_socket import BadPacket, EngineSocket
 from gateway.web.socket_io.room_client import NAMESPACES, RoomClient
-
-
-class Auth(msgspec.Struct, rename="camel"):
-    """The client's `auth`, of which other fields are ignored.
-
-    Attributes:
-        token, key: an API key or an issuer's token.
-        ticket: for sockets.
-        user_id: the user's name in open mode.
-    """
-
-    token: str | None = None
-    key: str | None = None
-    ticket: str | None = None
-    user_id: Label | None = None
 
 
 class _Json:
@@ -143,13 +128,10 @@ class SocketIoServer(AsyncServer):  # type: ignore[misc]
         return [self._clients[sid] for sid in sids if sid in self._clients]
 
     async def _admit(self, socket: EngineSocket, namespace: str, said: Any) -> RoomClient:
-        try:
-            auth = msgspec.convert({} if said is None else said, Auth)
-        except msgspec.ValidationError as error:
-            raise Unprocessable(f"auth does not fit: {error}.") from None
-        label = checked_label(auth.user_id)
+        auth = auth_of(said)
+        label = auth.label
         gateway, scope = self._gateway, socket.scope
-        caller = await socket_caller(gateway, scope, auth.token or auth.key, auth.ticket)
+        caller = await socket_caller(gateway, scope, auth.api_key, auth.ticket)
         place = await socket_place(gateway, caller)
         return RoomClient(
             self._rooms,

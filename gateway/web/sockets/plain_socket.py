@@ -118,9 +118,9 @@ class ClientSocket:
             await self._known_caller({})
             self.connection.accept_messages_of(self._gateway.max_message_bytes)
 
-    async def admit(self, headers: Mapping[str, str]) -> Caller:
+    async def admit(self, headers: Mapping[str, str], ticket: str | None = None) -> Caller:
         try:
-            caller = await self._known_caller(headers)
+            caller = await self._known_caller(headers, ticket)
             if caller.allowance is not None:
                 await self._gateway.rates.spend(caller.allowance.requests)
                 if self._place is None:
@@ -148,9 +148,9 @@ class ClientSocket:
         if self._place is not None:
             self._place.leave()
 
-    async def _known_caller(self, headers: Mapping[str, str]) -> Caller:
+    async def _known_caller(self, headers: Mapping[str, str], ticket: str | None = None) -> Caller:
         own = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-        return await socket_caller(self._gateway, self.scope, key_of({"headers": own}))
+        return await socket_caller(self._gateway, self.scope, key_of({"headers": own}), ticket)
 
 
 class _Watcher:

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from gateway.contract.errors import GatewayError, Unauthorized, Unprocessable
+from gateway.contract.errors import GatewayError, Unauthorized
 from gateway.contract.room_events import RoomEvent
 from gateway.dialects.json_encoding import json_bytes
 from gateway.rooms import wire
-from gateway.rooms.client_events import AUTH, Label, checked_label
+from gateway.rooms.client_events import AUTH, Auth, auth_of
 from gateway.rooms.event_rates import Flood
 from gateway.rooms.participant import Participant, refusal
 from gateway.rooms.services import RoomServices
@@ -28,14 +28,6 @@ class ClientFrame(msgspec.Struct):
     event: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     data: Any = None
     ack: int | Annotated[str, msgspec.Meta(max_length=64)] | None = None
-
-
-class SaidAuth(msgspec.Struct, rename="camel"):
-    """token, key: an API key or an issuer's token. user_id: the user's name in open mode."""
-
-    token: str | None = None
-    key: str | None = None
-    user_id: Label | None = None
 
 
 class PlainOutlet(RoomWriter):
@@ -113,17 +105,15 @@ class RoomSpeaker:
 
     async def _done(self, said: ClientFrame) -> Mapping[str, Any]:
         if said.event == AUTH and self._participant is None:
-            auth = _auth_of(said.data)
-            key = auth.token or auth.key
-            await self._begin(
-                {} if key is None else {"authorization": f"Bearer {key}"}, checked_label(auth.user_id)
-            )
+            await self._begin(auth_of(said.data))
             return {"ok": True}
-        participant = self._participant or await self._begin({}, None)
+        participant = self._participant or await self._begin(Auth())
         return await participant.take(said.event, said.data)
 
-    async def _begin(self, headers: Mapping[str, str], label: str | None) -> Participant:
-        self.caller = await self._socket.admit(headers)
+    async def _begin(self, auth: Auth) -> Participant:
+        label, key = auth.label, auth.api_key
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        self.caller = await self._socket.admit(headers, auth.ticket)
         participant = self._participant = Participant(
             self._rooms,
             self.caller,
@@ -141,10 +131,3 @@ class RoomSpeaker:
         elif "error" in answer:
             told = {"event": said.event, **answer["error"]}
             self._outlet.write(wire.named("error", json_bytes(told)))
-
-
-def _auth_of(data: Any) -> SaidAuth:
-    try:
-        return msgspec.convert({} if data is None else data, SaidAuth)
-    except msgspec.ValidationError as error:
-        raise Unprocessable(f"auth does not fit: {error}.") from None

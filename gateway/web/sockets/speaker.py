@@ -38,8 +38,8 @@ class OpenSocket(Protocol):
     connection: MessageConnection
     tasks: asyncio.TaskGroup
 
-    async def admit(self, headers: Mapping[str, str]) -> Caller:
-        """Return the caller of a frame with these headers, and count the request.
+    async def admit(self, headers: Mapping[str, str], ticket: str | None = None) -> Caller:
+        """Return the caller of a frame with these headers or this ticket, and count the request.
 
         Raises Unauthorized, Forbidden, LimitExceeded, or StorageFailed.
         """

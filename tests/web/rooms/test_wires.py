@@ -187,12 +187,15 @@ async def test_forged_credentials_are_refused(tmp_path: Path, wire: Wire, auth: 
         assert "send it as auth.token" in told["message"]
 
 
-async def test_a_ticket_in_the_query_names_the_user(tmp_path: Path, wire: Wire) -> None:
+@pytest.mark.parametrize("place", ["query", "auth"])
+async def test_a_ticket_names_the_user(tmp_path: Path, wire: Wire, place: str) -> None:
     async with served(tmp_path, lambda _: ANSWER) as gateway:
         anna = bearer(await make_key(gateway, "anna"))
         room = await new_room(gateway, **anna)
         ticket = (await gateway.http.post("/ws/ticket", json={}, headers=anna)).json()["ticket"]
-        async with wire(gateway.url, {"userId": "eve"}, query=f"ticket={ticket}") as member:
+        auth = {"userId": "eve"} if place == "query" else {"userId": "eve", "ticket": ticket}
+        query = f"ticket={ticket}" if place == "query" else ""
+        async with wire(gateway.url, auth, query=query) as member:
             (person,) = (await member.done("room:join", {"roomId": room}))["people"]
             assert person["userId"] == "anna"
 

@@ -91,7 +91,22 @@ async def test_the_device_that_asked_gets_its_answer_only(tmp_path: Path) -> Non
     assert kinds(at) == ["message"]
 
 
-async def test_after_a_minute_nothing_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_device_that_comes_and_goes_gets_it_once(tmp_path: Path) -> None:
+    async with scene(tmp_path, BEN, ROBOT, SECOND, heard=False) as at:
+        reply = await ended(at)
+        at.gateway.devices.taken(reply)
+        for incarnation in (1, 2, 3):
+            at.device.status("ready", incarnation=incarnation)
+            await at.present()
+            at.device.status("lost", incarnation=incarnation)
+            await at.present(until=False)
+        at.device.status("ready", incarnation=4)
+        await at.present()
+        await settled(at)
+    assert kinds(at) == ["accept", "chunk", "end", "message"]
+
+
+async def test_after_its_time_nothing_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(taken_replies, "KEPT_S", -1.0)
     async with scene(tmp_path, BEN, ROBOT, SECOND, heard=False) as at:
         at.gateway.devices.taken(await ended(at))
