@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from gateway.contract.record import record
@@ -91,8 +92,7 @@ class File:
 Attachment = Image | Audio | File
 Part = Text | Attachment
 Content = str | tuple[Part, ...]
-"""Content without attachments is always a string; a tuple contains at least one attachment, or has lost them
-by `without_attachments`."""
+"""Content without attachments is always a string; a tuple contains at least one attachment."""
 
 
 def text_of(content: Content) -> str:
@@ -108,10 +108,10 @@ def parts_of(content: Content) -> tuple[Part, ...]:
 
 
 def without_attachments(content: Content) -> Content:
-    """Return the text parts as a tuple, which still says that there were attachments; a string as it is."""
+    """Return the content with attachments that are empty, so that they can be counted only."""
     if isinstance(content, str):
         return content
-    return tuple(part for part in content if isinstance(part, Text)) or (Text(""),)
+    return tuple(part if isinstance(part, Text) else replace(part, base64="") for part in content)
 
 
 def size_of(part: Part) -> int:

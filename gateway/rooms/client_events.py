@@ -79,7 +79,7 @@ AUTH = "auth"
 
 
 class Auth(msgspec.Struct, rename="camel"):
-    """What a client says of itself. Other fields are ignored.
+    """The credentials and the name that a client gives. Other fields are ignored.
 
     Attributes:
         token, key: an API key or an issuer's token.
@@ -116,7 +116,7 @@ FORMS: dict[str, type[ClientEvent]] = {
 
 
 def auth_of(data: object) -> Auth:
-    """Return what a client says of itself. data: JSON as Python values; None: nothing.
+    """Return the credentials and the name that a client gives. data: JSON as Python values; None: nothing.
 
     Raises Unprocessable if it does not fit.
     """

@@ -133,7 +133,7 @@ def _parts(content: Content) -> Sequence[Mapping[str, Any]] | None:
     parts = parts_of(content)
     if not parts:
         return None
-    were_left_out = all(isinstance(part, Text) for part in parts)
+    were_left_out = any(not (isinstance(part, Text) or part.base64) for part in parts)
     if were_left_out or sum(map(size_of, parts)) > MAX_ATTACHED_BYTES:
         return []
     return [part.as_json() for part in parts]

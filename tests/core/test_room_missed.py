@@ -185,7 +185,7 @@ async def test_missed_messages_that_are_too_long_together_are_refused(
 async def test_large_attachments_of_missed_messages_are_left_out_and_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Image("image/png", "A" * 40)
+    small, empty = Image("image/png", "A" * 40), Image("image/png", "")
     monkeypatch.setattr(room_missed, "MAX_MISSED_CHARS", 100)
     monkeypatch.setattr(room_missed, "MAX_ATTACHED_BYTES", 30)
     async with room_house(tmp_path, lambda _: tokens("ok")) as room:
@@ -196,6 +196,6 @@ async def test_large_attachments_of_missed_messages_are_left_out_and_do_not_coun
         await room.join(ear, after=0)
     assert [what[2] for what in ear.heard if what[:2] == ("message", "user:local")] == [
         (Text("small"), small),
-        (Text("large"),),
-        (Text(""),),
+        (Text("large"), empty, empty),
+        (empty, empty),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.contract.content import Content, Image, Text, without_attachments
 from gateway.contract.events import Delta
 from gateway.contract.room_events import MessagePosted, RoomEvent
 from tests.core.house import USER
@@ -73,10 +74,17 @@ async def test_long_texts_are_cut_and_attachments_are_counted(tmp_path: Path) ->
         cut = await heard(at.device, "message", length=MAX_TEXT + 2)
         assert cut["text"] == "🙂" * MAX_TEXT
         await heard(at.device, "message", text="\ufffd")
+        pictures = (Text("Look"), Image("image/png", "AAAA"), Image("image/png", "AAAA"))
+        for content in (pictures, without_attachments(pictures)):
+            at.gateway.ingress.tell("robot-1", _event(at, content))
+        await at.post("That is all")
+        await heard(at.device, "message", text="That is all")
+        counts = [frame.get("attachments") for frame in at.room_frames() if frame["text"] == "Look"]
+        assert counts == [2, 2]
 
 
-def _event(at: Scene, text: str) -> RoomEvent:
-    what = MessagePosted(1, "u", LOCAL, "user", text, datetime(2026, 1, 31, tzinfo=UTC))
+def _event(at: Scene, content: Content) -> RoomEvent:
+    what = MessagePosted(1, "u", LOCAL, "user", content, datetime(2026, 1, 31, tzinfo=UTC))
     return RoomEvent(at.session.id, at.session.key, what)
 
 
