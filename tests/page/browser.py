@@ -3,8 +3,8 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -78,6 +78,15 @@ class Tab:
         page.on("pageerror", lambda error: self.complaints.append(f"exception: {error}"))
         page.on("console", self._hear)
 
+    @contextmanager
+    def telling_its_complaints(self) -> Iterator[None]:
+        """Add them to the report of a failure."""
+        try:
+            yield
+        except BaseException as failure:
+            failure.add_note(f"the tab at {self.page.url} complained: {self.complaints}")
+            raise
+
     def _hear(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
@@ -117,8 +126,9 @@ async def tab(started: Browser, url: str, ready: str = WRITES, **options: Any) -
     context = await started.new_context(reduced_motion="reduce", **options)
     try:
         opened = Tab(await context.new_page())
-        await opened.page.goto(url)
-        await opened.page.wait_for_selector(ready)
-        yield opened
+        with opened.telling_its_complaints():
+            await opened.page.goto(url)
+            await opened.page.wait_for_selector(ready)
+            yield opened
     finally:
         await context.close()
