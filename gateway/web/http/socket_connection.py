@@ -99,6 +99,11 @@ class SocketConnection(WebSocketsSansIOProtocol):
             return
         super().handle_cont(event)
 
+    def forget_handshake(self) -> None:
+        """Free its headers: uvicorn keeps them, 2 KiB of a browser, and needs them until it has answered."""
+        if self.handshake_complete and hasattr(self, "request"):
+            del self.request, self.response
+
     async def run_asgi(self) -> None:
         scope: Any = self.scope
         scope["extensions"][SOCKET] = self._writer
@@ -111,7 +116,7 @@ class SocketWriter:
     __slots__ = ("_connection", "_deadline", "_lost", "_transport", "_watcher", "writable")
 
     def __init__(
-        self, connection: WebSocketsSansIOProtocol, transport: asyncio.Transport, slow_readers: SlowReaders
+        self, connection: "SocketConnection", transport: asyncio.Transport, slow_readers: SlowReaders
     ) -> None:
         self._connection = connection
         self._transport = transport
@@ -144,6 +149,7 @@ class SocketWriter:
 
     def accept_messages_of(self, max_bytes: int) -> None:
         self._connection.conn.max_size = max_bytes
+        self._connection.forget_handshake()
 
     def pause(self) -> None:
         self.writable = False

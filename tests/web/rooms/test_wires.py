@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.events import Delta, Done
+from gateway.web.socket_io.room_client import RoomClient
 from tests.web.gateway_server import Served, served
 from tests.web.http.test_any_server import SERVERS
 from tests.web.key_holders import bearer, keys_of, make_key
@@ -278,3 +279,18 @@ async def test_a_watcher_hears_and_may_not_write(tmp_path: Path, wire: Wire) -> 
                 assert refused["error"]["code"] == "forbidden"
             await owner.done("message:send", {"roomId": room, "content": "Hi", "ask": False})
             assert (await watching.until("message:new"))[1]["content"] == "Hi"
+
+
+async def test_a_socket_that_is_let_in_keeps_no_headers_of_its_handshake(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, lambda _: ANSWER) as gateway,
+        plain(gateway.url) as one,
+        websocket(gateway.url) as other,
+    ):
+        for member in (one, other):
+            await member.done("presence:update", {})
+        for each in gateway.assembled.gateway.room_connections._all:
+            client: Any = each
+            writer = client.socket._writer if isinstance(each, RoomClient) else client._socket
+            connection = writer._connection if isinstance(each, RoomClient) else writer.connection
+            assert not hasattr(connection._connection, "request")
