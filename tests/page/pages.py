@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.live.house import House, gateway_of
 from tests.live.model_server import ModelServer, model_server
@@ -47,6 +48,11 @@ async def long_reply(tmp_path: Path, **settings: str) -> AsyncIterator[tuple[Mod
         await opened.page.wait_for_selector(".message.reply .markdown")
         await opened.page.wait_for_function("location.hash.startsWith('#/chat/')")
         yield model, opened
+
+
+async def uploads(house: House) -> list[Any]:
+    """Return the uploaded files that no message has: the page deletes those of a message it has sent."""
+    return list((await house.http.get("/api/chatbot/attachments")).json())
 
 
 async def key_of(tmp_path: Path, user: str = "anna") -> str:

@@ -5,18 +5,19 @@ import json
 import re
 import signal
 from base64 import b64decode
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.async_api import FilePayload, Route
 
-from tests.live.house import gateway_of
+from tests.live.house import gateway_of, until
 from tests.live.model_server import model_server
 from tests.live.node import requires_node
 from tests.page.axe import grave_findings
 from tests.page.browser import WRITES, Tab, browser, requires_chromium, tab
-from tests.page.pages import WITHIN_S, chat_tab, key_of, long_reply
+from tests.page.pages import WITHIN_S, chat_tab, key_of, long_reply, uploads
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -360,7 +361,7 @@ async def test_files_are_uploaded_named_in_the_question_and_kept_by_it(tmp_path:
         await page.wait_for_selector(".question .branches >> text=2/2")
         await opened.ended()
         assert (await opened.shown())[-1].startswith("1 image.")
-        assert (await house.http.get("/api/chatbot/attachments")).json() == []
+        await until(partial(uploads, house), [])
         assert await page.evaluate("window.broken === undefined")
         (complaint,) = opened.complaints
         assert "status of 422" in complaint

@@ -1,6 +1,7 @@
 """Rooms on the page: people in several windows, a device and the model, with a real gateway and broker."""
 
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -8,10 +9,11 @@ import pytest
 from playwright.async_api import FilePayload
 
 from tests.live.brokers import requires_mosquitto, running_mosquitto
-from tests.live.house import gateway_of
+from tests.live.house import gateway_of, until
 from tests.live.node import requires_node
 from tests.page.axe import grave_findings
 from tests.page.browser import WRITES, requires_chromium
+from tests.page.pages import uploads
 from tests.page.station import heard, rename, station
 from tests.page.test_chat import PNG
 
@@ -92,7 +94,7 @@ async def test_files_are_shown_to_everybody(tmp_path: Path) -> None:
             await ben.write("Look.")
             for one in (anna, ben):
                 await one.page.locator(".question img").nth(1).wait_for()
-            assert (await at.house.http.get("/api/chatbot/attachments")).json() == []
+            await until(partial(uploads, at.house), [])
             assert anna.complaints == []
 
 

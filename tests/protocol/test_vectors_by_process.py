@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +31,14 @@ CASES = [
 ]
 
 
-def with_workers_of_its_own(vector: Vector, number: int) -> Vector:
-    """The same with other names of workers: the gateway remembers those of earlier cases."""
+def with_names_of_its_own(vector: Vector, number: int) -> Vector:
+    """The same with other names of workers and devices.
+
+    The gateway remembers the workers of earlier cases, and may still send their devices frames.
+    """
 
     def renamed(part: Any) -> Any:
-        return json.loads(json.dumps(part).replace("w-", f"w{number}-"))
+        return json.loads(re.sub(r"\b([wd])-", rf"\g<1>{number}-", json.dumps(part)))
 
     return replace(vector, steps=renamed(vector.steps), subscribe=renamed(list(vector.subscribe)))
 
@@ -57,7 +61,7 @@ async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: P
             for number, case in enumerate(cases):
                 try:
                     async with asyncio.timeout(180):
-                        vector = with_workers_of_its_own(case[1], number)
+                        vector = with_names_of_its_own(case[1], number)
                         await play(vector, HttpGateway("gateway", url), address, ROOT)
                 except Exception:  # noqa: BLE001 - the case's own test fails with it
                     failures[id_of(case)] = traceback.format_exc()
