@@ -27,7 +27,7 @@ from transports.scripted import Step, tokens
 pytestmark = pytest.mark.live
 
 CLIENT = "127.0.0.2"
-FORGED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Prefix": "/forged"}
+FORGED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Prefix": "/forged", "Sluice-Relay": "forged"}
 
 
 @dataclass
