@@ -38,13 +38,14 @@ MAY_ASK_AGAIN: frozenset[Fault] = frozenset(
         "worker killed, started again",
         "worker frozen",
         "model server killed, started again",
-        "gateway cut off from the broker",
     )
 )
 """Faults after which a question goes to another worker or server if no reader has seen an answer: the accept
 of the first one may be lost."""
 
-MAY_ASK_AGAIN_IF_CLASSIC: frozenset[Fault] = frozenset(("broker killed, started again",))
+MAY_ASK_AGAIN_IF_CLASSIC: frozenset[Fault] = frozenset(
+    ("broker killed, started again", "gateway cut off from the broker")
+)
 """The same, for replies that cannot be resumed."""
 
 _ALWAYS: tuple[tuple[Fault, int], ...] = (
