@@ -44,8 +44,9 @@ _SESSION = {
 }
 
 
-# PostgreSQL's own names have 63 characters; see announcements.CHANNEL.
-_SCHEMA = re.compile("[a-z_][a-z0-9_]{0,49}")
+# PostgreSQL's own names have 63 characters; see announcements.CHANNEL. pg_temp would take all tables and lose
+# them with the connection.
+_SCHEMA = re.compile("(?!pg_|information_schema$)[a-z_][a-z0-9_]{0,49}")
 
 
 class PostgresDatabase:
@@ -246,5 +247,8 @@ def _schema_of(url: URL) -> tuple[str | None, URL]:
     if schema is None:
         return None, url
     if not isinstance(schema, str) or not _SCHEMA.fullmatch(schema):
-        raise ValueError("its schema must be at most 50 of a-z 0-9 _, and must not begin with a digit")
+        raise ValueError(
+            "its schema must be at most 50 of a-z 0-9 _, must not begin with a digit or pg_, and must not be "
+            "information_schema"
+        )
     return schema, url.difference_update_query(["schema"])

@@ -66,7 +66,7 @@ async def test_a_backup_has_the_tables_of_its_schema(postgres: PostgresServer, t
     assert "west_2" not in told
 
 
-@pytest.mark.parametrize("schema", ["East", "1st", "a-b", "x" * 51, 'a";--'])
+@pytest.mark.parametrize("schema", ["East", "1st", "a-b", "x" * 51, 'a";--', "pg_temp", "information_schema"])
 def test_a_schema_that_is_no_simple_name_is_refused(schema: str) -> None:
     with pytest.raises(ValueError, match="its schema must be at most 50"):
         open_database(f"postgresql+asyncpg://host/db?schema={schema}", "NORMAL")
