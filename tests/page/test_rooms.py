@@ -90,7 +90,7 @@ async def test_files_are_shown_to_everybody(tmp_path: Path) -> None:
                 {"name": "large.png", "mimeType": "image/png", "buffer": PNG + bytes(50_000)},
             ]
             await ben.page.set_input_files("input[type=file]", files)
-            await ben.page.wait_for_selector(".chip[aria-busy=true]", state="detached")
+            await ben.page.locator(".composer .chip[aria-busy=false]").nth(1).wait_for()
             await ben.write("Look.")
             for one in (anna, ben):
                 await one.page.locator(".question img").nth(1).wait_for()
