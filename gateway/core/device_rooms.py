@@ -171,37 +171,48 @@ class DeviceRooms:
                 look_again_at = loop.time() + LOOK_AGAIN_S
 
     async def _settle(self, device: str) -> None:
-        """Let the device join the rooms that it should be in, and leave the others."""
-        rooms: Collection[int] = ()
-        owner = None
-        if device in self._present and self._is_mine(device):
-            rooms = tuple(self._access.rooms_of_device(device))
-            owner = await self._owners.owner_of(device, heard=True) if rooms else None
+        """Let the device join the rooms that it should be in, and leave the others. Raises StorageFailed."""
+        rooms, owner = await self._rooms_of(device)
         ears = self._ears.setdefault(device, {})
         for ear in list(ears.values()):
             if ear.session_id not in rooms or ear.user_id != owner:
                 del ears[ear.session_id]
                 ear.leave()
-        for session_id in rooms if owner is not None else ():
-            known = ears.get(session_id)
-            if owner is not None and (known is None or known.is_dismissed):
-                ear = ears[session_id] = DeviceEar(
-                    device, owner, session_id, self._tell, self.dismissed, known
-                )
-                try:
-                    await self._join(ear)
-                except GatewayError as error:
-                    del ears[session_id]
-                    if not isinstance(error, NotFound):  # deleted, or its owner may not see the room
-                        raise
+        if owner is not None:
+            for session_id in rooms:
+                await self._be_in(device, owner, session_id, ears)
         if not ears:
             del self._ears[device]
         for ear in ears.values():
-            for reply in self._taken.missed_by(device, ear.session_id):
-                if not ear.has_heard(reply.stream_id) and await self._hall.tell_again(
-                    ear.user_id, reply, ear
-                ):
-                    self._taken.told(device, reply)
+            await self._make_up_for(ear)
+
+    async def _rooms_of(self, device: str) -> tuple[Collection[int], str | None]:
+        """Return the session ids of the rooms that the device should be in here, and the device's owner."""
+        if device not in self._present or not self._is_mine(device):
+            return (), None
+        rooms = tuple(self._access.rooms_of_device(device))
+        return rooms, await self._owners.owner_of(device, heard=True) if rooms else None
+
+    async def _be_in(self, device: str, owner: str, session_id: int, ears: dict[int, DeviceEar]) -> None:
+        """Let the device join a room, unless it is there. ears: those of the device."""
+        known = ears.get(session_id)
+        if known is not None and not known.is_dismissed:
+            return
+        ear = ears[session_id] = DeviceEar(device, owner, session_id, self._tell, self.dismissed, known)
+        try:
+            await self._join(ear)
+        except GatewayError as error:
+            del ears[session_id]
+            if not isinstance(error, NotFound):  # deleted, or its owner may not see the room
+                raise
+
+    async def _make_up_for(self, ear: DeviceEar) -> None:
+        """Tell the device replies that were taken over, and of which it heard nothing here."""
+        for reply in self._taken.missed_by(ear.device, ear.session_id):
+            if ear.has_heard(reply.stream_id):
+                continue
+            if await self._hall.tell_again(ear.user_id, reply, ear):
+                self._taken.told(ear.device, reply)
 
     async def _join(self, ear: DeviceEar) -> None:
         session = await self._store.session(ear.user_id, ear.session_id)

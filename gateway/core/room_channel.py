@@ -143,9 +143,9 @@ class RoomChannel:
                 self._replies.pop(reply.stream_id, None)
             self.tell(what)
 
-        told = self._replies[reply.stream_id] = self._make_reply(reply, self.session.user_id, tell)
-        self.tell(told.began())
-        task = asyncio.create_task(told.follow(), name=f"room-{reply.stream_id}")
+        running = self._replies[reply.stream_id] = self._make_reply(reply, self.session.user_id, tell)
+        self.tell(running.began())
+        task = asyncio.create_task(running.follow(), name=f"room-{reply.stream_id}")
         self._following.add(task)
         task.add_done_callback(partial(self._followed, reply.stream_id))
 
@@ -210,16 +210,18 @@ class Place:
         A reply that runs begins at its place among the messages.
         """
         held, self._held = self._held or [], None
-        told = {event.what.message_id for event in held if isinstance(event.what, MessagePosted | ReplyBegan)}
-        first_told = min(told, default=math.inf)
+        to_come = {
+            event.what.message_id for event in held if isinstance(event.what, MessagePosted | ReplyBegan)
+        }
+        first_to_come = min(to_come, default=math.inf)
         running = list(takewhile(lambda event: isinstance(event.what, ReplyBegan), held))
         for message in missed:
             while running and _id_of(running[0]) < message.message_id:
                 self.listener.hear(running.pop(0))
                 del held[0]
-            if message.message_id not in told:
+            if message.message_id not in to_come:
                 # Below all that follows: a reply that has ended meanwhile may still begin and end in `held`.
-                after = self._channel.before_running(int(min(message.message_id, first_told - 1)))
+                after = self._channel.before_running(int(min(message.message_id, first_to_come - 1)))
                 self.listener.hear(RoomEvent(self.session_id, self.key, message, after))
                 self._known.add(message.message_id)
                 if message.stream_id is not None:

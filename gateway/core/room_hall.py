@@ -127,9 +127,9 @@ class RoomHall:
         def tell(what: Happening) -> None:
             listener.hear(RoomEvent(session.id, session.key, what))
 
-        told = self._reply(replace(reply, asked_by=asked_by), session.user_id, tell)
-        tell(told.began())
-        await told.follow()
+        whole = self._reply(replace(reply, asked_by=asked_by), session.user_id, tell)
+        tell(whole.began())
+        await whole.follow()
         return True
 
     def members_changed(self, session_id: int | None = None) -> None:

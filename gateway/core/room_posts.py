@@ -117,11 +117,11 @@ class RoomPosts:
             client_id=new.client_id,
         )
         message, is_new = await self._store.post(note)
-        told = posted(message)
+        news = posted(message)
         if is_new:
-            self._news.publish(new.session_id, replace(told, except_for=new.except_for))
-            return Posted(told, None, is_new)
-        return Posted(told, message.stream_id, is_new)
+            self._news.publish(new.session_id, replace(news, except_for=new.except_for))
+            return Posted(news, None, is_new)
+        return Posted(news, message.stream_id, is_new)
 
     async def _ask(self, new: NewMessage, model: str | None) -> Posted:
         claim = None if new.client_id is None else _claim(new, new.client_id)

@@ -39,8 +39,8 @@ class RoomSignals:
 
     def present(self, channel: RoomChannel, person: Person) -> None:
         """Tell a person's status at this gateway."""
-        told = {"kind": "present", "who": str(person.who), "status": person.status}
-        self._send(channel, {**told, "metadata": dict(person.metadata)})
+        about = {"who": str(person.who), "status": person.status, "metadata": dict(person.metadata)}
+        self._send(channel, {"kind": "present", **about})
 
     def gone(self, channel: RoomChannel, who: Author) -> None:
         """Tell that a person is not at this gateway any more."""

@@ -198,16 +198,16 @@ class Participant:
             )
         )
         message = posted.message
-        told: dict[str, Any] = {
+        answer: dict[str, Any] = {
             "roomId": session.key,
             "id": message.client_id or message.uuid,
             "messageId": message.message_id,
         }
-        return told if posted.stream_id is None else {**told, "streamId": posted.stream_id}
+        return answer if posted.stream_id is None else {**answer, "streamId": posted.stream_id}
 
     async def _say_presence(self, event: Presence) -> Answer:
-        told = list(self._joined.values()) if event.room_id is None else [await self._place(event)]
-        for joined in told:
+        rooms = list(self._joined.values()) if event.room_id is None else [await self._place(event)]
+        for joined in rooms:
             joined.place.say_presence(event.status, event.metadata)
         return {"status": event.status}
 
@@ -236,10 +236,10 @@ class Participant:
 
 def refusal(error: GatewayError) -> Answer:
     """Return the answer to an event that was refused."""
-    told: dict[str, Any] = {"code": error.code, "message": str(error)}
+    fault: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, Unprocessable) and error.fields:
-        told["fields"] = error.fields
-    return {"error": told}
+        fault["fields"] = error.fields
+    return {"error": fault}
 
 
 def _room(joined: _Joined, who: Author) -> Answer:

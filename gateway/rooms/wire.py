@@ -110,7 +110,7 @@ def _message(message: MessagePosted) -> Mapping[str, Any]:
     """Return the fields flat, and again as `message`: clients read either form."""
     id = message.client_id or message.uuid
     text = text_of(message.content)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": id,
         "messageId": message.message_id,
         "role": message.role,
@@ -121,10 +121,10 @@ def _message(message: MessagePosted) -> Mapping[str, Any]:
         "message": {"id": id, "role": message.role, "content": text},
     }
     if (parts := _parts(message.content)) is not None:
-        told["parts"] = parts
+        fields["parts"] = parts
     if message.stream_id is not None:
-        told["streamId"] = message.stream_id
-    return told
+        fields["streamId"] = message.stream_id
+    return fields
 
 
 def _parts(content: Content) -> Sequence[Mapping[str, Any]] | None:
@@ -140,7 +140,7 @@ def _parts(content: Content) -> Sequence[Mapping[str, Any]] | None:
 
 
 def _over(over: ReplyOver) -> Mapping[str, Any]:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "streamId": over.stream_id,
         "messageId": over.message_id,
         "status": over.status,
@@ -148,14 +148,14 @@ def _over(over: ReplyOver) -> Mapping[str, Any]:
         "length": over.chars,
     }
     if over.model is not None:
-        told["model"] = over.model
+        fields["model"] = over.model
     if over.tool_calls:
-        told["toolCalls"] = [
+        fields["toolCalls"] = [
             {"id": call.id, "name": call.name, "args": call.arguments} for call in over.tool_calls
         ]
     if over.error is not None:
-        told["code"], told["message"] = over.error
-    return told
+        fields["code"], fields["message"] = over.error
+    return fields
 
 
 def _who(author: Author) -> Mapping[str, Any]:

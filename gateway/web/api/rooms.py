@@ -180,11 +180,11 @@ async def invite(request: Request, gateway: Gateway, user_id: UserId, room_id: N
 
 async def join_room(request: Request, gateway: Gateway, user_id: UserId) -> Room:
     body = parse(await read_request(gateway, request.scope, request.receive), JoinBody)
-    told = _INVITATION.fullmatch(body.ticket)
-    if told is None:
+    parts = _INVITATION.fullmatch(body.ticket)
+    if parts is None:
         raise BadTicket("The ticket is no invitation.")
-    session_id, role, number = int(told["session"]), cast(GivenRole, told["role"]), int(told["number"])
-    inviter = gateway.tickets.valid(told["ticket"], invitation_subject(session_id, role, number)).user_id
+    session_id, role, number = int(parts["session"]), cast(GivenRole, parts["role"]), int(parts["number"])
+    inviter = gateway.tickets.valid(parts["ticket"], invitation_subject(session_id, role, number)).user_id
     session = await gateway.store.session(inviter, session_id)
     return _view(await gateway.rooms.join(session, Member("user", user_id, role), number))
 

@@ -20,15 +20,12 @@ from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.message_connection import socket_of
 from gateway.web.http.refusal_log import log_refusal
 from gateway.web.services import Services
-from gateway.web.sockets.speaker import BadFrame, Frame, OpenSocket, Speaker
+from gateway.web.sockets.speaker import MAX_REFUSED, BadFrame, Frame, OpenSocket, Speaker
 
 log = logging.getLogger("sluice.web")
 
 ADMITTED_WITHIN_S = 10.0
 """Maximum seconds until a client has sent a frame with valid credentials."""
-
-MAX_REFUSED = 16
-"""Frames with invalid credentials after which a socket is closed."""
 
 POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
 """Close codes. Source: RFC 6455, 7.4.1."""

@@ -16,10 +16,7 @@ from gateway.rooms.services import RoomServices
 from gateway.web.door.callers import LOCAL
 from gateway.web.services import Services
 from gateway.web.sockets.room_writer import RoomWriter
-from gateway.web.sockets.speaker import BadFrame, Frame, OpenSocket
-
-MAX_REFUSED = 16
-"""Refused events before the first valid one, after which the socket is closed."""
+from gateway.web.sockets.speaker import MAX_REFUSED, BadFrame, Frame, OpenSocket
 
 
 class ClientFrame(msgspec.Struct):
@@ -129,5 +126,5 @@ class RoomSpeaker:
         if said.ack is not None:
             self._outlet.write(json_bytes({"event": "ack", "ack": said.ack, "data": answer}))
         elif "error" in answer:
-            told = {"event": said.event, **answer["error"]}
-            self._outlet.write(wire.named("error", json_bytes(told)))
+            fields = {"event": said.event, **answer["error"]}
+            self._outlet.write(wire.named("error", json_bytes(fields)))

@@ -11,6 +11,9 @@ from gateway.core.key_ring import Caller
 from gateway.web.http.asgi import Scope
 from gateway.web.http.message_connection import MessageConnection
 
+MAX_REFUSED = 16
+"""Frames without valid credentials, or refused before the first valid one, after which a socket is closed."""
+
 
 class Frame(NamedTuple):
     """A JSON object from the client. fields: its values by name, not parsed yet."""

@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.rooms.event_rates import PATIENCE_S
 from gateway.web.socket_io.engine_socket import NO_UPGRADE
-from gateway.web.sockets.room_speaker import MAX_REFUSED
+from gateway.web.sockets.speaker import MAX_REFUSED
 from tests.web.gateway_server import served
 from tests.web.rooms.members import address, plain, polling
 from tests.web.rooms.test_hostile_members import ANSWER

@@ -8,6 +8,7 @@ from websockets.exceptions import InvalidStatus
 
 from gateway.contract.events import Delta, Done, Usage
 from gateway.web.sockets import plain_socket
+from gateway.web.sockets.speaker import MAX_REFUSED
 from tests.web.gateway_server import Served, served
 from tests.web.key_holders import bearer, keys_of, make_key
 from tests.web.sockets.page_socket import page_socket
@@ -54,7 +55,7 @@ async def test_forged_keys_are_refused_and_the_socket_is_closed_at_last(
     async with served(tmp_path, lambda _: ANSWER) as gateway:
         await make_key(gateway, "ann")
         async with page_socket(gateway.url) as page:
-            for number in range(plain_socket.MAX_REFUSED):
+            for number in range(MAX_REFUSED):
                 await page.send(f"r{number}", headers=headers)
             refused = await page.until("r0")
             assert refused["type"] == "error"
