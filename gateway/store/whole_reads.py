@@ -61,4 +61,5 @@ class WholeReads:
 
 async def _finish(connection: AsyncConnection, query: "asyncio.Future[Any]") -> None:
     await asyncio.wait({query})
+    query.exception()  # nobody else retrieves it: asyncio would log it as an error
     await connection.close()

@@ -1,6 +1,7 @@
 """Behaviour of a store in PostgreSQL."""
 
 import asyncio
+import gc
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +12,8 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.usage import UsedTokens
@@ -21,6 +23,7 @@ from gateway.store.maintenance import current_revision, upgrade_database
 from gateway.store.schema_migration import HEAD
 from gateway.store.sql_store import SqlStore
 from gateway.store.tables import metadata
+from gateway.store.whole_reads import WholeReads
 from tests.store.exchanges import ask
 from tests.store.postgres import PostgresServer, requires_postgres
 from tests.store.rigs import PostgresRig
@@ -61,6 +64,25 @@ async def test_a_cancelled_read_costs_no_connection(postgres: PostgresServer, st
     readers = [store.messages("local", exchange.session_id) for _ in range(20)]
     assert {len(messages) for messages in await asyncio.gather(*readers)} == {2}
     assert connections(postgres) == before
+
+
+async def test_the_error_of_a_cancelled_read_is_nobodys(
+    rig: PostgresRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio would log it, with a traceback, when the database goes away."""
+    engine = create_async_engine(rig.url, isolation_level="AUTOCOMMIT")
+    reads = WholeReads(engine)
+    async with asyncio.timeout(30):
+        async with reads.connection() as connection:
+            reading = asyncio.ensure_future(connection.execute(text("SELECT 1/0")))
+            await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait([reading])
+        await reads.finish()
+        await engine.dispose()
+    del connection, reading
+    gc.collect()
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
