@@ -10,11 +10,9 @@ from engineio.packet import OPEN, Packet
 
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.socket_io.engine_socket import MAX_PACKET_BYTES, EngineSocket
+from gateway.web.socket_io.strangers import Strangers
 
 PING_INTERVAL_S, PING_TIMEOUT_S = 25, 20
-
-MAX_STRANGERS = 10_000
-"""Maximum number of clients that have not joined a namespace yet."""
 
 SILENT = logging.getLogger("sluice.engineio")
 """For the library, which would log what clients send."""
@@ -37,6 +35,7 @@ class RoomEngine(AsyncServer):  # type: ignore[misc]  # the library has no types
 
     sockets: dict[str, EngineSocket]
     slow_readers: SlowReaders
+    strangers: Strangers[EngineSocket]
 
     def __init__(self, **_: Any) -> None:
         super().__init__(
@@ -50,7 +49,6 @@ class RoomEngine(AsyncServer):  # type: ignore[misc]  # the library has no types
             async_handlers=False,
             logger=SILENT,
         )
-        self.strangers: set[EngineSocket] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     def close_soon(self, socket: EngineSocket, reason: str) -> None:
@@ -58,6 +56,9 @@ class RoomEngine(AsyncServer):  # type: ignore[misc]  # the library has no types
         task = asyncio.get_running_loop().create_task(socket.close(why=reason))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def close_stranger(self, socket: EngineSocket) -> None:
+        self.close_soon(socket, "Too many clients of this address have not joined a namespace yet.")
 
     async def close_all(self) -> None:
         """Close all connections, so that polls do not hold up the server's end."""
@@ -76,7 +77,7 @@ class RoomEngine(AsyncServer):  # type: ignore[misc]  # the library has no types
     async def _handle_connect(
         self, environ: Mapping[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
-        if len(self.strangers) >= MAX_STRANGERS:
+        if self.strangers.is_full:
             return _FULL
         sid = self.generate_id()
         socket = self.sockets[sid] = EngineSocket(self, sid, environ["asgi.scope"])

@@ -20,6 +20,7 @@ from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.message_connection import socket_of
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.socket_io.poll_queue import PollQueue
+from gateway.web.socket_io.strangers import Strangers
 from gateway.web.sockets.room_writer import RoomWriter
 
 log = logging.getLogger("sluice.web")
@@ -54,7 +55,7 @@ class Engine(Protocol):
     ping_interval: float
     ping_timeout: float
     slow_readers: SlowReaders
-    strangers: set["EngineSocket"]
+    strangers: "Strangers[EngineSocket]"
 
     def close_soon(self, socket: "EngineSocket", reason: str) -> None: ...
 

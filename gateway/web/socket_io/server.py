@@ -18,6 +18,7 @@ from gateway.web.services import Services
 from gateway.web.socket_io.engine import SILENT, RoomEngine
 from gateway.web.socket_io.engine_socket import BadPacket, EngineSocket
 from gateway.web.socket_io.room_client import NAMESPACES, RoomClient
+from gateway.web.socket_io.strangers import Strangers
 
 
 class _Json:
@@ -65,6 +66,7 @@ class SocketIoServer(AsyncServer):  # type: ignore[misc]
             logger=SILENT,
         )
         self.eio.slow_readers = gateway.slow_readers
+        self.eio.strangers = Strangers(self.eio.close_stranger, gateway.proxies.client_of)
         self._gateway = gateway
         self._rooms = rooms
         self._clients: dict[str, RoomClient] = {}
