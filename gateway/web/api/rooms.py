@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from gateway.contract.errors import Unprocessable
 from gateway.contract.rooms import GivenRole, Member, MemberKind, Role, StoredRoom
-from gateway.contract.user_names import fault_of
+from gateway.contract.user_names import PATTERN, fault_of
 from gateway.core.tickets import BadTicket
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.views import Time
@@ -46,7 +46,10 @@ class UserMember(BaseModel):
     user: Annotated[
         UserName,
         AfterValidator(_checked),
-        Field(description="The user's id: no spaces around it, no control characters, none that turn text."),
+        Field(
+            description="The user's id: no spaces around it, no control characters, none that turn text.",
+            json_schema_extra={"pattern": PATTERN},
+        ),
     ]
     role: Annotated[GivenRole, Field(description="A watcher reads, a member also writes.")] = "member"
 
