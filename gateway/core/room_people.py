@@ -101,3 +101,8 @@ class TypingPeople:
             if timer is not None:
                 timer.cancel()
         self._until.clear()
+        self._on_change = _ignored
+
+
+def _ignored(change: TypingChanged, here: bool, listener: RoomListener | None) -> None:
+    """Take the place of a room's method: with it, a closed room would be collected seldom."""

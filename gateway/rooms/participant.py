@@ -15,7 +15,7 @@ from gateway.contract.errors import (
     Unprocessable,
 )
 from gateway.contract.misfits import misfit
-from gateway.contract.room_events import RoomListener
+from gateway.contract.room_events import RoomEvent, RoomListener
 from gateway.contract.store import StoredSession
 from gateway.core.key_ring import Caller
 from gateway.core.room_channel import Place
@@ -56,6 +56,18 @@ class Outlet(RoomListener, Protocol):
         """Wait until the client has read most of what it was sent. Until `end_catching_up`, what it is sent
         does not count against the limit of a slow reader."""
         ...
+
+    def end_catching_up(self) -> None: ...
+
+
+class _NoOutlet:
+    """Implements Outlet for a client that is gone."""
+
+    def hear(self, event: RoomEvent) -> None: ...
+
+    def dismiss(self, session_id: int) -> None: ...
+
+    async def begin_catching_up(self) -> None: ...
 
     def end_catching_up(self) -> None: ...
 
@@ -120,8 +132,9 @@ class Participant:
         return None if joined is None else joined.session.key
 
     def leave(self) -> None:
-        """Leave all rooms."""
+        """Leave all rooms. The outlet is let go: each has the other, and cycles are collected seldom."""
         self._gone = True
+        self._outlet = _NoOutlet()
         while self._joined:
             self._joined.popitem()[1].place.leave()
 

@@ -259,7 +259,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
             self.put(Packet(CLOSE))
         self.closed = True
         self.queue.put_nowait(None)
-        self._polls.emptied()
+        self._polls.close()
         if self._send is not None and not abort:
             code = POLICY_VIOLATION if why else NORMAL
             with suppress(OSError, RuntimeError):  # the client has closed it meanwhile

@@ -55,8 +55,17 @@ class PollQueue:
         self.emptied()
         return packets
 
+    def close(self) -> None:
+        """No packet will be put any more."""
+        self.emptied()
+        self._on_slow = _nothing
+
     def emptied(self) -> None:
         """All packets were taken, or will never be."""
         self._bytes, self._may_wait = 0, MAX_WAITING_BYTES
         if self._until_polled is not None and not self._until_polled.done():
             self._until_polled.set_result(None)
+
+
+def _nothing() -> None:
+    """Take the place of a bound method: with it, its owner would be collected seldom."""
