@@ -4,10 +4,11 @@ from collections import deque
 from typing import Generic, TypeVar
 
 MAX_GROUP = 32
-"""Changes in one transaction: of a crowd, the first are answered while the next ones are written."""
+"""Changes in one transaction."""
 
-KEPT_PLACES = 4
-"""Places in a transaction that urgent changes leave to the others, which therefore wait but never starve."""
+MAX_URGENT = 16
+"""Urgent changes in one transaction: of a crowd, the first are answered while the next ones are written, and
+others never wait for all of them."""
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class WaitingChanges(Generic[T]):
 
     def next_group(self) -> list[T]:
         """Remove and return the changes of the next transaction."""
-        group = _taken(self._urgent, MAX_GROUP - min(len(self._others), KEPT_PLACES))
+        group = _taken(self._urgent, MAX_URGENT)
         return group + _taken(self._others, MAX_GROUP - len(group))
 
     def clear(self) -> None:

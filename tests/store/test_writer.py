@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.contract.errors import Conflict, NotFound, StorageFailed
-from gateway.store.waiting_changes import KEPT_PLACES, MAX_GROUP
+from gateway.store.waiting_changes import MAX_GROUP, MAX_URGENT
 from gateway.store.writer import MAX_WAITING, Write, Writer
 from tests.store.ledger import AWAY, Ledger, failing
 
@@ -45,11 +45,11 @@ async def test_kinds_are_applied_by_rank_and_callers_in_order(ledger: Ledger, wr
     assert ledger.kept == [[1, 2, 3, 4]]
 
 
-async def test_urgent_changes_get_a_transaction_first_and_leave_places_to_the_others(
+async def test_of_a_crowd_some_urgent_changes_get_a_transaction_and_others_the_rest_of_it(
     ledger: Ledger, writer: Writer
 ) -> None:
     end, begin = Write(ledger.note, rank=2), Write(ledger.note, rank=1, urgent=True)
-    ends, begins = range(MAX_GROUP), range(100, 100 + MAX_GROUP)
+    ends, begins = range(MAX_GROUP), range(100, 100 + 3 * MAX_URGENT)
 
     async with asyncio.TaskGroup() as callers:
         for number in ends:
@@ -57,11 +57,11 @@ async def test_urgent_changes_get_a_transaction_first_and_leave_places_to_the_ot
         for number in begins:
             callers.create_task(writer.do(begin, number))
 
-    first = MAX_GROUP - KEPT_PLACES
-    assert ends[0] in ledger.kept[0]
+    left = MAX_GROUP - MAX_URGENT
     assert ledger.kept == [
-        [*begins[:first], *ends[:KEPT_PLACES]],
-        [*begins[first:], *ends[KEPT_PLACES:]],
+        [*begins[:MAX_URGENT], *ends[:left]],
+        [*begins[MAX_URGENT : 2 * MAX_URGENT], *ends[left:]],
+        [*begins[2 * MAX_URGENT :]],
     ]
 
 
