@@ -29,15 +29,15 @@ class EndedRuns:
 
         Other runs can be followed until the last of their readers has left.
         """
+        # Release the reply's task and, below, the writer: only the Journal decides how long the log is kept.
+        run.leave = cannot_be_left
+        run.event_lengths = None
+        run.task = run.production = None
         held = self._is_held(run)
         if not held and run.readers == 0:
             self._journal.forget(run.stream_id)
             return
-        # Release the writer and the reply's task: only the Journal decides how long the log is kept.
         del run.journal
-        run.leave = cannot_be_left
-        run.event_lengths = None
-        run.task = run.production = None
         self._runs[run.stream_id] = run
         if len(self._runs) > MAX_ENDED:
             del self._runs[next(iter(self._runs))]
