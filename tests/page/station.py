@@ -50,8 +50,10 @@ class Station(Windows):
 
 
 async def rename(opened: Tab, name: str, typed: str | None = None) -> None:
+    """Change the name of the tab's user, who is in the room already: the page then connects anew."""
     if not await opened.page.locator(".members").count():
         await opened.page.click(".room-head [aria-controls=members]")
+    await opened.page.locator(".member", has_text="you").wait_for()
     await opened.page.fill(".name-field input", typed or name)
     await opened.page.press(".name-field input", "Enter")
     await opened.page.locator(".member", has_text=name).filter(has_text="you").wait_for()
