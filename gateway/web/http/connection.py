@@ -179,7 +179,7 @@ class ClientConnection(HttpToolsProtocol):
             self._lingering.cancel()
         self._leave_arrivals()
         super().connection_lost(exc)
-        self.cycle = self.scope = self._running = None  # type: ignore[assignment]  # collected seldom: cycles
+        self.cycle = self.scope = self._running = None  # type: ignore[assignment]  # else a cycle
         if self._watcher is not None:
             self._watcher.connection_lost()
 
