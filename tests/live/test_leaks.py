@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from tests.web.raw_reader import RawClient
 pytestmark = pytest.mark.live
 
 WARM_UP = 2000
-STREAMS = 2000
+ROUNDS, STREAMS = 4, 1000
 AT_ONCE = 20
-MAX_GROWTH_BYTES = 10 * 1024 * 1024
+MAX_GROWTH_BYTES = 4 * 1024 * 1024
+"""Of the round that grows least. Lost replies make each grow by 20 MB; buffers of SQLite grow in leaps."""
 TEXTS = ["one ", "x" * 20_000]
 
 
@@ -83,17 +85,18 @@ async def load(tmp_path: Path, **settings: str) -> AsyncIterator[Load]:
                 listening.cancel()
 
 
-async def test_two_thousand_finished_replies_leave_no_memory_socket_or_task(tmp_path: Path) -> None:
+async def test_thousands_of_finished_replies_leave_no_memory_socket_or_task(tmp_path: Path) -> None:
     # A small journal, so that ended replies that it keeps on purpose are not counted as a leak.
     async with (
         asyncio.timeout(600),
         load(tmp_path, JOURNAL_MAX_BYTES="100000", JOURNAL_TOTAL_BYTES="100000") as gateway,
     ):
         before = await gateway.held()
-        await gateway.ask(WARM_UP)
-        await gateway.until_held(before)
-        memory_bytes = gateway.memory_bytes()
-        await gateway.ask(STREAMS)
-        await gateway.until_held(before)
-        growth_bytes = gateway.memory_bytes() - memory_bytes
-    assert growth_bytes < MAX_GROWTH_BYTES, growth_bytes
+        await gateway.ask(WARM_UP)  # long enough for a leak to use up the memory that the heap has to spare
+        memory_bytes = []
+        for _ in range(ROUNDS):
+            await gateway.ask(STREAMS)
+            await gateway.until_held(before)
+            memory_bytes.append(gateway.memory_bytes())
+    growth_bytes = [after - before for before, after in pairwise(memory_bytes)]
+    assert min(growth_bytes) < MAX_GROWTH_BYTES, growth_bytes
