@@ -163,14 +163,10 @@ class Pages:
 
     async def until(self, client: str, event: str) -> Any:
         """Return the data of the page's next event with this name."""
-        return await self.until_any({client}, event)
-
-    async def until_any(self, clients: set[str], event: str) -> Any:
-        """Return the data of the next event with this name that one of the pages gets."""
         assert self._process.stdout is not None
         while True:
             for told in self._heard:
-                if told["client"] in clients and told["event"] == event:
+                if (told["client"], told["event"]) == (client, event):
                     self._heard.remove(told)
                     return told.get("data")
             line = await self._process.stdout.readline()
@@ -200,9 +196,10 @@ async def test_a_chat_page_that_exists_goes_on_over_a_restart_of_the_gateway(tmp
             url, room = str(gateway.http.base_url).rstrip("/"), await new_room(gateway)
             async with chat_pages(url) as pages:
                 await pages.tell("anna", open=room)
-                await pages.until("anna", "connect")
+                await pages.until("anna", "joined")
                 await pages.tell("ben", open=room)
                 assert await pages.until("anna", "room:join") == who(room, "ben")
+                await pages.until("ben", "joined")
                 await _talk(pages, room, text)
                 gateway.program.process.kill()
                 for page in ("anna", "ben"):
@@ -210,8 +207,7 @@ async def test_a_chat_page_that_exists_goes_on_over_a_restart_of_the_gateway(tmp
                 port = str(gateway.http.base_url.port)
                 async with running_gateway(tmp_path, LLM_SERVER_URL=model.url, PORT=port):
                     for page in ("anna", "ben"):
-                        await pages.until(page, "connect")
-                    await pages.until_any({"anna", "ben"}, "room:join")  # the first one hears the other
+                        await pages.until(page, "joined")
                     await _talk(pages, room, text)
 
 

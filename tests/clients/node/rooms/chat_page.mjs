@@ -24,8 +24,7 @@ function open(client, roomId) {
     auth: { token: "of-another-service", userId: client },
   });
   socket.on("connect", () => {
-    socket.emit("room:join", { roomId });
-    tell(client, "connect");
+    socket.emit("room:join", { roomId }, () => tell(client, "joined"));
   });
   for (const event of [
     "disconnect",
