@@ -118,13 +118,16 @@ class Tab:
 
 
 @asynccontextmanager
-async def tab(started: Browser, url: str, ready: str = WRITES, **options: Any) -> AsyncIterator[Tab]:
-    """Open a page in a profile of its own, and wait until it shows `ready`.
+async def tab(
+    started: Browser, url: str, ready: str = WRITES, *, script: str = "", **options: Any
+) -> AsyncIterator[Tab]:
+    """Open a page in a profile of its own, and wait until it shows `ready`. script: runs before the page's.
 
     Without motion: else axe may measure a colour while it changes.
     """
     context = await started.new_context(reduced_motion="reduce", **options)
     try:
+        await context.add_init_script(script)
         opened = Tab(await context.new_page())
         with opened.telling_its_complaints():
             await opened.page.goto(url)

@@ -12,7 +12,7 @@ from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.house import gateway_of, until
 from tests.live.node import requires_node
 from tests.page.axe import grave_findings
-from tests.page.browser import WRITES, requires_chromium
+from tests.page.browser import WRITES, requires_chromium, tab
 from tests.page.pages import uploads
 from tests.page.station import heard, rename, station
 from tests.page.test_chat import PNG
@@ -111,6 +111,19 @@ async def test_typing_and_presence_come_and_go(tmp_path: Path) -> None:
                 assert await ben.page.locator("text=is typing").count() == 0
             await anna.page.locator(".member", has_text="Ben").wait_for(state="detached")
             await anna.page.wait_for_selector("text=1 here")
+
+
+async def test_two_browsers_in_which_no_name_was_given_are_two_people(tmp_path: Path) -> None:
+    async with station(tmp_path) as at:
+        address = f"{at.url}/#/chat/{(await at.room())['uuid']}"
+        async with (
+            tab(at.started, address, script="Math.random = () => 0.25") as one,
+            tab(at.started, address, script="Math.random = () => 0.75") as other,
+        ):
+            for each in (one, other):
+                await each.page.wait_for_selector("text=2 here")
+            await one.write("Good evening.")
+            await heard(other, "Guest 3250", "Good evening.")
 
 
 async def test_a_lost_gateway_is_a_pause_and_nothing_is_missed_or_doubled(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import { NEEDS_KEY } from "../gateway.js";
 
 const KEPT = "sluice-name";
 const LONGEST = 40;
-const FIRST = "Guest";
+const FIRST = `Guest ${Math.floor(1000 + 9000 * Math.random())}`; // so that two browsers are two people
 const UNSHOWN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu; // among them those that turn the direction of text
 
 /** Return a name that can be shown anywhere. @param {string} text */
@@ -16,7 +16,7 @@ class OwnName {
   #name = "";
   #release = () => {};
 
-  /** Return the name; empty where keys say who one is. Another tab of this browser has another one: "Anna", "Anna 2".
+  /** Return the name; empty where keys say who one is. Each tab of a browser has its own: "Anna", "Anna 2".
    * @returns {Promise<string>} */
   async get() {
     if (NEEDS_KEY) return "";
