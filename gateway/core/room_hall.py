@@ -1,7 +1,7 @@
 """The rooms in which somebody listens: lets listeners join, and gives them the events of their room."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -11,10 +11,17 @@ from gateway.contract.adoption import LeftReply
 from gateway.contract.authors import Author
 from gateway.contract.errors import NotFound
 from gateway.contract.replies_elsewhere import RepliesElsewhere, RunningReply
-from gateway.contract.room_events import Happening, MembersChanged, Person, RoomEvent, RoomListener
+from gateway.contract.room_events import (
+    Happening,
+    MembersChanged,
+    MessagePosted,
+    Person,
+    RoomEvent,
+    RoomListener,
+)
 from gateway.contract.store import MessageStore, StoredSession
 from gateway.core.room_channel import HERE, Place, RoomChannel
-from gateway.core.room_missed import missed_messages
+from gateway.core.room_missed import OnRead, free, missed_messages
 from gateway.core.room_news import LastMessage, RoomNews, asker_of
 from gateway.core.room_reply import RoomReply
 from gateway.core.room_signals import RoomSignals
@@ -74,6 +81,7 @@ class RoomHall:
         *,
         after: int | None = None,
         may_stay: Callable[[], bool] | None = None,
+        on_read: OnRead = free,
     ) -> Place:
         """Hear a room from now on, and be present in it.
 
@@ -90,6 +98,7 @@ class RoomHall:
                 none.
             may_stay: returns False once the listener may not hear the room any more; None: once the user may
                 not see it.
+            on_read: called with the cost of the missed messages, see missed_messages.
         """
         newest = 0 if session.id in self._channels else await self._last_message(session.id)
         stays = may_stay or partial(self._access.may_see, user_id, session.user_id, session.id)
@@ -100,7 +109,9 @@ class RoomHall:
         channel.add(place)
         try:
             await channel.ready.wait()
-            missed = () if after is None else await missed_messages(self._store, user_id, session.id, after)
+            missed: Sequence[MessagePosted] = ()
+            if after is not None:
+                missed = await missed_messages(self._store, user_id, session.id, after, on_read)
         except BaseException:
             place.leave()
             raise

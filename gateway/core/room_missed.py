@@ -1,6 +1,6 @@
 """The messages that a listener missed, within limits: each listener has all of its own in memory at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.contract.content import Text, parts_of, size_of, text_of, without_attachments
@@ -17,15 +17,28 @@ MAX_MISSED_CHARS = 1_000_000
 
 PAGE = 200
 
+CHARS_PER_COST = 10_000
+"""A message costs 1, and 1 more for each so many characters of its text and attachments. Attachments that are
+left out count, because they were read."""
+
+OnRead = Callable[[int], None]
+"""Called with the cost of messages that were read."""
+
+
+def free(cost: int) -> None:
+    """Implements OnRead for a listener that is not charged."""
+
 
 class TooMuchMissed(Unprocessable):
     code = "too_much_missed"
 
 
 async def missed_messages(
-    store: MessageStore, user_id: str, session_id: int, after: int
+    store: MessageStore, user_id: str, session_id: int, after: int, on_read: OnRead = free
 ) -> Sequence[MessagePosted]:
     """Return the messages with ids greater than `after`, oldest first, without replies that still run.
+
+    on_read: is called after each page, also if the messages are refused then.
 
     Raises NotFound without access, TooMuchMissed, StorageFailed.
     """
@@ -34,10 +47,14 @@ async def missed_messages(
     while page := await store.messages(user_id, session_id, after=after, limit=PAGE):
         after = page[-1].id
         count += len(page)
+        cost = len(page)
         for message in page:
             if message.status != "streaming":
-                missed.append(_without_large_attachments(posted(message)))
+                whole = posted(message)
+                cost += _length(whole) // CHARS_PER_COST
+                missed.append(_without_large_attachments(whole))
                 chars += _length(missed[-1])
+        on_read(cost)
         if count > MAX_MISSED or chars > MAX_MISSED_CHARS:
             raise TooMuchMissed(
                 f"More than {MAX_MISSED} messages or {MAX_MISSED_CHARS} characters are newer: "

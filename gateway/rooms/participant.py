@@ -164,6 +164,8 @@ class Participant:
     async def _join(self, event: Join) -> Answer:
         if event.room_id is None:
             raise misfit("roomId", "is required")
+        if event.after is not None:
+            self._rate.check_missed()
         user_id, rooms = self._caller.user_id, self._rooms
         session = await rooms.session_of(user_id, event.room_id)
         before = self._joined.pop(session.id, None)
@@ -177,7 +179,14 @@ class Participant:
         await self._outlet.begin_catching_up()
         self._joining = session.id
         try:
-            place = await rooms.hall.join(user_id, self._who, session, self._outlet, after=event.after)
+            place = await rooms.hall.join(
+                user_id,
+                self._who,
+                session,
+                self._outlet,
+                after=event.after,
+                on_read=self._rate.charge_missed,
+            )
             if self._joining is None or self._gone:
                 place.leave()
                 raise NotFound("No such session.")

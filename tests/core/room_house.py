@@ -26,6 +26,7 @@ from gateway.contract.store import StoredSession
 from gateway.core.access import OwnerAccess
 from gateway.core.room_channel import Place
 from gateway.core.room_hall import RoomHall
+from gateway.core.room_missed import OnRead, free
 from gateway.core.room_signals import RoomSignals
 from gateway.store.local_signals import LocalHub, LocalSignals
 from tests.core.house import USER, House, house, no_pause
@@ -121,8 +122,10 @@ class RoomHouse:
     hall: RoomHall
     session: StoredSession
 
-    async def join(self, ear: Ear, who: Author = ANNA, after: int | None = None) -> Place:
-        return await self.hall.join(USER, who, self.session, ear, after=after)
+    async def join(
+        self, ear: Ear, who: Author = ANNA, after: int | None = None, on_read: OnRead = free
+    ) -> Place:
+        return await self.hall.join(USER, who, self.session, ear, after=after, on_read=on_read)
 
 
 @asynccontextmanager

@@ -182,6 +182,28 @@ async def test_missed_messages_that_are_too_long_together_are_refused(
             await room.join(Ear(), after=0)
 
 
+async def test_each_missed_message_costs_and_more_if_it_is_long_or_was_left_out_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_missed, "CHARS_PER_COST", 100)
+    monkeypatch.setattr(room_missed, "MAX_ATTACHED_BYTES", 30)
+    costs: list[int] = []
+    async with room_house(tmp_path, lambda _: tokens("ok")) as room:
+        await room.home.answer("x" * 250, room.session.id)
+        await room.join(Ear(), after=0, on_read=costs.append)
+        assert costs.pop() == 2 + 2
+        await room.join(Ear(), after=2, on_read=costs.append)
+        await room.join(Ear(), on_read=costs.append)
+        assert costs == []
+        await room.home.answer((Image("image/png", "A" * 300),), room.session.id)
+        await room.join(Ear(), after=2, on_read=costs.append)
+        assert costs.pop() == 2 + 3
+        monkeypatch.setattr(room_missed, "MAX_MISSED", 3)
+        with pytest.raises(room_missed.TooMuchMissed):
+            await room.join(Ear(), after=0, on_read=costs.append)
+        assert costs == [2 + 2 + 2 + 3]
+
+
 async def test_large_attachments_of_missed_messages_are_left_out_and_do_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from gateway.contract.errors import GatewayError, NotFound
 from gateway.contract.room_events import MessagePosted, Person, RoomEvent
 from gateway.contract.store import StoredSession
 from gateway.core.key_ring import Caller
+from gateway.core.room_missed import OnRead
 from gateway.core.room_posts import NewMessage, Posted
 from gateway.rooms.event_rates import EventRates
 from gateway.rooms.participant import Participant
@@ -74,6 +75,7 @@ class Lobby:
         posted: the messages that were sent.
         refused: errors that answered events.
         now: seconds of the clock.
+        missed: cost of the messages that a listener gets when it joins with `after`.
     """
 
     def __init__(self, *, per_s: int = 1000, watched: frozenset[int] = frozenset()) -> None:
@@ -81,6 +83,7 @@ class Lobby:
         self.posted: list[NewMessage] = []
         self.refused: list[GatewayError] = []
         self.now = 0.0
+        self.missed = 0
         self.stands = True
         self.on_join: Callable[[], None] = lambda: None
         hall: Any = self
@@ -101,9 +104,18 @@ class Lobby:
         return Participant(self.services, caller, outlet, label, self.refused.append), outlet
 
     async def join(
-        self, user_id: str, who: Author, session: StoredSession, listener: Any, *, after: int | None
+        self,
+        user_id: str,
+        who: Author,
+        session: StoredSession,
+        listener: Any,
+        *,
+        after: int | None,
+        on_read: OnRead,
     ) -> Place:
         self.on_join()
+        if after is not None:
+            on_read(self.missed)
         self.places.append(Place(who, after))
         return self.places[-1]
 

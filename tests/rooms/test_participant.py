@@ -9,12 +9,16 @@ from gateway.contract.errors import Unauthorized
 from gateway.contract.limits import Quota
 from gateway.core.key_ring import Caller
 from gateway.core.rate_limits import Allowance
+from gateway.core.room_missed import CHARS_PER_COST, MAX_MISSED, MAX_MISSED_CHARS
+from gateway.rooms import event_rates
 from gateway.rooms.client_events import FORMS, MAX_EVENT_BYTES, MAX_METADATA_BYTES
-from gateway.rooms.event_rates import MAX_ROOMS, PATIENCE_S, Flood
+from gateway.rooms.event_rates import MAX_ROOMS, MISSED_AT_ONCE, MISSED_PER_S, PATIENCE_S, Flood
 from gateway.rooms.participant import Participant
 from tests.rooms.lobby import Lobby
 
-ANNA = Caller("anna", allowance=Allowance(Quota("anna", 100), Quota("anna", 100)))
+ANNA, BEN, CARL = (
+    Caller(name, allowance=Allowance(Quota(name, 100), Quota(name, 100))) for name in ("anna", "ben", "carl")
+)
 
 
 async def refused(participant: Participant, name: str, data: Any) -> str:
@@ -222,6 +226,51 @@ async def test_the_connections_of_a_user_share_a_limit_and_those_of_open_mode_do
     (one, _), (other, _) = lobby.come(), lobby.come()
     for participant in (one, other):
         assert (await participant.take("message:send", {"roomId": 1, "content": "Hi"}))["ok"]
+
+
+async def test_who_was_given_too_many_missed_messages_must_wait_and_loses_nothing() -> None:
+    lobby = Lobby()
+    lobby.missed = MISSED_AT_ONCE // 2
+    anna, _ = lobby.come(ANNA)
+    for _ in range(3):
+        assert (await anna.take("room:join", {"roomId": 1, "after": 0}))["ok"]
+    assert await refused(anna, "room:join", {"roomId": 1, "after": 0}) == "rate_limited"
+    assert (
+        str(lobby.refused[-1])
+        == f"Too many missed messages were read: join again in {lobby.missed // 500} s."
+    )
+    assert not lobby.places[-1].left
+    assert (await anna.take("room:join", {"roomId": 2}))["ok"]
+    assert (await anna.take("message:send", {"roomId": 1, "content": "Hi"}))["ok"]
+    lobby.now += lobby.missed / MISSED_PER_S
+    assert (await anna.take("room:join", {"roomId": 1, "after": 0}))["ok"]
+
+
+async def test_ten_rooms_with_all_that_joins_give_are_not_too_much() -> None:
+    lobby = Lobby()
+    lobby.missed = MAX_MISSED + MAX_MISSED_CHARS // CHARS_PER_COST
+    anna, _ = lobby.come(ANNA)
+    for number in range(1, 11):
+        assert (await anna.take("room:join", {"roomId": number, "after": 0}))["ok"]
+
+
+async def test_a_new_connection_of_a_user_has_no_new_limit_of_missed_messages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_rates, "MAX_USERS", 2)
+    lobby = Lobby()
+    lobby.missed = MISSED_AT_ONCE + 1
+    anna, _ = lobby.come(ANNA)
+    assert (await anna.take("room:join", {"roomId": 1, "after": 0}))["ok"]
+    anna.leave()
+    del anna
+    lobby.come(BEN)
+    again, _ = lobby.come(ANNA)
+    assert await refused(again, "room:join", {"roomId": 1, "after": 0}) == "rate_limited"
+    for caller in (BEN, CARL):
+        lobby.come(caller)
+    assert len(lobby.services.rates) == 2
+    assert (await lobby.come(ANNA)[0].take("room:join", {"roomId": 1, "after": 0}))["ok"]
 
 
 async def test_without_valid_credentials_an_event_ends_the_connection() -> None:

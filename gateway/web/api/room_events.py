@@ -36,6 +36,9 @@ class RoomEvents:
         if scope["method"] == "HEAD":
             await send_head(send)
             return
+        rate = gateway.event_rates.of(caller)
+        if after is not None:
+            rate.check_missed()
         allowance = caller.allowance
         counted = None if allowance is None else await gateway.listeners.take(allowance.streams)
         credentials = Credentials(gateway)
@@ -43,7 +46,9 @@ class RoomEvents:
         place = None
         try:
             who = _who(caller)
-            place = await gateway.hall.join(caller.user_id, who, session, StreamListener(stream), after=after)
+            place = await gateway.hall.join(
+                caller.user_id, who, session, StreamListener(stream), after=after, on_read=rate.charge_missed
+            )
             stream.add(id_frame(str(place.after)))
             await stream.serve(send)
         finally:

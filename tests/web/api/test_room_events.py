@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.contract.events import Delta, Done
+from gateway.rooms import event_rates
 from gateway.web.api.room_events import RoomStream
 from gateway.web.http.sse_writer import Pulse
 from gateway.web.sockets.room_writer import MAX_WAITING_BYTES
@@ -152,3 +153,24 @@ async def test_a_client_that_does_not_read_is_disconnected() -> None:
         stream.add(b"x" * (MAX_WAITING_BYTES // 4))
     assert pipe.gone
     await serving
+
+
+async def test_who_asks_for_missed_messages_again_and_again_must_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_rates, "MISSED_AT_ONCE", 1)
+    async with served(tmp_path, lambda _: []) as gateway:
+        gateway.assembled.gateway.event_rates._clock = lambda: 0.0
+        key = await make_key(gateway, "anna")
+        anna = bearer(key)
+        room = await new_room(gateway, **anna)
+        async with plain(gateway.url, {"token": key}) as socket:
+            for content in ("One", "Two"):
+                await socket.done("message:send", {"roomId": room, "content": content, "ask": False})
+        async with watching(gateway, room, **anna, **{"last-event-id": "0"}) as watcher:
+            assert (await watcher.until("message:new"))["content"] == "One"
+        again = await gateway.http.get(f"{ROOMS}/{room}/events?last_event_id=0", headers=anna)
+        assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
+        assert again.headers["retry-after"] == "1"
+        async with watching(gateway, room, **anna):
+            pass

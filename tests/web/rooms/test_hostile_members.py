@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.contract.events import Delta, Done
+from gateway.rooms import event_rates
 from gateway.rooms.client_events import MAX_EVENT_BYTES
 from gateway.rooms.event_rates import MAX_ROOMS, PATIENCE_S
 from gateway.web.socket_io import engine_socket, poll_queue
@@ -100,6 +101,27 @@ async def test_ten_thousand_joins_do_no_harm(tmp_path: Path) -> None:
             assert (await eve.until_closed())[0] == 1008
         assert (await neighbour.done("typing:start"))["roomId"] == room
         assert len(gateway.assembled.gateway.room_connections) == 1
+
+
+async def test_who_asks_for_missed_messages_again_and_again_must_wait_and_stays_in_the_room(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_rates, "MISSED_AT_ONCE", 5)
+    async with a_room(tmp_path) as (gateway, room, neighbour):
+        stop_clock(gateway)
+        for text in ("one", "two", "three"):
+            await neighbour.done("message:send", {"roomId": room, "content": text, "ask": False})
+        async with wire(gateway.url, {"userId": "eve"}) as eve:
+            for _ in range(2):
+                await eve.done("room:join", {"roomId": room, "after": 0})
+            refused = await eve.call("room:join", {"roomId": room, "after": 0})
+            assert refused["error"] == {
+                "code": "rate_limited",
+                "message": "Too many missed messages were read: join again in 1 s.",
+            }
+            await neighbour.done("message:send", {"content": "four", "ask": False})
+            heard = [(await eve.until("message:new"))[1]["content"] for _ in range(7)]
+            assert heard == ["one", "two", "three", "one", "two", "three", "four"]
 
 
 async def test_a_connection_is_in_a_limited_number_of_rooms(tmp_path: Path, wire: Wire) -> None:
