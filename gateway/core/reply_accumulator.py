@@ -174,9 +174,9 @@ class ReplyAccumulator:
                 "and tool calls."
             )
         if len(batch) == 1:
-            event, texts = batch[0], self._texts
-            if type(event) is Delta and texts:  # nearly every token, so without a call
-                texts.append(event.text)
+            event = batch[0]
+            if type(event) is Delta and not self.is_silent:  # nearly every token, so without a call
+                self._texts.append(event.text)
                 self._room_chars -= len(event.text)
                 return batch  # type: ignore[return-value]  # a Delta is for readers
             return [event] if self._note(event) else []

@@ -39,6 +39,7 @@ from gateway.core.breaker import Breaker
 from gateway.core.limits import Limits
 from gateway.core.mode_selector import AUTO, ModeSelector
 from gateway.core.pacing import Pace
+from gateway.core.stages.continuation import Continuation
 from tests.core.house import USER, House, house
 from transports.scripted import ScriptedTransport, Step, tokens, whole
 
@@ -303,3 +304,25 @@ async def test_an_empty_pool_of_workers_is_passed_by_without_a_mark(tmp_path: Pa
     assert isinstance(started, Started)
     assert started.mode == "sse"
     assert modes.breakers() == {"mqtt": "closed", "sse": "closed"}
+
+
+async def test_a_reply_that_goes_on_at_a_transport_is_not_repeated_by_the_next_one(tmp_path: Path) -> None:
+    gone = WorkerLost("gone")
+    scripts = iter([([Delta("one ")], gone), ([Delta("two ")], gone), tokens("three")])
+    sse, mqtt = ScriptedTransport(lambda _: next(scripts), name="sse"), transport("mqtt", *tokens("no"))
+    async with auto_house(tmp_path, sse, mqtt, stages=[Continuation(by_default=True)]) as home:
+        finished = (await home.answer("Hi"))[-1]
+        row = await kept(home)
+    assert isinstance(finished, Finished)
+    assert finished.ending.continued == (4, 8)
+    assert row == ("one two three", "complete", "sse", "token")
+    assert mqtt.seen_requests == []
+
+
+async def test_a_failure_in_the_middle_of_a_text_that_goes_on_opens_no_breaker(tmp_path: Path) -> None:
+    scripts = iter([([Delta("one ")], TimedOut("silent")), ([Delta("two ")], TimedOut("silent")), tokens("three")])
+    sse = ScriptedTransport(lambda _: next(scripts), name="sse")
+    modes = auto(sse, failures=1)
+    async with house(tmp_path, lambda _: [], modes=modes, stages=[Continuation(by_default=True)]) as home:
+        await home.answer("Hi")
+    assert modes.breakers() == {"sse": "closed"}
