@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.contract.errors import Conflict
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.store import MessageStore
+from gateway.core.cancelled import is_cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ class Idempotency:
             try:
                 return await asyncio.shield(pending.stream_id)
             except asyncio.CancelledError:
-                if not pending.stream_id.cancelled():
-                    raise  # This call was cancelled, not the one that it waits for.
+                if is_cancelled() or not pending.stream_id.cancelled():
+                    raise  # This call was cancelled, perhaps together with the one that it waits for.
         return None
 
     async def _find(self, user_id: str, claim: IdempotencyClaim) -> str | None:

@@ -117,6 +117,19 @@ async def test_when_the_first_is_cancelled_the_next_begins_in_its_place(
     assert (await second, begin.calls) == ("stream-1", 2)
 
 
+async def test_when_both_are_cancelled_nothing_begins(idempotency: Idempotency, begin: Beginning) -> None:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        first = group.create_task(idempotency.once("anna", HI, begin))
+        await begin.reached.wait()
+        second = group.create_task(idempotency.once("anna", HI, begin))
+        await asyncio.sleep(0)
+        first.cancel()
+        second.cancel()
+        begin.outcome.set_result("stream-1")
+    assert second.cancelled()
+    assert begin.calls == 1
+
+
 async def test_a_key_that_was_used_gives_its_stream_to_its_own_account_only(
     idempotency: Idempotency, begin: Beginning
 ) -> None:
