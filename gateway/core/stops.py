@@ -69,7 +69,7 @@ class Stops:
         if not self._access.may_manage(user_id, session.user_id, session.id):
             raise NotFound("No such session.")
         for run in self._runs.of_session(session.id):
-            await self._runs.stop(run.stream_id, user_id)
+            await self._runs.end(run)
         for reply in () if self._owners is None else await self._owners.elsewhere(session.id):
             with suppress(NotFound, Unavailable):
                 await self.stop(reply.stream_id, user_id)

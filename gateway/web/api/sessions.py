@@ -64,7 +64,7 @@ async def delete_session(gateway: Gateway, user_id: UserId, session_id: Name) ->
     await gateway.store.delete_session(user_id, session.id)
     gateway.hall.dismiss_all(session.id)
     for run in gateway.runs.of_session(session.id):  # begun meanwhile; their session is gone
-        await gateway.runs.stop(run.stream_id, user_id)
+        await gateway.runs.end(run)
     return Response(status_code=204)
 
 
