@@ -147,10 +147,11 @@ class RoomChannel:
         self.tell(running.began())
         task = asyncio.create_task(running.follow(), name=f"room-{reply.stream_id}")
         self._following.add(task)
-        task.add_done_callback(partial(self._followed, reply.stream_id))
+        task.add_done_callback(partial(self._followed, reply.stream_id, running))
 
-    def _followed(self, stream_id: str, task: asyncio.Task[None]) -> None:
-        self._replies.pop(stream_id, None)
+    def _followed(self, stream_id: str, reply: RoomReply, task: asyncio.Task[None]) -> None:
+        if self._replies.get(stream_id) is reply:  # else it has ended, and may go on as another one
+            del self._replies[stream_id]
         self._following.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("stream %s is not heard in its room any more", stream_id, exc_info=error)

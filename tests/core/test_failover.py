@@ -320,7 +320,9 @@ async def test_a_reply_that_goes_on_at_a_transport_is_not_repeated_by_the_next_o
 
 
 async def test_a_failure_in_the_middle_of_a_text_that_goes_on_opens_no_breaker(tmp_path: Path) -> None:
-    scripts = iter([([Delta("one ")], TimedOut("silent")), ([Delta("two ")], TimedOut("silent")), tokens("three")])
+    scripts = iter(
+        [([Delta("one ")], TimedOut("silent")), ([Delta("two ")], TimedOut("silent")), tokens("three")]
+    )
     sse = ScriptedTransport(lambda _: next(scripts), name="sse")
     modes = auto(sse, failures=1)
     async with house(tmp_path, lambda _: [], modes=modes, stages=[Continuation(by_default=True)]) as home:
