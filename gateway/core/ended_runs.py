@@ -40,7 +40,9 @@ class EndedRuns:
         del run.journal
         self._runs[run.stream_id] = run
         if len(self._runs) > MAX_ENDED:
-            del self._runs[next(iter(self._runs))]
+            oldest = self._runs.pop(next(iter(self._runs)))
+            if not self._is_held(oldest):  # its last reader would find no run to forget; it reads on
+                self._journal.forget(oldest.stream_id)
         if held:
             self._journal.forget(run.stream_id, self._ttl_s)
 
