@@ -31,7 +31,8 @@ class _Departure:
         self._patience = patience
 
     def connection_lost(self) -> None:
-        self._patience.reschedule(asyncio.get_running_loop().time())
+        if not self._patience.expired():  # a second call, while the work cleans up
+            self._patience.reschedule(asyncio.get_running_loop().time())
 
     def connection_writable(self) -> None:
         pass
