@@ -12,7 +12,7 @@ from transports.mqtt.link.link import Receipt
 from transports.mqtt.protocol.frames import CancelFrame
 
 MAX_OWED = 256
-"""Cancels that wait for one worker, and workers for which cancels wait."""
+"""Cancels that wait for one worker, and workers for which cancels wait: the oldest are dropped."""
 
 SEEK_S = 60.0
 """Seconds for which a worker keeps a reply without a gateway: then it stops by itself."""
@@ -84,7 +84,8 @@ class Cancels:
             self._owe(worker, attempt_id, epoch)
 
     def _owe(self, worker: str, attempt_id: str, epoch: int) -> None:
-        if worker in self._owed or len(self._owed) < MAX_OWED:
-            owed = self._owed.setdefault(worker, {})
-            if len(owed) < MAX_OWED:
-                owed[attempt_id] = epoch
+        owed = self._owed[worker] = self._owed.pop(worker, {})
+        owed[attempt_id] = epoch
+        for waiting in (owed, self._owed):
+            if len(waiting) > MAX_OWED:
+                del waiting[next(iter(waiting))]

@@ -76,7 +76,8 @@ async def test_their_number_is_bounded() -> None:
         at.cancels.send("w", str(number))
         at.cancels.send(f"w-{number}", "r")
     assert len(await at.back()) == MAX_OWED
-    assert await at.back(f"w-{MAX_OWED + 1}") == []
+    assert await at.back("w-0") == []
+    assert await at.back(f"w-{MAX_OWED + 4}") == [(f"w-{MAX_OWED + 4}", "r", 0)]
 
 
 async def test_every_worker_gets_the_one_of_a_request_whose_worker_is_unknown() -> None:
