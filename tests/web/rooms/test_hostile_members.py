@@ -256,6 +256,7 @@ async def test_who_joins_no_namespace_is_disconnected(
                 await silent.recv()
             assert end.value.rcvd is not None
             assert end.value.rcvd.reason == "No namespace was joined within 0.05 s."
+        monkeypatch.setattr(engine_socket, "ADMITTED_WITHIN_S", 1.0)  # longer than until the poll arrives
         async with plain_http(gateway.url) as http:
             url = "/socket.io/?EIO=4&transport=polling"
             sid = json.loads((await http.get(url)).text[1:])["sid"]
