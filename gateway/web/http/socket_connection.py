@@ -17,6 +17,7 @@ from websockets.frames import Frame
 
 from gateway.contract.errors import BadRequest
 from gateway.web.http.asgi import ConnectionWatcher
+from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_S, LingeringClose
 from gateway.web.http.message_connection import SOCKET
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders, drop_unsent
@@ -68,12 +69,16 @@ class SocketConnection(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._slow_readers = slow_readers or SlowReaders(20)
+        self._lingering: LingeringClose | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         self._writer = SocketWriter(self, cast(asyncio.Transport, transport), self._slow_readers)
 
     def data_received(self, data: bytes) -> None:
+        if self._lingering is not None:
+            self._lingering.drop(data)
+            return
         super().data_received(data)
         # The first call has the whole handshake: uvicorn does not answer one that the library cannot parse.
         if not self.handshake_initiated and not self.transport.is_closing():
@@ -91,7 +96,28 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._lingering is not None:
+            self._lingering.cancel()
         self._writer.lose()
+
+    def handle_parser_exception(self) -> None:
+        """Send the close frame for a frame that is not valid or too large. Drop what the client still sends.
+
+        uvicorn closes the connection at once: a client that is still sending gets a reset, and no reason.
+        """
+        said = self.conn.close_sent
+        if said is None or self.transport.is_closing():
+            self.transport.close()
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": said.code, "reason": said.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self._lingering = LingeringClose(self.transport, self.loop, MAX_DROPPED_BYTES, self.transport.close)
+        if self.close_timer is None:  # without one, uvicorn closes when the application has returned
+            self.close_timer = self.loop.call_later(MAX_S, self.transport.abort)
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= MAX_FRAGMENTS:

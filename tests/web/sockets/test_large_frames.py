@@ -1,0 +1,93 @@
+"""A client that sends a frame which is too large before it reads learns why its WebSocket is closed."""
+
+import asyncio
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+from gateway.contract.events import Delta, Done
+from gateway.web.http import socket_connection
+from tests.web.gateway_server import served
+from tests.web.rooms.members import plain
+from tests.web.rooms.test_wires import new_room
+from tests.web.sockets.test_hostile_sockets import (
+    frame,
+    handshake,
+    raw_connection,
+    raw_socket,
+    still_answers,
+)
+from transports.scripted import Step
+
+ANSWER: list[Step] = [[Delta("So.")], [Done("stop")]]
+MEBIBYTE = 1024 * 1024
+TARGETS = {"plain": "/ws", "socket.io": "/socket.io/?EIO=4&transport=websocket"}
+
+
+def large_frame(size: int) -> bytes:
+    """The beginning of a text frame of this size."""
+    return b"\x81\xff" + struct.pack("!Q", size) + bytes(4) + b"x" * min(size, 16 * MEBIBYTE)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_a_client_that_reads_only_when_it_has_sent_everything_gets_1009(
+    tmp_path: Path, target: str
+) -> None:
+    async with served(tmp_path, lambda _: ANSWER, max_body_bytes=MEBIBYTE) as gateway:
+        reader, writer = await raw_connection(gateway)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        writer.write(handshake("GET", TARGETS[target]))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(large_frame(16 * MEBIBYTE))
+        await writer.drain()
+        writer.write(frame(1, b'{"event":"presence:update"}'))
+        said = await reader.read()
+        writer.close()
+        code = said[said.rindex(b"\x88") + 2 :][:2]
+        assert struct.unpack("!H", code) == (1009,)
+        assert await still_answers(gateway)
+
+
+async def test_its_room_hears_at_once_that_it_is_gone(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, lambda _: ANSWER, max_body_bytes=MEBIBYTE) as gateway,
+        plain(gateway.url) as neighbour,
+    ):
+        room = await new_room(gateway)
+        await neighbour.done("room:join", {"roomId": room})
+        async with raw_socket(gateway) as (reader, writer):
+            writer.write(frame(1, b'{"event":"auth","data":{"userId":"eve"}}'))
+            writer.write(frame(1, b'{"event":"room:join","data":{"roomId":"%b"}}' % room.encode()))
+            assert (await neighbour.until("room:join"))[1]["userId"] == "eve"
+            writer.write(large_frame(2**40)[:100])
+            assert (await neighbour.until("room:leave"))[1]["userId"] == "eve"
+            await reader.read()
+
+
+async def test_a_client_that_sends_for_ever_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_connection, "MAX_DROPPED_BYTES", MEBIBYTE)
+    async with served(tmp_path, lambda _: ANSWER, max_body_bytes=MEBIBYTE) as gateway:
+        async with raw_socket(gateway) as (_, writer):
+            writer.write(large_frame(2**40)[:100])
+            with pytest.raises(ConnectionError):
+                await send_for_ever(writer)
+        assert await still_answers(gateway)
+
+
+async def test_the_end_of_the_gateway_does_not_wait_for_it(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: ANSWER, max_body_bytes=MEBIBYTE) as gateway:
+        reader, writer = await raw_connection(gateway)
+        writer.write(handshake() + large_frame(2**40)[:100])
+        await reader.read()
+    with pytest.raises(ConnectionError):
+        await send_for_ever(writer)
+
+
+async def send_for_ever(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(bytes(MEBIBYTE))
+        await writer.drain()
