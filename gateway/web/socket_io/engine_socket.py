@@ -86,7 +86,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
         self._writer: RoomWriter | None = None
         self._send: Send | None = None
         self._polls = PollQueue(self.queue, self._cut)
-        self._pinged = False
+        self._pinged = self._hears = False
         self._heartbeat: asyncio.TimerHandle | None = None
         self._admission: asyncio.TimerHandle | None = None
         self.wait_for_admission()
@@ -164,7 +164,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
             raise LimitExceeded("Far too many packets: the connection is closed.")
         kind, data = text[:1], text[1:]
         if kind == str(MESSAGE):
-            await self._engine.hear(self, data)
+            await self._hear(data)
         elif kind == str(PONG):
             self._ponged()
         elif kind == str(CLOSE):
@@ -173,6 +173,16 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
             self.put(Packet(NOOP))
         else:
             raise BadPacket("That is no packet of a client of Engine.IO 4.")
+
+    async def _hear(self, data: str) -> None:
+        """Take a packet of socket.io: one after the other, as a Participant needs it."""
+        if self._hears:
+            raise BadPacket("The POST before this one is not answered yet.")
+        self._hears = True
+        try:
+            await self._engine.hear(self, data)
+        finally:
+            self._hears = False
 
     async def _upgrade_websocket(self, environ: Mapping[str, Any]) -> str:
         """Serve the client's WebSocket until it is closed. Return an empty response for python-engineio."""
