@@ -22,6 +22,7 @@ class MemberAccess(OwnerAccess):
         self._devices: dict[str, dict[int, Role]] = {}
         self.on_change: Callable[[], None] = lambda: None
         self._version: tuple[int, int] | None = None
+        self._puts = 0
 
     def may_see(self, user_id: str, owner: str, session_id: int) -> bool:
         roles = self._roles.get(session_id)
@@ -50,6 +51,7 @@ class MemberAccess(OwnerAccess):
 
     def put(self, session_id: int, members: Sequence[Member]) -> None:
         """Replace the members of one room, after a change that this gateway has made."""
+        self._puts += 1
         self._roles[session_id] = _roles(members)
         for rooms in self._devices.values():
             rooms.pop(session_id, None)
@@ -58,9 +60,12 @@ class MemberAccess(OwnerAccess):
 
     async def reload(self, rooms: RoomStore) -> bool:
         """Read all memberships if any has changed, also by another gateway. Return True if one has."""
+        puts = self._puts
         read = await rooms.memberships(self._version)
         if read is None:
             return False
+        if puts != self._puts:  # what was read may be older than what was put meanwhile
+            return await self.reload(rooms)
         self._version = read.version
         self._roles = {session_id: _roles(members) for session_id, members in read.by_session.items()}
         self._devices = {}
