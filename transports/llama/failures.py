@@ -1,5 +1,6 @@
 """Translates all failures of a model server into the gateway's errors."""
 
+import re
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +20,8 @@ from gateway.contract.errors import (
 )
 from transports.lenient.error_words import error_message, plain_words, says_context_overflow
 from transports.lenient.loose_json import decode_loosely
+
+_SECONDS = re.compile("[0-9]{1,9}")
 
 
 class ForeignErrors:
@@ -90,7 +93,7 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
     except ValueError:
         error = plain_words(body)
     said = error_message(error)
-    retry_after_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+    retry_after_s = float(retry_after) if retry_after and _SECONDS.fullmatch(retry_after) else None
     if status in (401, 403):
         return UpstreamFailed("the model server does not accept the gateway's API key")
     if status == 408:

@@ -123,7 +123,8 @@ def test_a_status_says_whose_fault_it_is(
 
 
 @pytest.mark.parametrize(
-    ("header", "retry_after_s"), [("7", 7.0), (None, None), ("Wed, 21 Oct", None), ("-1", None)]
+    ("header", "retry_after_s"),
+    [("7", 7.0), (None, None), ("Wed, 21 Oct", None), ("-1", None), ("9" * 400, None)],
 )
 def test_retry_after_is_handed_on_where_it_is_seconds(
     header: str | None, retry_after_s: float | None
