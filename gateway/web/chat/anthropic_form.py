@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.contract.branches import Branch
 from gateway.contract.content import Content
@@ -140,7 +140,10 @@ async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) ->
     if thread is None:
         return AskedMessages(new, branch_without_ids(new), body.sampling(), body.model)
     given = body.model_dump(exclude_none=True)
-    whole = MessagesBody.model_validate(thread.whole(given))
+    try:
+        whole = MessagesBody.model_validate(thread.whole(given))
+    except ValidationError as error:
+        raise misfit("thread", "has too many messages together with these") from error
     turns = list(turns_of(whole, max_bytes)) if thread.messages else new
     branch = branch_without_ids(new)
     if thread.previous is not None:

@@ -157,3 +157,12 @@ async def test_other_threads_are_refused(tmp_path: Path, thread: object) -> None
         answer = await gateway.http.post(PATH, json={**FIRST, "thread": thread})
     assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
     assert "thread" in answer.json()["error"]["message"]
+
+
+async def test_a_thread_that_gets_too_long_is_refused_with_a_reason(tmp_path: Path) -> None:
+    many = [{"role": "user", "content": "Rain?"}] * 1500
+    async with served(tmp_path, script) as gateway:
+        first = await post(gateway, {**FIRST, "messages": many})
+        answer = await gateway.http.post(PATH, json=after(first, *many))
+    assert answer.status_code == 400
+    assert "thread" in answer.json()["error"]["message"]
