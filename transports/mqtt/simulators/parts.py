@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from secrets import token_hex
+from typing import Any
 
 import msgspec
 
@@ -34,8 +35,10 @@ PROSE = (
 
 
 class _AnyFrame(msgspec.Struct):
+    """id: a room's frames have numbers, and an error may have None."""
+
     type: str = ""
-    id: str = ""
+    id: Any = None
 
 
 class MqttSimulators:
