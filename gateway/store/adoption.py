@@ -38,7 +38,8 @@ def _interrupt(whose: Any) -> Update:
 
 
 def _some(whose: Any) -> Select[Any]:
-    return _found(whose).limit(AT_ONCE)
+    # Without a handle: its lock was let go since `_interrupt`, which takes it next time.
+    return _found(whose).where(messages.c.handle.is_not(None)).limit(AT_ONCE)
 
 
 _TAKE = update(messages).where(messages.c.id.in_(bindparam("ids", expanding=True))).values(**_MINE)

@@ -6,7 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import and_, false
 
+from gateway.store import adoption
 from tests.store.exchanges import question
 from tests.store.postgres import SHARED, PostgresServer, requires_postgres
 from tests.store.rigs import PostgresRig, SqliteRig
@@ -36,6 +38,22 @@ async def adopted(rig: SqliteRig | PostgresRig, handle: str, postgres: PostgresS
 async def test_in_sqlite(tmp_path: Path, handle: str) -> None:
     rig = SqliteRig(tmp_path)
     await adopted(rig, handle)
+
+
+async def test_a_reply_without_one_that_was_locked_when_the_others_were_interrupted_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, real = SqliteRig(tmp_path), adoption._interrupt
+    async with (dead := rig.store()).running():
+        for stream_id, handle in (("without", None), ("good", GOOD)):
+            await dead.begin(question(stream_id=stream_id, handle=handle))
+    async with (heir := rig.store()).running():
+        monkeypatch.setattr(adoption, "_interrupt", lambda whose: real(and_(whose, false())))
+        first = await heir.adopt(None)
+        monkeypatch.setattr(adoption, "_interrupt", real)
+        second = await heir.adopt(None)
+    assert [reply.message.stream_id for reply in first.replies] == ["good"]
+    assert [left.stream_id for left in second.interrupted] == ["without"]
 
 
 @pytest.mark.live
