@@ -23,6 +23,7 @@ from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import Position
 from gateway.contract.store import StoredMessage
 from gateway.core.event_lengths import events_again, unpacked
+from gateway.core.reply_events import started_event
 
 LOST_SEQ = 999_999_999_999
 """Number of a terminal event whose own number was lost in a crash: greater than any real number."""
@@ -91,19 +92,8 @@ def rest_of(text: str, after: Position) -> Iterator[Placed]:
 
 
 def started_of(message: StoredMessage, exchange: Exchange, resume_url: str | None = None) -> Started:
-    return Started(
-        stream_id=message.stream_id or "",
-        session_id=exchange.session_id,
-        session_key=exchange.session_key,
-        user_message_id=exchange.user_message_id,
-        assistant_message_id=exchange.assistant_message_id,
-        mode=message.mode or "",
-        delivery=message.delivery or "token",
-        resume_url=resume_url,
-        session_uuid=exchange.session_uuid,
-        opens_session=exchange.opens_session,
-        assistant_message_uuid=exchange.assistant_message_uuid,
-    )
+    mode, delivery = message.mode or "", message.delivery or "token"
+    return started_event(message.stream_id or "", exchange, mode, delivery, resume_url)
 
 
 def terminal_of(message: StoredMessage) -> Terminal:

@@ -26,16 +26,18 @@ MISSES_TO_GIVE_UP = 2
 class KnownServer:
     """A server's latest health, models and slots, and our replies there.
 
-    models and slots keep their values while the server is unhealthy. embeds: whether its default model makes
-    embeddings, None while unknown. waiting: replies that have shown nothing
-    yet. reattaching: replies of which it has sent nothing yet since they were reattached; until then it may
-    be slow to answer. cannot_embed: models that made no embeddings when they were asked, since its latest
-    start.
-
     Args:
         url: names the server in the log and in `info`.
         server: the transport to it.
         quiet: do not log changes of its health.
+
+    Attributes:
+        models, slots: they keep their values while the server is unhealthy.
+        embeds: whether its default model makes embeddings; None while unknown.
+        waiting: replies that have shown nothing yet.
+        reattaching: replies of which it has sent nothing yet since they were reattached; until then it may be
+            slow to answer.
+        cannot_embed: models that made no embeddings when they were asked, since its latest start.
     """
 
     def __init__(self, url: str, server: Transport, *, quiet: bool = False) -> None:

@@ -163,8 +163,9 @@ class LlamaServers:
                     raise
                 asked = ask_again(asked, error)
                 passed_over.append(known)
-                note_server(asked, self._choose(model, passed_over, kinds))
-                if self._choose(model, passed_over, kinds) is None:
+                next_one = self._choose(model, passed_over, kinds)
+                note_server(asked, next_one)
+                if next_one is None:
                     error.broke_off = asked.broke_off - request.broke_off
                     raise
 
