@@ -6,7 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -43,6 +43,11 @@ async def all_of(transport: MqttTransport, request: ChatRequest) -> list[Transpo
 
 def text_of(events: list[TransportEvent | Done]) -> str:
     return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+def end_group(leader: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 async def until(transport: MqttTransport, condition: Callable[[], bool]) -> None:
@@ -169,3 +174,20 @@ async def test_the_smallest_worker_is_a_line_of_shell() -> None:
         events = await all_of(transport, chat('"quoted"\nand 🙂'))
         said = Delta('You said: "quoted"\nand 🙂')
         assert events == [said, Done("stop", "shell", (said,))]
+
+
+async def test_the_smallest_worker_says_that_it_is_lost_when_ctrl_c_ends_it() -> None:
+    """The broker drops the will of a client that disconnects in order, as mosquitto_sub does then."""
+    async with running_mosquitto() as broker, gateway(broker.address) as transport, AsyncExitStack() as stack:
+        environment = {**os.environ, "MQTT_BROKER_PORT": str(broker.address.port)}
+        shell = await asyncio.create_subprocess_exec(
+            "/bin/sh", str(SMALLEST_WORKER), env=environment, start_new_session=True
+        )
+        stack.push_async_callback(shell.wait)
+        stack.callback(end_group, shell.pid)
+        async with asyncio.timeout(120):
+            await transport.until_ready()
+        os.killpg(shell.pid, signal.SIGINT)
+        async with asyncio.timeout(120):
+            await shell.wait()
+        await until(transport, lambda: not any(worker.ready for worker in transport.workers))
