@@ -23,6 +23,7 @@ PAGES = sorted((ROOT / "docs" / "clients").glob("*.md"))
 def blocks(language: str, url: str) -> list[str]:
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     pages = pages.replace("http://127.0.0.1:8000", url)
+    pages = pages.replace('from "ai"', 'from "ai-7"')  # tests/clients has several versions of the package
     return re.findall(rf"```{language}\n(.*?)```", pages, re.DOTALL)
 
 
