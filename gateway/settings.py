@@ -18,7 +18,7 @@ from gateway.contract.server_urls import (
     collector_url,
     model_server_roots,
 )
-from gateway.settings_errors import explain
+from gateway.settings_errors import explain, wrong_line
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 DATABASE_URLS = r"^(sqlite\+aiosqlite:|postgresql\+asyncpg:[^?@]*(@[^?@]*)?(\?|$))"
@@ -284,6 +284,8 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the settings. Raises SettingsError for the first wrong one."""
     try:
+        if "_env_file" not in overrides and (line := wrong_line(Path(".env"))):
+            raise SettingsError(f"The file .env is wrong in line {line}: it must be like NAME=value")
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError(explain(error)) from None

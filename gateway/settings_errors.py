@@ -1,5 +1,9 @@
 """Explains a wrong setting in one line."""
 
+from io import StringIO
+from pathlib import Path
+
+from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from gateway.contract.server_urls import without_password
@@ -31,8 +35,19 @@ def explain(error: ValidationError) -> str:
     return f"{name}={'…' if secret else shown(first['input'])} is not allowed: {message}"
 
 
+def wrong_line(env_file: Path) -> int | None:
+    """Return the number of the first line that sets nothing and is no comment, if there is one."""
+    if not env_file.is_file():
+        return None
+    for binding in parse_stream(StringIO(env_file.read_text(encoding="utf-8"))):
+        if binding.error or (binding.key is not None and binding.value is None):
+            before = binding.original.string[: -len(binding.original.string.lstrip())]
+            return binding.original.line + before.count("\n")
+    return None
+
+
 def shown(value: object) -> str:
     """Return a value as one printable line of at most 200 characters, without passwords in addresses."""
-    text = without_password(str(value))
+    text = without_password(",".join(map(str, value)) if isinstance(value, tuple) else str(value))
     text = "".join(character if character.isprintable() else "�" for character in text)
     return text if len(text) <= 200 else f"{text[:200]}…"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.commands.database_visit import in_store
+from gateway.commands.database_visit import database_shown, in_store
 from gateway.commands.printable import printable
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ def audit(
     It reads the database of DATABASE_URL, and works with and without a running gateway.
     """
     changes = in_store(lambda store: store.audit_log.changes(limit=limit))
+    if not changes:
+        typer.echo(
+            f"No changes by administrators are in {database_shown()}, which is DATABASE_URL.", err=True
+        )
     for stored in reversed(changes):
         typer.echo(_as_json(stored) if as_json else _as_line(stored))
 

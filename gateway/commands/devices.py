@@ -29,7 +29,10 @@ def add(
 @devices.command("list")
 def list_devices() -> None:
     """List all registered devices: name, owner, and time of registration."""
-    for device in in_store(lambda store: store.devices()):
+    registered = in_store(lambda store: store.devices())
+    if not registered:
+        typer.echo(f"No devices are in {database_shown()}, which is DATABASE_URL.", err=True)
+    for device in registered:
         typer.echo(f"{device.name}\t{device.user_id}\t{device.created_at:%Y-%m-%d %H:%M}")
 
 

@@ -98,7 +98,10 @@ def create(
 def list_keys() -> None:
     """List all keys: id, first characters, owner, purpose, scopes, limits with today's tokens, creation,
     last use, state."""
-    for stored in in_store(lambda store: store.keys.all()):
+    every = in_store(lambda store: store.keys.all())
+    if not every:
+        typer.echo(f"No keys are in {database_shown()}, which is DATABASE_URL.", err=True)
+    for stored in every:
         typer.echo("\t".join(_described(stored)))
 
 

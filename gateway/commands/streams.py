@@ -6,6 +6,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.commands.admin_client import Key, Url, ask_or_fail
+from gateway.commands.printable import printable
 
 streams = typer.Typer(help="Running replies of all users.", no_args_is_help=True)
 
@@ -24,7 +25,10 @@ def list_streams(
     generates it.
     """
     query = f"?limit=10000{f'&user={quote(user, safe=str())}' if user else ''}"
-    for stream in ask_or_fail(url, key, "GET", PATH + query):
+    running = ask_or_fail(url, key, "GET", PATH + query)
+    if not running:
+        typer.echo(f"No replies{f' of {printable(user)}' if user else ''} are running.", err=True)
+    for stream in running:
         typer.echo(
             "\t".join(
                 [

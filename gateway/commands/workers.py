@@ -18,7 +18,10 @@ Name = Annotated[str, typer.Argument(show_default=False)]
 @workers.command("list")
 def list_workers(url: Url = "", key: Key = "") -> None:
     """List the workers: name, state, requests of this gateway, models, and the rule with its author."""
-    for worker in ask_or_fail(url, key, "GET", PATH):
+    known = ask_or_fail(url, key, "GET", PATH)
+    if not known:
+        typer.echo("No workers are known.", err=True)
+    for worker in known:
         typer.echo("\t".join(_described(worker)))
 
 

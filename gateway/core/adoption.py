@@ -125,13 +125,13 @@ class Adoption:
         taken = await self._store.adopt(dead)
         if taken.interrupted:
             log.warning(
-                "%d replies were still running when their gateway ended: marked as interrupted",
+                "replies that were still running when their gateway ended, marked as interrupted: %d",
                 len(taken.interrupted),
             )
             for left in taken.interrupted:
                 self.on_taken(left)
         if taken.replies:
-            log.info("%d replies of a gateway that has ended are continued", len(taken.replies))
+            log.info("continued replies of a gateway that has ended: %d", len(taken.replies))
         for orphan in taken.replies:
             ids, stream_id = orphan.exchange, orphan.message.stream_id or ""
             self.on_taken(LeftReply(ids.session_id, stream_id, orphan.message.id, ids.user_message_id))

@@ -83,6 +83,9 @@ def log_reply(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Endin
         "stream %(stream)s session %(session)s user %(user)s mode %(mode)s model %(model)s: "
         "%(status)s (%(reason)s), %(characters)d characters, %(completion_tokens)s tokens in %(ms)s ms, "
         "first after %(first_ms)s ms%(end)s",
-        {**fields, "end": "" if error is None else f": {error.code}: {error}"},
+        {
+            **{name: "-" if value is None else value for name, value in fields.items()},
+            "end": "" if error is None else f": {error.code}: {error}",
+        },
         extra={"fields": fields},
     )

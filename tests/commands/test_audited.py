@@ -5,6 +5,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.commands.gateways import sluice_alone
 from tests.web.gateway_server import served
 from transports.scripted import tokens
@@ -23,6 +25,18 @@ async def test_the_audit_log_is_shown_and_read_by_programs(tmp_path: Path) -> No
     parsed = json.loads(latest)
     assert (parsed["id"], parsed["subject"], parsed["detail"]) == (2, "robot-2", {"user": "anna"})
     assert parsed["by"]["source"].startswith("command line on ")
+
+
+@pytest.mark.parametrize(
+    ("command", "nothing"),
+    [("audit", "changes by administrators"), ("keys list", "keys"), ("devices list", "devices")],
+)
+async def test_an_empty_list_names_the_database(command: str, nothing: str, tmp_path: Path) -> None:
+    """A newcomer may have another DATABASE_URL, or be in another folder, than the gateway."""
+    result = await asyncio.to_thread(sluice_alone, tmp_path, *command.split())
+    said = f"No {nothing} are in {tmp_path / 'gateway.db'}, which is DATABASE_URL."
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert said in result.stderr.splitlines()
 
 
 async def test_what_a_command_changes_is_in_the_audit_log(tmp_path: Path) -> None:

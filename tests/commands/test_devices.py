@@ -19,13 +19,17 @@ def sluice(tmp_path: Path) -> Sluice:
 
 
 def test_a_device_is_added_listed_and_removed(sluice: Sluice) -> None:
-    assert sluice("list").output == ""
+    empty = sluice("list")
+    assert empty.stdout == ""
+    assert re.search(
+        r"^No devices are in /.*/sluice\.db, which is DATABASE_URL\.$", empty.stderr, re.MULTILINE
+    )
     added = sluice("add", "robot-1", "--user", "anna")
     assert (added.exit_code, added.stdout) == (0, "robot-1 belongs to anna.\n")
     assert re.search(r"registered in /.*/sluice\.db, which is DATABASE_URL", added.stderr)
     assert sluice("list").output.startswith("robot-1\tanna\t")
     assert sluice("remove", "robot-1").exit_code == 0
-    assert sluice("list").output == ""
+    assert sluice("list").stdout == ""
 
 
 @pytest.mark.parametrize(

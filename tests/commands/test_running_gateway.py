@@ -25,13 +25,20 @@ async def test_streams_are_listed_and_stopped(tmp_path: Path) -> None:
     id, user, _, mode, dialect, _, chars, readers, _ = listed.output.rstrip("\n").split("\t")
     assert (id, user, mode, dialect) == (stream_id, "local", "sse", "lam")
     assert (chars, readers) == ("7 characters", "1 readers")
-    assert (others.exit_code, others.output) == (0, "")
+    assert (others.exit_code, others.stdout) == (0, "")
+    assert others.stderr == "No replies of two words & more are running.\n"
     assert (stopped.exit_code, stopped.output, done["reason"]) == (
         0,
         f"{stream_id} is stopped.\n",
         "user_stop",
     )
     assert again.exit_code == 1
+
+
+async def test_a_list_without_workers_says_so(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        listed = await sluice(gateway, "workers", "list")
+    assert (listed.exit_code, listed.stdout, listed.stderr) == (0, "", "No workers are known.\n")
 
 
 async def test_workers_are_listed_disabled_enabled_and_limited(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ async def test_a_reply_goes_on_when_its_worker_is_back(village: Village) -> None
     stream_id, source = await village.left_reply(SETTINGS)
     await village.leave()
     async with village.gateway(ADOPT_S="100") as house:
-        await house.program.until_said("1 replies of a gateway that has ended are continued")
+        await house.program.until_said("continued replies of a gateway that has ended: 1")
         (reader,) = await come_back(house, {stream_id: source})
         await village.come_back()
         await reader.read()

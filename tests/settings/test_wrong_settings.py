@@ -36,6 +36,9 @@ WRONG = [
     ("REPLY_DEADLINE_S", "inf"),
     ("LOG_LEVEL", "loud\nline"),
     ("CHUNK_SIZE", "0"),
+    ("CORS_ORIGINS", "localhost:5173"),
+    ("ALLOWED_HOSTS", "*"),
+    ("TRUSTED_PROXIES", "proxy,10.0.0.1"),
     ("STAGES", "cache,filter"),
     ("STAGES", "cache,cache"),
     ("CACHE_TTL_S", "-1"),
@@ -71,8 +74,27 @@ def test_the_line_names_the_setting(name: str, value: str, monkeypatch: pytest.M
     monkeypatch.setenv(name, value)
     line = line_about()
     assert line.startswith(f"{name}=")
+    assert "('" not in line, "the value as it was given"
     assert "should match pattern" not in line
     assert "cret" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# all\nPORT=8000\n\nLLM COMM MODE=mqtt\n", 4),
+        ("PORT\n", 1),
+        ("TICKET_SECRET='two\nlines'\n=geheim\n", 3),
+    ],
+)
+def test_a_line_of_the_env_file_that_sets_nothing(text: str, line: int, empty_folder: Path) -> None:
+    (empty_folder / ".env").write_text(text)
+    assert line_about() == f"The file .env is wrong in line {line}: it must be like NAME=value"
+
+
+def test_an_env_file_may_have_comments_exports_and_settings_of_other_programs(empty_folder: Path) -> None:
+    (empty_folder / ".env").write_text("# all\n\nexport PORT = 8123 # ours\nTHEIRS='a\nb'\nEMPTY=\n")
+    assert load_settings().port == 8123
 
 
 def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

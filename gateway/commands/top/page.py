@@ -41,13 +41,17 @@ def _head(url: str, now: Snapshot, chars_per_s: float) -> list[str]:
     return [
         f"{url}  mode {mode} {llm['status']}  up {_duration(gateway['uptime'])}",
         f"{gateway['runs']} replies  {gateway['streams']} readers  {chars_per_s:.0f} characters/s",
-        f"the latest 100 replies: {stats['tokensPerSecond']:.1f} tokens/s each, "
-        f"first token after {stats['ttftMs']:.0f} ms",
+        f"the latest 100 replies: {_measured(stats['tokensPerSecond'], '.1f')} tokens/s each, "
+        f"first token after {_measured(stats['ttftMs'], '.0f')} ms",
         f"{gateway['failed']} of {gateway['ended']} replies since the start failed",
         f"{ready} of {len(now.workers)} workers ready  {models}",
         f"{memory['chunks']} messages in {_bytes(memory['sizeBytes'])}  "
         f"journal {_bytes(gateway['journalBytes'])}  {stats['messagestoday'] // 2} replies today",
     ]
+
+
+def _measured(value: float, form: str) -> str:
+    return format(value, form) if value else "-"  # 0: none of the latest replies has it
 
 
 def _stream(stream: Thing, chars_per_s: float) -> list[str]:

@@ -52,6 +52,14 @@ def test_the_head_tells_mode_streams_speed_and_problems() -> None:
         assert said in page
 
 
+def test_a_gateway_without_replies_has_no_measurements() -> None:
+    fresh = snapshot()
+    fresh.metrics["stats"].update(tokensPerSecond=0.0, ttftMs=0.0)
+    assert "the latest 100 replies: - tokens/s each, first token after - ms" in page_of(
+        URL, fresh, None, 200, 50
+    )
+
+
 def test_speeds_are_measured_since_the_earlier_snapshot_or_the_question() -> None:
     before = snapshot(0, streams=[stream("a", 100), stream("gone", 5)])
     now = snapshot(2, streams=[stream("a", 150), stream("new", 30, age_s=3), stream("just now", 0, age_s=0)])

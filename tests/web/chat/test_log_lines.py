@@ -38,6 +38,15 @@ async def test_a_reply_has_user_model_tokens_and_time(
     assert "code" not in told
 
 
+async def test_a_value_that_a_reply_does_not_have_is_a_dash(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text, told = await line_of([UpstreamFailed("it broke")], tmp_path, caplog)
+    assert "model -: failed (upstream_error), 0 characters, - tokens in " in text
+    assert ", first after - ms: upstream_error" in text
+    assert told.get("model") is None
+
+
 async def test_a_failed_reply_has_its_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text, told = await line_of(BROKEN, tmp_path, caplog)
     assert text.endswith(": upstream_error: it broke")
