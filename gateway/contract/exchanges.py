@@ -69,6 +69,7 @@ class Exchange:
     """A stored question and its reply.
 
     Attributes:
+        user_message_id: 0 if the question was deleted, as retention does with old ones.
         opens_session: True if the session was created for it.
         epoch: number of times that another gateway took the reply over, or that it was continued.
         continues: True if the reply was stored before and goes on; only from `begin`.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.branches import question_above
@@ -14,7 +14,7 @@ _SELECT = (
         sessions.c.id,
         sessions.c.key,
         sessions.c.uuid,
-        question_above(_THIS).scalar_subquery(),
+        func.coalesce(question_above(_THIS).scalar_subquery(), 0),
         messages.c.id,
         messages.c.uuid,
         sessions.c.created_at == messages.c.created_at,

@@ -67,6 +67,9 @@ class MessagesBody(BaseModel):
         if self.thinking is not None:
             thinks = self.thinking.get("type") != "disabled"
             options["chat_template_kwargs"] = {"enable_thinking": thinks}
+        one_call = (self.tool_choice or {}).get("disable_parallel_tool_use")
+        if self.tools and isinstance(one_call, bool):
+            options["parallel_tool_calls"] = not one_call
         sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,

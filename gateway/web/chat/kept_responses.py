@@ -117,26 +117,35 @@ async def told_object(gateway: Services, user_id: str, kept: KeptResponse) -> It
 
 
 async def input_of(gateway: Services, user_id: str, kept: KeptResponse) -> list[Item]:
-    """The items of the request; where they were not kept, the question."""
+    """The items of the request; where they were not kept, the question, unless it was deleted."""
     if kept.input is not None:
         return list(kept.input)
     exchange = await gateway.store.exchange(user_id, kept.stream_id)
-    before = exchange.user_message_id - 1
-    (asked,) = await gateway.store.messages(user_id, exchange.session_id, after=before, limit=1)
+    if not exchange.user_message_id:
+        return []
+    asked = await gateway.store.message(user_id, exchange.user_message_id)
     said = asked.parts or (Text(asked.content),)
     content = [_input_part(part.as_json()) for part in said]
     return [{"type": "message", "role": "user", "content": content}]
 
 
 async def conversation_of(gateway: Services, user_id: str, stream_id: str) -> list[Item]:
-    """All items up to the end of this response, the oldest first."""
+    """All items up to the end of this response, the oldest first.
+
+    They begin behind a response that was deleted, as retention does with old ones. NotFound if this one was.
+    """
     pieces: list[list[Item]] = []
     previous: str | None = stream_id
     size = 0
     while previous is not None:
         if len(pieces) == MAX_CHAIN:
             raise misfit("previous_response_id", f"goes on from more than {MAX_CHAIN} responses")
-        kept = await kept_response(gateway, user_id, previous)
+        try:
+            kept = await kept_response(gateway, user_id, previous)
+        except NotFound:
+            if not pieces:
+                raise
+            break
         size += kept.size
         if size > gateway.max_message_bytes:
             raise misfit("previous_response_id", "goes on from more than a request may hold")

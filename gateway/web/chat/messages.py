@@ -77,9 +77,7 @@ class WholeMessage:
     async def _question(self, stream_id: str, user_id: str) -> StoredMessage:
         store = self._gateway.store
         exchange = await store.exchange(user_id, stream_id)
-        before = exchange.user_message_id - 1
-        (question,) = await store.messages(user_id, exchange.session_id, after=before, limit=1)
-        return question
+        return await store.message(user_id, exchange.user_message_id)
 
 
 async def stop_stream(gateway: Gateway, user_id: UserId, stream_id: str) -> StreamState:

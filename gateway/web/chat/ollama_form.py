@@ -40,10 +40,12 @@ Object = dict[str, Any]
 
 
 class OllamaMessage(BaseModel):
+    """content: null is empty, as Ollama reads it."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: str = ""
+    content: str | None = None
     thinking: str | None = None
     images: AtMost512[str] | None = None
     tool_calls: AtMost512[Object] | None = None
@@ -147,7 +149,7 @@ def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
     open_calls: list[str] = []
     for at, message in enumerate(messages):
         place = f"messages.{at}"
-        content = _content(f"{place}.images", message.content, message.images, max_bytes)
+        content = _content(f"{place}.images", message.content or "", message.images, max_bytes)
         if message.role == "tool":
             call_id = message.tool_call_id or (open_calls.pop(0) if open_calls else f"call_{at}")
             yield Turn("tool", content, tool_call_id=call_id, name=message.tool_name)

@@ -30,8 +30,8 @@ class RegenerateBody(MirroredBody):
 async def regenerate_form(gateway: Services, post: Post) -> Asked:
     """Parse a RegenerateBody for the message in the path.
 
-    Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such message or template,
-    Conflict for a note with the role assistant.
+    Raises BadRequest or Unprocessable if it is invalid, NotFound if the user has no such message or template
+    or the question was deleted, Conflict for a note with the role assistant.
     """
     body = await unhurried(len(post.body), partial(parse, post.body or b"{}", RegenerateBody))
     content = None if body.content is None else await content_of(gateway, post, body.content)
@@ -63,4 +63,6 @@ async def _question(store: MessageStore, user_id: str, id: int) -> StoredMessage
     if message.stream_id is None:
         raise Conflict("A client told the room about this message: the model cannot reply to it again.")
     exchange = await store.exchange(user_id, message.stream_id)
+    if not exchange.user_message_id:
+        raise NotFound("The question of this reply was deleted.")
     return await store.message(user_id, exchange.user_message_id)

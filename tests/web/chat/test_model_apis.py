@@ -111,7 +111,7 @@ async def test_anthropics_conversation_comes_to_the_model_whole(tmp_path: Path) 
         "max_tokens": 9,
         "system": [{"type": "text", "text": "Be brief."}],
         "tools": [{"name": "weather", "description": "d", "input_schema": {"type": "object"}}],
-        "tool_choice": {"type": "tool", "name": "weather"},
+        "tool_choice": {"type": "tool", "name": "weather", "disable_parallel_tool_use": True},
         "stop_sequences": ["END"],
         "messages": [
             {
@@ -156,6 +156,7 @@ async def test_anthropics_conversation_comes_to_the_model_whole(tmp_path: Path) 
     assert (result.content, result.tool_call_id, asked.content) == ("rain", "c1", "So?")
     assert request.sampling.tool_choice == {"type": "function", "function": {"name": "weather"}}
     assert (request.sampling.max_tokens, request.sampling.stop) == (9, ["END"])
+    assert request.sampling.options == {"parallel_tool_calls": False}
 
 
 async def test_ollamas_conversation_comes_to_the_model_whole(tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ async def test_ollamas_conversation_comes_to_the_model_whole(tmp_path: Path) -> 
             {"role": "user", "content": "And this?", "images": [PIXEL]},
             {
                 "role": "assistant",
-                "content": "",
+                "content": None,
                 "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}],
             },
             {"role": "tool", "content": "rain", "tool_name": "f"},
