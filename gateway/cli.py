@@ -158,18 +158,25 @@ def chat(
     question: Annotated[
         list[str] | None, typer.Argument(help="Ask one question and exit; without it, start a conversation.")
     ] = None,
-    url: Annotated[str, typer.Option(envvar="SLUICE_URL", help="The gateway.")] = "http://127.0.0.1:8000",
-    session: Annotated[int | None, typer.Option(help="Continue the session with this id.")] = None,
+    url: Annotated[
+        str, typer.Option(envvar="SLUICE_URL", help="The gateway. Default: http://HOST:PORT of the settings.")
+    ] = "",
+    session: Annotated[
+        str | None, typer.Option(help="Continue the session with this id, uuid or key.")
+    ] = None,
     key: Annotated[
         str, typer.Option(envvar="SLUICE_API_KEY", help="An API key, if the gateway requires one.")
     ] = "",
     model: Annotated[str, typer.Option(help="The model. Default: the gateway's default model.")] = "",
 ) -> None:
     """Chat with a gateway in the terminal. Ctrl-C stops a reply; Ctrl-C at the prompt exits."""
+    from gateway.commands.admin_client import check_key, checked_url
     from gateway.commands.chat import TerminalChat
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # stops only a reply
-    talk = TerminalChat(url, session, key, model)
+    check_key(key)
+    number = int(session) if session and session.isascii() and session.isdecimal() else session
+    talk = TerminalChat(checked_url(url), number, key, model)
     raise typer.Exit(talk.ask(" ".join(question)) if question else talk.run())
 
 

@@ -13,6 +13,7 @@ from gateway.contract.audit import Actor
 from gateway.settings import Settings, load_settings
 
 TIMEOUT_S = 30
+WITH_KEY = "A command gets its key by --key or SLUICE_API_KEY."
 
 Url = Annotated[
     str, typer.Option(envvar="SLUICE_URL", help="The gateway. Default: http://HOST:PORT of the settings.")
@@ -44,20 +45,13 @@ def send_request(url: str, key: str, method: str, path: str, body: object = None
 
     Raises NoGateway. A wrong `url` or `key` ends the command with exit code 2.
     """
-    url = url or url_of_settings(load_settings())
+    url = checked_url(url)
     parts = urlsplit(url)
-    try:
-        port, is_url = parts.port, parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:  # the port is no number, or too large
-        port, is_url = None, False
-    if not is_url:
-        raise typer.BadParameter(f"{url!r}: must be such as http://127.0.0.1:8000", param_hint="--url")
-    if not (key.isascii() and key.isprintable()):
-        raise typer.BadParameter("must be visible ASCII on one line", param_hint="--key")
+    check_key(key)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     try:
-        connection = kind(parts.hostname or "", port, timeout=TIMEOUT_S)
+        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
         try:
             encoded = None if body is None else json.dumps(body).encode()
             connection.request(method, f"{parts.path.rstrip('/')}{path}", encoded, headers)
@@ -71,6 +65,25 @@ def send_request(url: str, key: str, method: str, path: str, body: object = None
         return status, json.loads(told) if told else None
     except ValueError:
         return status, told
+
+
+def checked_url(url: str) -> str:
+    """Return `url`, or that of the settings if it is empty. A wrong one ends the command with exit code 2."""
+    url = url or url_of_settings(load_settings())
+    parts = urlsplit(url)
+    try:
+        is_url = (parts.port or 0) >= 0 and parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:  # the port is no number, or too large
+        is_url = False
+    if not is_url:
+        raise typer.BadParameter(f"{url!r}: must be such as http://127.0.0.1:8000", param_hint="--url")
+    return url
+
+
+def check_key(key: str) -> None:
+    """End the command with exit code 2 if a header cannot have this key."""
+    if not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter("must be visible ASCII on one line", param_hint="--key")
 
 
 def ask_or_fail(url: str, key: str, method: str, path: str, body: object = None) -> Any:
@@ -105,7 +118,8 @@ def url_of_settings(settings: Settings) -> str:
 def detail_of(status: int, told: Any) -> str:
     """Return the reason of a refusal, from its JSON."""
     try:
-        return str(told["detail"])
+        detail = str(told["detail"])
+        return f"{detail} {WITH_KEY}" if status == http.client.UNAUTHORIZED else detail
     except (KeyError, TypeError):
         said = told.decode(errors="replace") if isinstance(told, bytes) else json.dumps(told)
         return f"the gateway answered {status}: {said[:200]}"

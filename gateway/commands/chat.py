@@ -1,4 +1,4 @@
-"""`sluice chat`: a conversation in the terminal. Imports only the standard library and rich."""
+"""`sluice chat`: a conversation in the terminal."""
 
 import http.client
 import json
@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console
+
+from gateway.commands.admin_client import WITH_KEY
 
 TIMEOUT_S = 60  # The gateway sends a heartbeat every 15 s.
 STOP_S = 5
@@ -17,12 +19,12 @@ class TerminalChat:
 
     Args:
         url: of the gateway.
-        session_id: None starts a session with the first question.
+        session_id: id, uuid or key; None starts a session with the first question.
         key: an API key; empty for none.
         model: empty for the gateway's default model.
     """
 
-    def __init__(self, url: str, session_id: int | None, key: str = "", model: str = "") -> None:
+    def __init__(self, url: str, session_id: int | str | None, key: str = "", model: str = "") -> None:
         parts = urlsplit(url)
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._host, self._port = parts.hostname or "", parts.port
@@ -32,7 +34,7 @@ class TerminalChat:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
         self._session_id = session_id
-        self._shown_session_id: int | None = None
+        self._shown_session_id: int | str | None = None
         self._stream_id: str | None = None
         self._model = model
         self._out = Console(highlight=False, soft_wrap=True)
@@ -139,7 +141,8 @@ def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
 def _problem(body: bytes) -> str:
     try:
         told = json.loads(body)
-        return f"{told['code']}: {told['detail']}"
+        problem = f"{told['code']}: {told['detail']}"
+        return f"{problem} {WITH_KEY}" if told["code"] == "unauthorized" else problem
     except (ValueError, KeyError, TypeError):
         return body.decode("utf-8", "replace")[:500]
 
