@@ -5,7 +5,6 @@ are raised. A reader receives Started, then the same events without Usage, then 
 Cancelled and Failed.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -120,7 +119,7 @@ def usage_of(
 
 def usable_rate(said: object) -> float | None:
     """A finite number from 0 to MAX_TOKENS; None for anything else."""
-    if isinstance(said, int | float) and said is not True and math.isfinite(said) and 0 <= said <= MAX_TOKENS:
+    if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said <= MAX_TOKENS:
         return said
     return None
 

@@ -23,19 +23,25 @@ GRAMMAR_BOUNDS = Bounds(beginnings=MAX_BEGINNINGS, optional_run=100, alike_run=8
 PATTERN_BOUNDS = Bounds(beginnings=MAX_BEGINNINGS, optional_run=20, alike_run=6, nested_loops=2)
 """Lower than GRAMMAR_BOUNDS: llama.cpp turns each repetition of a pattern into a rule, which costs more."""
 
+# Both expressions read a text about once: they do not backtrack, and what is not closed extends to the end.
 _TOKENS = re.compile(
     r"""(?P<skip>\s+|\#[^\n]*)
-    |(?P<rule>[A-Za-z0-9_-]+\s*::=)
+    |(?P<rule>[A-Za-z0-9_-]++\s*+::=)
     |(?P<name>[A-Za-z0-9_-]+)
-    |(?P<text>"[^"\\]*(?:\\.[^"\\]*)*")
-    |(?P<any>\[[^\]\\]*(?:\\.[^\]\\]*)*\]|!?<[^>]*>|\.)
-    |(?P<repeat>\{\s*(?P<least>\d*)\s*(?P<comma>,?)\s*(?P<most>\d*)\s*\})
+    |(?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))
+    |(?P<any>\[[^\]\\]*+(?:\\.[^\]\\]*+)*+(?:\]|\\?\Z)|!?<[^>]*+>?|\.)
+    |(?P<repeat>\{\s*+(?P<least>\d*+)\s*+(?P<comma>,?)\s*+(?P<most>\d*+)\s*+\})
     |(?P<sign>[()|*+?])
     |(?P<other>[^\s\w"\[<.{()|*+?#-]+|.)""",
     re.VERBOSE | re.DOTALL,
 )
 
-_PATTERN_TOKENS = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]|\(\?[:=!<]*|\{(\d*)(,?)(\d*)\}|.", re.DOTALL)
+_PATTERN_TOKENS = re.compile(
+    r"""\\.
+    |\[\^?+\]?+(?:[^\]\\]++|\\.)*+\]|\[\^?+\]|\[\^?+(?:[^\]\\]++|\\.)*+\\?\Z
+    |\(\?[:=!<]*|\{(\d*+)(,?)(\d*+)\}|.""",
+    re.VERBOSE | re.DOTALL,
+)
 _SIGNS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 
@@ -56,7 +62,7 @@ def grammar_problem(text: str) -> str | None:
             rules.begin_rule(sign[:-3].rstrip())
         elif kind == "name":
             rules.add(Item(sign, sign))
-        elif kind == "text" and sign != '""':
+        elif kind == "text" and len(sign) > 2:
             rules.add(Item(None, sign[:3] if sign[1] == "\\" else sign[:2]))
         elif kind in ("any", "text"):
             rules.add(Item(None, None))

@@ -93,6 +93,24 @@ def test_what_crashes_or_stalls_a_server_is_refused(grammar: str, problem: str) 
     assert problem in (grammar_problem(grammar) or "")
 
 
+@pytest.mark.parametrize(
+    "text", ["{" + " " * 60_000, "{" + "1" * 60_000, "[" * 60_000, '"\\' * 30_000, "<" * 60_000]
+)
+def test_what_is_not_closed_is_read_once(text: str) -> None:
+    """Else the gateway would stand still: for minutes, and for days with the first one."""
+    assert grammar_problem(f"root ::= x\n{text}") is None
+
+
+@pytest.mark.parametrize("pattern", ["^[]({0}]+$", "[]a", "[^]a", "[]"])
+def test_brackets_in_brackets_are_let_through(pattern: str) -> None:
+    assert pattern_problem(pattern) is None
+
+
+@pytest.mark.parametrize("brackets", ["[]", "[^]"])
+def test_what_follows_empty_brackets_counts(brackets: str) -> None:
+    assert pattern_problem(brackets + "(" * 51) == "nests more than 50 parentheses"
+
+
 @given(st.text('ab"[]()|*+?{},0129:= \n#\\<>.-', max_size=200))
 def test_any_text_gets_an_answer(text: str) -> None:
     grammar_problem(text)
