@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
@@ -95,9 +95,21 @@ class OllamaChatBody(OllamaBody):
 
 
 class OllamaGenerateBody(OllamaBody):
+    """raw: the prompt goes to the model as it is, without a chat template."""
+
     prompt: str = ""
     system: str | None = None
     images: AtMost512[str] | None = None
+    suffix: str | None = None
+    raw: bool | None = None
+
+    @model_validator(mode="after")
+    def _is_supported(self) -> "OllamaGenerateBody":
+        if self.suffix:
+            raise misfit("suffix", "is not supported")
+        if self.raw and (self.system or self.images):
+            raise misfit("raw", "must not be sent together with system or images")
+        return self
 
 
 class OllamaForm:
@@ -111,6 +123,7 @@ class OllamaForm:
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
         body: OllamaBody
+        is_raw = False
         if self._shape == "chat":
             body = chat = parse(post.body, OllamaChatBody)
             turns = list(_turns(chat.messages, gateway.max_attachment_bytes))
@@ -121,6 +134,7 @@ class OllamaForm:
             content = _content("images", asked.prompt, asked.images, gateway.max_attachment_bytes)
             turns.append(Turn("user", content))
             sampling = asked.sampling()
+            is_raw = bool(asked.raw)
         self._model = body.model or answering_model(gateway, None)
         if not any(turn.content for turn in turns):
             raise NoQuestion(loaded_json(self._model, self._shape))
@@ -135,6 +149,7 @@ class OllamaForm:
             session_id=session_id,
             thread=thread,
             branch=branch_without_ids(turns),
+            raw=is_raw,
             model=body.model or None,
             sampling=sampling,
         )

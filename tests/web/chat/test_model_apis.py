@@ -10,6 +10,7 @@ import pytest
 from gateway.contract.content import Image
 from gateway.contract.errors import NoWorker, UpstreamFailed
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, Usage
+from gateway.contract.requests import Turn
 from tests.dialects.order import ag_ui, anthropic, ollama
 from tests.dialects.order.frames import Heard
 from tests.web.gateway_server import served
@@ -183,6 +184,20 @@ async def test_ollamas_conversation_comes_to_the_model_whole(tmp_path: Path) -> 
     sampling = request.sampling
     assert (sampling.max_tokens, sampling.temperature, sampling.options) == (5, 0, {"top_k": 3})
     assert sampling.response_format is not None
+
+
+async def test_a_raw_prompt_of_ollamas_gets_no_template(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("It rains.")) as gateway:
+        asked = {"model": "tiny", "prompt": "[INST] Rain? [/INST]", "raw": True}
+        answer = await gateway.http.post("/api/generate", json={**asked, "suffix": "", "stream": False})
+        (request,) = gateway.transport.seen_requests
+        refused = [
+            await gateway.http.post("/api/generate", json={**asked, **wrong})
+            for wrong in ({"system": "Be brief."}, {"images": [PIXEL]}, {"suffix": "}"})
+        ]
+    assert answer.json()["response"] == "It rains."
+    assert (request.raw, list(request.turns)) == (True, [Turn("user", "[INST] Rain? [/INST]")])
+    assert [each.status_code for each in refused] == [400, 400, 400]
 
 
 async def test_requests_without_a_session_share_a_hidden_one(tmp_path: Path) -> None:
