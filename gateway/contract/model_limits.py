@@ -16,6 +16,8 @@ MAX_STOP_CHARS = 1_000
 MAX_LIST = 256
 MAX_BIASES = 5_000
 MAX_LOOK_BACK = 1_000_000
+MAX_TEXT_CHARS = 64 * 1024
+"""Maximum length of all grammars and patterns of one field together: the check takes time too."""
 
 _MOST = {
     "n": 1,
@@ -30,6 +32,7 @@ _MOST = {
 }
 _GRAMMARS = frozenset({"grammar", "guided_grammar"})
 _PATTERNS = frozenset({"pattern", "regex", "guided_regex"})
+_TEXTS = _GRAMMARS | _PATTERNS
 _RANGES = (
     ("minLength", "maxLength"),
     ("minItems", "maxItems"),
@@ -87,11 +90,14 @@ def _json_problem(name: str, value: Any) -> str | None:
     if isinstance(value, str):
         return _text_problem(name, value)
     level: list[Any] = [value]
-    count = 0
+    count = chars = 0
     for _ in range(MAX_JSON_DEPTH):
         deeper: list[Any] = []
         for one in level:
             if isinstance(one, Mapping):
+                chars += sum(len(text) for _, text in _texts(one))
+                if chars > MAX_TEXT_CHARS:
+                    return f"must have at most {MAX_TEXT_CHARS} characters of grammars and patterns"
                 if problem := _object_problem(one):
                     return problem
                 deeper += one.values()
@@ -118,10 +124,17 @@ def _object_problem(value: Mapping[str, Any]) -> str | None:
             return f"{least_name} must be at most {MAX_REPEAT}"
         if isinstance(most, int | float) and least > most:
             return f"{least_name} must not be greater than {most_name}"
-    for name in (_GRAMMARS | _PATTERNS) & value.keys():
-        if isinstance(value[name], str) and (problem := _text_problem(name, value[name])):
+    for name, text in _texts(value):
+        if problem := _text_problem(name, text):
             return problem
     return None
+
+
+def _texts(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the grammars and patterns of an object, by their names."""
+    for name in _TEXTS & value.keys():
+        if isinstance(text := value[name], str):
+            yield name, text
 
 
 def _text_problem(name: str, text: str) -> str | None:

@@ -12,6 +12,12 @@ from gateway.contract.grammar_limits import MAX_BEGINNINGS
 MAX_REFERENCES = 100
 """Maximum length of a chain of schemas of which each refers to the next."""
 
+MAX_ROOTS = 8
+"""Maximum number of root schemas around one another in which a reference is looked up: the outermost."""
+
+MAX_PATH = 64
+"""Maximum number of names in a reference; values are not nested deeper."""
+
 _ROOTS = frozenset({"schema", "json_schema", "parameters", "input_schema", "guided_json", "json"})
 """Names of fields whose value is a separate schema: within it, `#` refers to this schema."""
 
@@ -40,7 +46,7 @@ def _objects(value: Any, roots: _Roots) -> Iterator[tuple[Mapping[str, Any], _Ro
         yield value, roots
         for name, item in value.items():
             is_root = name in _ROOTS and isinstance(item, Mapping)
-            yield from _objects(item, (item, *roots) if is_root else roots)
+            yield from _objects(item, (item, *roots)[-MAX_ROOTS:] if is_root else roots)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _objects(item, roots)
@@ -62,7 +68,7 @@ def _ways(schema: Any, roots: _Roots, counted: dict[int, int], depth: int) -> in
     parts = [part for name in ("anyOf", "oneOf", "allOf") if isinstance(schema.get(name), list | tuple)
              for part in schema[name]]  # fmt: skip
     if isinstance(reference := schema.get("$ref"), str):
-        parts.append(_target(reference, roots))
+        parts += _targets(reference, roots)
     for part in parts:
         ways = _ways(part, roots, counted, depth + 1)
         if ways is None:
@@ -72,8 +78,10 @@ def _ways(schema: Any, roots: _Roots, counted: dict[int, int], depth: int) -> in
     return counted[id(schema)]
 
 
-def _target(reference: str, roots: _Roots) -> Any:
-    """Return the schema at `#/...` in the innermost root that has it; None if no root has it."""
+def _targets(reference: str, roots: _Roots) -> Iterator[Any]:
+    """Yield the schema at `#/...` in each root that has it: which one a model server means is not known."""
+    if reference.count("/") > MAX_PATH:
+        return
     path = [name.replace("~1", "/").replace("~0", "~") for name in reference.split("/")[1:]]
     for root in roots:
         found: Any = root
@@ -84,6 +92,6 @@ def _target(reference: str, roots: _Roots) -> Any:
                 found = found[int(name)] if int(name) < len(found) else None
             else:
                 found = None
+                break
         if found is not None:
-            return found
-    return None
+            yield found

@@ -43,6 +43,22 @@ TREE = {"properties": {"left": {"$ref": "#/$defs/n"}, "right": {"anyOf": [{"$ref
 HIDDEN = {"properties": {"parameters": {"$ref": "#/$defs/a0"}}, **doubled(20, "oneOf")}
 
 
+def inside(schema: dict[str, Any], roots: int) -> dict[str, Any]:
+    for _ in range(roots):
+        schema = {"schema": schema}
+    return schema
+
+
+def with_decoys(definitions: int) -> dict[str, Any]:
+    """Its references have targets in the inner `schema` too, which are no more than a string."""
+    path = "#/properties/schema/defs"
+    defs: dict[str, Any] = {f"a{definitions}": {"type": "string"}}
+    for number in range(definitions):
+        defs[f"a{number}"] = {"anyOf": [{"$ref": f"{path}/a{number + 1}"}] * 2}
+    decoys = {"schema": {"defs": {name: {"type": "string"} for name in defs}}}
+    return {"properties": {"schema": {"defs": defs, "properties": decoys}}}
+
+
 def tool(parameters: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": "f", "parameters": parameters}}
 
@@ -63,7 +79,9 @@ def tool(parameters: Any) -> dict[str, Any]:
         ("options.json_schema", {"options": {"json_schema": {"items": {"type": ["string", "number"] * 2_501}}}}),
         ("options.json_schema", {"options": {"json_schema": chained(2_000)}}),
         ("options.json_schema", {"options": {"json_schema": HIDDEN}}),
+        ("options.json_schema", {"options": {"json_schema": {"anyOf": [{"pattern": "a" * 1_000}] * 66}}}),
         ("options.guided_json", {"options": {"guided_json": doubled(20, "allOf")}}),
+        ("options.guided_json", {"options": {"guided_json": with_decoys(20)}}),
         ("options.structured_outputs", {"options": {"structured_outputs": {"json": doubled(20, "oneOf")}}}),
         ("response_format", {"response_format": {"type": "json_schema", "json_schema": {"schema": doubled(20, "anyOf")}}}),
         ("response_format", {"response_format": {"type": "json_object", "schema": doubled(20, "allOf")}}),
@@ -113,6 +131,9 @@ def test_a_dialect_that_has_no_options_names_the_field_alone() -> None:
         {"options": {"json_schema": circle("allOf")}},
         {"options": {"json_schema": doubled(8, "anyOf")}},
         {"options": {"json_schema": {"$ref": "https://example.org/schema.json"}}},
+        {"response_format": inside({"$ref": "#/" + "a/" * 4_000_000}, 60)},
+        {"response_format": inside({"allOf": [{"$ref": "#/" + "a/" * 60}] * 4_000}, 60)},
+        {"tools": [tool({"properties": {"a": {"pattern": "^[0-9a-f]{32}$"}}})] * 512},
         {"tools": [tool({"$defs": {"a~/b": {}}, "properties": {"x": {"$ref": "#/$defs/a~0~1b"}}})]},
         {"options": {"logit_bias": [[token, -100] for token in range(300)], "top_k": 40, "n": 1}},
         {"options": {"repeat_last_n": -1, "n_probs": 10, "ignore_eos": True, "lora": [{"id": 1}]}},
