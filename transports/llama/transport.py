@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -31,14 +30,13 @@ from transports.llama.continued_stream import ContinuedStream
 from transports.llama.embeddings import embeddings_of
 from transports.llama.failures import before_answer, health_problem
 from transports.llama.health_log import HealthLog
+from transports.llama.health_watch import HealthWatch
 from transports.llama.kept_streams import KeptStreams, conversation_header, conversation_in
 from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
 from transports.llama.server_properties import accepts_told, context_told, models_told, slots_told
 from transports.llama.token_counts import tokens_in
 
 PROBE_S = 2.0
-MODELS_FRESH_S = 60.0
-MODELS_RETRY_S = 1.0
 FIRST_CHECK_S = 1.0
 
 
@@ -72,15 +70,13 @@ class LlamaTransport:
     ) -> None:
         self._root = root = model_server_root(url)
         self._setting = setting
-        self._health_log = HealthLog(setting, root)
+        self._watch = HealthWatch(self._learn, HealthLog(setting, root), sleep)
         self._client = ModelServerClient(
             root, api_key=api_key, connect_s=connect_s, idle_s=idle_s, connect=connect
         )
         # Nothing arrives while embeddings are made: only the request's deadline ends the wait.
         self._patient_client = ModelServerClient(root, api_key=api_key, connect_s=connect_s, connect=connect)
-        self._sleep = sleep
         self._streams = KeptStreams(self._client)
-        self._checked = asyncio.Event()
         self._learning = asyncio.Lock()
         self._health_checks = 0
         self._detail = ""
@@ -110,7 +106,7 @@ class LlamaTransport:
     async def running(self) -> AsyncIterator[None]:
         with contextlib.closing(self._client):
             async with self._streams.running(), asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(self._watch_models(), name="llama models")
+                watching = tasks.create_task(self._watch.run(), name="llama models")
                 try:
                     yield
                 finally:
@@ -143,7 +139,10 @@ class LlamaTransport:
                 raise
             finally:
                 exchange.close()
-        except (RequestRejected, Unreachable):
+        except RequestRejected:
+            raise
+        except Unreachable:
+            self._watch.doubt()
             raise
         except BaseException:
             if kept is not None:
@@ -186,10 +185,10 @@ class LlamaTransport:
 
     async def _keeps_streams(self) -> bool:
         """Return True if the server is known to keep streams. The first request waits for the first check."""
-        if not self._checked.is_set():
+        if not self._watch.checked.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_CHECK_S):
-                    await self._checked.wait()
+                    await self._watch.checked.wait()
         return bool(self._streams.are_kept)
 
     async def _learn(self) -> Health:
@@ -279,18 +278,6 @@ class LlamaTransport:
                 return exchange.status, await whole_body(exchange, MAX_ANSWER_BYTES)
             finally:
                 exchange.close()
-
-    async def _watch_models(self) -> None:
-        retry_s = MODELS_RETRY_S
-        while True:
-            health = await self._learn()
-            self._checked.set()
-            self._health_log.note(health)
-            if health.ok:
-                pause_s, retry_s = MODELS_FRESH_S, MODELS_RETRY_S
-            else:
-                pause_s, retry_s = retry_s, min(2 * retry_s, MODELS_FRESH_S)
-            await self._sleep(pause_s * random.uniform(0.8, 1.2))
 
     async def _learn_models(self) -> int:
         """Request the list of models and store it. Returns the HTTP status."""

@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from gateway.contract.errors import Unreachable
+from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Health
+from tests.reading import events_of
 from tests.transports.llama.model_server import MODELS, Answers, Server, transport_to
 from tests.transports.llama.raw_server import RawServer, raw_server
 from transports.llama import transport as transport_module
@@ -161,3 +164,33 @@ async def test_its_going_and_coming_is_one_line_each(
         "until a model server is there: start it, or correct LLM_SERVER_URL"
     )
     assert lines == [lost, "LLM_SERVER_URL=http://llama:8080: the model server is ready", lost]
+
+
+async def test_a_reply_that_cannot_reach_the_server_has_it_checked_at_once(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise the log would say a minute later that the server is away, and where."""
+    server.answers |= {"/health": httpx.Response(200), "/v1/models": httpx.Response(200, json=MODELS)}
+    pauses: asyncio.Queue[None] = asyncio.Queue()
+
+    async def endless(_: float) -> None:
+        pauses.put_nowait(None)
+        await asyncio.Event().wait()
+
+    transport = transport_to(server, setting="LLM_SERVER_URL", sleep=endless)
+    request = ChatRequest("0" * 32, [Turn("user", "Hi")])
+    gone = httpx.ConnectError("no connection to llama:8080: Connection refused")
+    async with asyncio.timeout(30), transport.running():
+        await pauses.get()
+        server.answers = dict.fromkeys(("/health", "/v1/chat/completions"), gone)
+        with pytest.raises(Unreachable):
+            await events_of(transport, request)
+        await pauses.get()
+        with pytest.raises(Unreachable):
+            await events_of(transport, request)
+        assert pauses.empty(), "one check: further ones come at their times"
+    lines = [record.getMessage() for record in caplog.records if record.name == "sluice.servers"]
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        "LLM_SERVER_URL=http://llama:8080: no connection to llama:8080: Connection refused"
+    )
