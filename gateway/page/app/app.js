@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
 import { useChanges } from "./changes.js";
 import { ConversationView } from "./chat/conversation_view.js";
+import { closeLeft } from "./chat/open_conversations.js";
 import { SessionList, SessionListView } from "./chat/session_list.js";
 import { login, NEEDS_KEY, ROOT, sluice, VERSION } from "./gateway.js";
 import { Icon } from "./icons.js";
@@ -27,6 +28,7 @@ export function App() {
   if (!known) return html`<${Login} onLogin=${() => setKnown(true)} />`;
   return html`<${Studio} onLogout=${() => {
     login.forget();
+    closeLeft();
     setKnown(false);
   }} />`;
 }
@@ -38,10 +40,12 @@ function Studio({ onLogout }) {
   const [aside, setAside] = useState(false);
   const [begun, setBegun] = useState(/** @type {string | null} */ (null));
   const [fresh, setFresh] = useState(0);
-  // A conversation that has just got its name stays the view that it was.
-  const session = route.session ?? null;
-  const name = session !== null && session === begun ? `fresh ${fresh}` : (session ?? `fresh ${fresh}`);
-  useEffect(() => setAside(false), [route.session, route.view]);
+  // A conversation that has just got its name stays the view that it was: the route does not change then.
+  const { session } = route;
+  useEffect(() => {
+    setAside(false);
+    if (session !== null || route.view !== "chat") setBegun(null);
+  }, [session, route.view]);
   const begin = () => {
     setBegun(null);
     setFresh((count) => count + 1);
@@ -51,7 +55,7 @@ function Studio({ onLogout }) {
     if (route.view !== "chat") {
       return html`<${Later} key=${route.ticket ?? route.view} load=${LATER[route.view]} ticket=${route.ticket} onJoined=${() => list.refresh()} />`;
     }
-    return html`<${ConversationView} key=${name} session=${name === session ? session : null}
+    return html`<${ConversationView} key=${session ?? `fresh ${fresh}`} session=${session}
       onActivity=${() => list.refresh()} onSession=${setBegun} onGone=${begin} />`;
   };
   return html`<div class=${aside ? "studio aside-open" : "studio"}>
@@ -59,7 +63,7 @@ function Studio({ onLogout }) {
       <header><a class="brand" href="#/" onClick=${begin}>Sluice</a> <span class="version">${VERSION}</span>
         <button class="quiet only-narrow" aria-label="Close the list" onClick=${() => setAside(false)}><${Icon} name="close" /></button></header>
       <button class="button main wide-button" onClick=${begin}><${Icon} name="plus" /> New chat</button>
-      <${SessionListView} list=${list} current=${route.session ?? begun} onGone=${begin} />
+      <${SessionListView} list=${list} current=${session ?? begun} onGone=${begin} />
       <footer>
         <${StatusLine} />
         <nav class="links" aria-label="More">${VIEWS.map(
@@ -68,7 +72,7 @@ function Studio({ onLogout }) {
         ${NEEDS_KEY ? html`<button onClick=${onLogout}>Log out</button>` : null}</nav>
       </footer>
     </aside>
-    <${TopBar} list=${list} session=${route.session ?? begun} view=${route.view} onMenu=${() => setAside(true)} onNew=${begin} />
+    <${TopBar} list=${list} session=${session ?? begun} view=${route.view} onMenu=${() => setAside(true)} onNew=${begin} />
     <main>${view()}</main>
     <${Shortcuts} onNew=${begin} />
   </div>`;

@@ -5,6 +5,9 @@ import { Sluice } from "../sluice-client/index.js";
 const { root = "", files = "", keys, version = "" } = document.documentElement.dataset;
 const KEY = "sluice-key";
 
+/** Pause until what could not be loaded is loaded again. */
+export const RETRY_MS = 3000;
+
 export const ROOT = root;
 export const FILES = files;
 export const VERSION = version;
@@ -30,11 +33,19 @@ export const sluice = new Sluice({ url: root, key: () => login.key });
 
 let administers = /** @type {Promise<boolean> | null} */ (null);
 
-/** Return whether the visitor may administer the gateway: asked once, until another key comes. */
+/** Return whether the visitor may administer the gateway: asked until the gateway has said it, and again with another key. */
 export function mayAdminister() {
   administers ??= sluice.admin.mode().then(
     () => true,
-    () => false,
+    (error) => {
+      if (isForNow(error)) administers = null; // nobody knows yet
+      return false;
+    },
   );
   return administers;
+}
+
+/** True if the same request may succeed later. @param {any} error @returns {boolean} */
+export function isForNow(error) {
+  return error !== null && (error.status === 0 || error.status === 429 || error.status >= 500);
 }

@@ -2,6 +2,7 @@
 
 import { html, render } from "../vendor/preact.js";
 import { App } from "./app.js";
+import { copy } from "./clipboard.js";
 
 const element = /** @type {HTMLElement} */ (document.getElementById("app"));
 element.replaceChildren();
@@ -10,7 +11,7 @@ render(html`<${App} />`, element);
 addEventListener("click", async (event) => {
   const button = /** @type {HTMLElement} */ (event.target).closest(".copy-code");
   if (!button) return;
-  await navigator.clipboard.writeText(button.closest(".code")?.querySelector("code")?.textContent ?? "");
+  await copy(button.closest(".code")?.querySelector("code")?.textContent ?? "");
   button.textContent = "Copied";
   setTimeout(() => {
     button.textContent = "Copy";

@@ -34,7 +34,14 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
     at.style.height = "auto";
     at.style.height = `${Math.min(at.scrollHeight, innerHeight * 0.4)}px`;
   }, [text]);
-  useEffect(() => field.current?.focus(), [session]);
+  useEffect(() => field.current?.focus(), []);
+  const named = useRef(session);
+  useEffect(() => {
+    if (named.current === session) return;
+    localStorage.removeItem(draftName(named.current)); // the session has its name now, and the draft goes with it
+    named.current = session;
+    write(text || (localStorage.getItem(draftName(session)) ?? ""));
+  }, [session]);
   useEffect(() => onText?.(text), [text]);
   const offered = mentions ? completed(text) : null; // at the end of the text, where one writes
   const accept = () => {

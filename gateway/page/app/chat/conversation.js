@@ -1,7 +1,7 @@
 /** One conversation: its messages, and the replies that are written now, whoever asked for them. */
 
 import { Changing } from "../changes.js";
-import { sluice } from "../gateway.js";
+import { isForNow, RETRY_MS, sluice } from "../gateway.js";
 import { contentOf, forget, shownParts } from "./attachments.js";
 import { storedMessages } from "./stored_messages.js";
 
@@ -42,6 +42,7 @@ export class Conversation extends Changing {
   /** Called when the list of sessions has something new. @type {() => void} */
   onactivity = () => {};
 
+  #name = /** @type {string | null} */ (null); // of the session, also while it could not be loaded
   #events = /** @type {any} */ (null);
   #refreshing = false;
   #stale = false;
@@ -51,6 +52,7 @@ export class Conversation extends Changing {
   /** @param {string | null} session uuid; null: it begins with the first question */
   constructor(session) {
     super();
+    this.#name = session;
     if (session !== null) this.#open(session);
   }
 
@@ -97,7 +99,7 @@ export class Conversation extends Changing {
   ask(text, files, settings) {
     const question = { id: null, role: "user", content: text, parts: shownParts(files), files, status: "complete" };
     this.messages.push(question);
-    const reply = sluice.ask(contentOf(text, files), { ...settings, session: this.session?.uuid ?? null });
+    const reply = sluice.ask(contentOf(text, files), { ...settings, session: this.session?.uuid ?? this.#name });
     this.#show(reply, question);
   }
 
@@ -109,11 +111,12 @@ export class Conversation extends Changing {
     const at = this.messages.indexOf(question);
     if (at < 0) return;
     const shown = content === undefined ? question : { ...question, id: null, content, files: null };
+    const before = this.messages;
     this.messages = [...this.messages.slice(0, at), shown];
     const kept = (question.parts ?? []).filter((/** @type {any} */ part) => part.type !== "text");
     const edited = kept.length ? [{ type: "text", text: content }, ...kept] : content;
     const reply = sluice.regenerate(message.id, content === undefined ? settings : { ...settings, content: edited });
-    this.#show(reply, shown);
+    this.#show(reply, shown, before);
   }
 
   /** Go on with the last reply, which was cut off. @param {any} message @param {object} settings */
@@ -144,15 +147,17 @@ export class Conversation extends Changing {
 
   /** @param {string} uuid */
   async #open(uuid) {
+    if (this.#closed) return;
     this.loading = true;
     await this.#trying(async () => {
-      this.session = await sluice.sessions.get(uuid);
+      this.session ??= await sluice.sessions.get(uuid);
       if (this.session.room) this.close();
       else await this.#refresh();
     });
     this.loading = false;
     this.changed();
-    if (this.session && !this.#closed) this.#follow();
+    if (isForNow(this.failure)) setTimeout(() => this.#open(uuid), RETRY_MS);
+    else if (this.session && !this.#events && !this.#isLeft && !this.#closed) this.#follow();
   }
 
   async #follow() {
@@ -195,20 +200,22 @@ export class Conversation extends Changing {
     // What was asked meanwhile is not among them: its end loads them again.
     if (this.#closed || this.messages.some((message) => message.live && !ids.has(message.id))) return;
     const before = new Map(this.messages.map((message) => [message.id, message]));
+    const refused = this.messages.filter((message) => message.refused);
     this.messages = stored.map((message) => {
       const shown = before.get(message.id);
       if (shown) this.#touch(shown);
       if (shown?.live) return Object.assign(shown, { siblings: message.siblings, sibling_index: message.sibling_index });
       return shown ? Object.assign(shown, message) : message;
     });
+    this.messages.push(...refused);
     for (const message of this.messages) {
       if (message.status === "streaming" && !message.live) this.#read(sluice.follow(message.stream_id), message, null);
     }
   }
 
-  /** @param {any} reply @param {any} question */
-  #show(reply, question) {
-    const answer = { id: null, role: "assistant", content: "", reasoning: "", tool_calls: [], status: "streaming", askedAt: performance.now() };
+  /** @param {any} reply @param {any} question @param {any[]} [before] messages to show again if it is refused */
+  #show(reply, question, before) {
+    const answer = { id: null, role: "assistant", content: "", reasoning: "", tool_calls: [], status: "streaming", askedAt: performance.now(), before };
     this.messages.push(answer);
     this.#read(reply, answer, question);
   }
@@ -236,6 +243,7 @@ export class Conversation extends Changing {
     }
     answer.live = null;
     this.#touch(...this.messages);
+    if (!this.session && this.#name !== null) await this.#learnSession();
     this.onactivity();
     if (this.#isLeft && !this.live) this.close();
     if (!answer.refused && this.session && !this.#closed) this.#trying(() => this.#refresh());
@@ -249,8 +257,12 @@ export class Conversation extends Changing {
       if (question.files) forget(question.files);
       this.#touch(question);
     }
-    if (this.session) return;
-    this.session = await sluice.sessions.get(event.session_id).catch(() => null);
+    this.#name ??= event.session_id;
+    if (!this.session) await this.#learnSession();
+  }
+
+  async #learnSession() {
+    this.session = await sluice.sessions.get(/** @type {string} */ (this.#name)).catch(() => null);
     if (!this.session || this.#closed) return;
     this.onsession(this.session.uuid);
     if (!this.#isLeft) this.#follow();
@@ -261,10 +273,11 @@ export class Conversation extends Changing {
     for (const field of FIELDS) if (event[field] !== undefined) answer[field] = event[field];
     if (event.type === "error" && answer.id === null && question) {
       // Refused: nothing was stored.
-      this.messages = this.messages.filter((message) => message !== answer);
-      question.refused = event;
       answer.refused = event;
-      this.#touch(question);
+      this.messages = answer.before ?? this.messages.filter((message) => message !== answer && message !== question);
+      if (question.id === null) this.messages = [...this.messages, Object.assign(question, { refused: event })];
+      else this.failure = new Error(event.message);
+      this.#touch(...this.messages);
       return;
     }
     answer.status = event.type === "error" ? "failed" : event.reason === "user_stop" ? "cancelled" : "complete";

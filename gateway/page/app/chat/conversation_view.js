@@ -39,7 +39,8 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
   const [taken, setTaken] = useState(/** @type {{text: string, files: any[]} | null} */ (null));
   useEffect(() => {
     const stop = (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "Escape" && conversation.live && !event.defaultPrevented) conversation.stop();
+      const closes = event.defaultPrevented || document.querySelector("dialog[open]");
+      if (event.key === "Escape" && conversation.live && !closes) conversation.stop();
     };
     addEventListener("keydown", stop);
     return () => removeEventListener("keydown", stop);
@@ -51,7 +52,7 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
   const chat = () => html`<section class=${empty ? "conversation empty" : "conversation"}>
     <${MessageColumn} conversation=${conversation} settings=${settings} onTakeBack=${setTaken} empty=${empty ? html`<${Welcome} onAsk=${ask} />` : null}>
       ${open ? html`<${SettingsPanel} settings=${settings} onChange=${setSettings} />` : null}
-      <${Composer} session=${session} live=${Boolean(conversation.live)} taken=${taken} onSend=${ask}
+      <${Composer} session=${uuid ?? session} live=${Boolean(conversation.live)} taken=${taken} onSend=${ask}
         onTyping=${(/** @type {boolean} */ types) => presence?.types(types)} onStop=${() => conversation.stop()} />
       <div class="below">
         <button class="quiet small" aria-expanded=${open} onClick=${() => setOpen(!open)}><${Icon} name="settings" />

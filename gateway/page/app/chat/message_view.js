@@ -1,6 +1,7 @@
 /** One message: a question, or a reply with its reasoning, tool calls, text and figures. */
 
 import { html, useState } from "../../vendor/preact.js";
+import { copy } from "../clipboard.js";
 import { Icon } from "../icons.js";
 import { TextView } from "../markdown/text_view.js";
 import { isSame, nameOf } from "../rooms/people.js";
@@ -27,7 +28,10 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
       <textarea aria-label="Your message" value=${draft} rows="4" autofocus
         onInput=${(/** @type {any} */ event) => setDraft(event.target.value)}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
-          if (event.key === "Escape") setDraft(null);
+          if (event.key === "Escape") {
+            event.preventDefault(); // else it stops a reply too
+            setDraft(null);
+          }
           if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
             send();
@@ -179,10 +183,10 @@ function Branches({ message, conversation }) {
 /** @param {{text: string}} props */
 function CopyButton({ text }) {
   const [copied, setCopied] = useState(false);
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
+  const take = async () => {
+    await copy(text);
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };
-  return html`<button class="quiet" title="Copy" aria-label=${copied ? "Copied" : "Copy"} onClick=${copy}><${Icon} name="copy" />${copied ? html`<small>Copied</small>` : null}</button>`;
+  return html`<button class="quiet" title="Copy" aria-label=${copied ? "Copied" : "Copy"} onClick=${take}><${Icon} name="copy" />${copied ? html`<small>Copied</small>` : null}</button>`;
 }

@@ -1,5 +1,6 @@
 /** Conversations that go on while another one is shown: their replies are read on, else the gateway would soon end them. */
 
+import { login, NEEDS_KEY } from "../gateway.js";
 import { Conversation } from "./conversation.js";
 
 /** A page has six connections: these, two of the conversation that is shown, and one for requests. */
@@ -18,8 +19,14 @@ export function enter(session) {
 
 /** Another one is shown now. @param {Conversation} conversation */
 export function leave(conversation) {
-  if (!conversation.live) return conversation.close();
+  if (!conversation.live || (NEEDS_KEY && !login.key)) return conversation.close();
   conversation.leave();
   left.push(conversation);
   if (left.length > MOST) left.shift()?.close();
+}
+
+/** The visitor has logged out: the next one must not see them. */
+export function closeLeft() {
+  for (const one of left) one.close();
+  left = [];
 }

@@ -109,8 +109,9 @@ function SessionRow({ session, current, list, onGone }) {
   const [title, setTitle] = useState(/** @type {string | null} */ (null));
   const [open, setOpen] = useState(false);
   const [sure, setSure] = useState(false);
+  const gaveUp = useRef(false);
   const rename = async () => {
-    if (title?.trim() && title !== session.title) await sluice.sessions.rename(session.uuid, title.trim().slice(0, 120)).catch(() => {});
+    if (!gaveUp.current && title?.trim() && title !== session.title) await sluice.sessions.rename(session.uuid, title.trim().slice(0, 120)).catch(() => {});
     setTitle(null);
     list.refresh();
   };
@@ -129,8 +130,10 @@ function SessionRow({ session, current, list, onGone }) {
     return html`<li class="session"><input class="rename" aria-label="Title" value=${title} maxlength="120" autofocus
       onInput=${(/** @type {any} */ event) => setTitle(event.target.value)} onBlur=${rename}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Enter") rename();
-        if (event.key === "Escape") setTitle(null);
+        if (event.key !== "Enter" && event.key !== "Escape") return;
+        event.preventDefault(); // else Escape stops a reply too
+        gaveUp.current = event.key === "Escape";
+        /** @type {HTMLElement} */ (event.target).blur();
       }} /></li>`;
   }
   return html`<li class=${current ? "session current" : "session"}>
@@ -150,6 +153,7 @@ function SessionRow({ session, current, list, onGone }) {
             ? null
             : html`<button onClick=${() => {
           setOpen(false);
+          gaveUp.current = false;
           setTitle(session.title);
         }}>Rename</button>`
         }

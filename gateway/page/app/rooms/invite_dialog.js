@@ -1,6 +1,7 @@
 /** Invites others to a session, which becomes a room: by a link, or by name. */
 
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { copy } from "../clipboard.js";
 import { NEEDS_KEY, sluice } from "../gateway.js";
 import { Icon } from "../icons.js";
 import { invitationOf } from "../route.js";
@@ -23,8 +24,8 @@ export default function InviteDialog({ session, isRoom, onClose, onRoom }) {
     }
   };
   const makeLink = () => trying(async () => setLink(invitationOf((await sluice.rooms.invite(session.uuid, role)).ticket)));
-  const copy = async () => {
-    await navigator.clipboard.writeText(link);
+  const take = async () => {
+    await copy(link);
     setCopied(true);
   };
   return html`<dialog ref=${ref} class="card invite" aria-labelledby="invite-title" onClose=${onClose}>
@@ -47,7 +48,7 @@ export default function InviteDialog({ session, isRoom, onClose, onRoom }) {
     ${
       link
         ? html`<div class="form-row"><input class="link-field" readonly aria-label="Invitation link" value=${link} onFocus=${(/** @type {any} */ event) => event.target.select()} />
-        <button class="button main" onClick=${copy} aria-live="polite">${copied ? "Copied" : "Copy"}</button></div>`
+        <button class="button main" onClick=${take} aria-live="polite">${copied ? "Copied" : "Copy"}</button></div>`
         : html`<button class="button main" onClick=${makeLink}>Make a link</button>`
     }
     <${AddMember} session=${session} trying=${trying} onAdded=${(/** @type {string} */ name) => setSaid({ text: `${name} is a member now.`, failed: false })} />

@@ -4,7 +4,7 @@ import { randomKey } from "../../sluice-client/random_key.js";
 import { Changing } from "../changes.js";
 import { contentOf, forget, shownParts } from "../chat/attachments.js";
 import { storedMessages } from "../chat/stored_messages.js";
-import { sluice } from "../gateway.js";
+import { isForNow, RETRY_MS, sluice } from "../gateway.js";
 import { ownName } from "./own_name.js";
 import { isSame, nameOf } from "./people.js";
 
@@ -128,6 +128,7 @@ export class RoomConversation extends Changing {
   }
 
   async #open() {
+    if (this.#closed) return;
     await this.#trying(async () => {
       this.members = (await sluice.rooms.get(this.session.uuid)).members;
       await this.#load();
@@ -136,6 +137,7 @@ export class RoomConversation extends Changing {
     });
     this.loading = false;
     this.changed();
+    if (!this.#room && isForNow(this.failure)) setTimeout(() => this.#open(), RETRY_MS);
   }
 
   async #enter() {
@@ -279,6 +281,7 @@ export class RoomConversation extends Changing {
   async #trying(work) {
     try {
       await work();
+      if (this.connection !== "ended") this.failure = null;
     } catch (error) {
       if (!this.#closed) this.failure = /** @type {Error} */ (error);
     }
