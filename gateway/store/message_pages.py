@@ -1,6 +1,6 @@
 """Reads pages of a session's messages: all, or those of the branch that it shows, with their siblings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import func, or_, select
@@ -32,12 +32,16 @@ async def message_page(
         wanted = wanted.where(messages.c.id.in_(select(shown_path(session_id).c.id)))
     rows = (await connection.execute(page_of(messages, wanted, _LENGTH, MAX_PAGE_CHARS))).all()
     page = await stored_messages(rows)
-    return await _with_siblings(connection, session_id, page) if path and page else page
+    return await with_siblings(connection, session_id, page) if path and page else page
 
 
-async def _with_siblings(
+async def with_siblings(
     connection: AsyncConnection, session_id: int, page: Sequence[StoredMessage]
 ) -> Sequence[StoredMessage]:
+    """Return the messages with the ids of all messages that have the same parent.
+
+    A message that was deleted or got another parent since it was read is its own only sibling.
+    """
     parent_ids = {message.parent_id for message in page}
     below = messages.c.parent_id.in_([id for id in parent_ids if id is not None])
     found = await connection.execute(
@@ -51,4 +55,9 @@ async def _with_siblings(
     children: dict[int | None, list[int]] = {}
     for parent_id, id in found:
         children.setdefault(parent_id, []).append(id)
-    return [replace(message, siblings=tuple(children[message.parent_id])) for message in page]
+    return [replace(message, siblings=_siblings_of(message, children)) for message in page]
+
+
+def _siblings_of(message: StoredMessage, children: Mapping[int | None, Sequence[int]]) -> tuple[int, ...]:
+    found = children.get(message.parent_id, ())
+    return tuple(found) if message.id in found else (message.id,)

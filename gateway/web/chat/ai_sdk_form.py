@@ -20,7 +20,7 @@ from gateway.web.chat.ai_sdk_tools import packed_results
 from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question
-from gateway.web.http.bodies import AtMost512, AtMost2048, SamplingBody, parse
+from gateway.web.http.bodies import AtMost2048, SamplingBody, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
@@ -51,7 +51,7 @@ class UiChatBody(SamplingBody):
     """
 
     id: Annotated[str, Field(min_length=1, max_length=256)]
-    messages: AtMost512[UiMessage] | None = None
+    messages: AtMost2048[UiMessage] | None = None
     message: UiMessage | None = None
     resumable: bool | None = None
     trigger: Annotated[str | None, Field(max_length=64)] = None

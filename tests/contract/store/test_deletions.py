@@ -17,6 +17,7 @@ from gateway.contract.notes import NewNote
 from gateway.contract.requests import Sampling
 from gateway.contract.rooms import Member
 from gateway.contract.templates import Template
+from gateway.store.message_pages import with_siblings
 from gateway.store.removal import BATCH
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, ask, question
@@ -223,3 +224,22 @@ async def test_a_user_is_not_erased_while_a_reply_runs(sql_store: SqlStore) -> N
 
     await sql_store.finish(answer(running))
     assert (await sql_store.deletions.erase_user("local"))["messages"] == 2
+
+
+@pytest.mark.parametrize("goes", ["session", "question"])
+async def test_a_page_whose_messages_go_while_it_is_read_has_them_still(
+    sql_store: SqlStore, goes: str
+) -> None:
+    store = sql_store
+    asked = await ask(store, "q", "a")
+    page = await store.messages("local", asked.session_id)
+    if goes == "session":
+        await store.delete_session("local", asked.session_id)
+    else:
+        await ask(store, "q2", "a2", asked.session_id)
+        await store.deletions.forget(before=None, keep=2)
+
+    async with store._database.reader() as connection:
+        read = await with_siblings(connection, asked.session_id, page)
+
+    assert [message.siblings for message in read] == [(message.id,) for message in page]

@@ -56,6 +56,15 @@ async def test_it_streams_and_keeps_the_conversation_in_one_session(tmp_path: Pa
     ]
 
 
+async def test_a_page_may_send_a_long_conversation(tmp_path: Path) -> None:
+    many = [{**user(text(str(number))), "role": ("user", "assistant")[number % 2]} for number in range(1025)]
+    async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
+        response = await gateway.http.post(CHAT, json=asked(*many))
+        (request,) = gateway.transport.seen_requests
+    assert response.status_code == 200, response.text
+    assert len(request.turns) == len(many)
+
+
 async def test_tools_and_files_come_to_the_model(tmp_path: Path) -> None:
     assistant = {
         "id": "a1",
