@@ -27,6 +27,7 @@ MAX_KEPT_BYTES = 4 * 1024 * 1024
 MAX_CHAIN = 500
 """Responses that one request goes on from, one after the other."""
 
+_FAILED = ("failed", "interrupted")
 _RESPONSE_ID = re.compile("resp_([0-9a-f]{32})")
 _ITEM_ID = re.compile("(?:msg|rs|fc)_([0-9a-f]{32})_[0-9]{1,6}")
 
@@ -156,7 +157,10 @@ async def conversation_of(gateway: Services, user_id: str, stream_id: str) -> li
 
 
 async def latest_response(gateway: Services, user_id: str, thread: str) -> str | None:
-    """The stream id of the last response of this conversation; None where it begins."""
+    """The stream id of the last response of this conversation; None where it begins.
+
+    One that failed is left out, as OpenAI does: its question is sent again.
+    """
     session = await gateway.store.latest_session(user_id, thread)
     latest, after = None, 0
     while session is not None:
@@ -164,7 +168,8 @@ async def latest_response(gateway: Services, user_id: str, thread: str) -> str |
         if not page:
             break
         after = page[-1].id
-        latest = next((message.stream_id for message in reversed(page) if message.stream_id), latest)
+        responses = (message for message in reversed(page) if message.status not in _FAILED)
+        latest = next((message.stream_id for message in responses if message.stream_id), latest)
     return latest
 
 

@@ -205,6 +205,27 @@ async def test_a_conversation_goes_on_by_its_name(tmp_path: Path) -> None:
     assert told["conversation"] == {"id": "conv_1"}
 
 
+@pytest.mark.parametrize("said", [[], [[Delta("Hel")]]])
+async def test_a_question_of_a_conversation_is_sent_again_after_its_reply_failed(
+    tmp_path: Path, said: list[Step]
+) -> None:
+    failing = iter([False, True, True])
+
+    def script(_: ChatRequest) -> list[Step]:
+        return [*said, UpstreamFailed("Broke off.")] if next(failing, False) else tokens("Hello")
+
+    async with served(tmp_path, script) as gateway:
+        await made(gateway, conversation="c")
+        again = {**ASKED, "conversation": "c", "input": "Again"}
+        for _ in range(2):
+            assert (await gateway.http.post(PATH, json=again)).status_code == 502
+        await made(gateway, conversation="c", input="Again")
+        asked = gateway.transport.seen_requests[-1]
+        questions = [message["content"] for message in await gateway.messages() if message["role"] == "user"]
+    assert [turn.content for turn in asked.turns] == ["Hi", "Hello", "Again"]
+    assert questions == ["Hi", "Again"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_is_not_stored_is_kept_nowhere(tmp_path: Path, stream: bool) -> None:
     async with served(tmp_path, lambda _: ANSWER) as gateway:
