@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.events import Usage
+from gateway.dialects.response_namespaces import NamespacedName
 
 Item = dict[str, Any]
 
@@ -98,8 +99,8 @@ def reasoning_item(item_id: str, status: str, text: str | None) -> Item:
     return {**item, "encrypted_content": None, "status": status}
 
 
-def call_item(item_id: str, status: str, call_id: str, name: str, arguments: str) -> Item:
-    return {
+def call_item(item_id: str, status: str, call_id: str, name: NamespacedName | str, arguments: str) -> Item:
+    item: Item = {
         "type": "function_call",
         "id": item_id,
         "call_id": call_id,
@@ -107,3 +108,4 @@ def call_item(item_id: str, status: str, call_id: str, name: str, arguments: str
         "arguments": arguments,
         "status": status,
     }
+    return item if isinstance(name, str) else {**item, **name._asdict()}

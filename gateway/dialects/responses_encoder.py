@@ -21,6 +21,7 @@ from gateway.contract.events import (
     ToolCall,
 )
 from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.response_namespaces import namespaced_names
 from gateway.dialects.response_objects import (
     Item,
     call_item,
@@ -53,6 +54,7 @@ class ResponsesEncoder:
     ) -> None:
         self._stream_id = stream_id
         self._head = head
+        self._namespaced = namespaced_names(head.get("tools", ()))
         self._after = -1 if after is None else after
         self._number = 0
         self._numbered = numbered
@@ -185,12 +187,14 @@ class ResponsesEncoder:
     def _call(self, call: ToolCall) -> list[bytes]:
         item_id = self._new_id("fc")
         place = {"item_id": item_id, "output_index": len(self._output)}
-        done = {**place, "name": call.name, "arguments": call.arguments}
+        name = self._namespaced.get(call.name, call.name)
+        own_name = name if isinstance(name, str) else name.name
+        done = {**place, "name": own_name, "arguments": call.arguments}
         return [
-            *self._item_added(call_item(item_id, "in_progress", call.id, call.name, "")),
+            *self._item_added(call_item(item_id, "in_progress", call.id, name, "")),
             *self._event("response.function_call_arguments.delta", {**place, "delta": call.arguments}),
             *self._event("response.function_call_arguments.done", done),
-            *self._item_done(call_item(item_id, "completed", call.id, call.name, call.arguments)),
+            *self._item_done(call_item(item_id, "completed", call.id, name, call.arguments)),
         ]
 
     def _end(self, reason: Reason, ending: Ending) -> list[bytes]:

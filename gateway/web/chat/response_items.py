@@ -7,6 +7,7 @@ from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Role, Turn
+from gateway.dialects.response_namespaces import NamespacedName
 
 Item = dict[str, Any]
 _ROLES: Mapping[str, Role] = {
@@ -133,6 +134,8 @@ def _reasoning(place: str, item: Item) -> str:
 def _call(place: str, item: Item) -> Item:
     match item:
         case {"call_id": str(id), "name": str(name), "arguments": str(arguments)}:
+            if isinstance(item.get("namespace"), str):
+                name = NamespacedName(item["namespace"], name).flat
             return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
         case _:
             raise misfit(place, "must have a call_id, a name and arguments, all strings")

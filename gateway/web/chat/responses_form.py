@@ -26,6 +26,7 @@ from gateway.web.chat.kept_responses import (
     stream_of_response,
 )
 from gateway.web.chat.response_items import Item, turns_of
+from gateway.web.chat.response_tools import functions_of, usable_tools
 from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, TokenCount, parse
 from gateway.web.http.content_field import check_chars
@@ -122,7 +123,7 @@ class ResponseBody(BaseModel):
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_output_tokens,
-            tools=[_tool(at, tool) for at, tool in enumerate(self.tools)] if self.tools else None,
+            tools=functions_of(usable_tools(self.tools)) if self.tools else None,
             tool_choice=_tool_choice(self.tool_choice),
             response_format=_response_format(None if self.text is None else self.text.format),
             options=options,
@@ -144,7 +145,7 @@ class ResponseBody(BaseModel):
             "temperature": self.temperature,
             "top_p": self.top_p,
             "tool_choice": self.tool_choice,
-            "tools": [{"strict": None, "parameters": None, **tool} for tool in self.tools or ()] or None,
+            "tools": [_told(tool) for tool in usable_tools(self.tools or ())] or None,
             "truncation": self.truncation,
             "user": self.user,
             "text": self.text and {"format": {"type": "text"}, **self.text.model_dump(exclude_none=True)},
@@ -234,26 +235,9 @@ def _branch(previous: str | None, new_turns: Sequence[Turn]) -> Branch | None:
     return Branch(previous, "answered" if new_turns[-1].role == "tool" else "now")
 
 
-def _tool(at: int, tool: Mapping[str, Any]) -> dict[str, Any]:
-    place = f"tools.{at}"
-    match tool:
-        case {"type": "function", "name": str(name)}:
-            function: dict[str, Any] = {"name": name, "parameters": tool.get("parameters")}
-            if function["parameters"] is None:
-                function["parameters"] = {}
-            if not isinstance(function["parameters"], dict):
-                raise misfit(f"{place}.parameters", "must be an object")
-            if isinstance(tool.get("description"), str):
-                function["description"] = tool["description"]
-            if isinstance(tool.get("strict"), bool):
-                function["strict"] = tool["strict"]
-            return {"type": "function", "function": function}
-        case {"type": "function"}:
-            raise misfit(f"{place}.name", "must be a string")
-        case {"type": str(kind)}:
-            raise misfit(f"{place}.type", f"{kind[:50]!r} is not supported here; function is")
-        case _:
-            raise misfit(f"{place}.type", "must be a string")
+def _told(tool: dict[str, Any]) -> dict[str, Any]:
+    """The tool as the response object repeats it, with all keys that clients need."""
+    return {"strict": None, "parameters": None, **tool} if tool["type"] == "function" else tool
 
 
 def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | dict[str, Any] | None:

@@ -1,0 +1,72 @@
+"""The tools of a Responses request as functions. Source: OpenAI API reference, "Create a model response"."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gateway.contract.misfits import misfit
+from gateway.dialects.response_namespaces import NamespacedName
+
+Tool = dict[str, Any]
+
+MAX_FUNCTIONS = 512
+_LEFT_OUT = ("web_search", "image_generation", "tool_search")
+"""Beginnings of types. Agents send these in every request, beside functions."""
+
+
+def usable_tools(tools: Sequence[Tool]) -> Sequence[Tool]:
+    """Return the tools without those that only OpenAI can run and agents always send.
+
+    If there are no others, all are returned: such a request needs them, and is refused.
+    """
+    return [tool for tool in tools if not str(tool.get("type")).startswith(_LEFT_OUT)] or tools
+
+
+def functions_of(tools: Sequence[Tool]) -> list[Tool]:
+    """Return the tools as OpenAI's chat API writes them. Unprocessable for tools that are no functions."""
+    functions: list[Tool] = []
+    names: dict[str, bool] = {}
+    for at, tool in enumerate(tools):
+        grouped = tool.get("type") == "namespace"
+        for place, function in _members(f"tools.{at}", tool) if grouped else [_function(f"tools.{at}", tool)]:
+            name = function["name"]
+            if name in names and (grouped or names[name]):
+                raise misfit(f"{place}.name", f"{name[:100]!r} is the name of another tool too")
+            names[name] = grouped
+            functions.append({"type": "function", "function": function})
+    if len(functions) > MAX_FUNCTIONS:
+        raise misfit("tools", f"must have at most {MAX_FUNCTIONS} functions")
+    return functions
+
+
+def _members(place: str, tool: Tool) -> Iterator[tuple[str, Tool]]:
+    namespace, members = tool.get("name"), tool.get("tools")
+    if not isinstance(namespace, str):
+        raise misfit(f"{place}.name", "must be a string")
+    if not isinstance(members, list):
+        raise misfit(f"{place}.tools", "must be a list of tools")
+    for at, member in enumerate(members):
+        if not isinstance(member, dict):
+            raise misfit(f"{place}.tools.{at}", "must be an object")
+        at_member, function = _function(f"{place}.tools.{at}", member)
+        yield at_member, {**function, "name": NamespacedName(namespace, function["name"]).flat}
+
+
+def _function(place: str, tool: Mapping[str, Any]) -> tuple[str, Tool]:
+    match tool:
+        case {"type": "function", "name": str(name)}:
+            function: dict[str, Any] = {"name": name, "parameters": tool.get("parameters")}
+            if function["parameters"] is None:
+                function["parameters"] = {}
+            if not isinstance(function["parameters"], dict):
+                raise misfit(f"{place}.parameters", "must be an object")
+            if isinstance(tool.get("description"), str):
+                function["description"] = tool["description"]
+            if isinstance(tool.get("strict"), bool):
+                function["strict"] = tool["strict"]
+            return place, function
+        case {"type": "function"}:
+            raise misfit(f"{place}.name", "must be a string")
+        case {"type": str(kind)}:
+            raise misfit(f"{place}.type", f"{kind[:50]!r} is not supported here; function and namespace are")
+        case _:
+            raise misfit(f"{place}.type", "must be a string")

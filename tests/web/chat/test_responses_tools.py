@@ -1,0 +1,122 @@
+"""Tools of `POST /v1/responses` as agents send them: functions, namespaces, and some of OpenAI's own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.contract.events import Done, ToolCall
+from gateway.contract.requests import ChatRequest
+from tests.dialects.order import responses
+from tests.web.chat.test_responses import PATH, events_in
+from tests.web.gateway_server import served
+from transports.scripted import Step, tokens
+
+AGENTS = {
+    "type": "namespace",
+    "name": "multi_agent_v1",
+    "description": "Tools for sub-agents.",
+    "tools": [
+        {"type": "function", "name": "close_agent", "strict": False, "parameters": {"type": "object"}},
+        {"type": "function", "name": "wait", "strict": False, "parameters": {"type": "object"}},
+    ],
+}
+EXEC = {"type": "function", "name": "exec_command", "strict": False, "parameters": {"type": "object"}}
+SEARCH = {"type": "web_search", "external_web_access": True}
+ASKED: dict[str, Any] = {
+    "model": "tiny",
+    "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
+    "tools": [EXEC, AGENTS, SEARCH],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "reasoning": {"summary": "auto"},
+    "include": ["reasoning.encrypted_content"],
+    "prompt_cache_key": "01a2291b",
+    "client_metadata": {"session_id": "01a2291b"},
+}
+"""As Codex sends it, abridged."""
+
+
+def calls(request: ChatRequest) -> list[Step]:
+    """Call a tool of a namespace and one that is in none; answer their results."""
+    if request.turns[-1].role == "tool":
+        return tokens("Both are done.")
+    called = [
+        ToolCall("c1", "multi_agent_v1__wait", "{}"),
+        ToolCall("c2", "exec_command", "{}"),
+    ]
+    return [called, [Done("tool_calls", "tiny")]]
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_call_in_a_namespace_has_its_name_and_namespace(
+    tmp_path: Path, store: bool, stream: bool
+) -> None:
+    async with served(tmp_path, calls) as gateway:
+        response = await gateway.http.post(PATH, json={**ASKED, "store": store, "stream": stream})
+        assert response.status_code == 200, response.text
+        told = events_in(response)[-1]["response"] if stream else response.json()
+        results = [
+            {"type": "function_call_output", "call_id": item["call_id"], "output": "ok"}
+            for item in told["output"]
+        ]
+        again = {**ASKED, "store": store, "input": [*ASKED["input"], *told["output"], *results]}
+        second = await gateway.http.post(PATH, json=again)
+        asked, answered = gateway.transport.seen_requests
+    assert asked.sampling.tools is not None
+    assert [tool["function"]["name"] for tool in asked.sampling.tools] == [
+        "exec_command",
+        "multi_agent_v1__close_agent",
+        "multi_agent_v1__wait",
+    ]
+    in_namespace, in_none = told["output"]
+    assert (in_namespace["namespace"], in_namespace["name"]) == ("multi_agent_v1", "wait")
+    assert ("namespace" in in_none, in_none["name"]) == (False, "exec_command")
+    assert [tool["type"] for tool in told["tools"]] == ["function", "namespace"]
+    assert [call["function"]["name"] for call in answered.turns[1].tool_calls] == [
+        "multi_agent_v1__wait",
+        "exec_command",
+    ]
+    assert second.json()["output"][0]["content"][0]["text"] == "Both are done."
+    if stream:
+        assert responses.hear(response.content).tools == (("wait", "{}"), ("exec_command", "{}"))
+
+
+async def test_a_stored_call_keeps_its_namespace(tmp_path: Path) -> None:
+    async with served(tmp_path, calls, journal_ttl_s=0) as gateway:
+        live = events_in(await gateway.http.post(PATH, json={**ASKED, "stream": True}))
+        told = live[-1]["response"]
+        path = f"{PATH}/{told['id']}"
+        assert (await gateway.http.get(path)).json() == told
+        assert events_in(await gateway.http.get(f"{path}?stream=true")) == live
+        results = [{"type": "function_call_output", "call_id": id, "output": "ok"} for id in ("c1", "c2")]
+        more = {**ASKED, "previous_response_id": told["id"], "input": results}
+        assert (await gateway.http.post(PATH, json=more)).status_code == 200
+        _, answered = gateway.transport.seen_requests
+    assert answered.turns[1].tool_calls[0]["function"]["name"] == "multi_agent_v1__wait"
+
+
+MANY = [{"type": "function", "name": f"t{n}"} for n in range(513)]
+
+
+@pytest.mark.parametrize(
+    ("tools", "field"),
+    [
+        ([SEARCH], "tools.0.type"),
+        ([EXEC, {"type": "code_interpreter"}], "tools.1.type"),
+        ([{"type": "namespace", "name": 1, "tools": []}], "tools.0.name"),
+        ([{**AGENTS, "tools": None}], "tools.0.tools"),
+        ([{**AGENTS, "tools": ["x"]}], "tools.0.tools.0"),
+        ([{**AGENTS, "tools": [{"type": "namespace", "name": "x", "tools": []}]}], "tools.0.tools.0.type"),
+        ([AGENTS, {**EXEC, "name": "multi_agent_v1__wait"}], "tools.1.name"),
+        ([{**EXEC, "name": "multi_agent_v1__wait"}, AGENTS], "tools.1.tools.1.name"),
+        ([{**AGENTS, "tools": MANY}], "tools"),
+    ],
+)
+async def test_other_tools_are_refused_by_name(tmp_path: Path, tools: list[Any], field: str) -> None:
+    async with served(tmp_path, calls) as gateway:
+        response = await gateway.http.post(PATH, json={**ASKED, "tools": tools})
+        assert gateway.transport.seen_requests == []
+    assert response.status_code == 400, response.text
+    assert response.json()["error"]["param"] == field
