@@ -292,9 +292,7 @@ class SqlStore:
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         if not self._writer.open:
             raise StorageFailed("The store is closed.")
-        # Cancelling a read closes its connection; cancelling it twice, as anyio does for a request whose
-        # client has left, also leaves a task that never ends. So reads are not cancelled; they end at
-        # READ_DEADLINE_S.
+        # anyio cancels a request whose client has left, again and again. Its reads end at READ_DEADLINE_S.
         with storage_failures("answer"), CancelScope(shield=True):
             async with asyncio.timeout(READ_DEADLINE_S), self._database.reader() as connection:
                 yield connection

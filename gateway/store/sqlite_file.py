@@ -16,6 +16,7 @@ from gateway.store.lock import Identity, identity_of, sole_owner
 from gateway.store.loop_thread import LoopThread
 from gateway.store.membership import Membership
 from gateway.store.pools import READERS, pool_of
+from gateway.store.whole_reads import WholeReads
 
 Synchronous = Literal["NORMAL", "FULL"]
 R = TypeVar("R")
@@ -59,6 +60,7 @@ class SqliteFile:
         self.reading = create_async_engine(
             url, connect_args=connect_args, skip_autocommit_rollback=True, **pool_of(READERS)
         )
+        self._reads = WholeReads(self.reading)
         self._on_connect(self.reading.sync_engine, "query_only = ON", CACHE)
         self._writing = create_engine(url.set(drivername="sqlite"), connect_args=connect_args, **pool_of(1))
         self._on_connect(
@@ -77,6 +79,7 @@ class SqliteFile:
             try:
                 yield
             finally:
+                await self._reads.finish()
                 await self.reading.dispose()
                 await self._thread.call(self._close)
 
@@ -84,7 +87,7 @@ class SqliteFile:
         return Membership(LocalSignals(owner, LocalHub()))
 
     def reader(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        return self.reading.connect()
+        return self._reads.connection()
 
     async def vacuum(self) -> None:
         def whole() -> None:

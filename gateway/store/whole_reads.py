@@ -1,4 +1,8 @@
-"""Reads that go on when their caller is cancelled: a cancelled query costs asyncpg its connection."""
+"""Reads that go on when their caller is cancelled.
+
+A cancelled query costs asyncpg its connection. One of aiosqlite that is cancelled twice leaves a task that
+never ends, for which the program would wait at its end.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
