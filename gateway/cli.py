@@ -20,10 +20,14 @@ from gateway.commands.top.command import top
 from gateway.commands.users import users
 from gateway.commands.workers import workers
 from gateway.contract.secrets import remember_secrets
-from gateway.settings import Settings, SettingsError, load_settings
+from gateway.settings import CannotStart, Settings, SettingsError, load_settings
 from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
 
 log = logging.getLogger("sluice")
+
+WRONG_SETTING, START_FAILED = 2, 3
+"""Exit codes. After START_FAILED, which is uvicorn's too, supervisors and service managers start the program
+again."""
 
 R = TypeVar("R")
 
@@ -51,6 +55,8 @@ def main() -> None:
         app()
     except SettingsError as error:
         _fail(str(error))
+    except CannotStart as error:
+        _fail(str(error), START_FAILED)
 
 
 def _show_version(wanted: bool) -> None:
@@ -208,7 +214,7 @@ def _hear_hangup(_: int, __: object) -> None:
     log.info("SIGHUP ignored: logs go to standard error, and settings are read only at the start")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = WRONG_SETTING) -> None:
     flush_logs()
     typer.echo(f"sluice: {message}", err=True)
-    sys.exit(2)
+    sys.exit(code)

@@ -47,6 +47,13 @@ class SettingsError(Exception):
         super().__init__(without_secrets(message))
 
 
+class CannotStart(Exception):
+    """A part that the start needs is away: another try may succeed. Secrets are removed from the line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
+
+
 class Settings(BaseSettings):
     """All settings. The environment variable of a field is its name in capitals."""
 

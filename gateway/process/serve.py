@@ -41,7 +41,7 @@ async def serve(settings: Settings, listener: socket.socket, when_listening: Whe
     accepted.
 
     Raises SettingsError before it accepts requests if other machines can connect without API keys, or if
-    INTERNAL_URL cannot be used.
+    INTERNAL_URL cannot be used, and CannotStart if the database is away that has the keys.
     """
     raise_descriptor_limit()
     await check_door(settings)

@@ -70,24 +70,31 @@ class Supervisor:
         pause_s = 0.0
         while not self._stopping.is_set():
             began = self._clock()
-            process = self._running[number] = await self._start(number)
-            if self._stopping.is_set():  # the signal came before the process
-                process.terminate()
-            code = await process.wait()
-            del self._running[number]
+            end = await self._run_once(number)
             if self._stopping.is_set():
-                return
-            if code == WRONG_SETTING:
-                self._code = code
-                self.stop()
                 return
             steady = self._clock() - began >= STEADY_S
             pause_s = 0.0 if steady else min(MAX_PAUSE_S, 2 * pause_s or FIRST_PAUSE_S)
             when = f"in {pause_s:g} s" if pause_s else "now"
-            log.warning("process %d (%d) %s: it is restarted %s", number, process.pid, _end_of(code), when)
+            log.warning("process %d %s: it is restarted %s", number, end, when)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()
+
+    async def _run_once(self, number: int) -> str:
+        """Return how the process ended. A wrong setting stops all of them."""
+        try:
+            process = self._running[number] = await self._start(number)
+        except OSError as error:  # no memory, or too many processes: the others must not end with it
+            return f"could not be started: {error}"
+        if self._stopping.is_set():  # the signal came before the process
+            process.terminate()
+        code = await process.wait()
+        del self._running[number]
+        if code == WRONG_SETTING and not self._stopping.is_set():
+            self._code = code
+            self.stop()
+        return f"({process.pid}) {_end_of(code)}"
 
 
 async def supervise(settings: Settings) -> int:

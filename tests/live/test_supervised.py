@@ -27,11 +27,25 @@ async def test_it_ends_when_its_supervisor_has_ended(tmp_path: Path) -> None:
 
 
 async def test_a_wrong_setting_of_the_processes_ends_the_supervisor(tmp_path: Path) -> None:
-    nowhere = f"postgresql+asyncpg://sluice@/sluice?host={tmp_path}"
-    settings = {"PORT": "0", "HOST": "0.0.0.0", "DATABASE_URL": nowhere, "GATEWAY_NAME": "box"}
+    settings = {"PORT": "0", "GATEWAY_NAME": "box", "DATABASE_URL": nowhere(tmp_path)}
+    settings |= {"INTERNAL_URL": "http://192.0.2.1:8001", "ALLOW_OPEN": "1"}
     command = sluice("serve", "--workers", "2")
     async with asyncio.timeout(120), running_program(*command, cwd=tmp_path, **settings) as program:
         assert await program.ended() == 2
-    assert "2 processes serve http://0.0.0.0:" in program.said
+    assert "2 processes serve http://127.0.0.1:" in program.said
+    assert "INTERNAL_URL=http://192.0.2.1:8001 is not an address of this machine" in program.said
+    assert "Traceback" not in program.said
+
+
+async def test_a_database_that_is_away_at_a_restart_ends_no_other_process(tmp_path: Path) -> None:
+    settings = {"PORT": "0", "HOST": "0.0.0.0", "DATABASE_URL": nowhere(tmp_path), "GATEWAY_NAME": "box"}
+    command = sluice("serve", "--workers", "1", "--supervised")
+    async with asyncio.timeout(120), running_program(*command, cwd=tmp_path, **settings) as program:
+        assert await program.ended() == 3  # not 2: supervisors and service managers start it again
     assert "HOST=0.0.0.0 needs API keys, and they cannot be checked" in program.said
     assert "Traceback" not in program.said
+
+
+def nowhere(folder: Path) -> str:
+    """Return the URL of a PostgreSQL that is away."""
+    return f"postgresql+asyncpg://sluice@/sluice?host={folder}"

@@ -1,6 +1,7 @@
 """The supervisor of several processes, with small programs in place of gateways."""
 
 import asyncio
+import errno
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -112,6 +113,31 @@ async def test_a_process_that_ran_for_long_is_restarted_at_once(
         supervisor.stop()
         assert await ended == 0
     assert caplog.messages[0].endswith("it is restarted now")
+
+
+async def test_a_process_that_cannot_be_started_is_tried_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "FIRST_PAUSE_S", 0.001)
+    started = Started([LIVES])
+    has_no_memory = True
+
+    async def start(number: int) -> Process:
+        nonlocal has_no_memory
+        if number == 2 and has_no_memory:
+            has_no_memory = False
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await started(number)
+
+    supervisor = Supervisor(start, 2)
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        ended = group.create_task(supervisor.run())
+        processes = dict([await started.next(), await started.next()])
+        assert processes[1].returncode is None
+        supervisor.stop()
+        assert await ended == 0
+    why = "could not be started: [Errno 11] Resource temporarily unavailable"
+    assert caplog.messages == [f"process 2 {why}: it is restarted in 0.001 s"]
 
 
 async def test_a_wrong_setting_ends_all_of_them(caplog: pytest.LogCaptureFixture) -> None:
