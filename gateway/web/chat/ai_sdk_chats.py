@@ -79,7 +79,7 @@ class ChatStop:
         user_id, session = await _session(self._gateway, scope)
         run = _running(self._gateway, session)
         if run is not None:
-            await self._gateway.runs.stop(run.stream_id, user_id)
+            await self._gateway.stops.stop(run.stream_id, user_id)
         elif session is not None:
             await check_session_is_idle(self._gateway, session.id)
         await send_json(send, 200, {"stopped": run is not None})

@@ -86,7 +86,10 @@ class OllamaBody(BaseModel):
     def _thinks(self) -> Object:
         if self.think is None:
             return {}
-        return {"chat_template_kwargs": {"enable_thinking": bool(self.think)}}
+        kwargs: Object = {"enable_thinking": bool(self.think)}
+        if self.think and isinstance(self.think, str):
+            kwargs["reasoning_effort"] = self.think
+        return {"chat_template_kwargs": kwargs}
 
 
 class OllamaChatBody(OllamaBody):

@@ -165,6 +165,7 @@ async def test_ollamas_conversation_comes_to_the_model_whole(tmp_path: Path) -> 
         "model": "tiny",
         "options": {"num_predict": 5, "temperature": 0, "top_k": 3, "num_ctx": 4096},
         "format": {"type": "object"},
+        "think": "low",
         "messages": [
             {"role": "user", "content": "And this?", "images": [PIXEL]},
             {
@@ -182,7 +183,9 @@ async def test_ollamas_conversation_comes_to_the_model_whole(tmp_path: Path) -> 
     assert isinstance(image.content, tuple)
     assert result.tool_call_id == called.tool_calls[0]["id"]
     sampling = request.sampling
-    assert (sampling.max_tokens, sampling.temperature, sampling.options) == (5, 0, {"top_k": 3})
+    thinks = {"enable_thinking": True, "reasoning_effort": "low"}
+    assert (sampling.max_tokens, sampling.temperature) == (5, 0)
+    assert sampling.options == {"top_k": 3, "chat_template_kwargs": thinks}
     assert sampling.response_format is not None
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from gateway.contract.audit import Change
 from gateway.contract.errors import NotFound, StorageFailed
 from gateway.contract.reply_owners import ReplyElsewhere
-from gateway.core.run import Run
+from gateway.core.run import GOES_ON_ELSEWHERE, Run
 from gateway.web.api.dependencies import ActorIs, Gateway
 
 User = Annotated[str | None, Query(description="Only those of this user.")]
@@ -53,7 +53,8 @@ async def stop_stream(gateway: Gateway, actor: ActorIs, stream_id: str) -> Respo
         await _stop_elsewhere(gateway, actor, stream_id)
         return Response(status_code=204)
     await gateway.audit_log.record(Change(actor, "stream.stop", stream_id, {"user": run.user_id}))
-    await gateway.runs.end(run)
+    if await gateway.runs.end(run) in GOES_ON_ELSEWHERE:
+        await gateway.stops.stop(stream_id, run.user_id)
     return Response(status_code=204)
 
 
