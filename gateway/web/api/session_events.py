@@ -65,11 +65,26 @@ class SessionEvents:
         message = partial(_message, gateway.store, user_id)
         stream = SessionStream(connection, gateway.pulse, may_listen, message)
         with gateway.news.listening(session_id, stream.hear) as listener:
-            for run in gateway.runs.of_session(session_id):
-                exchange = run.exchange
-                ids = (exchange.assistant_message_id, exchange.user_message_id)
-                listener.hear(ReplyStarted(run.stream_id, *ids))
+            await self._begin(session_id, listener)
             await stream.serve(listener, send)
+
+    async def _begin(self, session_id: int, listener: Listener) -> None:
+        """Put all running replies before the news that have come meanwhile."""
+        gateway = self._gateway
+        for run in gateway.runs.of_session(session_id):
+            exchange = run.exchange
+            ids = (exchange.assistant_message_id, exchange.user_message_id)
+            listener.hear(ReplyStarted(run.stream_id, *ids))
+        if gateway.relay is None:
+            return
+        elsewhere = await gateway.relay.replies.in_session(session_id)
+        waiting = list(iter(listener.take, None))
+        told = {news.stream_id for news in waiting if isinstance(news, ReplyStarted)}
+        for reply in elsewhere:
+            if reply.stream_id not in told:
+                listener.hear(ReplyStarted(reply.stream_id, reply.message_id, reply.question_id))
+        for news in waiting:
+            listener.hear(news)
 
 
 async def _message(store: MessageStore, user_id: str, message_id: int) -> MessagePosted | None:

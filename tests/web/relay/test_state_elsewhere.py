@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.store.postgres import PostgresServer, requires_postgres
+from tests.web.gateway_server import unified_events
 from tests.web.relay.pair import BEFORE, Pair, pair
 
 pytestmark = [pytest.mark.live, requires_postgres()]
@@ -62,3 +63,12 @@ async def test_an_administrator_sees_and_stops_replies_of_other_gateways(both: P
     assert (message["status"], message["reason"]) == ("cancelled", "user_stop")
     (change,) = await get(both.second, "/api/admin/audit")
     assert (change["action"], change["subject"]) == ("stream.stop", left.stream_id)
+
+
+async def test_a_session_stream_begins_with_the_running_replies_of_every_gateway(both: Pair) -> None:
+    left = await both.begun()
+    for gateway in (both.first, both.second):
+        async with gateway.http.stream("GET", f"{SESSIONS}/1/events") as response:
+            started = await anext(unified_events(response))
+        assert (started["type"], started["stream_id"]) == ("reply_started", left.stream_id)
+        assert (started["user_message_id"], started["assistant_message_id"]) == (1, 2)
