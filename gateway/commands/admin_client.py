@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from gateway.commands.printable import printable
 from gateway.contract.audit import Actor
 from gateway.settings import Settings, load_settings
 
@@ -96,7 +97,7 @@ def ask_or_fail(url: str, key: str, method: str, path: str, body: object = None)
 
 def fail(message: str) -> Any:
     """Print one line and end the command with exit code 1."""
-    typer.echo(f"sluice: {message}", err=True)
+    typer.echo(f"sluice: {printable(message)}", err=True)
     raise typer.Exit(1)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from gateway.commands.admin_client import WITH_KEY
+from gateway.commands.printable import without_controls
 
 TIMEOUT_S = 60  # The gateway sends a heartbeat every 15 s.
 STOP_S = 5
@@ -38,7 +39,7 @@ class TerminalChat:
         self._stream_id: str | None = None
         self._model = model
         self._out = Console(highlight=False, soft_wrap=True)
-        self._notes = Console(stderr=True, highlight=False, style="dim")
+        self._notes = Console(stderr=True, highlight=False, style="dim", markup=False)
 
     def run(self) -> int:
         """Send questions until the input ends or Ctrl-C at the prompt. Return the exit code."""
@@ -63,7 +64,7 @@ class TerminalChat:
             return self._print_reply(connection, question)
         except KeyboardInterrupt:
             self._out.print()
-            self._notes.print(self._stop())
+            self._note(self._stop())
             self._show_session()
             return 1
         except (OSError, http.client.HTTPException) as error:
@@ -100,7 +101,7 @@ class TerminalChat:
         connection.request("POST", self._path, json.dumps(asked).encode(), self._headers)
         response = connection.getresponse()
         if response.status != http.client.OK:
-            self._notes.print(_problem(response.read()))
+            self._note(_problem(response.read()))
             return 1
         for event in _events(response):
             match event["type"]:
@@ -115,20 +116,23 @@ class TerminalChat:
                     self._write(f"\n→ {event['name']}({event['args']})\n", style="cyan")
                 case "done":
                     self._out.print()
-                    self._notes.print(_summary(event))
+                    self._note(_summary(event))
                     self._show_session()
                     return 0
                 case "error":
                     self._out.print()
-                    self._notes.print(f"{event['code']}: {event['message']}")
+                    self._note(f"{event['code']}: {event['message']}")
                     self._show_session()
                     return 1
         self._notes.print("The connection was closed before the reply was complete.")
         return 1
 
     def _write(self, text: str, style: str | None = None) -> None:
-        self._out.print(text, end="", style=style, markup=False)
+        self._out.print(without_controls(text), end="", style=style, markup=False)
         self._out.file.flush()
+
+    def _note(self, text: str) -> None:
+        self._notes.print(without_controls(text))
 
 
 def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

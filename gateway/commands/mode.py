@@ -8,6 +8,7 @@ import typer
 
 from gateway.commands.admin_client import Key, NoGateway, Url, ask_gateway, local_actor
 from gateway.commands.database_visit import database_shown, in_store
+from gateway.commands.printable import printable
 from gateway.contract.audit import Actor, Change
 from gateway.settings import load_settings
 
@@ -57,7 +58,8 @@ def _show(told: dict[str, Any]) -> None:
         by, at = Actor(**switch["by"]), datetime.fromisoformat(switch["at"])
         typer.echo(f"switched to {switch['mode']} at {at:%Y-%m-%d %H:%M} UTC by {by}")
     for state in told["modes"]:
-        typer.echo(f"{'can serve' if state['ok'] else 'cannot serve'}\t{state['mode']}\t{state['detail']}")
+        is_able = "can serve" if state["ok"] else "cannot serve"
+        typer.echo(f"{is_able}\t{state['mode']}\t{printable(state['detail'])}")
 
 
 def _in_database(to: ModeName | None, reset: bool) -> None:

@@ -1,6 +1,10 @@
 """Makes texts from other programs safe for a terminal."""
 
+import re
 import unicodedata
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Control characters but for tab, line feed and carriage return."""
 
 
 def printable(text: str) -> str:
@@ -11,6 +15,11 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def without_controls(text: str) -> str:
+    r"""Return text of several lines with its control characters as escapes such as `\x1b`."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def cut(text: str, width: int) -> str:

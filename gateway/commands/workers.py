@@ -6,6 +6,7 @@ from urllib.parse import quote
 import typer
 
 from gateway.commands.admin_client import Key, Url, ask_or_fail
+from gateway.commands.printable import printable
 from gateway.contract.audit import Actor
 
 workers = typer.Typer(help="MQTT workers of a running gateway, and rules for them.", no_args_is_help=True)
@@ -22,7 +23,7 @@ def list_workers(url: Url = "", key: Key = "") -> None:
     if not known:
         typer.echo("No workers are known.", err=True)
     for worker in known:
-        typer.echo("\t".join(_described(worker)))
+        typer.echo("\t".join(map(printable, _described(worker))))
 
 
 @workers.command()
@@ -53,7 +54,7 @@ def limit(
 
 def _change(name: str, body: dict[str, Any], url: str, key: str) -> None:
     changed = ask_or_fail(url, key, "PATCH", f"{PATH}/{quote(name, safe='')}", body)
-    typer.echo("\t".join(_described(changed)))
+    typer.echo("\t".join(map(printable, _described(changed))))
 
 
 def _described(worker: dict[str, Any]) -> list[str]:

@@ -1,11 +1,14 @@
 """`sluice streams` and `sluice workers`, as an operator types them."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.contract.events import Delta, Done
+from gateway.contract.transport import Abilities
 from tests.commands.gateways import sluice, sluice_alone
 from tests.web.api.admin.test_workers import Ruled, rules_of
+from tests.web.api.test_workers import WORKER
 from tests.web.gateway_server import STREAM, served, unified_events
 from transports.scripted import tokens
 
@@ -54,6 +57,20 @@ async def test_workers_are_listed_disabled_enabled_and_limited(tmp_path: Path) -
     assert limited.output.endswith("\tdisabled, at most 3 requests by local from 127.0.0.1\n")
     assert listed.output == limited.output + "w-18\tready\t2 of 8 requests\ttiny\t-\n"
     assert (unknown.exit_code, unknown.output) == (1, "sluice: No such worker.\n")
+
+
+class Hostile(Ruled):
+    """Its worker announces a model whose name commands terminals."""
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(workers=lambda: [replace(WORKER, models=("\x1b[2Jtiny\nmodel",))])
+
+
+async def test_a_name_that_a_worker_announces_commands_no_terminal(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("x"), kind=Hostile) as gateway:
+        listed = await sluice(gateway, "workers", "list")
+    assert listed.output.split("\t")[3] == r"\x1b[2Jtiny\nmodel"
 
 
 def test_without_a_gateway_they_say_so_in_one_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.contract.errors import TimedOut
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest
 from tests.live.programs import running_program, sluice
@@ -105,6 +106,20 @@ def test_a_wrong_option_is_refused(option: str, value: str) -> None:
     result = CliRunner().invoke(app, ["chat", option, value, "Hi"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"Invalid value for {option}" in result.stderr
+
+
+async def test_text_of_others_commands_no_terminal(tmp_path: Path) -> None:
+    hostile = "a\x1b]0;title\x07b\x1b[2Jc\x9b2J"
+    script: list[Step] = [[Delta(f"{hostile} [/b] dé 👩‍👧\n")], TimedOut(f"[/b] {hostile}")]
+    async with (
+        asyncio.timeout(120),
+        served(tmp_path, lambda _: script) as gateway,
+        running_program(*sluice("chat", "--url", gateway.url, "Hi")) as chat,
+    ):
+        assert await chat.ended() == 1
+    shown = "a\\x1b]0;title\\x07b\\x1b[2Jc\\x9b2J"
+    assert f"{shown} [/b] dé 👩‍👧\n" in chat.said
+    assert f"timeout: [/b] {shown}" in chat.said
 
 
 async def test_a_refusal_is_one_line(tmp_path: Path) -> None:
