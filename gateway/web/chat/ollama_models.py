@@ -13,8 +13,8 @@ from gateway.web.http.endpoint import read_request
 from gateway.web.http.problems import send_json
 from gateway.web.services import Services
 
-VERSION = "0.12.0"
-"""Version of Ollama whose API is implemented. Clients parse it as digits and dots."""
+VERSION = "0.14.3"
+"""Version of Ollama whose API is implemented. Clients parse it as digits and dots, and refuse older ones."""
 
 _STARTED = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 _NEVER = "2318-01-01T00:00:00Z"

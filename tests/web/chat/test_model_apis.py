@@ -249,6 +249,13 @@ async def test_wrong_requests_are_refused_in_the_apis_own_shape(
         assert list(told) == ["error"]
 
 
+async def test_ollamas_version_is_one_that_has_all_of_its_apis(tmp_path: Path) -> None:
+    """Codex asks for 0.13.4, which has Responses; Anthropic's Messages came with 0.14.0."""
+    async with served(tmp_path, lambda _: []) as gateway:
+        version = (await gateway.http.get("/api/version")).json()["version"]
+    assert tuple(int(part) for part in version.split(".")) >= (0, 14, 0)
+
+
 async def test_an_empty_request_of_ollamas_loads_the_model(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: []) as gateway:
         chat = (await gateway.http.post("/api/chat", json={"model": "tiny"})).json()
