@@ -78,8 +78,10 @@ class SessionEvents:
         if gateway.relay is None:
             return
         elsewhere = await gateway.relay.replies.in_session(session_id)
-        waiting = list(iter(listener.take, None))
-        told = {news.stream_id for news in waiting if isinstance(news, ReplyStarted)}
+        waiting: list[News] = []
+        while (news := listener.take()) is not None:
+            waiting.append(news)
+        told = {each.stream_id for each in waiting if isinstance(each, ReplyStarted)}
         for reply in elsewhere:
             if reply.stream_id not in told:
                 listener.hear(ReplyStarted(reply.stream_id, reply.message_id, reply.question_id))
