@@ -21,6 +21,7 @@ from gateway.commands.users import users
 from gateway.commands.workers import workers
 from gateway.contract.secrets import remember_secrets
 from gateway.settings import CannotStart, Settings, SettingsError, load_settings
+from gateway.settings_errors import misspelt
 from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
 
 log = logging.getLogger("sluice")
@@ -194,6 +195,8 @@ def _settings(**overrides: object) -> Settings:
         settings.log_format,
         settings.gateway_name if settings.process_number else "",
     )
+    for line in misspelt(Settings.model_fields):
+        log.warning("%s", line)
     return settings
 
 

@@ -1,12 +1,19 @@
-"""Explains a wrong setting in one line."""
+"""Explains a wrong setting in one line, and finds names that are nearly settings."""
 
+import os
+from collections.abc import Collection
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from gateway.contract.server_urls import without_password
+
+_NEARLY = 0.85
+"""Share of equal characters, of which a name with one letter less or more has 0.9."""
 
 _PATTERNS = {
     "DATABASE_URL": "it must be like sqlite+aiosqlite:///sluice.db or "
@@ -44,6 +51,25 @@ def wrong_line(env_file: Path) -> int | None:
             before = binding.original.string[: -len(binding.original.string.lstrip())]
             return binding.original.line + before.count("\n")
     return None
+
+
+def misspelt(settings: Collection[str], env_file: Path = Path(".env")) -> list[str]:
+    """Return a line for each variable of the environment and the file whose name is nearly that of a setting.
+
+    Other programs have variables too: only long names of several words count, and none of OpenTelemetry's.
+    """
+    known = {name.upper() for name in settings}
+    given = {*os.environ, *(dotenv_values(env_file, interpolate=False) if env_file.is_file() else ())}
+    doubtful = (
+        name
+        for name in sorted(given)
+        if "_" in name and name.upper() not in known and not name.upper().startswith("OTEL_")
+    )
+    return [
+        f"{shown(name)} is no setting, and is ignored; a similar one is {near}"
+        for name in doubtful
+        for near in get_close_matches(name.upper(), known, n=1, cutoff=_NEARLY)
+    ]
 
 
 def shown(value: object) -> str:

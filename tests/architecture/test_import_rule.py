@@ -120,6 +120,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gateway.contract",
         "gateway.process",
         "gateway.settings",
+        "gateway.settings_errors",
         "gateway.telemetry",
     },
     "gateway.__main__": {"gateway.cli"},

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.configured_issuer import identities_of
 from gateway.process.serve import listen
-from gateway.settings import SettingsError, load_settings
+from gateway.settings import Settings, SettingsError, load_settings
+from gateway.settings_errors import misspelt
 
 WRONG = [
     ("LLM_COMM_MODE", "x"),
@@ -95,6 +96,24 @@ def test_a_line_of_the_env_file_that_sets_nothing(text: str, line: int, empty_fo
 def test_an_env_file_may_have_comments_exports_and_settings_of_other_programs(empty_folder: Path) -> None:
     (empty_folder / ".env").write_text("# all\n\nexport PORT = 8123 # ours\nTHEIRS='a\nb'\nEMPTY=\n")
     assert load_settings().port == 8123
+
+
+def test_names_that_are_nearly_settings_are_found(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / ".env").write_text(
+        "MQTT_BROKER_PROT=1883\nllm_server_url=http://a:1\nPASSWORD_OF_OTHERS=x\n"
+    )
+    monkeypatch.setenv("LLM_COM_MODE", "mqtt")
+    monkeypatch.setenv("REPLY_DEADLINE", "3")
+    others = ("STAGE", "HOSTNAME", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "LOGNAME", "SERVER_PORT", "LOG_DIR")
+    for name in others:
+        monkeypatch.setenv(name, "1")
+    assert [(line.split()[0], line.split()[-1]) for line in misspelt(Settings.model_fields)] == [
+        ("LLM_COM_MODE", "LLM_COMM_MODE"),
+        ("MQTT_BROKER_PROT", "MQTT_BROKER_PORT"),
+        ("REPLY_DEADLINE", "REPLY_DEADLINE_S"),
+    ]
 
 
 def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

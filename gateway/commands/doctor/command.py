@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from gateway.commands.doctor.findings import Finding, failure, ok
+from gateway.commands.doctor.findings import Finding, failure, ok, warning
 from gateway.commands.doctor.open_files import has_room, open_files
 from gateway.commands.printable import printable
 from gateway.contract.secrets import remember_secrets, without_secrets
 from gateway.settings import Settings, SettingsError, load_settings
+from gateway.settings_errors import misspelt
 
 WELL, WARNED, FAILED = 0, 1, 2
 
@@ -55,6 +56,8 @@ def _checked_settings(report: "_Report") -> Settings | None:
     remember_secrets(settings.secrets)
     file = Path(".env").resolve()
     report.add("settings", ok(f"from the environment{f' and {file}' if file.is_file() else ''}"))
+    for line in misspelt(Settings.model_fields):
+        report.add("settings", warning(line, "correct or remove it in the environment or in .env"))
     return settings
 
 

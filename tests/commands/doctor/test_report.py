@@ -46,6 +46,11 @@ def test_a_wrong_setting_has_two_lines_and_ends_the_checks(tmp_path: Path) -> No
     assert seen.output.count("\n") == 2
 
 
+def test_a_name_that_is_nearly_a_setting_is_a_warning(tmp_path: Path) -> None:
+    seen = doctor(tmp_path, LLM_COM_MODE="mqtt")
+    assert "LLM_COM_MODE is no setting, and is ignored; a similar one is LLM_COMM_MODE" in seen.output
+
+
 def test_secrets_and_control_characters_are_never_printed(tmp_path: Path) -> None:
     secrets = {"MQTT_PASSWORD": "open-sesame", "LLM_API_KEY": "key-of-the-model", "TICKET_SECRET": "t" * 20}
     seen = doctor(
