@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.contract.content import Audio, File, Image, Part, Text
 from gateway.contract.store import StoredMessage, StoredSession
 from gateway.core.run import Run
 from gateway.dialects.ai_sdk import AiSdk
@@ -134,12 +135,9 @@ def _ui_parts(message: StoredMessage, results: Results) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     if message.reasoning:
         parts.append({"type": "reasoning", "text": message.reasoning, "state": "done"})
-    for part in message.parts or ():
-        written = part.as_json()
-        if written["type"] == "image_url":
-            url = written["image_url"]["url"]
-            parts.append({"type": "file", "mediaType": url[5:].partition(";")[0], "url": url})
-    if message.content:
+    if message.parts:
+        parts += map(_ui_part, message.parts)
+    elif message.content:
         text: dict[str, Any] = {"type": "text", "text": message.content}
         parts.append(text if message.role == "user" else {**text, "state": "done"})
     for call in message.tool_calls:
@@ -147,3 +145,20 @@ def _ui_parts(message: StoredMessage, results: Results) -> list[dict[str, Any]]:
         result = results.get(call.id, {"state": "input-available"})
         parts.append({**named, "input": readable(call.arguments), **result})
     return parts
+
+
+def _ui_part(part: Part) -> dict[str, Any]:
+    """Return a part as the page sent it: it sends it again with the next question."""
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Image(media_type, encoded):
+            return _ui_file(media_type, encoded)
+        case Audio(format, encoded):
+            return _ui_file("audio/mpeg" if format == "mp3" else "audio/wav", encoded)
+        case File(name, media_type, encoded):
+            return {**_ui_file(media_type, encoded), "filename": name}
+
+
+def _ui_file(media_type: str, encoded: str) -> dict[str, Any]:
+    return {"type": "file", "mediaType": media_type, "url": f"data:{media_type};base64,{encoded}"}

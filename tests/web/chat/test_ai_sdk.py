@@ -98,6 +98,28 @@ async def test_tools_and_files_come_to_the_model(tmp_path: Path) -> None:
     assert b'{"type":"start","messageId":"a1"}' in response.content
 
 
+async def test_a_page_that_loads_again_sends_the_same_files(tmp_path: Path) -> None:
+    notes = {
+        "type": "file",
+        "mediaType": "text/markdown",
+        "filename": "a.md",
+        "url": "data:text/markdown;base64,SGk=",
+    }
+    image = {"type": "file", "mediaType": "image/png", "url": f"data:image/png;base64,{PIXEL}"}
+    sound = {"type": "file", "mediaType": "audio/mpeg", "url": "data:audio/mpeg;base64,SGk="}
+    sent = [text("See"), notes, image, sound, text("and that")]
+    async with served(tmp_path, lambda _: tokens("So.")) as gateway:
+        await gateway.http.post(CHAT, json=asked(user(*sent)))
+        loaded = (await gateway.http.get(f"{CHAT}/c1/messages")).json()
+        again = {**asked(loaded[0]), "trigger": "regenerate-message", "messageId": loaded[1]["id"]}
+        await gateway.http.post(CHAT, json=again)
+        first, second = gateway.transport.seen_requests
+        stored = await gateway.messages()
+    assert loaded[0]["parts"] == sent
+    assert first.turns == second.turns
+    assert [message["role"] for message in stored] == ["user", "assistant", "assistant"]
+
+
 async def test_a_page_that_loads_again_hears_the_reply_from_its_beginning(tmp_path: Path) -> None:
     go_on = asyncio.Event()
     script: list[Step] = [[Delta("Hel")], go_on.wait, [Delta("lo")], [Done("stop")]]
