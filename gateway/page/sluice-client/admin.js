@@ -2,7 +2,7 @@
 
 import { EventStreamParser } from "./event_stream.js";
 import { Live } from "./live.js";
-import { refusalOf } from "./requests.js";
+import { answered } from "./requests.js";
 
 /** Every method throws SluiceError. */
 export class Admin {
@@ -69,13 +69,12 @@ export class Admin {
    * @returns {AsyncGenerator<any, void, void>} */
   async *simulate(part, { signal, ...more } = {}) {
     const options = { body: { part, ...more }, headers: { Accept: "text/event-stream, application/json" } };
-    const response = await this.#requests.send("POST", "/api/admin/simulator", signal ? { ...options, signal } : options);
-    if (!response.ok) throw await refusalOf(response);
+    const response = await this.#requests.ask("POST", "/api/admin/simulator", signal ? { ...options, signal } : options);
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const parser = new EventStreamParser();
     try {
       while (true) {
-        const { done, value } = await reader.read();
+        const { done, value } = await answered(reader.read(), signal);
         if (done) return;
         for (const { data } of parser.push(value)) yield JSON.parse(data);
       }

@@ -1,5 +1,7 @@
 /** Pauses between requests that fail. */
 
+const MOST_TIMER_MS = 2 ** 31 - 1; // a timer that shall wait longer ends at once
+
 /** Pauses of 1 to 30 s, doubled each time, with jitter. A pause ends early when the tab shows or the network is back. */
 export class Backoff {
   #firstMs;
@@ -24,7 +26,7 @@ export class Backoff {
   async pause(askedMs, signal) {
     const longest = Math.min(this.#mostMs, this.#firstMs * 2 ** this.#failures);
     this.#failures += 1;
-    await sleepUntilWoken(Math.max(askedMs ?? 0, longest * (0.5 + Math.random() / 2)), signal);
+    await sleepUntilWoken(Math.min(MOST_TIMER_MS, Math.max(askedMs ?? 0, longest * (0.5 + Math.random() / 2))), signal);
   }
 }
 

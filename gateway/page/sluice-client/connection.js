@@ -70,6 +70,7 @@ export class Connection {
 
   async #runUntilOver() {
     let lostAt = Date.now();
+    let mayBeTaken = false; // by the gateway, whose answer was lost
     while (!this.#closed.signal.aborted) {
       const attempt = new Attempt(this.#closed.signal, this.#silenceMs);
       let askedMs = null;
@@ -91,7 +92,9 @@ export class Connection {
       }
       if (this.#closed.signal.aborted) return;
       lostAt ||= Date.now();
-      if (Date.now() - lostAt >= this.#patienceMs || (!this.#opened && failure.status)) throw failure;
+      const isRefused = !this.#opened && failure.status && !(mayBeTaken && isOfProxy(failure));
+      if (Date.now() - lostAt >= this.#patienceMs || isRefused) throw failure;
+      mayBeTaken ||= !failure.status;
       this.#listener.state("waiting");
       await this.#backoff.pause(askedMs, this.#closed.signal);
     }
@@ -163,6 +166,11 @@ class Attempt {
     this.#over.abort();
     this.#given_up.abort();
   }
+}
+
+/** True if a proxy answered that has no gateway. @param {SluiceError} refusal */
+function isOfProxy({ code }) {
+  return code.startsWith("http_");
 }
 
 /** @param {unknown} thrown @returns {SluiceError} */

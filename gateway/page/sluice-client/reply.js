@@ -71,8 +71,14 @@ export class Reply {
       },
       options,
     );
-    options.signal?.addEventListener("abort", () => this.stop().catch(() => {}), { once: true });
-    this.finished = this.#connection.run().then(() => this.#last);
+    const { signal } = options;
+    const stop = () => this.stop().catch(() => {});
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) this.close(); // before anything was asked
+    this.finished = this.#connection.run().then(() => {
+      signal?.removeEventListener("abort", stop);
+      return this.#last;
+    });
   }
 
   /** The id of the stream, once the gateway has told it. */

@@ -84,22 +84,41 @@ export class Requests {
     return (typeof this.#key === "function" ? this.#key() : this.#key) ?? "";
   }
 
+  /** Send a request and return its answer. Throws SluiceError if it is refused or not answered.
+   * @param {string} method
+   * @param {string} path
+   * @param {RequestOptions} [options]
+   * @returns {Promise<Response>} */
+  async ask(method, path, options = {}) {
+    const response = await answered(this.send(method, path, options), options.signal);
+    if (!response.ok) throw await refusalOf(response);
+    return response;
+  }
+
   /** Return the answer's JSON, null for an empty one. Throws SluiceError.
    * @param {string} method
    * @param {string} path
    * @param {RequestOptions} [options]
    * @returns {Promise<any>} */
   async json(method, path, options = {}) {
-    let response;
+    const response = await this.ask(method, path, { ...options, headers: { Accept: "application/json", ...options.headers } });
+    const text = await answered(response.text(), options.signal);
     try {
-      response = await this.send(method, path, { ...options, headers: { Accept: "application/json", ...options.headers } });
-    } catch (error) {
-      if (options.signal?.aborted) throw error;
-      throw new SluiceError(`The gateway did not answer: ${/** @type {Error} */ (error).message}`);
+      return text ? JSON.parse(text) : null;
+    } catch {
+      throw new SluiceError("The answer does not come from a gateway: it is no JSON.");
     }
-    if (!response.ok) throw await refusalOf(response);
-    const text = await response.text();
-    return text ? JSON.parse(text) : null;
+  }
+}
+
+/** Wait for an answer, or for its body. Throws SluiceError if the connection is lost, and the signal's own error if that is aborted.
+ * @template T @param {Promise<T>} answer @param {AbortSignal} [signal] @returns {Promise<T>} */
+export async function answered(answer, signal) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new SluiceError(`The gateway did not answer: ${/** @type {Error} */ (error).message}`);
   }
 }
 

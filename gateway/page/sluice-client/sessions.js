@@ -1,7 +1,7 @@
 /** Sessions and their messages. */
 
 import { Live } from "./live.js";
-import { refusalOf } from "./requests.js";
+import { answered } from "./requests.js";
 
 /**
  * @typedef {object} Session
@@ -70,9 +70,8 @@ export class Sessions {
    * @param {"json" | "md"} format
    * @returns {Promise<Blob>} */
   async export(session, format) {
-    const response = await this.#requests.send("GET", `${path(session)}/export?format=${format}`);
-    if (!response.ok) throw await refusalOf(response);
-    return response.blob();
+    const response = await this.#requests.ask("GET", `${path(session)}/export?format=${format}`);
+    return answered(response.blob());
   }
 
   /** Follow what others do in a session: `message`, `reply_started` and `reply_ended`.

@@ -64,6 +64,12 @@ export declare class Requests {
     socket(path: string): WebSocket;
     /** The API key, empty without one. */
     get key(): string;
+    /** Send a request and return its answer. Throws SluiceError if it is refused or not answered.
+     * @param {string} method
+     * @param {string} path
+     * @param {RequestOptions} [options]
+     * @returns {Promise<Response>} */
+    ask(method: string, path: string, options?: RequestOptions): Promise<Response>;
     /** Return the answer's JSON, null for an empty one. Throws SluiceError.
      * @param {string} method
      * @param {string} path
@@ -71,6 +77,9 @@ export declare class Requests {
      * @returns {Promise<any>} */
     json(method: string, path: string, options?: RequestOptions): Promise<any>;
 }
+/** Wait for an answer, or for its body. Throws SluiceError if the connection is lost, and the signal's own error if that is aborted.
+ * @template T @param {Promise<T>} answer @param {AbortSignal} [signal] @returns {Promise<T>} */
+export declare function answered<T>(answer: Promise<T>, signal?: AbortSignal): Promise<T>;
 /** Return the error that a refused request's answer describes.
  * @param {Response} response
  * @returns {Promise<SluiceError>} */

@@ -1,0 +1,91 @@
+// usage: node odd_answers.mjs SCENARIO: gives sluice-client answers that a gateway does not give, and prints what it makes of them.
+import { getEventListeners } from "node:events";
+import { Sluice, SluiceError } from "../../gateway/page/sluice-client/index.js";
+
+const [scenario] = process.argv.slice(2);
+const QUICK = { firstMs: 1, mostMs: 5 };
+const STREAM = { headers: { "Content-Type": "text/event-stream", "Sluice-Stream-Id": "one" } };
+const event = (data) => `data: ${JSON.stringify(data)}\n\n`;
+const WHOLE = event({ type: "metadata", stream_id: "one" }) + event({ type: "done", full_content: "all" });
+const lost = () => Promise.reject(new TypeError("fetch failed"));
+
+/** Answers the requests in turn, the last one also all later ones. */
+function answering(...answers) {
+  const asked = [];
+  const fetch = (_, request) => {
+    asked.push(request);
+    return Promise.resolve().then(answers[Math.min(asked.length, answers.length) - 1]);
+  };
+  return { sluice: new Sluice({ url: "http://gateway.example", fetch }), asked };
+}
+
+/** Return the kind of the error. */
+async function errorOf(work) {
+  try {
+    await work();
+  } catch (error) {
+    return error instanceof SluiceError ? `${error.status} ${error.code}` : String(error);
+  }
+  return "none";
+}
+
+const cutOff = () =>
+  new Response(
+    new ReadableStream({
+      start: (body) => {
+        body.enqueue(new TextEncoder().encode('{"id": '));
+        body.error(new TypeError("terminated"));
+      },
+    }),
+  );
+
+const scenarios = {
+  errors: async () => {
+    const page = () => new Response("<html>Log in to the network</html>");
+    return {
+      page: await errorOf(() => answering(page).sluice.sessions.get(1)),
+      cutOff: await errorOf(() => answering(cutOff).sluice.sessions.get(1)),
+      exported: await errorOf(() => answering(lost).sluice.sessions.export(1, "md")),
+      exportCutOff: await errorOf(() => answering(cutOff).sluice.sessions.export(1, "md")),
+      simulated: await errorOf(() => answering(lost).sluice.admin.simulate("device").next()),
+    };
+  },
+  abortedBefore: async () => {
+    const { sluice, asked } = answering(() => new Response(WHOLE, STREAM));
+    const reply = sluice.ask("Hi", { ...QUICK, signal: AbortSignal.abort() });
+    return { last: await reply.finished, asked: asked.length };
+  },
+  listeners: async () => {
+    const { signal } = new AbortController();
+    const { sluice } = answering(() => new Response(WHOLE, STREAM));
+    const reply = sluice.ask("Hi", { ...QUICK, signal });
+    await reply.finished;
+    return { text: reply.text, listeners: getEventListeners(signal, "abort").length };
+  },
+  longPause: async () => {
+    const warned = [];
+    process.on("warning", ({ name }) => warned.push(name));
+    const much = () => new Response("", { status: 429, headers: { "Retry-After": "3000000" } });
+    const { sluice, asked } = answering(() => new Response(event({ type: "metadata", stream_id: "one" }), STREAM), much);
+    const reply = sluice.ask("Hi", QUICK);
+    while (asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, 50)); // in which a pause that overflows ends many times
+    reply.close();
+    await reply.finished;
+    return { warned, asked: asked.length };
+  },
+  lostThenProxy: async () => {
+    const down = () => new Response("<html>502 Bad Gateway</html>", { status: 502 });
+    const { sluice, asked } = answering(lost, down, () => new Response(WHOLE, STREAM));
+    const last = await sluice.ask("Hi", QUICK).finished;
+    const keys = new Set(asked.map(({ headers }) => headers["Idempotency-Key"]));
+    return { last: last.type, text: last.full_content, keys: keys.size };
+  },
+  proxyFirst: async () => {
+    const { sluice, asked } = answering(() => new Response("<html>502 Bad Gateway</html>", { status: 502 }));
+    const last = await sluice.ask("Hi", QUICK).finished;
+    return { last: last.type, status: last.status, asked: asked.length };
+  },
+};
+
+console.log(JSON.stringify(await scenarios[scenario]()));
