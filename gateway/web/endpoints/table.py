@@ -53,6 +53,7 @@ def _nothing(path: str, *, scopes: Scopes = CHAT, errors: ErrorShape = PROBLEM) 
         tag="nothing",
         scopes=scopes,
         errors=errors,
+        text_body=True,  # 404 for every body, also one that is no JSON: nothing reads it
     )
 
 

@@ -166,5 +166,6 @@ def _wrong_method(endpoint: Endpoint, allowed: list[str]) -> AsgiEndpoint:
         tag=endpoint.tag,
         scopes=endpoint.scopes,
         errors=endpoint.errors,
+        text_body=True,  # 405 for every body, also one that is no JSON: nothing reads it
         handler=lambda _: refuse_method,
     )

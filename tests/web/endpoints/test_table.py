@@ -103,6 +103,17 @@ async def test_a_key_opens_the_endpoints_of_its_scope_only(tmp_path: Path, permi
                 assert is_shaped(answer, endpoint), endpoint.name
 
 
+async def test_a_wrong_path_or_method_is_told_before_a_wrong_content_type(tmp_path: Path) -> None:
+    """As curl sends a body without a header, to `/api/pull` of Ollama's API for instance."""
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        unknown = await gateway.http.post("/api/pull", content="{}", headers=form)
+        unknown_v1 = await gateway.http.post("/v1/engines", content="{}", headers=form)
+        wrong = await gateway.http.put("/messages/stream", content="{}", headers=form)
+        known = await gateway.http.post("/messages/stream", content="{}", headers=form)
+    assert [answer.status_code for answer in (unknown, unknown_v1, wrong, known)] == [404, 404, 405, 415]
+
+
 async def test_every_other_method_is_405_and_names_those_that_are_answered(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: [], cors_origins=("https://app.example",)) as gateway:
         for path in PATHS:
