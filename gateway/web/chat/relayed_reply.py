@@ -8,7 +8,7 @@ from gateway.dialects.json_encoding import json_bytes
 from gateway.web.http.asgi import CONNECTION, ConnectionWatcher, Message, Scope
 from gateway.web.http.message_connection import MessageConnection
 
-_DONE = b"data: [DONE]"
+_DONE = b"[DONE]"
 
 
 class RelayedReply:
@@ -58,7 +58,8 @@ class RelayedReply:
         self._rest += message.get("body", b"")
         if self._status == 200:
             *frames, self._rest = self._rest.split(b"\n\n")
-            self._write([self._told(frame) for frame in frames if frame.startswith(b"data: ")])
+            told = [self._told(data) for frame in frames if (data := _data_in(frame)) is not None]
+            self._write(told)
             while not (self._connection.writable or self._has_left):
                 self._may_write.clear()
                 await self._may_write.wait()
@@ -108,16 +109,21 @@ class RelayedReply:
         if self._watcher is not None:
             self._watcher.connection_lost()
 
-    def _told(self, frame: bytes) -> bytes:
-        if frame == _DONE:
+    def _told(self, data: bytes) -> bytes:
+        if data == _DONE:
             self._is_over = True
             return b'{"type":"end",%b}' % self._named
         number, self._sequence = self._sequence, self._sequence + 1
-        return b'{"type":"chunk",%b,"sequence":%d,"chunk":%b}' % (self._named, number, frame[6:])
+        return b'{"type":"chunk",%b,"sequence":%d,"chunk":%b}' % (self._named, number, data)
 
     def _write(self, messages: list[bytes]) -> None:
         if messages and not self._has_left:
             self._connection.write_messages(messages)
+
+
+def _data_in(frame: bytes) -> bytes | None:
+    """Return the data of a frame. A heartbeat has no blank line, so that it is in the next event's frame."""
+    return next((line[6:] for line in frame.split(b"\n") if line.startswith(b"data: ")), None)
 
 
 def _detail(body: bytes) -> str:

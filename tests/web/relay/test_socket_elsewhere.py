@@ -1,6 +1,7 @@
 """A WebSocket of the AI SDK at one gateway, with a reply that another one makes."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -37,6 +38,16 @@ async def test_a_page_resumes_at_another_gateway_from_the_first_chunk(both: Pair
         assert (await page.heard("r2")).text == TEXT
         await page.resume("r3")
         assert (await page.until("r3"))["type"] == "no-active"
+
+
+async def test_a_heartbeat_of_the_owner_costs_no_chunk(both: Pair) -> None:
+    await begun(both)
+    async with page_socket(both.second.url) as page:
+        await page.resume("r2")
+        await page.until("r2", "text-delta")
+        both.first.assembled.gateway.pulse.beat(math.inf)
+        both.go.set()
+        assert (await page.heard("r2")).text == TEXT
 
 
 async def test_a_request_that_is_sent_again_to_another_gateway_gets_the_same_reply(both: Pair) -> None:
