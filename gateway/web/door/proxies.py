@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from gateway.web.http.asgi import App, Receive, Scope, Send, header
+from gateway.web.http.asgi import App, Receive, Scope, Send
 
 _PREFIX = re.compile(rb"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?")
 Address = IPv4Address | IPv6Address
@@ -32,7 +32,8 @@ class TrustedProxies:
         peer = peer_of(scope)
         if not self._networks or not self._knows(peer):
             return "unknown" if peer is None else str(peer)
-        for text in reversed((header(scope, b"x-forwarded-for") or "").split(",")):
+        told = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for text in reversed(told.decode("latin-1").split(",")):
             address = _address_in(text.strip())
             if address is None:
                 break

@@ -89,3 +89,10 @@ def test_the_source_of_a_change_is_the_client_before_the_trusted_proxies(
         "headers": [(b"x-forwarded-for", forwarded.encode())],
     }
     assert TrustedProxies(("10.0.0.0/8",)).client_of(scope) == client
+
+
+def test_a_line_that_the_client_sent_before_the_proxys_line_is_not_believed() -> None:
+    """HAProxy adds a line of its own behind those of the client."""
+    lines = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-for", b"198.51.100.7")]
+    scope = {"client": ("10.0.0.1", 1), "headers": lines}
+    assert TrustedProxies(("10.0.0.0/8",)).client_of(scope) == "198.51.100.7"
