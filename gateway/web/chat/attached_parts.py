@@ -5,6 +5,7 @@ from base64 import b64encode
 from typing import Any
 
 from gateway.contract.attachments import StoredAttachment
+from gateway.contract.content_parser import MAX_PARTS
 from gateway.contract.errors import NotFound, TooLarge
 from gateway.contract.misfits import misfit
 from gateway.web.services import Services
@@ -18,7 +19,7 @@ async def with_attachments(gateway: Services, user_id: str, said: Any) -> Any:
     Raises Unprocessable for a part without an id, NotFound for an attachment that the user does not have,
     TooLarge if they are larger together than a body may be.
     """
-    if not isinstance(said, list):
+    if not isinstance(said, list) or len(said) > MAX_PARTS:  # which the parser of the content refuses
         return said
     parts, size = [], 0
     for at, part in enumerate(said):

@@ -118,3 +118,9 @@ async def test_attachments_of_one_message_have_a_limit_together(tmp_path: Path) 
         told = await upload(gateway, b"x" * 600_000, "a.txt")
         refused = await gateway.http.post(STREAM, json={"content": [part(told), part(told)]})
     assert refused.status_code == 413
+
+
+async def test_too_many_attachments_are_refused_before_one_is_read(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        refused = await gateway.http.post(STREAM, json={"content": [part({"id": "nobody's"})] * 101})
+    assert (refused.status_code, "at most 100 parts" in refused.text) == (422, True)
