@@ -127,10 +127,10 @@ def _data_in(frame: bytes) -> bytes | None:
 
 
 def _detail(body: bytes) -> str:
-    """Return the text of an error in a response's body."""
+    """Return the text of an error in a response's body, which is plain text for the AI SDK."""
     try:
         told = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        told = None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        told = {"detail": body.decode("utf-8", "replace")}
     detail = told.get("detail") or told.get("error") if isinstance(told, dict) else None
     return detail if isinstance(detail, str) else "The gateway that makes the reply refused the request."
