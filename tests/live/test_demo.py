@@ -36,7 +36,7 @@ async def test_make_demo_answers_and_keeps_what_was_said(tmp_path: Path, mode: s
     ):
         url = await ready(demo)
         metadata, *_, done = events_of(await typed(the_command("curl -N", "session_id"), url))
-        kept = json.loads(await typed(the_command("curl http"), url))
+        kept = json.loads(await typed(the_command("curl http", "sessions/2"), url))
         os.killpg(demo.process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group
         async with asyncio.timeout(120):
             await demo.ended()
