@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.contract.events import Usage
-from gateway.dialects.response_namespaces import NamespacedName
+from gateway.dialects.response_tool_names import ToolName
 
 Item = dict[str, Any]
 
@@ -99,13 +99,15 @@ def reasoning_item(item_id: str, status: str, text: str | None) -> Item:
     return {**item, "encrypted_content": None, "status": status}
 
 
-def call_item(item_id: str, status: str, call_id: str, name: NamespacedName | str, arguments: str) -> Item:
-    item: Item = {
-        "type": "function_call",
+def call_item(item_id: str, status: str, call_id: str, tool: ToolName, given: str) -> Item:
+    """given: the arguments, or the input of a custom tool."""
+    kind, field = ("custom_tool_call", "input") if tool.custom else ("function_call", "arguments")
+    item = {
+        "type": kind,
         "id": item_id,
         "call_id": call_id,
-        "name": name,
-        "arguments": arguments,
+        "name": tool.name,
+        field: given,
         "status": status,
     }
-    return item if isinstance(name, str) else {**item, **name._asdict()}
+    return item if tool.namespace is None else {**item, "namespace": tool.namespace}

@@ -21,7 +21,6 @@ from gateway.contract.events import (
     ToolCall,
 )
 from gateway.dialects.json_encoding import json_bytes
-from gateway.dialects.response_namespaces import namespaced_names
 from gateway.dialects.response_objects import (
     Item,
     call_item,
@@ -30,6 +29,7 @@ from gateway.dialects.response_objects import (
     response_json,
     text_part,
 )
+from gateway.dialects.response_tool_names import ToolName, custom_input, tool_names
 
 _ENDS = (b"response.completed", b"response.incomplete", b"response.failed", b"error")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -54,7 +54,7 @@ class ResponsesEncoder:
     ) -> None:
         self._stream_id = stream_id
         self._head = head
-        self._namespaced = namespaced_names(head.get("tools", ()))
+        self._tools = tool_names(head.get("tools", ()))
         self._after = -1 if after is None else after
         self._number = 0
         self._numbered = numbered
@@ -185,16 +185,27 @@ class ResponsesEncoder:
         ]
 
     def _call(self, call: ToolCall) -> list[bytes]:
+        tool = self._tools.get(call.name, ToolName(call.name))
+        if tool.custom:
+            return self._custom_call(call.id, tool, custom_input(call.arguments))
         item_id = self._new_id("fc")
         place = {"item_id": item_id, "output_index": len(self._output)}
-        name = self._namespaced.get(call.name, call.name)
-        own_name = name if isinstance(name, str) else name.name
-        done = {**place, "name": own_name, "arguments": call.arguments}
+        done = {**place, "name": tool.name, "arguments": call.arguments}
         return [
-            *self._item_added(call_item(item_id, "in_progress", call.id, name, "")),
+            *self._item_added(call_item(item_id, "in_progress", call.id, tool, "")),
             *self._event("response.function_call_arguments.delta", {**place, "delta": call.arguments}),
             *self._event("response.function_call_arguments.done", done),
-            *self._item_done(call_item(item_id, "completed", call.id, name, call.arguments)),
+            *self._item_done(call_item(item_id, "completed", call.id, tool, call.arguments)),
+        ]
+
+    def _custom_call(self, call_id: str, tool: ToolName, input: str) -> list[bytes]:
+        item_id = self._new_id("ctc")
+        place = {"item_id": item_id, "output_index": len(self._output)}
+        return [
+            *self._item_added(call_item(item_id, "in_progress", call_id, tool, "")),
+            *self._event("response.custom_tool_call_input.delta", {**place, "delta": input}),
+            *self._event("response.custom_tool_call_input.done", {**place, "input": input}),
+            *self._item_done(call_item(item_id, "completed", call_id, tool, input)),
         ]
 
     def _end(self, reason: Reason, ending: Ending) -> list[bytes]:

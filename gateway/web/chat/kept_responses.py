@@ -29,7 +29,7 @@ MAX_CHAIN = 500
 
 _FAILED = ("failed", "interrupted")
 _RESPONSE_ID = re.compile("resp_([0-9a-f]{32})")
-_ITEM_ID = re.compile("(?:msg|rs|fc)_([0-9a-f]{32})_[0-9]{1,6}")
+_ITEM_ID = re.compile("(?:msg|rs|fc|ctc)_([0-9a-f]{32})_[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)

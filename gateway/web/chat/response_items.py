@@ -7,7 +7,7 @@ from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Role, Turn
-from gateway.dialects.response_namespaces import NamespacedName
+from gateway.dialects.response_tool_names import ToolName, custom_arguments
 
 Item = dict[str, Any]
 _ROLES: Mapping[str, Role] = {
@@ -35,9 +35,9 @@ def turns_of(items: Sequence[Item], max_attachment_bytes: int) -> list[Turn]:
                 turns.append(Turn(role, content))
             case "reasoning":
                 turns += assistant.thought(_reasoning(place, item))
-            case "function_call":
+            case "function_call" | "custom_tool_call":
                 assistant.calls.append(_call(place, item))
-            case "function_call_output":
+            case "function_call_output" | "custom_tool_call_output":
                 turns += assistant.taken()
                 turns.append(_call_output(place, item, max_attachment_bytes))
             case str(kind):
@@ -133,12 +133,15 @@ def _reasoning(place: str, item: Item) -> str:
 
 def _call(place: str, item: Item) -> Item:
     match item:
-        case {"call_id": str(id), "name": str(name), "arguments": str(arguments)}:
-            if isinstance(item.get("namespace"), str):
-                name = NamespacedName(item["namespace"], name).flat
-            return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        case {"type": "custom_tool_call", "call_id": str(id), "name": str(name), "input": str(input)}:
+            arguments = custom_arguments(input)
+        case {"type": "function_call", "call_id": str(id), "name": str(name), "arguments": str(arguments)}:
+            pass
         case _:
-            raise misfit(place, "must have a call_id, a name and arguments, all strings")
+            raise misfit(place, "must have a call_id, a name and arguments or an input, all strings")
+    if isinstance(namespace := item.get("namespace"), str):
+        name = ToolName(name, namespace).of_function
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _call_output(place: str, item: Item, max_bytes: int) -> Turn:

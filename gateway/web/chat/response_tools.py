@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.contract.misfits import misfit
-from gateway.dialects.response_namespaces import NamespacedName
+from gateway.dialects.response_tool_names import CUSTOM_PARAMETERS, ToolName
 
 Tool = dict[str, Any]
 
@@ -48,7 +48,7 @@ def _members(place: str, tool: Tool) -> Iterator[tuple[str, Tool]]:
         if not isinstance(member, dict):
             raise misfit(f"{place}.tools.{at}", "must be an object")
         at_member, function = _function(f"{place}.tools.{at}", member)
-        yield at_member, {**function, "name": NamespacedName(namespace, function["name"]).flat}
+        yield at_member, {**function, "name": ToolName(function["name"], namespace).of_function}
 
 
 def _function(place: str, tool: Mapping[str, Any]) -> tuple[str, Tool]:
@@ -64,9 +64,24 @@ def _function(place: str, tool: Mapping[str, Any]) -> tuple[str, Tool]:
             if isinstance(tool.get("strict"), bool):
                 function["strict"] = tool["strict"]
             return place, function
-        case {"type": "function"}:
+        case {"type": "custom", "name": str(name)}:
+            return place, {"name": name, "description": _described(tool), "parameters": CUSTOM_PARAMETERS}
+        case {"type": "function" | "custom"}:
             raise misfit(f"{place}.name", "must be a string")
         case {"type": str(kind)}:
-            raise misfit(f"{place}.type", f"{kind[:50]!r} is not supported here; function and namespace are")
+            raise misfit(
+                f"{place}.type", f"{kind[:50]!r} is not supported here; function, custom and namespace are"
+            )
         case _:
             raise misfit(f"{place}.type", "must be a string")
+
+
+def _described(tool: Mapping[str, Any]) -> str:
+    """Return the description of a custom tool with its grammar, which no model server enforces."""
+    said = tool.get("description")
+    description = said if isinstance(said, str) else ""
+    match tool.get("format"):
+        case {"type": "grammar", "syntax": str(syntax), "definition": str(definition)}:
+            return f"{description}\n\nThe input follows this {syntax} grammar:\n{definition}"
+        case _:
+            return description

@@ -244,7 +244,7 @@ def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | dict[str, Any]
     match choice:
         case None | "none" | "auto" | "required":
             return choice
-        case {"type": "function", "name": str(name)}:
+        case {"type": "function" | "custom", "name": str(name)}:
             return {"type": "function", "function": {"name": name}}
         case _:
             raise misfit("tool_choice", "must be none, auto, required or a function with a name")

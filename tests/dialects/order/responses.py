@@ -108,9 +108,10 @@ class _Response:
         assert item["status"] in {"completed", "incomplete"}
         if item["type"] == "message":
             assert "".join(part["text"] for part in item["content"]) == self._text
-        if item["type"] == "function_call":
-            assert item["arguments"] == self._text
-            self._heard.tools += ((item["name"], item["arguments"]),)
+        if item["type"] in ("function_call", "custom_tool_call"):
+            given = item["arguments" if item["type"] == "function_call" else "input"]
+            assert given == self._text
+            self._heard.tools += ((item["name"], given),)
         if item["type"] == "reasoning":
             assert self._summary, "reasoning without a summary"
         self._items.append(item)
@@ -167,5 +168,9 @@ class _Response:
                 self._text += event["delta"]
             case "function_call_arguments.done":
                 assert event["arguments"] == self._text
+            case "custom_tool_call_input.delta":
+                self._text += event["delta"]
+            case "custom_tool_call_input.done":
+                assert event["input"] == self._text
             case unknown:
                 raise AssertionError(f"an unknown event in a call: {unknown}")

@@ -1,5 +1,6 @@
-"""Tools of `POST /v1/responses` as agents send them: functions, namespaces, and some of OpenAI's own."""
+"""Tools of `POST /v1/responses` as agents send them: functions, custom ones, namespaces, OpenAI's own."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,61 @@ async def test_a_stored_call_keeps_its_namespace(tmp_path: Path) -> None:
     assert answered.turns[1].tool_calls[0]["function"]["name"] == "multi_agent_v1__wait"
 
 
+PATCH = '*** Begin Patch\n*** Add File: "a"\n+\u00e9\n*** End Patch\n'
+GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: line+"}
+APPLY_PATCH = {"type": "custom", "name": "apply_patch", "description": "Edits files.", "format": GRAMMAR}
+NOTES = {
+    "type": "namespace",
+    "name": "notes",
+    "description": "Notes.",
+    "tools": [{"type": "custom", "name": "add"}],
+}
+
+
+def patches(request: ChatRequest) -> list[Step]:
+    """Call two custom tools, the second with arguments of another shape; answer their results."""
+    if request.turns[-1].role == "tool":
+        return tokens("Both are done.")
+    called = [ToolCall("c1", "apply_patch", json.dumps({"input": PATCH})), ToolCall("c2", "notes__add", "[1")]
+    return [called, [Done("tool_calls", "tiny")]]
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_custom_tool_gets_its_text(tmp_path: Path, store: bool, stream: bool) -> None:
+    asked_for = {**ASKED, "tools": [APPLY_PATCH, NOTES], "store": store}
+    async with served(tmp_path, patches) as gateway:
+        response = await gateway.http.post(PATH, json={**asked_for, "stream": stream})
+        assert response.status_code == 200, response.text
+        told = events_in(response)[-1]["response"] if stream else response.json()
+        if store:
+            assert (await gateway.http.get(f"{PATH}/{told['id']}")).json() == told
+        results = [
+            {"type": "custom_tool_call_output", "call_id": item["call_id"], "output": "ok"}
+            for item in told["output"]
+        ]
+        more = [{"type": "item_reference", "id": item["id"]} if store else item for item in told["output"]]
+        again = {**asked_for, "input": [*ASKED["input"], *more, *results]}
+        second = await gateway.http.post(PATH, json=again)
+        asked, answered = gateway.transport.seen_requests
+    assert asked.sampling.tools is not None
+    first, _ = (tool["function"] for tool in asked.sampling.tools)
+    assert first["description"] == "Edits files.\n\nThe input follows this lark grammar:\nstart: line+"
+    assert list(first["parameters"]["properties"]) == ["input"]
+    assert [
+        (item["type"], item.get("namespace"), item["name"], item["input"]) for item in told["output"]
+    ] == [
+        ("custom_tool_call", None, "apply_patch", PATCH),
+        ("custom_tool_call", "notes", "add", "[1"),
+    ]
+    called = [call["function"] for call in answered.turns[1].tool_calls]
+    assert [json.loads(function["arguments"])["input"] for function in called] == [PATCH, "[1"]
+    assert [function["name"] for function in called] == ["apply_patch", "notes__add"]
+    assert second.json()["output"][0]["content"][0]["text"] == "Both are done."
+    if stream:
+        assert responses.hear(response.content).tools == (("apply_patch", PATCH), ("add", "[1"))
+
+
 MANY = [{"type": "function", "name": f"t{n}"} for n in range(513)]
 
 
@@ -106,6 +162,7 @@ MANY = [{"type": "function", "name": f"t{n}"} for n in range(513)]
         ([SEARCH], "tools.0.type"),
         ([EXEC, {"type": "code_interpreter"}], "tools.1.type"),
         ([{"type": "namespace", "name": 1, "tools": []}], "tools.0.name"),
+        ([{"type": "custom"}], "tools.0.name"),
         ([{**AGENTS, "tools": None}], "tools.0.tools"),
         ([{**AGENTS, "tools": ["x"]}], "tools.0.tools.0"),
         ([{**AGENTS, "tools": [{"type": "namespace", "name": "x", "tools": []}]}], "tools.0.tools.0.type"),
