@@ -33,6 +33,8 @@ def turns_of(items: Sequence[Item], max_attachment_bytes: int) -> list[Turn]:
                     continue
                 turns += assistant.taken()
                 turns.append(Turn(role, content))
+            case "additional_tools":
+                pass  # usable_tools has them
             case "reasoning":
                 turns += assistant.thought(_reasoning(place, item))
             case "function_call" | "custom_tool_call":

@@ -5,29 +5,55 @@ from typing import Any
 
 from gateway.contract.misfits import misfit
 from gateway.dialects.response_tool_names import CUSTOM_PARAMETERS, ToolName
+from gateway.web.chat.response_items import Item
 
 Tool = dict[str, Any]
+Placed = tuple[str, Tool]
+"""A tool behind the name of its place in the request."""
 
 MAX_FUNCTIONS = 512
 _LEFT_OUT = ("web_search", "image_generation", "tool_search")
 """Beginnings of types. Agents send these in every request, beside functions."""
 
 
-def usable_tools(tools: Sequence[Tool]) -> Sequence[Tool]:
-    """Return the tools without those that only OpenAI can run and agents always send.
+def usable_tools(tools: Sequence[Tool], new: Sequence[Item], earlier: Sequence[Item]) -> list[Placed]:
+    """Return the tools of a request and those of its conversation, with their places.
 
-    If there are no others, all are returned: such a request needs them, and is refused.
+    Without those that only OpenAI can run and agents always send. If there are no others, all are returned:
+    such a request needs them, and is refused.
+
+    Args:
+        tools: of the request.
+        new: items of the request; `additional_tools` have tools. A later tool replaces one of the same name.
+        earlier: items before the request, whose tools were accepted.
     """
-    return [tool for tool in tools if not str(tool.get("type")).startswith(_LEFT_OUT)] or tools
+    added = [(f"input.{at}.tools", item) for at, item in enumerate(new)]
+    latest: dict[str, Placed] = {}
+    for place, item in [*(("input", item) for item in earlier), *added]:
+        if item.get("type") == "additional_tools":
+            latest |= {_identity(tool): (at, tool) for at, tool in _placed(place, item.get("tools"))}
+    own = [one for one in _placed("tools", tools) if _identity(one[1]) not in latest]
+    placed = [*own, *latest.values()]
+    return [one for one in placed if not str(one[1].get("type")).startswith(_LEFT_OUT)] or placed
 
 
-def functions_of(tools: Sequence[Tool]) -> list[Tool]:
+def _placed(place: str, tools: object) -> list[Placed]:
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise misfit(place, "must be a list of tools")
+    return [(f"{place}.{at}", tool) for at, tool in enumerate(tools)]
+
+
+def _identity(tool: Tool) -> str:
+    return f"{tool.get('type')} {tool.get('name')}"
+
+
+def functions_of(tools: Sequence[Placed]) -> list[Tool]:
     """Return the tools as OpenAI's chat API writes them. Unprocessable for tools that are no functions."""
     functions: list[Tool] = []
     names: dict[str, bool] = {}
-    for at, tool in enumerate(tools):
+    for at, tool in tools:
         grouped = tool.get("type") == "namespace"
-        for place, function in _members(f"tools.{at}", tool) if grouped else [_function(f"tools.{at}", tool)]:
+        for place, function in _members(at, tool) if grouped else [_function(at, tool)]:
             name = function["name"]
             if name in names and (grouped or names[name]):
                 raise misfit(f"{place}.name", f"{name[:100]!r} is the name of another tool too")

@@ -26,7 +26,7 @@ from gateway.web.chat.kept_responses import (
     stream_of_response,
 )
 from gateway.web.chat.response_items import Item, turns_of
-from gateway.web.chat.response_tools import functions_of, usable_tools
+from gateway.web.chat.response_tools import Placed, functions_of, usable_tools
 from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import AtMost512, AtMost2048, TokenCount, parse
 from gateway.web.http.content_field import check_chars
@@ -109,10 +109,10 @@ class ResponseBody(BaseModel):
     def conversation_name(self) -> str | None:
         return self.conversation.id if isinstance(self.conversation, ConversationName) else self.conversation
 
-    def sampling(self) -> Sampling:
+    def sampling(self, tools: Sequence[Placed]) -> Sampling:
         """Unprocessable for settings that no model server should get."""
         options: dict[str, Any] = {}
-        if self.parallel_tool_calls is not None and self.tools:
+        if self.parallel_tool_calls is not None and tools:
             options["parallel_tool_calls"] = self.parallel_tool_calls
         if self.reasoning is not None and self.reasoning.effort is not None:
             effort = self.reasoning.effort
@@ -123,7 +123,7 @@ class ResponseBody(BaseModel):
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_output_tokens,
-            tools=functions_of(usable_tools(self.tools)) if self.tools else None,
+            tools=functions_of(tools) or None,
             tool_choice=_tool_choice(self.tool_choice),
             response_format=_response_format(None if self.text is None else self.text.format),
             options=options,
@@ -131,7 +131,7 @@ class ResponseBody(BaseModel):
         check_sampling(sampling, options="")
         return sampling
 
-    def settings(self, model: str) -> dict[str, Any]:
+    def settings(self, model: str, tools: Sequence[Placed]) -> dict[str, Any]:
         """The parts of the request that the response object repeats."""
         told = {
             "model": model,
@@ -145,7 +145,7 @@ class ResponseBody(BaseModel):
             "temperature": self.temperature,
             "top_p": self.top_p,
             "tool_choice": self.tool_choice,
-            "tools": [_told(tool) for tool in usable_tools(self.tools or ())] or None,
+            "tools": [_told(tool) for _, tool in tools] or None,
             "truncation": self.truncation,
             "user": self.user,
             "text": self.text and {"format": {"type": "text"}, **self.text.model_dump(exclude_none=True)},
@@ -168,12 +168,13 @@ class ResponsesForm:
         an item or a session that is unknown or somebody else's."""
         body = await unhurried(len(post.body), partial(parse, post.body, ResponseBody))
         self.streams = bool(body.stream)
-        sampling = body.sampling()
         place = await _place_of(gateway, post, body)
         new = await resolved(gateway, post.user_id, body.items)
         earlier = (
             [] if place.previous is None else await conversation_of(gateway, post.user_id, place.previous)
         )
+        tools = usable_tools(body.tools or [], new, earlier)
+        sampling = body.sampling(tools)
         max_bytes = gateway.max_attachment_bytes
         if isinstance(body.input, str):
             new_turns = [Turn("user", body.input)]
@@ -187,7 +188,7 @@ class ResponsesForm:
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "input")
         kept = body.store is not False
-        settings = {**body.settings(answering_model(gateway, body.model)), "created_at": int(time())}
+        settings = {**body.settings(answering_model(gateway, body.model), tools), "created_at": int(time())}
         request = partial(packed_request, settings, new, place.previous)
         question = Question(
             user_id=post.user_id,

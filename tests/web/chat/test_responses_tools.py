@@ -153,6 +153,37 @@ async def test_a_custom_tool_gets_its_text(tmp_path: Path, store: bool, stream: 
         assert responses.hear(response.content).tools == (("apply_patch", PATCH), ("add", "[1"))
 
 
+async def test_tools_come_as_an_item_too(tmp_path: Path) -> None:
+    """Codex sends all tools so to newer models."""
+    given = {"type": "additional_tools", "id": "at_1", "role": "developer", "tools": [AGENTS, SEARCH]}
+    asked_for = {**ASKED, "tools": [EXEC], "input": [given, *ASKED["input"]]}
+    async with served(tmp_path, calls) as gateway:
+        told = (await gateway.http.post(PATH, json=asked_for)).json()
+        results = [{"type": "function_call_output", "call_id": id, "output": "ok"} for id in ("c1", "c2")]
+        more = {**ASKED, "tools": [EXEC], "previous_response_id": told["id"]}
+        for again in ([], [given]):
+            assert (await gateway.http.post(PATH, json={**more, "input": [*again, *results]})).is_success
+        seen = gateway.transport.seen_requests
+    for request in seen:
+        assert request.sampling.tools is not None
+        assert [tool["function"]["name"] for tool in request.sampling.tools] == [
+            "exec_command",
+            "multi_agent_v1__close_agent",
+            "multi_agent_v1__wait",
+        ]
+    assert [turn.role for turn in seen[0].turns] == ["user"]
+    assert (told["output"][0]["namespace"], told["output"][0]["name"]) == ("multi_agent_v1", "wait")
+
+
+@pytest.mark.parametrize("tools", [None, ["x"], [{"type": "mcp"}]])
+async def test_wrong_tools_of_an_item_are_refused(tmp_path: Path, tools: object) -> None:
+    given = {"type": "additional_tools", "role": "developer", "tools": tools}
+    async with served(tmp_path, calls) as gateway:
+        response = await gateway.http.post(PATH, json={**ASKED, "input": [*ASKED["input"], given]})
+    assert response.status_code == 400, response.text
+    assert response.json()["error"]["param"].startswith("input.1.tools")
+
+
 MANY = [{"type": "function", "name": f"t{n}"} for n in range(513)]
 
 
