@@ -1,7 +1,7 @@
 /** The state of the gateway, asked every few seconds while the page is seen. */
 
 import { Changing } from "./changes.js";
-import { sluice } from "./gateway.js";
+import { login, NEEDS_KEY, sluice } from "./gateway.js";
 
 const EVERY_MS = 5000;
 
@@ -15,19 +15,22 @@ class GatewayState extends Changing {
   /** Ask now, and from now on. */
   async ask() {
     clearTimeout(this.#timer);
-    if (this.#asking) return;
+    if (this.#asking || (NEEDS_KEY && !login.key)) return;
     this.#asking = true;
+    let refused = false;
     if (document.visibilityState === "visible") {
       try {
         this.told = await sluice.metrics();
         this.lost = false;
       } catch (error) {
-        this.lost = /** @type {any} */ (error).status === 0;
+        const { status } = /** @type {any} */ (error);
+        this.lost = status === 0;
+        refused = status === 401 || status === 403; // until another key comes
       }
       this.changed();
     }
     this.#asking = false;
-    this.#timer = setTimeout(() => this.ask(), EVERY_MS);
+    if (!refused) this.#timer = setTimeout(() => this.ask(), EVERY_MS);
   }
 }
 

@@ -53,11 +53,24 @@ export class SessionList extends Changing {
       this.sessions = this.#withRooms([...own, ...page]);
       this.failure = null;
     } catch (error) {
+      if (turn !== this.#turn) return;
       this.failure = /** @type {Error} */ (error);
     }
     clearTimeout(this.#timer);
     if (this.sessions.some(({ live }) => live)) this.#timer = setTimeout(() => this.refresh(), LIVE_MS);
     this.changed();
+  }
+
+  /** Do it, and return whether it succeeded; a failure is shown. @param {() => Promise<unknown>} work */
+  async trying(work) {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      this.failure = /** @type {Error} */ (error);
+      this.changed();
+      return false;
+    }
   }
 
   /** Put the rooms of others between one's own sessions. @param {any[]} own @returns {any[]} */
@@ -111,20 +124,24 @@ function SessionRow({ session, current, list, onGone }) {
   const [sure, setSure] = useState(false);
   const gaveUp = useRef(false);
   const rename = async () => {
-    if (!gaveUp.current && title?.trim() && title !== session.title) await sluice.sessions.rename(session.uuid, title.trim().slice(0, 120)).catch(() => {});
+    const words = title?.trim().slice(0, 120);
+    const renames = !gaveUp.current && words && words !== session.title;
+    const succeeded = !renames || (await list.trying(() => sluice.sessions.rename(session.uuid, words)));
     setTitle(null);
-    list.refresh();
+    if (succeeded) list.refresh();
   };
   const remove = async () => {
-    await sluice.sessions.delete(session.uuid).catch(() => {});
+    if (!(await list.trying(() => sluice.sessions.delete(session.uuid)))) return;
     if (current) onGone();
     list.refresh();
   };
-  const save = async (/** @type {"json" | "md"} */ format) => {
+  const save = (/** @type {"json" | "md"} */ format) => {
     setOpen(false);
-    const url = URL.createObjectURL(await sluice.sessions.export(session.uuid, format));
-    Object.assign(document.createElement("a"), { href: url, download: `${session.key}.${format}` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    return list.trying(async () => {
+      const url = URL.createObjectURL(await sluice.sessions.export(session.uuid, format));
+      Object.assign(document.createElement("a"), { href: url, download: `${session.key}.${format}` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    });
   };
   if (title !== null) {
     return html`<li class="session"><input class="rename" aria-label="Title" value=${title} maxlength="120" autofocus

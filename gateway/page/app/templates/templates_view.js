@@ -1,6 +1,7 @@
 /** Templates: make, change, delete and try them. */
 
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { forgetTemplate } from "../chat/settings.js";
 import { sluice } from "../gateway.js";
 import { TextView } from "../markdown/text_view.js";
 
@@ -32,6 +33,7 @@ export default function TemplatesView() {
   const remove = () =>
     trying(async () => {
       await sluice.templates.delete(edited.id);
+      forgetTemplate(edited.id);
       setEdited(NEW);
     });
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) =>
@@ -64,12 +66,15 @@ function Trial({ id }) {
   const [question, setQuestion] = useState("");
   const [text, setText] = useState("");
   const [state, setState] = useState("");
+  const [runs, setRuns] = useState(false);
   const reply = useRef(/** @type {any} */ (null));
   useEffect(() => () => reply.current?.close(), []);
   const run = async (/** @type {Event} */ event) => {
     event.preventDefault();
+    if (reply.current) return; // Enter in the field
     const asked = sluice.tryTemplate(id, question);
     reply.current = asked;
+    setRuns(true);
     setText("");
     setState("Waiting for the first word");
     for await (const told of asked) {
@@ -79,13 +84,14 @@ function Trial({ id }) {
       if (told.type === "progress" && told.phase === "prompt" && told.total) setState(`Reading, ${Math.round((100 * told.processed) / told.total)} %`);
     }
     reply.current = null;
-    setText(`${asked.text}`);
+    setRuns(false);
+    setText(asked.text);
   };
   return html`<form class="trial" onSubmit=${run}><h2>Try it</h2>
     <div class="form-row"><input aria-label="Question" placeholder="A question" value=${question} onInput=${(/** @type {any} */ event) => setQuestion(event.target.value)} />
       ${
-        reply.current
-          ? html`<button type="button" class="button" onClick=${() => reply.current.stop()}>Stop</button>`
+        runs
+          ? html`<button type="button" class="button" onClick=${() => reply.current?.stop().catch(() => {})}>Stop</button>`
           : html`<button class="button main" disabled=${!question.trim()}>Try</button>`
       }</div>
     ${state ? html`<p class="note" role="status">${state}</p>` : null}
