@@ -1,4 +1,4 @@
-"""What a page is told if the gateway that makes its reply refuses the request."""
+"""The error that a page gets if the gateway that makes its reply refuses the request."""
 
 import json
 from collections.abc import Sequence
