@@ -1,5 +1,6 @@
 """Members of rooms on the page: invitations, removals, watchers."""
 
+import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -63,7 +64,10 @@ async def test_a_watcher_reads_and_cannot_write_and_leaves(tmp_path: Path) -> No
             await heard(eve, "anna", "Look.")
             assert await eve.page.locator(WRITES).count() == 0
             await anna.page.wait_for_selector(".member:has-text('eve') >> text=only reads")
+            await eve.page.route(re.compile(r"/members\?"), lambda route: route.abort(), times=1)
             await eve.page.click("text=Leave the room")
+            await eve.page.click("text=Really leave")
+            await eve.page.wait_for_selector("[role=alert] >> text=did not answer")
             await eve.page.click("text=Really leave")
             await eve.page.wait_for_selector(".welcome")
             await eve.page.wait_for_selector("text=No sessions yet.")

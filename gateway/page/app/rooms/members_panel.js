@@ -18,11 +18,13 @@ export function MembersPanel({ room, rows, onClose, onGone, ...ofDevice }) {
   const { me, role } = room;
   const uuid = room.session.uuid;
   const canAnswer = useChanges(gatewayState).told?.llm.status === "up";
-  const leave = async () => {
-    await sluice.rooms.remove(uuid, { user: me.name });
-    room.onactivity();
-    onGone();
-  };
+  const leave = () =>
+    room.manage(async () => {
+      await sluice.rooms.remove(uuid, { user: me.name });
+      room.onactivity();
+      onGone();
+      return room;
+    });
   return html`<aside class="members" id="members" aria-label="Members">
     <header><h2>Members</h2><button class="quiet" aria-label="Close the list of members" onClick=${onClose}><${Icon} name="close" /></button></header>
     <${NameField} onName=${(/** @type {string} */ name) => room.rename(name)} />
