@@ -98,3 +98,29 @@ def test_the_proxy_of_the_cluster_knows_its_gateways_and_is_trusted() -> None:
     assert re.findall(r"server (\S+):8000", configuration) == list(GATEWAYS)
     text = (ROOT / "deploy/compose.cluster.yml").read_text(encoding="utf-8")
     assert CLUSTER["gateway-1"]["environment"]["TRUSTED_PROXIES"] in re.findall(r"subnet: (\S+)", text)
+
+
+def _needs(services: dict[str, Any], name: str) -> set[str]:
+    """Return the services that Compose stops after this one."""
+    found: set[str] = set()
+    waiting = list(services[name].get("depends_on", ()))
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting += services[each].get("depends_on", ())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("docker-compose.yml", "gateway"), *((FILES[1], name) for name in GATEWAYS)]
+)
+def test_a_gateway_stops_before_those_that_its_running_replies_need(file: str, name: str) -> None:
+    needed = {each for each in ALL[file] if each.startswith(("worker", "postgres"))} | {"llama", "mosquitto"}
+    assert needed <= _needs(ALL[file], name)
+
+
+def test_the_proxy_of_the_cluster_stays_until_replies_have_ended() -> None:
+    """It stops first, and ends when its connections do; Compose kills what has no time of its own after 10 s."""
+    assert CLUSTER["nginx"]["stop_grace_period"] == CLUSTER["gateway-1"]["stop_grace_period"]
+    assert set(GATEWAYS) <= _needs(CLUSTER, "nginx")

@@ -237,6 +237,14 @@ def test_no_deployment_contains_a_secret() -> None:
     assert not re.search(r"(?:PASSWORD|_KEY|SECRET): \S", shown)
 
 
+def test_a_worker_gets_no_secret_of_the_gateway() -> None:
+    pod = pod_of(DEPLOYMENTS["worker-1"])
+    assert not list(members(pod, "secretRef"))
+    keys = {(each["name"], each["key"]) for each in members(pod, "secretKeyRef")}
+    assert keys == {("sluice", "LLM_API_KEY"), ("sluice", "OTEL_EXPORTER_OTLP_HEADERS")}
+    assert all(each["optional"] for each in members(pod, "secretKeyRef"))
+
+
 def test_nothing_enters_or_leaves_without_a_policy() -> None:
     everything = of_kind("NetworkPolicy")["nothing-else"]["spec"]
     assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
