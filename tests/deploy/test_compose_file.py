@@ -121,6 +121,6 @@ def test_a_gateway_stops_before_those_that_its_running_replies_need(file: str, n
 
 
 def test_the_proxy_of_the_cluster_stays_until_replies_have_ended() -> None:
-    """It stops first, and ends when its connections do; Compose kills what has no time of its own after 10 s."""
+    """It stops first, and ends when its connections do; without this Compose kills it after 10 s."""
     assert CLUSTER["nginx"]["stop_grace_period"] == CLUSTER["gateway-1"]["stop_grace_period"]
     assert set(GATEWAYS) <= _needs(CLUSTER, "nginx")
