@@ -56,7 +56,7 @@ def custom_input(arguments: str) -> str:
     """Return the input of a custom tool. Arguments of another shape are the input themselves."""
     try:
         told = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return arguments
     input = told.get("input") if isinstance(told, dict) else None
     return input if isinstance(input, str) else arguments

@@ -3,6 +3,13 @@
 import json
 from typing import Any
 
+MAX_DEPTH = 100
+"""Levels of lists and objects: deeper JSON is refused, so that readers may walk through it by recursion."""
+
+UNREADABLE = (ValueError, RecursionError)
+"""Errors of msgspec for JSON that cannot be used: its own, those of UTF-8, and that of JSON nested too deep,
+also in fields that it skips."""
+
 
 def decode_loosely(data: bytes) -> Any:
     """Return the decoded JSON. Raises ValueError if it is not JSON or UTF-8, or nested too deep.
@@ -10,17 +17,34 @@ def decode_loosely(data: bytes) -> Any:
     Strings may contain lone halves of surrogate pairs: pass them to `mended` or WholeCharacters.
     """
     try:
-        return json.loads(data.decode().removeprefix("\ufeff"))
+        said = json.loads(data.decode().removeprefix("\ufeff"))
     except RecursionError as exc:
         raise ValueError("JSON nested too deep") from exc
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(said):
+        raise ValueError("JSON nested too deep")
+    return said
 
 
 def peek(data: bytes) -> Any:
-    """Return the decoded JSON, with invalid UTF-8 as U+FFFD; None if it is not JSON."""
+    """Return the decoded JSON, with invalid UTF-8 as U+FFFD; None if it is not JSON, or nested too deep."""
     try:
-        return json.loads(data.decode(errors="replace").removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
+        return decode_loosely(data.decode(errors="replace").encode())
+    except ValueError:
         return None
+
+
+def _is_deep(said: Any) -> bool:
+    level = [said]
+    for _ in range(MAX_DEPTH + 1):
+        outer = [
+            each.values() if isinstance(each, dict) else each
+            for each in level
+            if isinstance(each, dict | list)
+        ]
+        level = [inner for inners in outer for inner in inners]
+        if not outer:
+            return False
+    return True
 
 
 def mended(text: str) -> str:

@@ -1,5 +1,6 @@
 """Turns a model server's reply, OpenAI chat completion chunks with llama.cpp's additions, into events."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -35,6 +36,7 @@ from transports.llama.sse_framer import ErrorData, SseFramer
 from transports.llama.tool_calls import ToolCalls
 
 _END = b"[DONE]"
+_NAMES = re.compile(rb"(?:data:\s*)+")
 _UNFINISHED = ("null", "none")  # finish reasons: some servers write null as text
 
 
@@ -198,8 +200,8 @@ class ChunkParser:
             raise _StreamEnd
         if not text and not isinstance(frame, ErrorData):
             return None
-        if text.startswith(b"data:"):  # some proxies write the field's name twice
-            self._read(text[5:], events)
+        if (again := _NAMES.match(text)) is not None:  # some proxies write the field's name twice
+            self._read(text[again.end() :], events)
             return None
         try:
             said = decode_loosely(text)

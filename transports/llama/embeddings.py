@@ -19,6 +19,7 @@ from gateway.contract.errors import (
     ProtocolViolation,
 )
 from gateway.contract.events import token_count
+from transports.lenient.loose_json import UNREADABLE
 from transports.llama.client import ModelServerClient, whole_body
 from transports.llama.failures import before_answer, in_answer
 from transports.llama.replies import refusal_in
@@ -94,7 +95,7 @@ def _embeddings_in(body: bytes, count: int, model: str | None) -> Embeddings:
         answer = msgspec.json.decode(body, type=_Answer)
         vectors = {at if item.index is None else item.index: item for at, item in enumerate(answer.data)}
         arrays = [vector_of(vectors[at].embedding) for at in range(count)]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, ValueError) as exc:
+    except (*UNREADABLE, KeyError) as exc:
         raise ProtocolViolation(f"the model server's embeddings were not understood: {exc}"[:200]) from exc
     tokens = None if answer.usage is None else token_count(answer.usage.prompt_tokens)
     return Embeddings(arrays, answer.model or model, tokens)

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.contract.errors import GatewayError, Interrupted, ProtocolViolation, TimedOut, TransportError
 from gateway.contract.reattach import Handle
+from transports.lenient.loose_json import UNREADABLE
 from transports.llama.client import ModelServerClient, whole_body
 from transports.llama.failures import before_answer
 from transports.llama.http_exchange import HttpExchange
@@ -186,7 +187,7 @@ class KeptStreams:
             exchange.close()
         try:
             return {stream.conversation_id for stream in msgspec.json.decode(told, type=list[_Stream])}
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
 
     async def _answered(self, ask: Callable[[], Awaitable[HttpExchange]]) -> HttpExchange:

@@ -7,8 +7,11 @@ import msgspec
 from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
 from gateway.contract.errors import ProtocolViolation
+from gateway.contract.events import token_count
+from transports.lenient.loose_json import UNREADABLE
 
 MAX_MODELS = 1_000
+MAX_SLOTS = 65_536
 MAX_NAME_CHARS = 256
 """The limit of a request's `model` too."""
 
@@ -51,33 +54,38 @@ def models_told(body: bytes) -> tuple[tuple[str, ...], bool]:
     """
     try:
         listed = msgspec.json.decode(body, type=_ModelList).data or ()
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise ProtocolViolation("the model server's list of models was not understood") from exc
     names = (model.id for model in listed if len(model.id) <= MAX_NAME_CHARS)
     return tuple(islice(names, MAX_MODELS)), any(model.owned_by == "llamacpp" for model in listed)
 
 
 def slots_told(body: bytes) -> int | None:
-    """Return llama.cpp's number of slots (concurrent replies) in a `/props` response; None if it has none."""
+    """Return llama.cpp's number of slots (concurrent replies) in a `/props` response; None if it has none.
+
+    A number that cannot be true counts as none: a worker announces it, and gateways refuse what is too large.
+    """
     try:
-        return msgspec.json.decode(body, type=_Props).total_slots
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        slots = msgspec.json.decode(body, type=_Props).total_slots
+    except UNREADABLE:
         return None
+    return slots if slots is not None and 0 < slots <= MAX_SLOTS else None
 
 
 def context_told(body: bytes) -> int | None:
     """Return the tokens of one llama.cpp slot's context in a `/props` response; None if it has none."""
     try:
-        return msgspec.json.decode(body, type=_Settings).default_generation_settings.n_ctx or None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        tokens = msgspec.json.decode(body, type=_Settings).default_generation_settings.n_ctx
+    except UNREADABLE:
         return None
+    return token_count(tokens) or None
 
 
 def accepts_told(body: bytes) -> frozenset[Kind]:
     """Return the kinds of content that llama.cpp's model accepts, by a `/props` response; else all kinds."""
     try:
         told = msgspec.json.decode(body, type=_Senses).modalities
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return ALL_KINDS
     refused: set[Kind] = set()
     if not told.vision:

@@ -7,6 +7,7 @@ import msgspec
 from gateway.contract.accepted_kinds import kinds_of
 from gateway.contract.errors import NotSupported, ProtocolViolation
 from gateway.contract.requests import ChatRequest
+from transports.lenient.loose_json import UNREADABLE
 from transports.llama.client import ModelServerClient
 from transports.llama.embeddings import answer_of
 
@@ -32,5 +33,5 @@ async def tokens_in(client: ModelServerClient, request: ChatRequest, body: dict[
         asked = {"content": prompt, "add_special": True, "parse_special": True}
         counted = await answer_of(client, b"/tokenize", asked, request.trace)
         return len(msgspec.json.decode(counted, type=_Tokens).tokens)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise ProtocolViolation("the model server's count of tokens was not understood") from exc

@@ -223,6 +223,11 @@ def test_what_came_before_trouble_in_the_same_read_is_given_first(
         pytest.param(b'{"choices": 1}', id="choices of another type"),
         pytest.param(b'{"choices":[{"delta":{"content":"\xff"}}]}', id="not UTF-8"),
         pytest.param(b'{"error": ' + b"[" * 100_000, id="nested without end"),
+        pytest.param(b"[" * 900 + b"]" * 900, id="lists in lists"),
+        pytest.param(
+            b'{"choices":[{"delta":{"content":' + b"[" * 900 + b"]" * 900 + b"}}]}", id="parts in parts"
+        ),
+        pytest.param(b"data:" * 2_000 + b"<", id="a field's name without end"),
     ],
 )
 def test_data_that_is_no_chunk_is_a_violation(data: bytes) -> None:
@@ -290,3 +295,8 @@ def test_other_json_is_no_answer() -> None:
         ChunkParser().whole(b'{"status":"ok"}')
     with pytest.raises(UpstreamFailed):
         ChunkParser().whole(b'{"error":{"message":"no"}}')
+
+
+def test_an_object_with_many_lists_is_read_loosely() -> None:
+    many = b'{"x":"\\ud800","y":[' + b"[]," * 500 + b'[]],"choices":[{"delta":{"content":"a"}}]}'
+    assert events_of([b"data: " + many + b"\n\n", frame(), b"data: [DONE]\n\n"])[0] == Delta("a")

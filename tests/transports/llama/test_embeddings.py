@@ -29,7 +29,7 @@ ASKED = EmbedRequest(["one", "two"])
 
 
 def http(status: int, body: object) -> list[bytes]:
-    encoded = json.dumps(body).encode()
+    encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(encoded)}\r\n\r\n"
     return [head.encode(), encoded]
 
@@ -72,6 +72,7 @@ async def test_the_request_asks_for_base64_and_passes_tokens_and_dimensions_on()
     "body",
     [
         {"data": []},
+        b'{"data":[],"usage":{"prompt_tokens":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
         {"data": [item(ONE, 0)]},
         {"data": [item(ONE, 0), item(ONE, 0)]},
         {"data": [item(ONE, 0), {"embedding": [], "index": 1}]},

@@ -15,6 +15,8 @@ from tests.transports.llama.raw_server import RawServer, raw_server
 from transports.llama import transport as transport_module
 from transports.llama.transport import LlamaTransport
 
+DEEP = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
 
 @pytest.fixture
 def server() -> Server:
@@ -48,6 +50,8 @@ async def raw() -> AsyncIterator[RawServer]:
             "no connection to a:1: refused",
         ),
         ({"/v1/models": httpx.Response(200, content=b"<html>")}, False, "list of models"),
+        ({"/v1/models": httpx.Response(200, content=DEEP)}, False, "list of models"),
+        ({"/health": httpx.Response(200), "/v1/models": httpx.Response(200, content=DEEP)}, True, "ready"),
     ],
 )
 async def test_health_is_told_and_never_raised(
@@ -73,6 +77,7 @@ async def test_a_health_check_that_hangs_is_given_up(raw: RawServer, monkeypatch
         (httpx.Response(200, json={"total_slots": 4, "model_path": "x"}), 4),
         (httpx.Response(200, json={}), None),
         (httpx.Response(200, content=b"<html>"), None),
+        (httpx.Response(200, content=DEEP), None),
         (httpx.Response(401), None),
         (httpx.ReadError("gone"), None),
     ],
