@@ -59,7 +59,9 @@ def get(settings: Settings, path: str, headers: Mapping[str, str] | None = None)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     connection = http.client.HTTPConnection(host, settings.port, timeout=ANSWER_S)
     try:
-        connection.request("GET", f"{settings.root_path}{path}", headers=headers or {})
+        connection.request(
+            "GET", f"{settings.root_path}{path}", headers={**asked_host(settings), **(headers or {})}
+        )
         response = connection.getresponse()
         body = response.read(MAX_ANSWER_BYTES)
     finally:
@@ -68,3 +70,8 @@ def get(settings: Settings, path: str, headers: Mapping[str, str] | None = None)
         return response.status, json.loads(body)
     except ValueError:
         return response.status, None
+
+
+def asked_host(settings: Settings) -> Mapping[str, str]:
+    """Return the header Host under which a gateway with these settings answers also without API keys."""
+    return {"Host": settings.allowed_hosts[0]}

@@ -54,6 +54,22 @@ async def test_those_that_answer_are_well(tmp_path: Path, postgres: PostgresServ
 
 @pytest.mark.live
 @requires_postgres()
+async def test_those_that_are_asked_under_another_name_are_well(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", "chat.example")
+    for name in ("east", "west"):
+        (tmp_path / name).mkdir()
+    async with (
+        served(tmp_path / "east", lambda _: tokens("x"), allowed_hosts="chat.example") as east,
+        served(tmp_path / "west", lambda _: tokens("x"), allowed_hosts="chat.example") as west,
+    ):
+        seen = await examined(tmp_path, postgres, east=east.url, west=west.url)
+    assert seen.level("gateways") == "ok", seen.output
+
+
+@pytest.mark.live
+@requires_postgres()
 @pytest.mark.parametrize(
     ("internal_url", "problem"),
     [

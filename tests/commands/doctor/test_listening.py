@@ -26,6 +26,15 @@ async def test_a_running_gateway_is_named(tmp_path: Path) -> None:
     assert f"listens at http://127.0.0.1:{port}\n" in seen.output
 
 
+@pytest.mark.parametrize("hosts", ["chat.example", "[2001:db8::1]", "localhost,chat.example"])
+async def test_a_running_gateway_that_is_asked_under_other_names_only(tmp_path: Path, hosts: str) -> None:
+    """As deploy/kubernetes before its first key."""
+    async with served(tmp_path, lambda _: tokens("x"), allowed_hosts=hosts) as gateway:
+        port = str(urlsplit(gateway.url).port)
+        seen = await asyncio.to_thread(doctor, tmp_path, PORT=port, ALLOWED_HOSTS=hosts)
+    assert seen.level("listening") == "ok", seen.output
+
+
 class Away(ScriptedTransport):
     """A transport whose other end is away."""
 
