@@ -218,6 +218,20 @@ async def test_session_events_end_when_the_token_expires(gateway: Served, issuer
     assert (await refusal(gateway, token))[1] == "invalid_token"
 
 
+async def test_an_administrator_with_a_token_watches_until_it_expires(
+    gateway: Served, issuer: IssuerServer
+) -> None:
+    identities = gateway.assembled.gateway.identities
+    assert isinstance(identities, IssuedIdentities)
+    headers = bearer(issuer.token(scope="admin"))
+    async with gateway.http.stream("GET", "/api/admin/live", headers=headers) as response:
+        events = unified_events(response)
+        assert (await anext(events))["type"] == "state"
+        identities.now = lambda: time.time() + 3600
+        async with asyncio.timeout(60):
+            assert [event async for event in events if event["type"] not in {"state", "hour"}] == []
+
+
 async def test_a_ticket_of_another_issuers_user_is_refused(gateway: Served, issuer: IssuerServer) -> None:
     await gateway.http.post(SESSIONS, headers=bearer(issuer.token()))
     for user_id, status in (

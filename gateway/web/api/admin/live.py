@@ -10,6 +10,7 @@ from gateway.dialects.sse_frames import data_frame, retry_line
 from gateway.web.api.admin.live_state import Checks, LiveState
 from gateway.web.api.admin.live_views import HourEvent, StateEvent
 from gateway.web.door.callers import caller_of
+from gateway.web.door.credentials import Credentials
 from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.http.sse_writer import RETRY_MS, Pulse, SseWriter, send_head
 from gateway.web.services import Services
@@ -33,7 +34,8 @@ class AdminLive:
             return
         place = None if caller.allowance is None else await gateway.listeners.take(caller.allowance.streams)
         state = LiveState(gateway, self._checks, self._started_at)
-        stream = LiveStateStream(connection_of(scope), gateway.pulse, lambda: gateway.keys.stands(caller))
+        credentials = Credentials(gateway)
+        stream = LiveStateStream(connection_of(scope), gateway.pulse, lambda: credentials.stand(caller))
         gateway.runs.on_drain.add(stream.hear)
         try:
             await stream.serve(state, send, lambda: gateway.runs.draining)
@@ -44,7 +46,7 @@ class AdminLive:
 
 
 class LiveStateStream(SseWriter):
-    """One client's connection. may_watch: returns False once the caller's key was revoked."""
+    """One client's connection. may_watch: returns False once the caller's key or token is no longer valid."""
 
     __slots__ = ("_called", "_may_watch")
 
