@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from gateway.contract.errors import ProtocolViolation, UpstreamFailed
 from gateway.contract.events import TOOL_CALL_CHARS, ToolCall
 from transports.lenient.loose_json import whole_arguments
+from transports.llama.arguments_end import ArgumentsEnd
 from transports.llama.chunks import CallPart
 
 MAX_CALLS_CHARS = 2_000_000
@@ -91,13 +90,14 @@ class ToolCalls:
 
 
 class _Call:
-    __slots__ = ("arguments", "chars", "id", "name")
+    __slots__ = ("_end", "arguments", "chars", "id", "name")
 
     def __init__(self) -> None:
         self.id: str | None = None
         self.name: str | None = None
         self.arguments: list[str] = []
         self.chars = 0
+        self._end = ArgumentsEnd()
 
     def text(self) -> str:
         """Return the arguments without a leading `{}`, which proxies of Anthropic's API send first."""
@@ -128,8 +128,4 @@ class _Call:
         return arguments == "".join(self.arguments) and self._is_whole()
 
     def _is_whole(self) -> bool:
-        try:
-            msgspec.json.decode("".join(self.arguments))
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            return False
-        return True
+        return self._end.is_in(self.arguments)
