@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.telemetry.genai_families import newest, older
+from gateway.telemetry.process_families import ProcessFamilies
 from gateway.telemetry.readings import Readings
 from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.telemetry.sluice_families import of_readings, of_replies
@@ -18,7 +19,7 @@ def exposition(totals: ReplyTotals, now: Readings, *, older_names: bool = False)
     """Return the body of a scrape. older_names: True to write GenAI metrics under their older names too."""
     registry = CollectorRegistry()
     registry.register(_Kept(totals, now, older_names))
-    ProcessCollector(registry=registry)  # CPU time, memory and descriptors, on Linux
+    ProcessFamilies(registry=registry)
     return generate_latest(registry)
 
 
