@@ -13,7 +13,7 @@ class ProcessFamilies(ProcessCollector):
 
     def _boot_time(self) -> float | None:
         try:
-            told: float | None = super()._boot_time()
+            told: float | None = super()._boot_time()  # type: ignore[no-untyped-call]
         except OSError:
             clock = getattr(time, "CLOCK_BOOTTIME", None)
             told = None if clock is None else time.time() - time.clock_gettime(clock)
