@@ -53,6 +53,7 @@ class Dispatch:
         self._queue_max = queue_max
         self._queue: list[Candidate] = []
         self._turn = 0
+        self._is_serving = self._changed = False
 
     @property
     def waiting(self) -> int:
@@ -121,7 +122,19 @@ class Dispatch:
 
         While administrators have disabled all workers, nothing waits: only another order would end it.
         """
-        self._strand_if_all_disabled()
+        self._changed = True
+        if self._is_serving:  # by a candidate that gives its worker back at once: it cannot be sent
+            return
+        self._is_serving = True
+        try:
+            while self._changed:
+                self._changed = False
+                self._strand_if_all_disabled()
+                self._serve_once()
+        finally:
+            self._is_serving = False
+
+    def _serve_once(self) -> None:
         at = 0
         first_moved: int | None = None
         full: set[tuple[str | None, frozenset[Need]]] = set()
