@@ -232,6 +232,15 @@ def test_the_broker_has_the_shipped_files_and_a_password_for_each_of_their_clien
     assert clients - {"health"} == users - {"device-1"}
 
 
+def test_the_broker_can_hash_its_passwords() -> None:
+    """mosquitto_passwd writes a file to /tmp, and the containers' own is read-only."""
+    (prepare,) = pod_of(DEPLOYMENTS["mosquitto"])["initContainers"]
+    assert "mosquitto_passwd" in prepare["args"][0]
+    (folder,) = (mount["name"] for mount in prepare["volumeMounts"] if mount["mountPath"] == "/tmp")
+    (volume,) = (each for each in pod_of(DEPLOYMENTS["mosquitto"])["volumes"] if each["name"] == folder)
+    assert volume["emptyDir"]["medium"] == "Memory"
+
+
 def test_no_deployment_contains_a_secret() -> None:
     shown = yaml.safe_dump([each for each in MANIFESTS if each["kind"] != "Secret"])
     assert not re.search(r"(?:PASSWORD|_KEY|SECRET): \S", shown)
