@@ -64,7 +64,7 @@ def _stream(stream: Thing, chars_per_s: float) -> list[str]:
         _duration(stream["age_s"]),
         str(stream["chars"]),
         f"{chars_per_s:.0f}",
-        str(stream["readers"]),
+        "-" if stream["readers"] is None else str(stream["readers"]),
     ]
 
 

@@ -105,3 +105,9 @@ def test_wide_characters_take_two_columns() -> None:
     assert cut("模型ab", 5) == "模型a"
     assert cut("模型ab", 3) == "模"
     assert cut("plain", 3) == "pla"
+
+
+def test_a_reply_of_another_gateway_has_unknown_readers() -> None:
+    now = snapshot(streams=[stream("elsewhere", 1, readers=None, dialect="", gateway="gateway-2")])
+    (line,) = [line for line in page_of(URL, now, None, 200, 50) if line.startswith("elsewhere")]
+    assert line.split()[-1] == "-"
