@@ -14,6 +14,7 @@ VERSION: Literal[1] = 1
 DEFAULT_MAX_PAYLOAD = 262_144
 
 MAX_MODELS = 256
+MAX_NAME_CHARS = 256
 LARGEST = 2**53 - 1
 """Largest integer that all JSON readers decode exactly. Source: RFC 8259, 6."""
 
@@ -21,7 +22,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 KindName = Annotated[str, msgspec.Meta(max_length=32)]
-ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
 
 
 class Frame(msgspec.Struct, tag_field="type", gc=False):

@@ -15,6 +15,8 @@ from transports.mqtt.link.link import Link, Will
 from transports.mqtt.link.name_check import FORBIDDEN_NAME, NameCheck
 from transports.mqtt.protocol.frame_codec import decode_inbox, decode_status, encode
 from transports.mqtt.protocol.frames import (
+    MAX_MODELS,
+    MAX_NAME_CHARS,
     CancelFrame,
     EmbedFrame,
     ForgetFrame,
@@ -86,6 +88,7 @@ class Worker:
         self._name = link.client_id
         self._max_concurrent = max_concurrent
         self._models = models
+        self._leaves_models_out = False
         self._accept_s = accept_s
         self._heartbeat_s = heartbeat_s
         self._incarnation = time.time_ns() // 1_000_000 if incarnation is None else incarnation
@@ -182,7 +185,7 @@ class Worker:
             name=self._name,
             incarnation=self._incarnation,
             heartbeat_s=self._heartbeat_s,
-            models=list(models),
+            models=self._announced(models),
             stream=self._transport.info.granularity == "token",
             accept_s=self._accept_s,
             max=max(1, self._max_concurrent),
@@ -192,6 +195,20 @@ class Worker:
             by_name=self._by_name,
             keep=self._requests.keeps,
         )
+
+    def _announced(self, models: Sequence[str]) -> list[str]:
+        """Return the models without those for which gateways would refuse the status. Log it once."""
+        taken = [name for name in models if 1 <= len(name) <= MAX_NAME_CHARS][:MAX_MODELS]
+        if len(taken) < len(models) and not self._leaves_models_out:
+            self._leaves_models_out = True
+            log.warning(
+                "%d of %d models are not announced: gateways take %d, with names of 1 to %d characters",
+                len(models) - len(taken),
+                len(models),
+                MAX_MODELS,
+                MAX_NAME_CHARS,
+            )
+        return taken
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
