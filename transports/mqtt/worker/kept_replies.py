@@ -63,6 +63,9 @@ class KeptReplies:
         """Ids of ended replies, in the order of their ends."""
         self._size = 0
 
+    def __contains__(self, id: str) -> bool:
+        return id in self._replies
+
     def begin(self, request: RequestFrame, gateway: str, incarnation: int) -> KeptReply:
         """Return the sender of a new reply."""
         reply = KeptReply(

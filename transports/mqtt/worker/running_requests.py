@@ -82,8 +82,11 @@ class RunningRequests:
         await self._idle.wait()
 
     def is_new(self, id: str) -> bool:
-        """Remember the id. False if it was seen before: QoS 1 may repeat a request, even after its cancel."""
-        if id in self._remembered:
+        """Remember the id. False if it was seen before: QoS 1 may repeat a request, even after its cancel.
+
+        A running or kept one is known longer than REMEMBERED_IDS others.
+        """
+        if id in self._remembered or id in self._jobs or id in self._kept:
             self._dropped["repeated request"] += 1
             return False
         self._remembered[id] = None
