@@ -1,5 +1,6 @@
 """The chat of the page when the visitor leaves a session and comes back, and when requests fail meanwhile."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Route
 
+from tests.live.house import gateway_of
+from tests.live.model_server import model_server
 from tests.page.browser import WRITES, Tab, browser, requires_chromium, tab
-from tests.page.pages import chat_tab, key_of, long_reply
+from tests.page.pages import WITHIN_S, chat_tab, key_of, long_reply
 from tests.page.station import station
 
 pytestmark = [pytest.mark.live, requires_chromium()]
@@ -35,6 +38,20 @@ async def test_a_session_that_has_just_begun_is_there_after_a_look_at_another_on
         await opened.page.wait_for_selector(".bubble >> text=say two")
         await opened.page.go_back()
         await opened.page.wait_for_selector(".bubble >> text=say one")
+
+
+async def test_a_new_session_is_listed_before_its_events_come(tmp_path: Path) -> None:
+    async with (
+        asyncio.timeout(WITHIN_S),
+        model_server() as model,
+        gateway_of(tmp_path, model.url) as house,
+        browser() as started,
+        tab(started, str(house.http.base_url)) as opened,
+    ):
+        await opened.page.route(re.compile(r"/events(\?|$)"), lambda route: route.abort())
+        model.open_with("Once ")
+        await opened.write("Once")
+        await opened.page.wait_for_selector(".session .dot.busy")
 
 
 async def test_what_is_typed_in_a_session_that_has_just_begun_survives_a_reload(tmp_path: Path) -> None:

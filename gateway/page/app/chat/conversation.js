@@ -265,6 +265,7 @@ export class Conversation extends Changing {
     this.session = await sluice.sessions.get(/** @type {string} */ (this.#name)).catch(() => null);
     if (!this.session || this.#closed) return;
     this.onsession(this.session.uuid);
+    this.onactivity(); // its events would tell too, but it may be left before they come
     if (!this.#isLeft) this.#follow();
   }
 
