@@ -101,6 +101,10 @@ class Tab:
         while await self.page.input_value(WRITES) != text:
             await look_again()
 
+    async def new_chat(self) -> None:
+        await self.page.click("button:has-text('New chat')")
+        await self.page.wait_for_selector(".welcome")
+
     async def ask(self, text: str) -> None:
         """Send a message and wait for the end of its reply."""
         await self.write(text)

@@ -119,8 +119,7 @@ async def test_tabs_of_a_session_show_each_other_and_that_somebody_types(tmp_pat
 async def test_a_reply_goes_on_while_another_session_is_shown(tmp_path: Path) -> None:
     async with long_reply(tmp_path, RESUME_GRACE_S="0") as (model, opened):
         (first,) = model.replies
-        await opened.page.click("button:has-text('New chat')")
-        await opened.page.wait_for_selector(".welcome")
+        await opened.new_chat()
         await opened.page.wait_for_selector(".session .dot.busy")
         model.open_with("Other ", end=True)
         await opened.ask("Another")
@@ -400,8 +399,7 @@ async def test_a_refused_question_can_be_taken_back(tmp_path: Path) -> None:
 async def test_sessions_are_renamed_found_and_deleted(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (house, opened):
         await opened.ask("say one")
-        await opened.page.click("button:has-text('New chat')")
-        await opened.page.wait_for_selector(".welcome")
+        await opened.new_chat()
         await opened.ask("say two")
         await opened.page.wait_for_selector(".session >> text=say two")
         await opened.page.hover(".session >> nth=0")

@@ -29,8 +29,7 @@ async def refuse(route: Route) -> None:
 async def test_a_session_that_has_just_begun_is_there_after_a_look_at_another_one(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (_, opened):
         await opened.ask("say one")
-        await opened.page.click("button:has-text('New chat')")
-        await opened.page.wait_for_selector(".welcome")
+        await opened.new_chat()
         await opened.ask("say two")
         await opened.page.click(".session a[title='say one']")
         await opened.page.wait_for_selector(".bubble >> text=say one")
@@ -61,8 +60,7 @@ async def test_what_is_typed_in_a_session_that_has_just_begun_survives_a_reload(
         await opened.page.fill(WRITES, "and then")
         await opened.page.reload()
         await opened.composes("and then")
-        await opened.page.click("button:has-text('New chat')")
-        await opened.page.wait_for_selector(".welcome")
+        await opened.new_chat()
         await opened.composes("")
 
 
