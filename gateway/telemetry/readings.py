@@ -13,7 +13,7 @@ class Readings:
     Attributes:
         mode: the gateway's mode, and `mode_ready`, True if it can answer.
         running: replies that are being generated.
-        streams: open connections that read a reply or session events.
+        streams: open event streams: of replies, sessions, rooms and live views.
         readers: readers of running replies, of every kind.
         queued: requests that wait for a worker.
         workers: number of workers by state.

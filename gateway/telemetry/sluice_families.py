@@ -34,7 +34,9 @@ def of_readings(now: Readings) -> Iterator[Metric]:
     )
     yield _gauge("sluice_draining", "1 while the gateway is stopping.", now.draining)
     yield _gauge("sluice_running_replies", "Replies that are being generated.", now.running)
-    yield _gauge("sluice_open_streams", "Open SSE streams of replies and session events.", now.streams)
+    yield _gauge(
+        "sluice_open_streams", "Event streams of replies, sessions, rooms and live views.", now.streams
+    )
     yield _gauge("sluice_reply_readers", "Readers of replies that are being generated.", now.readers)
     yield _gauge("sluice_journal_bytes", "Size of the events kept for readers.", now.journal_bytes)
     yield _gauge("sluice_queued_requests", "Requests that wait for an MQTT worker.", now.queued)

@@ -29,7 +29,7 @@ class GatewayFigures(_Figures):
     runs: Annotated[int, Field(description="Replies that are being generated.")]
     ended: Annotated[int, Field(description="Replies that have ended since the start.")]
     failed: Annotated[int, Field(description="Those of them that ended with an error.")]
-    streams: Annotated[int, Field(description="Open connections that read a reply.")]
+    streams: Annotated[int, Field(description="Event streams of replies, sessions, rooms and live views.")]
     listeners: Annotated[int, Field(description="Open streams of session events.")]
     journal_bytes: int
     tasks: int

@@ -15,7 +15,7 @@ Seconds = Annotated[float, Field(description="Seconds since the epoch.")]
 
 
 class GatewayState(BaseModel):
-    """The gateway itself. streams: open connections that read a reply or session events."""
+    """The gateway itself. streams: open event streams: of replies, sessions, rooms and live views."""
 
     status: Literal["up", "draining"]
     version: str
