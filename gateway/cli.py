@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from importlib.metadata import version
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -19,9 +19,10 @@ from gateway.commands.streams import streams
 from gateway.commands.top.command import top
 from gateway.commands.users import users
 from gateway.commands.workers import workers
+from gateway.contract.host_ports import split_address
 from gateway.contract.secrets import remember_secrets
 from gateway.settings import CannotStart, Settings, SettingsError, load_settings
-from gateway.settings_errors import misspelt
+from gateway.settings_errors import misspelt, shown
 from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
 
 log = logging.getLogger("sluice")
@@ -141,7 +142,10 @@ def worker(
     _survive_hangup()
     overrides: dict[str, object] = {}
     if broker:
-        host, _, port = broker.partition(":")
+        try:
+            host, port = split_address(broker)
+        except ValueError as error:
+            _fail(f"--broker {shown(broker)} is not allowed: {error}")
         overrides |= {"mqtt_broker_host": host, **({"mqtt_broker_port": port} if port else {})}
     settings = _settings(**overrides)
     if not settings.mqtt_broker_host:
@@ -217,7 +221,7 @@ def _hear_hangup(_: int, __: object) -> None:
     log.info("SIGHUP ignored: logs go to standard error, and settings are read only at the start")
 
 
-def _fail(message: str, code: int = WRONG_SETTING) -> None:
+def _fail(message: str, code: int = WRONG_SETTING) -> NoReturn:
     flush_logs()
     typer.echo(f"sluice: {message}", err=True)
     sys.exit(code)

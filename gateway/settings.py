@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from gateway.contract.certificates import check_certificates
 from gateway.contract.host_lists import hosts_of, networks_of, origins_of
 from gateway.contract.host_names import MAX_NAME, filled, host_name
+from gateway.contract.host_ports import HOST, without_brackets
 from gateway.contract.issuer_urls import checked_issuer_url
 from gateway.contract.secrets import password_of_url, secrets_of_url, without_secrets
 from gateway.contract.server_urls import (
@@ -30,7 +31,6 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 PATH_PREFIX = r"^(/[A-Za-z0-9._~-]+)*/?$"
 VISIBLE = r"^[!-~]*$"
 """Characters allowed in an HTTP header value: visible ASCII, without spaces."""
-BROKER_HOST = r"^([A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?)?$"
 MIN_SECRET_CHARS = 16
 MAX_PROCESSES = 256
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     llm_connect_s: Seconds = 3
     unknown_model: Literal["default", "refuse"] = "default"
 
-    mqtt_broker_host: Annotated[str, Field(pattern=BROKER_HOST)] = ""
+    mqtt_broker_host: Annotated[str, Field(pattern=rf"^({HOST})?$"), AfterValidator(without_brackets)] = ""
     mqtt_broker_port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     mqtt_username: str = ""
     mqtt_password: str = ""
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     internal_url: str = ""
     process_number: Annotated[int, Field(ge=0, le=MAX_PROCESSES)] = 0
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(without_brackets)] = "127.0.0.1"
     port: Port = 8000
     allow_open: bool = False
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, AfterValidator(hosts_of)] = (

@@ -11,6 +11,7 @@ import typer
 
 from gateway.commands.printable import printable
 from gateway.contract.audit import Actor
+from gateway.contract.host_ports import address_of
 from gateway.settings import Settings, load_settings
 
 TIMEOUT_S = 30
@@ -113,7 +114,7 @@ def local_actor() -> Actor:
 def url_of_settings(settings: Settings) -> str:
     """Return the address of a gateway with these settings, for this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.root_path}"
+    return f"http://{address_of(host, settings.port)}{settings.root_path}"
 
 
 def detail_of(status: int, told: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.configured_traces import traces_of
 from gateway.contract.errors import RequestRejected
+from gateway.contract.host_ports import address_of
 from gateway.contract.open_files import raise_descriptor_limit
 from gateway.contract.secrets import without_secrets
 from gateway.process.health_page import health_page
@@ -106,12 +107,11 @@ async def run_worker(
         settings, name, max_concurrent, llm_urls=llm_urls, health_host=health_host, health_port=health_port
     ) as worker:
         log.info(
-            "worker %s serves %s, %d requests at a time, over the broker %s:%d",
+            "worker %s serves %s, %d requests at a time, over the broker %s",
             name,
             ", ".join(llm_urls or settings.model_servers),
             worker.max_concurrent,
-            settings.mqtt_broker_host,
-            settings.mqtt_broker_port,
+            address_of(settings.mqtt_broker_host, settings.mqtt_broker_port),
         )
         await asked.wait()
         log.info("draining: no new requests; a second signal stops at once")

@@ -3,6 +3,8 @@
 import re
 from urllib.parse import parse_qsl, urlsplit
 
+from gateway.contract.host_ports import HOST, address_of, without_brackets
+
 _ENDPOINTS = frozenset(
     {"completions", "completion", "models", "embeddings", "responses", "health", "props", "slots", "generate"}
 )
@@ -79,16 +81,20 @@ def collector_url(text: str) -> str:
 
 
 def checked_internal_url(text: str) -> str:
-    """Return the address without a slash at its end; empty if `text` is empty. Raises ValueError."""
+    """Return the address without a slash at its end; empty if `text` is empty. Raises ValueError.
+
+    An IPv6 address may lack its brackets, since the port is never left out: a variable such as Kubernetes'
+    POD_IP has none.
+    """
     if not text:
         return ""
-    parts = re.fullmatch(r"http://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})/?", text)
+    parts = re.fullmatch(rf"http://(?P<host>{HOST}):(?P<port>[0-9]{{1,5}})/?", text)
     if parts is None or not 0 < int(parts["port"]) <= 65_535:
         raise ValueError(
             f"INTERNAL_URL={without_password(text)} is not allowed: it must be http, a host and a port, such "
             "as http://10.0.0.5:8001"
         )
-    return text.removesuffix("/")
+    return f"http://{address_of(without_brackets(parts['host']), int(parts['port']))}"
 
 
 def checked_redis_url(text: str) -> str:

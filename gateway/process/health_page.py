@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from gateway.contract.host_ports import address_of
+
 MAX_REQUEST_BYTES = 8 * 1024
 ANSWER_S = 5.0
 MAX_CONNECTIONS = 32
@@ -26,7 +28,7 @@ async def health_page(port: int, report: Report, host: str = "127.0.0.1") -> Asy
     )
     try:
         address, bound_port = server.sockets[0].getsockname()[:2]
-        yield f"http://[{address}]:{bound_port}" if ":" in address else f"http://{address}:{bound_port}"
+        yield f"http://{address_of(address, bound_port)}"
     finally:
         server.close()
         for connection in list(connections):

@@ -4,6 +4,7 @@ import errno
 import socket
 from urllib.parse import urlsplit
 
+from gateway.contract.host_ports import address_of
 from gateway.settings import Settings, SettingsError
 
 BACKLOG = 4096
@@ -62,7 +63,7 @@ def listen_for_gateways(settings: Settings, listener: socket.socket) -> tuple[so
 
 def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{address_of(host, port)}"
 
 
 def _bound(host: str, port: int, named: str, *, backlog: int = 0, shared: bool = False) -> socket.socket:

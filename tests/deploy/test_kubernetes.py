@@ -263,6 +263,8 @@ def test_prometheus_finds_the_gateway_under_the_alerts_job() -> None:
     monitor = of_kind("ServiceMonitor")["sluice"]["spec"]
     service = of_kind("Service")["gateway"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    labelled = [each for each in MANIFESTS if each["kind"] == "Service" and each["metadata"].get("labels")]
+    assert {each["metadata"]["name"] for each in labelled} == {"gateway"}, "another one is scraped twice"
     job = service["metadata"]["labels"][monitor["jobLabel"]]
     assert f'job="{job}"' in (ROOT / "deploy/prometheus/alerts.yml").read_text()
     (endpoint,) = monitor["endpoints"]

@@ -13,6 +13,7 @@ import http.server
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -121,6 +122,7 @@ class SlowedServer(http.server.ThreadingHTTPServer):
 
     def __init__(self, options: argparse.Namespace) -> None:
         """Bind host and port of `options`. Raises OSError if the port is taken."""
+        self.address_family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         super().__init__((options.host, options.port), SlowedRequest)
         self.tokens_per_s: float = options.tokens_per_s
         self.model = ""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway.commands.doctor.findings import Finding, ok, skipped, warning
 from gateway.commands.doctor.running_gateway import holds_the_connection
+from gateway.contract.host_ports import address_of
 from gateway.settings import Settings
 
 
@@ -12,7 +13,7 @@ async def broker(settings: Settings) -> Sequence[Finding]:
     if not settings.mqtt_broker_host:
         return [skipped("MQTT_BROKER_HOST is empty: no workers and no devices over MQTT")]
     user = settings.mqtt_username or "(none)"
-    where = f"{settings.mqtt_broker_host}:{settings.mqtt_broker_port}"
+    where = address_of(settings.mqtt_broker_host, settings.mqtt_broker_port)
     if await holds_the_connection(settings):
         return [ok(f"the running gateway is connected to {where} with MQTT_USERNAME={user}")]
     from gateway.commands.doctor.broker_connection import NoVisit, visit_broker

@@ -8,6 +8,7 @@ from secrets import token_hex
 from typing import TypeVar
 
 from gateway.commands.doctor.findings import Finding, failure
+from gateway.contract.host_ports import address_of
 from gateway.settings import Settings
 from transports.mqtt.link.broker_visit import BrokerLost, BrokerVisit, ConnectionRefused, visiting
 from transports.mqtt.link.configured_link import broker_address
@@ -45,6 +46,7 @@ async def visit_broker(settings: Settings, work: Callable[[BrokerVisit], R]) -> 
 def _explained(settings: Settings, error: Exception) -> Finding:
     host, port = settings.mqtt_broker_host, settings.mqtt_broker_port
     where = f"MQTT_BROKER_HOST={host} MQTT_BROKER_PORT={port}"
+    tls = f"openssl s_client -connect {address_of(host, port)}"
     user = settings.mqtt_username or "(none)"
     match error:
         case ConnectionRefused():
@@ -60,13 +62,12 @@ def _explained(settings: Settings, error: Exception) -> Finding:
         case ssl.SSLCertVerificationError():
             return failure(
                 f"{where}: its certificate is not accepted: {error.verify_message}",
-                f"openssl s_client -connect {host}:{port} -showcerts, and correct MQTT_CA_FILE or "
-                "MQTT_BROKER_HOST",
+                f"{tls} -showcerts, and correct MQTT_CA_FILE or MQTT_BROKER_HOST",
             )
         case ssl.SSLError():
             return failure(
                 f"{where} does not speak TLS as expected: {error.reason or error}",
-                f"openssl s_client -connect {host}:{port}, and correct MQTT_TLS, MQTT_CERT_FILE or the port",
+                f"{tls}, and correct MQTT_TLS, MQTT_CERT_FILE or the port",
             )
         case ConnectionRefusedError():
             return failure(
@@ -78,9 +79,9 @@ def _explained(settings: Settings, error: Exception) -> Finding:
                 f"{where} does not answer in time", f"nc -vz {host} {port}; a firewall may drop it"
             )
         case BrokerLost() | ConnectionError():
-            tls = "MQTT_TLS=0" if settings.mqtt_tls else "MQTT_TLS=1"
+            other = "MQTT_TLS=0" if settings.mqtt_tls else "MQTT_TLS=1"
             return failure(
                 f"{where} closes the connection without a reason: {error}",
-                f"{tls}, if that is what its port takes; its log has the reason: journalctl -u mosquitto",
+                f"{other}, if that is what its port takes; its log has the reason: journalctl -u mosquitto",
             )
     return failure(f"{where} cannot be reached: {error}", f"nc -vz {host} {port}")

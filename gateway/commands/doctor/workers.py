@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.commands.doctor.findings import Finding, failure, ok, skipped, warning
 from gateway.commands.doctor.running_gateway import NotShown, holds_the_connection, shown_by_gateway
 from gateway.contract.errors import ProtocolViolation, StorageFailed
+from gateway.contract.host_ports import address_of
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _judged(settings: Settings, found: Sequence[_Seen]) -> Finding:
     if idle:
         fix = f"journalctl -u sluice-worker -n 50 at {idle[0].name}: it stops, or its model servers are away"
         return level(said, fix)
-    broker = f"{settings.mqtt_broker_host}:{settings.mqtt_broker_port}"
+    broker = address_of(settings.mqtt_broker_host, settings.mqtt_broker_port)
     return level(
         f"{said}, or the broker's ACL does not let us read {settings.mqtt_topic_root}/workers/+/status",
         f"sluice worker --name worker-1 --llm-url {settings.model_servers[0]} --broker {broker}",

@@ -1,6 +1,10 @@
 """The demo's model server can stream slowly, so that a person sees the words come."""
 
-from transports.llama.server_program import slowed
+from argparse import Namespace
+
+import pytest
+
+from transports.llama.server_program import SlowedServer, slowed
 
 STREAM = [
     b'data: {"choices":[{"delta":{"content":"a"}}]}\n',
@@ -58,3 +62,9 @@ def test_who_gets_it_again_does_not_wait_again() -> None:
     lines = list(slowed(4 * STREAM[:2], 40, began, clock=time.clock, sleep=time.sleep))
     assert lines == 4 * STREAM[:2]
     assert time.slept == [0.015, 0.025]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_it_listens_at_addresses_of_both_kinds(host: str) -> None:
+    with SlowedServer(Namespace(host=host, port=0, tokens_per_s=40)) as server:
+        assert server.server_address[0] == host

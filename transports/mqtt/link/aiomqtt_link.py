@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import aiomqtt
 
 from gateway.contract.held_news import HeldNews
+from gateway.contract.host_ports import address_of
 from transports.mqtt.link import aiomqtt_internals, paho_internals
 from transports.mqtt.link.aiomqtt_connection import Connection
 from transports.mqtt.link.aiomqtt_internals import HookedClient
@@ -65,7 +66,7 @@ class AiomqttLink:
         self._connection: Connection | PlainConnection | None = None
         self._away = False
         self._retains = True
-        self._where = f"{address.host}:{address.port}"
+        self._where = address_of(address.host, address.port)
         self._mqtt_5 = {"auto": None, "5": True, "3.1.1": False}[address.protocol]
 
     @property
