@@ -85,7 +85,8 @@ def serve(
 ) -> None:
     """Run the gateway with the settings of the environment and `.env`."""
     _survive_hangup()
-    settings = _settings(**({} if workers is None else {"workers": workers}))
+    overrides: dict[str, object] = {} if workers is None else {"workers": workers}
+    settings = _settings(**overrides | ({"_env_file": None} if supervised else {}))
     if settings.workers > 1:
         from gateway.process.supervisor import supervise
 
@@ -199,8 +200,9 @@ def _settings(**overrides: object) -> Settings:
         settings.log_format,
         settings.gateway_name if settings.process_number else "",
     )
-    for line in misspelt(Settings.model_fields):
-        log.warning("%s", line)
+    if "_env_file" not in overrides:  # else the supervisor has said it
+        for line in misspelt(Settings.model_fields):
+            log.warning("%s", line)
     return settings
 
 

@@ -53,6 +53,17 @@ def wrong_line(env_file: Path) -> int | None:
     return None
 
 
+def env_file_settings(settings: Collection[str], env_file: Path = Path(".env")) -> dict[str, str]:
+    """Return the settings that the file gives, without those that the environment has."""
+    if not env_file.is_file():
+        return {}
+    known = {name.lower() for name in settings} - {name.lower() for name in os.environ}
+    given = dotenv_values(env_file, encoding="utf-8")
+    return {
+        name.upper(): value for name, value in given.items() if name.lower() in known and value is not None
+    }
+
+
 def misspelt(settings: Collection[str], env_file: Path = Path(".env")) -> list[str]:
     """Return a line for each variable of the environment and the file whose name is nearly that of a setting.
 

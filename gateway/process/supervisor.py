@@ -18,12 +18,14 @@ from contextlib import suppress
 
 from gateway.process.listeners import reserve, url_of
 from gateway.settings import Settings
+from gateway.settings_errors import env_file_settings
 
 log = logging.getLogger("sluice.supervisor")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 WRONG_SETTING = 2
-"""Exit code of a process that must not be restarted: all the others have the same settings."""
+"""Exit code of a process that cannot use its settings. At the start all have the same ones, and must not be
+restarted. Once one has run, a file that they name was changed: the others go on without it."""
 
 STEADY_S = 10.0
 """Age in seconds at which a process that dies is restarted at once."""
@@ -46,11 +48,12 @@ class Supervisor:
         self._count = count
         self._clock = clock
         self._running: dict[int, Process] = {}
+        self._has_run = False
         self._stopping = asyncio.Event()
         self._code = 0
 
     async def run(self) -> int:
-        """Return the exit code: 2 if a process found a wrong setting, else 0."""
+        """Return the exit code: 2 if a process found a wrong setting at the start, else 0."""
         loop = asyncio.get_running_loop()
         for signum in SIGNALS:
             loop.add_signal_handler(signum, self.stop)
@@ -74,6 +77,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             steady = self._clock() - began >= STEADY_S
+            self._has_run = self._has_run or steady
             pause_s = 0.0 if steady else min(MAX_PAUSE_S, 2 * pause_s or FIRST_PAUSE_S)
             when = f"in {pause_s:g} s" if pause_s else "now"
             log.warning("process %d %s: it is restarted %s", number, end, when)
@@ -82,7 +86,7 @@ class Supervisor:
                     await self._stopping.wait()
 
     async def _run_once(self, number: int) -> str:
-        """Return how the process ended. A wrong setting stops all of them."""
+        """Return how the process ended. A wrong setting stops all of them, unless one has run before."""
         try:
             process = self._running[number] = await self._start(number)
         except OSError as error:  # no memory, or too many processes: the others must not end with it
@@ -91,7 +95,7 @@ class Supervisor:
             process.terminate()
         code = await process.wait()
         del self._running[number]
-        if code == WRONG_SETTING and not self._stopping.is_set():
+        if code == WRONG_SETTING and not self._has_run and not self._stopping.is_set():
             self._code = code
             self.stop()
         return f"({process.pid}) {_end_of(code)}"
@@ -102,13 +106,14 @@ async def supervise(settings: Settings) -> int:
     used."""
     with reserve(settings) as reserved:
         port = reserved.getsockname()[1]
+        kept = env_file_settings(Settings.model_fields)  # as they are now: a later edit changes no process
         log.info("%d processes serve %s", settings.workers, url_of(reserved))
 
         async def start(number: int) -> Process:
             given = {"WORKERS": "1", "PROCESS_NUMBER": str(number), "PORT": str(port)}
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway", "serve", "--supervised"),
-                env={**os.environ, **given},
+                env={**kept, **os.environ, **given},
                 stdin=PIPE,
                 start_new_session=True,
             )

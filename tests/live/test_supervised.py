@@ -26,6 +26,16 @@ async def test_it_ends_when_its_supervisor_has_ended(tmp_path: Path) -> None:
     assert "draining" in program.said
 
 
+async def test_it_does_not_read_the_file_whose_settings_its_supervisor_passes_on(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=80000\nnonsense\n")
+    settings = {"PORT": "0", "PROCESS_NUMBER": "1", "DATABASE_URL": migrated(tmp_path / "gateway.db")}
+    async with (
+        asyncio.timeout(120),
+        running_program(*sluice("serve", "--supervised"), cwd=tmp_path, **settings) as program,
+    ):
+        await program.until_said(r".* listening on http://.*")
+
+
 async def test_a_wrong_setting_of_the_processes_ends_the_supervisor(tmp_path: Path) -> None:
     settings = {"PORT": "0", "GATEWAY_NAME": "box", "DATABASE_URL": nowhere(tmp_path)}
     settings |= {"INTERNAL_URL": "http://192.0.2.1:8001", "ALLOW_OPEN": "1"}

@@ -147,6 +147,28 @@ async def test_a_wrong_setting_ends_all_of_them(caplog: pytest.LogCaptureFixture
     assert caplog.messages == []
 
 
+async def test_a_setting_that_is_wrong_at_a_restart_ends_no_other_process(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "FIRST_PAUSE_S", 0.001)
+    ages = iter([0.0, 0.0, 60.0])  # the start of both, and the end of the first, which has run for a minute
+    started = Started([LIVES, LIVES, IS_WRONG, LIVES])
+    supervisor = Supervisor(started, 2, clock=lambda: next(ages, 60.0))
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        ended = group.create_task(supervisor.run())
+        processes = dict([await started.next(), await started.next()])
+        processes[2].kill()
+        _, wrong = await started.begun.get()
+        number, _ = await started.next()
+        assert (number, wrong.returncode, processes[1].returncode) == (2, 2, None)
+        supervisor.stop()
+        assert await ended == 0
+    assert [line.partition(") ")[2] for line in caplog.messages] == [
+        "was ended by SIGKILL: it is restarted now",
+        "ended with exit code 2: it is restarted in 0.001 s",
+    ]
+
+
 async def test_a_stop_waits_for_the_end_and_a_second_one_is_passed_on() -> None:
     started = Started([NEEDS_TWO_SIGNALS])
     async with supervising(started) as (supervisor, ended):

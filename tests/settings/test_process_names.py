@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings, SettingsError, load_settings
+from gateway.settings_errors import env_file_settings
 
 POSTGRES = "postgresql+asyncpg://sluice@/sluice"
 
@@ -41,6 +42,19 @@ def test_user_and_password_of_the_broker_follow_the_number_and_the_host(
 
 def test_without_a_number_it_counts_as_the_first() -> None:
     assert settings(mqtt_username="gateway-{n}").mqtt_username == "gateway-1"
+
+
+def test_processes_get_the_settings_of_the_file_that_the_environment_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "1")
+    file = tmp_path / ".env"
+    file.write_text("port=2\nllm_comm_mode='mqtt'\nLLM_SERVER_URL=http://h:${PORT}\nPATH=/theirs\n")
+    assert env_file_settings(Settings.model_fields, file) == {
+        "LLM_COMM_MODE": "mqtt",
+        "LLM_SERVER_URL": "http://h:1",
+    }
+    assert env_file_settings(Settings.model_fields, tmp_path / "nowhere") == {}
 
 
 def test_several_processes_on_sqlite_are_refused_with_one_sentence() -> None:
