@@ -22,7 +22,7 @@ from gateway.commands.workers import workers
 from gateway.contract.host_ports import split_address
 from gateway.contract.secrets import remember_secrets
 from gateway.settings import CannotStart, Settings, SettingsError, load_settings
-from gateway.settings_errors import misspelt, shown
+from gateway.settings_errors import env_file_settings, misspelt, shown
 from gateway.telemetry.logs import configure_logs, flush_logs, keep_standard_descriptors
 
 log = logging.getLogger("sluice")
@@ -90,7 +90,7 @@ def serve(
     if settings.workers > 1:
         from gateway.process.supervisor import supervise
 
-        raise typer.Exit(_run(supervise(settings)))
+        raise typer.Exit(_run(supervise(settings, env_file_settings(Settings.model_fields))))
     from gateway.process import serve as serving
 
     if supervised:

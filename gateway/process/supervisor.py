@@ -13,12 +13,11 @@ import sys
 import threading
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from gateway.process.listeners import reserve, url_of
 from gateway.settings import Settings
-from gateway.settings_errors import env_file_settings
 
 log = logging.getLogger("sluice.supervisor")
 
@@ -101,19 +100,22 @@ class Supervisor:
         return f"({process.pid}) {_end_of(code)}"
 
 
-async def supervise(settings: Settings) -> int:
+async def supervise(settings: Settings, from_file: Mapping[str, str]) -> int:
     """Run WORKERS gateways on HOST and PORT. Return the exit code. Raises SettingsError if the address is
-    used."""
+    used.
+
+    from_file: settings by their names that the processes get beside the environment, in place of reading
+        `.env`: it may be another one when a process is started again.
+    """
     with reserve(settings) as reserved:
         port = reserved.getsockname()[1]
-        kept = env_file_settings(Settings.model_fields)  # as they are now: a later edit changes no process
         log.info("%d processes serve %s", settings.workers, url_of(reserved))
 
         async def start(number: int) -> Process:
             given = {"WORKERS": "1", "PROCESS_NUMBER": str(number), "PORT": str(port)}
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway", "serve", "--supervised"),
-                env={**kept, **os.environ, **given},
+                env={**from_file, **os.environ, **given},
                 stdin=PIPE,
                 start_new_session=True,
             )
