@@ -130,8 +130,10 @@ class AgUiEncoder:
         )
 
     def _parent(self) -> str:
-        """Return the id of the message that has the tool calls: the text before them, or a new one."""
-        return self._message_id if self._message_id.startswith("text-") else f"calls-{self._stream_id}"
+        """Return the id of the message that has the tool calls: the text before them, or one of their own."""
+        if self._message_id.startswith("text-"):
+            return self._message_id
+        return f"calls-{self._messages}-{self._stream_id}"
 
     def _end(self, outcome: str, reason: Reason) -> bytes:
         told = {**self._run, "outcome": {"type": outcome}, "result": {"stop_reason": reason}}

@@ -20,6 +20,7 @@ from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.decoded_bodies import DecodedBodies
 from gateway.web.http.endpoint import Endpoint
 from gateway.web.http.json_api import JsonApi, fastapi_of
+from gateway.web.http.request_ids import RequestIds
 from gateway.web.http.routes import Dispatcher, Router, Routes
 from gateway.web.http.traced_requests import TracedRequests
 from gateway.web.services import Services
@@ -44,6 +45,7 @@ def create_app(
     app = Cors(app, cors_origins, routes.methods_at)
     if gateway.traces.enabled:
         app = TracedRequests(app, gateway.traces)
+    app = RequestIds(app)
     app = Router(app, routes, gateway.refusals)
     app = PathPrefix(app, root_path, proxies)
     if log_access:

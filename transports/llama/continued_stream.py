@@ -1,6 +1,7 @@
 """Receives a stream that llama.cpp keeps, over as many connections as it takes."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Done
@@ -9,6 +10,9 @@ from gateway.contract.transport import Hear
 from transports.llama.failures import broke_off
 from transports.llama.kept_streams import KeptStreams, OffsetLost
 from transports.llama.replies import CountedReply
+
+EMPTY_PAUSE_S = 1.0
+"""Seconds before a stream is followed again that ended cleanly without a new byte."""
 
 
 class ContinuedStream:
@@ -22,10 +26,19 @@ class ContinuedStream:
         linger_s: see LlamaTransport.
     """
 
-    def __init__(self, streams: KeptStreams, id: str, wanted: Reattach, hear: Hear, linger_s: float) -> None:
+    def __init__(
+        self,
+        streams: KeptStreams,
+        id: str,
+        wanted: Reattach,
+        hear: Hear,
+        linger_s: float,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._streams = streams
         self._id = id
         self._wanted = wanted
+        self._sleep = sleep
         self._reply = CountedReply(hear, linger_s)
         wanted.reattachable.at_checkpoints(self._reply.now)
 
@@ -37,6 +50,7 @@ class ContinuedStream:
         await self._streams.find(self._id)
         reply = self._reply
         while True:
+            before = reply.offset
             try:
                 exchange = await self._streams.follow(self._id, reply.offset)
             except OffsetLost:
@@ -52,6 +66,8 @@ class ContinuedStream:
             finally:
                 exchange.close()
             # A clean end without `[DONE]`: we were too slow, or the stream was stopped.
+            if reply.offset == before:
+                await self._sleep(EMPTY_PAUSE_S)
             await self._streams.find(self._id)
 
     def _go_to_checkpoint(self) -> None:

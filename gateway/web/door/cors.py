@@ -14,7 +14,10 @@ from gateway.web.http.refusal_log import log_refusal
 
 log = logging.getLogger("sluice.web")
 
-EXPOSED = "Sluice-Stream-Id, Sluice-Resume-Url, Retry-After, X-Should-Retry, RateLimit, RateLimit-Policy"
+EXPOSED = (
+    "Sluice-Stream-Id, Sluice-Resume-Url, Retry-After, X-Should-Retry, RateLimit, RateLimit-Policy, "
+    "X-Request-Id, Request-Id"
+)
 PREFLIGHT_LIFE_S = 600
 WARN_AGAIN_S = 60
 """Minimum time between two warnings about refused preflights: a page may send many of them."""

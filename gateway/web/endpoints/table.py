@@ -16,7 +16,7 @@ from gateway.web.endpoints.sockets import SOCKET_IO, SOCKETS
 from gateway.web.endpoints.templates import TEMPLATES
 from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.endpoint import ADMIN, CHAT, AsgiEndpoint, Endpoint, Scopes
-from gateway.web.http.error_shapes import OPENAI, PROBLEM, ErrorShape
+from gateway.web.http.error_shapes import ANTHROPIC, OLLAMA, OPENAI, PROBLEM, ErrorShape
 from gateway.web.services import Services
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -59,8 +59,11 @@ def _nothing(path: str, *, scopes: Scopes = CHAT, errors: ErrorShape = PROBLEM) 
 
 ELSEWHERE: tuple[AsgiEndpoint, ...] = (
     *SOCKET_IO,
+    _nothing("/v1/messages/{rest:path}", errors=ANTHROPIC),
     _nothing("/v1/{rest:path}", errors=OPENAI),
     _nothing("/api/admin/{rest:path}", scopes=ADMIN),
+    _nothing("/api/chatbot/{rest:path}"),
+    _nothing("/api/{rest:path}", errors=OLLAMA),
     _nothing("{rest:path}"),
 )
 """Endpoints that the OpenAPI document does not describe: socket.io, and those that answer 404 at all other

@@ -30,7 +30,10 @@ _KEPT_BACK = frozenset(
 )
 # Headers that each gateway adds itself.
 _ADDED_HERE = frozenset(
-    {b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server", b"x-content-type-options"}
+    {
+        *(b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server", b"x-content-type-options"),
+        *(b"x-request-id", b"request-id"),
+    }
 )
 
 

@@ -133,6 +133,27 @@ async def test_a_silent_reply_is_found(model: KeepingModel) -> None:
             following.cancel()
 
 
+async def test_a_stream_that_ends_without_its_end_is_asked_for_with_pauses(model: KeepingModel) -> None:
+    stream = model.streams[ID] = Stream("Hi")
+    stream.say("one ")
+    stream.add(b"", ended=True)
+    asked: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        assert seconds > 0
+        asked.append(model.asked["GET /v1/stream"])
+        if len(asked) == 2:
+            del model.streams[ID]
+
+    transport = LlamaTransport(model.url)
+    async with transport.running():
+        wanted = Reattach("s", HANDLE, 1, 30.0, Reattachable(ID, lambda _: None))
+        following = ContinuedStream(transport._streams, ID, wanted, lambda _: None, 1.0, sleep)
+        with pytest.raises(Interrupted):
+            await following.done(found=lambda: None)
+    assert asked == [2, 3]
+
+
 async def test_of_several_servers_those_that_are_away_are_asked_last() -> None:
     asked: list[tuple[str, float]] = []
 
