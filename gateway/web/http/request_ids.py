@@ -18,7 +18,7 @@ _VALID = re.compile(r"[!-~]{1,100}")
 
 
 class RequestIds:
-    """Adds the id to responses of OpenAI's and Anthropic's endpoints: the request's X-Request-Id, or a new one.
+    """Adds the request's X-Request-Id, or a new one, to responses of OpenAI's and Anthropic's endpoints.
 
     new_id: makes an id.
     """
