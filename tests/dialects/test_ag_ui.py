@@ -2,14 +2,14 @@
 
 import json
 
-from gateway.contract.events import Delta, Reasoning, ToolCall
+from gateway.contract.events import Delta, ReaderEvent, Reasoning, ToolCall
 from gateway.dialects.ag_ui import AgUi
 
 
 def test_calls_after_another_message_belong_to_a_new_one() -> None:
     """Older clients make a second message with the same id else."""
     encoder = AgUi("t", "r").encoder("s")
-    events = [
+    events: list[ReaderEvent] = [
         Reasoning("First."),
         ToolCall("1", "a", "{}"),
         ToolCall("2", "b", "{}"),

@@ -40,7 +40,7 @@ async def test_an_id_of_a_proxy_is_told_and_logged_if_it_is_one(
     given = ["r-17", "x" * 101, "a b", "\xe4"]
     async with served(tmp_path, lambda _: tokens("x"), log_access=True) as gateway:
         answers = [
-            await gateway.http.get("/v1/models", headers={"x-request-id": id.encode("latin-1")})
+            await gateway.http.get("/v1/models", headers={b"x-request-id": id.encode("latin-1")})
             for id in given
         ]
         health = await gateway.http.get("/health", headers={"x-request-id": "r-18"})
