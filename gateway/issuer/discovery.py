@@ -66,7 +66,7 @@ class Discovery:
         except TimeoutError:
             raise DiscoveryFailed(f"{url} does not answer within {self._within_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise DiscoveryFailed(f"{url} cannot be reached: {error or type(error).__name__}") from error
+            raise DiscoveryFailed(f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
         try:
             keys = SigningKeys(key_set.get("keys"))
         except ValueError as error:

@@ -54,5 +54,6 @@ def collides(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the text of the database's error, without the statement, on one line."""
-    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    """Return the text of the database's error, without the statement, on one line. It is never empty."""
+    text = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    return text or ("it took too long" if isinstance(error, TimeoutError) else type(error).__name__)

@@ -57,8 +57,7 @@ def storage_failures(doing: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError) as exc:
-        reason = reason_of(exc) or f"it took too long ({type(exc).__name__})"
-        raise StorageFailed(f"The database could not {doing}: {reason}.") from exc
+        raise StorageFailed(f"The database could not {doing}: {reason_of(exc)}.") from exc
 
 
 def open_database(database_url: str, synchronous: Synchronous) -> Database:

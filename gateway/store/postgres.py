@@ -153,7 +153,7 @@ class PostgresDatabase:
         try:
             self._kept = await self._writing.connect()
         except OSError as exc:
-            raise ConnectionError(f"{self._named} cannot be reached: {exc}") from exc
+            raise ConnectionError(f"{self._named} cannot be reached: {reason_of(exc)}") from exc
         return await self._attempt(self._kept, work)
 
     async def _attempt(self, connection: AsyncConnection, work: Callable[[Connection], R]) -> R:

@@ -1,5 +1,6 @@
 """Reading an issuer's keys over HTTP: an issuer that is slow, away, or answers rubbish."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -32,6 +33,18 @@ async def test_configuration_and_keys_are_read(issuer: IssuerServer) -> None:
 async def test_an_issuer_that_is_away(issuer: IssuerServer) -> None:
     issuer.mode = "away"
     assert (await failure_of(issuer)).startswith(f"{CONFIGURATION} cannot be reached: ")
+
+
+async def test_an_issuer_that_hangs_up_before_it_speaks_tls() -> None:
+    """The error has no text."""
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with asyncio.timeout(30), await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(DiscoveryFailed, match=r"cannot be reached: .+"):
+            await Discovery(f"https://127.0.0.1:{port}").keys()
 
 
 async def test_an_issuer_that_never_answers(issuer: IssuerServer) -> None:

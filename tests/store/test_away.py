@@ -10,7 +10,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from gateway.contract.errors import StorageFailed
-from gateway.store.away import is_away
+from gateway.store.away import is_away, reason_of
 from gateway.store.engine import open_database
 from tests.store.exchanges import ask
 from tests.store.postgres import PostgresServer, requires_postgres
@@ -33,6 +33,12 @@ async def test_postgresql_is_away_by_the_state_of_its_error(postgres: PostgresSe
             await database.transact(fail)
         assert await database.transact(lambda connection: connection.scalar(text("SELECT 1"))) == 1
     assert is_away(failed.value) == (state in AWAY)
+
+
+def test_a_reason_is_never_empty() -> None:
+    """asyncpg raises a TimeoutError without a text."""
+    assert reason_of(TimeoutError()) == "it took too long"
+    assert reason_of(ConnectionResetError()) == "ConnectionResetError"
 
 
 def overwrite(file: Path, first: int) -> None:

@@ -68,6 +68,10 @@ def _no_descriptor_free() -> bool:
 
 def _reason(error: OSError) -> str:
     """Return the error's reason without the address, which asyncio's own text repeats."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):  # its number is none of the system's
+        return f"it does not speak TLS as expected: {error.reason or error}"
     if isinstance(error, socket.gaierror) or not error.errno or error.errno < 0:
-        return error.strerror or str(error)
+        return error.strerror or str(error) or type(error).__name__
     return os.strerror(error.errno)

@@ -10,7 +10,13 @@ from typing import TypeVar
 from gateway.commands.doctor.findings import Finding, failure
 from gateway.contract.host_ports import address_of
 from gateway.settings import Settings
-from transports.mqtt.link.broker_visit import BrokerLost, BrokerVisit, ConnectionRefused, visiting
+from transports.mqtt.link.broker_visit import (
+    BrokerLost,
+    BrokerSilent,
+    BrokerVisit,
+    ConnectionRefused,
+    visiting,
+)
 from transports.mqtt.link.configured_link import broker_address
 from transports.mqtt.link.mqtt_version import speaks_mqtt_5
 from transports.mqtt.link.tls import tls_context
@@ -48,6 +54,7 @@ def _explained(settings: Settings, error: Exception) -> Finding:
     where = f"MQTT_BROKER_HOST={host} MQTT_BROKER_PORT={port}"
     tls = f"openssl s_client -connect {address_of(host, port)}"
     user = settings.mqtt_username or "(none)"
+    other = "MQTT_TLS=0" if settings.mqtt_tls else "MQTT_TLS=1"
     match error:
         case ConnectionRefused():
             return failure(
@@ -78,10 +85,14 @@ def _explained(settings: Settings, error: Exception) -> Finding:
             return failure(
                 f"{where} does not answer in time", f"nc -vz {host} {port}; a firewall may drop it"
             )
-        case BrokerLost() | ConnectionError():
-            other = "MQTT_TLS=0" if settings.mqtt_tls else "MQTT_TLS=1"
+        case BrokerSilent():
             return failure(
-                f"{where} closes the connection without a reason: {error}",
+                f"{where} accepts connections and does not answer: {error}",
+                f"{other}, if that is what its port takes, or correct the port: it may be another program's",
+            )
+        case BrokerLost() | ConnectionError():
+            return failure(
+                f"{where} closes the connection without a reason: {str(error) or type(error).__name__}",
                 f"{other}, if that is what its port takes; its log has the reason: journalctl -u mosquitto",
             )
     return failure(f"{where} cannot be reached: {error}", f"nc -vz {host} {port}")

@@ -59,7 +59,7 @@ async def _problem(url: str | None, count: int, headers: Mapping[str, str]) -> s
     try:
         is_gateway = await asyncio.to_thread(_is_gateway, url, headers)
     except (OSError, http.client.HTTPException) as error:
-        return f"nothing answers at INTERNAL_URL={url}: {error or type(error).__name__}"
+        return f"nothing answers at INTERNAL_URL={url}: {str(error) or type(error).__name__}"
     return None if is_gateway else f"another program than a gateway answers at INTERNAL_URL={url}"
 
 

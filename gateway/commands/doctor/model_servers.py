@@ -68,6 +68,8 @@ def _mend(url: str, problem: str) -> str:
         return (
             "LLM_API_KEY=… in the environment or .env: the key with which the server was started (--api-key)"
         )
+    if "certificate" in problem:
+        return "SSL_CERT_FILE=… in the environment: a PEM file with the authority of its certificate"
     if "loading" in problem:
         return f"curl {url}/health until it says ok; a large model takes minutes"
     if "404" in problem or "status" in problem:

@@ -80,7 +80,7 @@ class OwnerReplies:
                             return
         except LOST as error:  # TimeoutError is an OSError
             raise Unreachable(
-                f"{owner.name} does not send its reply: {error or type(error).__name__}"
+                f"{owner.name} does not send its reply: {str(error) or type(error).__name__}"
             ) from error
         raise Unreachable(f"{owner.name} broke off its reply.")
 

@@ -354,8 +354,21 @@ async def test_https_is_spoken_with_servers_that_are_trusted_only(certificate: P
         server.answer = cut(CHUNKED, 60)
         response = await ModelServerClient(server.url, connect=Connector(trusting)).get(b"/")
         assert b"".join(await items(response)) == b"hello, world"
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(httpx.ConnectError, match="its certificate is not accepted: self-signed"):
             await answer(server)
+
+
+async def test_a_server_without_tls_is_named_as_that() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            await reader.read()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(30), server:
+        with pytest.raises(httpx.ConnectError, match="it does not speak TLS as expected: "):
+            await ModelServerClient(f"https://127.0.0.1:{port}").get(b"/")
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

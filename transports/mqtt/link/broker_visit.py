@@ -26,6 +26,10 @@ class BrokerLost(Exception):
     """The broker closed the connection, or did not answer within ANSWER_S."""
 
 
+class BrokerSilent(BrokerLost):
+    """The broker did not answer within ANSWER_S."""
+
+
 @contextmanager
 def visiting(address: BrokerAddress, client_id: str, *, mqtt_5: bool) -> Iterator["BrokerVisit"]:
     """Connect, without a will. All calls block: use a thread.
@@ -103,7 +107,7 @@ class BrokerVisit:
         try:
             answer = self._answers.get(timeout=ANSWER_S)
         except queue.Empty:
-            raise BrokerLost(f"the broker did not answer within {ANSWER_S:g} s") from None
+            raise BrokerSilent(f"the broker did not answer within {ANSWER_S:g} s") from None
         if answer is None:
             raise BrokerLost("the broker hung up")
         return answer

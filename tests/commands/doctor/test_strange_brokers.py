@@ -1,0 +1,87 @@
+"""The checks of the broker with brokers that end a connection without a refusal, and with other programs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.commands.doctor.clinic import Examined, doctor
+
+CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 0x10, 0x30, 0x80, 0xE0
+CONNACK, PUBACK, SUBACK = 0x20, 0x40, 0x90
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(serve: Serve) -> AsyncIterator[int]:
+    async def until_gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            await serve(reader, writer)
+
+    server = await asyncio.start_server(until_gone, "127.0.0.1", 0)
+    async with server:
+        port: int = server.sockets[0].getsockname()[1]
+        yield port
+
+
+async def examine(tmp_path: Path, serve: Serve) -> Examined:
+    async with asyncio.timeout(120), serving(serve) as port:
+        settings = {"MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": str(port), "MQTT_PROTOCOL": "3.1.1"}
+        settings |= {"LLM_COMM_MODE": "mqtt", "GATEWAY_NAME": "gateway"}
+        return await asyncio.to_thread(doctor, tmp_path, **settings)
+
+
+def broker_that_ends_at(forbidden: bytes) -> Serve:
+    """A broker of MQTT 3.1.1 that closes the connection at each packet with these bytes, as RabbitMQ does at
+    a publish that is not allowed."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            kind, length = await reader.readexactly(2)
+            if length >= 128:
+                (high,) = await reader.readexactly(1)
+                length += (high - 1) * 128
+            body = await reader.readexactly(length)
+            if forbidden in body or kind & 0xF0 == DISCONNECT:
+                return
+            if kind & 0xF0 == CONNECT:
+                writer.write(bytes([CONNACK, 2, 0, 0]))
+            elif kind & 0xF0 == SUBSCRIBE:
+                writer.write(bytes([SUBACK, 3, *body[:2], 0]))
+            elif kind & 0xF0 == PUBLISH:
+                end = 2 + int.from_bytes(body[:2])
+                said = body[:end] + body[end + 2 :]
+                writer.write(bytes([PUBACK, 2, *body[end : end + 2]]))
+                if b"/gateways/" in said:
+                    writer.write(bytes([PUBLISH, len(said) % 128 + 128, len(said) // 128]) + said)
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "wrong"),
+    [
+        (b"/devices/doctor-", "may not publish on sluice/v1/devices/+/down: the broker hung up"),
+        (b"/devices/+/up", "may not subscribe to sluice/v1/devices/+/up: the broker hung up"),
+        (b"/gateway/status", "may not subscribe to sluice/v1/gateways/gateway/status: the broker hung up"),
+    ],
+)
+async def test_a_broker_that_hangs_up_at_the_topic_that_it_forbids(
+    tmp_path: Path, forbidden: bytes, wrong: str
+) -> None:
+    seen = await examine(tmp_path, broker_that_ends_at(forbidden))
+    assert (seen.code, seen.level("broker")) == (2, "ok")
+    level, said, fix = seen.problem("broker rights")
+    assert (level, said) == ("failure", f"anonymous clients {wrong}")
+    assert fix.startswith("topic ")
+
+
+async def test_a_program_that_never_answers_is_not_said_to_close_the_connection(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    _, wrong, fix = (await examine(tmp_path, serve)).problem("broker")
+    assert "accepts connections and does not answer: the broker did not answer within 5 s" in wrong
+    assert fix.startswith("MQTT_TLS=1")
