@@ -8,8 +8,11 @@ sluice_user=10001 # as in deploy/Dockerfile
 
 sh /deploy/mosquitto/make_passwords.sh "$config" gateway worker-1 health
 [ -s "$config/acl" ] || install -m 600 -o mosquitto -g mosquitto /deploy/mosquitto/acl "$config/acl"
-# The broker's container runs as mosquitto, and so does its health check.
-chown mosquitto "$config/health.password"
+# mosquitto_pub's option file: every user of the machine could see arguments. The broker's container runs as mosquitto, and so
+# does its health check.
+umask 077
+printf -- '-u health\n-P %s\n' "$(cat "$config/health.password")" >"$config/mosquitto_pub"
+chown mosquitto "$config/mosquitto_pub"
 for client in gateway worker-1; do
   install -m 400 -o "$sluice_user" "$config/$client.password" "/clients/$client/mqtt_password"
 done

@@ -1,10 +1,12 @@
 """deploy/mosquitto/make_passwords.sh, with a program in place of mosquitto_passwd, which may be missing."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "deploy/mosquitto/make_passwords.sh"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+SCRIPT = DEPLOY / "mosquitto/make_passwords.sh"
 
 
 def made(folder: Path, *names: str) -> str:
@@ -35,3 +37,26 @@ def test_a_removed_password_is_made_anew_in_the_place_of_the_old_one(tmp_path: P
     ]
     assert (tmp_path / "passwd").stat().st_mode & 0o077 == 0
     assert sorted(path.name for path in tmp_path.glob("passwd*")) == ["passwd"]
+
+
+def test_a_run_that_failed_midway_is_completed_by_the_next_one(tmp_path: Path) -> None:
+    made(tmp_path, "w.2")
+    program = tmp_path / "bin/mosquitto_passwd"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    path = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    failed = subprocess.run(["/bin/sh", SCRIPT, tmp_path, "w.1"], env=path, check=False)
+    assert failed.returncode != 0
+    password = (tmp_path / "w.1.password").read_text()
+    assert sorted(path.name for path in tmp_path.glob("passwd*")) == ["passwd"], (
+        "no plain password stays there"
+    )
+    made(tmp_path, "w.1")
+    assert (tmp_path / "w.1.password").read_text() == password
+    assert f"w.1:{password}\n" in (tmp_path / "passwd").read_text()
+
+
+def test_no_shipped_command_has_a_password_as_an_argument() -> None:
+    files = [DEPLOY.parent / "docker-compose.yml", *DEPLOY.rglob("*.sh"), *DEPLOY.rglob("*.y*ml")]
+    commands = [line for file in files for line in file.read_text().splitlines() if "mosquitto_" in line]
+    assert len(commands) > 8
+    assert [line for line in commands if re.search(r"(?<!-)-[pP] [\"'$]|\[.* -P,", line)] == []

@@ -64,15 +64,19 @@ async def test_the_brokers_commands_make_its_files_and_its_probe_connects(tmp_pa
     (prepare,) = pod["initContainers"]
     assert await run(prepare["command"] + prepare["args"], tmp_path) == (0, "")
     made = tmp_path / "mosquitto/config"
-    assert sorted(path.name for path in made.iterdir()) == ["acl", "mosquitto.conf", "passwd"]
+    assert sorted(path.name for path in made.iterdir()) == [
+        "acl",
+        "mosquitto.conf",
+        "mosquitto_pub",
+        "passwd",
+    ]
     assert "secret" not in (made / "passwd").read_text()
     (broker,) = pod["containers"]
     probe = broker["livenessProbe"]["exec"]["command"]
     async with running_mosquitto(shipped_settings(made)) as running:
-        port = f"mosquitto_pub -p {running.address.port}"
-        here = [word.replace("mosquitto_pub", port) for word in probe]
+        here = [*probe, "-p", str(running.address.port)]
         assert await run(here, tmp_path) == (0, "")
-        (tmp_path / "passwords/health").write_text("another")
+        (made / "mosquitto_pub").write_text("-u health\n-P another\n")
         assert (await run(here, tmp_path))[0] != 0
 
 
