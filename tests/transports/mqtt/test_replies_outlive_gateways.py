@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from gateway.contract.errors import Interrupted, Unreachable, WorkerLost
+from gateway.contract.errors import FrameGap, Interrupted, Unreachable, WorkerLost
 from gateway.contract.events import Delta, Done
 from tests.transports.mqtt.kept_house import INBOX, House, in_two_halves
 from transports.mqtt.protocol.frame_codec import encode
-from transports.mqtt.protocol.frames import CancelFrame, ForgetFrame, ResumeFrame
+from transports.mqtt.protocol.frames import CancelFrame, EndFrame, ForgetFrame, ResumeFrame
 from transports.scripted import Step
 
 GATEWAY_STATUS = "r/gateways/gw/status"
@@ -301,6 +301,26 @@ async def test_the_gateway_that_took_over_can_stop_the_reply() -> None:
             await reply.stop()
             await house.worker.idle()
         assert house.worker.dropped["overtaken"] == 0
+
+
+async def test_a_reply_with_a_lost_frame_can_be_asked_for_again() -> None:
+    """As when the broker drops messages, because many replies are sent again at once."""
+    async with House(in_two_halves).running() as house:
+        async with house.gateway(7) as killed:
+            first = killed.ask()
+            await first.until("ab")
+            await killed.kill()
+        async with house.gateway(8) as gateway:
+            reply = gateway.reattach(first.handles[-1])
+            await reply.until("ab")
+            end = EndFrame(first.handles[-1]["request"], 3, "stop", length=4)
+            gateway.link.deliver("r/gateways/gw/replies/w", encode(end), False)
+            assert isinstance((await reply.end()).error, FrameGap)
+            again = gateway.reattach(first.handles[-1])
+            await again.until("ab")
+            house.go_on()
+            await again.end()
+            assert (again.text, again.error) == ("abcd", None)
 
 
 async def test_a_gateway_that_leaves_a_reply_to_another_does_not_stop_it() -> None:

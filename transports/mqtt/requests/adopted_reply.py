@@ -134,6 +134,13 @@ class AdoptedReply(KeptRequest):
         else:
             self._fail(Interrupted(f"The gateway ended before the reply did, and {why}."))
 
+    def _fail(self, error: Exception) -> None:
+        """Without a cancel, which would make the worker drop the reply: the core may ask for all frames once
+        more, or a slow worker may have it after all. At the end of the run the core calls `stop`."""
+        if self._attempt is not None:
+            self._attempt.ended = True
+        super()._fail(error)
+
 
 def checked_handle(handle: Handle) -> tuple[str, str, int, str | None]:
     """Return worker, request id, incarnation and model. Raises Interrupted for a handle of something else."""
