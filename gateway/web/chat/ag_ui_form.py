@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
@@ -30,30 +31,32 @@ _ROLES: Mapping[str, Role] = {
 }
 
 
-class AgUiMessage(BaseModel):
-    """Messages of other roles (`activity`, `reasoning`) are for people and not sent to the model."""
+class _AgUiModel(BaseModel):
+    """Fields have AG-UI's names, such as `threadId`, or those of its Python SDK, such as `thread_id`."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class AgUiMessage(_AgUiModel):
+    """Messages of other roles (`activity`, `reasoning`) are for people and not sent to the model."""
 
     id: Annotated[str | None, Field(max_length=256)] = None
     role: str
     content: str | AtMost512[Object] | Object | None = None
-    toolCalls: AtMost512[Object] | None = None  # noqa: N815 - AG-UI's name
-    toolCallId: str | None = None  # noqa: N815 - AG-UI's name
+    tool_calls: AtMost512[Object] | None = None
+    tool_call_id: str | None = None
 
 
-class RunBody(BaseModel):
+class RunBody(_AgUiModel):
     """threadId: names a conversation of the caller. Fields that are not listed are ignored."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    threadId: Annotated[str, Field(min_length=1, max_length=256)]  # noqa: N815 - AG-UI's name
-    runId: Annotated[str, Field(min_length=1, max_length=256)]  # noqa: N815 - AG-UI's name
+    thread_id: Annotated[str, Field(min_length=1, max_length=256)]
+    run_id: Annotated[str, Field(min_length=1, max_length=256)]
     messages: Annotated[AtMost2048[AgUiMessage], Field(min_length=1)]
     tools: AtMost512[Object] | None = None
     context: AtMost512[Object] | None = None
-    forwardedProps: Any = None  # noqa: N815 - AG-UI's name
-    protocolVersion: str | None = None  # noqa: N815 - AG-UI's name
+    forwarded_props: Any = None
+    protocol_version: str | None = None
 
     def sampling(self) -> Sampling:
         """Return the tools as settings. Raises Unprocessable if a tool is invalid."""
@@ -64,7 +67,7 @@ class RunBody(BaseModel):
 
     def model(self) -> str | None:
         """Name of the model in `forwardedProps.model`."""
-        match self.forwardedProps:
+        match self.forwarded_props:
             case {"model": str(name)} if 0 < len(name) <= 256:
                 return name
             case _:
@@ -86,7 +89,7 @@ class RunForm:
             user_id=post.user_id,
             content=said,
             turns=turns,
-            thread=named_thread("ag-ui", body.threadId),
+            thread=named_thread("ag-ui", body.thread_id),
             model=body.model(),
             sampling=body.sampling(),
             branch=branch_of(
@@ -97,7 +100,7 @@ class RunForm:
                 ]
             ),
         )
-        dialect = AgUi(body.threadId, body.runId, reasoning=body.protocolVersion is not None)
+        dialect = AgUi(body.thread_id, body.run_id, reasoning=body.protocol_version is not None)
         return Asked(question, dialect)
 
 
@@ -125,13 +128,13 @@ def _turns(messages: Sequence[AgUiMessage], max_bytes: int) -> Iterator[Turn]:
         if role is None:
             continue
         place = f"messages.{at}"
-        if role == "tool" and message.toolCallId is None:
+        if role == "tool" and message.tool_call_id is None:
             raise misfit(f"{place}.toolCallId", "is required")
         calls = [
-            _call(f"{place}.toolCalls.{number}", call) for number, call in enumerate(message.toolCalls or ())
+            _call(f"{place}.toolCalls.{number}", call) for number, call in enumerate(message.tool_calls or ())
         ]
         content = _content(f"{place}.content", message.content, max_bytes)
-        yield Turn(role, content, tool_calls=calls, tool_call_id=message.toolCallId)
+        yield Turn(role, content, tool_calls=calls, tool_call_id=message.tool_call_id)
 
 
 def _content(place: str, said: object, max_bytes: int) -> Content:
