@@ -1,10 +1,11 @@
-"""OpenAI's models endpoints: the models that are available in the current mode."""
+"""OpenAI's and Anthropic's models endpoints: the models that are available in the current mode."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.web.chat.openai_errors import ModelNotFound
-from gateway.web.http.asgi import Receive, Scope, Send
+from gateway.web.http.asgi import Receive, Scope, Send, header
 from gateway.web.http.endpoint import path_id
 from gateway.web.http.problems import send_json
 from gateway.web.services import Services
@@ -17,8 +18,14 @@ class ModelList:
         self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        models = [_model_json(model) for model in self._gateway.modes.models()]
-        await send_json(send, 200, {"object": "list", "data": models})
+        names = self._gateway.modes.models()
+        models = [_model_json(scope, name) for name in names]
+        if not _is_anthropics(scope):
+            await send_json(send, 200, {"object": "list", "data": models})
+            return
+        first, last = (names[0], names[-1]) if names else (None, None)
+        page = {"data": models, "has_more": False, "first_id": first, "last_id": last}
+        await send_json(send, 200, page)
 
 
 class OneModel:
@@ -31,8 +38,17 @@ class OneModel:
         name = path_id(scope)
         if name not in self._gateway.modes.models():
             raise ModelNotFound(f"The model {name!r} does not exist.")
-        await send_json(send, 200, _model_json(name))
+        await send_json(send, 200, _model_json(scope, name))
 
 
-def _model_json(name: str) -> dict[str, Any]:
+def _is_anthropics(scope: Scope) -> bool:
+    """Return whether the client is one of Anthropic's API, all of which send the version."""
+    return header(scope, b"anthropic-version") is not None
+
+
+def _model_json(scope: Scope, name: str) -> dict[str, Any]:
+    if _is_anthropics(scope):
+        created = datetime.fromtimestamp(_CREATED, UTC).isoformat().replace("+00:00", "Z")
+        about = {"display_name": name, "created_at": created, "lifecycle": "active"}
+        return {"type": "model", "id": name, **about}
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "sluice"}
