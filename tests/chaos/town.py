@@ -1,6 +1,7 @@
 """Everything that a campaign runs: database, model servers, broker, workers and gateways, all real."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -13,7 +14,7 @@ from tests.chaos.processes import NestedGateway, Restartable
 from tests.chaos.records import PostgresRecords, Records, SqliteRecords
 from tests.live.addresses import claim_addresses
 from tests.live.brokers import free_port
-from tests.live.programs import running_program, sluice
+from tests.live.programs import ROOT, running_program, sluice
 from tests.store.migrated import migrated
 from tests.store.postgres import SHARED, PostgresServer, postgres_server
 from transports.llama.embedded_server import tiny_model_path
@@ -158,8 +159,10 @@ def _mosquitto(folder: Path, address: str) -> tuple[Restartable, str]:
     assert binary is not None, "the campaign needs mosquitto"
     port = free_port()
     config = folder / "mosquitto.conf"
+    limits = re.findall(r"^max_.*\n", (ROOT / "mosquitto.conf").read_text(), re.MULTILINE)
+    assert limits, "those of the shipped file: with Mosquitto's own ones it drops frames in a crowd"
     config.write_text(
-        f"user root\nlistener {port} {address}\nallow_anonymous true\npersistence false\n"
+        f"user root\nlistener {port} {address}\nallow_anonymous true\npersistence false\n{''.join(limits)}"
         "set_tcp_nodelay true\nlog_dest stderr\nlog_type error\nlog_type information\n"
     )
     process = Restartable(folder / "broker.log", [binary, "-c", str(config)], " running")
