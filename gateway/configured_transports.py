@@ -51,9 +51,12 @@ def link_of(
     return configured_link(settings, client_id or settings.gateway_name, quiet=quiet, held=held)
 
 
-def simulators_of(settings: Settings) -> Simulators | None:
-    """Return the simulated parts, each with a connection of its own; None without MQTT_BROKER_HOST."""
-    if not settings.mqtt_broker_host:
+def simulators_of(settings: Settings, link: Link | None) -> Simulators | None:
+    """Return the simulated parts, each with a connection of its own; None without MQTT_BROKER_HOST.
+
+    link: the gateway's own.
+    """
+    if link is None:
         return None
     from transports.mqtt.link.configured_link import configured_link
     from transports.mqtt.simulators.parts import MqttSimulators
@@ -62,6 +65,7 @@ def simulators_of(settings: Settings) -> Simulators | None:
         partial(configured_link, settings, quiet=True),
         gateway=settings.gateway_name,
         root=settings.mqtt_topic_root,
+        own=link if settings.mqtt_username or settings.mqtt_cert_file else None,
     )
 
 

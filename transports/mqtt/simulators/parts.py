@@ -19,8 +19,9 @@ from transports.mqtt.link.link import Link, Receipt, Will
 from transports.mqtt.protocol.device_frames import Chat
 from transports.mqtt.protocol.frame_codec import encode
 from transports.mqtt.protocol.frames import Status
-from transports.mqtt.protocol.topics import device_status_topic, down_topic, up_topic
+from transports.mqtt.protocol.topics import device_status_topic, down_topic, up_topic, worker_status_topic
 from transports.mqtt.simulators.heard_link import HeardLink
+from transports.mqtt.simulators.one_connection import OneConnection
 from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, Step
 
@@ -49,12 +50,21 @@ class MqttSimulators:
         gateway: name of the gateway; the parts' names begin with it, so that each gateway has one of each.
         root: of the topics.
         word_s: seconds between two words of the worker.
+        own: the gateway's own connection, by which it is tried where a part may publish, before the part
+            connects with the same credentials; None: it is not tried.
     """
 
     def __init__(
-        self, new_link: Callable[[str], Link], *, gateway: str, root: str, word_s: float = WORD_S
+        self,
+        new_link: Callable[[str], Link],
+        *,
+        gateway: str,
+        root: str,
+        word_s: float = WORD_S,
+        own: Link | None = None,
     ) -> None:
         self._new_link = new_link
+        self._own = own
         self._root = root
         self._word_s = word_s
         self._device = f"{gateway[:40]}-simulated-device"
@@ -78,7 +88,7 @@ class MqttSimulators:
     async def _play_device(self, name: str, text: str, hear: HearFrame) -> None:
         link = HeardLink(self._new_link(name), hear)
         chat = Chat(id=token_hex(8), text=text)
-        connected, answered = asyncio.Event(), asyncio.Event()
+        connection, answered = OneConnection(link), asyncio.Event()
 
         def hear_down(topic: str, payload: bytes, retained: bool) -> None:
             frame = msgspec.json.decode(payload, type=_AnyFrame)
@@ -86,13 +96,20 @@ class MqttSimulators:
                 answered.set()
 
         link.subscribe(down_topic(self._root, name), hear_down)
-        link.watch(lambda is_connected: connected.set() if is_connected else None)
-        async with link.running():
-            await connected.wait()
-            topic = up_topic(self._root, name)
+        topic = up_topic(self._root, name)
+
+        async def ask() -> UpstreamFailed | None:
+            await connection.made()
             if await link.publish(topic, encode(chat)) is Receipt.REFUSED:
-                raise UpstreamFailed(f"The broker does not let the gateway's MQTT user publish on {topic}.")
+                return _forbidden(topic)
             await answered.wait()
+            return None
+
+        await self._try(topic)
+        async with link.running():
+            problem = await connection.during(ask())
+        if problem is not None:  # raised within the block, it would be wrapped in an exception group
+            raise problem
 
     async def _play_member(self, name: str, room_key: str, hear: HearFrame) -> None:
         link = HeardLink(self._new_link(name), hear)
@@ -111,23 +128,36 @@ class MqttSimulators:
 
         link.subscribe(down_topic(self._root, name), lambda topic, payload, retained: None)
         link.watch(greet)
+        connection = OneConnection(link)
+        await self._try(up_topic(self._root, name))
         async with link.running(Will(topic, lost)):
             self._say = say
             try:
-                await asyncio.Event().wait()
+                problem = await connection.during(_for_ever())
             finally:
                 self._say = None
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GOODBYE_S):
                         # A clean DISCONNECT makes the broker drop the will.
                         await link.publish(topic, lost, retain=True)
+        if problem is not None:
+            raise problem
 
     async def _play_worker(self, name: str, hear: HearFrame) -> None:
         link = HeardLink(self._new_link(name), hear)
         transport = ScriptedTransport(self._script)
         worker = Worker(transport, link, root=self._root, max_concurrent=2, models=[name], by_name=True)
+        connection = OneConnection(link)
+        await self._try(worker_status_topic(self._root, name))
         async with worker.running():
-            await asyncio.Event().wait()
+            problem = await connection.during(_for_ever())
+        if problem is not None:
+            raise problem
+
+    async def _try(self, topic: str) -> None:
+        """Publish an empty message, which is ignored. Raises UpstreamFailed if the broker refuses it."""
+        if self._own is not None and await self._own.publish(topic, b"") is Receipt.REFUSED:
+            raise _forbidden(topic)
 
     def _script(self, request: ChatRequest) -> Iterable[Step]:
         asked = text_of(request.turns[-1].content)[:MAX_REPEATED_CHARS]
@@ -135,3 +165,11 @@ class MqttSimulators:
             yield [Delta(f"{word} ")]
             yield partial(asyncio.sleep, self._word_s)
         yield [Done("stop")]
+
+
+def _forbidden(topic: str) -> UpstreamFailed:
+    return UpstreamFailed(f"The broker does not let the gateway's MQTT user publish on {topic}.")
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
