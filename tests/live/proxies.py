@@ -96,11 +96,13 @@ def _nginx(folder: Path, port: int, gateway: str, prefix: str) -> tuple[list[str
         site,
         (r"server 127\.0\.0\.1:8000;", f"server {gateway};"),
         (r"listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        (r"listen \[::\]:443 ssl", f"listen [::1]:{port} ssl"),
         (r"/etc/letsencrypt/live/chat\.example/fullchain\.pem", f"{folder}/server.crt"),
         (r"/etc/letsencrypt/live/chat\.example/privkey\.pem", f"{folder}/server.key"),
         (r"/etc/nginx/snippets", str(shipped)),
     )
-    site = site.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    plain = free_port()
+    site = site.replace("listen 80;", f"listen 127.0.0.1:{plain};").replace("[::]:80;", f"[::1]:{plain};")
     (folder / "sluice.conf").write_text(site)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
     return ["-p", str(folder), "-c", str(folder / "nginx.conf")], r"using the .* event method"
