@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from gateway.contract.content import Kind
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import NotSupported, TimedOut, TransportError, Unprocessable
 from gateway.contract.requests import ChatRequest
@@ -96,6 +97,11 @@ class ModeSelector:
         names = [self.mode] if self.mode != AUTO else list(self._breakers)
         told = (self._transports[name].abilities.context() for name in names)
         return next((tokens for tokens in told if tokens), None)
+
+    def accepts(self) -> frozenset[Kind]:
+        """Return the kinds of content besides text that a transport of the current mode accepts."""
+        names = [self.mode] if self.mode != AUTO else list(self._breakers)
+        return frozenset().union(*(self._transports[name].abilities.accepts() for name in names))
 
     def models(self) -> tuple[str, ...]:
         """Return the models available in the current mode, the default first."""

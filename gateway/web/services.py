@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.contract.attachments import AttachmentStore
 from gateway.contract.audit import AuditLog
+from gateway.contract.content import Kind
 from gateway.contract.devices import DeviceRegistry
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.identities import Identities
@@ -56,6 +57,8 @@ class Modes(Protocol):
 
     def models(self) -> tuple[str, ...]: ...
     def context(self) -> int | None: ...
+
+    def accepts(self) -> frozenset[Kind]: ...
 
     def servers(self) -> Sequence[ServerInfo]: ...
 

@@ -79,13 +79,14 @@ class ShowModel:
         name = next((model for model in models if wanted in (model, f"{model}:latest")), None)
         if name is None:
             raise NotFound(f"model '{wanted}' not found")
+        sees = ["vision"] if "image" in self._gateway.modes.accepts() else []
         told = {
             "modelfile": "",
             "parameters": "",
             "template": "{{ .Prompt }}",
             "details": DETAILS,
             "model_info": {"general.architecture": "llama", "general.basename": name},
-            "capabilities": ["completion", "tools"],
+            "capabilities": ["completion", "tools", *sees],
             "modified_at": _STARTED,
         }
         await send_json(send, 200, told)
