@@ -1,4 +1,4 @@
-"""What `POST /api/show` tells clients of Ollama about a model."""
+"""The description of a model for clients of Ollama, `POST /api/show`."""
 
 from pathlib import Path
 
