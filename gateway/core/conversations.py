@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 
 from gateway.contract.ended_reply import OnEnded
@@ -12,6 +11,7 @@ from gateway.contract.errors import Draining
 from gateway.contract.exchanges import Exchange, IdempotencyClaim
 from gateway.contract.journal import START
 from gateway.contract.limits import Places, StreamPlace
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Stage
 from gateway.contract.store import MessageStore

@@ -1,6 +1,7 @@
 """Collects the text, tool calls, token counts and timings of one reply."""
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Protocol, TypeGuard
 
 from gateway.contract.errors import UpstreamFailed
@@ -182,12 +183,8 @@ class ReplyAccumulator:
             return [event] if self._note(event) else []
         if self._exact:
             return [event for event in batch if self._note(event)]
-        was_silent = self.first_at is None
-        heard = [event for event in batch if self._note(event)]
-        if not was_silent:
-            return merge_deltas(heard)
-        alone = next((n for n, event in enumerate(heard, 1) if not isinstance(event, Progress)), len(heard))
-        return [*heard[:alone], *merge_deltas(heard[alone:])]
+        alone = _until_content(batch) if self.first_at is None else 0
+        return [event for event in (*batch[:alone], *merge_deltas(batch[alone:])) if self._note(event)]
 
     def number_tool_calls(self, told: Sequence[ReaderEvent], last_seq: int) -> None:
         """Record the event numbers of tool calls. `told` are the journal's latest events, up to
@@ -259,23 +256,19 @@ class _Recorder:
                 reply.number_tool_calls(events, self._journal.last_seq)
 
 
-def merge_deltas(events: Sequence[ReaderEvent]) -> list[ReaderEvent]:
+def _until_content(events: Sequence[TransportEvent]) -> int:
+    """Return the number of events until the first content, with it."""
+    return next(
+        (n for n, event in enumerate(events, 1) if not isinstance(event, Progress | Usage)), len(events)
+    )
+
+
+def merge_deltas(events: Sequence[TransportEvent]) -> list[TransportEvent]:
     """Merge adjacent deltas of the same type into one; the order does not change."""
-    merged: list[ReaderEvent] = []
-    texts: list[str] = []
-    kind: type[Delta] | type[Reasoning] = Delta
-    for event in events:
-        if isinstance(event, Delta | Reasoning):
-            if texts and type(event) is not kind:
-                merged.append(kind("".join(texts)))
-                texts.clear()
-            kind = type(event)
-            texts.append(event.text)
-            continue
-        if texts:
-            merged.append(kind("".join(texts)))
-            texts.clear()
-        merged.append(event)
-    if texts:
-        merged.append(kind("".join(texts)))
+    merged: list[TransportEvent] = []
+    for kind, alike in groupby(events, type):
+        if kind is Delta or kind is Reasoning:
+            merged.append(kind("".join([event.text for event in alike])))  # type: ignore[union-attr]
+        else:
+            merged += alike
     return merged

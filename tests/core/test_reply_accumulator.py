@@ -13,6 +13,7 @@ from gateway.contract.events import (
     ReaderEvent,
     Reasoning,
     ToolCall,
+    TransportEvent,
     Usage,
 )
 from gateway.contract.requests import ChatRequest, Turn
@@ -100,7 +101,14 @@ def test_nobody_counted_means_no_rate() -> None:
 
 def test_merging_keeps_order_and_kinds() -> None:
     progress = Progress("queued", position=2)
-    events: list[ReaderEvent] = [Delta("a"), Delta("b"), Reasoning("c"), Reasoning("d"), progress, Delta("e")]
+    events: list[TransportEvent] = [
+        Delta("a"),
+        Delta("b"),
+        Reasoning("c"),
+        Reasoning("d"),
+        progress,
+        Delta("e"),
+    ]
     assert merge_deltas(events) == [Delta("ab"), Reasoning("cd"), progress, Delta("e")]
 
 

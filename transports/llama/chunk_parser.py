@@ -102,14 +102,7 @@ class ChunkParser:
             return [Delta(text)]  # a chunk like an earlier one, as in most reads of a paced stream
         events: list[TransportEvent] = []
         try:
-            for frame in self._framer.feed(received):
-                if (text := self._template.text_in(frame)) is not None:
-                    events.append(Delta(text))
-                elif frame == _END:
-                    self._close(events)
-                    break
-                else:
-                    self._read(frame, events)
+            self._read_all(self._framer.feed(received), events)
         except _StreamEnd:
             pass
         except GatewayError as failure:
@@ -169,6 +162,19 @@ class ChunkParser:
         if self.done is None:
             raise ProtocolViolation("the model server's reply has no end")
         return self.done
+
+    def _read_all(self, frames: list[bytes], events: list[TransportEvent]) -> None:
+        at = 0
+        while at < len(frames):
+            if texts := self._template.texts_in(frames, at):
+                events += map(Delta, texts)
+                at += len(texts)
+            elif frames[at] == _END:
+                self._close(events)
+                return
+            else:
+                self._read(frames[at], events)
+                at += 1
 
     def _read(self, frame: bytes, events: list[TransportEvent]) -> None:
         try:

@@ -1,6 +1,7 @@
 """Fast path for chunks that differ only in their text, as llama.cpp's: only that string is decoded."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -9,10 +10,14 @@ from transports.llama.chunks import Choice, Chunk, Message, decode_strictly
 MAX_MISSES = 4
 """Maximum number of templates in a row that fit no chunk; after that no more are learned."""
 
+MAX_FRAMES = 64
+"""Maximum number of frames that are decoded at once: they are decoded again if one of them is malformed."""
+
 _CONTENT = re.compile(rb'"content":("(?:[^"\\]|\\.)*+")')
 _PROBE = "another text"
 _EVENT = b"data: %b\n\n"
 _decode_text = msgspec.json.Decoder(str).decode
+_decode_texts = msgspec.json.Decoder(list[str]).decode
 
 
 class ChunkTemplate:
@@ -46,9 +51,35 @@ class ChunkTemplate:
         self._has_fitted = True
         return text or None
 
-    def text_in(self, frame: bytes) -> str | None:
-        """As text_in_event, for the event's data."""
-        return self.text_in_event(_EVENT % frame) if self._begin else None
+    def texts_in(self, frames: Sequence[bytes], start: int = 0) -> list[str]:
+        """Return the contents of the frames from `start` on, data of events, until the first one that
+        text_in_event would not accept; at most MAX_FRAMES."""
+        strings = self._strings_in(frames[start : start + MAX_FRAMES]) if self._begin else []
+        if not strings:
+            return []
+        try:
+            texts = _decode_texts(b"[%b]" % b",".join(strings))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            texts = []
+        if len(texts) == len(strings) and all(texts):
+            self._has_fitted = True
+            return texts
+        texts = []
+        for frame in frames[start : start + len(strings)]:
+            if (text := self.text_in_event(_EVENT % frame)) is None:
+                break
+            texts.append(text)
+        return texts
+
+    def _strings_in(self, frames: Sequence[bytes]) -> list[bytes]:
+        prefix, suffix = self._prefix[len(b"data: ") :], self._suffix[: -len(b"\n\n")]
+        begin, end = len(prefix), -len(suffix)
+        strings = []
+        for frame in frames:
+            if frame[:begin] != prefix or frame[end:] != suffix:
+                break
+            strings.append(frame[begin:end])
+        return strings
 
     def learn(self, frame: bytes, chunk: Chunk) -> None:
         """Learn the position of the content from a frame and its chunk, if the chunk has no other data.

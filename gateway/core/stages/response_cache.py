@@ -155,5 +155,5 @@ class _Record:
 
     def events(self) -> Sequence[TransportEvent]:
         """Return the whole reply with adjacent texts merged, without the original generation speed."""
-        texts: Sequence[TransportEvent] = merge_deltas(self._texts)  # type: ignore[assignment]
+        texts = merge_deltas(self._texts)
         return texts if self._usage is None else [*texts, replace(self._usage, tokens_per_s=None)]

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -11,7 +10,7 @@ from gateway.contract.dialect import Dialect
 from gateway.contract.errors import BadRequest
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.journal import START, BadPosition, Position
-from gateway.contract.record import record
+from gateway.contract.record import record, replace
 from gateway.contract.requests import CacheUse
 from gateway.core.question import Question
 from gateway.web.chat.formats import dialect_chosen

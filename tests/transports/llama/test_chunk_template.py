@@ -27,6 +27,13 @@ def learned(frame: bytes) -> ChunkTemplate:
     return template
 
 
+def text_in(template: ChunkTemplate, frame: bytes) -> str | None:
+    texts = template.texts_in([frame])
+    assert len(texts) <= 1
+    assert template.text_in_event(b"data: %b\n\n" % frame) == (texts[0] if texts else None)
+    return texts[0] if texts else None
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
@@ -38,8 +45,8 @@ def learned(frame: bytes) -> ChunkTemplate:
     ],
 )
 def test_a_chunk_like_the_learned_one_gives_its_text(content: bytes, text: str) -> None:
-    assert learned(like_llama(b'"first"')).text_in(like_llama(content)) == text
-    assert learned(like_llama(content)).text_in(like_llama(b'"first"')) == "first"
+    assert text_in(learned(like_llama(b'"first"')), like_llama(content)) == text
+    assert text_in(learned(like_llama(content)), like_llama(b'"first"')) == "first"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,7 @@ def test_a_chunk_like_the_learned_one_gives_its_text(content: bytes, text: str) 
     ],
 )
 def test_a_chunk_that_only_looks_like_it_gives_none(frame: bytes) -> None:
-    assert learned(like_llama(b'"first"')).text_in(frame) is None
+    assert text_in(learned(like_llama(b'"first"')), frame) is None
 
 
 @pytest.mark.parametrize(
@@ -114,8 +121,8 @@ def test_a_line_that_ends_within_the_chunk_is_not_taken_for_an_event(content: by
 )
 def test_a_chunk_that_says_more_or_hides_its_text_is_not_learned(frame: bytes) -> None:
     template = learned(frame)
-    assert template.text_in(frame) is None
-    assert template.text_in(frame.replace(b'"a"', b'"b"')) is None
+    assert text_in(template, frame) is None
+    assert text_in(template, frame.replace(b'"a"', b'"b"')) is None
 
 
 def test_a_new_second_is_learned_again_and_noise_is_given_up() -> None:
@@ -123,18 +130,18 @@ def test_a_new_second_is_learned_again_and_noise_is_given_up() -> None:
     for second in range(20):  # each template fits once: it is worth learning the next
         frame = like_llama(b'"a"').replace(b":1,", b":%d," % second)
         template.learn(frame, decode_strictly(frame))
-        assert template.text_in(frame) == "a"
+        assert text_in(template, frame) == "a"
     for second in range(20):
         frame = like_llama(b'"a"').replace(b":1,", b":%d," % second)
         template.learn(frame, decode_strictly(frame))
-    assert template.text_in(frame) is None
+    assert text_in(template, frame) is None
 
 
 def test_other_chunks_in_between_leave_the_template_as_it_is() -> None:
     template = learned(like_llama(b'"a"'))
     usage = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
     template.learn(usage, decode_strictly(usage))
-    assert template.text_in(like_llama(b'"b"')) == "b"
+    assert text_in(template, like_llama(b'"b"')) == "b"
 
 
 def outcome(parts: list[bytes]) -> list[Any]:
@@ -207,3 +214,20 @@ def test_a_stream_of_like_chunks_may_be_cut_at_every_byte() -> None:
     assert outcome([body[at : at + 1] for at in range(len(body))]) == whole
     for at in range(len(body)):
         assert outcome([body[:at], body[at:]]) == whole
+
+
+@pytest.mark.parametrize("bad", [b'""', b'"\\ud83d"', b'"\xff"', b'"a","b"', b'"x"],["y"', b"", b"1"])
+def test_the_texts_before_one_that_is_refused_are_taken_together(bad: bytes) -> None:
+    frames = [like_llama(content) for content in (b'"a"', b'"b"', bad, b'"c"')]
+    template = learned(like_llama(b'"first"'))
+    assert template.texts_in(frames) == ["a", "b"]
+    assert template.texts_in(frames, 2) == []
+    assert template.texts_in(frames, 3) == ["c"]
+
+
+def test_many_texts_are_taken_in_portions() -> None:
+    template = learned(like_llama(b'"first"'))
+    frames = [like_llama(b'"%d"' % number) for number in range(1, 101)]
+    assert len(template.texts_in(frames)) == chunk_template.MAX_FRAMES
+    assert template.texts_in(frames, 98) == ["99", "100"]
+    assert template.texts_in(frames, 100) == []
