@@ -206,7 +206,7 @@ class Settings(BaseSettings):
             if len(self.gateway_name) > MAX_NAME:
                 raise ValueError(f"GATEWAY_NAME={self.gateway_name} has more than {MAX_NAME} characters")
         self.mqtt_username = filled(self.mqtt_username, self.process_number)
-        self.internal_url = checked_internal_url(filled(self.internal_url, self.process_number))
+        self.internal_url = checked_internal_url(self.internal_url, self.process_number, self.workers)
         self.mqtt_password_file = filled(self.mqtt_password_file, self.process_number)
         return self
 

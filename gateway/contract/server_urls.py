@@ -3,6 +3,7 @@
 import re
 from urllib.parse import parse_qsl, urlsplit
 
+from gateway.contract.host_names import filled
 from gateway.contract.host_ports import HOST, address_of, without_brackets
 
 _ENDPOINTS = frozenset(
@@ -80,12 +81,19 @@ def collector_url(text: str) -> str:
     return text
 
 
-def checked_internal_url(text: str) -> str:
-    """Return the address without a slash at its end; empty if `text` is empty. Raises ValueError.
+def checked_internal_url(text: str, number: int, workers: int) -> str:
+    """Return the address of process `number` without a slash at its end; empty if `text` is empty. Raises
+    ValueError, also if several workers would have the same one.
 
     An IPv6 address may lack its brackets, since the port is never left out: a variable such as Kubernetes'
     POD_IP has none.
     """
+    if workers > 1 and text and "{n}" not in text:
+        raise ValueError(
+            f"INTERNAL_URL={without_password(text)} is one address for WORKERS={workers}: each process needs "
+            "a port of its own by {n}, its number, such as http://10.0.0.5:910{n}"
+        )
+    text = filled(text, number)
     if not text:
         return ""
     parts = re.fullmatch(rf"http://(?P<host>{HOST}):(?P<port>[0-9]{{1,5}})/?", text)

@@ -7,14 +7,20 @@ from gateway.contract.errors import StorageFailed
 from gateway.settings import LOOPBACK, CannotStart, Settings, SettingsError
 
 
+def admits_others(settings: Settings) -> tuple[str, str] | None:
+    """Return a setting and its host at which other machines can connect, if a key is required for that."""
+    named = {"HOST": settings.host, "INTERNAL_URL": urlsplit(settings.internal_url).hostname or "127.0.0.1"}
+    reachable = [(name, host) for name, host in named.items() if host not in LOOPBACK]
+    return reachable[0] if reachable and not (settings.allow_open or settings.issuer_url) else None
+
+
 async def check_door(settings: Settings) -> None:
     """Raise SettingsError if other machines can connect and no API key or token is required, and CannotStart
     if the database is away that has the keys."""
-    named = {"HOST": settings.host, "INTERNAL_URL": urlsplit(settings.internal_url).hostname or "127.0.0.1"}
-    reachable = {name: host for name, host in named.items() if host not in LOOPBACK}
-    if not reachable or settings.allow_open or settings.issuer_url:
+    admitting = admits_others(settings)
+    if admitting is None:
         return
-    name, host = next(iter(reachable.items()))
+    name, host = admitting
     store, away = store_of(settings), None
     try:
         async with store.running(alone=False):

@@ -53,12 +53,22 @@ def listen_for_gateways(settings: Settings, listener: socket.socket) -> tuple[so
     if not url:
         free = _bound("127.0.0.1", 0, "a free port of 127.0.0.1", backlog=BACKLOG)
         return free, url_of(free)
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or 0
-    is_alone = settings.process_number == 0 and port == listener.getsockname()[1]
-    if is_alone and settings.host in {*EVERY_ADDRESS, host}:
+    host, port = host_and_port_of(url)
+    if clients_port_serves(settings, listener.getsockname()[1]):
         return None, url
     return _bound(host, port, f"INTERNAL_URL={url}", backlog=BACKLOG), url
+
+
+def clients_port_serves(settings: Settings, port: int) -> bool:
+    """Return True if the process listens at INTERNAL_URL already, as HOST and `port`, and is alone there."""
+    host, internal_port = host_and_port_of(settings.internal_url)
+    is_alone = settings.process_number == 0 and settings.workers == 1
+    return is_alone and port == internal_port and settings.host in {*EVERY_ADDRESS, host}
+
+
+def host_and_port_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 0
 
 
 def url_of(listener: socket.socket) -> str:

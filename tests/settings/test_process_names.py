@@ -57,6 +57,20 @@ def test_processes_get_the_settings_of_the_file_that_the_environment_lacks(
     assert env_file_settings(Settings.model_fields, tmp_path / "nowhere") == {}
 
 
+def test_several_processes_need_an_internal_url_each() -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings(workers=4, database_url=POSTGRES, internal_url="http://10.0.0.5:9101")
+    assert str(refused.value) == (
+        "INTERNAL_URL=http://10.0.0.5:9101 is one address for WORKERS=4: each process needs a port of its "
+        "own by {n}, its number, such as http://10.0.0.5:910{n}"
+    )
+    each = "http://10.0.0.5:910{n}"
+    assert (
+        settings(workers=4, database_url=POSTGRES, internal_url=each).internal_url == "http://10.0.0.5:9101"
+    )
+    assert settings(process_number=3, internal_url=each).internal_url == "http://10.0.0.5:9103"
+
+
 def test_several_processes_on_sqlite_are_refused_with_one_sentence() -> None:
     with pytest.raises(SettingsError) as refused:
         settings(workers=4)

@@ -8,7 +8,8 @@ from pathlib import Path
 from gateway.commands.database_visit import database_shown
 from gateway.commands.doctor.findings import Finding, failure, ok, warning
 from gateway.contract.errors import StorageFailed
-from gateway.settings import LOOPBACK, Settings
+from gateway.process.door_check import admits_others
+from gateway.settings import Settings
 from gateway.store.inspection import HEAD, Inspection, inspect_database, psql_of, sqlite_path
 
 NEAR_EXPIRY = timedelta(days=7)
@@ -55,11 +56,13 @@ def _schema(settings: Settings, found: Inspection, file: Path | None) -> Finding
 
 def _door(settings: Settings, found: Inspection) -> Sequence[Finding]:
     keys_unknown = found.keys is None and found.revision is not None
-    if settings.host in LOOPBACK or settings.allow_open or found.keys or keys_unknown:
+    admitting = admits_others(settings)
+    if admitting is None or found.keys or keys_unknown:
         return []
+    name, host = admitting
     return [
         failure(
-            f"HOST={settings.host} admits other machines, and there is no API key: no gateway can start",
+            f"{name}={host} admits other machines, and there is no API key: no gateway can start",
             "sluice keys create --user NAME",
         )
     ]

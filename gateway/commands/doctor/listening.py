@@ -11,15 +11,16 @@ from shlex import quote
 from gateway.commands.admin_client import url_of_settings
 from gateway.commands.doctor.findings import Finding, failure, ok, warning
 from gateway.commands.doctor.running_gateway import get
+from gateway.process.listeners import clients_port_serves, host_and_port_of
 from gateway.settings import Settings
 from gateway.store.inspection import psql_of, sqlite_path
 
 
 async def listening(settings: Settings) -> Sequence[Finding]:
-    """Ask for /health and /ready, or find out if the address can be used."""
+    """Ask for /health and /ready, or find out if the address can be used, and that of INTERNAL_URL."""
     if settings.port == 0:
-        return [ok("PORT=0: any free port")]
-    return await asyncio.to_thread(_listening, settings)
+        return [ok("PORT=0: any free port"), *_internal(settings)]
+    return [*await asyncio.to_thread(_listening, settings), *_internal(settings)]
 
 
 def _listening(settings: Settings) -> Sequence[Finding]:
@@ -72,13 +73,10 @@ def _version(url: str, running: str) -> Finding:
 
 
 def _free(settings: Settings, where: str, stop_other: str) -> Finding:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
+        _bind(settings.host, settings.port)
     except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        if _is_elsewhere(error):
             return failure(
                 f"HOST={settings.host} is not an address of this machine", "ip -brief address, and set HOST"
             )
@@ -88,3 +86,28 @@ def _free(settings: Settings, where: str, stop_other: str) -> Finding:
             )
         return failure(f"{where} cannot be used: {error.strerror}", stop_other)
     return ok(f"{where} is free: no gateway is running")
+
+
+def _internal(settings: Settings) -> Sequence[Finding]:
+    url = settings.internal_url
+    if not url or sqlite_path(settings.database_url) or clients_port_serves(settings, settings.port):
+        return []
+    host, _ = host_and_port_of(url)
+    try:
+        _bind(host, 0)  # a running gateway has the port
+    except OSError as error:
+        if _is_elsewhere(error):
+            wrong = f"INTERNAL_URL={url} is not an address of this machine: no gateway can start"
+            return [failure(wrong, "ip -brief address, and set INTERNAL_URL to one of these, with a port")]
+    return []
+
+
+def _bind(host: str, port: int) -> None:
+    """Raises OSError if a gateway cannot listen there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+def _is_elsewhere(error: OSError) -> bool:
+    return isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL

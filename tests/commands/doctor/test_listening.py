@@ -88,6 +88,18 @@ def test_an_address_of_another_machine(tmp_path: Path) -> None:
     assert "HOST" in fix
 
 
+def test_an_internal_url_of_another_machine(tmp_path: Path) -> None:
+    away = {"DATABASE_URL": f"postgresql+asyncpg://sluice@/sluice?host={tmp_path}", "ALLOW_OPEN": "1"}
+    seen = doctor(tmp_path, INTERNAL_URL="http://192.0.2.1:9101", PORT="0", **away)
+    _, wrong, fix = seen.problem("listening")
+    assert (
+        wrong == "INTERNAL_URL=http://192.0.2.1:9101 is not an address of this machine: no gateway can start"
+    )
+    assert "INTERNAL_URL" in fix
+    one = {"HOST": "0.0.0.0", "PORT": "8000", "INTERNAL_URL": "http://192.0.2.1:8000"}  # as behind a NAT
+    assert "INTERNAL_URL" not in doctor(tmp_path, **one, **away).output
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on every port")
 def test_a_port_that_only_root_may_use(tmp_path: Path) -> None:
     _, wrong, fix = doctor(tmp_path, PORT="81").problem("listening")
