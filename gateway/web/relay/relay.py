@@ -154,7 +154,9 @@ class _Attempt:
         except TimeoutError:
             if not self._patience.expired():
                 raise
-            return False
+            if self._has_begun:  # between the cut and its effect
+                self._client.abort()
+            return self._has_begun
 
     def cut(self) -> None:
         """Disconnect the client. One that has no answer yet waits for the next owner: a proxy in between
