@@ -19,9 +19,9 @@ def make_private(database: Path) -> None:
     SQLite gives files that it creates the mode of the database. Raises StorageFailed if the file cannot be
     created; a mode that cannot be changed is logged as an error.
     """
-    if database.is_dir():
-        raise StorageFailed(f"DATABASE_URL: {database} is a folder; name a file in it.")
     try:
+        if database.is_dir():
+            raise StorageFailed(f"DATABASE_URL: {database} is a folder; name a file in it.")
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
     except FileExistsError:
         pass

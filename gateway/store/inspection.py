@@ -107,11 +107,14 @@ async def inspect_database(database_url: str) -> Inspection:
 
 
 def _inspect_file(file: Path) -> Inspection:
-    if not file.is_file():
-        return Inspection()
-    used_by = holder_of(file)
-    # A read of a file without a write-ahead log would create one, unless the file is declared immutable.
-    has_log = file.with_name(f"{file.name}-wal").exists()
+    try:
+        if not file.is_file():
+            return Inspection()
+        used_by = holder_of(file)
+        # A read of a file without a write-ahead log would create one, unless the file is declared immutable.
+        has_log = file.with_name(f"{file.name}-wal").exists()
+    except OSError as exc:
+        raise StorageFailed(f"{file} cannot be read: {exc.strerror}.") from exc
     uri = f"{file.as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
     try:

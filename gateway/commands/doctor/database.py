@@ -4,8 +4,10 @@ expiry."""
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 from gateway.commands.database_visit import database_shown
+from gateway.commands.doctor.files import AS_ITS_USER
 from gateway.commands.doctor.findings import Finding, failure, ok, warning
 from gateway.contract.errors import StorageFailed
 from gateway.process.door_check import admits_others
@@ -21,13 +23,17 @@ async def database(settings: Settings) -> Sequence[Finding]:
     try:
         found = await inspect_database(settings.database_url)
     except (StorageFailed, ValueError) as error:
-        return [failure(str(error), _way_back(settings, file))]
+        return [failure(str(error), _way_back(settings, file, error.__cause__))]
     return [_schema(settings, found, file), *_door(settings, found), *_expiry(found)]
 
 
-def _way_back(settings: Settings, file: Path | None) -> str:
+def _way_back(settings: Settings, file: Path | None, cause: BaseException | None) -> str:
     if file is None:
         return f"{psql_of(settings.database_url)}, and correct DATABASE_URL or start the server"
+    if isinstance(cause, OSError):
+        return AS_ITS_USER
+    if getattr(getattr(cause, "orig", cause), "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+        return f"sudo fuser -v {quote(str(file))}; end all programs but sluice, or wait until they are done"
     return f"stop the gateway, and copy a backup to {file}; or: sqlite3 {file} .recover"
 
 

@@ -30,10 +30,13 @@ async def disk_space(settings: Settings, free: Free = free_on) -> Sequence[Findi
     if database is None:
         return [skipped("the database is on another machine's disk or in another program's folder")]
     folder = database.parent
-    if not folder.is_dir():
-        return [skipped(f"the folder {folder} does not exist")]
-    bytes_free, inodes_free = free(folder)
-    size = database.stat().st_size if database.exists() else 0
+    try:
+        if not folder.is_dir():
+            return [skipped(f"the folder {folder} does not exist")]
+        bytes_free, inodes_free = free(folder)
+        size = database.stat().st_size if database.exists() else 0
+    except PermissionError as error:
+        return [skipped(f"this user has no access to {error.filename}")]
     said = f"{bytes_free // MIB} MiB are free in {folder}, and the database has {size // MIB} MiB"
     look = f"du -xh {quote(str(folder))} | sort -h | tail, and remove what is not needed"
     if inodes_free is not None and inodes_free < FEW_INODES:

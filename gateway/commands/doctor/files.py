@@ -15,6 +15,7 @@ from gateway.store.file_permissions import files_of
 from gateway.store.inspection import sqlite_path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+AS_ITS_USER = "sudo -u USER sluice doctor, with the user that the gateway runs as"
 
 
 async def files(settings: Settings) -> Sequence[Finding]:
@@ -22,7 +23,12 @@ async def files(settings: Settings) -> Sequence[Finding]:
     problems = [*_readable_secrets(settings)]
     database = sqlite_path(settings.database_url)
     if database is not None:
-        problems += _database_files(database)
+        try:
+            problems += _database_files(database)
+        except PermissionError as error:
+            problems.append(
+                failure(f"DATABASE_URL: user {_user()} has no access to {error.filename}", AS_ITS_USER)
+            )
     return problems or [ok(f"rights are sufficient for user {_user()}")]
 
 

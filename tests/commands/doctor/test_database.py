@@ -77,6 +77,15 @@ async def test_a_schema_of_a_newer_version(used: Path) -> None:
     assert fix.startswith("install that newer Sluice again")
 
 
+async def test_a_file_that_another_program_has_locked_is_not_to_be_replaced(used: Path) -> None:
+    with closing(sqlite3.connect(used, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        level, wrong, fix = (await asyncio.to_thread(doctor, used.parent)).problem("database")
+    assert (level, wrong) == ("failure", "The database cannot be read: database is locked.")
+    assert fix.startswith(f"sudo fuser -v {used}; end all programs but sluice")
+
+
 @pytest.mark.parametrize("where", [0, 8192], ids=["no database", "damaged"])
 async def test_a_damaged_file(used: Path, where: int) -> None:
     with used.open("r+b") as file:

@@ -16,9 +16,12 @@ from pathlib import Path
 import pytest
 
 from gateway.commands.doctor.clock import clock
+from gateway.commands.doctor.database import database
 from gateway.commands.doctor.disk_space import disk_space, free_on
-from gateway.commands.doctor.files import files
+from gateway.commands.doctor.files import AS_ITS_USER, files
+from gateway.contract.errors import StorageFailed
 from gateway.settings import Settings
+from gateway.store.file_permissions import make_private
 from tests.commands.doctor.clinic import database_in, doctor
 
 NOBODY = 65_534
@@ -95,6 +98,25 @@ def test_a_read_only_folder_and_a_read_only_file_for_another_user_than_root() ->
     assert f"chmod u+rwx {folder}" in in_folder.fix
     assert f"{folder / 'sluice.db'} cannot be read and written" in in_file.detail
     assert in_file.fix.endswith(f"chmod 600 {folder / 'sluice.db'}")
+
+
+def test_a_folder_that_only_the_gateways_user_may_enter() -> None:
+    """As with the shipped systemd unit. The doctor does not run as that user."""
+    folder = Path(tempfile.mkdtemp(prefix="sluice-doctor-"))
+    try:
+        folder.chmod(0o000)
+        settings = Settings(_env_file=None, database_url=database_in(folder))
+        with without_roots_rights():
+            found = [asyncio.run(check(settings))[0] for check in (files, database, disk_space)]
+            with pytest.raises(StorageFailed, match="sluice.db cannot be created: Permission denied"):
+                make_private(folder / "sluice.db")
+    finally:
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+    assert [one.level for one in found] == ["failure", "failure", "skipped"]
+    assert f"has no access to {folder / 'sluice.db'}" in found[0].detail
+    assert found[1].detail == f"{folder / 'sluice.db'} cannot be read: Permission denied."
+    assert {one.fix for one in found[:2]} == {AS_ITS_USER}
 
 
 def test_secrets_that_other_users_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
