@@ -108,7 +108,7 @@ def test_a_folder_that_only_the_gateways_user_may_enter() -> None:
         settings = Settings(_env_file=None, database_url=database_in(folder))
         with without_roots_rights():
             found = [asyncio.run(check(settings))[0] for check in (files, database, disk_space)]
-            with pytest.raises(StorageFailed, match="sluice.db cannot be created: Permission denied"):
+            with pytest.raises(StorageFailed, match=r"sluice.db cannot be created: Permission denied"):
                 make_private(folder / "sluice.db")
     finally:
         folder.chmod(0o700)
