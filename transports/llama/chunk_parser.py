@@ -102,7 +102,13 @@ class ChunkParser:
             return [Delta(text)]  # a chunk like an earlier one, as in most reads of a paced stream
         events: list[TransportEvent] = []
         try:
-            self._read_all(self._framer.feed(received), events)
+            frames, at = self._framer.feed(received), 0
+            while at < len(frames):
+                texts = self._template.texts_in(frames, at)
+                events += map(Delta, texts)
+                if not texts:
+                    self._read(frames[at], events)
+                at += len(texts) or 1
         except _StreamEnd:
             pass
         except GatewayError as failure:
@@ -163,20 +169,10 @@ class ChunkParser:
             raise ProtocolViolation("the model server's reply has no end")
         return self.done
 
-    def _read_all(self, frames: list[bytes], events: list[TransportEvent]) -> None:
-        at = 0
-        while at < len(frames):
-            if texts := self._template.texts_in(frames, at):
-                events += map(Delta, texts)
-                at += len(texts)
-            elif frames[at] == _END:
-                self._close(events)
-                return
-            else:
-                self._read(frames[at], events)
-                at += 1
-
     def _read(self, frame: bytes, events: list[TransportEvent]) -> None:
+        if frame == _END:
+            self._close(events)
+            raise _StreamEnd
         try:
             chunk = decode_strictly(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -264,9 +260,8 @@ class ChunkParser:
             message = rare_message(frame)
         if message is not None and self._loose:
             message.content = self._text.add(message.content or "")
-            message.reasoning_content = self._thinking.add(
-                message.reasoning_content or message.reasoning or ""
-            )
+            thought = message.reasoning_content or message.reasoning or ""
+            message.reasoning_content = self._thinking.add(thought)
             message.reasoning = None
         return message
 
@@ -302,4 +297,4 @@ class ChunkParser:
 
 
 class _StreamEnd(Exception):
-    """The stream ended with another spelling of `[DONE]`; Done is set."""
+    """The stream ended with `[DONE]`; Done is set."""
