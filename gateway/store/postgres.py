@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.contract.errors import StorageFailed
+from gateway.contract.host_ports import address_of
 from gateway.store.away import is_away, lost_connection, reason_of
 from gateway.store.database_clock import DatabaseClock
 from gateway.store.membership import Membership
@@ -74,7 +75,7 @@ class PostgresDatabase:
         except SQLAlchemyError as exc:
             raise ValueError(str(exc)) from exc
         host, port = url.host or url.query.get("host", "localhost"), url.port or 5432
-        self._named = f"PostgreSQL at {host}:{port}"
+        self._named = f"PostgreSQL at {address_of(str(host), port)}"
         self._name = url.database
         self._reads = WholeReads(self.reading)
         self._committing = False

@@ -105,6 +105,13 @@ async def test_a_database_that_cannot_be_opened_is_named_with_the_reason(
     assert re.match(r"PostgreSQL at /.*:5432, database \w+, cannot be used: ", str(refused.value))
 
 
+async def test_an_ipv6_address_is_named_with_its_brackets() -> None:
+    store = SqlStore("postgresql+asyncpg://sluice@[::1]:1/sluice", access=OwnerAccess())
+    with pytest.raises(StorageFailed, match=r"PostgreSQL at \[::1\]:1, database sluice, cannot be used: "):
+        async with asyncio.timeout(30), store.running():
+            pass
+
+
 def test_without_its_driver_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
 
