@@ -51,3 +51,19 @@ async def test_a_question_whose_connection_was_lost_is_asked_again_while_a_proxy
 
 async def test_a_proxy_without_a_gateway_refuses_a_first_question() -> None:
     assert await told_by("proxyFirst") == {"last": "error", "status": 502, "asked": 1}
+
+
+async def test_a_server_that_asks_for_more_patience_than_there_is_gets_one_last_request() -> None:
+    assert await told_by("askedForMore") == {"last": "error", "status": 503, "asked": 3}
+
+
+async def test_a_pause_ends_when_the_visitor_wants_another_try_now() -> None:
+    assert await told_by("triedAgainNow") == {"last": "done"}
+
+
+async def test_the_time_in_which_the_machine_slept_takes_no_patience() -> None:
+    assert await told_by("slept") == {"last": "done"}
+
+
+async def test_streams_that_are_only_read_wait_for_a_gateway_that_is_not_ready() -> None:
+    assert await told_by("unreadyFirst") == {"followed": "done", "live": "404 http_404", "asked": 3}

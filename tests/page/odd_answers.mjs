@@ -1,10 +1,11 @@
 // usage: node odd_answers.mjs SCENARIO: gives sluice-client answers that a gateway does not give, and prints what it makes of them.
 import { getEventListeners } from "node:events";
-import { Sluice, SluiceError } from "../../gateway/page/sluice-client/index.js";
+import { retryNow, Sluice, SluiceError } from "../../gateway/page/sluice-client/index.js";
 
 const [scenario] = process.argv.slice(2);
 const QUICK = { firstMs: 1, mostMs: 5 };
 const STREAM = { headers: { "Content-Type": "text/event-stream", "Sluice-Stream-Id": "one" } };
+const HOUR_MS = 3_600_000;
 const event = (data) => `data: ${JSON.stringify(data)}\n\n`;
 const WHOLE = event({ type: "metadata", stream_id: "one" }) + event({ type: "done", full_content: "all" });
 const lost = () => Promise.reject(new TypeError("fetch failed"));
@@ -80,6 +81,48 @@ const scenarios = {
     const last = await sluice.ask("Hi", QUICK).finished;
     const keys = new Set(asked.map(({ headers }) => headers["Idempotency-Key"]));
     return { last: last.type, text: last.full_content, keys: keys.size };
+  },
+  askedForMore: async () => {
+    const begun = () => new Response(event({ type: "metadata", stream_id: "one" }), STREAM);
+    const later = () => new Response("", { status: 503, headers: { "Retry-After": "3600" } });
+    const { sluice, asked } = answering(begun, later);
+    const last = await sluice.ask("Hi", { ...QUICK, patienceS: 0.2 }).finished;
+    return { last: last.type, status: last.status, asked: asked.length };
+  },
+  triedAgainNow: async () => {
+    const begun = () => new Response(event({ type: "metadata", stream_id: "one" }), STREAM);
+    const later = () => new Response("", { status: 503, headers: { "Retry-After": "3600" } });
+    const { sluice } = answering(begun, later, () => new Response(WHOLE, STREAM));
+    const reply = sluice.ask("Hi", QUICK);
+    reply.onstate = (state) => state === "waiting" && setTimeout(retryNow);
+    return { last: (await reply.finished).type };
+  },
+  slept: async () => {
+    const begun = () => new Response(event({ type: "metadata", stream_id: "one" }), STREAM);
+    const asleep = { pause: 0, request: 0 };
+    const wakes = () => {
+      asleep.request = HOUR_MS; // while the request was on its way
+      return lost();
+    };
+    const { sluice } = answering(begun, wakes, lost, () => new Response(WHOLE, STREAM));
+    const clocks = [
+      [Date, Date.now],
+      [performance, performance.now.bind(performance)],
+    ];
+    for (const [clock, now] of clocks) clock.now = () => now() + asleep.pause + asleep.request;
+    const reply = sluice.ask("Hi", { ...QUICK, patienceS: 100 });
+    reply.onstate = (state) => {
+      if (state === "waiting") queueMicrotask(() => (asleep.pause += HOUR_MS)); // while it pauses
+    };
+    return { last: (await reply.finished).type };
+  },
+  unreadyFirst: async () => {
+    const unready = () => new Response("", { status: 503 });
+    const gone = () => new Response("", { status: 404 });
+    const followed = answering(unready, () => new Response(WHOLE, STREAM)).sluice.follow("one", QUICK);
+    const { sluice, asked } = answering(unready, unready, gone);
+    const live = sluice.sessions.follow(1, QUICK);
+    return { followed: (await followed.finished).type, live: await errorOf(() => live[Symbol.asyncIterator]().next()), asked: asked.length };
   },
   proxyFirst: async () => {
     const { sluice, asked } = answering(() => new Response("<html>502 Bad Gateway</html>", { status: 502 }));

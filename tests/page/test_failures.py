@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Request, Route
 
 from tests.page.browser import requires_chromium
-from tests.page.pages import chat_tab, key_of
+from tests.page.pages import chat_tab, key_of, long_reply
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -127,3 +127,18 @@ async def test_a_gateway_that_refuses_its_state_and_a_logout_end_the_questions_f
         await page.wait_for_selector("input[type=password]")
         await page.clock.run_for(30_000)
         assert [url for url in asked if url.endswith("/api/metrics")] == []
+
+
+async def test_a_setting_that_is_written_while_a_reply_grows_stays(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        page = opened.page
+        await page.click("button:has-text('Settings')")
+        await page.locator(".settings textarea").press_sequentially("Be ")
+        await page.locator(".settings input").first.press_sequentially("0.")
+        await page.locator(".settings textarea").focus()
+        await page.keyboard.press("End")
+        await page.keyboard.type("br")
+        model.say("more ")
+        await page.wait_for_selector(".markdown >> text=more")
+        await page.keyboard.type("ief.")
+        assert await page.input_value(".settings textarea") == "Be brief."

@@ -7,6 +7,7 @@ import { closeLeft } from "./chat/open_conversations.js";
 import { SessionList, SessionListView } from "./chat/session_list.js";
 import { login, NEEDS_KEY, ROOT, sluice, VERSION } from "./gateway.js";
 import { Icon } from "./icons.js";
+import { inBrowser } from "./kept.js";
 import { Later } from "./later.js";
 import { useRoute } from "./route.js";
 import { Shortcuts } from "./shortcuts.js";
@@ -28,6 +29,7 @@ export function App() {
   if (!known) return html`<${Login} onLogin=${() => setKnown(true)} />`;
   return html`<${Studio} onLogout=${() => {
     login.forget();
+    inBrowser.clear(); // drafts and settings, which are not for the next visitor
     closeLeft();
     setKnown(false);
   }} />`;

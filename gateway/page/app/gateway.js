@@ -1,6 +1,7 @@
 /** The gateway that served the page, and the visitor's key. */
 
 import { Sluice } from "../sluice-client/index.js";
+import { inTab } from "./kept.js";
 
 const { root = "", files = "", keys, version = "" } = document.documentElement.dataset;
 const KEY = "sluice-key";
@@ -16,15 +17,15 @@ export const NEEDS_KEY = keys === "yes";
 /** The visitor's API key; this tab forgets it when it closes. */
 export const login = {
   get key() {
-    return sessionStorage.getItem(KEY) ?? "";
+    return inTab.get(KEY) ?? "";
   },
   /** @param {string} key */
   keep(key) {
-    sessionStorage.setItem(KEY, key);
+    inTab.set(KEY, key);
     administers = null;
   },
   forget() {
-    sessionStorage.removeItem(KEY);
+    inTab.remove(KEY);
     administers = null;
   },
 };

@@ -24,7 +24,7 @@ class GatewayState extends Changing {
         this.lost = false;
       } catch (error) {
         const { status } = /** @type {any} */ (error);
-        this.lost = status === 0;
+        this.lost = status === 0 || status >= 502; // a proxy says it too
         refused = status === 401 || status === 403; // until another key comes
       }
       this.changed();

@@ -12,6 +12,12 @@ const KEYS = [
   ["?", "this list"],
 ];
 
+/** True if the key is for an input method, which writes Japanese or Chinese: Enter then takes a word, and sends nothing.
+ * Safari ends the composition before it tells the key, and gives the key this number. @param {KeyboardEvent} event */
+export function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
 /** @param {{onNew: () => void}} props */
 export function Shortcuts({ onNew }) {
   const [open, setOpen] = useState(false);

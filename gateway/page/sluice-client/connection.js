@@ -12,6 +12,7 @@ import { refusalOf, SluiceError } from "./requests.js";
 
 /**
  * @typedef {object} Listener
+ * @property {boolean} [asks] the first request may be refused by a gateway that is not ready: it says so at once, instead of waiting
  * @property {(lastEventId: string | null, signal: AbortSignal) => Promise<Response>} connect sends the request
  * @property {(response: Response) => void} [answered] hears of each accepted request
  * @property {(frame: import("./event_stream.js").Frame) => boolean} frame takes a frame; true: it was the last one
@@ -69,10 +70,12 @@ export class Connection {
   }
 
   async #runUntilOver() {
-    let lostAt = Date.now();
+    let waitedMs = 0; // without an answer; the time for which the machine slept does not count
     let mayBeTaken = false; // by the gateway, whose answer was lost
     while (!this.#closed.signal.aborted) {
       const attempt = new Attempt(this.#closed.signal, this.#silenceMs);
+      const begunAt = performance.now();
+      let isAnswered = false;
       let askedMs = null;
       let failure;
       try {
@@ -80,7 +83,7 @@ export class Connection {
         if (response.status === 204) return; // everything was read
         if (!response.ok) throw await refusalOf(response);
         this.#listener.answered?.(response);
-        if (await this.#read(response, attempt, () => (lostAt = 0))) return;
+        if (await this.#read(response, attempt, () => (isAnswered = true))) return;
         failure = new SluiceError("The connection was closed before the reply's end.");
       } catch (thrown) {
         failure = asSluiceError(thrown);
@@ -91,12 +94,12 @@ export class Connection {
         attempt.end();
       }
       if (this.#closed.signal.aborted) return;
-      lostAt ||= Date.now();
-      const isRefused = !this.#opened && failure.status && !(mayBeTaken && isOfProxy(failure));
-      if (Date.now() - lostAt >= this.#patienceMs || isRefused) throw failure;
+      waitedMs = isAnswered ? 0 : waitedMs + Math.min(performance.now() - begunAt, this.#silenceMs);
+      const isRefused = this.#listener.asks && !this.#opened && failure.status && !(mayBeTaken && isOfProxy(failure));
+      if (waitedMs >= this.#patienceMs || isRefused) throw failure;
       mayBeTaken ||= !failure.status;
       this.#listener.state("waiting");
-      await this.#backoff.pause(askedMs, this.#closed.signal);
+      waitedMs += await this.#backoff.pause(askedMs, this.#patienceMs - waitedMs, this.#closed.signal);
     }
   }
 

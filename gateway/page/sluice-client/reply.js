@@ -63,6 +63,7 @@ export class Reply {
     if (this.#streamId) this.#known.resolve(this.#streamId);
     this.#connection = new Connection(
       {
+        asks: start.send !== null,
         connect: (lastEventId, signal) => this.#connect(lastEventId, signal),
         answered: (response) => this.#learnId(response.headers.get("Sluice-Stream-Id")),
         frame: (frame) => this.#take(JSON.parse(frame.data)),

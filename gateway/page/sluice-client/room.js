@@ -134,7 +134,7 @@ export class Room {
       }
       if (signal.aborted || error) break;
       this.#tell("waiting");
-      await this.#backoff.pause(null, signal);
+      await this.#backoff.pause(null, Number.POSITIVE_INFINITY, signal);
     }
     this.#tell("ended");
     this.#events.end(signal.aborted ? null : error);

@@ -3,7 +3,9 @@
 import { html, useEffect, useMemo, useRef, useState } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
 import { Icon } from "../icons.js";
+import { inBrowser } from "../kept.js";
 import { completed } from "../rooms/asks.js";
+import { isComposing } from "../shortcuts.js";
 import { Attachments } from "./attachments.js";
 
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
@@ -12,7 +14,7 @@ const draftName = (/** @type {string | null} */ session) => `sluice-draft:${sess
  *   onStop: () => void, onText?: (text: string) => void, mentions?: boolean}} props
  *   onText: called with each text; mentions: `@` offers to name the model */
 export function Composer({ session, live, taken, onSend, onTyping, onStop, onText, mentions = false }) {
-  const [text, setText] = useState(() => localStorage.getItem(draftName(session)) ?? "");
+  const [text, setText] = useState(() => inBrowser.get(draftName(session)) ?? "");
   const attachments = useChanges(useMemo(() => new Attachments(), []));
   const { files, problem, uploading } = attachments;
   const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
@@ -20,8 +22,8 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
 
   const write = (/** @type {string} */ words) => {
     setText(words);
-    if (words) localStorage.setItem(draftName(session), words);
-    else localStorage.removeItem(draftName(session));
+    if (words) inBrowser.set(draftName(session), words);
+    else inBrowser.remove(draftName(session));
   };
   useEffect(() => {
     if (!taken) return;
@@ -38,9 +40,9 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
   const named = useRef(session);
   useEffect(() => {
     if (named.current === session) return;
-    localStorage.removeItem(draftName(named.current)); // the session has its name now, and the draft goes with it
+    inBrowser.remove(draftName(named.current)); // the session has its name now, and the draft goes with it
     named.current = session;
-    write(text || (localStorage.getItem(draftName(session)) ?? ""));
+    write(text || (inBrowser.get(draftName(session)) ?? ""));
   }, [session]);
   useEffect(() => onText?.(text), [text]);
   const offered = mentions ? completed(text) : null; // at the end of the text, where one writes
@@ -77,7 +79,7 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
     }
     ${offered === null ? null : html`<button type="button" class="offer" onClick=${accept}><b>@model</b> asks the model <kbd>Tab</kbd></button>`}
     <span class="spoken" role="status">${offered === null ? "" : "Tab completes @model, which asks the model."}</span>
-    <textarea ref=${field} rows="1" aria-label="Your message" placeholder="Write a message" value=${text}
+    <textarea ref=${field} rows="1" dir="auto" aria-label="Your message" placeholder="Write a message" value=${text}
       onInput=${(/** @type {any} */ event) => {
         write(event.target.value);
         onTyping(event.target.value !== "");
@@ -90,11 +92,12 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
         }
       }}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+        if (isComposing(event)) return;
         if (event.key === "Tab" && !event.shiftKey && offered !== null) {
           event.preventDefault();
           accept();
         }
-        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+        if (event.key !== "Enter" || event.shiftKey) return;
         event.preventDefault();
         send();
       }}></textarea>

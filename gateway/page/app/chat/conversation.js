@@ -3,34 +3,16 @@
 import { Changing } from "../changes.js";
 import { isForNow, RETRY_MS, sluice } from "../gateway.js";
 import { contentOf, forget, shownParts } from "./attachments.js";
+import { SessionEvents } from "./session_events.js";
 import { storedMessages } from "./stored_messages.js";
-
-/**
- * A message as the API gives it, and while its reply is written or has just ended:
- * live: the reply; ttftMs, tokensPerS: as the gateway measured them; refused: why the question was not taken.
- * @typedef {object} Shown
- * @property {number | null} id null until the gateway has stored it
- * @property {"user" | "assistant"} role
- * @property {string} content
- * @property {string} status
- * @property {any} [live]
- * @property {number} [askedAt]
- * @property {number} [firstAt]
- * @property {any} [refused]
- * @property {any} [progress]
- * @property {any[]} [tool_calls]
- * @property {any[]} [files] uploads that the question names
- * @property {any} [error]
- * @property {string | null} [reasoning]
- * @property {any} [more]
- */
 
 const FIELDS = ["reason", "mode", "delivery", "model", "usage", "ttft_ms", "tokens_per_s"];
 
 export class Conversation extends Changing {
   /** @type {import("../../sluice-client/sessions.js").Session | null} */
   session = null;
-  /** @type {any[]} */
+  /** As the API gives them. While a reply is written or has just ended it has `live`, the reply of the client; a question that
+   * was not taken has `refused`, the error. `id` is null until the gateway has stored it. @type {any[]} */
   messages = [];
   loading = false;
   /** @type {Error | null} */
@@ -43,11 +25,20 @@ export class Conversation extends Changing {
   onactivity = () => {};
 
   #name = /** @type {string | null} */ (null); // of the session, also while it could not be loaded
-  #events = /** @type {any} */ (null);
   #refreshing = false;
   #stale = false;
   #isLeft = false;
   #closed = false;
+  #retry = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  #events = new SessionEvents({
+    heard: (event) => this.#hear(event),
+    missed: () => this.#reload(),
+    told: (state) => {
+      this.connection = state;
+      this.changed();
+    },
+    refused: (error) => this.#trying(() => Promise.reject(error)),
+  });
 
   /** @param {string | null} session uuid; null: it begins with the first question */
   constructor(session) {
@@ -76,7 +67,7 @@ export class Conversation extends Changing {
   /** Only read its replies to their end. */
   leave() {
     this.#isLeft = true;
-    this.#events?.close();
+    this.#events.unfollow();
     this.onsession = () => {};
   }
 
@@ -84,14 +75,14 @@ export class Conversation extends Changing {
   enter() {
     this.#isLeft = false;
     this.#touch(...this.messages);
-    if (!this.session) return;
-    this.#trying(() => this.#refresh());
+    if (this.session) this.#reload();
     this.#follow();
   }
 
   close() {
     this.#closed = true;
-    this.#events?.close();
+    clearTimeout(this.#retry);
+    this.#events.close();
     for (const message of this.messages) message.live?.close();
   }
 
@@ -157,24 +148,30 @@ export class Conversation extends Changing {
     this.loading = false;
     this.changed();
     if (isForNow(this.failure)) setTimeout(() => this.#open(uuid), RETRY_MS);
-    else if (this.session && !this.#events && !this.#isLeft && !this.#closed) this.#follow();
+    else this.#follow();
   }
 
-  async #follow() {
-    const events = sluice.sessions.follow(/** @type {any} */ (this.session).uuid);
-    this.#events = events;
-    events.onstate = (state) => {
-      this.connection = state;
-      if (state === "resumed") this.#trying(() => this.#refresh());
-      this.changed();
-    };
-    await this.#trying(async () => {
-      for await (const event of events) {
-        const known = this.messages.some((message) => message.live?.streamId === event.stream_id || message.id === event.message_id);
-        if (!known || event.type === "branch_chosen") await this.#refresh();
-        this.onactivity();
-      }
-    });
+  #follow() {
+    if (this.session && !this.#isLeft && !this.#closed) this.#events.follow(this.session.uuid);
+  }
+
+  /** @param {any} event of the session */
+  #hear(event) {
+    const known = this.messages.some((message) => message.live?.streamId === event.stream_id || message.id === event.message_id);
+    if (!known || event.type === "branch_chosen") this.#reload();
+    this.onactivity();
+  }
+
+  /** Load the messages, until the gateway gives them. */
+  async #reload() {
+    clearTimeout(this.#retry);
+    await this.#trying(() => this.#refresh());
+    if (isForNow(this.failure)) this.#reloadLater();
+  }
+
+  #reloadLater() {
+    clearTimeout(this.#retry);
+    if (!this.#closed) this.#retry = setTimeout(() => this.#reload(), RETRY_MS);
   }
 
   /** Load the messages again. Called meanwhile, it loads them once more. */
@@ -246,7 +243,9 @@ export class Conversation extends Changing {
     if (!this.session && this.#name !== null) await this.#learnSession();
     this.onactivity();
     if (this.#isLeft && !this.live) this.close();
-    if (!answer.refused && this.session && !this.#closed) this.#trying(() => this.#refresh());
+    if (answer.refused || !this.session || this.#closed) return;
+    if (answer.error?.status === undefined) this.#reload();
+    else this.#reloadLater(); // it could not be read: asked at once, the gateway would refuse it again
   }
 
   /** @param {any} event @param {any} answer @param {any} question */
@@ -266,7 +265,7 @@ export class Conversation extends Changing {
     if (!this.session || this.#closed) return;
     this.onsession(this.session.uuid);
     this.onactivity(); // its events would tell too, but it may be left before they come
-    if (!this.#isLeft) this.#follow();
+    this.#follow();
   }
 
   /** @param {any} event @param {any} answer @param {any} question */

@@ -5,6 +5,8 @@ import { useChanges } from "../changes.js";
 import { Icon } from "../icons.js";
 import { Later } from "../later.js";
 import { nameSession } from "../route.js";
+import { isComposing } from "../shortcuts.js";
+import { TryNow } from "../try_now.js";
 import { Composer } from "./composer.js";
 import { ContextGauge } from "./context_gauge.js";
 import { MessageColumn } from "./message_column.js";
@@ -39,7 +41,7 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
   const [taken, setTaken] = useState(/** @type {{text: string, files: any[]} | null} */ (null));
   useEffect(() => {
     const stop = (/** @type {KeyboardEvent} */ event) => {
-      const closes = event.defaultPrevented || document.querySelector("dialog[open]");
+      const closes = event.defaultPrevented || isComposing(event) || document.querySelector("dialog[open]");
       if (event.key === "Escape" && conversation.live && !closes) conversation.stop();
     };
     addEventListener("keydown", stop);
@@ -61,7 +63,7 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
         <span class="between"></span>
         <${ContextGauge} messages=${messages} />
         ${presence ? html`<${PresenceLine} presence=${presence} />` : null}
-        ${conversation.connection === "waiting" ? html`<span class="note" role="status">Offline. It reconnects by itself.</span>` : null}
+        ${conversation.connection === "waiting" ? html`<span class="note" role="status">Offline. It reconnects by itself. <${TryNow} /></span>` : null}
       </div>
     </${MessageColumn}>
   </section>`;

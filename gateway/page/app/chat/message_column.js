@@ -12,6 +12,7 @@ let nextKey = 0;
 export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, children }) {
   const { messages, failure } = conversation;
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
+  const column = useRef(/** @type {HTMLElement | null} */ (null));
   const [away, setAway] = useState(false);
   const follows = useRef(true);
   const drawn = useRef(/** @type {WeakMap<any, any>} */ (new WeakMap())); // views of messages that have not changed
@@ -27,8 +28,9 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
     const keepEnd = () => {
       if (follows.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
     };
-    addEventListener("resize", keepEnd); // a phone's keyboard too
-    return () => removeEventListener("resize", keepEnd);
+    const sizes = new ResizeObserver(keepEnd); // a phone's keyboard, and what grows later: images, formulas, code
+    for (const { current } of [scroller, column]) sizes.observe(/** @type {HTMLElement} */ (current));
+    return () => sizes.disconnect();
   }, []);
   const scrolled = () => {
     const at = /** @type {HTMLElement} */ (scroller.current);
@@ -40,8 +42,8 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
     setAway(false);
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight, behavior: "smooth" });
   };
-  return html`<div class="scroller" ref=${scroller} onScroll=${scrolled}>
-      <div class="column" role="log" aria-label="Conversation" aria-live="off">
+  return html`<div class=${away ? "scroller away" : "scroller"} ref=${scroller} onScroll=${scrolled}>
+      <div class="column" ref=${column} role="log" aria-label="Conversation" aria-live="off">
         ${empty}
         ${messages.map((/** @type {any} */ message) => {
           const last = message === messages.at(-1);

@@ -5,6 +5,8 @@ import { copy } from "../clipboard.js";
 import { Icon } from "../icons.js";
 import { TextView } from "../markdown/text_view.js";
 import { isSame, nameOf } from "../rooms/people.js";
+import { isComposing } from "../shortcuts.js";
+import { TryNow } from "../try_now.js";
 import { durationOf, momentOf, numberOf } from "../words.js";
 import { PartsView } from "./parts_view.js";
 
@@ -25,14 +27,15 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
   const isTheirs = isRoom && message.author && !isSame(message.author, me);
   if (draft !== null) {
     return html`<article class="message question editing" aria-label="Edit your message">
-      <textarea aria-label="Your message" value=${draft} rows="4" autofocus
+      <textarea dir="auto" aria-label="Your message" value=${draft} rows="4" autofocus
         onInput=${(/** @type {any} */ event) => setDraft(event.target.value)}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+          if (isComposing(event)) return;
           if (event.key === "Escape") {
             event.preventDefault(); // else it stops a reply too
             setDraft(null);
           }
-          if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+          if (event.key === "Enter" && !event.shiftKey) {
             event.preventDefault();
             send();
           }
@@ -85,7 +88,7 @@ function ReplyView({ message, last, conversation, settings }) {
     ${message.tool_calls?.map((/** @type {any} */ call) => html`<${ToolCall} key=${call.id} call=${call} />`)}
     ${waiting ? html`<${Waiting} message=${message} />` : null}
     ${message.content ? html`<${TextView} text=${message.content} live=${Boolean(live)} />` : null}
-    ${live?.state === "waiting" ? html`<p class="note" role="status">The connection is lost. The reply goes on; it is read again as soon as the gateway answers.</p>` : null}
+    ${live?.state === "waiting" ? html`<p class="note" role="status">The connection is lost. The reply goes on; it is read again as soon as the gateway answers. <${TryNow} /></p>` : null}
     ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
     ${live ? html`<${LiveFigures} message=${message} conversation=${conversation} />` : html`<${Footer} message=${message} last=${last} conversation=${conversation} settings=${settings} />`}
   </article>`;

@@ -15,29 +15,37 @@ export class Presence extends Changing {
   others = new Map();
 
   #id = Math.random().toString(36).slice(2);
-  #channel;
+  #channel = /** @type {BroadcastChannel | null} */ (null);
   #told = Number.NEGATIVE_INFINITY;
   #timer;
-  #leave = () => this.close();
+  #session;
+  #enter = () => {
+    if (!this.#channel) this.#join();
+  };
+  #leave = () => {
+    this.#tell("gone");
+    this.#channel?.close();
+    this.#channel = null;
+  };
 
   /** @param {string} session uuid */
   constructor(session) {
     super();
-    this.#channel = new BroadcastChannel(`sluice-session:${session}`);
-    this.#channel.onmessage = ({ data }) => this.#hear(data);
-    this.#tell("asks");
+    this.#session = session;
+    this.#join();
     this.#timer = setInterval(() => {
       this.#tell("here");
       this.#forget();
     }, HERE_MS);
     addEventListener("pagehide", this.#leave);
+    addEventListener("pageshow", this.#enter); // the browser may keep a page that was left, and show it again
   }
 
   close() {
-    this.#tell("gone");
     clearInterval(this.#timer);
     removeEventListener("pagehide", this.#leave);
-    this.#channel.close();
+    removeEventListener("pageshow", this.#enter);
+    this.#leave();
   }
 
   /** Tell the others that the visitor types, or types no more. @param {boolean} types */
@@ -52,9 +60,18 @@ export class Presence extends Changing {
     return [...this.others.values()].some(({ typedAt }) => performance.now() - typedAt < TYPING_MS);
   }
 
+  #join() {
+    this.others.clear(); // those that are still here answer
+    this.#told = Number.NEGATIVE_INFINITY;
+    this.#channel = new BroadcastChannel(`sluice-session:${this.#session}`);
+    this.#channel.onmessage = ({ data }) => this.#hear(data);
+    this.#tell("asks");
+    this.changed();
+  }
+
   /** @param {"asks" | "here" | "types" | "rests" | "gone"} what */
   #tell(what) {
-    this.#channel.postMessage({ from: this.#id, what });
+    this.#channel?.postMessage({ from: this.#id, what });
   }
 
   /** @param {{from: string, what: string}} told */

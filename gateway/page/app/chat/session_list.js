@@ -5,6 +5,7 @@ import { Changing, useChanges } from "../changes.js";
 import { sluice } from "../gateway.js";
 import { Icon } from "../icons.js";
 import { addressOf } from "../route.js";
+import { isComposing } from "../shortcuts.js";
 import { groupOf } from "../words.js";
 
 const PAGE = 60;
@@ -144,10 +145,10 @@ function SessionRow({ session, current, list, onGone }) {
     });
   };
   if (title !== null) {
-    return html`<li class="session"><input class="rename" aria-label="Title" value=${title} maxlength="120" autofocus
+    return html`<li class="session"><input class="rename" dir="auto" aria-label="Title" value=${title} maxlength="120" autofocus
       onInput=${(/** @type {any} */ event) => setTitle(event.target.value)} onBlur=${rename}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
-        if (event.key !== "Enter" && event.key !== "Escape") return;
+        if (isComposing(event) || (event.key !== "Enter" && event.key !== "Escape")) return;
         event.preventDefault(); // else Escape stops a reply too
         gaveUp.current = event.key === "Escape";
         /** @type {HTMLElement} */ (event.target).blur();
@@ -158,7 +159,7 @@ function SessionRow({ session, current, list, onGone }) {
       session.room ? html`<${Icon} name="people" /><span class="spoken">Room: </span>` : null
     }${session.title || "Untitled"}</a>
     ${session.live ? html`<span class="dot busy" role="img" aria-label="A reply is being written"></span>` : null}
-    <button class="quiet" aria-label=${`More for ${session.title}`} aria-expanded=${open} onClick=${() => {
+    <button class="quiet" aria-label=${`More for ${session.title || "Untitled"}`} aria-expanded=${open} onClick=${() => {
       setOpen(!open);
       setSure(false);
     }}><${Icon} name="more" /></button>

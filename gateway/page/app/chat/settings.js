@@ -1,14 +1,16 @@
 /** Settings for the next questions: template, model, system prompt and sampling. Kept in this browser. */
 
 import { html, useEffect, useState } from "../../vendor/preact.js";
+import { useDraft } from "../draft.js";
 import { sluice } from "../gateway.js";
+import { inBrowser } from "../kept.js";
 
 const NAME = "sluice-settings";
 
 /** @returns {Record<string, any>} */
 export function keptSettings() {
   try {
-    return JSON.parse(localStorage.getItem(NAME) ?? "{}");
+    return JSON.parse(inBrowser.get(NAME) ?? "{}");
   } catch {
     return {};
   }
@@ -17,7 +19,7 @@ export function keptSettings() {
 /** A deleted template must not refuse the next question. @param {number} id */
 export function forgetTemplate(id) {
   const { template_id, ...others } = keptSettings();
-  if (template_id === id) localStorage.setItem(NAME, JSON.stringify(others));
+  if (template_id === id) inBrowser.set(NAME, JSON.stringify(others));
 }
 
 const NUMBERS = [
@@ -38,7 +40,7 @@ export function SettingsPanel({ settings, onChange }) {
   const set = (/** @type {string} */ name, /** @type {any} */ value) => {
     const { [name]: _, ...others } = settings;
     const next = value === "" || value === null || Number.isNaN(value) ? others : { ...others, [name]: value };
-    localStorage.setItem(NAME, JSON.stringify(next));
+    inBrowser.set(NAME, JSON.stringify(next));
     onChange(next);
   };
   const isGone = templates && settings.template_id && !templates.some(({ id }) => id === settings.template_id);
@@ -47,11 +49,21 @@ export function SettingsPanel({ settings, onChange }) {
       <option value="">default</option>${models.map((model) => html`<option value=${model} key=${model}>${model}</option>`)}</select></label>
     <label class="half">Template<select value=${settings.template_id ?? ""} onChange=${(/** @type {any} */ event) => set("template_id", event.target.value && Number(event.target.value))}>
       <option value="">none</option>${isGone ? html`<option value=${settings.template_id}>deleted</option>` : null}${templates?.map((template) => html`<option value=${template.id} key=${template.id}>${template.name}</option>`)}</select></label>
-    <label class="wide">System prompt<textarea rows="3" value=${settings.system_prompt ?? ""} onChange=${(/** @type {any} */ event) => set("system_prompt", event.target.value)}></textarea></label>
+    <label class="wide">System prompt<${Prompt} text=${settings.system_prompt ?? ""} onChange=${(/** @type {string} */ text) => set("system_prompt", text)} /></label>
     ${NUMBERS.map(
       ({ name, label, ...range }) =>
-        html`<label key=${name}>${label}<input type="number" ...${range} placeholder="default" value=${settings[name] ?? ""}
-          onChange=${(/** @type {any} */ event) => set(name, event.target.value === "" ? "" : Number(event.target.value))} /></label>`,
+        html`<label key=${name}>${label}<${NumberField} range=${range} value=${settings[name] ?? ""}
+          onChange=${(/** @type {string} */ text) => set(name, text === "" ? "" : Number(text))} /></label>`,
     )}
   </div>`;
+}
+
+/** @param {{text: string, onChange: (text: string) => void}} props */
+function Prompt({ text, onChange }) {
+  return html`<textarea rows="3" dir="auto" ...${useDraft(text, onChange)}></textarea>`;
+}
+
+/** @param {{range: object, value: number | "", onChange: (text: string) => void}} props */
+function NumberField({ range, value, onChange }) {
+  return html`<input type="number" ...${range} placeholder="default" ...${useDraft(value, onChange)} />`;
 }

@@ -32,7 +32,10 @@ export function Charts({ live }) {
   const [dark, setDark] = useState(DARK.matches);
   useEffect(() => {
     loading ??= load();
-    loading.then((loaded) => setLibrary(() => loaded));
+    loading.then(
+      (loaded) => setLibrary(() => loaded),
+      () => (loading = null), // the next charts ask for it again
+    );
     const follow = () => setDark(DARK.matches);
     DARK.addEventListener("change", follow);
     const moving = setInterval(() => live.changed(), REDRAWN_MS);

@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
 import { ModeSwitch, modeName } from "../mode_switch.js";
+import { TryNow } from "../try_now.js";
 import { capitalised } from "../words.js";
 import { Charts } from "./charts.js";
 import { Failures } from "./failures.js";
@@ -18,10 +19,10 @@ export default function ControlRoom() {
   const { state, connection, refusal } = useChanges(live);
   if (refusal) return html`<section class="control"><div class="column"><h1>Control room</h1><${Refused} refusal=${refusal} /></div></section>`;
   if (!state) return html`<section class="control" aria-busy="true"><div class="column"><h1>Control room</h1></div></section>`;
-  const stale = connection === "waiting" || connection === "connecting";
+  const stale = connection === "waiting";
   return html`<section class=${stale ? "control stale" : "control"}><div class="column">
     <header><h1>Control room</h1><p class="note" role="status">${
-      stale ? "The gateway does not answer. Trying again …" : html`<span class="dot on"></span>live`
+      stale ? html`The gateway does not answer. Trying again … <${TryNow} />` : html`<span class="dot on"></span>live`
     }</p></header>
     <${Part} title="Way to the model"><${ModeSwitch} mode=${state.gateway.mode} states=${state.modes} asks />
       ${waysOf(state).map(

@@ -2,6 +2,7 @@
 
 import { Changing } from "../changes.js";
 import { sluice } from "../gateway.js";
+import { isSeen, watchSeen } from "../seen.js";
 
 const HOUR_S = 3600;
 
@@ -20,24 +21,28 @@ export class LiveState extends Changing {
   /** Set if the gateway refuses to tell its state. @type {import("../../sluice-client/requests.js").SluiceError | null} */
   refusal = null;
 
-  #live = sluice.admin.live();
+  #live = /** @type {import("../../sluice-client/live.js").Live | null} */ (null);
+  #unwatch = watchSeen({ show: () => this.#read(), hide: () => this.#live?.close() });
 
   constructor() {
     super();
-    this.#live.onstate = (state) => {
-      this.connection = state;
-      this.changed();
-    };
-    this.#read();
+    if (isSeen()) this.#read();
   }
 
   close() {
-    this.#live.close();
+    this.#unwatch();
+    this.#live?.close();
   }
 
   async #read() {
+    const live = sluice.admin.live();
+    this.#live = live;
+    live.onstate = (state) => {
+      this.connection = state;
+      this.changed();
+    };
     try {
-      for await (const event of this.#live) this.#take(event);
+      for await (const event of live) this.#take(event);
     } catch (error) {
       this.refusal = /** @type {any} */ (error);
       this.changed();

@@ -1,6 +1,7 @@
 /** The MQTT workers, and the rules that an administrator gives them. */
 
 import { html, useEffect, useState } from "../../vendor/preact.js";
+import { useDraft } from "../draft.js";
 import { sluice } from "../gateway.js";
 import { numberOf, spanOf } from "../words.js";
 import { Fact } from "./parts.js";
@@ -30,10 +31,10 @@ export function Workers({ workers, since, hasBroker }) {
 /** @param {{ruled: any, passedS: number, onRule: (name: string, rule: {disabled?: boolean, max_requests?: number | null}) => void}} props */
 function Worker({ ruled, passedS, onRule }) {
   const { name, disabled, max_requests, worker } = ruled;
-  const limit = (/** @type {any} */ event) => onRule(name, { max_requests: event.target.value === "" ? null : Number(event.target.value) });
+  const limit = useDraft(max_requests ?? "", (text) => onRule(name, { max_requests: text === "" ? null : Number(text) }));
   return html`<${Fact} tone=${toneOf(ruled)} name=${name} text=${worker ? saysOf(worker, disabled, passedS) : "is not there"}>
     <label class="limit">at most <input type="number" min="1" max="100000" inputmode="numeric" placeholder="–"
-      aria-label=${`Limit of ${name}`} value=${max_requests ?? ""} onChange=${limit} /></label>
+      aria-label=${`Limit of ${name}`} ...${limit} /></label>
     <button class="quiet small" onClick=${() => onRule(name, { disabled: !disabled })}>${disabled ? "Enable" : "Disable"}</button>
   </${Fact}>`;
 }

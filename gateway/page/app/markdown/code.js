@@ -28,7 +28,12 @@ export function whenColours(then) {
 
 async function load() {
   loads = true;
-  highlighter = (await import("../../vendor/highlight.js")).default;
+  try {
+    highlighter = (await import("../../vendor/highlight.js")).default;
+  } catch {
+    loads = false; // the next code asks for it again
+    return;
+  }
   for (const then of waiting) then();
   waiting.clear();
 }

@@ -10,7 +10,11 @@ export async function drawMaths(element) {
   const spans = element.querySelectorAll(".maths:not(.drawn)");
   if (!spans.length) return;
   loading ??= load();
-  const temml = await loading;
+  const temml = await loading.catch(() => null);
+  if (!temml) {
+    loading = null; // the next formula asks for it again
+    return;
+  }
   for (const span of spans) {
     const tex = span.textContent ?? "";
     if (span.classList.contains("drawn") || isTooDeep(tex)) continue;

@@ -1,6 +1,7 @@
 /** The visitor's name in rooms, where the gateway has no keys: without them it is all that tells people apart. */
 
 import { NEEDS_KEY } from "../gateway.js";
+import { inBrowser, inTab } from "../kept.js";
 
 const KEPT = "sluice-name";
 const LONGEST = 40;
@@ -20,7 +21,7 @@ class OwnName {
    * @returns {Promise<string>} */
   async get() {
     if (NEEDS_KEY) return "";
-    if (!this.#name) await this.#take(sessionStorage.getItem(KEPT) || localStorage.getItem(KEPT) || FIRST);
+    if (!this.#name) await this.#take(inTab.get(KEPT) || inBrowser.get(KEPT) || FIRST);
     return this.#name;
   }
 
@@ -28,7 +29,7 @@ class OwnName {
   async set(name) {
     const wanted = cleaned(name) || FIRST;
     if (wanted === this.#name) return wanted;
-    localStorage.setItem(KEPT, wanted);
+    inBrowser.set(KEPT, wanted);
     await this.#take(wanted);
     return this.#name;
   }
@@ -41,7 +42,7 @@ class OwnName {
       this.#name = number === 1 ? name : `${name} ${number}`;
       if (await this.#isFree(this.#name)) break;
     }
-    sessionStorage.setItem(KEPT, this.#name);
+    inTab.set(KEPT, this.#name);
   }
 
   /** Hold a name until the tab closes. @param {string} name @returns {Promise<boolean>} false if another tab holds it */

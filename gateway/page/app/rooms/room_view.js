@@ -6,6 +6,7 @@ import { Composer } from "../chat/composer.js";
 import { MessageColumn } from "../chat/message_column.js";
 import { gatewayState } from "../gateway_state.js";
 import { Icon } from "../icons.js";
+import { TryNow } from "../try_now.js";
 import { isAddressed } from "./asks.js";
 import { MembersPanel } from "./members_panel.js";
 import { personCount, rowsOf, typingWords } from "./people.js";
@@ -53,7 +54,7 @@ export default function RoomView({ session, onActivity, onGone, onInvite }) {
           typing.length
             ? html`<span class="typing" aria-hidden="true"><i></i><i></i><i></i></span> ${typingWords(typing)}`
             : connection === "waiting"
-              ? "Offline. It reconnects by itself."
+              ? html`Offline. It reconnects by itself. <${TryNow} />`
               : null
         }</span>
         ${role === "watcher" || connection === "ended" ? null : html`<span class="note hint">${asks(text) ? "The model will answer." : "Write @model to ask the model."}</span>`}

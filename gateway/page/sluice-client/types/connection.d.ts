@@ -3,6 +3,10 @@ import { SluiceError } from "./requests.js";
 export type State = "connecting" | "open" | "waiting" | "resumed" | "ended";
 export type Listener = {
     /**
+     * the first request may be refused by a gateway that is not ready: it says so at once, instead of waiting
+     */
+    asks?: boolean;
+    /**
      * sends the request
      */
     connect: (lastEventId: string | null, signal: AbortSignal) => Promise<Response>;
