@@ -214,3 +214,36 @@ async def test_a_visitor_need_not_wait_as_long_as_a_proxy_asks_for(tmp_path: Pat
         await opened.page.click(".message.reply >> text=Try now")
         await opened.ended()
         assert await opened.shown() == ["Once the end."]
+
+
+async def test_messages_that_were_loaded_before_a_reply_ended_do_not_begin_it_again(tmp_path: Path) -> None:
+    async with scripted_tab(tmp_path, HIDEABLE) as (house, opened):
+        page = opened.page
+        await opened.write("pause one")
+        await page.wait_for_selector(".message.reply .markdown")
+        await named(opened)
+        await until(house.streams, 2)
+        await page.evaluate("see(false)")
+        await until(house.streams, 1)
+        loaded, ended = asyncio.Event(), asyncio.Event()
+        followed: list[str] = []
+
+        async def hold(route: Route) -> None:
+            response = await route.fetch()
+            loaded.set()
+            await ended.wait()
+            await route.fulfill(response=response)
+
+        await page.route(re.compile(r"/messages\?"), hold, times=1)
+        page.on(
+            "request", lambda asked: followed.append(asked.url) if "/messages/stream/" in asked.url else None
+        )
+        await page.evaluate("see(true)")
+        await loaded.wait()
+        await house.http.post("/messages/stream", json={"content": "go one"})
+        await opened.ended()
+        async with page.expect_response(lambda answer: "/messages?" in answer.url):
+            ended.set()
+        for _ in range(3):
+            await page.evaluate("fetch('health').then((answer) => answer.text())")
+        assert followed == []

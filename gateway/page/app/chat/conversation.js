@@ -182,7 +182,8 @@ export class Conversation extends Changing {
     try {
       while (this.#stale && !this.#closed) {
         this.#stale = false;
-        this.#take(await storedMessages(this.session.uuid));
+        const stored = await storedMessages(this.session.uuid);
+        if (!this.#stale) this.#take(stored); // else a reply that has ended meanwhile would begin again
       }
     } finally {
       this.#refreshing = false;

@@ -1,0 +1,46 @@
+"""The page on paper, in colours of the visitor's own, and on a screen without a mouse."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.page.browser import browser, requires_chromium, tab
+from tests.page.pages import chat_tab
+
+pytestmark = [pytest.mark.live, requires_chromium()]
+
+GROUND = "(element) => getComputedStyle(element).backgroundColor"
+OPACITY = "(element) => getComputedStyle(element).opacity"
+
+
+async def test_a_conversation_is_printed_to_its_end(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.ask("say " + "word\n\n" * 200)
+        sheets = await opened.page.pdf()
+        assert sheets.count(b"/Type /Page\n") + sheets.count(b"/Type /Page ") > 3
+        await opened.page.emulate_media(media="print")
+        assert not await opened.page.is_visible("aside")
+        assert await opened.page.is_visible(".bubble")
+
+
+async def test_states_can_be_told_apart_in_forced_colours(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        page = opened.page
+        await page.emulate_media(forced_colors="active")
+        await page.wait_for_selector(".status .dot.on")
+        grounds = [
+            await page.locator(selector).evaluate(GROUND)
+            for selector in (".segments [aria-pressed=true]", ".segments [aria-pressed=false] >> nth=0")
+        ]
+        assert grounds[0] != grounds[1]
+        assert await page.locator(".status .dot").evaluate(GROUND) != await page.locator("body").evaluate(
+            GROUND
+        )
+
+
+async def test_without_a_mouse_the_menu_of_each_session_is_seen(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened), browser() as started:
+        await opened.ask("say one")
+        async with tab(started, str(house.http.base_url), is_mobile=True, has_touch=True) as phone:
+            await phone.page.wait_for_selector(".session", state="attached")
+            assert await phone.page.locator(".session > button").evaluate(OPACITY) == "1"
