@@ -59,9 +59,11 @@ class Simulate:
             raise Conflict(f"The simulated {body.part} is already running. It ends when its page is closed.")
         actor = Actor(caller.user_id, gateway.proxies.client_of(scope), caller.key_id)
         credentials = Credentials(gateway)
-        place = None if caller.allowance is None else await gateway.listeners.take(caller.allowance.streams)
         self._playing.add(part.name)
+        place = None
         try:
+            if caller.allowance is not None:
+                place = await gateway.listeners.take(caller.allowance.streams)
             async with (
                 self._registered(part, actor, needed=is_device and gateway.keys.closed),
                 self._in_room(room, part, caller.user_id),

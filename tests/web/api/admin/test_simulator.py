@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from gateway.contract.errors import Conflict, UpstreamFailed
+from gateway.contract.limits import Quota, StreamPlace
 from gateway.contract.simulators import HearFrame, PassedFrame, SimulatedPart
 from tests.live.looking import look_again
 from tests.web.gateway_server import Served, served, unified_events
@@ -101,6 +102,34 @@ async def test_a_worker_ends_when_its_watcher_leaves_and_is_there_once(tmp_path:
             assert again.status_code == httpx.codes.CONFLICT
             assert not parts.left.is_set()
         await parts.left.wait()
+
+
+class OnePlace:
+    """Places of another server, such as Redis: the first one is given when `given` is set."""
+
+    def __init__(self) -> None:
+        self.asked, self.given = asyncio.Event(), asyncio.Event()
+
+    async def take(self, _quota: Quota) -> StreamPlace:
+        assert not self.asked.is_set(), "the part is played once"
+        self.asked.set()
+        await self.given.wait()
+        return StreamPlace(lambda _: None, "")
+
+
+async def test_a_part_is_there_once_also_while_its_place_is_counted_elsewhere(tmp_path: Path) -> None:
+    async with asyncio.timeout(30), served(tmp_path, lambda _: tokens("x")) as gateway:
+        equip(gateway)
+        places = OnePlace()
+        object.__setattr__(gateway.assembled.gateway, "listeners", places)
+        admin = bearer(await make_key(gateway, "anna", frozenset({"admin"})))
+        device = {"part": "device", "text": "Hi"}
+        first = asyncio.ensure_future(frames(gateway, device, **admin))
+        await places.asked.wait()
+        again = await gateway.http.post(SIMULATOR, json=device, headers=admin)
+        places.given.set()
+        assert (await first)[-1]["reason"] == "answered"
+    assert again.status_code == httpx.codes.CONFLICT
 
 
 async def test_with_keys_the_device_is_registered_for_its_watcher_meanwhile(tmp_path: Path) -> None:
