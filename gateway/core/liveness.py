@@ -159,7 +159,7 @@ class Liveness:
                 await self._release_forgotten()
                 dead = await self._gateways.dead(DEAD_S)
                 if dead:
-                    log.warning("taking over the replies of %s, which does not live any more", _named(dead))
+                    log.warning("%s does not live any more: its replies are taken over", _named(dead))
                     await self._take_over(dead)
                     await self._gateways.remove(dead, DEAD_S)
             except StorageFailed as error:

@@ -5,7 +5,7 @@ from typing import Any
 from tests.live.house import House
 from tests.web.gateway_server import STREAM
 
-TAKING_OVER = "taking over the replies of a/"
+TAKING_OVER = "does not live any more: its replies are taken over"
 """A line in the log of b."""
 
 

@@ -85,7 +85,7 @@ async def test_the_reply_of_a_killed_gateway_is_ended_by_the_other_one(
         read = tasks.create_task(reading(a, begun))
         await begun.wait()
         os.kill(a.program.process.pid, signal.SIGKILL)
-        await b.program.until_said("taking over the replies of a/.*")
+        await b.program.until_said(r"a/\S+ does not live any more")
         await b.program.until_said("marked as interrupted")
 
     assert all(event["type"] not in ("done", "error") for event in read.result())
