@@ -25,6 +25,14 @@ from gateway.web.http.slow_readers import SendDeadline, SlowReaders, drop_unsent
 MAX_FRAGMENTS = 4096
 """Maximum number of frames of one message: empty ones have no size, but are kept."""
 
+PIECE_BYTES = 1024
+"""Bytes that are parsed at a time: a read has up to 256 KiB, which can be 43,000 frames."""
+MAX_FRAMES_IN_TURN = 64
+"""Frames of one client after which other clients get their turn."""
+MAX_PINGS, PINGS_S = 200, 10.0
+"""A client that sends more pings and pongs in so many seconds is disconnected."""
+
+_POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
 _TEXT = 0x81
 
 
@@ -70,6 +78,10 @@ class SocketConnection(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._slow_readers = slow_readers or SlowReaders(20)
         self._lingering: LingeringClose | None = None
+        self._unparsed = b""
+        self._next_turn: asyncio.Handle | None = None
+        self._frames_in_turn = 0
+        self._pings, self._pings_since = 0, 0.0
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -78,13 +90,42 @@ class SocketConnection(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering is not None:
             self._lingering.drop(data)
-            return
-        super().data_received(data)
-        # The first call has the whole handshake: uvicorn does not answer one that the library cannot parse.
-        if not self.handshake_initiated and not self.transport.is_closing():
-            error = BadRequest("The handshake must have no body, and no line of more than 8 KiB.")
-            self.transport.write(raw_problem(error))
-            self.transport.close()
+        elif self.handshake_initiated:
+            self._unparsed += data
+            if self._next_turn is None:
+                self._parse()
+        else:
+            super().data_received(data)
+            # This call has the whole handshake: uvicorn does not answer one that the library cannot parse.
+            if not self.handshake_initiated and not self.transport.is_closing():
+                error = BadRequest("The handshake must have no body, and no line of more than 8 KiB.")
+                self.transport.write(raw_problem(error))
+                self.transport.close()
+
+    def _parse(self) -> None:
+        """Take the frames that have arrived; after MAX_FRAMES_IN_TURN the others in the loop's next turn."""
+        unparsed, at = self._unparsed, 0
+        was_held = self._next_turn is not None
+        self._next_turn, self._frames_in_turn = None, 0
+        while self._is_open and at < len(unparsed) and self._frames_in_turn < MAX_FRAMES_IN_TURN:
+            super().data_received(unparsed[at : at + PIECE_BYTES])
+            at += PIECE_BYTES
+        self._unparsed = unparsed[at:] if self._is_open else b""
+        if self._unparsed:
+            self._next_turn = self.loop.call_soon(self._parse)
+            self.transport.pause_reading()
+        elif was_held and self._is_open and not self.read_paused:
+            self.transport.resume_reading()
+
+    @property
+    def _is_open(self) -> bool:
+        return self._lingering is None and not self.transport.is_closing()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        if self._unparsed and self._is_open:  # uvicorn has resumed reading
+            self.transport.pause_reading()
+        return message
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -98,6 +139,8 @@ class SocketConnection(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         if self._lingering is not None:
             self._lingering.cancel()
+        if self._next_turn is not None:
+            self._next_turn.cancel()
         self._writer.lose()
 
     def handle_parser_exception(self) -> None:
@@ -119,7 +162,35 @@ class SocketConnection(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
 
+    def handle_ping(self) -> None:
+        if self._is_calm():
+            super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._is_calm():
+            super().handle_pong(event)
+
+    def _is_calm(self) -> bool:
+        """Count a ping or pong. Disconnect the client and return False if they are too many."""
+        if self._lingering is not None:
+            return False
+        self._frames_in_turn += 1
+        now = self.loop.time()
+        if now >= self._pings_since + PINGS_S:
+            self._pings, self._pings_since = 0, now
+        self._pings += 1
+        if self._pings > MAX_PINGS:
+            self.conn.fail(_POLICY_VIOLATION, f"More than {MAX_PINGS} pings in {PINGS_S:g} s.")
+            self.handle_parser_exception()
+            return False
+        return True
+
+    def send_receive_event_to_app(self) -> None:
+        self._frames_in_turn += 1
+        super().send_receive_event_to_app()
+
     def handle_cont(self, event: Frame) -> None:
+        self._frames_in_turn += 1
         if len(self.frames) >= MAX_FRAGMENTS:
             self.transport.abort()
             return

@@ -1,0 +1,80 @@
+"""Clients that send very many small frames, which cost more to take than to send."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from gateway.web.http.asgi import Receive, Scope, Send
+from gateway.web.http.socket_connection import (
+    MAX_FRAMES_IN_TURN,
+    MAX_PINGS,
+    PIECE_BYTES,
+    SocketConnection,
+)
+from tests.web.gateway_server import served
+from tests.web.sockets.test_hostile_sockets import ANSWER, frame, handshake, raw_socket, still_answers
+
+TEXT, PING, PONG = 1, 9, 10
+MANY = 20_000
+"""More frames than one read of a socket has to be taken at once."""
+
+
+@pytest.mark.parametrize("opcode", [PING, PONG])
+async def test_a_flood_of_pings_ends_the_connection(tmp_path: Path, opcode: int) -> None:
+    async with served(tmp_path, lambda _: ANSWER) as gateway:
+        async with raw_socket(gateway) as (reader, writer):
+            writer.write(frame(opcode, b"") * (MAX_PINGS + 1))
+            answer = await reader.read()
+        assert b"\x03\xf0More than 200 pings in 10 s." in answer
+        assert await still_answers(gateway)
+
+
+async def test_others_get_their_turn_between_the_frames_of_one_client() -> None:
+    taken: list[str] = []
+    done = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while len(taken) < MANY:
+            taken.append((await receive())["text"])
+        done.set()
+
+    async def look() -> None:
+        while not done.is_set():
+            at_turns.append(len(taken))
+            await asyncio.sleep(0)
+
+    at_turns = [0]
+    async with asyncio.timeout(60), listening(app) as (reader, writer):
+        writer.write(handshake())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"".join(frame(TEXT, b"%d" % number) for number in range(MANY)))
+        await look()
+    assert taken == [str(number) for number in range(MANY)]
+    smallest = len(frame(TEXT, b"0"))
+    in_one_turn = max(later - earlier for earlier, later in pairwise(at_turns))
+    assert in_one_turn <= MAX_FRAMES_IN_TURN + PIECE_BYTES // smallest
+
+
+@asynccontextmanager
+async def listening(app: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to a server of SocketConnections."""
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    config.load()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(partial(SocketConnection, config, ServerState(), {}), "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
