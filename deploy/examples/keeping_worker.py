@@ -91,6 +91,14 @@ class Reply:
         self.send()
 
     def run(self):
+        try:
+            self.write_answer()
+        except Exception as error:  # noqa: BLE001  # the gateway would wait until its deadline
+            print(f"request {self.id} failed: {error!r}", flush=True)
+            with lock:
+                self.stop("upstream_error", "the worker failed on this request")
+
+    def write_answer(self):
         text = ""
         for piece in answer(self.request["messages"][-1]["content"]):
             with lock:

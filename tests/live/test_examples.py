@@ -158,3 +158,19 @@ async def test_a_microcontroller_asks_and_hears_the_answer_as_it_comes(tmp_path:
         assert len(sessions) == 1, "the second chat continued the first one's session"
         kept = (await front.http.get(f"/api/chatbot/sessions/{sessions[0]['id']}/messages")).json()
         assert [message["content"] for message in kept if message["role"] == "user"] == questions
+
+
+async def test_an_answer_that_fails_in_the_worker_that_keeps_replies_ends_as_an_error(tmp_path: Path) -> None:
+    program = tmp_path / "worker.py"
+    source = (EXAMPLES / "keeping_worker.py").read_text()
+    program.write_text(
+        source.replace('    for word in ("You"', '    raise OSError("no sensor")\n    for word in ("You"')
+    )
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
+        broker = await stack.enter_async_context(running_mosquitto())
+        front = await stack.enter_async_context(gateway(tmp_path, broker))
+        address = f"{broker.address.host}:{broker.address.port}"
+        await stack.enter_async_context(running_program(sys.executable, str(program), "kept-1", address))
+        await front.until_ready()
+        events = await front.ask("What do you see?")
+    assert (events[-1]["type"], events[-1]["code"]) == ("error", "upstream_error")
