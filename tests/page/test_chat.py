@@ -379,7 +379,7 @@ GIVE_FILE = """([selector, kind, name]) => {
 
 async def test_files_can_be_dropped_and_pasted(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (_, opened):
-        for selector, kind in ((".composer", "drop"), (WRITES, "paste")):
+        for selector, kind in (("main", "drop"), (WRITES, "paste")):
             assert await opened.page.evaluate(GIVE_FILE, [selector, kind, f"{kind}.txt"])
             await opened.page.wait_for_selector(f".composer .chip[aria-busy=false] >> text={kind}.txt")
         await opened.ask("say hello")

@@ -118,6 +118,12 @@ async def test_escape_closes_what_is_open_and_stops_no_reply(tmp_path: Path) -> 
         await page.wait_for_selector("dialog[open]")
         await page.keyboard.press("Escape")
         await page.wait_for_selector("dialog", state="detached")
+        for closes in (lambda: page.keyboard.press("Escape"), lambda: page.click(".bubble")):
+            await page.click(".session button")
+            await page.wait_for_selector(".menu")
+            await closes()
+            await page.wait_for_selector(".menu", state="detached")
+        await page.press("input[type=search]", "Escape")
         model.say("the end.")
         model.end()
         await opened.ended()

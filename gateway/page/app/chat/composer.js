@@ -8,6 +8,7 @@ import { completed } from "../rooms/asks.js";
 import { isComposing } from "../shortcuts.js";
 import { Attachments } from "./attachments.js";
 
+const DRAGS = /** @type {const} */ (["dragover", "drop"]);
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
 
 /** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onTyping: (types: boolean) => void,
@@ -45,6 +46,18 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
     write(text || (inBrowser.get(draftName(session)) ?? ""));
   }, [session]);
   useEffect(() => onText?.(text), [text]);
+  useEffect(() => {
+    // Anywhere: the browser would leave the page for a file that falls beside the field.
+    const drag = (/** @type {DragEvent} */ event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      if (event.type === "drop") attachments.add(event.dataTransfer.files);
+    };
+    for (const name of DRAGS) addEventListener(name, drag);
+    return () => {
+      for (const name of DRAGS) removeEventListener(name, drag);
+    };
+  }, []);
   const offered = mentions ? completed(text) : null; // at the end of the text, where one writes
   const accept = () => {
     write(String(offered));
@@ -61,12 +74,7 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
   return html`<form class="composer" onSubmit=${(/** @type {Event} */ event) => {
     event.preventDefault();
     send();
-  }}
-    onDragOver=${(/** @type {Event} */ event) => event.preventDefault()}
-    onDrop=${(/** @type {DragEvent} */ event) => {
-      event.preventDefault();
-      attachments.add(event.dataTransfer?.files ?? []);
-    }}>
+  }}>
     ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
     ${
       files.length

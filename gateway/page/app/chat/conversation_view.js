@@ -41,7 +41,8 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
   const [taken, setTaken] = useState(/** @type {{text: string, files: any[]} | null} */ (null));
   useEffect(() => {
     const stop = (/** @type {KeyboardEvent} */ event) => {
-      const closes = event.defaultPrevented || isComposing(event) || document.querySelector("dialog[open]");
+      const field = /** @type {HTMLElement} */ (event.target).closest("input, select"); // which have an Escape of their own
+      const closes = event.defaultPrevented || isComposing(event) || field || document.querySelector("dialog[open]");
       if (event.key === "Escape" && conversation.live && !closes) conversation.stop();
     };
     addEventListener("keydown", stop);

@@ -124,6 +124,25 @@ function SessionRow({ session, current, list, onGone }) {
   const [open, setOpen] = useState(false);
   const [sure, setSure] = useState(false);
   const gaveUp = useRef(false);
+  const row = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    if (!open) return;
+    const leave = (/** @type {Event} */ event) => {
+      if (!row.current?.contains(/** @type {Node} */ (event.target))) setOpen(false);
+    };
+    const close = (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault(); // else it stops a reply too
+      setOpen(false);
+      /** @type {HTMLElement | null | undefined} */ (row.current?.querySelector(":scope > button"))?.focus();
+    };
+    addEventListener("click", leave, true);
+    addEventListener("keydown", close, true);
+    return () => {
+      removeEventListener("click", leave, true);
+      removeEventListener("keydown", close, true);
+    };
+  }, [open]);
   const rename = async () => {
     const words = title?.trim().slice(0, 120);
     const renames = !gaveUp.current && words && words !== session.title;
@@ -154,7 +173,7 @@ function SessionRow({ session, current, list, onGone }) {
         /** @type {HTMLElement} */ (event.target).blur();
       }} /></li>`;
   }
-  return html`<li class=${current ? "session current" : "session"}>
+  return html`<li class=${current ? "session current" : "session"} ref=${row}>
     <a href=${addressOf(session.uuid)} aria-current=${current ? "page" : undefined} title=${session.title} dir="auto">${
       session.room ? html`<${Icon} name="people" /><span class="spoken">Room: </span>` : null
     }${session.title || "Untitled"}</a>
