@@ -9,10 +9,12 @@ from tests.live.node import requires_node
 from tests.live.programs import running_program, sluice
 from tests.live.scripted_model import MODEL, scripted_model
 from tests.page.axe import grave_findings
-from tests.page.browser import Tab, requires_chromium
+from tests.page.browser import Tab, browser, requires_chromium, tab
 from tests.page.pages import chat_tab, key_of
 
 pytestmark = [pytest.mark.live, requires_chromium()]
+
+TWO_HOURS_AHEAD = "const now = Date.now; Date.now = () => now() + 7_200_000;"
 
 
 async def enter(opened: Tab) -> None:
@@ -53,6 +55,17 @@ async def test_failures_say_what_to_do_and_charts_can_be_read_in_both_themes(tmp
         for theme in ("light", "dark"):
             await opened.page.emulate_media(color_scheme=theme)
             assert await grave_findings(opened.page) == []
+
+
+async def test_charts_are_there_where_the_clock_of_the_visitor_is_wrong(tmp_path: Path) -> None:
+    async with (
+        chat_tab(tmp_path) as (house, _),
+        browser() as started,
+        tab(started, str(house.http.base_url), script=TWO_HOURS_AHEAD) as opened,
+    ):
+        await opened.ask("say one")
+        await enter(opened)
+        await opened.page.wait_for_selector("figure canvas")
 
 
 @requires_mosquitto()

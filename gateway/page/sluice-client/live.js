@@ -10,6 +10,8 @@ export class Live {
   /** Called at each new state. After `resumed`, load anew what you show: events may be missing.
    * @type {((state: import("./connection.js").State) => void) | null} */
   onstate = null;
+  /** By how many milliseconds the clock here is ahead of the gateway's; 0 if the gateway does not tell its time. */
+  clockAheadMs = 0;
 
   #connection;
   #events = new EventQueue();
@@ -24,6 +26,9 @@ export class Live {
     this.#connection = new Connection(
       {
         connect: (_, signal) => requests.send("GET", path, { headers, signal }),
+        answered: ({ headers }) => {
+          this.clockAheadMs = Date.now() - Date.parse(headers.get("Date") ?? "") || 0;
+        },
         frame: ({ event, data }) => {
           const told = JSON.parse(data);
           this.#events.push(event === "message" ? told : { type: event, ...told });

@@ -48,17 +48,17 @@ export function Charts({ live }) {
   if (!minutes.length) return html`<p class="note">No reply has ended in the last hour.</p>`;
   return html`<div class="charts">${[...CURVES, errorsOf(minutes)].map(
     (figure) => html`<figure key=${figure.title}><figcaption>${figure.title} <span class="figures">${legend(figure, minutes)}</span></figcaption>
-      ${library ? html`<${Chart} key=${`${dark} ${figure.series.map(({ name }) => name)}`} library=${library} figure=${figure} minutes=${minutes} />` : html`<div class="chart"></div>`}</figure>`,
+      ${library ? html`<${Chart} key=${`${dark} ${figure.series.map(({ name }) => name)}`} library=${library} figure=${figure} minutes=${minutes} now=${() => live.now()} />` : html`<div class="chart"></div>`}</figure>`,
   )}</div>`;
 }
 
-/** @param {{library: any, figure: Figure, minutes: Minute[]}} props */
-function Chart({ library, figure, minutes }) {
+/** @param {{library: any, figure: Figure, minutes: Minute[], now: () => number}} props now: the gateway's time */
+function Chart({ library, figure, minutes, now }) {
   const ref = useRef(/** @type {HTMLDivElement | null} */ (null));
   const chart = useRef(/** @type {any} */ (null));
   useEffect(() => {
     const element = /** @type {HTMLDivElement} */ (ref.current);
-    chart.current = new library(optionsOf(library, figure, element), dataOf(figure, minutes), element);
+    chart.current = new library(optionsOf(library, figure, element, now), dataOf(figure, minutes), element);
     const resized = new ResizeObserver(() => chart.current.setSize({ width: element.clientWidth, height: HEIGHT }));
     resized.observe(element);
     return () => {
@@ -70,8 +70,8 @@ function Chart({ library, figure, minutes }) {
   return html`<div class="chart" ref=${ref} role="img" aria-label=${`${figure.title}: ${summaries(figure, minutes).map(({ text }) => text).join(", ")}`}></div>`;
 }
 
-/** @param {any} library @param {Figure} figure @param {HTMLElement} element */
-function optionsOf(library, figure, element) {
+/** @param {any} library @param {Figure} figure @param {HTMLElement} element @param {() => number} now */
+function optionsOf(library, figure, element, now) {
   const colour = (/** @type {string} */ name) => colourOf(name, element);
   const axis = {
     stroke: colour("--soft"),
@@ -86,7 +86,7 @@ function optionsOf(library, figure, element) {
     padding: [8, 8, 0, 0],
     cursor: { show: false },
     legend: { show: false },
-    scales: { x: { time: true, range: lastHour }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(most ?? 0, figure.least) * 1.1] } },
+    scales: { x: { time: true, range: () => [now() - HOUR_S, now() + MINUTE_S] }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(most ?? 0, figure.least) * 1.1] } },
     axes: [
       { ...axis, grid: { show: false }, space: 90, size: 24, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => times.format(each * 1000)) },
       { ...axis, space: 40, size: 56, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((each) => (Number.isInteger(each) || !figure.bars ? figure.name(each) : "")) },
@@ -106,11 +106,6 @@ function optionsOf(library, figure, element) {
       }),
     ],
   };
-}
-
-function lastHour() {
-  const now = Date.now() / 1000;
-  return [now - HOUR_S, now + MINUTE_S];
 }
 
 /** @param {Figure} figure @param {Minute[]} minutes */

@@ -34,6 +34,11 @@ export class LiveState extends Changing {
     this.#live?.close();
   }
 
+  /** Return the gateway's time in seconds since 1970: the visitor's clock may be wrong. */
+  now() {
+    return (Date.now() - (this.#live?.clockAheadMs ?? 0)) / 1000;
+  }
+
   async #read() {
     const live = sluice.admin.live();
     this.#live = live;
@@ -56,7 +61,7 @@ export class LiveState extends Changing {
       this.stateAt = performance.now();
     } else if (event.type === "hour") {
       for (const minute of event.minutes) this.minutes.set(minute.at, minute);
-      const oldest = Date.now() / 1000 - HOUR_S - 60;
+      const oldest = this.now() - HOUR_S - 60;
       for (const at of this.minutes.keys()) if (at < oldest) this.minutes.delete(at);
     }
     this.changed();

@@ -7,6 +7,8 @@ export declare class Live {
     /** Called at each new state. After `resumed`, load anew what you show: events may be missing.
      * @type {((state: import("./connection.js").State) => void) | null} */
     onstate: ((state: import("./connection.js").State) => void) | null;
+    /** By how many milliseconds the clock here is ahead of the gateway's; 0 if the gateway does not tell its time. */
+    clockAheadMs: number;
     /**
      * @param {import("./requests.js").Requests} requests
      * @param {string} path
