@@ -361,6 +361,7 @@ async def ask(
     told = [
         (key, value)
         for key, value in answer.headers.items()
-        if key not in {"date", "content-length"} and "ratelimit" not in key  # what is left differs always
+        # These differ always.
+        if key not in {"date", "content-length", "x-request-id", "request-id"} and "ratelimit" not in key
     ]
     return answer.status_code, told, answer.text.replace(name, "…")

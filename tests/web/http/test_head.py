@@ -10,7 +10,7 @@ from tests.web.bare_client import ask
 from tests.web.gateway_server import STREAM, Served, served
 from transports.scripted import Step, tokens
 
-VOLATILE = {"date", "content-length", "server"}
+VOLATILE = {"date", "content-length", "server", "x-request-id", "request-id"}
 PLAIN = [
     "/",
     "/health",
