@@ -16,6 +16,7 @@ from gateway.contract.errors import BadRequest, GatewayError, TooSlow
 from gateway.contract.light_event import LightEvent
 from gateway.web.http.absolute_targets import path_of
 from gateway.web.http.asgi import CONNECTION, ConnectionWatcher
+from gateway.web.http.chunk_limit import MAX_SMALL, SMALL_BYTES, too_many_chunks
 from gateway.web.http.connection_limits import MAX_PIPELINED, Arrivals
 from gateway.web.http.head_limit import HEADER_FRAMING_BYTES, MAX_HEAD_BYTES, head_too_large
 from gateway.web.http.http_1_0 import end_with_connection
@@ -41,22 +42,9 @@ class ClientConnection(HttpToolsProtocol):
 
     # Slots save about 1.5 KiB per connection: with uvicorn's attributes there would be over 30.
     __slots__ = (
-        "_arrivals",
-        "_bytes_without_progress",
-        "_deadline",
-        "_deaf",
-        "_head_bytes",
-        "_in_head",
-        "_lingering",
-        "_progressed",
-        "_refusal",
-        "_refusals",
-        "_running",
-        "_send_deadline",
-        "_slow_readers",
-        "_watcher",
-        "transport",
-        "writable",
+        *("_arrivals", "_bytes_without_progress", "_deadline", "_deaf", "_head_bytes", "_in_head"),
+        *("_lingering", "_progressed", "_refusal", "_refusals", "_running", "_send_deadline"),
+        *("_slow_readers", "_small_chunks", "_watcher", "transport", "writable"),
     )
 
     def __init__(
@@ -77,7 +65,7 @@ class ClientConnection(HttpToolsProtocol):
         self.writable = True
         self._watcher: ConnectionWatcher | None = None
         self._in_head = self._progressed = self._deaf = False
-        self._head_bytes = self._bytes_without_progress = 0
+        self._head_bytes = self._bytes_without_progress = self._small_chunks = 0
         self._running: RequestResponseCycle | None = None
         self._refusal: GatewayError | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -127,7 +115,7 @@ class ClientConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
             raise BadRequest(f"More than {MAX_PIPELINED} requests wait for their answers.")
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._small_chunks = True, 0, 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
 
     def on_url(self, url: bytes) -> None:
@@ -159,6 +147,9 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._progressed = True
+        self._small_chunks += len(body) < SMALL_BYTES
+        if self._small_chunks > MAX_SMALL:
+            self._fail(too_many_chunks())
         super().on_body(body)
 
     def on_message_complete(self) -> None:

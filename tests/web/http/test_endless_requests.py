@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.web.http.asgi import Message, Receive, Scope, Send
+from gateway.web.http.asgi import App, Message, Receive, Scope, Send
+from gateway.web.http.chunk_limit import MAX_SMALL
 from gateway.web.http.connection_limits import MAX_PIPELINED
 from gateway.web.http.head_limit import MAX_HEAD_BYTES
 from tests.web.client_socket import PIECE_BYTES, connected
@@ -63,6 +64,17 @@ async def test_what_has_no_end_is_refused_at_64_kib(begin: bytes, line: bytes) -
         assert client.socket.closed
         assert client.socket.written.startswith(b"HTTP/1.1 431 ")
         assert b"\r\nx-content-type-options: nosniff\r\n" in client.socket.written
+
+
+@pytest.mark.parametrize("app", [reads_the_body, answers_at_once])
+async def test_a_body_of_tiny_chunks_is_refused(app: App) -> None:
+    """Each chunk costs a call: without a limit, one client's held up all others for many seconds."""
+    chunk = b"1\r\n \r\n"
+    with connected(app) as client:
+        client.send(CHUNKED + chunk * MAX_SMALL)
+        assert not client.socket.closed
+        client.send(chunk)
+        assert client.socket.closed
 
 
 async def test_head_and_trailers_are_counted_together() -> None:
