@@ -68,6 +68,17 @@ async def test_charts_are_there_where_the_clock_of_the_visitor_is_wrong(tmp_path
         await opened.page.wait_for_selector("figure canvas")
 
 
+async def test_a_gateway_that_is_not_ready_is_waited_for(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        hour = {"Retry-After": "3600"}
+        await opened.page.route("**/api/admin/live", lambda route: route.fulfill(status=503, headers=hour))
+        await opened.page.click("text=Control room")
+        await opened.page.wait_for_selector(".control >> text=The gateway does not answer")
+        await opened.page.unroute("**/api/admin/live")
+        await opened.page.click(".control >> text=Try now")
+        await opened.page.wait_for_selector(".control .fact")
+
+
 @requires_mosquitto()
 async def test_the_mode_is_switched_by_force_and_a_worker_is_disabled(tmp_path: Path) -> None:
     async with running_mosquitto() as broker, scripted_model() as model:

@@ -18,11 +18,15 @@ export default function ControlRoom() {
   useEffect(() => () => live.close(), [live]);
   const { state, connection, refusal } = useChanges(live);
   if (refusal) return html`<section class="control"><div class="column"><h1>Control room</h1><${Refused} refusal=${refusal} /></div></section>`;
-  if (!state) return html`<section class="control" aria-busy="true"><div class="column"><h1>Control room</h1></div></section>`;
   const stale = connection === "waiting";
+  const away = stale ? html`The gateway does not answer. Trying again … <${TryNow} />` : null;
+  if (!state) {
+    return html`<section class="control" aria-busy="true"><div class="column"><header><h1>Control room</h1>
+      <p class="note" role="status">${away}</p></header></div></section>`;
+  }
   return html`<section class=${stale ? "control stale" : "control"}><div class="column">
     <header><h1>Control room</h1><p class="note" role="status">${
-      stale ? html`The gateway does not answer. Trying again … <${TryNow} />` : html`<span class="dot on"></span>live`
+      away ?? html`<span class="dot on"></span>live`
     }</p></header>
     <${Part} title="Way to the model"><${ModeSwitch} mode=${state.gateway.mode} states=${state.modes} asks />
       ${waysOf(state).map(
