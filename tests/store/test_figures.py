@@ -113,6 +113,27 @@ async def test_a_database_that_believed_absurd_counts_is_mended(rig: SqliteRig, 
     assert [usage and usage.total_tokens for usage in usages] == [3, None, None, 9]
 
 
+@pytest.mark.parametrize("claimed", [2**53 - 1, 2**63 - 1])
+async def test_absurd_counts_from_before_usage_was_counted_are_no_usage(rig: SqliteRig, claimed: int) -> None:
+    reply = (
+        "INSERT INTO messages (uuid, user_id, session_id, role, status, reason, created_at, content, model, "
+        "prompt_tokens, completion_tokens, total_tokens) VALUES (hex(randomblob(8)), 'local', 7, "
+        "'assistant', 'complete', 'stop', '2026-01-31 12:00:00.000000', '', 'tiny', ?, ?, ?)"
+    )
+    with migrating(rig) as (connection, config):
+        command.upgrade(config, "0005")
+        connection.exec_driver_sql(
+            "INSERT INTO sessions VALUES"
+            " (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
+        )
+        for counts in [(1, 2, 3), (claimed,) * 3, (claimed,) * 3, (claimed, 1, 1), (4, 5, 9)]:
+            connection.exec_driver_sql(reply, counts)
+
+    async with asyncio.timeout(30), (store := rig.store()).running():
+        used = await store.usage.between(*EVER, None)
+    assert used == [UsedTokens(date(2026, 1, 31), "local", "tiny", 5, 5, 7, 12)]
+
+
 async def test_a_sum_beyond_64_bits_is_still_a_whole_number(rig: SqliteRig) -> None:
     async with asyncio.timeout(30), (store := rig.store()).running():
         with closing(sqlite3.connect(rig.file)) as connection, connection:

@@ -11,10 +11,16 @@ _USED = """
 INSERT INTO token_usage
        (user_id, day, model, replies, tool_calls, prompt_tokens, completion_tokens, total_tokens)
 SELECT user_id, {day}, coalesce(model, ''), count(*), coalesce(sum(json_array_length(tool_calls)), 0),
-       coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(total_tokens), 0)
+       coalesce(sum(prompt_tokens) {possible}, 0), coalesce(sum(completion_tokens) {possible}, 0),
+       coalesce(sum(total_tokens) {possible}, 0)
 FROM messages
 WHERE role = 'assistant' AND status <> 'streaming' AND coalesce(reason, '') <> 'interrupted'
 GROUP BY user_id, {day}, coalesce(model, '')
+"""
+# Sums of the others can exceed 64 bits; 0007 removes them from the messages.
+_POSSIBLE = """
+FILTER (WHERE coalesce(prompt_tokens, 0) <= 1000000000 AND coalesce(completion_tokens, 0) <= 1000000000
+        AND coalesce(total_tokens, 0) <= 2000000000)
 """
 _DELETED = "INSERT INTO deleted (name, rows) SELECT '{table}', ({made}) - (SELECT count(*) FROM {table})"
 _DAY = {"sqlite": "date(created_at)", "postgresql": "to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"}
@@ -47,7 +53,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_deleted"),
     )
     database = op.get_bind().dialect.name
-    op.execute(_USED.format(day=_DAY[database]))
+    op.execute(_USED.format(day=_DAY[database], possible=_POSSIBLE))
     for table in ("messages", "sessions"):
         op.execute(_DELETED.format(table=table, made=_MADE[database].format(table=table)))
 
