@@ -14,9 +14,10 @@ class KeptAttempt(Attempt):
     epoch: number of times that the reply was taken over.
     incarnation: of the worker.
     resume_by: time until which the worker may accept the resume; None while frames arrive.
+    was_live: it was certainly there when it got the resume.
     """
 
-    __slots__ = ("epoch", "incarnation", "reattachable", "resume_by")
+    __slots__ = ("epoch", "incarnation", "reattachable", "resume_by", "was_live")
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class KeptAttempt(Attempt):
         self.epoch = epoch
         self.incarnation = worker.status.incarnation
         self.resume_by: float | None = None
+        self.was_live = False
 
     @property
     def handle(self) -> Handle:
@@ -47,6 +49,7 @@ class KeptAttempt(Attempt):
     def wait(self, until: float) -> None:
         """Frames were lost: wait for the worker. Frames that came early are sent again."""
         self.resume_by = max(until, self.resume_by or until)
+        self.was_live = False
         self._early.clear()
         self.hole_since = None
 

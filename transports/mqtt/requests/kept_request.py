@@ -27,14 +27,21 @@ class KeptRequest(PendingRequest):
         self._chat = request
         self._stored_id = "" if request.reattachable is None else request.reattachable.conversation_id
 
-    def worker_is_back(self, worker: KnownWorker) -> None:
-        """The worker for which this reply waits has announced itself."""
+    def worker_is_back(self, worker: KnownWorker, *, is_live: bool = False) -> None:
+        """The worker for which this reply waits has announced itself. It is asked once while it stays, since
+        it announces each change, and sends all frames again each time that it is asked.
+
+        is_live: False for a retained status: the worker may be away, and is asked again when it is not.
+        """
         attempt = self._waiting
         if attempt is None:
             return
         if worker.status.incarnation > attempt.incarnation:
             self._give_up("the worker has started anew")
         elif worker.status.incarnation == attempt.incarnation:
+            if attempt.worker is worker and (attempt.was_live or not is_live):
+                return
+            attempt.was_live = is_live
             self._requests.dispatch.move(attempt.worker, worker)
             attempt.worker = worker
             self._requests.send_resume(worker, attempt.id, attempt.epoch)

@@ -138,11 +138,14 @@ class OpenRequests:
     def all_waiting(self) -> "list[KeptRequest]":
         return [reply for replies in self.waiting.values() for reply in replies]
 
-    def worker_is_back(self, worker: KnownWorker) -> None:
-        """The worker has announced itself: continue the replies that wait for it."""
+    def worker_is_back(self, worker: KnownWorker, *, is_live: bool) -> None:
+        """The worker has announced itself: continue the replies that wait for it.
+
+        is_live: see KeptRequest.worker_is_back.
+        """
         self.cancels.worker_is_back(worker.name, keeps=worker.status.keep)
         for reply in list(self.waiting.get(worker.name, ())):
-            reply.worker_is_back(worker)
+            reply.worker_is_back(worker, is_live=is_live)
 
     def _send(self, worker: str, frame: InboxFrame) -> Future[Receipt] | None:
         try:

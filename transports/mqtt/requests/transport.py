@@ -247,7 +247,7 @@ class MqttTransport:
         if ended is not None:
             self._end_replies_of([ended], f"worker {name} went away in the middle of the reply")
         if (worker := self._presence.find(name)) is not None:
-            self._requests.worker_is_back(worker)
+            self._requests.worker_is_back(worker, is_live=not retained)
         self._dispatch.serve()
         self._tell_watchers()
 

@@ -1,5 +1,7 @@
 """Replies that wait for their worker: for which one, for how long, and what counts. Time is moved by hand."""
 
+from collections.abc import Callable
+
 import pytest
 
 from gateway.contract.errors import Interrupted, WorkerLost
@@ -69,12 +71,12 @@ class Desk(Gateway):
         for reply in dict.fromkeys([*lost, *self.requests.all_waiting()]):
             reply.broker_lost("it is lost")
 
-    def announce(self, incarnation: int = 7) -> None:
+    def announce(self, incarnation: int = 7, *, retained: bool = False) -> None:
         status = Status("ready", incarnation=incarnation, accept_s=2, max=2, keep=True)
-        self.presence.take("a", status, retained=False, now=self.clock.time())
+        self.presence.take("a", status, retained=retained, now=self.clock.time())
         worker = self.presence.find("a")
         assert worker is not None
-        self.requests.worker_is_back(worker)
+        self.requests.worker_is_back(worker, is_live=not retained)
 
     def says(self, *frames: ReplyFrame) -> None:
         for frame in frames:
@@ -98,6 +100,29 @@ async def test_each_character_comes_once_after_a_lost_worker() -> None:
     desk.says(EndFrame(desk.id, 4, length=3))
     assert await reply.done == Done("stop")
     assert desk.text == "abc"
+
+
+@pytest.mark.parametrize("lose", [Desk.lose_worker, Desk.lose_broker])
+async def test_a_worker_that_announces_each_change_is_asked_once_while_it_stays(
+    lose: Callable[[Desk], None],
+) -> None:
+    """Each time it would send all frames again: with many replies, more than the broker holds."""
+    desk = Desk()
+    desk.begin("a")
+    for times in (1, 2):
+        lose(desk)
+        for _ in range(5):
+            desk.announce()
+        assert desk.asked() == times * [ResumeFrame(desk.id, REPLY_TO)]
+
+
+async def test_a_worker_that_was_known_by_a_retained_status_alone_is_asked_again() -> None:
+    desk = Desk()
+    desk.begin("a")
+    desk.lose_broker()
+    for retained in (True, True, False, False):
+        desk.announce(retained=retained)
+    assert desk.asked() == 2 * [ResumeFrame(desk.id, REPLY_TO)]
 
 
 async def test_frames_before_the_accept_of_the_own_epoch_do_not_count() -> None:
