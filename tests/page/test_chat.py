@@ -326,6 +326,16 @@ async def test_awkward_text_is_shown_and_the_page_goes_on(tmp_path: Path, text: 
         assert opened.complaints == []
 
 
+async def test_long_code_is_code_and_can_be_copied(tmp_path: Path) -> None:
+    code = "".join(f"line {number}\n" for number in range(5000))
+    async with long_reply(tmp_path) as (model, opened):
+        model.say(f"upon a time:\n\n```text\n{code}```\n")
+        model.end()
+        await opened.ended()
+        assert await opened.page.locator(".code code").text_content() == code.rstrip()
+        assert await opened.shown(".copy-code") == ["Copy"]
+
+
 PNG = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )

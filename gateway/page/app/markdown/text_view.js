@@ -6,6 +6,7 @@ import { blocksOf, htmlOf } from "./markdown.js";
 import { drawMaths } from "./maths.js";
 
 const LONGEST_BLOCK = 30_000; // longer ones are shown as plain text
+const LONGEST_CODE = 200_000; // is drawn in less than a frame
 const GROUP = 40; // blocks that are compared as one
 const CODE = /^(?: {0,3}(?:```|~~~)| {4})/;
 
@@ -72,8 +73,9 @@ function Block({ source, colours }) {
     const at = /** @type {HTMLElement} */ (element.current);
     if (drawn.current.source === source && drawn.current.colours === colours) return;
     drawn.current = { source, colours };
-    at.classList.toggle("plain", source.length > LONGEST_BLOCK);
-    if (source.length > LONGEST_BLOCK) at.textContent = source;
+    const isPlain = source.length > (CODE.test(source) ? LONGEST_CODE : LONGEST_BLOCK);
+    at.classList.toggle("plain", isPlain);
+    if (isPlain) at.textContent = source;
     else {
       at.innerHTML = htmlOf(source);
       drawMaths(at);
