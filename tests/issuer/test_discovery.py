@@ -10,6 +10,7 @@ import pytest
 
 from gateway.issuer.discovery import MAX_BYTES, Discovery, DiscoveryFailed, max_age_in
 from tests.issuer.issuer_server import CONFIGURATION, KEYS, IssuerServer
+from tests.small_server import serving
 
 
 @pytest.fixture
@@ -41,8 +42,7 @@ async def test_an_issuer_that_hangs_up_before_it_speaks_tls() -> None:
     async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
-    async with asyncio.timeout(30), await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(30), serving(hang_up) as port:
         with pytest.raises(DiscoveryFailed, match=r"cannot be reached: .+"):
             await Discovery(f"https://127.0.0.1:{port}").keys()
 

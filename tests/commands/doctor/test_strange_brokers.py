@@ -1,29 +1,15 @@
 """The checks of the broker with brokers that end a connection without a refusal, and with other programs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.commands.doctor.clinic import Examined, doctor
+from tests.small_server import Serve, serving
 
 CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 0x10, 0x30, 0x80, 0xE0
 CONNACK, PUBACK, SUBACK = 0x20, 0x40, 0x90
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[int]:
-    async def until_gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
-            await serve(reader, writer)
-
-    server = await asyncio.start_server(until_gone, "127.0.0.1", 0)
-    async with server:
-        port: int = server.sockets[0].getsockname()[1]
-        yield port
 
 
 async def examine(tmp_path: Path, serve: Serve) -> Examined:

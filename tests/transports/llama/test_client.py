@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from gateway.contract.errors import Overloaded
+from tests.small_server import serving
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import Ending, RawServer, raw_server
 from transports.llama.client import ModelServerClient
@@ -360,13 +361,10 @@ async def test_https_is_spoken_with_servers_that_are_trusted_only(certificate: P
 
 async def test_a_server_without_tls_is_named_as_that() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer):
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            await reader.read()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read()
 
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with asyncio.timeout(30), server:
+    async with asyncio.timeout(30), serving(refuse) as port:
         with pytest.raises(httpx.ConnectError, match="it does not speak TLS as expected: "):
             await ModelServerClient(f"https://127.0.0.1:{port}").get(b"/")
 
