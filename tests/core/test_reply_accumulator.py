@@ -112,6 +112,13 @@ def test_merging_keeps_order_and_kinds() -> None:
     assert merge_deltas(events) == [Delta("ab"), Reasoning("cd"), progress, Delta("e")]
 
 
+def test_the_first_content_is_alone_also_behind_token_counts() -> None:
+    reply = ticking_reply()
+    told = reply.take([Usage(1, 2, 3), Delta("a"), Delta("b"), Delta("c")])
+    assert told == [Delta("a"), Delta("bc")]
+    assert reply.take([Delta("d"), Delta("e")]) == [Delta("de")]
+
+
 async def test_a_token_reply_goes_into_the_journal_as_it_comes() -> None:
     reply, log, rest = await generated(*tokens("a", "b"))
     assert (log.events, reply.text, rest) == ([Delta("a"), Delta("b")], "ab", [])

@@ -16,6 +16,16 @@ from tests.store.test_migrations import migrating
 
 EVER = (date(2000, 1, 1), date(2100, 1, 1))
 
+SESSION = (
+    "INSERT INTO sessions VALUES (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
+)
+COUNTED = (
+    "INSERT INTO messages (uuid, user_id, session_id, role, status, reason, created_at, content, model, "
+    "prompt_tokens, completion_tokens, total_tokens) VALUES (hex(randomblob(8)), 'local', 7, "
+    "'assistant', 'complete', 'stop', '2026-01-31 12:00:00.000000', '', 'tiny', ?, ?, ?)"
+)
+"""A reply with these token counts, in the first schemas."""
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> SqliteRig:
@@ -63,10 +73,7 @@ async def test_a_database_from_before_is_counted_once(rig: SqliteRig) -> None:
     ]
     with migrating(rig) as (connection, config):
         command.upgrade(config, "0005")
-        connection.exec_driver_sql(
-            "INSERT INTO sessions VALUES"
-            " (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
-        )
+        connection.exec_driver_sql(SESSION)
         for row in [*rows, rows[0]]:
             connection.exec_driver_sql(reply.replace("'', ?, 1", "hex(randomblob(8)), ?, 7"), row)
         connection.exec_driver_sql("DELETE FROM messages WHERE id = 7")
@@ -83,20 +90,11 @@ async def test_a_database_from_before_is_counted_once(rig: SqliteRig) -> None:
 
 @pytest.mark.parametrize("claimed", [2**53 - 1, 2**63 - 1])
 async def test_a_database_that_believed_absurd_counts_is_mended(rig: SqliteRig, claimed: int) -> None:
-    day = "2026-01-31 12:00:00.000000"
-    reply = (
-        "INSERT INTO messages (uuid, user_id, session_id, role, status, reason, created_at, content, model, "
-        "prompt_tokens, completion_tokens, total_tokens) VALUES (hex(randomblob(8)), 'local', 7, "
-        "'assistant', 'complete', 'stop', ?, '', 'tiny', ?, ?, ?)"
-    )
     with migrating(rig) as (connection, config):
         command.upgrade(config, "0006")
-        connection.exec_driver_sql(
-            "INSERT INTO sessions VALUES"
-            " (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
-        )
+        connection.exec_driver_sql(SESSION)
         for counts in [(1, 2, 3), (claimed,) * 3, (claimed,) * 3, (4, 5, 9)]:
-            connection.exec_driver_sql(reply, (day, *counts))
+            connection.exec_driver_sql(COUNTED, counts)
         connection.exec_driver_sql(
             "INSERT INTO token_usage VALUES ('local', '2026-01-31', 'tiny', 4, 0, 0.0 + ?1 * 2.0, 7, ?1)",
             (claimed,),
@@ -115,19 +113,11 @@ async def test_a_database_that_believed_absurd_counts_is_mended(rig: SqliteRig, 
 
 @pytest.mark.parametrize("claimed", [2**53 - 1, 2**63 - 1])
 async def test_absurd_counts_from_before_usage_was_counted_are_no_usage(rig: SqliteRig, claimed: int) -> None:
-    reply = (
-        "INSERT INTO messages (uuid, user_id, session_id, role, status, reason, created_at, content, model, "
-        "prompt_tokens, completion_tokens, total_tokens) VALUES (hex(randomblob(8)), 'local', 7, "
-        "'assistant', 'complete', 'stop', '2026-01-31 12:00:00.000000', '', 'tiny', ?, ?, ?)"
-    )
     with migrating(rig) as (connection, config):
         command.upgrade(config, "0005")
-        connection.exec_driver_sql(
-            "INSERT INTO sessions VALUES"
-            " (7, 'u1', 'local-1', 'local', '', '', '2026-01-01', '2026-01-01', NULL)"
-        )
+        connection.exec_driver_sql(SESSION)
         for counts in [(1, 2, 3), (claimed,) * 3, (claimed,) * 3, (claimed, 1, 1), (4, 5, 9)]:
-            connection.exec_driver_sql(reply, counts)
+            connection.exec_driver_sql(COUNTED, counts)
 
     async with asyncio.timeout(30), (store := rig.store()).running():
         used = await store.usage.between(*EVER, None)

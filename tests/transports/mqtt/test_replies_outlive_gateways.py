@@ -7,7 +7,7 @@ import pytest
 
 from gateway.contract.errors import FrameGap, Interrupted, Unreachable, WorkerLost
 from gateway.contract.events import Delta, Done
-from tests.transports.mqtt.kept_house import INBOX, House, in_two_halves
+from tests.transports.mqtt.kept_house import INBOX, House, Reply, in_two_halves
 from transports.mqtt.protocol.frame_codec import encode
 from transports.mqtt.protocol.frames import CancelFrame, EndFrame, ForgetFrame, ResumeFrame
 from transports.scripted import Step
@@ -15,12 +15,18 @@ from transports.scripted import Step
 GATEWAY_STATUS = "r/gateways/gw/status"
 
 
+async def left_by_a_killed_gateway(house: House, text: str = "ab") -> Reply:
+    """Return a reply of which the gateway got this text."""
+    async with house.gateway(7) as killed:
+        reply = killed.ask()
+        await reply.until(text)
+        await killed.kill()
+    return reply
+
+
 async def test_the_next_start_of_a_killed_gateway_hears_everything() -> None:
     async with House(in_two_halves).running() as house:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("ab")
-            await killed.kill()
+        first = await left_by_a_killed_gateway(house)
         async with house.gateway(8) as gateway:
             reply = gateway.reattach(first.handles[-1])
             await reply.until("ab")
@@ -34,10 +40,7 @@ async def test_the_next_start_of_a_killed_gateway_hears_everything() -> None:
 
 async def test_another_gateway_hears_everything() -> None:
     async with House(in_two_halves).running() as house, house.gateway(5, "other") as other:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("ab")
-            await killed.kill()
+        first = await left_by_a_killed_gateway(house)
         reply = other.reattach(first.handles[-1])
         await reply.until("ab")
         house.go_on()
@@ -46,10 +49,7 @@ async def test_another_gateway_hears_everything() -> None:
 
 async def test_the_model_goes_on_while_no_gateway_is_there() -> None:
     async with House(in_two_halves).running() as house:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("ab")
-            await killed.kill()
+        first = await left_by_a_killed_gateway(house)
         house.go_on()
         await house.worker.idle()
         async with house.gateway(8) as gateway:
@@ -70,10 +70,7 @@ async def test_the_handle_is_stored_once_when_the_worker_accepts() -> None:
 
 async def test_a_gateway_that_dies_before_the_worker_is_stored_loses_nothing() -> None:
     async with House(in_two_halves).running() as house:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("ab")
-            await killed.kill()
+        first = await left_by_a_killed_gateway(house)
         async with house.gateway(8) as gateway:
             reply = gateway.reattach({"conversation_id": first.conversation_id})
             await reply.until("ab")
@@ -122,10 +119,7 @@ async def test_a_handle_without_a_valid_id_stops_nothing(id: object) -> None:
 
 async def test_a_reply_can_be_taken_over_again_and_again() -> None:
     async with House(in_two_halves).running() as house:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("ab")
-            await killed.kill()
+        first = await left_by_a_killed_gateway(house)
         for epoch in range(1, 5):
             async with house.gateway(7 + epoch) as killed:
                 await killed.reattach(first.handles[-1], epoch).until("ab")
@@ -291,10 +285,7 @@ async def test_a_gateway_that_was_cut_off_cannot_stop_the_reply_of_the_next_one(
 
 async def test_the_gateway_that_took_over_can_stop_the_reply() -> None:
     async with House(in_two_halves).running() as house:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("ab")
-            await killed.kill()
+        first = await left_by_a_killed_gateway(house)
         async with house.gateway(8) as gateway:
             reply = gateway.reattach(first.handles[-1])
             await reply.until("ab")
@@ -306,10 +297,7 @@ async def test_the_gateway_that_took_over_can_stop_the_reply() -> None:
 async def test_a_reply_with_a_lost_frame_can_be_asked_for_again() -> None:
     """As when the broker drops messages, because many replies are sent again at once."""
     async with House(in_two_halves).running() as house:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("ab")
-            await killed.kill()
+        first = await left_by_a_killed_gateway(house)
         async with house.gateway(8) as gateway:
             reply = gateway.reattach(first.handles[-1])
             await reply.until("ab")
@@ -388,10 +376,7 @@ async def test_a_reply_too_large_to_be_kept_stops_while_no_gateway_is_there() ->
         return [[Delta("x")], house.may_go_on.acquire, [Delta("y" * 5_000)]]
 
     async with House(long, keep_reply_bytes=3_000).running() as house:
-        async with house.gateway(7) as killed:
-            first = killed.ask()
-            await first.until("x")
-            await killed.kill()
+        await left_by_a_killed_gateway(house, "x")
         async with house.gateway(8):
             house.go_on()
             await house.worker.idle()
