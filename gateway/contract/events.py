@@ -20,8 +20,16 @@ Status = Literal["streaming", "complete", "cancelled", "failed", "interrupted"]
 
 FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
-BROKEN_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource"})
-"""Finish reasons with which a model server reports its own failure; the last one is DeepSeek's."""
+BROKEN_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource", "network_error"})
+"""Finish reasons with which a model server reports its own failure; the last are DeepSeek's and Zhipu's."""
+
+_OTHER_NAMES: dict[str, FinishReason] = {
+    "max_tokens": "length",  # Anthropic, Gemini
+    "model_length": "length",  # Mistral
+    "model_context_window_exceeded": "length",  # Anthropic, Zhipu
+    "safety": "content_filter",  # Gemini
+    "sensitive": "content_filter",  # Zhipu
+}
 
 MAX_TOKENS = 10**9
 """Maximum plausible token count. A larger one is a server's error and is dropped: sums could overflow."""
@@ -33,9 +41,12 @@ def finish_reason(said: object, *, called: bool = False) -> FinishReason:
 
     called: True if the reply contains tool calls; then `stop` becomes `tool_calls`.
     """
-    word = said.lower().partition(":")[0] if isinstance(said, str) else ""  # Gemini: `content_filter: WHY`
+    word = (
+        said.strip().lower().partition(":")[0] if isinstance(said, str) else ""
+    )  # Gemini: `content_filter: WHY`
     if word in BROKEN_REASONS:
         raise UpstreamFailed(f"the model server ended the reply with finish reason '{word}'")
+    word = _OTHER_NAMES.get(word, word)
     if word not in FINISH_REASONS or word == "stop":
         return "tool_calls" if called else "stop"
     return word  # type: ignore[return-value]

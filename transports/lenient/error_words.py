@@ -50,7 +50,10 @@ def plain_words(body: bytes) -> str | None:
         text = body.decode().strip()
     except UnicodeDecodeError:
         return None
-    return None if not text or text[0] in '<{["' else text
+    return None if not text or _NO_WORDS.match(text) else text
+
+
+_NO_WORDS = re.compile(r'[<{"]|\[(?![A-Z]+\])')  # but `[ERROR] out of memory` is plain text
 
 
 def upstream_error(error: Any) -> GatewayError:

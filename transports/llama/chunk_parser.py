@@ -7,18 +7,12 @@ from dataclasses import replace
 import msgspec
 
 from gateway.contract.errors import GatewayError, ProtocolViolation, UpstreamFailed
-from gateway.contract.events import (
-    BROKEN_REASONS,
-    Delta,
-    Done,
-    Reasoning,
-    TransportEvent,
-    finish_reason,
-)
+from gateway.contract.events import BROKEN_REASONS, Delta, Done, Reasoning, TransportEvent, finish_reason
 from transports.lenient.error_words import plain_words, upstream_error
 from transports.lenient.loose_json import WholeCharacters, decode_loosely, peek
 from transports.llama.chunk_template import ChunkTemplate
 from transports.llama.chunks import (
+    NOTHING,
     Choice,
     Chunk,
     Message,
@@ -197,10 +191,10 @@ class ChunkParser:
     def _reread(self, frame: bytes, events: list[TransportEvent]) -> Chunk | None:
         """Return the chunk in a frame that strict decoding refuses; None if it contains nothing to use."""
         text = frame.strip()
-        if text.strip(b'"') == _END:
+        if text.strip(b'"').upper() == _END:
             self._close(events)
             raise _StreamEnd
-        if not text and not isinstance(frame, ErrorData):
+        if text.lower() in NOTHING and not isinstance(frame, ErrorData):
             return None
         if (again := _NAMES.match(text)) is not None:  # some proxies write the field's name twice
             self._read(text[again.end() :], events)
@@ -221,7 +215,7 @@ class ChunkParser:
         raise_error(said, frame)
         if isinstance(said, str) and said.strip():
             raise upstream_error(said)
-        if not isinstance(said, dict) and not (isinstance(said, list) and said):
+        if not isinstance(said, dict) and not (isinstance(said, list) and any(said)):
             return None  # null, a number or nothing
         self._loose = True
         self._template = ChunkTemplate()  # the next text may belong to half a character of this frame
@@ -268,7 +262,8 @@ class ChunkParser:
     def _finish(self, reason: str, frame: bytes, events: list[TransportEvent]) -> None:
         if reason.lower() in _UNFINISHED:
             return
-        self._finish_reason = reason
+        # With calls `stop` becomes `tool_calls`; without, clients would look for calls that are not there.
+        self._finish_reason = "stop" if reason == "tool_calls" else reason
         self.finished = True
         if reason.lower() in BROKEN_REASONS:
             self._broken = why_broken(frame)

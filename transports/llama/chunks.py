@@ -75,6 +75,9 @@ class Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
+NOTHING = frozenset((b"", b"none", b"undefined", b"null", b"ping", b"heartbeat", b"keepalive", b"keep-alive"))
+"""Data that some servers send while they have no chunk, in lower case."""
+
 decode_strictly = msgspec.json.Decoder(Chunk).decode
 
 
@@ -117,6 +120,8 @@ def error_in(said: Any) -> Any:
         return said
     if said.get("object") == "error" or said.get("type") == "error":
         return said
+    if said.get("error_code"):  # FastChat
+        return {"message": said.get("text"), **said}
     if "usage" in said or str(said.get("object")).startswith("chat.completion"):
         return None
     # Without these fields it is no error: `{"status": ..., "reason": ...}` may be a heartbeat.
@@ -133,7 +138,7 @@ def read_loosely(said: Any) -> Chunk:
     """
     if not isinstance(said, dict):
         raise ProtocolViolation("the model server sent JSON that is no chat completion")
-    choices = said.get("choices")
+    choices = said.get("choices") or None
     if isinstance(choices, dict):
         choices = [choices]
     if not isinstance(choices, list | None):
@@ -260,7 +265,7 @@ def _texts(said: Any) -> tuple[str, str]:
     for key in ("thinking", "reasoning", "summary"):
         if key in said:
             return "", "".join(_texts(said[key]))
-    text = _texts(said.get("text") or said.get("content") or said.get("refusal"))
+    text = _texts(said.get("text") or said.get("content") or said.get("refusal") or said.get("value"))
     return ("", "".join(text)) if said.get("type") in ("thinking", "reasoning") else text
 
 

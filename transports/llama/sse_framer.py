@@ -81,18 +81,24 @@ class SseFramer:
 _STARTS = (":", "data:", "event:", "id:", "retry:", "error:")
 
 
+_PINGS = (b"ping", b"heartbeat", b"keepalive", b"keep-alive")
+"""Names of events whose data is a time or a word (sse-starlette's was a time)."""
+
+
 def _event_data(block: bytes) -> list[bytes]:
     values: list[bytes] = []
     errors: list[bytes] = []
     bare: list[bytes] = []
-    is_error = False
+    is_error = is_ping = False
     for line in block.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         name, _, value = line.partition(b":")
         if name == b"data":
-            values.append(value.removeprefix(b" "))
+            if not (is_ping and value.lstrip()[:1] != b"{"):
+                values.append(value.removeprefix(b" "))
         elif name == b"event":
-            is_error = value.strip() == b"error"
-        elif name == b"error":
+            event = value.strip().lower()
+            is_error, is_ping = event == b"error", event in _PINGS
+        elif name.lower() == b"error":
             errors.append(value.removeprefix(b" "))
         elif bare or line.lstrip()[:1] in (b"{", b"["):
             bare.append(line)
