@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.contract.random_names import random_hex
 from gateway.contract.record import record
 
 Handle = Mapping[str, Any]
@@ -26,6 +27,8 @@ class Reattachable:
         is_left: returns True if another gateway receives the reply from now on, or may receive it: a
             transport that is cancelled or fails then closes its connection, but does not stop the generator.
         keep_s: seconds for which a worker keeps the reply without a gateway.
+        new_id: draws another conversation id and stores it in place of the handle, for a request that is
+            sent again; does not block.
     """
 
     conversation_id: str
@@ -33,6 +36,7 @@ class Reattachable:
     at_checkpoints: Callable[[Now], None] = lambda _: None
     is_left: Callable[[], bool] = lambda: False
     keep_s: float = 60.0
+    new_id: Callable[[], str] = random_hex
 
 
 @record

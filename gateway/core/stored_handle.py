@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from gateway.contract.random_names import random_hex
 from gateway.contract.reattach import Handle, Now, Reattachable
 from gateway.core.reply_facts import KEY, ReplyFacts, facts_in
 
@@ -43,6 +44,7 @@ class StoredHandle:
             keep_handle=self._replace,
             at_checkpoints=self._register,
             is_left=lambda: self.is_left or self.may_be_left(),
+            new_id=self._new_id,
         )
 
     def refresh(self, mode: str, first_s: float | None) -> Mapping[str, Any]:
@@ -72,6 +74,12 @@ class StoredHandle:
         self._is_kept = True
         self._now = None
         self.on_replaced()
+
+    def _new_id(self) -> str:
+        id = random_hex()
+        self._replace({"conversation_id": id})
+        self._is_kept = False
+        return id
 
     def _register(self, now: Now) -> None:
         self._now = now

@@ -87,11 +87,21 @@ class KeptRequest(PendingRequest):
     def _give_up(self, why: str) -> None:
         self._retry_after(WorkerLost(why))
 
-    def _new_id(self) -> str:
-        """The first attempt has the id that was stored with the question. If this gateway dies before the
-        worker is stored too, the next owner asks all workers for it."""
-        id, self._stored_id = self._stored_id, ""
-        return id if id and id not in self._requests.open else super()._new_id()
+    def _new_id(self, worker: KnownWorker) -> str:
+        """Return the id that was stored with the question, or at the last retry, if the worker keeps replies.
+        If this gateway dies before the worker is stored too, the next owner asks all workers for it."""
+        id = self._stored_id
+        if not id or id in self._requests.open or not keep_s_of(self._chat, worker):
+            return super()._new_id(worker)
+        self._stored_id = ""
+        return id
+
+    def _retry(self) -> None:
+        """Store the next attempt's id now: before its request is sent, if that has to wait."""
+        reattachable = self._chat.reattachable
+        if reattachable is not None and not self._stored_id:
+            self._stored_id = reattachable.new_id()
+        super()._retry()
 
     def _new_attempt(self, id: str, worker: KnownWorker, now: float) -> Attempt:
         reattachable = self._chat.reattachable

@@ -108,7 +108,7 @@ class PendingRequest:
         self._end_attempt()
 
     def assigned(self, worker: KnownWorker) -> None:
-        attempt_id, now = self._new_id(), self._clock.time()
+        attempt_id, now = self._new_id(worker), self._clock.time()
         try:
             left_s = max(MIN_DEADLINE_S, self._deadline_at - now)
             receipt = self._requests.send_request(self._request, worker, attempt_id, left_s)
@@ -121,7 +121,7 @@ class PendingRequest:
         receipt.add_done_callback(partial(self._published, attempt))
         self._arm()
 
-    def _new_id(self) -> str:
+    def _new_id(self, worker: KnownWorker) -> str:
         return self._requests.new_id()
 
     def _new_attempt(self, id: str, worker: KnownWorker, now: float) -> Attempt:

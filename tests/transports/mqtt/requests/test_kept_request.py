@@ -1,8 +1,10 @@
 """Replies that wait for their worker: for which one, for how long, and what counts. Time is moved by hand."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.contract.errors import Interrupted, WorkerLost
 from gateway.contract.events import Delta, Done
@@ -36,7 +38,10 @@ class Desk(Gateway):
         self.text = ""
         self.handles: list[Handle] = []
         self.left = False
-        self.reattachable = Reattachable("c" * 32, self.handles.append, is_left=lambda: self.left)
+        self.stored_ids = ["c" * 32]
+        self.reattachable = Reattachable(
+            self.stored_ids[0], self.handles.append, is_left=lambda: self.left, new_id=self._store_id
+        )
 
     def begin(self, *texts: str) -> KeptRequest:
         request = ChatRequest(
@@ -71,8 +76,8 @@ class Desk(Gateway):
         for reply in dict.fromkeys([*lost, *self.requests.all_waiting()]):
             reply.broker_lost("it is lost")
 
-    def announce(self, incarnation: int = 7, *, retained: bool = False) -> None:
-        status = Status("ready", incarnation=incarnation, accept_s=2, max=2, keep=True)
+    def announce(self, incarnation: int = 7, *, retained: bool = False, **settings: Any) -> None:
+        status = replace(KEEPS, incarnation=incarnation, **settings)
         self.presence.take("a", status, retained=retained, now=self.clock.time())
         worker = self.presence.find("a")
         assert worker is not None
@@ -84,6 +89,10 @@ class Desk(Gateway):
 
     def asked(self) -> list[object]:
         return [decode_inbox(payload) for _, payload in self.link.sent[1:]]
+
+    def _store_id(self) -> str:
+        self.stored_ids.append(f"{len(self.stored_ids)}" * 32)
+        return self.stored_ids[-1]
 
     def _hear(self, events: object) -> None:
         for event in events:  # type: ignore[attr-defined]
@@ -233,6 +242,28 @@ async def test_without_text_another_worker_is_asked_at_once_and_the_first_gets_i
     desk.announce()
     assert desk.asked()[-1] == CancelFrame(first)
     assert not reply.done.done()
+
+
+async def test_each_attempt_has_an_id_that_was_stored_before_its_request_is_sent() -> None:
+    """Else the next owner cannot find a reply whose gateway dies before it has stored the worker."""
+    desk = Desk(replace(KEEPS, heartbeat_s=10, max=1))
+    desk.begin()
+    for times in range(1, 4):
+        desk.say(ErrorFrame(desk.id, "overloaded", "it is full", retryable=True))
+        assert len(desk.requests.open) == 0, "it waits in the queue"
+        assert len(desk.stored_ids) == times + 1
+        desk.announce(heartbeat_s=10)
+        desk.dispatch.serve()
+        desk.id = desk.attempt_id()
+        assert desk.id == desk.stored_ids[-1]
+
+
+async def test_a_worker_that_keeps_nothing_gets_no_stored_id() -> None:
+    desk = Desk(replace(KEEPS, keep=False), replace(KEEPS, keep=False))
+    desk.begin()
+    desk.say(ErrorFrame(desk.id, "upstream_error", "no", retryable=True))
+    assert desk.attempt_id() not in desk.stored_ids
+    assert len(desk.stored_ids) == 1, "it was not used"
 
 
 async def test_an_adopted_reply_waits_for_its_worker_and_no_longer_than_that() -> None:
