@@ -27,8 +27,8 @@ class Reattachable:
         is_left: returns True if another gateway receives the reply from now on, or may receive it: a
             transport that is cancelled or fails then closes its connection, but does not stop the generator.
         keep_s: seconds for which a worker keeps the reply without a gateway.
-        new_id: draws another conversation id and stores it in place of the handle, for a request that is
-            sent again; does not block.
+        renew: draws another conversation id, stores it in place of the handle, and then calls the function
+            with it: the request can be sent again under it. Does not block.
     """
 
     conversation_id: str
@@ -36,7 +36,7 @@ class Reattachable:
     at_checkpoints: Callable[[Now], None] = lambda _: None
     is_left: Callable[[], bool] = lambda: False
     keep_s: float = 60.0
-    new_id: Callable[[], str] = random_hex
+    renew: Callable[[Callable[[str], None]], None] = lambda send: send(random_hex())
 
 
 @record

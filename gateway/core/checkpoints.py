@@ -62,17 +62,21 @@ class Checkpoints:
             await self._wake.wait()
             self._wake.clear()
             replies, self._replaced = self._replaced & self._growing, set()
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    for reply in replies:
-                        tasks.create_task(self._keep_handle(reply))
-            except* StorageFailed as errors:
-                log.debug("no handle: %s", errors.exceptions[0])  # the next checkpoint stores it
+            async with asyncio.TaskGroup() as tasks:
+                for reply in replies:
+                    tasks.create_task(self._keep_handle(reply))
 
     async def _keep_handle(self, reply: ReplyTask) -> None:
         handle = reply.new_handle()
-        if handle is not None and not await self._store.keep_handle(reply.exchange, handle):
-            await reply.lost()
+        if reply.handle is None or handle is None:
+            return
+        try:
+            if not await self._store.keep_handle(reply.exchange, handle):
+                await reply.lost()
+                return
+        except StorageFailed as error:
+            log.debug("no handle: %s", error)  # the next checkpoint stores it
+        reply.handle.was_written(handle)
 
     async def keep_all(self, *, unchanged: bool = False) -> None:
         """Store the text of all watched replies now. Raises StorageFailed.

@@ -30,6 +30,7 @@ class StoredHandle:
         self.is_current: Callable[[], bool] = lambda: True
         self.on_replaced: Callable[[], None] = lambda: None
         self._now: Now | None = None
+        self._send: Callable[[str], None] | None = None
 
     @property
     def handle(self) -> Handle:
@@ -44,7 +45,7 @@ class StoredHandle:
             keep_handle=self._replace,
             at_checkpoints=self._register,
             is_left=lambda: self.is_left or self.may_be_left(),
-            new_id=self._new_id,
+            renew=self._renew,
         )
 
     def refresh(self, mode: str, first_s: float | None) -> Mapping[str, Any]:
@@ -64,6 +65,13 @@ class StoredHandle:
             self.facts = replace(self.facts, mode=mode, first_s=first_s)
         return {**self._handle, KEY: self.facts.as_json()}
 
+    def was_written(self, handle: Mapping[str, Any]) -> None:
+        """The store has this handle, or failed to take it: a request that waited for that is sent."""
+        id = self._handle.get("conversation_id")
+        if self._send is not None and handle.get("conversation_id") == id:
+            send, self._send = self._send, None
+            send(str(id))
+
     def leave(self) -> bool:
         """Leave the reply to its next owner. Return False if its generator is not known to keep it."""
         self.is_left = self._is_kept and bool(self._handle)
@@ -75,11 +83,10 @@ class StoredHandle:
         self._now = None
         self.on_replaced()
 
-    def _new_id(self) -> str:
-        id = random_hex()
-        self._replace({"conversation_id": id})
+    def _renew(self, send: Callable[[str], None]) -> None:
+        self._send = send
+        self._replace({"conversation_id": random_hex()})
         self._is_kept = False
-        return id
 
     def _register(self, now: Now) -> None:
         self._now = now

@@ -1,12 +1,15 @@
-"""The handle of a running reply: what is stored of it, and whether the reply can be left to another gateway."""
+"""The handle of a running reply: what is stored of it, and whether another gateway may get the reply."""
 
 import asyncio
+from pathlib import Path
 
+import pytest
+
+from gateway.contract.errors import StorageFailed
 from gateway.contract.events import Delta
-from tests.core.house import USER
+from tests.core.house import USER, house
 from tests.core.test_adoption_stops import asked_of
 from tests.core.town import Town
-from tests.live.looking import look_again
 
 
 async def test_another_conversation_id_is_stored_in_place_of_the_handle(town: Town) -> None:
@@ -17,11 +20,31 @@ async def test_another_conversation_id_is_stored_in_place_of_the_handle(town: To
         wanted = await asked_of(home, run)
         wanted.keep_handle({"worker": "w1"})
         assert run.leave()
-        id = wanted.new_id()
+        stored = asyncio.get_running_loop().create_future()
+        wanted.renew(stored.set_result)
+        id = await stored
         assert id != wanted.conversation_id
-        while (handle := town.kept_row().handle or {}).get("conversation_id") != id:
-            await look_again()
+        handle = town.kept_row().handle or {}
+        assert handle.get("conversation_id") == id
         assert "worker" not in handle
         assert not run.leave()
+        await home.runs.stop(run.stream_id, USER)
+        checkpoints.cancel()
+
+
+async def test_a_request_that_is_sent_again_does_not_wait_for_a_database_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> bool:
+        raise StorageFailed("away")
+
+    async with house(tmp_path, lambda _: [[Delta("Hel")], asyncio.Event().wait]) as home:
+        checkpoints = asyncio.create_task(home.checkpoints.run())
+        run = await home.ask("Hi", resumable=True)
+        wanted = await asked_of(home, run)
+        monkeypatch.setattr(home.store, "keep_handle", fail)
+        stored = asyncio.get_running_loop().create_future()
+        wanted.renew(stored.set_result)
+        assert await stored != wanted.conversation_id
         await home.runs.stop(run.stream_id, USER)
         checkpoints.cancel()

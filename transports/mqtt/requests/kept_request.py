@@ -97,11 +97,19 @@ class KeptRequest(PendingRequest):
         return id
 
     def _retry(self) -> None:
-        """Store the next attempt's id now: before its request is sent, if that has to wait."""
+        """Send the request again when the next attempt's id is stored."""
         reattachable = self._chat.reattachable
-        if reattachable is not None and not self._stored_id:
-            self._stored_id = reattachable.new_id()
-        super()._retry()
+        if reattachable is None or self._stored_id:
+            super()._retry()
+        else:
+            self._end_attempt()
+            self._arm()
+            reattachable.renew(self._retry_as)
+
+    def _retry_as(self, id: str) -> None:
+        if not self.done.done():
+            self._stored_id = id
+            super()._retry()
 
     def _new_attempt(self, id: str, worker: KnownWorker, now: float) -> Attempt:
         reattachable = self._chat.reattachable

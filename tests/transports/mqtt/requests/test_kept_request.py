@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.contract.errors import Interrupted, WorkerLost
+from gateway.contract.errors import Interrupted, TimedOut, WorkerLost
 from gateway.contract.events import Delta, Done
 from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest, Turn
@@ -40,7 +40,7 @@ class Desk(Gateway):
         self.left = False
         self.stored_ids = ["c" * 32]
         self.reattachable = Reattachable(
-            self.stored_ids[0], self.handles.append, is_left=lambda: self.left, new_id=self._store_id
+            self.stored_ids[0], self.handles.append, is_left=lambda: self.left, renew=self._renew
         )
 
     def begin(self, *texts: str) -> KeptRequest:
@@ -90,9 +90,12 @@ class Desk(Gateway):
     def asked(self) -> list[object]:
         return [decode_inbox(payload) for _, payload in self.link.sent[1:]]
 
-    def _store_id(self) -> str:
+    def _renew(self, send: Callable[[str], None]) -> None:
+        self.storing = send
+
+    def store_id(self) -> None:
         self.stored_ids.append(f"{len(self.stored_ids)}" * 32)
-        return self.stored_ids[-1]
+        self.storing(self.stored_ids[-1])
 
     def _hear(self, events: object) -> None:
         for event in events:  # type: ignore[attr-defined]
@@ -238,6 +241,7 @@ async def test_without_text_another_worker_is_asked_at_once_and_the_first_gets_i
     first = desk.id
     desk.say(AcceptFrame(first))
     desk.lose_worker()
+    desk.store_id()
     assert desk.sent == [("a", "RequestFrame"), ("a", "CancelFrame"), ("b", "RequestFrame")]
     desk.announce()
     assert desk.asked()[-1] == CancelFrame(first)
@@ -250,12 +254,22 @@ async def test_each_attempt_has_an_id_that_was_stored_before_its_request_is_sent
     desk.begin()
     for times in range(1, 4):
         desk.say(ErrorFrame(desk.id, "overloaded", "it is full", retryable=True))
-        assert len(desk.requests.open) == 0, "it waits in the queue"
-        assert len(desk.stored_ids) == times + 1
         desk.announce(heartbeat_s=10)
         desk.dispatch.serve()
+        assert len(desk.requests.open) == 0, "the worker has room, but the next id is not stored yet"
+        desk.store_id()
         desk.id = desk.attempt_id()
-        assert desk.id == desk.stored_ids[-1]
+        assert (desk.id, len(desk.stored_ids)) == (desk.stored_ids[-1], times + 1)
+
+
+async def test_a_reply_that_ended_while_its_next_id_was_stored_is_not_asked_for() -> None:
+    desk = Desk(KEEPS, KEEPS)
+    reply = desk.begin()
+    desk.say(ErrorFrame(desk.id, "upstream_error", "no", retryable=True))
+    desk.clock.advance(120)
+    assert isinstance(reply.done.exception(), TimedOut)
+    desk.store_id()
+    assert desk.sent == [("a", "RequestFrame")]
 
 
 async def test_a_worker_that_keeps_nothing_gets_no_stored_id() -> None:
