@@ -133,13 +133,14 @@ def end_json(
 ) -> dict[str, Any]:
     """Return the fields of the last line: durations in nanoseconds, and known token counts.
 
-    prompt_eval_duration is the time to the first token; eval_duration is computed from tokens per second.
+    prompt_eval_duration is the time to the first token; eval_duration is computed from tokens per second, and
+    not 0 beside a token count: Ollama's documentation tells clients to divide by it.
     """
     told: dict[str, Any] = {"done_reason": "length" if reason == "length" else "stop"}
     prompt_ns = round((ttft_ms or 0) * NS_PER_MS)
-    reply_ns = 0
+    reply_ns = 0 if usage is None else 1
     if usage is not None and tokens_per_s:
-        reply_ns = round(usage.completion_tokens / tokens_per_s * NS_PER_S)
+        reply_ns = max(1, round(usage.completion_tokens / tokens_per_s * NS_PER_S))
     told |= {"total_duration": prompt_ns + reply_ns, "load_duration": 0}
     if usage is not None:
         told |= {"prompt_eval_count": usage.prompt_tokens}
@@ -180,10 +181,21 @@ def answer_json(reply: StoredMessage, model: str, shape: Shape) -> dict[str, Any
         said["thinking"] = reply.reasoning
     if reply.tool_calls:
         said["tool_calls"] = [tool_call_json(call) for call in reply.tool_calls]
-    rate = None if reply.usage is None else reply.usage.tokens_per_s
     return chunk_json(
-        model, reply.created_at, shape, said, end_json(reply.reason, reply.usage, reply.ttft_ms, rate)
+        model,
+        reply.created_at,
+        shape,
+        said,
+        end_json(reply.reason, reply.usage, reply.ttft_ms, _rate_of(reply)),
     )
+
+
+def _rate_of(reply: StoredMessage) -> float | None:
+    """Return the model server's measurement, else one from the times of the first content and the end."""
+    if reply.usage is None or reply.usage.tokens_per_s is not None:
+        return None if reply.usage is None else reply.usage.tokens_per_s
+    elapsed_ms = (reply.response_ms or 0) - (reply.ttft_ms or 0)
+    return reply.usage.completion_tokens / elapsed_ms * 1000 if elapsed_ms > 0 else None
 
 
 def loaded_json(model: str, shape: Shape) -> dict[str, Any]:

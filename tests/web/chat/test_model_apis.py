@@ -160,6 +160,17 @@ async def test_anthropics_conversation_comes_to_the_model_whole(tmp_path: Path) 
     assert request.sampling.options == {"parallel_tool_calls": False}
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_ollamas_clients_may_divide_by_the_duration(tmp_path: Path, stream: bool) -> None:
+    path, body = APIS["ollama chat"]
+    script: list[Step] = [[Delta("Hi")], [Usage(11, 7, 18)], [Done("stop")]]
+    async with served(tmp_path, lambda _: script) as gateway:
+        answer = (await gateway.http.post(path, json={**body, "stream": stream})).text
+    told = json.loads(answer.splitlines()[-1])
+    assert told["eval_count"] == 7
+    assert told["total_duration"] >= told["eval_duration"] > 0
+
+
 async def test_ollamas_conversation_comes_to_the_model_whole(tmp_path: Path) -> None:
     body = {
         "model": "tiny",
