@@ -142,6 +142,15 @@ class SocketConnection(WebSocketsSansIOProtocol):
         if self._next_turn is not None:
             self._next_turn.cancel()
         self._writer.lose()
+        self._free()
+
+    def _free(self) -> None:
+        """Drop all that refers to this object, as errors' tracebacks do: cycles are collected seldom."""
+        self._lingering = None
+        self.conn.parser.close()
+        if self.conn.handshake_exc is not None:  # the request has it too
+            self.conn.handshake_exc.__traceback__ = self.conn.handshake_exc.__context__ = None
+        self.conn.handshake_exc = self.conn.parser_exc = None
 
     def handle_parser_exception(self) -> None:
         """Send the close frame for a frame that is not valid or too large. Drop what the client still sends.
@@ -215,7 +224,7 @@ class SocketWriter:
     def __init__(
         self, connection: "SocketConnection", transport: asyncio.Transport, slow_readers: SlowReaders
     ) -> None:
-        self._connection = connection
+        self._connection: SocketConnection | None = connection
         self._transport = transport
         self._deadline = SendDeadline(transport, connection.loop, slow_readers)
         self._watcher: ConnectionWatcher | None = None
@@ -223,7 +232,7 @@ class SocketWriter:
         self.writable = True
 
     def write_messages(self, messages: Sequence[bytes]) -> None:
-        if self._connection.close_sent or self._transport.is_closing():
+        if self._connection is None or self._connection.close_sent or self._transport.is_closing():
             return
         if len(messages) == 1:
             self._transport.write(_frames.of(messages[0]))
@@ -245,8 +254,9 @@ class SocketWriter:
             watcher.connection_lost()
 
     def accept_messages_of(self, max_bytes: int) -> None:
-        self._connection.conn.max_size = max_bytes
-        self._connection.forget_handshake()
+        if self._connection is not None:
+            self._connection.conn.max_size = max_bytes
+            self._connection.forget_handshake()
 
     def pause(self) -> None:
         self.writable = False
@@ -260,6 +270,7 @@ class SocketWriter:
 
     def lose(self) -> None:
         self._lost = True
+        self._connection = None  # else a cycle
         self._deadline.end()
         if self._watcher is not None:
             self._watcher.connection_lost()

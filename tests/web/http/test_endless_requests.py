@@ -7,7 +7,7 @@ import pytest
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send
 from gateway.web.http.chunk_limit import MAX_SMALL
 from gateway.web.http.connection_limits import MAX_PIPELINED
-from gateway.web.http.head_limit import MAX_HEAD_BYTES
+from gateway.web.http.head_limit import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.web.client_socket import PIECE_BYTES, connected
 
 CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -75,6 +75,15 @@ async def test_a_body_of_tiny_chunks_is_refused(app: App) -> None:
         assert not client.socket.closed
         client.send(chunk)
         assert client.socket.closed
+
+
+async def test_a_head_of_many_short_headers_is_refused() -> None:
+    """Each takes far more memory than bytes on the wire."""
+    with connected(reads_the_body) as client:
+        client.send(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * MAX_HEADERS)
+        assert not client.socket.closed
+        client.send(b"a: b\r\n" * 2)
+        assert client.socket.written.startswith(b"HTTP/1.1 431 ")
 
 
 async def test_head_and_trailers_are_counted_together() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,25 @@ from gateway.core.reply_accumulator import ReplyAccumulator
 from gateway.core.reply_task import ReplyTask
 from gateway.core.run import Run
 from gateway.web.chat.reply_stream import ReplyStream
+from gateway.web.http.chunk_limit import MAX_SMALL
 from gateway.web.http.connection import ClientConnection
+from gateway.web.http.connection_limits import MAX_PIPELINED
+from gateway.web.http.head_limit import MAX_HEAD_BYTES
+from gateway.web.http.socket_connection import MAX_FRAGMENTS, MAX_PINGS, SocketConnection
 from tests.live.looking import look_again
 from tests.web.gateway_server import Served, served
+from tests.web.sockets.test_hostile_sockets import frame, handshake, raw_connection, raw_socket
 from transports.scripted import tokens
 
-FREED = (ClientConnection, RequestResponseCycle, ReplyStream, ReplyTask, ReplyAccumulator, Run)
+FREED = (
+    ClientConnection,
+    SocketConnection,
+    RequestResponseCycle,
+    ReplyStream,
+    ReplyTask,
+    ReplyAccumulator,
+    Run,
+)
 OPENAI = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -81,3 +94,49 @@ async def test_a_client_that_leaves_in_the_middle(tmp_path: Path) -> None:
 async def test_a_connection_without_a_reply(tmp_path: Path, path: str) -> None:
     async with served(tmp_path, lambda _: tokens("Hello")) as gateway, all_freed(gateway) as client:
         await client.get(path)
+
+
+CHUNKED = b"POST /messages/stream HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+REFUSED = [
+    pytest.param(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * MAX_HEAD_BYTES, id="too many headers"),
+    pytest.param(b"GET /" + b"a" * 2 * MAX_HEAD_BYTES, id="a long line"),
+    pytest.param(b"rubbish\r\n\r\n", id="rubbish"),
+    pytest.param(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", id="CONNECT"),
+    pytest.param(b"GET a:b HTTP/1.1\r\nHost: a\r\n\r\n", id="another target"),
+    pytest.param(GET * (MAX_PIPELINED + 3), id="too many requests"),
+    pytest.param(CHUNKED + b"1\r\n \r\n" * (MAX_SMALL + 1), id="too many chunks"),
+    pytest.param(CHUNKED + b"rubbish\r\n", id="a body that is none"),
+    pytest.param(handshake().replace(b"13", b"12"), id="a handshake of another version"),
+    pytest.param(handshake().replace(b"/ws", b"/health"), id="a handshake elsewhere"),
+]
+
+
+@pytest.mark.parametrize("sent", REFUSED)
+async def test_a_connection_that_is_refused(tmp_path: Path, sent: bytes) -> None:
+    async with served(tmp_path, lambda _: tokens("Hello")) as gateway, all_freed(gateway):
+        reader, writer = await raw_connection(gateway)
+        writer.write(sent)
+        assert await reader.read()
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(frame(9, b"") * (MAX_PINGS + 1), id="a flood of pings"),
+        pytest.param(b"\xff" * 100, id="a wrong frame"),
+        pytest.param(frame(1, b"[]") + frame(8, b""), id="a frame of nothing"),
+        pytest.param(frame(1, b"", fin=False) + frame(0, b"", fin=False) * MAX_FRAGMENTS, id="fragments"),
+        pytest.param(frame(8, b""), id="a close"),
+    ],
+)
+async def test_a_socket_that_is_refused(tmp_path: Path, sent: bytes) -> None:
+    async with (
+        served(tmp_path, lambda _: tokens("Hello")) as gateway,
+        all_freed(gateway),
+        raw_socket(gateway) as (reader, writer),
+    ):
+        writer.write(sent)
+        with suppress(ConnectionError):
+            await reader.read()
