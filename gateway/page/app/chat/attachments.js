@@ -69,6 +69,12 @@ export function contentOf(text, files) {
   return text ? [{ type: "text", text }, ...parts] : parts;
 }
 
+/** Return the content of a question whose text was changed; it keeps its files. @param {any} question @param {string} text @returns {any} */
+export function editedContent({ parts }, text) {
+  const kept = (parts ?? []).filter((/** @type {any} */ part) => part.type !== "text");
+  return kept.length ? [{ type: "text", text }, ...kept] : text;
+}
+
 /** Return parts as they are shown until the gateway has given its own. @param {File_[]} files @returns {any[]} */
 export function shownParts(files) {
   return files.map(({ name, url }) => (url ? { type: "image_url", image_url: { url } } : { type: "file", file: { filename: name } }));

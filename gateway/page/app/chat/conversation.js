@@ -2,11 +2,10 @@
 
 import { Changing } from "../changes.js";
 import { isForNow, RETRY_MS, sluice } from "../gateway.js";
-import { contentOf, forget, shownParts } from "./attachments.js";
+import { contentOf, editedContent, forget, shownParts } from "./attachments.js";
+import { noteEnd, spokenEnd } from "./reply_end.js";
 import { SessionEvents } from "./session_events.js";
-import { storedMessages } from "./stored_messages.js";
-
-const FIELDS = ["reason", "mode", "delivery", "model", "usage", "ttft_ms", "tokens_per_s"];
+import { mend, storedMessages } from "./stored_messages.js";
 
 export class Conversation extends Changing {
   /** @type {import("../../sluice-client/sessions.js").Session | null} */
@@ -19,6 +18,9 @@ export class Conversation extends Changing {
   failure = null;
   /** State of the connection that tells what others do in this session. */
   connection = "";
+  /** What a screen reader says. */
+  news = "";
+  closed = false;
   /** Called when a new session has got its name. @type {(session: string) => void} */
   onsession = () => {};
   /** Called when the list of sessions has something new. @type {() => void} */
@@ -28,7 +30,6 @@ export class Conversation extends Changing {
   #refreshing = false;
   #stale = false;
   #isLeft = false;
-  #closed = false;
   #retry = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   #events = new SessionEvents({
     heard: (event) => this.#hear(event),
@@ -52,10 +53,6 @@ export class Conversation extends Changing {
     return this.messages.findLast((message) => message.live) ?? null;
   }
 
-  get closed() {
-    return this.#closed;
-  }
-
   /** It has members now: a RoomConversation shows it from here on. */
   becomeRoom() {
     if (!this.session) return;
@@ -74,13 +71,12 @@ export class Conversation extends Changing {
   /** It is shown again. */
   enter() {
     this.#isLeft = false;
-    this.#touch(...this.messages);
     if (this.session) this.#reload();
     this.#follow();
   }
 
   close() {
-    this.#closed = true;
+    this.closed = true;
     clearTimeout(this.#retry);
     this.#events.close();
     for (const message of this.messages) message.live?.close();
@@ -104,9 +100,7 @@ export class Conversation extends Changing {
     const shown = content === undefined ? question : { ...question, id: null, content, files: null };
     const before = this.messages;
     this.messages = [...this.messages.slice(0, at), shown];
-    const kept = (question.parts ?? []).filter((/** @type {any} */ part) => part.type !== "text");
-    const edited = kept.length ? [{ type: "text", text: content }, ...kept] : content;
-    const reply = sluice.regenerate(message.id, content === undefined ? settings : { ...settings, content: edited });
+    const reply = sluice.regenerate(message.id, content === undefined ? settings : { ...settings, content: editedContent(question, content) });
     this.#show(reply, shown, before);
   }
 
@@ -124,6 +118,13 @@ export class Conversation extends Changing {
     });
   }
 
+  /** Do it, unless a reply is being written. @param {() => void} work */
+  atRest(work) {
+    if (!this.live) return work();
+    this.news = "Wait until the reply is complete, or stop it.";
+    this.changed();
+  }
+
   stop() {
     const live = this.live?.live;
     if (live) this.#trying(() => live.stop());
@@ -138,7 +139,7 @@ export class Conversation extends Changing {
 
   /** @param {string} uuid */
   async #open(uuid) {
-    if (this.#closed) return;
+    if (this.closed) return;
     this.loading = true;
     await this.#trying(async () => {
       this.session ??= await sluice.sessions.get(uuid);
@@ -152,7 +153,7 @@ export class Conversation extends Changing {
   }
 
   #follow() {
-    if (this.session && !this.#isLeft && !this.#closed) this.#events.follow(this.session.uuid);
+    if (this.session && !this.#isLeft && !this.closed) this.#events.follow(this.session.uuid);
   }
 
   /** @param {any} event of the session */
@@ -171,7 +172,7 @@ export class Conversation extends Changing {
 
   #reloadLater() {
     clearTimeout(this.#retry);
-    if (!this.#closed) this.#retry = setTimeout(() => this.#reload(), RETRY_MS);
+    if (!this.closed) this.#retry = setTimeout(() => this.#reload(), RETRY_MS);
   }
 
   /** Load the messages again. Called meanwhile, it loads them once more. */
@@ -180,7 +181,7 @@ export class Conversation extends Changing {
     if (this.#refreshing || !this.session) return;
     this.#refreshing = true;
     try {
-      while (this.#stale && !this.#closed) {
+      while (this.#stale && !this.closed) {
         this.#stale = false;
         const stored = await storedMessages(this.session.uuid);
         if (!this.#stale) this.#take(stored); // else a reply that has ended meanwhile would begin again
@@ -196,14 +197,15 @@ export class Conversation extends Changing {
   #take(stored) {
     const ids = new Set(stored.map(({ id }) => id));
     // What was asked meanwhile is not among them: its end loads them again.
-    if (this.#closed || this.messages.some((message) => message.live && !ids.has(message.id))) return;
+    if (this.closed || this.messages.some((message) => message.live && !ids.has(message.id))) return;
     const before = new Map(this.messages.map((message) => [message.id, message]));
     const refused = this.messages.filter((message) => message.refused);
     this.messages = stored.map((message) => {
       const shown = before.get(message.id);
-      if (shown) this.#touch(shown);
-      if (shown?.live) return Object.assign(shown, { siblings: message.siblings, sibling_index: message.sibling_index });
-      return shown ? Object.assign(shown, message) : message;
+      if (!shown) return message;
+      const { siblings, sibling_index } = message;
+      if (mend(shown, shown.live ? { siblings, sibling_index } : message)) this.#touch(shown);
+      return shown;
     });
     this.messages.push(...refused);
     for (const message of this.messages) {
@@ -228,7 +230,8 @@ export class Conversation extends Changing {
   async #read(reply, answer, question) {
     answer.live = reply;
     reply.onstate = () => this.#touch(answer);
-    this.#touch(...this.messages);
+    this.news = "";
+    this.#touch(answer);
     for await (const event of reply) {
       if (event.type === "metadata") await this.#begun(event, answer, question);
       else if (event.type === "progress") answer.progress = event;
@@ -240,11 +243,12 @@ export class Conversation extends Changing {
       this.#touch(answer);
     }
     answer.live = null;
-    this.#touch(...this.messages);
+    this.news = spokenEnd(answer);
+    this.#touch(answer);
     if (!this.session && this.#name !== null) await this.#learnSession();
     this.onactivity();
     if (this.#isLeft && !this.live) this.close();
-    if (answer.refused || !this.session || this.#closed) return;
+    if (answer.refused || !this.session || this.closed) return;
     if (answer.error?.status === undefined) this.#reload();
     else this.#reloadLater(); // it could not be read: asked at once, the gateway would refuse it again
   }
@@ -263,7 +267,7 @@ export class Conversation extends Changing {
 
   async #learnSession() {
     this.session = await sluice.sessions.get(/** @type {string} */ (this.#name)).catch(() => null);
-    if (!this.session || this.#closed) return;
+    if (!this.session || this.closed) return;
     this.onsession(this.session.uuid);
     this.onactivity(); // its events would tell too, but it may be left before they come
     this.#follow();
@@ -271,18 +275,15 @@ export class Conversation extends Changing {
 
   /** @param {any} event @param {any} answer @param {any} question */
   #ended(event, answer, question) {
-    for (const field of FIELDS) if (event[field] !== undefined) answer[field] = event[field];
+    noteEnd(answer, event);
     if (event.type === "error" && answer.id === null && question) {
       // Refused: nothing was stored.
       answer.refused = event;
       this.messages = answer.before ?? this.messages.filter((message) => message !== answer && message !== question);
       if (question.id === null) this.messages = [...this.messages, Object.assign(question, { refused: event })];
       else this.failure = new Error(event.message);
-      this.#touch(...this.messages);
-      return;
+      this.#touch(question);
     }
-    answer.status = event.type === "error" ? "failed" : event.reason === "user_stop" ? "cancelled" : "complete";
-    answer.error = event.type === "error" ? event : null;
   }
 
   /** @param {() => Promise<unknown>} work */
@@ -291,7 +292,7 @@ export class Conversation extends Changing {
       await work();
       this.failure = null;
     } catch (error) {
-      if (!this.#closed) this.failure = /** @type {Error} */ (error);
+      if (!this.closed) this.failure = /** @type {Error} */ (error);
     }
     this.changed();
   }

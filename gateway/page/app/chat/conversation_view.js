@@ -67,6 +67,7 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
         ${conversation.connection === "waiting" ? html`<span class="note" role="status">Offline. It reconnects by itself. <${TryNow} /></span>` : null}
       </div>
     </${MessageColumn}>
+    <p class="spoken" role="status">${conversation.news}</p>
   </section>`;
   return html`${
     isRoom ? html`<${Later} key="room" load=${loadRoom} session=${stored} onActivity=${onActivity} onGone=${onGone} onInvite=${() => setInvites(true)} />` : chat()

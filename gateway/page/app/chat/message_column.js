@@ -5,6 +5,7 @@ import { Icon } from "../icons.js";
 import { MessageView } from "./message_view.js";
 
 const NEAR_END = 80; // pixels
+const AT_ONCE = 30; // messages that are drawn at a time
 let nextKey = 0;
 
 /** @param {{conversation: any, settings?: object, empty?: any, onTakeBack: (taken: {text: string, files: any[]}) => void, children?: any}} props
@@ -16,6 +17,10 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
   const [away, setAway] = useState(false);
   const follows = useRef(true);
   const drawn = useRef(/** @type {WeakMap<any, any>} */ (new WeakMap())); // views of messages that have not changed
+  const latest = useRef(settings);
+  latest.current = settings;
+  const first = firstDrawn(messages, drawn.current);
+  const [, drawMore] = useState(0);
   const sent = messages.findLast((/** @type {any} */ message) => message.id === null);
   const before = useRef(/** @type {any} */ (null));
 
@@ -32,6 +37,11 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
     for (const { current } of [scroller, column]) sizes.observe(/** @type {HTMLElement} */ (current));
     return () => sizes.disconnect();
   }, []);
+  useEffect(() => {
+    if (first === 0) return;
+    const timer = setTimeout(() => drawMore((count) => count + 1));
+    return () => clearTimeout(timer);
+  });
   const scrolled = () => {
     const at = /** @type {HTMLElement} */ (scroller.current);
     follows.current = at.scrollHeight - at.scrollTop - at.clientHeight < NEAR_END;
@@ -43,16 +53,16 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight, behavior: "smooth" });
   };
   return html`<div class=${away ? "scroller away" : "scroller"} ref=${scroller} onScroll=${scrolled}>
-      <div class="column" ref=${column} role="log" aria-label="Conversation" aria-live="off">
+      <div class=${conversation.live ? "column writing" : "column"} ref=${column} role="log" aria-label="Conversation" aria-live="off">
         ${empty}
-        ${messages.map((/** @type {any} */ message) => {
+        ${messages.slice(first).map((/** @type {any} */ message) => {
           const last = message === messages.at(-1);
           const known = drawn.current.get(message);
-          if (known && known.version === message.version && known.settings === settings && known.last === last) return known.view;
+          if (known && known.version === message.version && known.last === last) return known.view;
           const key = known?.key ?? nextKey++;
           const view = html`<${MessageView} key=${key} message=${message} last=${last} conversation=${conversation}
-            settings=${settings} onTakeBack=${onTakeBack} />`;
-          drawn.current.set(message, { version: message.version, settings, last, key, view });
+            settings=${latest} onTakeBack=${onTakeBack} />`;
+          drawn.current.set(message, { version: message.version, last, key, view });
           return view;
         })}
         ${failure ? html`<p class="failure" role="alert">${failure.message}</p>` : null}
@@ -62,4 +72,17 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
       ${away ? html`<button class="to-end" aria-label="To the end" onClick=${toEnd}><${Icon} name="down" /></button>` : null}
       ${children}
     </div>`;
+}
+
+/** Return the index of the first message to draw. The end of a long conversation is drawn at once, the rest bit by bit before it.
+ * @param {any[]} messages @param {WeakMap<any, any>} drawn loses those that are not drawn any more */
+function firstDrawn(messages, drawn) {
+  let first = messages.length;
+  for (let more = AT_ONCE; first > 0; first -= 1) {
+    if (drawn.has(messages[first - 1])) continue;
+    if (more === 0) break;
+    more -= 1;
+  }
+  for (const message of messages.slice(0, first)) drawn.delete(message);
+  return first;
 }

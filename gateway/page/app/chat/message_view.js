@@ -10,7 +10,8 @@ import { TryNow } from "../try_now.js";
 import { durationOf, momentOf, numberOf } from "../words.js";
 import { PartsView } from "./parts_view.js";
 
-/** @param {{message: any, conversation: any, settings: object, onTakeBack: (taken: {text: string, files: any[]}) => void}} props */
+/** settings: `current` has those of the next question.
+ * @param {{message: any, conversation: any, settings: {current: object}, onTakeBack: (taken: {text: string, files: any[]}) => void}} props */
 export function MessageView(props) {
   return props.message.role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`;
 }
@@ -18,10 +19,11 @@ export function MessageView(props) {
 /** @param {any} props */
 function QuestionView({ message, conversation, settings, onTakeBack }) {
   const [draft, setDraft] = useState(/** @type {string | null} */ (null));
-  const send = () => {
-    if (draft?.trim() && draft !== message.content) conversation.regenerate(message, settings, draft);
-    setDraft(null);
-  };
+  const send = () =>
+    conversation.atRest(() => {
+      if (draft?.trim() && draft !== message.content) conversation.regenerate(message, settings.current, draft);
+      setDraft(null);
+    });
   const { refused } = message;
   const { isRoom, me } = conversation;
   const isTheirs = isRoom && message.author && !isSame(message.author, me);
@@ -57,7 +59,7 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
           : html`<div class="actions">
           <${Branches} message=${message} conversation=${conversation} />
           <${CopyButton} text=${message.content} />
-          ${isRoom ? null : html`<button class="quiet" title="Edit" aria-label="Edit" disabled=${!message.id || conversation.live} onClick=${() => setDraft(message.content)}><${Icon} name="edit" /></button>`}
+          ${isRoom ? null : html`<button class="quiet rests" title="Edit" aria-label="Edit" disabled=${!message.id} onClick=${() => conversation.atRest(() => setDraft(message.content))}><${Icon} name="edit" /></button>`}
         </div>`
     }
   </article>`;
@@ -160,13 +162,13 @@ function Footer({ message, last, conversation, settings }) {
     ${
       isRoom
         ? null
-        : html`<button class="quiet" title="Another reply" aria-label="Another reply" disabled=${!message.id || conversation.live}
-      onClick=${() => conversation.regenerate(message, settings)}><${Icon} name="retry" /></button>`
+        : html`<button class="quiet rests" title="Another reply" aria-label="Another reply" disabled=${!message.id}
+      onClick=${() => conversation.atRest(() => conversation.regenerate(message, settings.current))}><${Icon} name="retry" /></button>`
     }
     <span class="figures" title=${title.filter(Boolean).join(", ")}>
       ${message.mode ? html`<b class="badge">${message.mode === "mqtt" ? "MQTT" : "HTTP"}</b>` : null}
       ${figures.filter(Boolean).join(" · ")}</span>
-    ${cutOff ? html`<button class="button small-button" disabled=${conversation.live} onClick=${() => conversation.goOn(message, settings)}>Continue</button>` : null}
+    ${cutOff ? html`<button class="button small-button rests" onClick=${() => conversation.atRest(() => conversation.goOn(message, settings.current))}>Continue</button>` : null}
   </footer>`;
 }
 
@@ -175,11 +177,11 @@ function Branches({ message, conversation }) {
   const ids = message.siblings ?? [];
   if (ids.length < 2 || conversation.isRoom) return null; // a room shows everybody the same
   const at = message.sibling_index;
-  const step = (/** @type {number} */ by) => () => conversation.choose(ids[at + by]);
+  const step = (/** @type {number} */ by) => () => conversation.atRest(() => conversation.choose(ids[at + by]));
   return html`<span class="branches">
-    <button class="quiet" aria-label="The one before" disabled=${at === 0 || conversation.live} onClick=${step(-1)}><${Icon} name="left" /></button>
+    <button class="quiet rests" aria-label="The one before" disabled=${at === 0} onClick=${step(-1)}><${Icon} name="left" /></button>
     <span>${at + 1}/${ids.length}</span>
-    <button class="quiet" aria-label="The next one" disabled=${at === ids.length - 1 || conversation.live} onClick=${step(1)}><${Icon} name="right" /></button>
+    <button class="quiet rests" aria-label="The next one" disabled=${at === ids.length - 1} onClick=${step(1)}><${Icon} name="right" /></button>
   </span>`;
 }
 

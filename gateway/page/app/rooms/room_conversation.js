@@ -3,7 +3,7 @@
 import { randomKey } from "../../sluice-client/random_key.js";
 import { Changing } from "../changes.js";
 import { contentOf, forget, shownParts } from "../chat/attachments.js";
-import { storedMessages } from "../chat/stored_messages.js";
+import { mend, storedMessages } from "../chat/stored_messages.js";
 import { isForNow, RETRY_MS, sluice } from "../gateway.js";
 import { ownName } from "./own_name.js";
 import { isSame, nameOf } from "./people.js";
@@ -145,10 +145,13 @@ export class RoomConversation extends Changing {
     if (this.#closed) return;
     const room = sluice.room(this.session.key, { ...(name && { as: name }), after: this.#lastWhole() });
     this.#room = room;
+    let me = /** @type {Author | null} */ (null);
     room.onstate = (state) => {
       if (room !== this.#room) return;
       this.connection = state;
-      this.#touch(...this.messages); // which of them are one's own is known now
+      if (room.me && !(me && isSame(me, room.me))) this.#touch(...this.messages); // which of them are one's own is known now
+      me = room.me;
+      this.changed();
     };
     this.#read(room);
   }
@@ -265,8 +268,12 @@ export class RoomConversation extends Changing {
     const stored = await storedMessages(this.session.uuid);
     const before = new Map(this.messages.map((message) => [message.id, message]));
     const waiting = this.messages.filter(({ id }) => id === null);
-    this.messages = [...stored.map((message) => mended(before.get(message.id), message)), ...waiting];
-    this.#touch(...this.messages);
+    this.messages = [...stored.map((message) => before.get(message.id) ?? message), ...waiting];
+    for (const message of stored) {
+      const shown = before.get(message.id);
+      if (shown && !shown.live && mend(shown, message)) this.#touch(shown);
+    }
+    this.changed();
     for (const streamId of this.#room?.replies.keys() ?? []) this.#grown(streamId);
   }
 
@@ -287,10 +294,4 @@ export class RoomConversation extends Changing {
     }
     this.changed();
   }
-}
-
-/** @param {any} shown @param {any} stored */
-function mended(shown, stored) {
-  if (!shown) return stored;
-  return shown.live ? shown : Object.assign(shown, stored);
 }

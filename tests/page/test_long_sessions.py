@@ -1,0 +1,105 @@
+"""Sessions with many messages, or with large ones."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Route
+
+from tests.live.looking import look_again
+from tests.page.browser import Tab, browser, requires_chromium, tab
+from tests.page.pages import chat_tab
+
+pytestmark = [pytest.mark.live, requires_chromium()]
+
+PAIRS = 60
+NOTES = """
+new MutationObserver(() => {
+  const shown = [...document.querySelectorAll(".message")];
+  window.firstShown ??= shown.length ? [shown.length, shown.at(-1).textContent] : undefined;
+}).observe(document, {subtree: true, childList: true});
+window.dates = 0;
+const {get} = Object.getOwnPropertyDescriptor(Intl.DateTimeFormat.prototype, "format");
+Object.defineProperty(Intl.DateTimeFormat.prototype, "format", {get() { dates += 1; return get.call(this); }});
+"""
+IS_SKIPPED = "(at) => getComputedStyle(at).contentVisibility"
+FROM_END = "(at) => at.scrollHeight - at.scrollTop - at.clientHeight"
+
+
+async def all_shown(opened: Tab, count: int) -> None:
+    while await opened.page.locator(".message").count() != count:
+        await look_again()
+
+
+@asynccontextmanager
+async def long_session(tmp_path: Path) -> AsyncIterator[Tab]:
+    """A tab that shows 60 questions and their replies, and notes what it draws."""
+    async with chat_tab(tmp_path) as (house, _), browser() as started:
+        asked = {"content": "say 0"}
+        for number in range(PAIRS):
+            await house.http.post("/messages/stream", json={**asked, "content": f"say {number}"})
+            asked["session_id"] = (await house.http.get("/api/chatbot/sessions")).json()[0]["uuid"]
+        address = f"{str(house.http.base_url).rstrip('/')}/#/chat/{asked['session_id']}"
+        async with tab(started, address, ".message", script=NOTES) as opened:
+            yield opened
+
+
+async def test_the_end_of_a_long_session_is_drawn_first_and_the_rest_before_it(tmp_path: Path) -> None:
+    async with long_session(tmp_path) as opened:
+        await all_shown(opened, 2 * PAIRS)
+        drawn, last = await opened.page.evaluate("firstShown")
+        assert drawn < 40
+        assert last.startswith(f"About {PAIRS - 1}")
+        asked = await opened.page.locator(".bubble").all_text_contents()
+        assert asked == [f"say {number}" for number in range(PAIRS)]
+        assert await opened.page.locator(".scroller").evaluate(FROM_END) < 2
+        await opened.page.emulate_media(media="print")
+        assert await opened.page.locator(".message").first.evaluate(IS_SKIPPED) == "visible"
+
+
+async def test_a_reply_draws_no_earlier_message_again(tmp_path: Path) -> None:
+    async with long_session(tmp_path) as opened:
+        await all_shown(opened, 2 * PAIRS)
+        await opened.page.evaluate("dates = 0")
+        async with opened.page.expect_response(re.compile(r"/messages\?.*after=")):
+            await opened.ask("say more")
+        await opened.page.click("button:has-text('Settings')")
+        await opened.page.fill(".settings textarea", "Be brief.")
+        await opened.ask("say still more")
+        assert await opened.page.evaluate("dates") < PAIRS
+
+
+async def test_a_session_whose_messages_come_in_small_pages_is_shown_to_its_end(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+
+        async def two_each(route: Route) -> None:
+            """As if they were large: a page has fewer than one asks for."""
+            await route.continue_(url=re.sub(r"limit=\d+", "limit=2", route.request.url))
+
+        await opened.page.route(re.compile(r"/messages\?"), two_each)
+        for text in ("say one", "say two", "say three"):
+            await opened.ask(text)
+        await opened.page.reload()
+        await all_shown(opened, 6)
+        assert (await opened.shown())[-1].startswith("About three")
+
+
+async def test_a_screen_reader_is_told_how_a_reply_ended_and_why_a_button_does_nothing(
+    tmp_path: Path,
+) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        news = opened.page.locator(".conversation > [role=status]")
+        await opened.ask("say one")
+        assert await news.text_content() == "The reply is complete."
+        await opened.write("hold two")
+        await opened.page.wait_for_selector(".message[aria-busy=true] .markdown")
+        assert await news.text_content() == ""
+        await opened.page.focus("[aria-label='Another reply']")
+        await opened.page.keyboard.press("Enter")
+        await news.filter(has_text="Wait until the reply is complete").wait_for(state="attached")
+        await opened.page.keyboard.press("Escape")
+        await opened.ended()
+        assert await news.text_content() == "The reply was stopped."
+        assert len(await house.messages()) == 2
