@@ -23,7 +23,7 @@ from gateway.web.chat.openai_form import StreamOptions
 from gateway.web.chat.whole_conversations import answering_model
 from gateway.web.chat.whole_replies import until_ended
 from gateway.web.http.asgi import Scope, Send, connection_of, header
-from gateway.web.http.bodies import MAX_OPTIONS_BYTES, Seed, Stop, TokenCount, parse
+from gateway.web.http.bodies import MAX_OPTIONS_BYTES, Seed, Stop, TokenLimit, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.http.problems import send_json
@@ -66,7 +66,7 @@ class TextBody(BaseModel):
     model: Annotated[str | None, Field(max_length=256)] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: TokenCount | None = None
+    max_tokens: TokenLimit | None = None
     temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     stop: Stop = None
@@ -104,10 +104,11 @@ class TextBody(BaseModel):
 
     def sampling(self) -> Sampling:
         """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
+        limit = self.max_tokens or DEFAULT_MAX_TOKENS
         sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
-            max_tokens=self.max_tokens or DEFAULT_MAX_TOKENS,
+            max_tokens=None if limit == -1 else limit,
             stop=self.stop,
             seed=self.seed,
             options=self.options,

@@ -25,6 +25,7 @@ from gateway.web.http.bodies import (
     Seed,
     Stop,
     TokenCount,
+    TokenLimit,
     parse,
 )
 from gateway.web.http.content_field import check_chars, content_schema
@@ -100,8 +101,8 @@ class CompletionBody(BaseModel):
     n: Annotated[TokenCount | None, Field(json_schema_extra=_only(1))] = None
     temperature: Annotated[float | None, Field(ge=0, le=100, allow_inf_nan=False)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
-    max_tokens: TokenCount | None = None
-    max_completion_tokens: TokenCount | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
     stop: Stop = None
     seed: Seed | None = None
     tools: AtMost512[dict[str, Any]] | None = None
@@ -131,10 +132,11 @@ class CompletionBody(BaseModel):
 
     def sampling(self) -> Sampling:
         """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
+        limit = self.max_completion_tokens or self.max_tokens
         sampling = Sampling(
             temperature=self.temperature,
             top_p=self.top_p,
-            max_tokens=self.max_completion_tokens or self.max_tokens,
+            max_tokens=None if limit == -1 else limit,
             stop=self.stop,
             seed=self.seed,
             tools=self.tools,

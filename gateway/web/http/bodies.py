@@ -41,10 +41,23 @@ def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+def _is_limit(number: int) -> int:
+    if number == 0:
+        raise ValueError("must be at least 1, or -1 for no limit")
+    return number
+
+
 # JSON and JSON Schema do not distinguish 1.0 from 1.
 WHOLE = BeforeValidator(_whole)
 RowId = Annotated[int, Field(ge=1, le=MAX_ID), WHOLE]
 TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
+TokenLimit = Annotated[
+    int,
+    Field(ge=-1, le=2**31 - 1, json_schema_extra={"not": {"const": 0}}),
+    AfterValidator(_is_limit),
+    WHOLE,
+]
+"""The most tokens of a reply; -1 is no limit, as for llama.cpp and LM Studio."""
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), WHOLE]
 
 

@@ -135,6 +135,19 @@ async def test_what_a_client_sends_by_default_is_accepted(tmp_path: Path) -> Non
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [(PATH, ASKED), ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]})],
+)
+async def test_a_maximum_of_minus_one_is_no_limit(tmp_path: Path, path: str, asked: dict[str, Any]) -> None:
+    async with served(tmp_path, script) as gateway:
+        answer = await gateway.http.post(path, json={**asked, "max_tokens": -1})
+        refused = [await gateway.http.post(path, json={**asked, "max_tokens": below}) for below in (0, -2)]
+        (request,) = gateway.transport.seen_requests
+    assert (answer.status_code, request.sampling.max_tokens) == (200, None)
+    assert [(one.status_code, one.json()["error"]["param"]) for one in refused] == [(400, "max_tokens")] * 2
+
+
 async def test_mode_auto_passes_over_a_transport_that_takes_chats_only(tmp_path: Path) -> None:
     def refuse(request: ChatRequest) -> None:
         if request.raw:
