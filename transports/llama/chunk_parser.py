@@ -30,6 +30,7 @@ from transports.llama.sse_framer import ErrorData, SseFramer
 from transports.llama.tool_calls import ToolCalls
 
 _END = b"[DONE]"
+_STREAM = (b"data:", b"event:", b"error:", b"id:", b"retry:", b":")
 _NAMES = re.compile(rb"(?:data:\s*)+")
 _UNFINISHED = ("null", "none")  # finish reasons: some servers write null as text
 
@@ -141,7 +142,7 @@ class ChunkParser:
 
         Returns events only if the body is a stream with the wrong content type.
         """
-        if body.lstrip()[:5] in (b"data:", b"event", b"error"):  # a stream with the wrong content type
+        if body.lstrip(b"\xef\xbb\xbf \r\n").startswith(_STREAM):  # with the wrong content type
             events = self.feed(body)
             return events if self.done is not None or self.failure is not None else self.eof(events)
         parts: list[TransportEvent] = []

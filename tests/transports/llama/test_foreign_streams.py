@@ -208,6 +208,14 @@ async def test_a_stream_under_another_content_type_is_read(content_type: str) ->
     assert (said.text, said.ends) == ("AB", "stop")
 
 
+@pytest.mark.parametrize("first", [b": ping\n\n", b"id: 1\n", b"retry: 5\n", b"\xef\xbb\xbf"])
+async def test_a_stream_as_json_may_begin_with_any_field(first: bytes) -> None:
+    async with asyncio.timeout(30), raw_server() as server:
+        server.answer, server.ending = [JSON_HEAD + first + A + B + END], "close"
+        said = await heard(server)
+    assert (said.text, said.ends) == ("AB", "stop")
+
+
 async def test_a_stream_without_a_content_type_is_read() -> None:
     async with asyncio.timeout(30), raw_server() as server:
         server.answer, server.ending = [b"HTTP/1.1 200 OK\r\n\r\n" + A + B + END], "close"
