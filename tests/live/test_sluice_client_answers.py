@@ -67,3 +67,13 @@ async def test_the_time_in_which_the_machine_slept_takes_no_patience() -> None:
 
 async def test_streams_that_are_only_read_wait_for_a_gateway_that_is_not_ready() -> None:
     assert await told_by("unreadyFirst") == {"followed": "done", "live": "404 http_404", "asked": 3}
+
+
+async def test_a_question_that_is_stopped_while_no_gateway_can_be_reached_is_not_sent_again() -> None:
+    message = "The question was stopped before a gateway took it."
+    assert await told_by("stoppedUnasked") == {
+        "first": "error",
+        "last": "error",
+        "message": message,
+        "asked": 2,
+    }

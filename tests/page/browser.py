@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -100,6 +101,10 @@ class Tab:
         """Wait until the composer holds this text."""
         while await self.page.input_value(WRITES) != text:
             await look_again()
+
+    async def named(self) -> None:
+        """Wait until the session has its name. The policy for scripts forbids wait_for_function."""
+        await self.page.wait_for_url(re.compile("#/chat/"))
 
     async def new_chat(self) -> None:
         await self.page.click("button:has-text('New chat')")

@@ -124,6 +124,15 @@ const scenarios = {
     const live = sluice.sessions.follow(1, QUICK);
     return { followed: (await followed.finished).type, live: await errorOf(() => live[Symbol.asyncIterator]().next()), asked: asked.length };
   },
+  stoppedUnasked: async () => {
+    const { sluice, asked } = answering(lost);
+    const waiting = sluice.ask("Hi", { ...QUICK, firstMs: HOUR_MS, mostMs: HOUR_MS });
+    waiting.onstate = (state) => state === "waiting" && setTimeout(() => waiting.stop());
+    const first = await waiting.finished;
+    const sending = sluice.ask("Hi", QUICK);
+    const [last] = await Promise.all([sending.finished, sending.stop()]);
+    return { first: first.type, last: last.type, message: last.message, asked: asked.length };
+  },
   proxyFirst: async () => {
     const { sluice, asked } = answering(() => new Response("<html>502 Bad Gateway</html>", { status: 502 }));
     const last = await sluice.ask("Hi", QUICK).finished;

@@ -46,7 +46,7 @@ async def long_reply(tmp_path: Path, **settings: str) -> AsyncIterator[tuple[Mod
         model.open_with("Once ")
         await opened.write("Once")
         await opened.page.wait_for_selector(".message.reply .markdown")
-        await opened.page.wait_for_function("location.hash.startsWith('#/chat/')")
+        await opened.named()
         yield model, opened
 
 

@@ -397,6 +397,39 @@ async def test_files_can_be_dropped_and_pasted(tmp_path: Path) -> None:
         assert opened.complaints == []
 
 
+async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path, MAX_ATTACHMENT_BYTES="4096") as (house, opened):
+        sent: list[str] = []
+        opened.page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+        files: list[FilePayload] = [
+            {"name": name, "mimeType": "text/plain", "buffer": size * b"x"}
+            for name, size in (("large.txt", 5120), ("small.txt", 4096))
+        ]
+        await opened.page.set_input_files("input[type=file]", files)
+        await opened.page.wait_for_selector(
+            "[role=alert] >> text=large.txt: has 5 KB; a file may have at most 4 KB."
+        )
+        await opened.page.wait_for_selector(".chip[aria-busy=false] >> text=small.txt")
+        assert len([each for each in sent if each.startswith("POST") and "attachments" in each]) == 1
+        assert len(await uploads(house)) == 1
+        assert opened.complaints == []
+
+
+async def test_a_question_that_is_stopped_before_the_gateway_is_reached_can_be_taken_back(
+    tmp_path: Path,
+) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.page.context.set_offline(True)
+        await opened.write("say one")
+        await opened.page.wait_for_selector("text=The connection is lost")
+        await opened.page.click("button[aria-label=Stop]")
+        await opened.page.click("text=Take back")
+        await opened.composes("say one")
+        await opened.page.context.set_offline(False)
+        await opened.ask("say two")
+        assert await opened.shown(".question .bubble") == ["say two"]
+
+
 async def test_a_refused_question_can_be_taken_back(tmp_path: Path) -> None:
     async with chat_tab(tmp_path, MAX_CONTENT_CHARS="10") as (house, opened):
         await opened.write("say something much longer")

@@ -22,7 +22,8 @@ new MutationObserver(() => {
 }).observe(document, {subtree: true, childList: true});
 window.dates = 0;
 const {get} = Object.getOwnPropertyDescriptor(Intl.DateTimeFormat.prototype, "format");
-Object.defineProperty(Intl.DateTimeFormat.prototype, "format", {get() { dates += 1; return get.call(this); }});
+const counted = {get() { dates += 1; return get.call(this); }};
+Object.defineProperty(Intl.DateTimeFormat.prototype, "format", counted);
 """
 IS_SKIPPED = "(at) => getComputedStyle(at).contentVisibility"
 FROM_END = "(at) => at.scrollHeight - at.scrollTop - at.clientHeight"
@@ -84,6 +85,31 @@ async def test_a_session_whose_messages_come_in_small_pages_is_shown_to_its_end(
         await opened.page.reload()
         await all_shown(opened, 6)
         assert (await opened.shown())[-1].startswith("About three")
+
+
+async def test_all_templates_and_sessions_stay_in_their_lists(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        page, http = opened.page, house.http
+        for number in range(3):
+            await http.post("/api/chatbot/templates", json={"name": f"Template {number}"})
+        for number in range(205):
+            await http.post("/api/chatbot/sessions", json={"title": f"Session {number}"})
+
+        async def fewer(route: Route) -> None:
+            await route.continue_(url=route.request.url.replace("limit=200&", "limit=2&"))
+
+        await page.route(re.compile(r"/templates\?"), fewer)
+        await page.click("button:has-text('Settings')")
+        await page.wait_for_selector("option >> text=Template 2", state="attached")
+        await opened.ask("say one")
+        for count in (120, 180, 206):
+            await page.locator(".session a").last.scroll_into_view_if_needed()
+            while await page.locator(".session").count() < count:
+                await look_again()
+        await http.post("/api/chatbot/sessions", json={"title": "The latest"})
+        await opened.ask("say two")
+        await page.wait_for_selector(".session a[title='The latest']", state="attached")
+        assert await page.locator(".session").count() == 206  # as many as were shown
 
 
 async def test_a_screen_reader_is_told_how_a_reply_ended_and_why_a_button_does_nothing(

@@ -43,10 +43,6 @@ async def scripted_tab(tmp_path: Path, script: str) -> AsyncIterator[tuple[House
         yield house, opened
 
 
-async def named(opened: Tab) -> None:
-    await opened.page.wait_for_function("location.hash.startsWith('#/chat/')")
-
-
 @pytest.mark.parametrize("script", [BLOCKED, FULL], ids=["blocked", "full"])
 async def test_a_browser_that_keeps_nothing_shows_the_page_and_its_settings_count(
     tmp_path: Path, script: str
@@ -63,7 +59,7 @@ async def test_a_browser_that_keeps_nothing_shows_the_page_and_its_settings_coun
 async def test_a_page_that_the_browser_kept_is_present_again(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (_, opened):
         await opened.ask("say one")
-        await named(opened)
+        await opened.named()
         other = await opened.page.context.new_page()
         await other.goto(opened.page.url)
         await other.wait_for_selector("text=Open in another tab")
@@ -82,7 +78,7 @@ async def test_a_page_that_the_browser_kept_is_present_again(tmp_path: Path) -> 
 async def test_a_hidden_tab_holds_no_connection_and_catches_up(tmp_path: Path) -> None:
     async with scripted_tab(tmp_path, HIDEABLE) as (house, opened):
         await opened.ask("say one")
-        await named(opened)
+        await opened.named()
         await until(house.streams, 1)
         await opened.page.evaluate("see(false)")
         await until(house.streams, 0)
@@ -92,6 +88,21 @@ async def test_a_hidden_tab_holds_no_connection_and_catches_up(tmp_path: Path) -
         await opened.page.evaluate("see(true)")
         await opened.page.wait_for_selector(".bubble >> text=say two")
         await until(house.streams, 1)
+
+
+async def test_a_session_that_gets_its_name_while_the_tab_is_hidden_for_a_moment_is_followed(
+    tmp_path: Path,
+) -> None:
+    async with scripted_tab(tmp_path, HIDEABLE) as (house, opened):
+        await opened.page.fill(WRITES, "say one")
+        await opened.page.evaluate("see(false)")
+        await opened.page.press(WRITES, "Enter")
+        await opened.named()
+        await opened.page.evaluate("see(true)")
+        await opened.ended()
+        session = (await house.http.get("/api/chatbot/sessions")).json()[0]["uuid"]
+        await house.http.post("/messages/stream", json={"content": "say two", "session_id": session})
+        await opened.page.wait_for_selector(".bubble >> text=say two")
 
 
 async def test_keys_of_an_input_method_send_and_stop_nothing(tmp_path: Path) -> None:
@@ -162,7 +173,7 @@ async def test_a_proxy_without_a_gateway_is_no_gateway_that_is_up(tmp_path: Path
 async def test_messages_that_could_not_be_loaded_are_loaded_again_and_later_ones_too(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (house, opened):
         await opened.ask("say one")
-        await named(opened)
+        await opened.named()
         await until(house.streams, 1)
         session = (await house.http.get("/api/chatbot/sessions")).json()[0]["uuid"]
         failed = asyncio.Event()
@@ -221,7 +232,7 @@ async def test_messages_that_were_loaded_before_a_reply_ended_do_not_begin_it_ag
         page = opened.page
         await opened.write("pause one")
         await page.wait_for_selector(".message.reply .markdown")
-        await named(opened)
+        await opened.named()
         await until(house.streams, 2)
         await page.evaluate("see(false)")
         await until(house.streams, 1)

@@ -56,7 +56,7 @@ async def test_a_new_session_is_listed_before_its_events_come(tmp_path: Path) ->
 async def test_what_is_typed_in_a_session_that_has_just_begun_survives_a_reload(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (_, opened):
         await opened.ask("say one")
-        await opened.page.wait_for_function("location.hash.startsWith('#/chat/')")
+        await opened.named()
         await opened.page.fill(WRITES, "and then")
         await opened.page.reload()
         await opened.composes("and then")
@@ -137,7 +137,7 @@ async def test_escape_closes_what_is_open_and_stops_no_reply(tmp_path: Path) -> 
 async def test_a_session_that_could_not_be_loaded_gets_the_next_question(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (house, opened):
         await opened.ask("say one")
-        await opened.page.wait_for_function("location.hash.startsWith('#/chat/')")
+        await opened.named()
         loads = re.compile(r"/api/chatbot/sessions/[^/?]+$")
         await opened.page.route(loads, lambda route: route.abort(), times=1)
         await opened.page.reload()
@@ -168,7 +168,7 @@ async def test_the_next_visitor_does_not_see_what_was_being_written(tmp_path: Pa
         await page.wait_for_selector(WRITES)
         await opened.write("hold secrets")
         await page.wait_for_selector(".message.reply .markdown")
-        await page.wait_for_function("location.hash.startsWith('#/chat/')")
+        await opened.named()
         await page.click("text=Log out")
         await page.fill("input[type=password]", keys[1])
         await page.click("text=Enter")

@@ -3,7 +3,7 @@
 import { Sluice } from "../sluice-client/index.js";
 import { inTab } from "./kept.js";
 
-const { root = "", files = "", keys, version = "" } = document.documentElement.dataset;
+const { root = "", files = "", keys, version = "", fileBytes } = document.documentElement.dataset;
 const KEY = "sluice-key";
 
 /** Pause until what could not be loaded is loaded again. */
@@ -12,6 +12,8 @@ export const RETRY_MS = 3000;
 export const ROOT = root;
 export const FILES = files;
 export const VERSION = version;
+/** The largest file that the gateway takes. */
+export const MOST_FILE_BYTES = Number(fileBytes ?? Number.POSITIVE_INFINITY);
 export const NEEDS_KEY = keys === "yes";
 
 /** The visitor's API key; this tab forgets it when it closes. */

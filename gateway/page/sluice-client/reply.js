@@ -1,6 +1,7 @@
 /** A reply while it is written. */
 
 import { Connection } from "./connection.js";
+import { SluiceError } from "./requests.js";
 
 /**
  * An event of a reply, as docs/http.md lists them, for example `{type: "chunk", content: "Hello"}`. The last one is `done` or
@@ -43,6 +44,7 @@ export class Reply {
   #queue = /** @type {ReplyEvent[]} */ ([]);
   #last = /** @type {ReplyEvent | null} */ (null);
   #over = false;
+  #isStopped = false;
   #wake = () => {};
   #gather;
 
@@ -88,8 +90,12 @@ export class Reply {
   }
 
   /** Stop the reply. Its text so far is kept; its last event is `done` with the reason `user_stop`. Throws SluiceError.
+   *
+   * A question that no gateway has answered, because the connection is lost, is not sent again: the last event is an `error`.
    * @returns {Promise<void>} */
   async stop() {
+    this.#isStopped = true;
+    this.#giveUp();
     const id = await this.#known.promise;
     if (id === null || this.#over) return;
     await this.#requests.json("POST", `/messages/stream/${id}/stop`);
@@ -112,6 +118,11 @@ export class Reply {
         this.#wake = () => resolve(undefined);
       });
     }
+  }
+
+  /** Send a stopped question no more. */
+  #giveUp() {
+    if (this.#isStopped && this.#streamId === null && this.state === "waiting") this.#connection.close();
   }
 
   /** @param {string | null} lastEventId @param {AbortSignal} signal */
@@ -157,12 +168,15 @@ export class Reply {
   #enter(state) {
     this.state = state;
     this.onstate?.(state);
+    this.#giveUp();
   }
 
   /** @param {import("./requests.js").SluiceError | null} error */
   #end(error) {
-    if (error && !this.#last) {
-      const { status, code, message, errors, retryAfterS } = error;
+    const isUnasked = this.#isStopped && this.#streamId === null;
+    const failure = error ?? (isUnasked ? new SluiceError("The question was stopped before a gateway took it.") : null);
+    if (failure && !this.#last) {
+      const { status, code, message, errors, retryAfterS } = failure;
       this.#last = { type: "error", code, message, status, errors, retry_after_s: retryAfterS };
       this.#tell(this.#last);
     }

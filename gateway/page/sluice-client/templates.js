@@ -11,9 +11,15 @@ export class Templates {
     this.#requests = requests;
   }
 
-  /** @returns {Promise<Template[]>} */
-  list() {
-    return this.#requests.json("GET", "/api/chatbot/templates?limit=200");
+  /** Return all templates, the oldest first. @returns {Promise<Template[]>} */
+  async list() {
+    /** @type {Template[]} */
+    const templates = [];
+    while (true) {
+      const page = await this.#requests.json("GET", `/api/chatbot/templates?limit=200&after=${templates.at(-1)?.id ?? 0}`);
+      if (!page.length) return templates; // a page of large ones has fewer than `limit`
+      templates.push(...page);
+    }
   }
 
   /** @param {{name: string, [setting: string]: unknown}} template @returns {Promise<Template>} */

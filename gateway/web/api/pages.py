@@ -62,6 +62,7 @@ async def page(request: Request, gateway: Gateway, readiness: ReadinessOf) -> Re
         "state": "; ".join(problems) or "ready",
         "models": ", ".join(gateway.modes.models()) or "not known yet",
         "version": gateway.version,
+        "file_bytes": str(gateway.max_attachment_bytes),
         "address": address_of(request.scope),
         "root": root_path_of(request.scope),
         "files": f"{root_path_of(request.scope)}/page/{files_version()}",

@@ -1,7 +1,8 @@
 /** Files of the next question: uploaded when they are chosen, named in the question, deleted when it has its copy. */
 
 import { Changing } from "../changes.js";
-import { sluice } from "../gateway.js";
+import { MOST_FILE_BYTES, sluice } from "../gateway.js";
+import { sizeOf } from "../words.js";
 
 const IMAGE = /^image\/(png|jpeg|gif|webp|bmp)$/;
 
@@ -48,6 +49,11 @@ export class Attachments extends Changing {
 
   /** @param {File} chosen */
   async #upload(chosen) {
+    if (chosen.size > MOST_FILE_BYTES) {
+      this.problem = `${chosen.name}: has ${sizeOf(chosen.size)}; a file may have at most ${sizeOf(MOST_FILE_BYTES)}.`;
+      this.changed();
+      return;
+    }
     const file = { name: chosen.name, id: /** @type {string | null} */ (null), url: IMAGE.test(chosen.type) ? URL.createObjectURL(chosen) : null };
     this.files = [...this.files, file];
     this.changed();

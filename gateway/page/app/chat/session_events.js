@@ -17,6 +17,7 @@ export class SessionEvents {
   #ears;
   #session = /** @type {string | null} */ (null);
   #live = /** @type {import("../../sluice-client/live.js").Live | null} */ (null);
+  #isPaused = !isSeen();
   #unwatch = watchSeen({ show: () => this.#resume(), hide: () => this.#pause() });
 
   /** @param {Ears} ears */
@@ -27,12 +28,12 @@ export class SessionEvents {
   /** @param {string} session uuid */
   follow(session) {
     this.#session = session;
-    if (!this.#live && isSeen()) this.#read(session);
+    if (!this.#live && !this.#isPaused) this.#read(session);
   }
 
   unfollow() {
     this.#session = null;
-    this.#pause();
+    this.#end();
   }
 
   /** Follow nothing any more. */
@@ -41,12 +42,18 @@ export class SessionEvents {
     this.unfollow();
   }
 
-  #pause() {
+  #end() {
     this.#live?.close();
     this.#live = null;
   }
 
+  #pause() {
+    this.#isPaused = true;
+    this.#end();
+  }
+
   #resume() {
+    this.#isPaused = false;
     if (this.#session === null || this.#live) return;
     this.#ears.missed();
     this.#read(this.#session);

@@ -9,6 +9,7 @@ import { isComposing } from "../shortcuts.js";
 import { groupOf } from "../words.js";
 
 const PAGE = 60;
+const MOST = 200; // that the gateway gives at a time
 const LIVE_MS = 3000; // pause between looks at sessions whose replies are being written
 
 export class SessionList extends Changing {
@@ -24,7 +25,7 @@ export class SessionList extends Changing {
 
   /** Load the first page again, and as many sessions as are shown. */
   async refresh() {
-    await this.#load(null, Math.min(200, Math.max(PAGE, this.sessions.length)));
+    await this.#load(null, Math.max(PAGE, this.sessions.length));
   }
 
   /** @param {string} search */
@@ -38,20 +39,21 @@ export class SessionList extends Changing {
     if (this.more && last) await this.#load(last.uuid, PAGE);
   }
 
-  /** @param {string | null} before @param {number} limit */
-  async #load(before, limit) {
+  /** @param {string | null} before @param {number} count */
+  async #load(before, count) {
     this.#turn += 1;
     const turn = this.#turn;
     try {
       const [page, rooms] = await Promise.all([
-        sluice.sessions.list({ q: this.#search, limit, ...(before && { before }) }),
+        sessionsOf(this.#search, before, count),
         before ? this.#rooms : sluice.rooms.list(),
       ]);
       if (turn !== this.#turn) return; // a newer request is on its way
       this.#rooms = rooms;
       const own = before ? this.sessions.filter(({ isTheirs }) => !isTheirs) : [];
-      this.more = page.length === limit;
-      this.sessions = this.#withRooms([...own, ...page]);
+      this.more = page.length === count;
+      const each = new Map([...own, ...page].map((session) => [session.uuid, session])); // one that has moved may come twice
+      this.sessions = this.#withRooms([...each.values()]);
       this.failure = null;
     } catch (error) {
       if (turn !== this.#turn) return;
@@ -85,6 +87,19 @@ export class SessionList extends Changing {
     const all = [...own, ...theirs.map((room) => ({ ...room, room: true, isTheirs: true }))];
     return all.sort((one, other) => (one.updated_at < other.updated_at ? 1 : -1));
   }
+}
+
+/** @param {string} q @param {string | null} before uuid @param {number} count @returns {Promise<any[]>} */
+async function sessionsOf(q, before, count) {
+  const found = [];
+  while (found.length < count) {
+    const last = found.at(-1)?.uuid ?? before;
+    const limit = Math.min(MOST, count - found.length);
+    const page = await sluice.sessions.list({ q, limit, ...(last && { before: last }) });
+    found.push(...page);
+    if (page.length < limit) break;
+  }
+  return found;
 }
 
 /** @param {{list: SessionList, current: string | null, onGone: () => void}} props */

@@ -36,6 +36,8 @@ export declare class Reply {
     /** The id of the stream, once the gateway has told it. */
     get streamId(): string | null;
     /** Stop the reply. Its text so far is kept; its last event is `done` with the reason `user_stop`. Throws SluiceError.
+     *
+     * A question that no gateway has answered, because the connection is lost, is not sent again: the last event is an `error`.
      * @returns {Promise<void>} */
     stop(): Promise<void>;
     /** Read no further. The reply itself goes on for as long as the gateway waits for readers. */

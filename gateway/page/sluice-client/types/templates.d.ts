@@ -10,7 +10,7 @@ export declare class Templates {
     #private;
     /** @param {import("./requests.js").Requests} requests */
     constructor(requests: import("./requests.js").Requests);
-    /** @returns {Promise<Template[]>} */
+    /** Return all templates, the oldest first. @returns {Promise<Template[]>} */
     list(): Promise<Template[]>;
     /** @param {{name: string, [setting: string]: unknown}} template @returns {Promise<Template>} */
     create(template: {
