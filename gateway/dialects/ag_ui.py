@@ -85,7 +85,8 @@ class AgUiEncoder:
             case Cancelled(reason, ending):
                 return (*self._closed(), *_usage(ending), self._end("cancelled", reason))
             case Failed():
-                return (_frame("RUN_ERROR", {"message": event.message, "code": event.code}),)
+                # Clients before 0.0.42 reject an error while a message is open.
+                return (*self._closed(), _frame("RUN_ERROR", {"message": event.message, "code": event.code}))
 
     def _text_opened(self) -> Sequence[bytes]:
         if self._open == "text":

@@ -1,9 +1,14 @@
-"""The messages that AG-UI's tool calls belong to."""
+"""AG-UI's messages: those that tool calls belong to, and one that an error interrupts."""
 
 import json
 
-from gateway.contract.events import Delta, ReaderEvent, Reasoning, ToolCall
+import pytest
+
+from gateway.contract.events import Delta, Failed, ReaderEvent, Reasoning, ToolCall
 from gateway.dialects.ag_ui import AgUi
+from tests.dialects.replies import ending
+
+FAILED = Failed("upstream_error", "upstream_error", "The model broke.", True, ending("Hel"))
 
 
 def test_calls_after_another_message_belong_to_a_new_one() -> None:
@@ -24,3 +29,21 @@ def test_calls_after_another_message_belong_to_a_new_one() -> None:
     assert parents["1"] == parents["2"]
     assert parents["4"] in begun
     assert len({parents[id] for id in "134"}) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "ends"),
+    [
+        (Delta("Hel"), ["TEXT_MESSAGE_END"]),
+        (Reasoning("Hm"), ["REASONING_MESSAGE_END", "REASONING_END"]),
+        (ToolCall("1", "a", "{}"), []),
+    ],
+)
+def test_a_message_ends_before_the_error_that_interrupts_it(said: ReaderEvent, ends: list[str]) -> None:
+    """Clients before 0.0.42 report the order of the events instead of the error."""
+    encoder = AgUi("t", "r").encoder("s")
+    begun = encoder.frames(said)
+    failed = encoder.frames(FAILED)
+    told = [json.loads(frame.removeprefix(b"data: "))["type"] for frame in failed]
+    assert begun
+    assert told == [*ends, "RUN_ERROR"]
