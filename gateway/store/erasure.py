@@ -115,7 +115,7 @@ def _sum(*counts: Mapping[str, int]) -> dict[str, int]:
     return {kind: sum(each.get(kind, 0) for each in counts) for kind in kinds}
 
 
-_ERASE = Write[Erasure, Step](_erase, rank=8)
+_ERASE = Write[Erasure, Step](_erase, rank=8, alone=True)
 
 
 async def erase_user(writer: Writer, user_id: str, now: datetime, by: Actor | None) -> dict[str, int]:

@@ -123,7 +123,7 @@ _CREATE_KEYS = AuditedWrite(
 _REVOKE_KEYS = AuditedWrite(Write[tuple[int, datetime], bool](_revoke, rank=0))
 _CHANGE_KEYS = AuditedWrite(Write[tuple[int, KeyChange], bool](_change, rank=0))
 _CHARGE_KEYS = Write[tuple[Charge, str], None](_charge, rank=0)
-_NOTE_USED_KEYS = Write[tuple[Collection[int], datetime], None](_note_used, rank=0)
+_NOTE_USED_KEYS = Write[tuple[Collection[int], datetime], None](_note_used, rank=8, alone=True)
 
 
 class SqlKeys:

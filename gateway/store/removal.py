@@ -106,6 +106,6 @@ def _first(where: object) -> Select[tuple[int]]:
 
 
 # Last of all kinds, after the changes that are waiting.
-REMOVE_OLD = Write[datetime, Removed](_remove_old, rank=8)
-REMOVE_EMPTY = Write[tuple[Sequence[int], datetime], Removed](_remove_empty, rank=8)
-TRIM = Write[Trim, Removed](_trim, rank=8)
+REMOVE_OLD = Write[datetime, Removed](_remove_old, rank=8, alone=True)
+REMOVE_EMPTY = Write[tuple[Sequence[int], datetime], Removed](_remove_empty, rank=8, alone=True)
+TRIM = Write[Trim, Removed](_trim, rank=8, alone=True)

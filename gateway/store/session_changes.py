@@ -31,8 +31,9 @@ _other = messages.alias()
 _DELETE = delete(sessions).where(_THIS)
 
 
+_SESSION_OF = select(messages.c.session_id).where(messages.c.stream_id == bindparam("stream_id"))
 _REPLY = (
-    select(messages.c.id, messages.c.parent_id, messages.c.session_id)
+    select(messages.c.id, messages.c.parent_id)
     .where(messages.c.stream_id == bindparam("stream_id"))
     .with_for_update()
 )
@@ -60,8 +61,8 @@ class SessionChanges:
         self._access = access
         self.rename = Write[tuple[str, int, str], StoredSession](self._rename, rank=0)
         # Last: after all changes to the session that are waiting.
-        self.delete = Write[tuple[str, int], None](self._delete, rank=9)
-        self.delete_reply = Write[tuple[str, str], None](self._delete_replies, rank=9)
+        self.delete = Write[tuple[str, int], None](self._delete, rank=9, alone=True)
+        self.delete_reply = Write[tuple[str, str], None](self._delete_replies, rank=9, alone=True)
 
     def _rename(
         self, connection: Connection, wanted: Sequence[tuple[str, int, str]]
@@ -77,34 +78,49 @@ class SessionChanges:
         return stored_session(connection.execute(_RENAME, values).one())
 
     def _delete(self, connection: Connection, wanted: Sequence[tuple[str, int]]) -> list[NotFound | None]:
-        return [self._delete_one(connection, *session) for session in wanted]
+        # In the same order in all processes, sessions before their messages, and the counts last: this
+        # prevents deadlocks.
+        order = sorted(range(len(wanted)), key=lambda at: wanted[at][1])
+        held = {at: self._delete_one(connection, *wanted[at]) for at in order}
+        gone = [count for count in held.values() if count is not None]
+        if gone:
+            count_deleted(connection, messages=sum(gone), sessions=len(gone))
+        return [NotFound("No such session.") if held[at] is None else None for at in range(len(wanted))]
 
-    def _delete_one(self, connection: Connection, user_id: str, session_id: int) -> NotFound | None:
+    def _delete_one(self, connection: Connection, user_id: str, session_id: int) -> int | None:
+        """Return the number of messages that the session had; None if the user may not delete it."""
         if not self._may_manage(connection, user_id, session_id):
-            return NotFound("No such session.")
+            return None
         held = connection.scalar(_COUNT_MESSAGES, {"this_session": session_id})
         connection.execute(_DELETE, {"this_session": session_id})
-        count_deleted(connection, messages=held or 0, sessions=1)
-        return None
+        return held or 0
 
     def _delete_replies(
         self, connection: Connection, wanted: Sequence[tuple[str, str]]
     ) -> list[NotFound | None]:
-        return [self._delete_reply(connection, *reply) for reply in wanted]
+        sessions_of = [connection.scalar(_SESSION_OF, {"stream_id": stream_id}) for _, stream_id in wanted]
+        order = sorted(range(len(wanted)), key=lambda at: sessions_of[at] or 0)  # as in _delete
+        gone = {at: self._delete_reply(connection, *wanted[at], sessions_of[at]) for at in order}
+        if total := sum(gone.values()):
+            count_deleted(connection, messages=total, sessions=0)
+        return [None if gone[at] else NotFound("No such stream.") for at in range(len(wanted))]
 
-    def _delete_reply(self, connection: Connection, user_id: str, stream_id: str) -> NotFound | None:
+    def _delete_reply(
+        self, connection: Connection, user_id: str, stream_id: str, session_id: int | None
+    ) -> int:
+        """Return the number of messages that are deleted; 0 if the user may not delete the reply."""
+        if session_id is None or not self._may_manage(connection, user_id, session_id):
+            return 0
         row = connection.execute(_REPLY, {"stream_id": stream_id}).first()
-        if row is None or not self._may_manage(connection, user_id, row.session_id):
-            return NotFound("No such stream.")
+        if row is None:
+            return 0
         ids, new_parent = [row.id], row.parent_id
         question = connection.execute(_QUESTION, {"question_id": row.parent_id, "reply_id": row.id}).first()
         if question is not None:
             ids, new_parent = [row.parent_id, row.id], question.parent_id
-        adopted = {"this_session": row.session_id, "reply_id": row.id, "new_parent": new_parent}
+        adopted = {"this_session": session_id, "reply_id": row.id, "new_parent": new_parent}
         connection.execute(_ADOPT, adopted)
-        gone = connection.execute(_DELETE_MESSAGES, {"ids": ids}).rowcount
-        count_deleted(connection, messages=gone, sessions=0)
-        return None
+        return connection.execute(_DELETE_MESSAGES, {"ids": ids}).rowcount
 
     def _may_manage(self, connection: Connection, user_id: str, session_id: int) -> bool:
         owner = connection.scalar(_OWNER, {"this_session": session_id})

@@ -41,6 +41,7 @@ class Write(Generic[P, R]):
         needs_caller: the change is dropped if its caller is cancelled before the change was begun.
         undo: reverts the change if its caller was cancelled during it; its payload is the outcome.
         urgent: the change gets a transaction before others that wait: a user sees nothing until it is made.
+        alone: the change is made after other kinds, in another transaction: it locks rows in another order.
     """
 
     apply: Callable[[Connection, Sequence[P]], Sequence[R | RequestRejected]]
@@ -48,6 +49,7 @@ class Write(Generic[P, R]):
     needs_caller: bool = False
     undo: "Write[R, None] | None" = None
     urgent: bool = False
+    alone: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -187,9 +189,9 @@ class Writer:
         while self._open or self._waiting or self._owed:
             await self._woken()
             # Owed changes join every group; without other changes they are retried every retry_s.
-            await self._write(self._next_group())
+            await self._write_group()
             while self._waiting:
-                await self._write(self._next_group())
+                await self._write_group()
 
     async def _woken(self) -> None:
         if not self._owed:
@@ -200,14 +202,15 @@ class Writer:
                     await self._wake.wait()
         self._wake.clear()
 
-    def _next_group(self) -> list[_Job]:
+    async def _write_group(self) -> None:
         group = [*self._owed, *self._waiting.next_group()]
         self._owed.clear()
-        return [job for job in group if not (job.write.needs_caller and job.outcome.done())]
+        wanted = [job for job in group if not (job.write.needs_caller and job.outcome.done())]
+        wanted.sort(key=lambda job: (job.write.alone, job.write.rank))
+        for _, jobs in groupby(wanted, key=lambda job: job.write.alone and job.write):
+            await self._write([*jobs])
 
     async def _write(self, jobs: list[_Job], *, tries: int = 0) -> None:
-        if not jobs:
-            return
         try:
             outcomes = await self._commit(jobs)
         except Exception as exc:
@@ -229,11 +232,9 @@ class Writer:
                 self._settle(job, outcome)
 
     async def _commit(self, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
-        ordered = sorted(jobs, key=lambda job: job.write.rank)
-
         def apply(connection: Connection) -> list[tuple[_Job, Any]]:
             outcomes: list[tuple[_Job, Any]] = []
-            for write, group in groupby(ordered, key=lambda job: job.write):
+            for write, group in groupby(jobs, key=lambda job: job.write):
                 alike = list(group)
                 outcomes += zip(alike, write.apply(connection, [job.payload for job in alike]), strict=True)
             return outcomes
@@ -256,9 +257,8 @@ class Writer:
             log.error("the database takes no changes: %s", reason_of(failure))
 
     def _note_waits(self, jobs: list[_Job]) -> None:
-        now = self._clock()
         count, seconds = self.waited
-        self.waited = (count + len(jobs), seconds + sum(now - job.at for job in jobs))
+        self.waited = (count + len(jobs), seconds + sum(self._clock() - job.at for job in jobs))
 
     def _put_off(self, jobs: list[_Job], cause: Exception) -> None:
         """Keep owed jobs for the next group, and fail the others."""

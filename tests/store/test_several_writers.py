@@ -180,6 +180,30 @@ async def test_changes_that_lock_rows_in_another_order_are_all_made(stores: Two)
     await asyncio.gather(*(change(store, ids[at:] + ids[:at]) for at, store in enumerate(stores * 2)))
 
 
+@pytest.mark.parametrize("kind", ["session", "reply"])
+async def test_an_end_does_not_wait_for_a_deletion(rig: PostgresRig, stores: Two, kind: str) -> None:
+    """In one transaction, the end's locks would be held until the deletion has its own: two gateways would
+    wait for each other, until PostgreSQL's deadlock_timeout."""
+    (store, _), asked = stores, question()
+    busy, ending = await store.begin(asked), await store.begin(question())
+    await store.finish(answer(busy))
+    engine = create_async_engine(make_url(rig.url))
+    async with engine.connect() as other:
+        await other.execute(text(f"SELECT FROM sessions WHERE id = {busy.session_id} FOR UPDATE"))
+        end = asyncio.ensure_future(store.finish(answer(ending)))
+        deletion = asyncio.ensure_future(
+            store.delete_session("local", busy.session_id)
+            if kind == "session"
+            else store.delete_reply("local", asked.stream_id)
+        )
+        assert await end
+        assert not deletion.done()
+        # The reply itself is not locked: the other one may end it.
+        await other.execute(text("SELECT FROM messages FOR UPDATE NOWAIT"))
+    await deletion
+    await engine.dispose()
+
+
 async def test_upgrades_at_the_same_time_are_one(postgres: PostgresServer) -> None:
     url = postgres.database()
 

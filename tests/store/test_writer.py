@@ -45,6 +45,22 @@ async def test_kinds_are_applied_by_rank_and_callers_in_order(ledger: Ledger, wr
     assert ledger.kept == [[1, 2, 3, 4]]
 
 
+async def test_kinds_that_are_alone_get_a_transaction_each_behind_the_others(
+    ledger: Ledger, writer: Writer
+) -> None:
+    last, removal, note = (
+        Write(ledger.note, rank=9, alone=True),
+        Write(ledger.note, rank=8, alone=True),
+        Write(ledger.note, rank=1),
+    )
+
+    await asyncio.gather(
+        *(writer.do(write, number) for number, write in enumerate([last, note, removal, last, note]))
+    )
+
+    assert ledger.kept == [[1, 4], [2], [0, 3]]
+
+
 async def test_of_a_crowd_some_urgent_changes_get_a_transaction_and_others_the_rest_of_it(
     ledger: Ledger, writer: Writer
 ) -> None:
