@@ -41,9 +41,8 @@ def finish_reason(said: object, *, called: bool = False) -> FinishReason:
 
     called: True if the reply contains tool calls; then `stop` becomes `tool_calls`.
     """
-    word = (
-        said.strip().lower().partition(":")[0] if isinstance(said, str) else ""
-    )  # Gemini: `content_filter: WHY`
+    # Gemini: `content_filter: WHY`
+    word = said.strip().lower().partition(":")[0] if isinstance(said, str) else ""
     if word in BROKEN_REASONS:
         raise UpstreamFailed(f"the model server ended the reply with finish reason '{word}'")
     word = _OTHER_NAMES.get(word, word)

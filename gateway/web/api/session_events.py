@@ -124,7 +124,6 @@ class SessionStream(SseWriter):
         try:
             await self.begin(send)
             await self.put(send, PING)  # a client may take the stream for open only when bytes come
-            self.watch()
             while not (self.is_over or listener.closed):
                 self._called.clear()
                 while (news := listener.take()) is not None:

@@ -129,9 +129,10 @@ class SseWriter:
         raise NotImplementedError
 
     async def begin(self, send: Send, headers: Headers = ()) -> None:
-        """Send the response head. Call `leave` afterwards in any case."""
+        """Send the response head, and watch the connection. Call `leave` afterwards in any case."""
         sent = [*stream_headers(self.media_type), *headers]
         await send({"type": "http.response.start", "status": 200, "headers": sent})
+        self._connection.watch(self)
         self._pulse.watch(self)
 
     async def put(self, send: Send, body: bytes, *, more: bool = True) -> None:
@@ -141,14 +142,9 @@ class SseWriter:
 
     async def until_over(self, send: Send) -> None:
         """Write events until `end` is called or the client disconnects. Call `hear` first."""
-        self.watch()
         await self._over
         if self._last is not None:
             await self.put(send, self._last, more=False)
-
-    def watch(self) -> None:
-        """Receive `connection_lost` and `connection_writable` from the connection."""
-        self._connection.watch(self)
 
     @property
     def is_over(self) -> bool:

@@ -62,7 +62,6 @@ class LiveStateStream(SseWriter):
         told_at = 0.0
         try:
             await self.begin(send)
-            self.watch()
             while not self.is_over and self._may_watch():
                 self._called.clear()
                 now = await state.now()

@@ -134,7 +134,6 @@ class FrameStream(SseWriter):
         playing.add_done_callback(lambda _: self.hear())
         try:
             await self.begin(send)
-            self.watch()
             await self._say(send, PartStarted(name=part.name, model=part.model))
             reason: Literal["answered", "time", "draining"] = "time"
             try:
