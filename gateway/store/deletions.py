@@ -14,7 +14,7 @@ from gateway.contract.deletions import Forgotten
 from gateway.store.attachments import DELETE_OLD_ATTACHMENTS
 from gateway.store.audit import FORGET
 from gateway.store.erasure import erase_user
-from gateway.store.removal import REMOVE_EMPTY, REMOVE_OLD, TRIM, Removed, Trim
+from gateway.store.removal import REMOVE_EMPTY, REMOVE_OLD, TRIM, Age, Removed, Trim
 from gateway.store.tables import messages, sessions
 from gateway.store.writer import Write, Writer
 
@@ -63,7 +63,7 @@ class SqlDeletions:
     async def forget(self, *, before: datetime | None, keep: int) -> Forgotten:
         gone = Forgotten(0, 0)
         if before is not None:
-            gone += await self._all(REMOVE_OLD, before)
+            gone += await self._all(REMOVE_OLD, Age(before, self._clock()))
             await self._writer.do(DELETE_OLD_ATTACHMENTS, before)
         after = 0
         while ids := await self._sessions(after):

@@ -19,6 +19,13 @@ class Removed(NamedTuple):
     sessions: int = 0
 
 
+class Age(NamedTuple):
+    """before: time of the oldest messages that are kept."""
+
+    before: datetime
+    now: datetime
+
+
 class Trim(NamedTuple):
     """A session, and the number of messages that it keeps."""
 
@@ -28,7 +35,11 @@ class Trim(NamedTuple):
 
 _ids: BindParameter[int] = bindparam("ids", expanding=True)
 _session_ids: BindParameter[int] = bindparam("session_ids", expanding=True)
-_OLDEST = select(messages.c.id, messages.c.session_id, messages.c.created_at, messages.c.status)
+_OLDEST = select(messages.c.id, messages.c.session_id, messages.c.created_at)
+_OLDEST = _OLDEST.where(
+    messages.c.created_at <= bindparam("now", type_=messages.c.created_at.type),
+    messages.c.status != "streaming",
+)
 _OLDEST = _OLDEST.order_by(messages.c.id).limit(BATCH)
 _ORPHAN_CHILDREN = (
     update(messages)
@@ -54,17 +65,17 @@ def remove_messages(connection: Connection, ids: Sequence[int], session_ids: Ite
     return Removed(messages=gone)
 
 
-def _remove_old(connection: Connection, limits: Sequence[datetime]) -> list[Removed]:
+def _remove_old(connection: Connection, wanted: Sequence[Age]) -> list[Removed]:
     """Delete finished messages of before that moment among the first ones, and their sessions if those are
-    empty then. Ids ascend with time, so that nothing is left if there are none."""
-    before = min(limits)
-    old = [
-        row for row in connection.execute(_OLDEST) if row.created_at < before and row.status != "streaming"
-    ]
+    empty then. Ids ascend with time, so that nothing is left if there are none: those that a wrong clock
+    dated into the future do not count."""
+    before = min(one.before for one in wanted)
+    first = connection.execute(_OLDEST, {"now": max(one.now for one in wanted)})
+    old = [row for row in first if row.created_at < before]
     session_ids = {row.session_id for row in old}
     removed = remove_messages(connection, [row.id for row in old], session_ids)
     emptied = _remove_empty_ones(connection, session_ids, before)
-    return [Removed(removed.messages, emptied), *([Removed()] * (len(limits) - 1))]
+    return [Removed(removed.messages, emptied), *([Removed()] * (len(wanted) - 1))]
 
 
 def _remove_empty(connection: Connection, wanted: Sequence[tuple[Sequence[int], datetime]]) -> list[Removed]:
@@ -106,6 +117,6 @@ def _first(where: object) -> Select[tuple[int]]:
 
 
 # Last of all kinds, after the changes that are waiting.
-REMOVE_OLD = Write[datetime, Removed](_remove_old, rank=8, alone=True)
+REMOVE_OLD = Write[Age, Removed](_remove_old, rank=8, alone=True)
 REMOVE_EMPTY = Write[tuple[Sequence[int], datetime], Removed](_remove_empty, rank=8, alone=True)
 TRIM = Write[Trim, Removed](_trim, rank=8, alone=True)

@@ -59,11 +59,11 @@ class ForeignErrors:
                     "its limit (LimitNOFILE= or ulimit -n)"
                 )
             case httpx.WriteTimeout():
-                return TimedOut("the model server did not take the request in time")
+                return TimedOut("the model server did not take the request within LLM_IDLE_S")
             case httpx.WriteError() if not self._answered:
                 return Unreachable("the model server hung up before it had the whole request")
             case httpx.TimeoutException():
-                return broke_off(TimedOut("the model server was silent for too long"))
+                return broke_off(TimedOut("the model server was silent for longer than LLM_IDLE_S"))
             case httpx.NetworkError() if self._answered:
                 return broke_off(
                     UpstreamFailed("the connection to the model server broke in the middle of the reply")

@@ -66,6 +66,20 @@ async def test_messages_from_before_a_moment_go_and_sessions_that_are_empty_then
     assert await store.deletions.forget(before=moment, keep=0) == Forgotten(1, 1)
 
 
+async def test_messages_of_a_clock_that_was_wrong_do_not_keep_those_behind_them(
+    sql_rig: SqlRig, sql_store: SqlStore
+) -> None:
+    years = timedelta(days=3650)
+    sql_rig.later(years)
+    for _ in range(BATCH // 2):
+        await ask(sql_store, "of the future", "a")
+    sql_rig.later(-years)
+    await ask(sql_store, "old", "a")
+    sql_rig.later(timedelta(days=1))
+
+    assert await sql_store.deletions.forget(before=sql_rig.now(), keep=0) == Forgotten(2, 1)
+
+
 async def test_a_session_keeps_its_latest_messages_from_a_question_on(sql_store: SqlStore) -> None:
     store = sql_store
     long = await ask(store, "q0", "a0")
