@@ -9,18 +9,18 @@ from typing import Any, NoReturn
 
 import uvicorn
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.contract.errors import BadRequest, GatewayError, TooSlow
 from gateway.contract.light_event import LightEvent
 from gateway.web.http.absolute_targets import path_of
 from gateway.web.http.asgi import CONNECTION, ConnectionWatcher
-from gateway.web.http.chunk_limit import MAX_SMALL, SMALL_BYTES, too_many_chunks
 from gateway.web.http.connection_limits import MAX_PIPELINED, Arrivals
 from gateway.web.http.head_limit import HEADER_FRAMING_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, head_too_large
 from gateway.web.http.http_1_0 import end_with_connection
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_DROPPED_HEAD_BYTES, LingeringClose
+from gateway.web.http.parsing_turns import ParsingTurns
 from gateway.web.http.pipelined_requests import PipelinedRequests
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.refusal_log import RefusalLog
@@ -28,7 +28,7 @@ from gateway.web.http.request_parser import RequestParser
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 
 
-class ClientConnection(HttpToolsProtocol):
+class ClientConnection(ParsingTurns):
     """Implements gateway.web.http.asgi.Connection and puts itself into the scope of each request.
 
     uvicorn's `timeout_keep_alive` is the deadline for a whole head, and for the rest of a request that was
@@ -44,7 +44,7 @@ class ClientConnection(HttpToolsProtocol):
     __slots__ = (
         *("_arrivals", "_bytes_without_progress", "_deadline", "_deaf", "_head_bytes", "_in_head"),
         *("_lingering", "_progressed", "_refusal", "_refusals", "_running", "_send_deadline"),
-        *("_slow_readers", "_small_chunks", "_watcher", "transport", "writable"),
+        *("_slow_readers", "_watcher", "transport", "writable"),
     )
 
     def __init__(
@@ -65,7 +65,7 @@ class ClientConnection(HttpToolsProtocol):
         self.writable = True
         self._watcher: ConnectionWatcher | None = None
         self._in_head = self._progressed = self._deaf = False
-        self._head_bytes = self._bytes_without_progress = self._small_chunks = 0
+        self._head_bytes = self._bytes_without_progress = 0
         self._running: RequestResponseCycle | None = None
         self._refusal: GatewayError | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -92,13 +92,13 @@ class ClientConnection(HttpToolsProtocol):
         if self._arrivals is None or self._arrivals.admits(self, transport, self.client):
             self._deadline = self.loop.call_later(self.timeout_keep_alive, self._miss_deadline)
 
-    def data_received(self, data: bytes) -> None:
+    def parse(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
             if self._lingering is not None:
                 self._lingering.drop(data)
             return
         self._progressed = False
-        super().data_received(data)
+        super().parse(data)
         if self._deaf or self.transport.is_closing():
             return
         # The parser reports only whole lines, and buffers a line that arrives in many reads: count the reads.
@@ -114,7 +114,7 @@ class ClientConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
             raise BadRequest(f"More than {MAX_PIPELINED} requests wait for their answers.")
         super().on_message_begin()
-        self._in_head, self._head_bytes, self._small_chunks = True, 0, 0
+        self._in_head, self._head_bytes = True, 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
 
     def on_url(self, url: bytes) -> None:
@@ -146,10 +146,9 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._progressed = True
-        self._small_chunks += len(body) < SMALL_BYTES
-        if self._small_chunks > MAX_SMALL:
-            self._fail(too_many_chunks())
         super().on_body(body)
+        if self.has_many_chunks and not self._is_answering:
+            self._linger(MAX_DROPPED_BYTES)  # a request that was refused is not worth parsing its rest
 
     def on_message_complete(self) -> None:
         if self.parser.begins_again:

@@ -5,12 +5,16 @@ import asyncio
 import pytest
 
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send
-from gateway.web.http.chunk_limit import MAX_SMALL
 from gateway.web.http.connection_limits import MAX_PIPELINED
 from gateway.web.http.head_limit import MAX_HEAD_BYTES, MAX_HEADERS
+from gateway.web.http.parsing_turns import MAX_CHUNKS_IN_TURN
+from gateway.web.http.parsing_turns import PIECE_BYTES as PARSED_BYTES
 from tests.web.client_socket import PIECE_BYTES, connected
 
 CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+TINY = b"1\r\n \r\n"
+MANY = 20_000
+"""More chunks than are parsed in one turn."""
 ENDLESS = [
     pytest.param(b"GET /", b"a", id="one request line"),
     pytest.param(b"GET /?", b"a=b&", id="one query"),
@@ -36,6 +40,12 @@ async def reads_the_body(scope: Scope, receive: Receive, send: Send) -> None:
 async def answers_at_once(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def answers_and_closes(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 class Stream:
@@ -66,15 +76,44 @@ async def test_what_has_no_end_is_refused_at_64_kib(begin: bytes, line: bytes) -
         assert b"\r\nx-content-type-options: nosniff\r\n" in client.socket.written
 
 
-@pytest.mark.parametrize("app", [reads_the_body, answers_at_once])
-async def test_a_body_of_tiny_chunks_is_refused(app: App) -> None:
-    """Each chunk costs a call: without a limit, one client's held up all others for many seconds."""
-    chunk = b"1\r\n \r\n"
+async def test_others_get_their_turn_between_the_chunks_of_one_body() -> None:
+    """Each chunk costs a call: all in one turn would hold up the others for seconds."""
+    taken: list[int] = []
+
+    async def counts(scope: Scope, receive: Receive, send: Send) -> None:
+        while (message := await receive()).get("more_body"):
+            taken.append(len(message["body"]))
+        taken.append(len(message["body"]))
+        await answers_at_once(scope, receive, send)
+
+    with connected(counts) as client:
+        client.send(CHUNKED + TINY * MANY + b"0\r\n\r\n" + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n")
+        assert not client.socket.reading
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        await client.until_answered()
+        assert sum(taken) == MANY + len("{}")
+        assert max(taken) <= 2 * (MAX_CHUNKS_IN_TURN + PARSED_BYTES // len(TINY))
+        assert client.socket.written.count(b"HTTP/1.1 200") == 3
+        assert client.socket.reading
+
+
+@pytest.mark.parametrize("app", [answers_at_once, answers_and_closes])
+async def test_tiny_chunks_behind_an_answer_are_not_parsed(app: App) -> None:
     with connected(app) as client:
-        client.send(CHUNKED + chunk * MAX_SMALL)
-        assert not client.socket.closed
-        client.send(chunk)
+        client.send(CHUNKED + TINY * MANY + b"rubbish")
+        await client.until_answered()
+        async with asyncio.timeout(30):
+            while not client.socket.reading:  # noqa: ASYNC110  # the parser's turns have no event
+                await asyncio.sleep(0)
         assert client.socket.closed
+        assert client.socket.written.count(b"HTTP/1.1") == 1
+
+
+async def test_a_client_may_leave_while_its_chunks_wait() -> None:
+    with connected(reads_the_body) as client:
+        client.send(CHUNKED + TINY * MANY)
+    await asyncio.sleep(0)
+    assert not client.socket.reading
 
 
 async def test_a_head_of_many_short_headers_is_refused() -> None:
@@ -164,12 +203,7 @@ async def test_few_requests_at_once_are_all_answered_and_more_may_follow() -> No
 
 
 async def test_nothing_is_parsed_behind_an_answer_that_closes() -> None:
-    async def answer_and_close(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-length", b"0"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
-
-    with connected(answer_and_close) as client:
+    with connected(answers_and_closes) as client:
         client.send(b"GET / HTTP/1.1\r\n\r\n")
         await client.until_answered()
         client.send(b"GET / HTTP/1.1\r\n\r\n")
