@@ -61,6 +61,8 @@ def _part(said: object, at: str, max_bytes: int) -> Part:
         case "text":
             return Text(_string(said, "text", at))
         case "image_url":
+            if isinstance(url := said.get("image_url"), str):  # as clients of Ollama and Mistral send it
+                said = {"image_url": {"url": url}}
             part: Part = _image(_object(said, "image_url", at), f"{at}.image_url", max_bytes)
         case "input_audio":
             part = _audio(_object(said, "input_audio", at), f"{at}.input_audio", max_bytes)

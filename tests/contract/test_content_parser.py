@@ -66,6 +66,11 @@ parts: st.SearchStrategy[tuple[Part, ...]] = st.tuples(
 ).map(lambda drawn: (*drawn[0], drawn[1], *drawn[2]))
 
 
+def test_an_images_url_may_stand_alone() -> None:
+    alone = [{"type": "image_url", "image_url": URL}]
+    assert read_content(alone, "content", 99) == read_content([image(URL)], "content", 99)
+
+
 @settings(deadline=None, database=None)
 @given(parts)
 def test_parts_are_read_as_they_are_written(given_parts: tuple[Part, ...]) -> None:
@@ -120,7 +125,12 @@ def test_accepted(said: object, content: Content) -> None:
         ([{"type": []}], "content.0.type", "must be one of"),
         ([{"type": "text"}], "content.0.text", "must be a string"),
         ([{"type": "image_url"}], "content.0.image_url", "must be an object"),
-        ([{"type": "image_url", "image_url": URL}], "content.0.image_url", "must be an object"),
+        ([{"type": "image_url", "image_url": 5}], "content.0.image_url", "must be an object"),
+        (
+            [{"type": "image_url", "image_url": "https://a.example/b"}],
+            "content.0.image_url.url",
+            "no address is",
+        ),
         ([image(None)], "content.0.image_url.url", "must be a string"),
         ([image("https://example.org/cat.png")], "content.0.image_url.url", "no address is fetched"),
         ([image("http://169.254.169.254/,x")], "content.0.image_url.url", "no address is fetched"),

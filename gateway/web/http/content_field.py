@@ -27,19 +27,16 @@ def _object(*required: str, **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
+_IMAGE_DATA_URL = {
+    "type": "string",
+    "pattern": f"^data:({'|'.join(IMAGE_TYPES)});base64,{_BASE64}",
+    "description": "The image itself. No address is fetched.",
+}
 TEXT_PART = _part("text", {"type": "string"})
 _ATTACHMENTS = [
     _part(
         "image_url",
-        _object(
-            "url",
-            url={
-                "type": "string",
-                "pattern": f"^data:({'|'.join(IMAGE_TYPES)});base64,{_BASE64}",
-                "description": "The image itself. No address is fetched.",
-            },
-            detail={"enum": [*DETAILS, None]},
-        ),
+        {"anyOf": [_object("url", url=_IMAGE_DATA_URL, detail={"enum": [*DETAILS, None]}), _IMAGE_DATA_URL]},
     ),
     _part(
         "input_audio",
