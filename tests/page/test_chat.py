@@ -394,6 +394,9 @@ async def test_files_can_be_dropped_and_pasted(tmp_path: Path) -> None:
             await opened.page.wait_for_selector(f".composer .chip[aria-busy=false] >> text={kind}.txt")
         await opened.ask("say hello")
         assert await opened.shown(".question .chip") == ["drop.txt", "paste.txt"]
+        await opened.page.click("text=Control room")
+        await opened.page.wait_for_selector("h1 >> text=Control room")
+        assert await opened.page.evaluate(GIVE_FILE, ["main", "drop", "beside.txt"])  # the page is not left
         assert opened.complaints == []
 
 

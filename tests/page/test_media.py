@@ -1,4 +1,4 @@
-"""The page on paper, in colours of the visitor's own, and on a screen without a mouse."""
+"""The page on paper, in colours of the visitor's own, on a screen without a mouse, and on a narrow one."""
 
 from pathlib import Path
 
@@ -44,3 +44,17 @@ async def test_without_a_mouse_the_menu_of_each_session_is_seen(tmp_path: Path) 
         async with tab(started, str(house.http.base_url), is_mobile=True, has_touch=True) as phone:
             await phone.page.wait_for_selector(".session", state="attached")
             assert await phone.page.locator(".session > button").evaluate(OPACITY) == "1"
+
+
+async def test_nothing_makes_a_conversation_wider_than_a_narrow_screen(tmp_path: Path) -> None:
+    wide = [
+        f"${'x+' * 90}x$",
+        "W" * 300,
+        f"| {'a' * 90} | {'b' * 90} |\n|---|---|\n",
+        f"```\n{'x' * 300}\n```",
+    ]
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.page.set_viewport_size({"width": 360, "height": 640})
+        await opened.ask("say " + "\n\n".join(wide))
+        await opened.page.wait_for_selector(".maths.drawn math")
+        assert await opened.page.locator(".scroller").evaluate("(at) => at.scrollWidth - at.clientWidth") == 0

@@ -5,6 +5,7 @@ import { useChanges } from "./changes.js";
 import { ConversationView } from "./chat/conversation_view.js";
 import { closeLeft } from "./chat/open_conversations.js";
 import { SessionList, SessionListView } from "./chat/session_list.js";
+import { focused } from "./focused.js";
 import { login, NEEDS_KEY, ROOT, sluice, VERSION } from "./gateway.js";
 import { Icon } from "./icons.js";
 import { inBrowser } from "./kept.js";
@@ -109,7 +110,7 @@ function Login({ onLogin }) {
     }
   };
   return html`<main class="login"><form onSubmit=${enter}><h1>Sluice</h1>
-    <label>API key<input type="password" autocomplete="off" value=${key} onInput=${(/** @type {any} */ event) => setKey(event.target.value)} autofocus /></label>
+    <label>API key<input type="password" autocomplete="off" value=${key} onInput=${(/** @type {any} */ event) => setKey(event.target.value)} ref=${focused} /></label>
     ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
     <button class="button main" disabled=${!key.trim()}>Enter</button>
     <p class="note">This tab keeps the key until it is closed.</p></form></main>`;

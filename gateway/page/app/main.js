@@ -17,3 +17,9 @@ addEventListener("click", async (event) => {
     button.textContent = "Copy";
   }, 1500);
 });
+
+for (const name of /** @type {const} */ (["dragover", "drop"])) {
+  addEventListener(name, (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); // else the browser leaves the page for the file
+  });
+}

@@ -8,7 +8,6 @@ import { completed } from "../rooms/asks.js";
 import { isComposing } from "../shortcuts.js";
 import { Attachments } from "./attachments.js";
 
-const DRAGS = /** @type {const} */ (["dragover", "drop"]);
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
 
 /** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onTyping: (types: boolean) => void,
@@ -47,16 +46,11 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
   }, [session]);
   useEffect(() => onText?.(text), [text]);
   useEffect(() => {
-    // Anywhere: the browser would leave the page for a file that falls beside the field.
-    const drag = (/** @type {DragEvent} */ event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      if (event.type === "drop") attachments.add(event.dataTransfer.files);
+    const drop = (/** @type {DragEvent} */ event) => {
+      if (event.dataTransfer?.types.includes("Files")) attachments.add(event.dataTransfer.files);
     };
-    for (const name of DRAGS) addEventListener(name, drag);
-    return () => {
-      for (const name of DRAGS) removeEventListener(name, drag);
-    };
+    addEventListener("drop", drop); // anywhere
+    return () => removeEventListener("drop", drop);
   }, []);
   const offered = mentions ? completed(text) : null; // at the end of the text, where one writes
   const accept = () => {

@@ -2,6 +2,7 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { copy } from "../clipboard.js";
+import { focused } from "../focused.js";
 import { Icon } from "../icons.js";
 import { TextView } from "../markdown/text_view.js";
 import { isSame, nameOf } from "../rooms/people.js";
@@ -29,7 +30,7 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
   const isTheirs = isRoom && message.author && !isSame(message.author, me);
   if (draft !== null) {
     return html`<article class="message question editing" aria-label="Edit your message">
-      <textarea dir="auto" aria-label="Your message" value=${draft} rows="4" autofocus
+      <textarea dir="auto" aria-label="Your message" value=${draft} rows="4" ref=${focused}
         onInput=${(/** @type {any} */ event) => setDraft(event.target.value)}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
           if (isComposing(event)) return;

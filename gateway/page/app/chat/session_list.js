@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { Changing, useChanges } from "../changes.js";
+import { focused } from "../focused.js";
 import { sluice } from "../gateway.js";
 import { Icon } from "../icons.js";
 import { addressOf } from "../route.js";
@@ -179,7 +180,7 @@ function SessionRow({ session, current, list, onGone }) {
     });
   };
   if (title !== null) {
-    return html`<li class="session"><input class="rename" dir="auto" aria-label="Title" value=${title} maxlength="120" autofocus
+    return html`<li class="session"><input class="rename" dir="auto" aria-label="Title" value=${title} maxlength="120" ref=${focused}
       onInput=${(/** @type {any} */ event) => setTitle(event.target.value)} onBlur=${rename}
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
         if (isComposing(event) || (event.key !== "Enter" && event.key !== "Escape")) return;

@@ -2,6 +2,7 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
+import { focused } from "../focused.js";
 import { NEEDS_KEY, sluice } from "../gateway.js";
 import { gatewayState } from "../gateway_state.js";
 import { Icon } from "../icons.js";
@@ -59,7 +60,7 @@ function named({ kind, name }) {
 function Sure({ words, icon, onSure }) {
   const [asked, setAsked] = useState(false);
   if (asked) {
-    return html`<button class="button small-button danger" onClick=${onSure} onBlur=${() => setAsked(false)} autofocus>Really ${words.split(" ")[0]?.toLowerCase()}</button>`;
+    return html`<button class="button small-button danger" onClick=${onSure} onBlur=${() => setAsked(false)} ref=${focused}>Really ${words.split(" ")[0]?.toLowerCase()}</button>`;
   }
   return html`<button class="quiet small" title=${words} aria-label=${words} onClick=${() => setAsked(true)}>${icon ? html`<${Icon} name=${icon} />` : words}</button>`;
 }
