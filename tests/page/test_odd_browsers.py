@@ -191,6 +191,30 @@ async def test_messages_that_could_not_be_loaded_are_loaded_again_and_later_ones
         await opened.page.wait_for_selector(".bubble >> text=say three")
 
 
+async def test_what_happens_before_the_events_can_be_heard_is_loaded(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path, SSE_PING_S="0.1") as (house, opened):
+        await opened.ask("say one")
+        await opened.named()
+        refused, may_hear = asyncio.Event(), asyncio.Event()
+
+        async def listen_later(route: Route) -> None:
+            if refused.is_set():
+                await may_hear.wait()
+                await route.continue_()
+            else:
+                refused.set()
+                await route.abort()
+
+        await opened.page.route(re.compile("/events$"), listen_later)
+        await opened.page.reload()
+        await opened.ended()
+        await refused.wait()
+        session = (await house.http.get("/api/chatbot/sessions")).json()[0]["uuid"]
+        await house.http.post("/messages/stream", json={"content": "say two", "session_id": session})
+        may_hear.set()
+        await opened.page.wait_for_selector(".bubble >> text=say two")
+
+
 async def test_a_reply_that_the_gateway_does_not_give_is_not_asked_for_without_a_pause(
     tmp_path: Path,
 ) -> None:

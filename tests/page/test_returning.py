@@ -169,8 +169,11 @@ async def test_the_next_visitor_does_not_see_what_was_being_written(tmp_path: Pa
         await opened.write("hold secrets")
         await page.wait_for_selector(".message.reply .markdown")
         await opened.named()
+        await page.wait_for_selector(".session a[title='hold secrets']")
+        assert await page.title() == "hold secrets · Sluice"
         await page.click("text=Log out")
         await page.fill("input[type=password]", keys[1])
+        assert await page.title() == "Sluice"
         await page.click("text=Enter")
         await page.wait_for_selector("[role=alert]")
         assert await page.locator(".message").count() == 0

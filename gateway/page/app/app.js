@@ -88,6 +88,9 @@ function TopBar({ list, session, view, onMenu, onNew }) {
   const named = VIEWS.find(([name]) => name === view)?.[1] ?? list.sessions.find(({ uuid }) => uuid === session)?.title;
   useEffect(() => {
     document.title = named ? `${named} · Sluice` : "Sluice";
+    return () => {
+      document.title = "Sluice"; // the next visitor must not see it
+    };
   }, [named]);
   return html`<div class="top only-narrow"><button class="quiet" aria-label="Sessions" onClick=${onMenu}><${Icon} name="menu" /></button>
     <strong dir="auto">${named ?? "Sluice"}</strong>

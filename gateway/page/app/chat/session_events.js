@@ -63,9 +63,11 @@ export class SessionEvents {
   async #read(session) {
     const live = sluice.sessions.follow(session);
     this.#live = live;
+    let mayMiss = false;
     live.onstate = (state) => {
       this.#ears.told(state);
-      if (state === "resumed") this.#ears.missed();
+      if (mayMiss && (state === "open" || state === "resumed")) this.#ears.missed();
+      mayMiss = state === "waiting";
     };
     try {
       for await (const event of live) this.#ears.heard(event);
