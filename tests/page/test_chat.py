@@ -400,6 +400,16 @@ async def test_files_can_be_dropped_and_pasted(tmp_path: Path) -> None:
         assert opened.complaints == []
 
 
+async def test_files_that_are_left_unsent_are_deleted(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        file: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"}
+        await opened.page.set_input_files("input[type=file]", [file])
+        await opened.page.wait_for_selector(".chip[aria-busy=false]")
+        assert len(await uploads(house)) == 1
+        await opened.page.click("text=Templates")
+        await until(partial(uploads, house), [])
+
+
 async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     async with chat_tab(tmp_path, MAX_ATTACHMENT_BYTES="4096") as (house, opened):
         sent: list[str] = []

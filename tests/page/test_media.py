@@ -9,6 +9,15 @@ from tests.page.pages import chat_tab
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
+OPEN_LAST_IN_SIGHT = """() => {
+  const {bottom} = document.querySelector(".session-scroller").getBoundingClientRect();
+  const isSeen = (row) => row.getBoundingClientRect().bottom <= bottom;
+  [...document.querySelectorAll(".session")].findLast(isSeen).querySelector("button").click();
+}"""
+BELOW = """(menu) => {
+  const ends = [menu, menu.closest(".session-scroller")].map((one) => one.getBoundingClientRect().bottom);
+  return ends[0] - ends[1];
+}"""
 GROUND = "(element) => getComputedStyle(element).backgroundColor"
 OPACITY = "(element) => getComputedStyle(element).opacity"
 
@@ -44,6 +53,20 @@ async def test_without_a_mouse_the_menu_of_each_session_is_seen(tmp_path: Path) 
         async with tab(started, str(house.http.base_url), is_mobile=True, has_touch=True) as phone:
             await phone.page.wait_for_selector(".session", state="attached")
             assert await phone.page.locator(".session > button").evaluate(OPACITY) == "1"
+
+
+async def test_the_menu_of_the_last_session_in_sight_is_in_sight(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        page = opened.page
+        for number in range(40):
+            await house.http.post("/api/chatbot/sessions", json={"title": f"Session {number}"})
+        await page.reload()
+        await page.locator(".session").last.wait_for(state="attached")
+        await page.evaluate(OPEN_LAST_IN_SIGHT)
+        await page.wait_for_selector(".menu")
+        for _ in range(2):
+            await page.evaluate("new Promise(requestAnimationFrame)")
+        assert await page.locator(".menu").evaluate(BELOW) <= 1
 
 
 async def test_nothing_makes_a_conversation_wider_than_a_narrow_screen(tmp_path: Path) -> None:

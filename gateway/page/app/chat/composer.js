@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { inBrowser } from "../kept.js";
 import { completed } from "../rooms/asks.js";
 import { isComposing } from "../shortcuts.js";
-import { Attachments } from "./attachments.js";
+import { Attachments, forget } from "./attachments.js";
 
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
 
@@ -45,6 +45,7 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
     write(text || (inBrowser.get(draftName(session)) ?? ""));
   }, [session]);
   useEffect(() => onText?.(text), [text]);
+  useEffect(() => () => forget(attachments.take()), []); // nobody could send or delete them
   useEffect(() => {
     const drop = (/** @type {DragEvent} */ event) => {
       if (event.dataTransfer?.types.includes("Files")) attachments.add(event.dataTransfer.files);

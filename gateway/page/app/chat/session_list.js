@@ -143,6 +143,7 @@ function SessionRow({ session, current, list, onGone }) {
   const row = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
     if (!open) return;
+    row.current?.querySelector(".menu")?.scrollIntoView({ block: "nearest" });
     const leave = (/** @type {Event} */ event) => {
       if (!row.current?.contains(/** @type {Node} */ (event.target))) setOpen(false);
     };
