@@ -110,11 +110,13 @@ class SocketConnection(WebSocketsSansIOProtocol):
         while self._is_open and at < len(unparsed) and self._frames_in_turn < MAX_FRAMES_IN_TURN:
             super().data_received(unparsed[at : at + PIECE_BYTES])
             at += PIECE_BYTES
+        if self._is_open and self.close_sent and self._frames_in_turn >= MAX_FRAMES_IN_TURN:
+            self._linger()  # a flood behind our close frame: its own one would come too late
         self._unparsed = unparsed[at:] if self._is_open else b""
         if self._unparsed:
             self._next_turn = self.loop.call_soon(self._parse)
             self.transport.pause_reading()
-        elif was_held and self._is_open and not self.read_paused:
+        elif was_held and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     @property
@@ -164,6 +166,9 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": said.code, "reason": said.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
+        self._linger()
+
+    def _linger(self) -> None:
         self._lingering = LingeringClose(self.transport, self.loop, MAX_DROPPED_BYTES, self.transport.close)
         if self.close_timer is None:  # without one, uvicorn closes when the application has returned
             self.close_timer = self.loop.call_later(MAX_S, self.transport.abort)
