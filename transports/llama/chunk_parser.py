@@ -243,6 +243,7 @@ class ChunkParser:
             if message.tool_calls:
                 self._calls.add(message.tool_calls)
         if choice.finish_reason:
+            self._measurements.take(choice.usage, None)
             self._finish(choice.finish_reason, frame, events)
 
     def _message(self, choice: Choice, frame: bytes, events: list[TransportEvent]) -> Message | None:

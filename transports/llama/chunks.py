@@ -34,16 +34,17 @@ class Message(msgspec.Struct, gc=False):
         return bool(self.content or self.reasoning_content or self.reasoning or self.tool_calls)
 
 
+class TokenUsage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
 class Choice(msgspec.Struct, gc=False):
     index: int = 0
     delta: Message | None = None
     message: Message | None = None
     finish_reason: str | None = None
-
-
-class TokenUsage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    usage: TokenUsage | None = None  # Moonshot
 
 
 class Timings(msgspec.Struct, gc=False):

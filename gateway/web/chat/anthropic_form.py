@@ -260,7 +260,7 @@ def _tool(at: int, tool: Mapping[str, Any]) -> dict[str, Any]:
                 function["description"] = tool["description"]
             return {"type": "function", "function": function}
         case {"type": str(kind)} if kind != "custom":
-            raise misfit(f"tools.{at}.type", f"{kind!r} is run by Anthropic only and not supported here")
+            raise misfit(f"tools.{at}.type", f"{kind!r} is a tool of Anthropic and not supported here")
         case _:
             raise misfit(f"tools.{at}", "must have a name and an input_schema")
 

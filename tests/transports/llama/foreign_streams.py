@@ -188,6 +188,12 @@ SIDE_FIELDS = [
     saying("model as a number", frame({"model": 7, "choices": [{"delta": {"content": "A"}}]}) + END),
     saying("created as text", frame({"created": "now", "id": 5, "choices": [{"delta": {"content": "A"}}]}) + END),
     saying("timings of floats", A + frame({"choices": [], "timings": {"prompt_n": 1.5, "predicted_n": -2}}) + END, usage=None),
+    saying(
+        "Moonshot's usage in the choice",
+        A + frame({"choices": [{"delta": {}, "finish_reason": "stop", "usage": FULL}]}) + DONE,
+        usage=[3, 1],
+    ),
+    saying("usage of rubbish in the choice", frame({"choices": [{"delta": {"content": "A"}, "usage": 1}]}) + END, usage=None),
     saying("timings a list", A + frame({"timings": []}) + END, usage=None),
     saying("timings without prompt", A + frame({"timings": {"predicted_n": 2}}) + END, usage=None),
     saying("timings whole", A + frame({"timings": {"prompt_n": 2, "predicted_n": 3}}) + END, usage=[2, 3]),
