@@ -17,6 +17,7 @@ from gateway.process.draining_server import GatewayServer
 from gateway.process.listeners import BACKLOG, for_crowds, listen, listen_for_gateways, url_of
 from gateway.settings import Settings
 from gateway.web.http.connection_limits import Arrivals
+from gateway.web.http.first_messages import FirstMessages
 from gateway.web.http.malformed_requests import MalformedRequests
 from gateway.web.http.uvicorn_internals import missing_names, missing_socket_names
 
@@ -112,4 +113,6 @@ def _sockets_of(assembled: Assembled) -> Any:
         return "auto"
     from gateway.web.http.socket_connection import SocketConnection  # its import needs all of these names
 
-    return partial(SocketConnection, slow_readers=assembled.gateway.slow_readers)
+    return partial(
+        SocketConnection, slow_readers=assembled.gateway.slow_readers, first_messages=FirstMessages()
+    )

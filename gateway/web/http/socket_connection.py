@@ -17,6 +17,7 @@ from websockets.frames import Frame
 
 from gateway.contract.errors import BadRequest
 from gateway.web.http.asgi import ConnectionWatcher
+from gateway.web.http.first_messages import FirstMessages
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_S, LingeringClose
 from gateway.web.http.message_connection import SOCKET
 from gateway.web.http.problems import raw_problem
@@ -32,7 +33,7 @@ MAX_FRAMES_IN_TURN = 64
 MAX_PINGS, PINGS_S = 200, 10.0
 """A client that sends more pings and pongs in so many seconds is disconnected."""
 
-_POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
+_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1; IANA's registry of close codes
 _TEXT = 0x81
 
 
@@ -64,6 +65,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket with a SocketWriter in the scope.
 
     slow_readers: the limit for clients that read nothing of what is sent.
+    first_messages: the limit for clients without a valid key or ticket.
     """
 
     def __init__(
@@ -74,9 +76,11 @@ class SocketConnection(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         slow_readers: SlowReaders | None = None,
+        first_messages: FirstMessages | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._slow_readers = slow_readers or SlowReaders(20)
+        self._first_messages = first_messages
         self._lingering: LingeringClose | None = None
         self._unparsed = b""
         self._next_turn: asyncio.Handle | None = None
@@ -91,6 +95,10 @@ class SocketConnection(WebSocketsSansIOProtocol):
         if self._lingering is not None:
             self._lingering.drop(data)
         elif self.handshake_initiated:
+            if self._first_messages is not None and not self._first_messages.takes(self, len(data)):
+                self.conn.fail(_TRY_AGAIN_LATER, "Too much is sent by clients without a valid key.")
+                self.handle_parser_exception()
+                return
             self._unparsed += data
             if self._next_turn is None:
                 self._parse()
@@ -124,6 +132,8 @@ class SocketConnection(WebSocketsSansIOProtocol):
         return self._lingering is None and not self.transport.is_closing()
 
     async def receive(self) -> Any:
+        if self._first_messages is not None:
+            self._first_messages.forget(self)
         message = await super().receive()
         if self._unparsed and self._is_open:  # uvicorn has resumed reading
             self.transport.pause_reading()
@@ -144,6 +154,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         if self._next_turn is not None:
             self._next_turn.cancel()
         self._writer.lose()
+        self.admit()
         self._free()
 
     def _free(self) -> None:
@@ -210,6 +221,12 @@ class SocketConnection(WebSocketsSansIOProtocol):
             return
         super().handle_cont(event)
 
+    def admit(self) -> None:
+        """Count no bytes of this client any more."""
+        if self._first_messages is not None:
+            self._first_messages.forget(self)
+            self._first_messages = None
+
     def forget_handshake(self) -> None:
         """Free its headers: uvicorn keeps them, 2 KiB of a browser, and needs them until it has answered."""
         if self.handshake_complete and hasattr(self, "request"):
@@ -261,6 +278,7 @@ class SocketWriter:
     def accept_messages_of(self, max_bytes: int) -> None:
         if self._connection is not None:
             self._connection.conn.max_size = max_bytes
+            self._connection.admit()
             self._connection.forget_handshake()
 
     def pause(self) -> None:

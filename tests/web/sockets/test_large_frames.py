@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.events import Delta, Done
-from gateway.web.http import socket_connection
+from gateway.web.http import first_messages, socket_connection
 from tests.web.gateway_server import served
+from tests.web.key_holders import bearer, make_key
 from tests.web.rooms.members import plain
 from tests.web.rooms.test_wires import new_room
+from tests.web.sockets.page_socket import page_socket
 from tests.web.sockets.test_hostile_sockets import (
     frame,
     handshake,
@@ -48,6 +50,38 @@ async def test_a_client_that_reads_only_when_it_has_sent_everything_gets_1009(
         code = said[said.rindex(b"\x88") + 2 :][:2]
         assert struct.unpack("!H", code) == (1009,)
         assert await still_answers(gateway)
+
+
+async def test_strangers_together_fill_no_memory_and_small_messages_are_still_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_messages, "MAX_BYTES", 2 * MEBIBYTE)
+    half = large_frame(MEBIBYTE)[: 900 * 1024]
+    async with served(tmp_path, lambda _: ANSWER) as gateway:
+        key = await make_key(gateway, "ann")
+        async with raw_socket(gateway) as (_, first), raw_socket(gateway) as (_, second):
+            for writer in (first, second):
+                writer.write(half)
+                await writer.drain()
+            async with raw_socket(gateway) as (reader, third):
+                third.write(half)
+                said = await reader.read()
+                assert struct.unpack("!H", said[said.index(b"\x88") + 2 :][:2]) == (1013,)
+            async with page_socket(gateway.url) as page:
+                await page.send("r1", headers=bearer(key))
+                assert (await page.heard("r1")).text == "So."
+
+
+def test_what_a_client_held_is_free_when_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_messages, "MAX_BYTES", 100_000)
+    counted = first_messages.FirstMessages()
+    assert counted.takes("a", 90_000)
+    assert not counted.takes("b", 90_000)
+    assert counted.takes("b", 60_000), "a small one"
+    counted.forget("a")
+    counted.forget("b")
+    assert counted.takes("b", 90_000)
+    assert not counted.takes("b", 90_000)
 
 
 async def test_its_room_hears_at_once_that_it_is_gone(tmp_path: Path) -> None:

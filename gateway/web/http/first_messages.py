@@ -1,0 +1,27 @@
+"""A limit on what clients that have not shown a valid key or ticket make the gateway hold."""
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of their messages together. Beyond it, only messages of SMALL_BYTES are taken."""
+SMALL_BYTES = 64 * 1024
+"""A message with a key and a question fits in."""
+
+
+class FirstMessages:
+    """Counts the bytes of messages that arrive, by client."""
+
+    def __init__(self) -> None:
+        self._held: dict[object, int] = {}
+        self._total = 0
+
+    def takes(self, client: object, more: int) -> bool:
+        """Count bytes that have arrived. False if they are too many."""
+        held = self._held.get(client, 0) + more
+        if held > SMALL_BYTES and self._total + more > MAX_BYTES:
+            return False
+        self._held[client] = held
+        self._total += more
+        return True
+
+    def forget(self, client: object) -> None:
+        """The client's message was answered, or the client was admitted or is gone."""
+        self._total -= self._held.pop(client, 0)
