@@ -7,6 +7,8 @@ import pytest
 
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import Delta
+from gateway.contract.exchanges import Exchange
+from gateway.contract.reattach import Handle
 from tests.core.house import USER, house
 from tests.core.test_adoption_stops import asked_of
 from tests.core.town import Town
@@ -46,5 +48,35 @@ async def test_a_request_that_is_sent_again_does_not_wait_for_a_database_that_fa
         stored = asyncio.get_running_loop().create_future()
         wanted.renew(stored.set_result)
         assert await stored != wanted.conversation_id
+        await home.runs.stop(run.stream_id, USER)
+        checkpoints.cancel()
+
+
+async def test_a_request_waits_for_the_write_of_its_own_id(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for that of the handle before, which may still be going on."""
+    writing, may_write = asyncio.Event(), asyncio.Event()
+    async with town.gateway([Delta("Hel")], asyncio.Event().wait) as home, asyncio.TaskGroup() as tasks:
+        checkpoints = tasks.create_task(home.checkpoints.run())
+        run = await home.ask("Hi", resumable=True)
+        wanted = await asked_of(home, run)
+        keep = home.store.keep_handle
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        async def keep_slowly(exchange: Exchange, handle: Handle) -> bool:
+            writing.set()
+            await may_write.wait()
+            return await keep(exchange, handle)
+
+        def send(id: str) -> None:
+            stored.set_result((town.kept_row().handle or {}).get("conversation_id") == id)
+
+        monkeypatch.setattr(home.store, "keep_handle", keep_slowly)
+        wanted.keep_handle({"worker": "w1"})
+        await writing.wait()
+        wanted.renew(send)
+        may_write.set()
+        assert await stored
         await home.runs.stop(run.stream_id, USER)
         checkpoints.cancel()

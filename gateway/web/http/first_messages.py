@@ -7,21 +7,21 @@ SMALL_BYTES = 64 * 1024
 
 
 class FirstMessages:
-    """Counts the bytes of messages that arrive, by client."""
+    """Counts the bytes of messages that arrive, by client. total: of all clients."""
 
     def __init__(self) -> None:
         self._held: dict[object, int] = {}
-        self._total = 0
+        self.total = 0
 
     def takes(self, client: object, more: int) -> bool:
         """Count bytes that have arrived. False if they are too many."""
         held = self._held.get(client, 0) + more
-        if held > SMALL_BYTES and self._total + more > MAX_BYTES:
+        if held > SMALL_BYTES and self.total + more > MAX_BYTES:
             return False
         self._held[client] = held
-        self._total += more
+        self.total += more
         return True
 
     def forget(self, client: object) -> None:
         """The client's message was answered, or the client was admitted or is gone."""
-        self._total -= self._held.pop(client, 0)
+        self.total -= self._held.pop(client, 0)

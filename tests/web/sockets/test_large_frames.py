@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.events import Delta, Done
+from gateway.process import serve
 from gateway.web.http import first_messages, socket_connection
+from tests.live.looking import look_again
 from tests.web.gateway_server import served
 from tests.web.key_holders import bearer, make_key
 from tests.web.rooms.members import plain
@@ -57,7 +59,8 @@ async def test_strangers_together_fill_no_memory_and_small_messages_are_still_ta
 ) -> None:
     monkeypatch.setattr(first_messages, "MAX_BYTES", 2 * MEBIBYTE)
     half = large_frame(MEBIBYTE)[: 900 * 1024]
-    async with served(tmp_path, lambda _: ANSWER) as gateway:
+    long = [{"id": "u", "role": "user", "parts": [{"type": "text", "text": "x" * 300_000}]}]
+    async with served(tmp_path, lambda _: ANSWER, max_content_chars=400_000) as gateway:
         key = await make_key(gateway, "ann")
         async with raw_socket(gateway) as (_, first), raw_socket(gateway) as (_, second):
             for writer in (first, second):
@@ -70,9 +73,32 @@ async def test_strangers_together_fill_no_memory_and_small_messages_are_still_ta
             async with page_socket(gateway.url) as page:
                 await page.send("r1", headers=bearer(key))
                 assert (await page.heard("r1")).text == "So."
+                await page.send("r2", messages=long, headers=bearer(key))
+                assert (await page.heard("r2")).text == "So.", "she is no stranger any more"
 
 
-def test_what_a_client_held_is_free_when_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_strangers_held_is_free_when_it_is_answered_or_they_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = first_messages.FirstMessages()
+    monkeypatch.setattr(first_messages, "MAX_BYTES", MEBIBYTE)
+    monkeypatch.setattr(serve, "FirstMessages", lambda: counted)
+    async with served(tmp_path, lambda _: ANSWER) as gateway:
+        await make_key(gateway, "ann")
+        async with page_socket(gateway.url) as page:
+            for number in range(5):
+                await page.send(f"r{number}", metadata="x" * 300_000)
+                assert (await page.until(f"r{number}"))["type"] == "error"
+        async with raw_socket(gateway) as (_, writer):
+            writer.write(large_frame(MEBIBYTE)[: 900 * 1024])
+            await writer.drain()
+            while counted.total < 800 * 1024:
+                await look_again()
+        while counted.total:
+            await look_again()
+
+
+def test_what_a_client_held_is_not_counted_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_messages, "MAX_BYTES", 100_000)
     counted = first_messages.FirstMessages()
     assert counted.takes("a", 90_000)
