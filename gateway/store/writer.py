@@ -258,7 +258,8 @@ class Writer:
 
     def _note_waits(self, jobs: list[_Job]) -> None:
         count, seconds = self.waited
-        self.waited = (count + len(jobs), seconds + sum(self._clock() - job.at for job in jobs))
+        waited_s = len(jobs) * self._clock() - sum(job.at for job in jobs)
+        self.waited = (count + len(jobs), seconds + waited_s)
 
     def _put_off(self, jobs: list[_Job], cause: Exception) -> None:
         """Keep owed jobs for the next group, and fail the others."""
