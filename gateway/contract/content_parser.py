@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from gateway.contract.content import Audio, AudioFormat, Content, File, Image, Part, Text
+from gateway.contract.media_types import TEXT, media_type_of
 from gateway.contract.misfits import misfit
 
 MAX_PARTS = 100
@@ -18,11 +19,13 @@ PART_TYPES = ("text", "image_url", "input_audio", "file")
 _SUPPORTED_TYPES = ", ".join(PART_TYPES)
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp")
 AUDIO_FORMATS: tuple[AudioFormat, ...] = get_args(AudioFormat)
-DETAILS = ("auto", "low", "high")
+DETAILS = ("auto", "low", "high", "original")
 _TEXT_FILES = re.compile(
     r"text/[a-z0-9.+-]+"
     r"|application/(?:[a-z0-9.-]+\+|x-)?(?:json|ndjson|xml|yaml|toml|sql|javascript|typescript|python|sh)"
 )
+_UNKNOWN = ("", "application/octet-stream")
+"""Media types that browsers give files of unknown extensions, such as `.toml`: their content decides."""
 _OTHER_NAMES = {"image/jpg": "image/jpeg"}
 
 _MAX_HEAD_CHARS = 200
@@ -99,6 +102,8 @@ def _file(said: Mapping[str, Any], at: str, max_bytes: int) -> File:
     if not isinstance(name, str) or len(name) > MAX_NAME_CHARS:
         raise misfit(f"{at}.filename", f"must be a string of at most {MAX_NAME_CHARS} characters")
     media_type, encoded = _data_url(said, "file_data", at, max_bytes)
+    if media_type in _UNKNOWN and media_type_of(b64decode(encoded)) == TEXT:
+        return File(name or "file", TEXT, encoded)
     if not _TEXT_FILES.fullmatch(media_type):
         raise misfit(f"{at}.file_data", f"{name!r} is {media_type!r}; only text files are supported")
     try:

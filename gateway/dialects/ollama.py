@@ -198,6 +198,7 @@ def _rate_of(reply: StoredMessage) -> float | None:
     return reply.usage.completion_tokens / elapsed_ms * 1000 if elapsed_ms > 0 else None
 
 
-def loaded_json(model: str, shape: Shape) -> dict[str, Any]:
-    """Return the response to a request without messages, which only loads a model in Ollama."""
-    return chunk_json(model, datetime.now(UTC), shape, {"content": ""}, {"done_reason": "load"})
+def loaded_json(model: str, shape: Shape, *, unloads: bool) -> dict[str, Any]:
+    """Return the response to a request without messages, which only loads or unloads a model in Ollama."""
+    reason = {"done_reason": "unload" if unloads else "load"}
+    return chunk_json(model, datetime.now(UTC), shape, {"content": ""}, reason)

@@ -17,7 +17,7 @@ def completion_of(request: ChatRequest, model: str | None, *, is_llama_cpp: bool
         check_request(request)  # a worker's requests were not checked by our HTTP endpoints
     except Unprocessable as error:
         raise ModelRefused(str(error)) from error
-    sampling = request.sampling.as_json()
+    sampling = _meaningful(request.sampling.as_json())
     body: dict[str, Any] = sampling.pop("options", {})
     if is_llama_cpp:  # other servers may refuse unknown fields
         body.setdefault("return_progress", True)
@@ -31,3 +31,19 @@ def completion_of(request: ChatRequest, model: str | None, *, is_llama_cpp: bool
     if model is not None:
         body["model"] = model
     return body
+
+
+def _meaningful(sampling: dict[str, Any]) -> dict[str, Any]:
+    """Drop settings that ask for nothing, which servers refuse or take for something else.
+
+    An empty stop text ends llama.cpp's replies before their first token. vLLM and OpenAI refuse settings of
+    tools without tools, which clients of other APIs may send.
+    """
+    said = sampling.pop("stop", "")
+    if stops := said if isinstance(said, str) else [stop for stop in said if stop]:
+        sampling["stop"] = stops
+    if not sampling.get("tools"):
+        sampling.pop("tools", None)
+        if sampling.get("tool_choice") in ("auto", "none"):
+            del sampling["tool_choice"]
+    return sampling

@@ -11,6 +11,7 @@ from gateway.contract.content_parser import read_content
 from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Role, Sampling, Turn
+from gateway.contract.tool_calls import arguments_of
 from gateway.core.question import Question
 from gateway.dialects.ag_ui import AgUi
 from gateway.web.chat.agent_sessions import named_thread
@@ -174,7 +175,11 @@ def _data_part(kind: str, data: str, name: object) -> Object:
 def _call(place: str, call: Mapping[str, Any]) -> Object:
     match call:
         case {"id": str(id), "function": {"name": str(name), "arguments": str(arguments)}}:
-            return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            return {
+                "id": id,
+                "type": "function",
+                "function": {"name": name, "arguments": arguments_of(arguments)},
+            }
         case _:
             raise misfit(place, "must have an id and a function with a name and arguments")
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.contract.branches import Branch
 from gateway.contract.content import Content
@@ -13,14 +13,15 @@ from gateway.contract.content_parser import read_content
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Turn
 from gateway.contract.store import StoredMessage
+from gateway.contract.tool_calls import arguments_of
 from gateway.core.question import Question
 from gateway.dialects.ai_sdk import AiSdk
 from gateway.web.chat.agent_sessions import named_thread
-from gateway.web.chat.ai_sdk_tools import packed_results
+from gateway.web.chat.ai_sdk_tools import DENIED, functions_of, packed_results
 from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question
-from gateway.web.http.bodies import AtMost2048, SamplingBody, parse
+from gateway.web.http.bodies import AtMost2048, SamplingBody, Tools, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
@@ -48,9 +49,13 @@ class UiChatBody(SamplingBody):
         messages: all of it.
         message: only the new one, in place of `messages`.
         messageId: of the message that was edited or is answered again.
+        system: instructions before the conversation; assistant-ui sends them.
+        tools: a list in OpenAI's form, or assistant-ui's object of tools by their names.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=256)]
+    system: str | None = None
+    tools: Annotated[Tools | None, BeforeValidator(functions_of)] = None
     messages: AtMost2048[UiMessage] | None = None
     message: UiMessage | None = None
     resumable: bool | None = None
@@ -80,6 +85,8 @@ class UiChatForm:
             turns += _turns(f"messages.{at}", message, gateway.max_attachment_bytes)
         if not turns:
             raise misfit("messages", "must hold text, files or tool calls")
+        if body.system:
+            turns.insert(0, Turn("system", body.system))
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "messages")
         question = Question(
@@ -231,15 +238,17 @@ def _assistant_turns(parts: Sequence[Mapping[str, Any]]) -> Iterator[Turn]:
 
 
 def _call(id: str, name: str, input: object) -> Object:
-    arguments = input if isinstance(input, str) else msgspec.json.encode(input or {}).decode()
+    arguments = arguments_of(input or None)
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def _result(id: str, part: Mapping[str, Any]) -> Iterator[Turn]:
     """A tool that has no result yet gives none: the model server says so, if it minds."""
-    if "output" in part:
-        output = part["output"]
-        text = output if isinstance(output, str) else msgspec.json.encode(output).decode()
-        yield Turn("tool", text, tool_call_id=id)
-    elif isinstance(part.get("errorText"), str):
-        yield Turn("tool", part["errorText"], tool_call_id=id)
+    match part:
+        case {"output": str(text)} | {"errorText": str(text)}:
+            yield Turn("tool", text, tool_call_id=id)
+        case {"output": output}:
+            yield Turn("tool", msgspec.json.encode(output).decode(), tool_call_id=id)
+        case {"approval": {"approved": False} as denial}:
+            reason = denial.get("reason")
+            yield Turn("tool", reason if isinstance(reason, str) and reason else DENIED, tool_call_id=id)

@@ -1,4 +1,4 @@
-"""The results of a page's tools, stored with the reply that comes after them."""
+"""The tools of a page, and their results, stored with the reply that comes after them."""
 
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,23 @@ Results = Mapping[str, Mapping[str, Any]]
 """By the id of a tool call: the fields of its part that tell the result."""
 
 
+DENIED = "Tool call execution denied."
+"""The result of a call that the user has denied without a reason, in the AI SDK's words."""
+
+
+def functions_of(tools: object) -> object:
+    """Return assistant-ui's tools, an object with their names, as OpenAI's list; other values unchanged."""
+    if not isinstance(tools, dict):
+        return tools
+    functions = []
+    for name, tool in tools.items():
+        if not isinstance(tool, dict):
+            raise ValueError("must be a list of tools, or an object of them by their names")
+        told = {key: tool[key] for key in ("description", "parameters") if tool.get(key) is not None}
+        functions.append({"type": "function", "function": {"name": name, **told}})
+    return functions
+
+
 def packed_results(parts: Sequence[Mapping[str, Any]]) -> bytes | None:
     """Return the results in the latest step of an assistant's message, to be stored; None without any."""
     results: dict[str, Mapping[str, Any]] = {}
@@ -32,6 +49,8 @@ def packed_results(parts: Sequence[Mapping[str, Any]]) -> bytes | None:
                 results[id] = {"state": "output-available", "output": output}
             case {"toolCallId": str(id), "errorText": str(text)}:
                 results[id] = {"state": "output-error", "errorText": text}
+            case {"toolCallId": str(id), "approval": {"approved": False} as denial}:
+                results[id] = {"state": "output-denied", "approval": denial}
     encoded = msgspec.json.encode({"api": API, "results": results}) if results else b""
     return zlib.compress(encoded, 1) if 0 < len(encoded) <= MAX_KEPT_BYTES else None
 

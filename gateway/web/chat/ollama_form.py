@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
@@ -14,6 +14,7 @@ from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
+from gateway.contract.tool_calls import arguments_of
 from gateway.core.question import Question
 from gateway.dialects.ollama import Ollama, answer_json, loaded_json
 from gateway.web.chat.agent_sessions import agent_session
@@ -21,7 +22,7 @@ from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.model_api import NoQuestion
 from gateway.web.chat.whole_conversations import answering_model, latest_question
-from gateway.web.http.bodies import MAX_OPTIONS_BYTES, AtMost512, AtMost2048, parse
+from gateway.web.http.bodies import MAX_OPTIONS_BYTES, AtMost512, AtMost2048, Tools, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
@@ -39,12 +40,17 @@ _LOADING = frozenset({"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap",
 Object = dict[str, Any]
 
 
+def _role(said: object) -> object:
+    role = said.lower() if isinstance(said, str) else said
+    return "system" if role == "developer" else role
+
+
 class OllamaMessage(BaseModel):
-    """content: null is empty, as Ollama reads it."""
+    """content: null is empty, as Ollama reads it. role: in upper or lower case; `developer` is `system`."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    role: Literal["system", "user", "assistant", "tool"]
+    role: Annotated[Literal["system", "user", "assistant", "tool"], BeforeValidator(_role)]
     content: str | None = None
     thinking: str | None = None
     images: AtMost512[str] | None = None
@@ -54,19 +60,27 @@ class OllamaMessage(BaseModel):
 
 
 class OllamaBody(BaseModel):
-    """Fields of both endpoints. Fields that are not listed are ignored, also `keep_alive`."""
+    """Fields of both endpoints. Fields that are not listed are ignored.
+
+    keep_alive: seconds or a duration such as "5m"; 0 asks to unload the model, which is answered only.
+    """
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    model: Annotated[str, Field(max_length=256)] = ""
+    model: Annotated[str | None, Field(max_length=256)] = None
     stream: bool | None = None
     options: Object | None = None
     format: str | Object | None = None
     think: bool | str | None = None
+    keep_alive: Any = None
+
+    @property
+    def unloads(self) -> bool:
+        return str(self.keep_alive).rstrip("nuµmsh") in ("0", "0.0")
 
     def sampling(self, tools: Sequence[Object] | None = None) -> Sampling:
         """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
-        given = dict(self.options or {})
+        given = {name: value for name, value in (self.options or {}).items() if value is not None}
         if len(msgspec.json.encode(given)) > MAX_OPTIONS_BYTES:
             raise misfit("options", f"must be at most {MAX_OPTIONS_BYTES} bytes of JSON")
         count = _number(given, "num_predict", int)
@@ -93,14 +107,14 @@ class OllamaBody(BaseModel):
 
 
 class OllamaChatBody(OllamaBody):
-    messages: AtMost2048[OllamaMessage] = []
-    tools: AtMost512[Object] | None = None
+    messages: AtMost2048[OllamaMessage] | None = None
+    tools: Tools | None = None
 
 
 class OllamaGenerateBody(OllamaBody):
     """raw: the prompt goes to the model as it is, without a chat template."""
 
-    prompt: str = ""
+    prompt: str | None = None
     system: str | None = None
     images: AtMost512[str] | None = None
     suffix: str | None = None
@@ -129,18 +143,18 @@ class OllamaForm:
         is_raw = False
         if self._shape == "chat":
             body = chat = parse(post.body, OllamaChatBody)
-            turns = list(_turns(chat.messages, gateway.max_attachment_bytes))
+            turns = list(_turns(chat.messages or (), gateway.max_attachment_bytes))
             sampling = chat.sampling(chat.tools)
         else:
             body = asked = parse(post.body, OllamaGenerateBody)
             turns = [Turn("system", asked.system)] if asked.system else []
-            content = _content("images", asked.prompt, asked.images, gateway.max_attachment_bytes)
+            content = _content("images", asked.prompt or "", asked.images, gateway.max_attachment_bytes)
             turns.append(Turn("user", content))
             sampling = asked.sampling()
             is_raw = bool(asked.raw)
         self._model = body.model or answering_model(gateway, None)
         if not any(turn.content for turn in turns):
-            raise NoQuestion(loaded_json(self._model, self._shape))
+            raise NoQuestion(loaded_json(self._model, self._shape, unloads=body.unloads))
         self.streams = body.stream is not False
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "messages")
@@ -182,22 +196,23 @@ def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
 
 def _call(place: str, id: str, call: Mapping[str, Any]) -> Object:
     match call:
-        case {"function": {"name": str(name), "arguments": dict(arguments)}}:
-            told = msgspec.json.encode(arguments).decode()
-        case {"function": {"name": str(name), "arguments": str(told)}}:
-            pass
+        case {"function": {"name": str(name)} as function}:
+            arguments = function.get("arguments")
         case _:
-            raise misfit(place, "must have a function with a name and arguments")
+            raise misfit(place, "must have a function with a name")
+    if not isinstance(arguments, dict | str | None):
+        raise misfit(f"{place}.function.arguments", "must be an object")
     given = call.get("id")
     named = given if isinstance(given, str) and given else id
-    return {"id": named, "type": "function", "function": {"name": name, "arguments": told}}
+    return {"id": named, "type": "function", "function": {"name": name, "arguments": arguments_of(arguments)}}
 
 
 def _content(place: str, text: str, images: Sequence[str] | None, max_bytes: int) -> Content:
     if not images:
         return text
     parts: list[Object] = [{"type": "text", "text": text}] if text else []
-    for number, image in enumerate(images):
+    for number, lines in enumerate(images):
+        image = lines.replace("\n", "").replace("\r", "")  # Ollama ignores line breaks
         url = f"data:{_media_type(f'{place}.{number}', image)};base64,{image}"
         parts.append({"type": "image_url", "image_url": {"url": url}})
     return read_content(parts, place, max_bytes)

@@ -12,6 +12,7 @@ from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
+from gateway.contract.tool_calls import whole_call
 from gateway.core.question import Question
 from gateway.dialects.openai import OpenAI, completion_json
 from gateway.web.chat.agent_sessions import agent_session
@@ -20,19 +21,21 @@ from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import answering_model, latest_question
 from gateway.web.http.bodies import (
     MAX_OPTIONS_BYTES,
+    WHOLE,
     AtMost512,
     AtMost2048,
     Seed,
     Stop,
     TokenCount,
     TokenLimit,
+    Tools,
     parse,
 )
 from gateway.web.http.content_field import check_chars, content_schema
 from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
-_REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_options", "top_logprobs")
+_REFUSED = ("functions", "function_call", "audio", "prediction", "web_search_options")
 """Refused fields, which would change the shape of the response. Other unknown fields are passed on."""
 
 
@@ -105,11 +108,12 @@ class CompletionBody(BaseModel):
     max_completion_tokens: TokenLimit | None = None
     stop: Stop = None
     seed: Seed | None = None
-    tools: AtMost512[dict[str, Any]] | None = None
+    tools: Tools | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     modalities: Annotated[AtMost512[str] | None, Field(json_schema_extra=_only(["text"]))] = None
     logprobs: Annotated[bool | None, Field(json_schema_extra=_only(False))] = None
+    top_logprobs: Annotated[int | None, Field(json_schema_extra=_only(0)), WHOLE] = None
 
     @model_validator(mode="after")
     def _is_supported(self) -> "CompletionBody":
@@ -118,6 +122,8 @@ class CompletionBody(BaseModel):
             refused = "n"
         elif self.logprobs:
             refused = "logprobs"
+        elif self.top_logprobs:
+            refused = "top_logprobs"
         elif self.modalities not in (None, ["text"]):
             refused = "modalities"
         if refused is not None:
@@ -197,7 +203,7 @@ def _turn(at: int, message: ChatMessage, max_attachment_bytes: int) -> Turn:
     return Turn(
         role,
         read_content(_readable(message), f"messages.{at}.content", max_attachment_bytes),
-        tool_calls=message.tool_calls or (),
+        tool_calls=[whole_call(call) for call in message.tool_calls or ()],
         tool_call_id=message.tool_call_id,
         name=message.name,
         reasoning_content=message.reasoning_content or _string(message.reasoning),

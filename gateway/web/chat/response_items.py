@@ -7,6 +7,7 @@ from gateway.contract.content import Content
 from gateway.contract.content_parser import read_content
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Role, Turn
+from gateway.contract.tool_calls import arguments_of
 from gateway.dialects.response_tool_names import ToolName, custom_arguments
 
 Item = dict[str, Any]
@@ -137,8 +138,8 @@ def _call(place: str, item: Item) -> Item:
     match item:
         case {"type": "custom_tool_call", "call_id": str(id), "name": str(name), "input": str(input)}:
             arguments = custom_arguments(input)
-        case {"type": "function_call", "call_id": str(id), "name": str(name), "arguments": str(arguments)}:
-            pass
+        case {"type": "function_call", "call_id": str(id), "name": str(name), "arguments": str(said)}:
+            arguments = arguments_of(said)
         case _:
             raise misfit(place, "must have a call_id, a name and arguments or an input, all strings")
     if isinstance(namespace := item.get("namespace"), str):

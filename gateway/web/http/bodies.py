@@ -18,6 +18,7 @@ from pydantic import (
 from gateway.contract.errors import MAX_TOLD_FIELDS, BadRequest, Unprocessable
 from gateway.contract.model_limits import MAX_STOP_CHARS, MAX_STOPS, check_sampling
 from gateway.contract.requests import Sampling
+from gateway.contract.tool_calls import without_nulls
 from gateway.web.http.content_field import SaidInParts
 from gateway.web.http.json_shape import bare_json, check_digits, check_values, has_endless_number
 
@@ -67,6 +68,12 @@ AtMost2048 = Annotated[list[Item], Field(max_length=2048, fail_fast=True)]
 """Lists whose validation stops at the first invalid item: to find all of them could take seconds."""
 
 
+Tools = Annotated[
+    AtMost512[dict[str, Any]], AfterValidator(lambda tools: [without_nulls(tool) for tool in tools])
+]
+"""Tools in the form of OpenAI's chat API. A field that is null counts as absent."""
+
+
 def _stop_schema(schema: dict[str, Any]) -> None:
     text = {"type": "string", "maxLength": MAX_STOP_CHARS}
     schema["anyOf"] = [text, {"type": "array", "items": text, "maxItems": MAX_STOPS}, {"type": "null"}]
@@ -87,7 +94,7 @@ class SamplingBody(BaseModel):
     max_tokens: TokenCount | None = None
     stop: Stop = None
     seed: Seed | None = None
-    tools: AtMost512[dict[str, Any]] | None = None
+    tools: Tools | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     options: Annotated[

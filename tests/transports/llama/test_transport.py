@@ -83,6 +83,30 @@ async def test_sampling_goes_by_its_openai_names(server: Server) -> None:
     assert {"temperature": 0.0, "max_tokens": 5, "stop": ["x"], "seed": 7}.items() <= server.body().items()
 
 
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ({"stop": ""}, {}),
+        ({"stop": [""]}, {}),
+        ({"stop": []}, {}),
+        ({"stop": ["", "x"]}, {"stop": ["x"]}),
+        ({"stop": "x"}, {"stop": "x"}),
+        ({"tools": []}, {}),
+        ({"tools": [], "tool_choice": "auto"}, {}),
+        ({"tool_choice": "none"}, {}),
+        ({"tool_choice": "required"}, {"tool_choice": "required"}),
+        ({"tools": [{}], "tool_choice": "auto"}, {"tools": [{}], "tool_choice": "auto"}),
+    ],
+)
+async def test_settings_that_ask_for_nothing_are_not_sent(
+    server: Server, said: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    """llama.cpp ends at an empty stop text at once; vLLM refuses a choice without tools."""
+    await reply(transport_to(server), chat(**said))
+    body = server.body()
+    assert {name: body[name] for name in ("stop", "tools", "tool_choice") if name in body} == sent
+
+
 async def test_options_are_merged_but_override_nothing_that_was_said_otherwise(server: Server) -> None:
     options = {"top_k": 4, "stream": False, "messages": [], "stream_options": None, "temperature": 9}
     await reply(transport_to(server), chat(temperature=0.5, options=options))

@@ -192,3 +192,50 @@ async def test_a_tool_call_of_the_model_is_told(tmp_path: Path) -> None:
     assert loaded[1]["parts"] == [
         {"type": "tool-weather", "toolCallId": "t1", "state": "input-available", "input": {"city": "Graz"}}
     ]
+
+
+EMPTY: dict[str, Any] = {"tools": {}, "config": {}}
+
+
+async def test_assistant_uis_tools_and_instructions_come_to_the_model(tmp_path: Path) -> None:
+    """Its transport sends both in every request, also without any: `"tools": {}`."""
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    sent: dict[str, Any] = {
+        "callSettings": None,
+        "system": "Be brief.",
+        "tools": {"weather": {"description": "d", "parameters": schema}, "clock": {}},
+    }
+    async with served(tmp_path, lambda _: tokens("So.")) as gateway:
+        for more in (EMPTY, sent):
+            response = await gateway.http.post(CHAT, json={**asked(user(text("Hi"))), **more})
+            assert response.status_code == 200, response.text
+        wrong = await gateway.http.post(CHAT, json={**asked(user(text("Hi"))), "tools": {"weather": 7}})
+        first, second = gateway.transport.seen_requests
+    assert [turn.role for turn in first.turns] == ["user"]
+    assert [(turn.role, turn.content) for turn in second.turns] == [("system", "Be brief."), ("user", "Hi")]
+    assert second.sampling.tools == [
+        {"type": "function", "function": {"name": "weather", "description": "d", "parameters": schema}},
+        {"type": "function", "function": {"name": "clock"}},
+    ]
+    assert (wrong.status_code, "tools: must be a list" in wrong.text) == (422, True)
+
+
+@pytest.mark.parametrize("state", ["approval-responded", "output-denied"])
+async def test_the_model_is_told_that_the_user_denied_a_tool(tmp_path: Path, state: str) -> None:
+    reasons: list[dict[str, str]] = [{}, {"reason": "Too much."}]
+    denied = [
+        {
+            "type": "tool-pay",
+            "toolCallId": id,
+            "state": state,
+            "input": {},
+            "approval": {"id": "a", "approved": False, **reason},
+        }
+        for id, reason in zip(("t1", "t2"), reasons, strict=True)
+    ]
+    assistant = {"id": "a1", "role": "assistant", "parts": [{"type": "step-start"}, *denied]}
+    async with served(tmp_path, lambda _: tokens("Well.")) as gateway:
+        await gateway.http.post(CHAT, json=asked(user(text("Pay")), assistant))
+        (request,) = gateway.transport.seen_requests
+    told = [(turn.tool_call_id, turn.content) for turn in request.turns if turn.role == "tool"]
+    assert told == [("t1", "Tool call execution denied."), ("t2", "Too much.")]

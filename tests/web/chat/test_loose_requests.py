@@ -1,0 +1,150 @@
+"""Requests that real clients send and their APIs accept, although a strict reader would not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.contract.content import Image
+from gateway.contract.requests import ChatRequest
+from tests.web.chat.test_model_apis import PIXEL
+from tests.web.gateway_server import served
+from transports.scripted import tokens
+
+HI = {"role": "user", "content": "Hi"}
+FUNCTION = {"name": "f", "arguments": ""}
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "4"}
+CALLED = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+AG_UI = {"threadId": "t", "runId": "r"}
+
+
+async def asked(tmp_path: Path, path: str, body: dict[str, Any]) -> ChatRequest:
+    """Ask, and return what came to the model."""
+    async with served(tmp_path, lambda _: tokens("So.")) as gateway:
+        response = await gateway.http.post(path, json=body)
+        assert response.status_code == 200, response.text
+        (request,) = gateway.transport.seen_requests
+    return request
+
+
+def openai(call: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "/v1/chat/completions", {"messages": [HI, {"role": "assistant", "tool_calls": [call]}, RESULT]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        openai({"id": "c1", "type": "function", "function": FUNCTION}),
+        openai({"id": "c1", "function": {"name": "f", "arguments": None}}),
+        openai({"id": "c1", "type": None, "function": {"name": "f"}}),
+        openai({"id": "c1", "type": "function", "function": {"name": "f", "arguments": {}}}),
+        (
+            "/v1/responses",
+            {
+                "input": [
+                    HI,
+                    {"type": "function_call", "call_id": "c1", "name": "f", "arguments": ""},
+                    {"type": "function_call_output", "call_id": "c1", "output": "4"},
+                ]
+            },
+        ),
+        (
+            "/api/ag-ui",
+            AG_UI
+            | {
+                "messages": [
+                    {"id": "1", **HI},
+                    {"id": "2", "role": "assistant", "toolCalls": [{"id": "c1", "function": FUNCTION}]},
+                    {"id": "3", "role": "tool", "toolCallId": "c1", "content": "4"},
+                ]
+            },
+        ),
+        (
+            "/api/chat",
+            {
+                "model": "tiny",
+                "messages": [
+                    HI,
+                    {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "f"}}]},
+                    RESULT,
+                ],
+            },
+        ),
+        (
+            "/api/chat",
+            {
+                "id": "c",
+                "messages": [
+                    {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]},
+                    {
+                        "id": "2",
+                        "role": "assistant",
+                        "parts": [{"type": "tool-f", "toolCallId": "c1", "input": "", "output": "4"}],
+                    },
+                ],
+            },
+        ),
+    ],
+)
+async def test_a_call_without_arguments_has_an_empty_object(
+    tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    """llama.cpp answers 500 to empty arguments, for the whole conversation."""
+    request = await asked(tmp_path, path, body)
+    assert list(request.turns[1].tool_calls) == [CALLED]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat", "/messages/stream"])
+async def test_a_field_of_a_tool_that_is_null_is_absent(tmp_path: Path, path: str) -> None:
+    """Clients in Python send it for a function without a docstring; llama.cpp answers 500."""
+    function = {"name": "f", "description": None, "parameters": {"type": "object", "default": None}}
+    tools = [{"type": "function", "function": function | {"strict": None}, "cache_control": None}]
+    body = {"content": "Hi", "model": "tiny", "messages": [HI], "tools": tools}
+    request = await asked(tmp_path, path, body)
+    kept = {"name": "f", "parameters": {"type": "object", "default": None}}
+    assert request.sampling.tools == [{"type": "function", "function": kept}]
+
+
+async def test_no_logprobs_may_be_asked_for(tmp_path: Path) -> None:
+    body = {"messages": [HI], "logprobs": False, "top_logprobs": 0}
+    assert (await asked(tmp_path, "/v1/chat/completions", body)).sampling.options == {}
+
+
+async def test_null_is_absent_for_ollama(tmp_path: Path) -> None:
+    body = {"model": None, "messages": [HI], "options": {"top_k": None, "stop": None, "min_p": 0.1}}
+    assert (await asked(tmp_path, "/api/chat", body)).sampling.options == {"min_p": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("said", "role"), [("User", "user"), ("SYSTEM", "system"), ("developer", "system"), ("Tool", "tool")]
+)
+async def test_ollama_reads_roles_in_any_case(tmp_path: Path, said: str, role: str) -> None:
+    body = {"model": "tiny", "messages": [{"role": said, "content": "Hi"}]}
+    (turn,) = (await asked(tmp_path, "/api/chat", body)).turns
+    assert turn.role == role
+
+
+async def test_ollamas_images_may_have_line_breaks(tmp_path: Path) -> None:
+    image = f"{PIXEL[:40]}\r\n{PIXEL[40:]}\n"
+    body = {"model": "tiny", "messages": [HI | {"images": [image]}]}
+    (turn,) = (await asked(tmp_path, "/api/chat", body)).turns
+    assert turn.content[1] == Image("image/png", PIXEL)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"keep_alive": 0}, "unload"),
+        ({"keep_alive": "0s", "messages": None, "prompt": None}, "unload"),
+        ({"keep_alive": "10m"}, "load"),
+        ({"keep_alive": -1}, "load"),
+        ({"keep_alive": None}, "load"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+async def test_ollamas_empty_requests_load_or_unload(
+    tmp_path: Path, path: str, more: dict[str, Any], reason: str
+) -> None:
+    async with served(tmp_path, lambda _: []) as gateway:
+        response = await gateway.http.post(path, json={"model": "tiny", **more})
+    assert (response.status_code, response.json().get("done_reason")) == (200, reason)
