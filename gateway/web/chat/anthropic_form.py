@@ -1,15 +1,12 @@
 """Parses the body of Anthropic's `POST /v1/messages` into a question with its whole history."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.contract.branches import Branch
-from gateway.contract.content import Content
-from gateway.contract.content_parser import read_content
 from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
@@ -17,28 +14,30 @@ from gateway.contract.store import StoredMessage
 from gateway.core.question import Question
 from gateway.dialects.anthropic import Anthropic, message_json
 from gateway.web.chat.agent_sessions import agent_session
+from gateway.web.chat.anthropic_blocks import AnthropicMessage, Blocks, turns_of
 from gateway.web.chat.anthropic_threads import thread_of
 from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import answering_model, latest_question
-from gateway.web.http.bodies import AtMost512, AtMost2048, Stop, TokenCount, parse
+from gateway.web.http.bodies import AtMost2048, Stop, TokenCount, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
-Blocks = AtMost512[dict[str, Any]]
 _TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
-class AnthropicMessage(BaseModel):
+class OutputConfig(BaseModel):
+    """format: of structured outputs."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    role: Literal["user", "assistant", "system"]
-    content: str | Blocks
+    format: dict[str, Any] | None = None
 
 
 class MessagesBody(BaseModel):
     """A request of Anthropic's API. Fields that are not listed are ignored.
 
+    output_format: the older name of `output_config.format`.
     thread: `{"type": "create"}` stores the request; `{"type": "continue", "previous_message_id"}` goes on
     after a message of such a request, with its settings.
     """
@@ -58,6 +57,8 @@ class MessagesBody(BaseModel):
     tool_choice: dict[str, Any] | None = None
     thinking: dict[str, Any] | None = None
     thread: dict[str, Any] | None = None
+    output_config: OutputConfig | None = None
+    output_format: dict[str, Any] | None = None
 
     def sampling(self) -> Sampling:
         """Return the settings. Raises Unprocessable if one is outside of the limits of check_sampling."""
@@ -77,6 +78,7 @@ class MessagesBody(BaseModel):
             stop=self.stop_sequences,
             tools=[_tool(at, tool) for at, tool in enumerate(self.tools)] if self.tools else None,
             tool_choice=_tool_choice(self.tool_choice),
+            response_format=_response_format(self),
             options=options,
         )
         check_sampling(sampling, options="")
@@ -139,7 +141,7 @@ async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) ->
     """Raises Unprocessable, naming the field, and ThreadNotFound."""
     thread = await thread_of(gateway, user_id, body.thread)
     max_bytes = gateway.max_attachment_bytes
-    new = list(turns_of(body, max_bytes))
+    new = list(turns_of(body.system, body.messages, max_bytes))
     if thread is None:
         return AskedMessages(new, branch_without_ids(new), body.sampling(), body.model)
     given = body.model_dump(exclude_none=True)
@@ -147,109 +149,12 @@ async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) ->
         whole = MessagesBody.model_validate(thread.whole(given))
     except ValidationError as error:
         raise misfit("thread", "has too many messages together with these") from error
-    turns = list(turns_of(whole, max_bytes)) if thread.messages else new
+    turns = list(turns_of(whole.system, whole.messages, max_bytes)) if thread.messages else new
     branch = branch_without_ids(new)
     if thread.previous is not None:
         branch = replace(branch, after=thread.previous)
     kept = thread.kept(given)
     return AskedMessages(turns, branch, whole.sampling(), whole.model, thread.session_id, kept)
-
-
-def turns_of(body: MessagesBody, max_attachment_bytes: int) -> Iterator[Turn]:
-    """Return the conversation as turns. Raises Unprocessable for blocks that are not supported."""
-    if body.system:
-        yield Turn("system", _joined("system", body.system))
-    for at, message in enumerate(body.messages):
-        field = f"messages.{at}.content"
-        if message.role == "system":
-            yield Turn("system", _joined(field, message.content))
-        elif isinstance(message.content, str):
-            yield Turn(message.role, message.content)
-        elif message.role == "user":
-            yield from _user_turns(field, message.content, max_attachment_bytes)
-        else:
-            yield _assistant_turn(field, message.content)
-
-
-def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int) -> Iterator[Turn]:
-    """Return one turn for each tool result, then one for the rest of the message."""
-    if not blocks:
-        raise misfit(field, "must not be empty")
-    parts = []
-    for number, block in enumerate(blocks):
-        place = f"{field}.{number}"
-        if block.get("type") != "tool_result":
-            parts.append(_part(place, block))
-            continue
-        call_id = block.get("tool_use_id")
-        if not isinstance(call_id, str):
-            raise misfit(f"{place}.tool_use_id", "is required")
-        yield Turn("tool", _result(place, block.get("content"), max_bytes), tool_call_id=call_id)
-    if parts:
-        yield Turn("user", read_content(parts, field, max_bytes))
-
-
-def _result(place: str, content: object, max_bytes: int) -> Content:
-    if content is None or isinstance(content, str):
-        return content or ""
-    if not isinstance(content, list):
-        raise misfit(f"{place}.content", "must be a string or a list of blocks")
-    parts = [_part(f"{place}.content.{number}", block) for number, block in enumerate(content)]
-    return read_content(parts, f"{place}.content", max_bytes) if parts else ""
-
-
-def _part(place: str, block: Any) -> dict[str, Any]:
-    """Return a block as a content part in OpenAI's form."""
-    match block:
-        case {"type": "text", "text": str(text)}:
-            return {"type": "text", "text": text}
-        case {"type": "image" | "document", "source": {"type": "url"}}:
-            raise misfit(f"{place}.source", "must contain the data: no address is fetched here")
-        case {"type": "image", "source": {"type": "base64", "media_type": str(kind), "data": str(data)}}:
-            return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
-        case {"type": "document", "source": {"type": "text", "data": str(text)}}:
-            return {"type": "text", "text": text}
-        case {"type": "document", "source": {"type": "base64", "media_type": str(kind), "data": str(data)}}:
-            name = block.get("title")
-            file = {"file_data": f"data:{kind};base64,{data}"}
-            if isinstance(name, str):
-                file["filename"] = name
-            return {"type": "file", "file": file}
-        case {"type": str(kind)}:
-            raise misfit(f"{place}.type", f"{kind!r} is not supported here, or lacks a field")
-        case _:
-            raise misfit(place, "must be a content block with a type")
-
-
-def _assistant_turn(field: str, blocks: Sequence[Mapping[str, Any]]) -> Turn:
-    texts, thoughts, calls = [], [], []
-    for number, block in enumerate(blocks):
-        match block:
-            case {"type": "text", "text": str(text)}:
-                texts.append(text)
-            case {"type": "thinking", "thinking": str(text)}:
-                thoughts.append(text)
-            case {"type": "redacted_thinking"}:
-                pass
-            case {"type": "tool_use", "id": str(id), "name": str(name)}:
-                arguments = json.dumps(block.get("input") or {}, ensure_ascii=False)
-                calls.append(
-                    {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
-                )
-            case _:
-                kind = block.get("type")
-                raise misfit(f"{field}.{number}.type", f"{kind!r} is not supported here, or lacks a field")
-    thought = "".join(thoughts) or None
-    return Turn("assistant", "".join(texts), tool_calls=calls, reasoning_content=thought)
-
-
-def _joined(field: str, content: str | Sequence[Mapping[str, Any]]) -> str:
-    if isinstance(content, str):
-        return content
-    texts = [block.get("text") for block in content]
-    if not all(isinstance(text, str) for text in texts):
-        raise misfit(field, "must be a string or a list of text blocks")
-    return "\n\n".join(str(text) for text in texts)
 
 
 def _tool(at: int, tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,3 +180,14 @@ def _tool_choice(choice: Mapping[str, Any] | None) -> str | dict[str, Any] | Non
             return _TOOL_CHOICES[kind]
         case _:
             raise misfit("tool_choice", "must be of type auto, any, none, or tool with a name")
+
+
+def _response_format(body: MessagesBody) -> dict[str, Any] | None:
+    config = body.output_config
+    match body.output_format if config is None or config.format is None else config.format:
+        case None:
+            return None
+        case {"type": "json_schema", "schema": dict(schema)}:
+            return {"type": "json_schema", "json_schema": {"name": "output", "schema": schema}}
+        case _:
+            raise misfit("output_config.format", "must be of type json_schema with a schema")

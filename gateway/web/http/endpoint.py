@@ -3,6 +3,7 @@
 Routing, authentication, 405s, CORS, body limits and the OpenAPI document are derived from these entries.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -168,14 +169,17 @@ def _as_denial(send: Send) -> Send:
 
 
 async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:
-    """Return the request's whole body, within the limits of its endpoint. Raises as read_body."""
+    """Return the request's whole body without a byte order mark, within the limits of its endpoint.
+
+    Raises as read_body.
+    """
     if BODY in scope:
         kept: bytes = scope[BODY]
         return kept
     max_bytes = endpoint_of(scope).max_body_bytes(gateway)
     try:
         check_declared_length(scope, max_bytes)
-        body = await read_body(receive, max_bytes, gateway.body_timeout_s)
+        body = (await read_body(receive, max_bytes, gateway.body_timeout_s)).removeprefix(BOM_UTF8)
     except TooLarge:
         await drop_body(scope, receive)
         raise

@@ -1,11 +1,13 @@
 """Requests that real clients send and their APIs accept, although a strict reader would not."""
 
+import codecs
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.contract.content import Image
+from gateway.contract.content import File, Image, Text, parts_of
 from gateway.contract.requests import ChatRequest
 from tests.web.chat.test_model_apis import PIXEL
 from tests.web.gateway_server import served
@@ -103,6 +105,80 @@ async def test_a_field_of_a_tool_that_is_null_is_absent(tmp_path: Path, path: st
     request = await asked(tmp_path, path, body)
     kept = {"name": "f", "parameters": {"type": "object", "default": None}}
     assert request.sampling.tools == [{"type": "function", "function": kept}]
+
+
+SCHEMA = {"type": "object", "properties": {"sky": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("name", ["output_config", "output_format"])
+async def test_anthropics_structured_outputs_come_to_the_model(tmp_path: Path, name: str) -> None:
+    format = {"type": "json_schema", "schema": SCHEMA}
+    config = {"format": format, "effort": "low"}
+    body = {"messages": [HI], name: config if name == "output_config" else format}
+    request = await asked(tmp_path, "/v1/messages", body)
+    assert request.sampling.response_format == {
+        "type": "json_schema",
+        "json_schema": {"name": "output", "schema": SCHEMA},
+    }
+
+
+@pytest.mark.parametrize("format", [{"type": "yaml"}, {"type": "json_schema"}, {}])
+async def test_another_format_of_anthropics_is_refused(tmp_path: Path, format: dict[str, Any]) -> None:
+    async with served(tmp_path, lambda _: tokens("x")) as gateway:
+        body = {"messages": [HI], "output_config": {"format": format}}
+        response = await gateway.http.post("/v1/messages", json=body)
+    assert response.status_code == 400
+    assert "output_config.format" in response.json()["error"]["message"]
+
+
+RAIN = {"type": "text", "text": "It rains."}
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({"source": {"type": "text", "media_type": "text/plain", "data": "It rains."}}, "It rains."),
+        ({"source": {"type": "content", "content": "It rains."}}, "It rains."),
+        ({"source": {"type": "content", "content": [RAIN, RAIN]}}, "It rains.\n\nIt rains."),
+        (
+            {"type": "search_result", "source": "https://a.example", "content": [RAIN]},
+            "https://a.example\nIt rains.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("in_result", [False, True])
+async def test_the_model_can_tell_anthropics_documents_from_the_question(
+    tmp_path: Path, block: dict[str, Any], told: str, in_result: bool
+) -> None:
+    document = {"type": "document", "title": "Weather", **block}
+    content = [document, {"type": "text", "text": "So?"}]
+    if in_result:
+        content = [{"type": "tool_result", "tool_use_id": "c1", "content": content}]
+    body = {"messages": [{"role": "user", "content": content}]}
+    (turn,) = (await asked(tmp_path, "/v1/messages", body)).turns
+    assert turn.as_json()["content"] == f"--- File: Weather ---\n{told}\n\nSo?"
+
+
+async def test_anthropics_documents_may_have_images(tmp_path: Path) -> None:
+    document = {"type": "document", "source": {"type": "content", "content": [RAIN, PICTURE]}}
+    empty = {"type": "document", "source": {"type": "text", "data": ""}}
+    body = {"messages": [{"role": "user", "content": [document, empty]}]}
+    (turn,) = (await asked(tmp_path, "/v1/messages", body)).turns
+    file, image, nothing = parts_of(turn.content)
+    assert isinstance(file, File)
+    assert (file.text, nothing) == ("It rains.", Text(""))
+    assert image == Image("image/png", PIXEL)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/api/chat", "/messages/stream"])
+async def test_a_body_may_begin_with_a_byte_order_mark(tmp_path: Path, path: str) -> None:
+    """Files that were saved on Windows have one."""
+    body = json.dumps({"content": "Hi", "model": "tiny", "messages": [HI]}).encode()
+    headers = {"content-type": "application/json", "idempotency-key": "k"}
+    async with served(tmp_path, lambda _: tokens("So.")) as gateway:
+        response = await gateway.http.post(path, content=codecs.BOM_UTF8 + body, headers=headers)
+    assert response.status_code == 200, response.text
 
 
 async def test_no_logprobs_may_be_asked_for(tmp_path: Path) -> None:
