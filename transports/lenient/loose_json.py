@@ -14,10 +14,12 @@ also in fields that it skips."""
 def decode_loosely(data: bytes) -> Any:
     """Return the decoded JSON. Raises ValueError if it is not JSON or UTF-8, or nested too deep.
 
+    A byte order mark before it, and NULs behind it, as programs in C send them, are ignored.
+
     Strings may contain lone halves of surrogate pairs: pass them to `mended` or WholeCharacters.
     """
     try:
-        said = json.loads(data.decode().removeprefix("\ufeff"))
+        said = json.loads(data.decode().removeprefix("\ufeff").rstrip("\0"))
     except RecursionError as exc:
         raise ValueError("JSON nested too deep") from exc
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(said):

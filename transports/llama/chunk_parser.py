@@ -188,6 +188,8 @@ class ChunkParser:
         if chunk.model:
             self._model = chunk.model
         self._measurements.take(chunk.usage, chunk.timings)
+        if chunk.x_groq is not None:
+            self._measurements.take(chunk.x_groq.counts(), None)
 
     def _reread(self, frame: bytes, events: list[TransportEvent]) -> Chunk | None:
         """Return the chunk in a frame that strict decoding refuses; None if it contains nothing to use."""

@@ -67,12 +67,25 @@ class PromptProgress(msgspec.Struct, gc=False):
         return (Progress("prompt", processed=processed, total=total),)
 
 
+class Groq(msgspec.Struct, gc=False):
+    """Groq's own fields. error: why it stopped the reply before its end."""
+
+    usage: TokenUsage | None = None
+    error: str | None = None
+
+    def counts(self) -> TokenUsage | None:
+        if self.error:
+            raise upstream_error(self.error)
+        return self.usage
+
+
 class Chunk(msgspec.Struct, gc=False):
     choices: list[Choice] | None = None
     model: str | None = None
     usage: TokenUsage | None = None
     timings: Timings | None = None
     prompt_progress: PromptProgress | None = None
+    x_groq: Groq | None = None
     error: Any = None
 
 
@@ -145,10 +158,11 @@ def read_loosely(said: Any) -> Chunk:
     if not isinstance(choices, list | None):
         raise ProtocolViolation("the model server sent JSON that is no chat completion: `choices` is no list")
     usage, timings, progress = (_mapping(said.get(key)) for key in ("usage", "timings", "prompt_progress"))
+    groq = _mapping(said.get("x_groq"))
     return Chunk(
         choices=[_choice(choice) for choice in choices or () if isinstance(choice, dict)],
         model=_name(said.get("model")),
-        usage=TokenUsage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens")),
+        usage=_usage(usage),
         timings=Timings(
             _count(timings, "cache_n") if "cache_n" in timings else 0,
             _count(timings, "prompt_n"),
@@ -156,8 +170,13 @@ def read_loosely(said: Any) -> Chunk:
             _rate(timings.get("predicted_per_second")),
         ),
         prompt_progress=PromptProgress(_count(progress, "processed"), _count(progress, "total")),
+        x_groq=Groq(_usage(_mapping(groq.get("usage"))), error_message(groq.get("error"))),
         error=said.get("error"),
     )
+
+
+def _usage(said: Mapping[str, Any]) -> TokenUsage:
+    return TokenUsage(_count(said, "prompt_tokens"), _count(said, "completion_tokens"))
 
 
 def why_broken(frame: bytes) -> GatewayError | None:
@@ -232,6 +251,7 @@ def _choice(said: Mapping[str, Any]) -> Choice:
         delta=_message(said.get("delta")),
         message=_message(said.get("message")),
         finish_reason=reason if isinstance(reason, str | None) else "stop" if reason else None,
+        usage=_usage(_mapping(said.get("usage"))),
     )
 
 

@@ -142,6 +142,8 @@ ERRORS = [
     failing("an error in a delta", delta(error="boom") + DONE, "boom"),
     failing("a role and [DONE]", delta(role="assistant", content="") + DONE, "before it had begun"),
     failing("a comment and [DONE]", b": ping\n\n" + DONE, "before it had begun"),
+    failing("Groq's", A + frame({"choices": [{"delta": {}, "finish_reason": "stop"}], "x_groq": {"error": "boom"}}) + DONE, "boom", "A"),
+    failing("Groq's without choices", A + frame({"choices": [], "x_groq": {"error": {"message": "boom"}}}) + DONE, "boom", "A"),
     failing("FastChat's", frame({"text": "boom", "error_code": 50001}) + DONE, "boom"),
     failing("FastChat's after text", A + frame({"text": "boom", "error_code": 50001}) + DONE, "boom", "A"),
     failing("an error field in capitals", A + b'ERROR: {"message":"boom"}\n\n' + DONE, "boom", "A"),
@@ -191,6 +193,18 @@ SIDE_FIELDS = [
     saying(
         "Moonshot's usage in the choice",
         A + frame({"choices": [{"delta": {}, "finish_reason": "stop", "usage": FULL}]}) + DONE,
+        usage=[3, 1],
+    ),
+    saying(
+        "Groq's usage",
+        A + frame({"choices": [{"delta": {}, "finish_reason": "stop"}], "x_groq": {"id": "r", "usage": FULL | {"queue_time": 0.1}}}) + DONE,
+        usage=[3, 1],
+    ),
+    saying("Groq's usage in floats", A + STOP + frame({"choices": [], "x_groq": {"usage": {"prompt_tokens": 3.0, "completion_tokens": 1.0}}}) + DONE, usage=[3, 1]),
+    saying("Groq's rubbish", A + frame({"choices": [], "x_groq": [7]}) + frame({"choices": [], "x_groq": {"usage": 7, "error": None}}) + END, usage=None),
+    saying(
+        "Moonshot's usage in floats",
+        A + frame({"choices": [{"delta": {}, "finish_reason": "stop", "usage": {"prompt_tokens": 3.0, "completion_tokens": 1.0}}]}) + DONE,
         usage=[3, 1],
     ),
     saying("usage of rubbish in the choice", frame({"choices": [{"delta": {"content": "A"}, "usage": 1}]}) + END, usage=None),

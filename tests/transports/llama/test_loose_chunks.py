@@ -14,10 +14,13 @@ MESSAGE: dict[str, Any] = {
     "reasoning": "another",
     "tool_calls": [{"index": 1, "id": "call-1", "function": {"name": "look", "arguments": '{"at":1}'}}],
 }
+USAGE = {"prompt_tokens": 3, "completion_tokens": 4}
+CHOICE = {"index": 2, "delta": MESSAGE, "message": MESSAGE, "finish_reason": "length", "usage": USAGE}
 WHOLE: dict[str, Any] = {
-    "choices": [{"index": 2, "delta": MESSAGE, "message": MESSAGE, "finish_reason": "length"}],
+    "choices": [CHOICE],
     "model": "small",
-    "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+    "usage": USAGE,
+    "x_groq": {"usage": USAGE, "error": "full"},
     "timings": {"cache_n": 5, "prompt_n": 6, "predicted_n": 7, "predicted_per_second": 8.5},
     "prompt_progress": {"processed": 9, "total": 10},
     "error": {"message": "full"},

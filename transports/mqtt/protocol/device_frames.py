@@ -6,8 +6,8 @@ import msgspec
 
 from gateway.contract.errors import ProtocolViolation, TooLarge, Unprocessable
 from transports.mqtt.protocol.error_frames import LONGEST_MESSAGE
-from transports.mqtt.protocol.frame_codec import encode, strict_decoder
-from transports.mqtt.protocol.frames import VERSION, AcceptFrame, CancelFrame, Frame, Id
+from transports.mqtt.protocol.frame_codec import bare, encode, strict_decoder
+from transports.mqtt.protocol.frames import VERSION, AcceptFrame, Frame, Id
 from transports.mqtt.protocol.message_heads import Head, head_of
 
 
@@ -21,6 +21,12 @@ class Chat(Frame, tag="chat"):
     session: Annotated[str, msgspec.Meta(max_length=128)] | None = None
     stream: bool = True
     ask: bool | None = None
+
+
+class DeviceCancel(Frame, tag="cancel"):
+    """Stops a chat. Its other fields are for logs of others, and ignored."""
+
+    id: Id
 
 
 class DeviceAccept(Frame, tag="accept"):
@@ -41,7 +47,7 @@ class ChatError(Frame, tag="error"):
 
 
 _chat_decoder = strict_decoder(Chat)
-_cancel_decoder = strict_decoder(CancelFrame)
+_cancel_decoder = strict_decoder(DeviceCancel)
 # ValueError is bad UTF-8 and msgspec's own errors; RecursionError is JSON nested too deep.
 _UNREADABLE = (ValueError, RecursionError)
 
@@ -59,7 +65,7 @@ def decode_chat(payload: bytes, max_bytes: int) -> Chat | ChatError:
         message = f"The message is too long: at most {max_bytes} bytes are accepted (MQTT_MAX_PAYLOAD)."
         return ChatError(_checked_id(head_of(payload)), TooLarge.code, message)
     try:
-        return _chat_decoder.decode(payload)
+        return _chat_decoder.decode(bare(payload))
     except _UNREADABLE as exc:
         wrong = str(exc)
     head = head_of(payload)
@@ -76,10 +82,10 @@ def _checked_id(head: Head) -> str | None:
         return None
 
 
-def decode_cancel(payload: bytes) -> CancelFrame:
+def decode_cancel(payload: bytes) -> DeviceCancel:
     """Return a device's cancel. Raises ProtocolViolation for all other payloads."""
     try:
-        return _cancel_decoder.decode(payload)
+        return _cancel_decoder.decode(bare(payload))
     except _UNREADABLE as exc:
         raise ProtocolViolation(f"not a cancel: {exc}"[:200]) from None
 

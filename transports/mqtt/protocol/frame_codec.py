@@ -30,15 +30,21 @@ class _AnyFrame(msgspec.Struct, gc=False):
 
 
 _REPLY_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ReplyFrame))
+BOM = b"\xef\xbb\xbf"
 _encoder = msgspec.json.Encoder()
 _reply_decoder: msgspec.json.Decoder[ReplyFrame] = msgspec.json.Decoder(ReplyFrame)
 _inbox_decoder: msgspec.json.Decoder[InboxFrame] = msgspec.json.Decoder(InboxFrame)
 _status_decoder = strict_decoder(Status)
 
 
+def bare(payload: bytes) -> bytes:
+    """Return the payload without a byte order mark, and without the NUL behind a text of C."""
+    return payload.removeprefix(BOM).rstrip(b"\0")
+
+
 def _decoded(decoder: msgspec.json.Decoder[_Decoded], payload: bytes) -> _Decoded:
     try:
-        return decoder.decode(payload)
+        return decoder.decode(bare(payload))
     # ValueError is bad UTF-8 and msgspec's own errors; RecursionError is JSON nested too deep.
     except (ValueError, RecursionError) as exc:
         raise ProtocolViolation(f"not a frame we know: {exc}"[:200]) from None
@@ -77,9 +83,20 @@ def decode_inbox(payload: bytes) -> InboxFrame:
 def decode_status(payload: bytes) -> Status:
     """Return a status. Raises ProtocolViolation for all other payloads.
 
-    An empty payload clears a retained message in MQTT, so it means `lost`, whatever the incarnation.
+    An empty payload clears a retained message in MQTT, so it means `lost`, whatever the incarnation. Whole
+    numbers may be written as floats.
     """
-    return _decoded(_status_decoder, payload) if payload else Status(state="lost")
+    if not payload:
+        return Status(state="lost")
+    try:
+        return _status_decoder.decode(payload)
+    except (ValueError, RecursionError) as exc:
+        strictly = str(exc)
+    try:
+        status: Status = msgspec.convert(loosened(payload), Status | _NoFrame)
+        return status
+    except (ValueError, RecursionError):
+        raise ProtocolViolation(f"not a frame we know: {strictly}"[:200]) from None
 
 
 def encode(frame: Frame) -> bytes:

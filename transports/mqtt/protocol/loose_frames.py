@@ -13,19 +13,18 @@ _TOLD_ANYWAY = ("text",)
 def loosened(payload: bytes) -> Any:
     """Return the frame without unusable counts, usage and reasons, and with a tool call's fields as text.
 
+    Whole numbers may be written as floats.
+
     Texts may contain halves of surrogate pairs. The caller must decode the result again, since it may still
     be no frame. Raises ValueError if the payload is not JSON.
     """
     said = decode_loosely(payload)
     if not isinstance(said, dict):
         return said
-    frame = {key: value if key in _TOLD_ANYWAY else _mended(value) for key, value in said.items()}
-    for key in ("seq", "length"):
-        if isinstance(value := frame.get(key), float) and value.is_integer():
-            frame[key] = int(value)
+    frame = {key: value if key in _TOLD_ANYWAY else _whole(_mended(value)) for key, value in said.items()}
     match frame.get("type"):
         case "accept":
-            _keep_counts(frame, "queue")
+            _keep_counts(frame, "queue", "epoch")
         case "progress":
             _keep_counts(frame, "position", "processed", "total")
         case "end" | "reply":
@@ -89,3 +88,7 @@ def _mended(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _mended(item) for key, item in value.items()}
     return value
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

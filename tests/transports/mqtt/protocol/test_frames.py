@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.contract import errors
 from gateway.contract.events import Usage
 from gateway.contract.requests import ChatRequest, Sampling, Turn
-from transports.mqtt.protocol import frame_codec, frames
+from transports.mqtt.protocol import device_frames, frame_codec, frames
 
 unicode_text = st.text(st.characters(codec="utf-8"))
 json_values = st.recursive(
@@ -57,7 +57,11 @@ def test_rubbish_is_a_protocol_violation_and_nothing_else(decode: Decode, payloa
         b'{"state":"ready","id":"a","seq":1,"text":"x","reply_to":"r","messages":[]}',
         b'{"type":"status","state":"sleeping"}',
         b'{"type":"status","state":"ready","v":2}',
-        b'{"type":"status","state":"ready","max":1e9}',
+        b'{"type":"status","state":"ready","max":1.5}',
+        b'{"type":"status","state":"ready","max":1e300}',
+        b'{"type":"status","state":"ready","max":"4"}',
+        b'{"max":4.0,"state":"ready"}',
+        b'{"type":"chunk","id":"a","seq":1,"text":"x"}\x00{}',
         b'{"type":"status","state":"ready","max":0}',
         b'{"type":"status","state":"ready","max":-1}',
         b'{"type":"status","state":"ready","max":NaN}',
@@ -103,6 +107,34 @@ def test_unknown_fields_are_ignored() -> None:
 def test_the_smallest_status_promises_little() -> None:
     status = frame_codec.decode_status(b'{"type":"status","state":"ready"}')
     assert (status.heartbeat_s, status.accept_s, status.max, status.stream) == (None, None, 1, False)
+
+
+def test_whole_numbers_of_a_status_may_be_written_as_floats() -> None:
+    """Languages with one kind of number write them so, such as Lua."""
+    said = (
+        b'{"type":"status","state":"ready","v":1.0,"max":4.0,"busy":0.0,"incarnation":7e0,"heartbeat_s":5.0}'
+    )
+    status = frame_codec.decode_status(said)
+    assert (status.max, status.busy, status.incarnation, status.heartbeat_s) == (4, 0, 7, 5)
+
+
+@pytest.mark.parametrize(("before", "behind"), [(b"\xef\xbb\xbf", b""), (b"", b"\0"), (b"", b"\n\0\0")])
+def test_a_text_of_c_or_of_windows_is_a_frame(before: bytes, behind: bytes) -> None:
+    def framed(payload: bytes) -> bytes:
+        return before + payload + behind
+
+    status = frame_codec.decode_status(framed(b'{"type":"status","state":"ready"}'))
+    end = frame_codec.decode_reply(framed(b'{"type":"end","id":"a","seq":1}'))
+    forget = frame_codec.decode_inbox(framed(b'{"type":"forget","id":"a"}'))
+    chat = device_frames.decode_chat(framed(b'{"type":"chat","id":"a","text":"x"}'), 999)
+    cancel = device_frames.decode_cancel(framed(b'{"type":"cancel","id":"a"}'))
+    assert (status.state, end.id, forget.id, chat.id, cancel.id) == ("ready", "a", "a", "a", "a")
+    assert isinstance(chat, device_frames.Chat)
+
+
+def test_only_the_id_of_a_devices_cancel_counts() -> None:
+    said = b'{"type":"cancel","id":"a","reason":null,"epoch":-1}'
+    assert device_frames.decode_cancel(said).id == "a"
 
 
 def test_an_emptied_status_means_lost() -> None:

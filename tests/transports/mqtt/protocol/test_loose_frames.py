@@ -12,7 +12,7 @@ from gateway.contract.errors import ContextExceeded, ProtocolViolation, Upstream
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
 from transports.mqtt.protocol.error_frames import error_said
 from transports.mqtt.protocol.frame_codec import decode_reply
-from transports.mqtt.protocol.frames import ErrorFrame, Status
+from transports.mqtt.protocol.frames import AcceptFrame, ErrorFrame, Status, epoch_of
 from transports.mqtt.requests.frame_order import Attempt
 from transports.mqtt.requests.presence import KnownWorker
 
@@ -112,6 +112,13 @@ def test_no_side_field_decides_anything(
 def test_progress_keeps_the_counts_that_can_be_used() -> None:
     events = heard({"type": "progress", "phase": "prompt", "processed": 2.0, "total": -1}, END)
     assert events[0] == Progress("prompt", processed=2)
+
+
+def test_an_accept_without_a_usable_epoch_is_one() -> None:
+    for epoch in (None, -1, "1"):
+        frame = decode_reply(json.dumps({"type": "accept", "id": "a", "epoch": epoch}).encode())
+        assert isinstance(frame, AcceptFrame)
+        assert epoch_of(frame) == 0
 
 
 def test_whole_numbers_may_be_written_as_floats() -> None:
