@@ -18,6 +18,7 @@ BELOW = """(menu) => {
   const ends = [menu, menu.closest(".session-scroller")].map((one) => one.getBoundingClientRect().bottom);
   return ends[0] - ends[1];
 }"""
+FROM_TOP = "(at) => at.getBoundingClientRect().top - at.closest('.scroller').getBoundingClientRect().top"
 GROUND = "(element) => getComputedStyle(element).backgroundColor"
 OPACITY = "(element) => getComputedStyle(element).opacity"
 
@@ -81,3 +82,25 @@ async def test_nothing_makes_a_conversation_wider_than_a_narrow_screen(tmp_path:
         await opened.ask("say " + "\n\n".join(wide))
         await opened.page.wait_for_selector(".maths.drawn math")
         assert await opened.page.locator(".scroller").evaluate("(at) => at.scrollWidth - at.clientWidth") == 0
+
+
+@pytest.mark.parametrize("chosen", [".wide-button", ".brand", ".session.current a"])
+async def test_on_a_narrow_screen_the_list_closes_when_the_present_chat_is_chosen(
+    tmp_path: Path, chosen: str
+) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        page = opened.page
+        if "session" in chosen:
+            await opened.ask("say one")
+        await page.set_viewport_size({"width": 390, "height": 800})
+        await page.click("button[aria-label=Sessions]")
+        await page.click(chosen)
+        await page.locator(".studio > aside").wait_for(state="hidden")
+
+
+async def test_on_a_low_screen_the_welcome_can_be_scrolled_to_its_beginning(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        page = opened.page
+        await page.set_viewport_size({"width": 640, "height": 320})
+        await page.locator(".scroller").evaluate("(at) => at.scrollTo({top: 0, behavior: 'instant'})")
+        assert await page.locator(".welcome h1").evaluate(FROM_TOP) >= 0

@@ -61,8 +61,11 @@ function Studio({ onLogout }) {
     return html`<${ConversationView} key=${session ?? `fresh ${fresh}`} session=${session}
       onActivity=${() => list.refresh()} onSession=${setBegun} onGone=${begin} />`;
   };
+  const choose = (/** @type {Event} */ event) => {
+    if (/** @type {HTMLElement} */ (event.target).closest("a, .wide-button")) setAside(false); // also what is shown already
+  };
   return html`<div class=${aside ? "studio aside-open" : "studio"}>
-    <aside>
+    <aside onClick=${choose}>
       <header><a class="brand" href="#/" onClick=${begin}>Sluice</a> <span class="version">${VERSION}</span>
         <button class="quiet only-narrow" aria-label="Close the list" onClick=${() => setAside(false)}><${Icon} name="close" /></button></header>
       <button class="button main wide-button" onClick=${begin}><${Icon} name="plus" /> New chat</button>

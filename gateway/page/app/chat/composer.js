@@ -8,6 +8,7 @@ import { completed } from "../rooms/asks.js";
 import { isComposing } from "../shortcuts.js";
 import { Attachments, forget } from "./attachments.js";
 
+const LONG = 50_000; // characters: Chromium reads a text from its beginning at each key to find its direction
 const draftName = (/** @type {string | null} */ session) => `sluice-draft:${session ?? "new"}`;
 
 /** @param {{session: string | null, live: boolean, taken: {text: string, files: any[]} | null, onSend: (text: string, files: any[]) => void, onTyping: (types: boolean) => void,
@@ -27,8 +28,9 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
   };
   useEffect(() => {
     if (!taken) return;
-    write(taken.text);
+    write([taken.text, text].filter(Boolean).join("\n\n"));
     attachments.putBack(taken.files);
+    field.current?.focus();
   }, [taken]);
   useEffect(() => {
     const at = field.current;
@@ -82,14 +84,16 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
     }
     ${offered === null ? null : html`<button type="button" class="offer" onClick=${accept}><b>@model</b> asks the model <kbd>Tab</kbd></button>`}
     <span class="spoken" role="status">${offered === null ? "" : "Tab completes @model, which asks the model."}</span>
-    <textarea ref=${field} rows="1" dir="auto" aria-label="Your message" placeholder="Write a message" value=${text}
+    <textarea ref=${field} rows="1" dir=${text.length < LONG ? "auto" : undefined} aria-label="Your message" placeholder="Write a message" value=${text}
       onInput=${(/** @type {any} */ event) => {
         write(event.target.value);
         onTyping(event.target.value !== "");
       }}
       onPaste=${(/** @type {ClipboardEvent} */ event) => {
-        const pasted = [...(event.clipboardData?.files ?? [])];
-        if (pasted.length) {
+        const { files = [], types = [] } = event.clipboardData ?? {};
+        const pasted = [...files];
+        const isText = types.includes("text/html") && types.includes("text/plain"); // of cells, with a picture of them
+        if (pasted.length && !isText) {
           event.preventDefault();
           attachments.add(pasted);
         }
