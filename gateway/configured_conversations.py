@@ -4,7 +4,7 @@ import time
 
 from gateway.contract.ended_reply import OnEnded
 from gateway.contract.limits import Places
-from gateway.contract.random_names import random_hex
+from gateway.contract.random_names import ordered_hex
 from gateway.contract.traces import ReplyTraces
 from gateway.core.budgets import Budgets
 from gateway.core.checkpoints import Checkpoints
@@ -43,7 +43,7 @@ def conversations_of(
         checkpoints,
         news,
         resume_url=lambda stream_id, user_id: resume_url(stream_id, tickets.issue(stream_id, user_id)),
-        new_id=random_hex,
+        new_id=ordered_hex,
         clock=time.monotonic,
         now=store.membership.clock,
         stages=stages_of(

@@ -48,7 +48,7 @@ class Conversations:
 
     Args:
         resume_url: returns the URL for resuming a stream, from stream id and user id.
-        new_id: returns 32 random hex digits.
+        new_id: returns 32 hex digits, unguessable and never the same.
         clock: seconds, monotonic.
         now: seconds since the epoch.
         stages: in the order in which requests pass them.

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.attachments import StoredAttachment
 from gateway.contract.errors import NotFound, QuotaReached
-from gateway.contract.random_names import random_uuid
+from gateway.contract.random_names import ordered_uuid
 from gateway.store.attachment_table import attachments
 from gateway.store.writer import Write, Writer
 
@@ -102,7 +102,7 @@ class SqlAttachments:
                 "(ATTACHMENT_BYTES_PER_USER). Delete some first: DELETE /api/chatbot/attachments/{id}."
             )
         row = {
-            "uuid": random_uuid(),
+            "uuid": ordered_uuid(),
             "user_id": new.user_id,
             "name": new.name,
             "media_type": new.media_type,

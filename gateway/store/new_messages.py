@@ -11,7 +11,7 @@ from gateway.contract.authors import Author
 from gateway.contract.branches import Spot
 from gateway.contract.content import text_of
 from gateway.contract.exchanges import Exchange, NewExchange
-from gateway.contract.random_names import random_uuid
+from gateway.contract.random_names import ordered_uuid
 from gateway.store.branches import spot_of
 from gateway.store.parts import EncodedExchange
 from gateway.store.statements import NewRows
@@ -33,7 +33,7 @@ def _question(exchange: NewExchange, session_id: int, parent_id: int | None, now
         "session_id": session_id,
         "created_at": now,
         "parent_id": parent_id,
-        "uuid": random_uuid(),
+        "uuid": ordered_uuid(),
         "author": str(exchange.author or Author("user", exchange.user_id)),
         "content": text_of(exchange.content),
         "parts": exchange.parts if isinstance(exchange, EncodedExchange) else None,
@@ -50,7 +50,7 @@ def _reply(
         "session_id": session_id,
         "created_at": now,
         "parent_id": parent_id,
-        "uuid": random_uuid(),
+        "uuid": ordered_uuid(),
         "owner": owner,
         "handle": exchange.handle,
         "stream_id": exchange.stream_id,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
-from gateway.contract.random_names import random_hex, random_uuid
+from gateway.contract.random_names import ordered_uuid, random_hex
 from gateway.contract.store import StoredSession
 from gateway.store.columns import storable
 from gateway.store.session_quota import SessionQuota
@@ -33,7 +33,7 @@ def _row(new: NewSession, key: str, now: datetime) -> dict[str, Any]:
     """Return the values of a new session by column: the only list of them."""
     title = storable(new.title[:MAX_TITLE_CHARS])
     return {
-        "uuid": random_uuid(),
+        "uuid": ordered_uuid(),
         "key": storable(key),
         "user_id": storable(new.user_id),
         "title": title,

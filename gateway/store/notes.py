@@ -14,7 +14,7 @@ from gateway.contract.content import parts_of, text_of
 from gateway.contract.errors import Conflict, NotFound, RequestRejected
 from gateway.contract.exchanges import NewExchange
 from gateway.contract.notes import KeptNote, NewNote
-from gateway.contract.random_names import random_uuid
+from gateway.contract.random_names import ordered_uuid
 from gateway.contract.store import StoredMessage
 from gateway.store.branches import MAX_AGE_IDS
 from gateway.store.columns import MAX_ID, check_id, storable
@@ -42,7 +42,7 @@ def _row(new: EncodedNote, parent_id: int | None, now: datetime) -> dict[str, An
         "session_id": note.session_id,
         "created_at": now,
         "parent_id": parent_id,
-        "uuid": random_uuid(),
+        "uuid": ordered_uuid(),
         "role": note.role,
         "author": storable(str(note.author)),
         "content": text_of(note.content),
