@@ -17,7 +17,7 @@ from gateway.dialects.ag_ui import AgUi
 from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
-from gateway.web.chat.whole_conversations import latest_question
+from gateway.web.chat.whole_conversations import latest_question, with_one_beginning
 from gateway.web.http.bodies import AtMost512, AtMost2048, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
@@ -81,7 +81,9 @@ class RunForm:
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
         body = parse(post.body, RunBody)
-        turns = [*_context(body.context), *_turns(body.messages, gateway.max_attachment_bytes)]
+        turns = with_one_beginning(
+            [*_context(body.context), *_turns(body.messages, gateway.max_attachment_bytes)]
+        )
         if not any(turn.role != "system" for turn in turns):
             raise misfit("messages", "must contain a message of a user, an assistant or a tool")
         _, said = latest_question(turns)

@@ -20,7 +20,7 @@ from gateway.web.chat.agent_sessions import named_thread
 from gateway.web.chat.ai_sdk_tools import DENIED, functions_of, packed_results
 from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
-from gateway.web.chat.whole_conversations import latest_question
+from gateway.web.chat.whole_conversations import latest_question, with_one_beginning
 from gateway.web.http.bodies import AtMost2048, SamplingBody, Tools, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
@@ -86,7 +86,7 @@ class UiChatForm:
         if not turns:
             raise misfit("messages", "must hold text, files or tool calls")
         if body.system:
-            turns.insert(0, Turn("system", body.system))
+            turns = with_one_beginning([Turn("system", body.system), *turns])
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "messages")
         question = Question(

@@ -18,7 +18,7 @@ from gateway.web.chat.anthropic_blocks import AnthropicMessage, Blocks, turns_of
 from gateway.web.chat.anthropic_threads import thread_of
 from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
-from gateway.web.chat.whole_conversations import answering_model, latest_question
+from gateway.web.chat.whole_conversations import answering_model, latest_question, with_one_beginning
 from gateway.web.http.bodies import AtMost2048, Stop, TokenCount, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
@@ -141,7 +141,7 @@ async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) ->
     """Raises Unprocessable, naming the field, and ThreadNotFound."""
     thread = await thread_of(gateway, user_id, body.thread)
     max_bytes = gateway.max_attachment_bytes
-    new = list(turns_of(body.system, body.messages, max_bytes))
+    new = with_one_beginning(turns_of(body.system, body.messages, max_bytes))
     if thread is None:
         return AskedMessages(new, branch_without_ids(new), body.sampling(), body.model)
     given = body.model_dump(exclude_none=True)
@@ -149,7 +149,9 @@ async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) ->
         whole = MessagesBody.model_validate(thread.whole(given))
     except ValidationError as error:
         raise misfit("thread", "has too many messages together with these") from error
-    turns = list(turns_of(whole.system, whole.messages, max_bytes)) if thread.messages else new
+    turns = new
+    if thread.messages:
+        turns = with_one_beginning(turns_of(whole.system, whole.messages, max_bytes))
     branch = branch_without_ids(new)
     if thread.previous is not None:
         branch = replace(branch, after=thread.previous)

@@ -27,7 +27,7 @@ from gateway.web.chat.kept_responses import (
 )
 from gateway.web.chat.response_items import Item, turns_of
 from gateway.web.chat.response_tools import Placed, functions_of, usable_tools
-from gateway.web.chat.whole_conversations import answering_model, latest_question
+from gateway.web.chat.whole_conversations import answering_model, latest_question, with_one_beginning
 from gateway.web.http.bodies import AtMost512, AtMost2048, TokenCount, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.http.large_bodies import unhurried
@@ -184,7 +184,7 @@ class ResponsesForm:
             raise misfit("input", "must hold a message, a function call or its output")
         turns = [*turns_of(earlier, max_bytes), *new_turns] if earlier else new_turns
         if body.instructions:
-            turns.insert(0, Turn("system", body.instructions))
+            turns = with_one_beginning([Turn("system", body.instructions), *turns])
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "input")
         kept = body.store is not False

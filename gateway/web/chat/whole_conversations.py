@@ -1,6 +1,7 @@
 """Requests that contain the whole conversation: the turn that is stored, and the model that is named."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from gateway.contract.content import Content
 from gateway.contract.requests import Turn
@@ -13,6 +14,20 @@ def latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:
     asked = [at for at, turn in enumerate(turns) if turn.role == "user"]
     at = asked[-1] if asked else len(turns) - 1
     return at, turns[at].content
+
+
+def with_one_beginning(turns: Iterable[Turn]) -> list[Turn]:
+    """Return the turns with the system turns at the beginning as one.
+
+    APIs that have a field for instructions beside the messages make two of them, which the templates of many
+    models refuse.
+    """
+    turns = list(turns)
+    opening = list(takewhile(lambda turn: turn.role == "system" and isinstance(turn.content, str), turns))
+    if len(opening) < 2:
+        return turns
+    said = "\n\n".join(str(turn.content) for turn in opening if turn.content)
+    return [Turn("system", said), *turns[len(opening) :]]
 
 
 def answering_model(gateway: Services, wanted: str | None) -> str:

@@ -181,6 +181,44 @@ async def test_a_body_may_begin_with_a_byte_order_mark(tmp_path: Path, path: str
     assert response.status_code == 200, response.text
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/responses", {"instructions": "A", "input": [{"role": "developer", "content": "B"}, HI]}),
+        (
+            "/v1/messages",
+            {"system": [{"type": "text", "text": "A"}], "messages": [{"role": "system", "content": "B"}, HI]},
+        ),
+        (
+            "/api/ag-ui",
+            AG_UI
+            | {
+                "context": [{"description": "A", "value": ""}],
+                "messages": [{"id": "0", "role": "system", "content": "B"}, {"id": "1", **HI}],
+            },
+        ),
+        (
+            "/api/chat",
+            {
+                "id": "c",
+                "system": "A",
+                "messages": [
+                    {"role": "system", "parts": [{"type": "text", "text": "B"}]},
+                    {"role": "user", "parts": [{"type": "text", "text": "Hi"}]},
+                ],
+            },
+        ),
+    ],
+)
+async def test_instructions_beside_the_messages_make_no_second_system_message(
+    tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    """Codex sends both; the templates of Qwen 3.5 and others refuse a second one."""
+    turns = (await asked(tmp_path, path, body)).turns
+    assert [turn.role for turn in turns] == ["system", "user"]
+    assert turns[0].content == ("A: \n\nB" if path == "/api/ag-ui" else "A\n\nB")
+
+
 async def test_no_logprobs_may_be_asked_for(tmp_path: Path) -> None:
     body = {"messages": [HI], "logprobs": False, "top_logprobs": 0}
     assert (await asked(tmp_path, "/v1/chat/completions", body)).sampling.options == {}
