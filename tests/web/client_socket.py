@@ -50,7 +50,7 @@ class ClientSocket(asyncio.Transport):
         self.reading = False
 
     def resume_reading(self) -> None:
-        self.reading = True
+        self.reading = not self.is_closing()
 
 
 class Client:

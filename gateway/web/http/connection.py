@@ -6,10 +6,11 @@ cost a coroutine per write and a task per client to notice a disconnect, and can
 
 import asyncio
 from typing import Any, NoReturn
+from weakref import proxy
 
 import uvicorn
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.contract.errors import BadRequest, GatewayError, TooSlow
@@ -20,7 +21,7 @@ from gateway.web.http.connection_limits import MAX_PIPELINED, Arrivals
 from gateway.web.http.head_limit import HEADER_FRAMING_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, head_too_large
 from gateway.web.http.http_1_0 import end_with_connection
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_DROPPED_HEAD_BYTES, LingeringClose
-from gateway.web.http.parsing_turns import ParsingTurns
+from gateway.web.http.parsing_turns import MAX_PARTS, PIECE_BYTES, ParsingTurns
 from gateway.web.http.pipelined_requests import PipelinedRequests
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.refusal_log import RefusalLog
@@ -28,7 +29,7 @@ from gateway.web.http.request_parser import RequestParser
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 
 
-class ClientConnection(ParsingTurns):
+class ClientConnection(ParsingTurns, HttpToolsProtocol):
     """Implements gateway.web.http.asgi.Connection and puts itself into the scope of each request.
 
     uvicorn's `timeout_keep_alive` is the deadline for a whole head, and for the rest of a request that was
@@ -87,6 +88,7 @@ class ClientConnection(ParsingTurns):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self.flow._transport = proxy(self)  # which it pauses and resumes
         self.flow._is_writable_event = LightEvent(is_set=True)  # type: ignore[assignment]
         self._send_deadline = SendDeadline(transport, self.loop, self._slow_readers)
         if self._arrivals is None or self._arrivals.admits(self, transport, self.client):
@@ -134,20 +136,19 @@ class ClientConnection(ParsingTurns):
                 self.parser.begin_again(self.url, self.headers)
                 return
             self._deaf = True  # from now on, a SocketConnection reads
-        self._in_head = False
-        self._progressed = True
+        self._in_head, self._progressed = False, True
         self._lift_deadline()
         if not self.url.startswith(b"/"):
-            path = path_of(self.url, self.headers)
-            if path is None:
-                self._fail(BadRequest("The request's target must be a path or an http URL."))
-            self.url = path
+            self.url = path_of(self.url, self.headers) or self._fail(
+                BadRequest("The request's target must be a path or an http URL.")
+            )
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._progressed = True
+        self.parts += len(body) < PIECE_BYTES
         super().on_body(body)
-        if self.has_many_chunks and not self._is_answering:
+        if self.parts >= 4 * MAX_PARTS and not self._is_answering:
             self._linger(MAX_DROPPED_BYTES)  # a request that was refused is not worth parsing its rest
 
     def on_message_complete(self) -> None:

@@ -1,92 +1,77 @@
-"""Parses what a client sends some chunks at a time, so that other clients get their turn between them.
+"""Parses what a client sends some pieces at a time, so that other clients get their turn between them.
 
-A read of 256 KiB can be 43,000 chunks of one byte, each of which costs a call, and the server reads several
+A read of 256 KiB can be 43,000 chunks or frames, each of which costs a call, and the server reads several
 times before it does anything else.
 """
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-PIECE_BYTES = 4096
-"""Bytes that are parsed at a time."""
-MAX_CHUNKS_IN_TURN = 256
-"""Pieces of a body after which other clients get their turn."""
+PIECE_BYTES = 1024
+"""Bytes that are parsed at a time: up to 170 parts."""
+MAX_PARTS = 64
+"""Chunks of a body or frames after which other clients get their turn."""
 
 
-class HeldFlow(FlowControl):
-    """Does not read while data waits to be parsed."""
+class ParsingTurns(asyncio.Protocol):
+    """A base class to name before uvicorn's protocol, which parses. Count the parts in its callbacks.
 
-    held = False
+    Attributes:
+        parts: number of chunks or frames since the last read, of those that do not fill a piece.
+        read_paused: True if uvicorn does not want to read.
+    """
 
-    def resume_reading(self) -> None:
-        if self.held:
-            self.read_paused = False
-        else:
-            super().resume_reading()
+    __slots__ = ("_next_turn", "_unparsed", "parts", "read_paused")
 
-    def hold(self) -> None:
-        if not self._transport.is_closing():
-            self.held = True
-            self._transport.pause_reading()
-
-    def release(self) -> None:
-        if self.held:
-            self.held = False
-            if not self.read_paused and not self._transport.is_closing():
-                self._transport.resume_reading()
-
-
-class ParsingTurns(HttpToolsProtocol):
-    """Override `parse` to see each piece."""
-
-    __slots__ = ("_chunks_in_turn", "_next_turn", "_unparsed")
-
-    flow: HeldFlow
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._unparsed = b""
         self._next_turn: asyncio.Handle | None = None
-        self._chunks_in_turn = 0
+        self.parts = 0
+        self.read_paused = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
-        self.flow = HeldFlow(transport)
+    @property
+    def waits(self) -> bool:
+        """True if data waits to be parsed. Nothing is read meanwhile."""
+        return self._next_turn is not None
 
     def data_received(self, data: bytes) -> None:
         self._unparsed += data
-        if self._next_turn is None:
+        if not self.waits:
+            self.parts = 0
             self._take_turn()
 
-    @property
-    def has_many_chunks(self) -> bool:
-        """True if this turn of the loop has taken enough of them."""
-        return self._chunks_in_turn >= MAX_CHUNKS_IN_TURN
+    def parse(self, piece: bytes) -> None:
+        """Override it to do nothing once the connection is closing."""
+        super().data_received(piece)
 
-    def parse(self, data: bytes) -> None:
-        super().data_received(data)
+    def pause_reading(self) -> None:
+        self.read_paused = True
+        self.transport.pause_reading()
 
-    def on_body(self, body: bytes) -> None:
-        self._chunks_in_turn += 1
-        super().on_body(body)
+    def resume_reading(self) -> None:
+        """Read again, unless data waits."""
+        self.read_paused = False
+        if not self.waits:
+            self.transport.resume_reading()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._next_turn is not None:
-            self._next_turn.cancel()
-        super().connection_lost(exc)
+    def hold(self) -> None:
+        """Do not read if data waits."""
+        if self.waits:
+            self.transport.pause_reading()
 
     def _take_turn(self) -> None:
-        unparsed, at = self._unparsed, 0
-        self._next_turn, self._chunks_in_turn = None, 0
-        while at < len(unparsed) and not self.has_many_chunks:
+        unparsed, at, was_held = self._unparsed, 0, self.waits
+        self._next_turn, enough = None, self.parts + MAX_PARTS
+        while at < len(unparsed) and self.parts < enough:
             self.parse(unparsed[at : at + PIECE_BYTES])
             at += PIECE_BYTES
         self._unparsed = unparsed[at:]
         if self._unparsed:
             self._next_turn = self.loop.call_soon(self._take_turn)
-            self.flow.hold()
-        else:
-            self.flow.release()
+            self.hold()
+        elif was_held and not self.read_paused:
+            self.resume_reading()

@@ -20,16 +20,13 @@ from gateway.web.http.asgi import ConnectionWatcher
 from gateway.web.http.first_messages import FirstMessages
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_S, LingeringClose
 from gateway.web.http.message_connection import SOCKET
+from gateway.web.http.parsing_turns import MAX_PARTS, ParsingTurns
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders, drop_unsent
 
 MAX_FRAGMENTS = 4096
 """Maximum number of frames of one message: empty ones have no size, but are kept."""
 
-PIECE_BYTES = 1024
-"""Bytes that are parsed at a time: a read has up to 256 KiB, which can be 43,000 frames."""
-MAX_FRAMES_IN_TURN = 64
-"""Frames of one client after which other clients get their turn."""
 MAX_PINGS, PINGS_S = 200, 10.0
 """A client that sends more pings and pongs in so many seconds is disconnected."""
 
@@ -61,7 +58,7 @@ class Frames:
 _frames = Frames()
 
 
-class SocketConnection(WebSocketsSansIOProtocol):
+class SocketConnection(ParsingTurns, WebSocketsSansIOProtocol):
     """uvicorn's WebSocket with a SocketWriter in the scope.
 
     slow_readers: the limit for clients that read nothing of what is sent.
@@ -82,9 +79,6 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self._slow_readers = slow_readers or SlowReaders(20)
         self._first_messages = first_messages
         self._lingering: LingeringClose | None = None
-        self._unparsed = b""
-        self._next_turn: asyncio.Handle | None = None
-        self._frames_in_turn = 0
         self._pings, self._pings_since = 0, 0.0
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -94,38 +88,26 @@ class SocketConnection(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering is not None:
             self._lingering.drop(data)
-        elif self.handshake_initiated:
-            if self._first_messages is not None and not self._first_messages.takes(self, len(data)):
-                self.conn.fail(_TRY_AGAIN_LATER, "Too much is sent by clients without a valid key.")
-                self.handle_parser_exception()
-                return
-            self._unparsed += data
-            if self._next_turn is None:
-                self._parse()
-        else:
+        elif not self.handshake_initiated:
+            self._begin(data)
+        elif self._first_messages is None or self._first_messages.takes(self, len(data)):
             super().data_received(data)
-            # This call has the whole handshake: uvicorn does not answer one that the library cannot parse.
-            if not self.handshake_initiated and not self.transport.is_closing():
-                error = BadRequest("The handshake must have no body, and no line of more than 8 KiB.")
-                self.transport.write(raw_problem(error))
-                self.transport.close()
+        else:
+            self._refuse(_TRY_AGAIN_LATER, "Too much is sent by clients without a valid key.")
 
-    def _parse(self) -> None:
-        """Take the frames that have arrived; after MAX_FRAMES_IN_TURN the others in the loop's next turn."""
-        unparsed, at = self._unparsed, 0
-        was_held = self._next_turn is not None
-        self._next_turn, self._frames_in_turn = None, 0
-        while self._is_open and at < len(unparsed) and self._frames_in_turn < MAX_FRAMES_IN_TURN:
-            super().data_received(unparsed[at : at + PIECE_BYTES])
-            at += PIECE_BYTES
-        if self._is_open and self.close_sent and self._frames_in_turn >= MAX_FRAMES_IN_TURN:
-            self._linger()  # a flood behind our close frame: its own one would come too late
-        self._unparsed = unparsed[at:] if self._is_open else b""
-        if self._unparsed:
-            self._next_turn = self.loop.call_soon(self._parse)
-            self.transport.pause_reading()
-        elif was_held and not self.read_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
+    def _begin(self, data: bytes) -> None:
+        """Take the whole handshake. Answer it if the library cannot parse it, since uvicorn does not."""
+        super().parse(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            error = BadRequest("The handshake must have no body, and no line of more than 8 KiB.")
+            self.transport.write(raw_problem(error))
+            self.transport.close()
+
+    def parse(self, piece: bytes) -> None:
+        if self._is_open:
+            super().parse(piece)
+            if self.close_sent and self.parts >= MAX_PARTS and self._is_open:
+                self._linger()  # a flood behind our close frame: its own one would come too late
 
     @property
     def _is_open(self) -> bool:
@@ -135,8 +117,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         if self._first_messages is not None:
             self._first_messages.forget(self)
         message = await super().receive()
-        if self._unparsed and self._is_open:  # uvicorn has resumed reading
-            self.transport.pause_reading()
+        self.hold()  # uvicorn has resumed reading
         return message
 
     def pause_writing(self) -> None:
@@ -151,8 +132,6 @@ class SocketConnection(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         if self._lingering is not None:
             self._lingering.cancel()
-        if self._next_turn is not None:
-            self._next_turn.cancel()
         self._writer.lose()
         self.admit()
         self._free()
@@ -183,9 +162,11 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self._lingering = LingeringClose(self.transport, self.loop, MAX_DROPPED_BYTES, self.transport.close)
         if self.close_timer is None:  # without one, uvicorn closes when the application has returned
             self.close_timer = self.loop.call_later(MAX_S, self.transport.abort)
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
+        self.resume_reading()
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
 
     def handle_ping(self) -> None:
         if self._is_calm():
@@ -199,23 +180,22 @@ class SocketConnection(WebSocketsSansIOProtocol):
         """Count a ping or pong. Disconnect the client and return False if they are too many."""
         if self._lingering is not None:
             return False
-        self._frames_in_turn += 1
+        self.parts += 1
         now = self.loop.time()
         if now >= self._pings_since + PINGS_S:
             self._pings, self._pings_since = 0, now
         self._pings += 1
         if self._pings > MAX_PINGS:
-            self.conn.fail(_POLICY_VIOLATION, f"More than {MAX_PINGS} pings in {PINGS_S:g} s.")
-            self.handle_parser_exception()
+            self._refuse(_POLICY_VIOLATION, f"More than {MAX_PINGS} pings in {PINGS_S:g} s.")
             return False
         return True
 
     def send_receive_event_to_app(self) -> None:
-        self._frames_in_turn += 1
+        self.parts += 1
         super().send_receive_event_to_app()
 
     def handle_cont(self, event: Frame) -> None:
-        self._frames_in_turn += 1
+        self.parts += 1
         if len(self.frames) >= MAX_FRAGMENTS:
             self.transport.abort()
             return

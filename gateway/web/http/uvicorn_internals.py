@@ -36,8 +36,6 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     },
     "FlowControl": {
         "_transport": "to not read while chunks are not parsed yet",
-        "read_paused": "to not read while chunks are not parsed yet",
-        "resume_reading": "to not read while chunks are not parsed yet",
     },
     "RequestResponseCycle": {
         "scope": "to answer HTTP/1.0 without chunks",
@@ -70,7 +68,7 @@ SOCKET_REASONS: Mapping[str, Mapping[str, str]] = {
         "handle_parser_exception": "to let a client read why a frame is wrong",
         "queue": "to tell the application that a frame was wrong",
         "close_timer": "uvicorn closes when the application has returned, unless it waits for the client",
-        "read_paused": "to drop what follows a wrong frame",
+        "read_paused": "to not read while frames are not parsed yet, and to drop what follows a wrong one",
         "handshake_initiated": "to answer a handshake that cannot be parsed",
         "handshake_complete": "to free the headers of the handshake",
         "request": "to free its headers",

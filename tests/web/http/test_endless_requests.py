@@ -7,7 +7,7 @@ import pytest
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send
 from gateway.web.http.connection_limits import MAX_PIPELINED
 from gateway.web.http.head_limit import MAX_HEAD_BYTES, MAX_HEADERS
-from gateway.web.http.parsing_turns import MAX_CHUNKS_IN_TURN
+from gateway.web.http.parsing_turns import MAX_PARTS
 from gateway.web.http.parsing_turns import PIECE_BYTES as PARSED_BYTES
 from tests.web.client_socket import PIECE_BYTES, connected
 
@@ -92,7 +92,7 @@ async def test_others_get_their_turn_between_the_chunks_of_one_body() -> None:
         client.send(b"GET / HTTP/1.1\r\n\r\n")
         await client.until_answered()
         assert sum(taken) == MANY + len("{}")
-        assert max(taken) <= 2 * (MAX_CHUNKS_IN_TURN + PARSED_BYTES // len(TINY))
+        assert max(taken) <= 2 * (MAX_PARTS + PARSED_BYTES // len(TINY))
         assert client.socket.written.count(b"HTTP/1.1 200") == 3
         assert client.socket.reading
 

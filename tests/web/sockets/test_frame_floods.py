@@ -14,12 +14,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.web.http.asgi import Receive, Scope, Send
-from gateway.web.http.socket_connection import (
-    MAX_FRAMES_IN_TURN,
-    MAX_PINGS,
-    PIECE_BYTES,
-    SocketConnection,
-)
+from gateway.web.http.parsing_turns import MAX_PARTS, PIECE_BYTES
+from gateway.web.http.socket_connection import MAX_PINGS, SocketConnection
 from tests.web.gateway_server import served
 from tests.web.sockets.test_hostile_sockets import ANSWER, frame, handshake, raw_socket, still_answers
 
@@ -65,7 +61,7 @@ async def test_others_get_their_turn_between_the_frames_of_one_client() -> None:
     assert taken == [str(number) for number in range(MANY)]
     smallest = len(frame(TEXT, b"0"))
     in_one_turn = max(later - earlier for earlier, later in pairwise(at_turns))
-    assert in_one_turn <= MAX_FRAMES_IN_TURN + PIECE_BYTES // smallest
+    assert in_one_turn <= MAX_PARTS + PIECE_BYTES // smallest
 
 
 async def test_a_flood_behind_our_close_is_dropped() -> None:
