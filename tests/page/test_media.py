@@ -63,10 +63,9 @@ async def test_the_menu_of_the_last_session_in_sight_is_in_sight(tmp_path: Path)
             await house.http.post("/api/chatbot/sessions", json={"title": f"Session {number}"})
         await page.reload()
         await page.locator(".session").last.wait_for(state="attached")
+        await page.wait_for_selector(".mode-switch")  # takes room from the sessions
         await page.evaluate(OPEN_LAST_IN_SIGHT)
         await page.wait_for_selector(".menu")
-        for _ in range(2):
-            await page.evaluate("new Promise(requestAnimationFrame)")
         assert await page.locator(".menu").evaluate(BELOW) <= 1
 
 

@@ -1,6 +1,6 @@
 /** The sessions at the side, grouped by date, loaded as the visitor scrolls. */
 
-import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
 import { Changing, useChanges } from "../changes.js";
 import { focused } from "../focused.js";
 import { sluice } from "../gateway.js";
@@ -141,9 +141,11 @@ function SessionRow({ session, current, list, onGone }) {
   const [sure, setSure] = useState(false);
   const gaveUp = useRef(false);
   const row = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => {
+    if (open) row.current?.querySelector(".menu")?.scrollIntoView({ block: "nearest" });
+  }, [open]);
   useEffect(() => {
     if (!open) return;
-    row.current?.querySelector(".menu")?.scrollIntoView({ block: "nearest" });
     const leave = (/** @type {Event} */ event) => {
       if (!row.current?.contains(/** @type {Node} */ (event.target))) setOpen(false);
     };
