@@ -1,12 +1,18 @@
-"""Where the visitor writes: what is there already stays, and what is pasted is what was copied."""
+"""What the visitor writes and attaches: nothing is lost, sent in part, or left behind."""
 
+import asyncio
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
+from playwright.async_api import FilePayload, Route
 
+from tests.live.house import until
 from tests.live.looking import look_again
 from tests.page.browser import WRITES, requires_chromium
-from tests.page.pages import chat_tab
+from tests.page.pages import chat_tab, uploads
+from tests.page.station import station
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -19,6 +25,7 @@ PASTE_CELLS = """(selector) => {
   document.querySelector(selector).dispatchEvent(event);
   return event.defaultPrevented;
 }"""
+NOTES: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"x"}
 
 
 async def test_a_question_that_is_taken_back_leaves_what_was_written_meanwhile(tmp_path: Path) -> None:
@@ -44,3 +51,76 @@ async def test_the_direction_of_a_very_long_text_is_not_looked_for_at_each_key(t
         await page.fill(WRITES, "word " * 20_000)
         while await page.get_attribute(WRITES, "dir"):
             await look_again()
+
+
+async def test_files_of_a_refused_question_are_deleted_when_nobody_can_take_it_back(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path, MAX_CONTENT_CHARS="20") as (house, opened):
+        page = opened.page
+        await page.set_input_files("input[type=file]", [NOTES])
+        await page.wait_for_selector(".chip[aria-busy=false]")
+        await opened.write("say something much longer")
+        await page.wait_for_selector("text=Take back")
+        assert len(await uploads(house)) == 1
+        await page.click("text=New chat")
+        await until(partial(uploads, house), [])
+
+
+async def test_files_of_a_refused_message_in_a_room_are_deleted_too(tmp_path: Path) -> None:
+    async with station(tmp_path, MAX_CONTENT_CHARS="20") as at:
+        room = await at.room()
+        async with at.window(room, "Anna") as anna:
+            await anna.page.set_input_files("input[type=file]", [NOTES])
+            await anna.page.wait_for_selector(".chip[aria-busy=false]")
+            await anna.write("say something much longer")
+            await anna.page.wait_for_selector("text=Take back")
+            await anna.page.click("text=New chat")
+            await until(partial(uploads, at.house), [])
+
+
+async def test_another_reply_leaves_a_refused_question(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path, MAX_CONTENT_CHARS="20") as (_, opened):
+        await opened.ask("say one")
+        await opened.write("say something much longer")
+        await opened.page.wait_for_selector("text=Take back")
+        await opened.page.click("[aria-label='Another reply']")
+        await opened.page.wait_for_selector(".reply .branches >> text=2/2")
+        await opened.page.click("text=Take back")
+        await opened.composes("say something much longer")
+
+
+async def test_a_question_is_edited_once_its_files_are_known_as_the_gateway_has_them(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        page, may_load = opened.page, asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await may_load.wait()
+            await route.continue_()
+
+        await page.route(re.compile(r"/messages\?"), hold)
+        await page.set_input_files("input[type=file]", [NOTES])
+        await page.wait_for_selector(".chip[aria-busy=false]")
+        await opened.ask("say one")
+        assert await page.is_disabled(".question [aria-label=Edit]")
+        may_load.set()
+        await page.click(".question [aria-label=Edit]")
+        await page.fill(".question textarea", "say two")
+        await page.press(".question textarea", "Enter")
+        await page.wait_for_selector(".question .branches >> text=2/2")
+        assert await opened.shown(".question .chip") == ["notes.txt"]
+
+
+async def test_a_reply_is_shown_while_its_new_session_is_still_being_looked_up(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        may_load = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await may_load.wait()
+            await route.continue_()
+
+        await opened.page.route(re.compile(r"/sessions/\d+$"), hold)
+        await opened.write("hold rivers")
+        await opened.page.wait_for_selector(".reply .markdown >> text=About rivers")
+        may_load.set()
+        await opened.named()
+        await opened.page.keyboard.press("Escape")
+        await opened.ended()

@@ -72,6 +72,38 @@ async def test_a_reply_draws_no_earlier_message_again(tmp_path: Path) -> None:
         assert await opened.page.evaluate("dates") < PAIRS
 
 
+async def test_at_the_end_of_a_reply_only_what_has_changed_is_loaded(tmp_path: Path) -> None:
+    async with long_session(tmp_path) as opened:
+        await all_shown(opened, 2 * PAIRS)
+        loads: list[int] = []
+
+        async def note(route: Route) -> None:
+            loads.append(int((re.findall(r"after=(\d+)", route.request.url) or ["0"])[0]))
+            await route.continue_()
+
+        await opened.page.route(re.compile(r"/messages\?"), note)
+        async with opened.page.expect_response(re.compile(rf"/messages\?.*after={2 * PAIRS + 2}")):
+            await opened.ask("say more")
+        await opened.page.click(".reply:last-child [aria-label='Another reply']")
+        await opened.page.wait_for_selector(".reply:last-child .branches >> text=2/2")
+        await opened.ended()
+        assert min(loads) >= 2 * PAIRS - 1
+        assert (await opened.shown())[-1].startswith("About more")
+
+
+async def test_another_branch_that_somebody_begins_far_above_is_shown(tmp_path: Path) -> None:
+    async with long_session(tmp_path) as opened:
+        await all_shown(opened, 2 * PAIRS)
+        address = opened.page.url.split("/#")[0]
+        asked = {"content": "say other"}
+        await opened.page.request.post(f"{address}/api/chatbot/messages/1/regenerate", data=asked)
+        await opened.page.wait_for_selector(".reply .markdown >> text=About other")
+        assert await opened.shown(".question .bubble") == ["say other"]
+        await opened.page.request.post(f"{address}/api/chatbot/messages/1/choose")
+        await all_shown(opened, 2 * PAIRS)
+        await opened.page.wait_for_selector(".branches >> text=1/2")
+
+
 async def test_a_session_whose_messages_come_in_small_pages_is_shown_to_its_end(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (_, opened):
 

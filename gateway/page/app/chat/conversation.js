@@ -5,7 +5,7 @@ import { isForNow, RETRY_MS, sluice } from "../gateway.js";
 import { contentOf, editedContent, forget, shownParts } from "./attachments.js";
 import { noteEnd, spokenEnd } from "./reply_end.js";
 import { SessionEvents } from "./session_events.js";
-import { mend, storedMessages } from "./stored_messages.js";
+import { MessageLoads, mend } from "./stored_messages.js";
 
 export class Conversation extends Changing {
   /** @type {import("../../sluice-client/sessions.js").Session | null} */
@@ -27,8 +27,8 @@ export class Conversation extends Changing {
   onactivity = () => {};
 
   #name = /** @type {string | null} */ (null); // of the session, also while it could not be loaded
-  #refreshing = false;
-  #stale = false;
+  #learning = /** @type {Promise<void> | null} */ (null);
+  #loads = new MessageLoads(this, (before, stored) => this.#take(before, stored));
   #isLeft = false;
   #retry = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   #events = new SessionEvents({
@@ -79,7 +79,10 @@ export class Conversation extends Changing {
     this.closed = true;
     clearTimeout(this.#retry);
     this.#events.close();
-    for (const message of this.messages) message.live?.close();
+    for (const { live, refused, files } of this.messages) {
+      live?.close();
+      if (refused && files) forget(files); // nobody can take it back any more
+    }
   }
 
   /** @param {string} text @param {any[]} files uploads @param {object} settings */
@@ -99,7 +102,7 @@ export class Conversation extends Changing {
     if (at < 0) return;
     const shown = content === undefined ? question : { ...question, id: null, content, files: null };
     const before = this.messages;
-    this.messages = [...this.messages.slice(0, at), shown];
+    this.messages = [...this.messages.slice(0, at), shown, ...this.messages.filter(({ refused }) => refused)];
     const reply = sluice.regenerate(message.id, content === undefined ? settings : { ...settings, content: editedContent(question, content) });
     this.#show(reply, shown, before);
   }
@@ -114,6 +117,7 @@ export class Conversation extends Changing {
   async choose(messageId) {
     await this.#trying(async () => {
       this.session = await sluice.choose(messageId);
+      this.#loads.forget();
       await this.#refresh();
     });
   }
@@ -159,6 +163,7 @@ export class Conversation extends Changing {
   /** @param {any} event of the session */
   #hear(event) {
     const known = this.messages.some((message) => message.live?.streamId === event.stream_id || message.id === event.message_id);
+    if (event.type === "branch_chosen") this.#loads.forget();
     if (!known || event.type === "branch_chosen") this.#reload();
     this.onactivity();
   }
@@ -175,48 +180,37 @@ export class Conversation extends Changing {
     if (!this.closed) this.#retry = setTimeout(() => this.#reload(), RETRY_MS);
   }
 
-  /** Load the messages again. Called meanwhile, it loads them once more. */
   async #refresh() {
-    this.#stale = true;
-    if (this.#refreshing || !this.session) return;
-    this.#refreshing = true;
-    try {
-      while (this.#stale && !this.closed) {
-        this.#stale = false;
-        const stored = await storedMessages(this.session.uuid);
-        if (!this.#stale) this.#take(stored); // else a reply that has ended meanwhile would begin again
-      }
-    } finally {
-      this.#refreshing = false;
-      this.changed();
-    }
+    if (this.session) await this.#loads.load(this.session.uuid);
   }
 
   /** Show these messages; replies that are written here stay as they are.
-   * @param {any[]} stored */
-  #take(stored) {
+   * @param {any[]} before those that stay @param {any[]} stored those behind them */
+  #take(before, stored) {
     const ids = new Set(stored.map(({ id }) => id));
     // What was asked meanwhile is not among them: its end loads them again.
     if (this.closed || this.messages.some((message) => message.live && !ids.has(message.id))) return;
-    const before = new Map(this.messages.map((message) => [message.id, message]));
+    const shownById = new Map(this.messages.map((message) => [message.id, message]));
     const refused = this.messages.filter((message) => message.refused);
-    this.messages = stored.map((message) => {
-      const shown = before.get(message.id);
+    const behind = stored.map((message) => {
+      const shown = shownById.get(message.id);
       if (!shown) return message;
       const { siblings, sibling_index } = message;
-      if (mend(shown, shown.live ? { siblings, sibling_index } : message)) this.#touch(shown);
+      const news = shown.live ? { siblings, sibling_index } : message;
+      if (mend(shown, shown.files ? { ...news, files: null } : news)) this.#touch(shown);
       return shown;
     });
-    this.messages.push(...refused);
-    for (const message of this.messages) {
+    this.messages = [...before, ...behind, ...refused];
+    for (const message of behind) {
       if (message.status === "streaming" && !message.live) this.#read(sluice.follow(message.stream_id), message, null);
     }
+    this.#loads.areWhole(this.messages);
   }
 
   /** @param {any} reply @param {any} question @param {any[]} [before] messages to show again if it is refused */
   #show(reply, question, before) {
     const answer = { id: null, role: "assistant", content: "", reasoning: "", tool_calls: [], status: "streaming", askedAt: performance.now(), before };
-    this.messages.push(answer);
+    this.messages.splice(this.messages.indexOf(question) + 1, 0, answer);
     this.#read(reply, answer, question);
   }
 
@@ -229,11 +223,12 @@ export class Conversation extends Changing {
   /** @param {any} reply @param {any} answer @param {any} question null: somebody else's */
   async #read(reply, answer, question) {
     answer.live = reply;
+    this.#loads.changes(answer);
     reply.onstate = () => this.#touch(answer);
     this.news = "";
     this.#touch(answer);
     for await (const event of reply) {
-      if (event.type === "metadata") await this.#begun(event, answer, question);
+      if (event.type === "metadata") this.#begun(event, answer, question);
       else if (event.type === "progress") answer.progress = event;
       else if (event.type === "tool_call") answer.tool_calls = [...answer.tool_calls, event];
       else if (event.type === "done" || event.type === "error") this.#ended(event, answer, question);
@@ -254,7 +249,7 @@ export class Conversation extends Changing {
   }
 
   /** @param {any} event @param {any} answer @param {any} question */
-  async #begun(event, answer, question) {
+  #begun(event, answer, question) {
     Object.assign(answer, { id: event.assistant_message_id, stream_id: event.stream_id, mode: event.mode, delivery: event.delivery });
     if (question) {
       question.id = event.user_message_id;
@@ -262,10 +257,15 @@ export class Conversation extends Changing {
       this.#touch(question);
     }
     this.#name ??= event.session_id;
-    if (!this.session) await this.#learnSession();
+    if (!this.session) this.#learnSession();
   }
 
-  async #learnSession() {
+  #learnSession() {
+    this.#learning ??= this.#learn().finally(() => (this.#learning = null));
+    return this.#learning;
+  }
+
+  async #learn() {
     this.session = await sluice.sessions.get(/** @type {string} */ (this.#name)).catch(() => null);
     if (!this.session || this.closed) return;
     this.onsession(this.session.uuid);

@@ -60,7 +60,7 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
           : html`<div class="actions">
           <${Branches} message=${message} conversation=${conversation} />
           <${CopyButton} text=${message.content} />
-          ${isRoom ? null : html`<button class="quiet rests" title="Edit" aria-label="Edit" disabled=${!message.id} onClick=${() => conversation.atRest(() => setDraft(message.content))}><${Icon} name="edit" /></button>`}
+          ${isRoom ? null : html`<button class="quiet rests" title="Edit" aria-label="Edit" disabled=${!message.id || Boolean(message.files?.length)} onClick=${() => conversation.atRest(() => setDraft(message.content))}><${Icon} name="edit" /></button>`}
         </div>`
     }
   </article>`;

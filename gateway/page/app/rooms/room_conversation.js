@@ -66,6 +66,7 @@ export class RoomConversation extends Changing {
   close() {
     this.#closed = true;
     this.#room?.close();
+    for (const { refused, files } of this.messages) if (refused) forget(files); // nobody can take it back any more
   }
 
   /** Enter again under another name. @param {string} name */
@@ -93,6 +94,7 @@ export class RoomConversation extends Changing {
       forget(files);
     } catch (error) {
       Object.assign(message, { refused: error });
+      if (this.#closed) forget(files);
     }
     this.#touch(message);
     this.onactivity();
