@@ -1,4 +1,4 @@
-"""What the visitor writes and attaches: nothing is lost, sent in part, or left behind."""
+"""The composer and its files: nothing is lost, sent in part, or left behind."""
 
 import asyncio
 import re
