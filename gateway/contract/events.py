@@ -20,14 +20,18 @@ Status = Literal["streaming", "complete", "cancelled", "failed", "interrupted"]
 
 FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
-BROKEN_REASONS = frozenset({"error", "abort", "aborted", "insufficient_system_resource", "network_error"})
-"""Finish reasons with which a model server reports its own failure; the last are DeepSeek's and Zhipu's."""
+BROKEN_REASONS = frozenset(
+    {"error", "abort", "aborted", "insufficient_system_resource", "network_error", "timeout", "cancelled"}
+)
+"""Finish reasons with which a model server reports its own failure; the last are DeepSeek's, Zhipu's and
+TensorRT-LLM's."""
 
 _OTHER_NAMES: dict[str, FinishReason] = {
     "max_tokens": "length",  # Anthropic, Gemini
     "model_length": "length",  # Mistral
     "model_context_window_exceeded": "length",  # Anthropic, Zhipu
     "safety": "content_filter",  # Gemini
+    "recitation": "content_filter",  # Gemini
     "sensitive": "content_filter",  # Zhipu
 }
 

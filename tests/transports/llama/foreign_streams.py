@@ -150,6 +150,8 @@ ERRORS = [
     failing("plain text behind a mark", A + b"data: [ERROR] boom\n\n" + DONE, "boom", "A"),
     failing("event ping with an error", A + b'event: ping\ndata: {"error":"boom"}\n\n' + DONE, "boom", "A"),
     failing("finish reason network_error", A + delta("network_error") + DONE, "'network_error'", "A"),
+    failing("TensorRT-LLM's timeout", A + delta("timeout") + DONE, "'timeout'", "A"),
+    failing("TensorRT-LLM's cancel", A + delta("cancelled") + DONE, "'cancelled'", "A"),
     failing("half an error of a character", frame({"error": {"message": "boom \ud83d"}}) + DONE, "boom \ufffd"),
     failing(
         "context overflow", frame({"error": {"message": "no", "code": "context_length_exceeded"}}) + DONE, "no",
@@ -298,6 +300,7 @@ ENDS = [
     saying("Gemini's MAX_TOKENS", A + delta("MAX_TOKENS") + DONE, ends="length"),
     saying("Mistral's model_length", A + delta("model_length") + DONE, ends="length"),
     saying("Gemini's SAFETY", A + delta("SAFETY") + DONE, ends="content_filter"),
+    saying("Gemini's RECITATION", A + delta("RECITATION") + DONE, ends="content_filter"),
     saying("Zhipu's sensitive", A + delta("sensitive") + DONE, ends="content_filter"),
     saying("finish reason tool_calls without calls", A + delta("tool_calls") + DONE),
     saying("finish reason a number", A + delta(2) + DONE),
