@@ -86,7 +86,8 @@ class UiChatForm:
         if not turns:
             raise misfit("messages", "must hold text, files or tool calls")
         if body.system:
-            turns = with_one_beginning([Turn("system", body.system), *turns])
+            turns.insert(0, Turn("system", body.system))
+        turns = with_one_beginning(turns)
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "messages")
         question = Question(

@@ -184,7 +184,8 @@ class ResponsesForm:
             raise misfit("input", "must hold a message, a function call or its output")
         turns = [*turns_of(earlier, max_bytes), *new_turns] if earlier else new_turns
         if body.instructions:
-            turns = with_one_beginning([Turn("system", body.instructions), *turns])
+            turns = [Turn("system", body.instructions), *turns]
+        turns = with_one_beginning(turns)
         _, said = latest_question(turns)
         check_chars(said, gateway.max_content_chars, "input")
         kept = body.store is not False

@@ -17,10 +17,9 @@ def latest_question(turns: Sequence[Turn]) -> tuple[int, Content]:
 
 
 def with_one_beginning(turns: Iterable[Turn]) -> list[Turn]:
-    """Return the turns with the system turns at the beginning as one.
+    """Return the turns with the system turns at the beginning as one: many models' templates refuse a second.
 
-    APIs that have a field for instructions beside the messages make two of them, which the templates of many
-    models refuse.
+    Clients send several, and APIs may have a field for instructions beside the messages.
     """
     turns = list(turns)
     opening = list(takewhile(lambda turn: turn.role == "system" and isinstance(turn.content, str), turns))

@@ -185,6 +185,7 @@ async def test_a_body_may_begin_with_a_byte_order_mark(tmp_path: Path, path: str
     ("path", "body"),
     [
         ("/v1/responses", {"instructions": "A", "input": [{"role": "developer", "content": "B"}, HI]}),
+        ("/v1/responses", {"input": [{"role": "developer", "content": said} for said in "AB"] + [HI]}),
         (
             "/v1/messages",
             {"system": [{"type": "text", "text": "A"}], "messages": [{"role": "system", "content": "B"}, HI]},
@@ -210,10 +211,10 @@ async def test_a_body_may_begin_with_a_byte_order_mark(tmp_path: Path, path: str
         ),
     ],
 )
-async def test_instructions_beside_the_messages_make_no_second_system_message(
+async def test_the_model_gets_one_system_message_at_the_beginning(
     tmp_path: Path, path: str, body: dict[str, Any]
 ) -> None:
-    """Codex sends both; the templates of Qwen 3.5 and others refuse a second one."""
+    """Codex sends two developer messages; the templates of Qwen 3.5 and others refuse a second one."""
     turns = (await asked(tmp_path, path, body)).turns
     assert [turn.role for turn in turns] == ["system", "user"]
     assert turns[0].content == ("A: \n\nB" if path == "/api/ag-ui" else "A\n\nB")
