@@ -25,6 +25,14 @@ const {get} = Object.getOwnPropertyDescriptor(Intl.DateTimeFormat.prototype, "fo
 const counted = {get() { dates += 1; return get.call(this); }};
 Object.defineProperty(Intl.DateTimeFormat.prototype, "format", counted);
 """
+PRINT_AT_FIRST_SIGHT = """
+new MutationObserver((_, observer) => {
+  if (!document.querySelector(".message")) return;
+  observer.disconnect();
+  dispatchEvent(new Event("beforeprint"));
+  queueMicrotask(() => { window.printed = document.querySelectorAll(".message").length; });
+}).observe(document, {subtree: true, childList: true});
+"""
 IS_SKIPPED = "(at) => getComputedStyle(at).contentVisibility"
 FROM_END = "(at) => at.scrollHeight - at.scrollTop - at.clientHeight"
 
@@ -35,7 +43,7 @@ async def all_shown(opened: Tab, count: int) -> None:
 
 
 @asynccontextmanager
-async def long_session(tmp_path: Path) -> AsyncIterator[Tab]:
+async def long_session(tmp_path: Path, script: str = NOTES) -> AsyncIterator[Tab]:
     """A tab that shows 60 questions and their replies, and notes what it draws."""
     async with chat_tab(tmp_path) as (house, _), browser() as started:
         asked = {"content": "say 0"}
@@ -43,7 +51,7 @@ async def long_session(tmp_path: Path) -> AsyncIterator[Tab]:
             await house.http.post("/messages/stream", json={**asked, "content": f"say {number}"})
             asked["session_id"] = (await house.http.get("/api/chatbot/sessions")).json()[0]["uuid"]
         address = f"{str(house.http.base_url).rstrip('/')}/#/chat/{asked['session_id']}"
-        async with tab(started, address, ".message", script=NOTES) as opened:
+        async with tab(started, address, ".message", script=script) as opened:
             yield opened
 
 
@@ -58,6 +66,11 @@ async def test_the_end_of_a_long_session_is_drawn_first_and_the_rest_before_it(t
         assert await opened.page.locator(".scroller").evaluate(FROM_END) < 2
         await opened.page.emulate_media(media="print")
         assert await opened.page.locator(".message").first.evaluate(IS_SKIPPED) == "visible"
+
+
+async def test_a_session_that_is_printed_before_all_of_it_is_drawn_is_printed_whole(tmp_path: Path) -> None:
+    async with long_session(tmp_path, PRINT_AT_FIRST_SIGHT) as opened:
+        assert await opened.page.evaluate("printed") == 2 * PAIRS
 
 
 async def test_a_reply_draws_no_earlier_message_again(tmp_path: Path) -> None:

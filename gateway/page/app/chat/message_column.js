@@ -19,7 +19,8 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
   const drawn = useRef(/** @type {WeakMap<any, any>} */ (new WeakMap())); // views of messages that have not changed
   const latest = useRef(settings);
   latest.current = settings;
-  const first = firstDrawn(messages, drawn.current);
+  const prints = useRef(false);
+  const first = prints.current ? 0 : firstDrawn(messages, drawn.current);
   const [, drawMore] = useState(0);
   const sent = messages.findLast((/** @type {any} */ message) => message.id === null);
   const before = useRef(/** @type {any} */ (null));
@@ -36,6 +37,21 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
     const sizes = new ResizeObserver(keepEnd); // a phone's keyboard, and what grows later: images, formulas, code
     for (const { current } of [scroller, column]) sizes.observe(/** @type {HTMLElement} */ (current));
     return () => sizes.disconnect();
+  }, []);
+  useEffect(() => {
+    const drawAll = () => {
+      prints.current = true;
+      drawMore((count) => count + 1); // before the browser prints: it waits for what its event does
+    };
+    const drawSome = () => {
+      prints.current = false;
+    };
+    addEventListener("beforeprint", drawAll);
+    addEventListener("afterprint", drawSome);
+    return () => {
+      removeEventListener("beforeprint", drawAll);
+      removeEventListener("afterprint", drawSome);
+    };
   }, []);
   useEffect(() => {
     if (first === 0) return;
