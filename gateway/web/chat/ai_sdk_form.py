@@ -21,7 +21,7 @@ from gateway.web.chat.ai_sdk_tools import DENIED, functions_of, packed_results
 from gateway.web.chat.branches import branch_of
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question, with_one_beginning
-from gateway.web.http.bodies import AtMost2048, SamplingBody, Tools, parse
+from gateway.web.http.bodies import AtMost512, AtMost2048, SamplingBody, Tools, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
 
@@ -29,6 +29,9 @@ API = "ai-sdk"
 HISTORY_MESSAGES = 200
 
 Object = dict[str, Any]
+
+
+_SentTools = AtMost512[Object] | Annotated[dict[str, Object], Field(max_length=512)] | None
 
 
 class UiMessage(BaseModel):
@@ -55,7 +58,7 @@ class UiChatBody(SamplingBody):
 
     id: Annotated[str, Field(min_length=1, max_length=256)]
     system: str | None = None
-    tools: Annotated[Tools | None, BeforeValidator(functions_of)] = None
+    tools: Annotated[Tools | None, BeforeValidator(functions_of, json_schema_input_type=_SentTools)] = None
     messages: AtMost2048[UiMessage] | None = None
     message: UiMessage | None = None
     resumable: bool | None = None

@@ -177,21 +177,27 @@ class OllamaForm:
 
 
 def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
-    """Assigns ids to tool calls. Ollama has none: results follow their calls in the same order."""
-    open_calls: list[str] = []
+    """Assigns ids to tool calls. Ollama has none: results name their tool, or follow in the calls' order."""
+    open_calls: list[Object] = []
     for at, message in enumerate(messages):
         place = f"messages.{at}"
         content = _content(f"{place}.images", message.content or "", message.images, max_bytes)
         if message.role == "tool":
-            call_id = message.tool_call_id or (open_calls.pop(0) if open_calls else f"call_{at}")
+            call_id = message.tool_call_id or _answered(open_calls, message.tool_name) or f"call_{at}"
             yield Turn("tool", content, tool_call_id=call_id, name=message.tool_name)
             continue
         calls = [
             _call(f"{place}.tool_calls.{number}", f"call_{at}_{number}", call)
             for number, call in enumerate(message.tool_calls or ())
         ]
-        open_calls = [call["id"] for call in calls]
+        open_calls = list(calls)
         yield Turn(message.role, content, tool_calls=calls, reasoning_content=message.thinking or None)
+
+
+def _answered(open_calls: list[Object], tool: str | None) -> str | None:
+    """Take the call that a tool's result answers, and return its id; None if no call is open."""
+    at = next((at for at, call in enumerate(open_calls) if call["function"]["name"] == tool), 0)
+    return str(open_calls.pop(at)["id"]) if open_calls else None
 
 
 def _call(place: str, id: str, call: Mapping[str, Any]) -> Object:

@@ -239,6 +239,17 @@ async def test_ollama_reads_roles_in_any_case(tmp_path: Path, said: str, role: s
     assert turn.role == role
 
 
+@pytest.mark.parametrize("name", ["tool_name", "name"])
+async def test_ollamas_results_belong_to_the_tools_they_name(tmp_path: Path, name: str) -> None:
+    calls: list[dict[str, Any]] = [{"function": {"name": tool, "arguments": {}}} for tool in ("f", "g", "f")]
+    results = [{"role": "tool", name: tool, "content": tool} for tool in ("g", "f", "f")]
+    body = {"model": "tiny", "messages": [HI, {"role": "assistant", "tool_calls": calls}, *results]}
+    _, called, *answers = (await asked(tmp_path, "/api/chat", body)).turns
+    ids = [call["id"] for call in called.tool_calls]
+    expected = [ids[1], ids[0], ids[2]] if name == "tool_name" else ids
+    assert [turn.tool_call_id for turn in answers] == expected
+
+
 async def test_ollamas_images_may_have_line_breaks(tmp_path: Path) -> None:
     image = f"{PIXEL[:40]}\r\n{PIXEL[40:]}\n"
     body = {"model": "tiny", "messages": [HI | {"images": [image]}]}
