@@ -69,6 +69,9 @@ class SendSocket:
     def accept_messages_of(self, max_bytes: int) -> None:
         pass
 
+    def admit(self) -> None:
+        pass
+
     async def send(self, message: Message) -> None:
         """ASGI's `send` for the application, after all messages that wait."""
         await self._idle.wait()

@@ -4,6 +4,8 @@ MAX_BYTES = 64 * 1024 * 1024
 """Of their messages together. Beyond it, only messages of SMALL_BYTES are taken."""
 SMALL_BYTES = 64 * 1024
 """A message with a key and a question fits in."""
+FRAGMENT_BYTES = 256
+"""Counted for each further frame of a message: also an empty one takes memory and time."""
 
 
 class FirstMessages:
@@ -22,6 +24,13 @@ class FirstMessages:
         self.total += more
         return True
 
+    def holds(self, client: object, held: int) -> None:
+        """Count only so many bytes of a client: those before them were answered."""
+        self.forget(client)
+        if held:
+            self._held[client] = held
+            self.total += held
+
     def forget(self, client: object) -> None:
-        """The client's message was answered, or the client was admitted or is gone."""
+        """The client was admitted or is gone."""
         self.total -= self._held.pop(client, 0)

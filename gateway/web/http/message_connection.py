@@ -38,6 +38,10 @@ class MessageConnection(Protocol):
         """Set the maximum size of a message from the client. Other servers than ours ignore it."""
         ...
 
+    def admit(self) -> None:
+        """The client has shown who it is: do not count any more what it sends."""
+        ...
+
 
 def socket_of(scope: Scope) -> MessageConnection:
     socket: MessageConnection = scope["extensions"][SOCKET]

@@ -17,7 +17,7 @@ from websockets.frames import Frame
 
 from gateway.contract.errors import BadRequest
 from gateway.web.http.asgi import ConnectionWatcher
-from gateway.web.http.first_messages import FirstMessages
+from gateway.web.http.first_messages import FRAGMENT_BYTES, FirstMessages
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES, MAX_S, LingeringClose
 from gateway.web.http.message_connection import SOCKET
 from gateway.web.http.parsing_turns import MAX_PARTS, ParsingTurns
@@ -90,10 +90,15 @@ class SocketConnection(ParsingTurns, WebSocketsSansIOProtocol):
             self._lingering.drop(data)
         elif not self.handshake_initiated:
             self._begin(data)
-        elif self._first_messages is None or self._first_messages.takes(self, len(data)):
+        elif self._takes(len(data)):
             super().data_received(data)
-        else:
-            self._refuse(_TRY_AGAIN_LATER, "Too much is sent by clients without a valid key.")
+
+    def _takes(self, more_bytes: int) -> bool:
+        """Count what a stranger sends. Disconnect the client and return False if it is too much."""
+        if self._first_messages is None or self._first_messages.takes(self, more_bytes):
+            return True
+        self._refuse(_TRY_AGAIN_LATER, "Too much is sent by clients without a valid key.")
+        return False
 
     def _begin(self, data: bytes) -> None:
         """Take the whole handshake. Answer it if the library cannot parse it, since uvicorn does not."""
@@ -114,8 +119,9 @@ class SocketConnection(ParsingTurns, WebSocketsSansIOProtocol):
         return self._lingering is None and not self.transport.is_closing()
 
     async def receive(self) -> Any:
-        if self._first_messages is not None:
-            self._first_messages.forget(self)
+        if self._first_messages is not None and self.queue.empty():
+            begun = (self.conn.cur_size or 0) + len(self.frames) * FRAGMENT_BYTES
+            self._first_messages.holds(self, begun + len(self.conn.reader.buffer) + len(self._unparsed))
         message = await super().receive()
         self.hold()  # uvicorn has resumed reading
         return message
@@ -198,8 +204,8 @@ class SocketConnection(ParsingTurns, WebSocketsSansIOProtocol):
         self.parts += 1
         if len(self.frames) >= MAX_FRAGMENTS:
             self.transport.abort()
-            return
-        super().handle_cont(event)
+        elif self._lingering is None and self._takes(FRAGMENT_BYTES):
+            super().handle_cont(event)
 
     def admit(self) -> None:
         """Count no bytes of this client any more."""
@@ -258,8 +264,11 @@ class SocketWriter:
     def accept_messages_of(self, max_bytes: int) -> None:
         if self._connection is not None:
             self._connection.conn.max_size = max_bytes
-            self._connection.admit()
             self._connection.forget_handshake()
+
+    def admit(self) -> None:
+        if self._connection is not None:
+            self._connection.admit()
 
     def pause(self) -> None:
         self.writable = False

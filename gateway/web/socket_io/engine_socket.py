@@ -17,7 +17,7 @@ from engineio.packet import CLOSE, MESSAGE, NOOP, PING, PONG, UPGRADE, Packet
 from gateway.contract.errors import BadRequest, GatewayError, LimitExceeded
 from gateway.rooms.event_rates import Bucket
 from gateway.web.http.asgi import Receive, Scope, Send
-from gateway.web.http.message_connection import socket_of
+from gateway.web.http.message_connection import MessageConnection, socket_of
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.socket_io.poll_queue import PollQueue
 from gateway.web.socket_io.strangers import Strangers
@@ -83,6 +83,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
         self._engine = server
         self._loop = asyncio.get_running_loop()
         self._packets = Bucket(PACKETS_PER_S, PACKETS_AT_ONCE, time.monotonic)
+        self._connection: MessageConnection | None = None
         self._writer: RoomWriter | None = None
         self._send: Send | None = None
         self._polls = PollQueue(self.queue, self._cut)
@@ -106,6 +107,8 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
         if self._admission is not None:
             self._admission.cancel()
             self._admission = None
+        if self._connection is not None and not self.closing:
+            self._connection.admit()
 
     # Writing
 
@@ -187,9 +190,11 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
     async def _upgrade_websocket(self, environ: Mapping[str, Any]) -> str:
         """Serve the client's WebSocket until it is closed. Return an empty response for python-engineio."""
         receive, send, scope = environ["asgi.receive"], environ["asgi.send"], environ["asgi.scope"]
-        connection = socket_of(scope)
+        self._connection = connection = socket_of(scope)
         await send({"type": "websocket.accept"})
         connection.accept_messages_of(MAX_PACKET_BYTES)
+        if self._admission is None:  # it joined a namespace by polls
+            connection.admit()
         if self.connected and not await self._is_probed(receive, send):
             with suppress(OSError, RuntimeError):  # the client has closed it
                 await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": NO_UPGRADE})

@@ -113,7 +113,7 @@ class ClientSocket:
             or not self._gateway.keys.closed
         ):
             await self._known_caller({})
-            self.connection.accept_messages_of(self._gateway.max_message_bytes)
+            self._know()
 
     async def admit(self, headers: Mapping[str, str], ticket: str | None = None) -> Caller:
         try:
@@ -126,7 +126,7 @@ class ClientSocket:
             self.refused += 1
             raise
         if self.caller is None:
-            self.connection.accept_messages_of(self._gateway.max_message_bytes)
+            self._know()
         self.caller = caller
         return caller
 
@@ -144,6 +144,10 @@ class ClientSocket:
     def close(self) -> None:
         if self._place is not None:
             self._place.leave()
+
+    def _know(self) -> None:
+        self.connection.accept_messages_of(self._gateway.max_message_bytes)
+        self.connection.admit()
 
     async def _known_caller(self, headers: Mapping[str, str], ticket: str | None = None) -> Caller:
         own = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]

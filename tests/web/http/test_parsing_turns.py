@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.web.http.asgi import App, Receive, Scope, Send
+from gateway.web.http.first_messages import FirstMessages
 from gateway.web.http.parsing_turns import MAX_PARTS, PIECE_BYTES, ParsingTurns
 from gateway.web.http.socket_connection import MAX_FRAGMENTS, MAX_PINGS, SocketConnection
 from tests.web.client_socket import ClientSocket, connected
@@ -23,12 +24,14 @@ ONE = frame(TEXT, b"1")
 
 
 @contextmanager
-def socket_connected(app: App) -> Iterator[tuple[SocketConnection, ClientSocket]]:
+def socket_connected(
+    app: App, first_messages: FirstMessages | None = None
+) -> Iterator[tuple[SocketConnection, ClientSocket]]:
     """A WebSocket without a network, before its handshake is answered."""
     state, socket = ServerState(), ClientSocket()
     config = uvicorn.Config(app, lifespan="off", log_config=None)
     config.load()
-    connection = SocketConnection(config, state, {})
+    connection = SocketConnection(config, state, {}, first_messages=first_messages)
     connection.connection_made(socket)
     connection.data_received(handshake())
     try:

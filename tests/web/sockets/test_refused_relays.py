@@ -27,6 +27,8 @@ class Socket:
 
     def accept_messages_of(self, max_bytes: int) -> None: ...
 
+    def admit(self) -> None: ...
+
 
 @pytest.mark.parametrize(
     ("body", "told"),
