@@ -23,6 +23,12 @@ from transports.lenient.loose_json import decode_loosely
 
 _SECONDS = re.compile("[0-9]{1,9}")
 
+_ABOUT_THE_REQUEST = re.compile(
+    r"\[json\.exception\.|Jinja Exception|Failed to parse (?:messages|tools|tool call)"
+)
+"""Parts of llama.cpp's messages that go with status 500 although the request is at fault: its tool calls
+cannot be read, or the model's template refuses its conversation."""
+
 
 class ForeignErrors:
     """Context manager that turns httpx's errors into GatewayErrors, with the original as `__cause__`.
@@ -110,7 +116,7 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
         return Overloaded(said or "the model server is not available", retry_after_s=retry_after_s)
     if says_context_overflow(error):
         return ContextExceeded(said or "the conversation is too long for the model")
-    if 400 <= status < 500:
+    if 400 <= status < 500 or (status == 500 and _ABOUT_THE_REQUEST.search(said or "")):
         return ModelRefused(said or f"the model server refused the request with status {status}")
     return UpstreamFailed(said or f"the model server answered with status {status}")
 

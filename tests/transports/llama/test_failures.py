@@ -1,5 +1,6 @@
 """Nothing that goes wrong with a model server leaves the transport in a foreign language."""
 
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -120,6 +121,25 @@ def test_a_status_says_whose_fault_it_is(
     error = refusal(status, None, body)
     assert type(error) is meaning
     assert str(error) == message
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "meaning"),
+    [
+        (500, "Failed to parse messages: Missing tool call type", ModelRefused),
+        (500, "Failed to parse tool call arguments as JSON: x", ModelRefused),
+        (500, "Error: Jinja Exception: System message must be at the beginning.", ModelRefused),
+        (500, "[json.exception.type_error.302] type must be string, but is null", ModelRefused),
+        (500, "Failed to load the model", UpstreamFailed),
+        (503, "Jinja Exception", Overloaded),
+    ],
+)
+def test_llama_cpps_500_for_a_request_at_fault_does_not_count_against_the_server(
+    status: int, said: str, meaning: type[GatewayError]
+) -> None:
+    """Otherwise one client that repeats it makes mode auto suspend the server for everybody."""
+    error = refusal(status, None, json.dumps({"error": {"message": said}}).encode())
+    assert (type(error), str(error)) == (meaning, said)
 
 
 @pytest.mark.parametrize(
