@@ -25,9 +25,10 @@ _SECONDS = re.compile("[0-9]{1,9}")
 
 _ABOUT_THE_REQUEST = re.compile(
     r"\[json\.exception\.|Jinja Exception|Failed to parse (?:messages|tools|tool call)"
+    r"|Unknown reasoning format"
 )
 """Parts of llama.cpp's messages that go with status 500 although the request is at fault: its tool calls
-cannot be read, or the model's template refuses its conversation."""
+cannot be read, or the model's template refuses its conversation. Images are asked for elsewhere (/props)."""
 
 
 class ForeignErrors:
