@@ -61,6 +61,10 @@ async def test_a_pause_ends_when_the_visitor_wants_another_try_now() -> None:
     assert await told_by("triedAgainNow") == {"last": "done"}
 
 
+async def test_a_connection_that_is_there_again_is_told_before_the_model_goes_on() -> None:
+    assert await told_by("resumedInSilence") == {"state": "resumed"}
+
+
 async def test_the_time_in_which_the_machine_slept_takes_no_patience() -> None:
     assert await told_by("slept") == {"last": "done"}
 

@@ -97,6 +97,18 @@ const scenarios = {
     reply.onstate = (state) => state === "waiting" && setTimeout(retryNow);
     return { last: (await reply.finished).type };
   },
+  resumedInSilence: async () => {
+    const begun = () => new Response(event({ type: "metadata", stream_id: "one" }), STREAM);
+    const state = await new Promise((resolve) => {
+      const pull = () => {
+        resolve(reply.state);
+        reply.close();
+      };
+      const silent = () => new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), STREAM);
+      const reply = answering(begun, silent).sluice.ask("Hi", QUICK);
+    });
+    return { state };
+  },
   slept: async () => {
     const begun = () => new Response(event({ type: "metadata", stream_id: "one" }), STREAM);
     const asleep = { pause: 0, request: 0 };

@@ -83,6 +83,7 @@ export class Connection {
         if (response.status === 204) return; // everything was read
         if (!response.ok) throw await refusalOf(response);
         this.#listener.answered?.(response);
+        this.#listener.state(this.#opened ? "resumed" : "open"); // the first bytes may come much later
         if (await this.#read(response, attempt, () => (isAnswered = true))) return;
         failure = new SluiceError("The connection was closed before the reply's end.");
       } catch (thrown) {
@@ -120,10 +121,7 @@ export class Connection {
       if (this.#closed.signal.aborted) return true;
       heard();
       this.#backoff.reset();
-      if (attempt.isNew()) {
-        this.#listener.state(this.#opened ? "resumed" : "open");
-        this.#opened = true;
-      }
+      this.#opened = true;
       for (const frame of frames) {
         if (this.#listener.frame(frame)) return true;
       }
@@ -138,7 +136,6 @@ class Attempt {
   #over = new AbortController();
   #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   #silenceMs;
-  #new = true;
 
   /** @param {AbortSignal} closed @param {number} silenceMs */
   constructor(closed, silenceMs) {
@@ -156,12 +153,6 @@ class Attempt {
   expectBytes() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#given_up.abort(), this.#silenceMs);
-  }
-
-  isNew() {
-    const before = this.#new;
-    this.#new = false;
-    return before;
   }
 
   end() {
