@@ -65,6 +65,15 @@ async def test_files_of_a_refused_question_are_deleted_when_nobody_can_take_it_b
         await until(partial(uploads, house), [])
 
 
+async def test_files_that_are_left_unsent_by_a_reload_are_deleted(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        await opened.page.set_input_files("input[type=file]", [NOTES])
+        await opened.page.wait_for_selector(".chip[aria-busy=false]")
+        assert len(await uploads(house)) == 1
+        await opened.page.reload()
+        await until(partial(uploads, house), [])
+
+
 async def test_files_of_a_refused_message_in_a_room_are_deleted_too(tmp_path: Path) -> None:
     async with station(tmp_path, MAX_CONTENT_CHARS="20") as at:
         room = await at.room()

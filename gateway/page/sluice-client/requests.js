@@ -68,6 +68,7 @@ export class Requests {
       body: body === undefined ? null : isBlob ? body : JSON.stringify(body),
       signal: signal ?? null,
       cache: "no-store",
+      keepalive: method === "DELETE", // also if the page is closed at once
     });
   }
 

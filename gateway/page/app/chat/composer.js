@@ -47,7 +47,15 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
     write(text || (inBrowser.get(draftName(session)) ?? ""));
   }, [session]);
   useEffect(() => onText?.(text), [text]);
-  useEffect(() => () => forget(attachments.take()), []); // nobody could send or delete them
+  useEffect(() => {
+    const leave = () => forget(attachments.take()); // nobody could send or delete them
+    const hide = (/** @type {PageTransitionEvent} */ event) => !event.persisted && leave(); // else the browser may show them again
+    addEventListener("pagehide", hide);
+    return () => {
+      removeEventListener("pagehide", hide);
+      leave();
+    };
+  }, []);
   useEffect(() => {
     const drop = (/** @type {DragEvent} */ event) => {
       if (event.dataTransfer?.types.includes("Files")) attachments.add(event.dataTransfer.files);
