@@ -1,8 +1,9 @@
-"""Order of the tests for xdist's workers: each begins with its share of the slow tests.
+"""Order of the tests for xdist's workers: half of them begin with tests that wait, the others with busy ones.
 
 `--dist worksteal` gives each worker an equal slice of the list, and a worker that has finished takes tests
-from the end of another's slice. With the slow tests at the beginning of all slices, the last tests to run are
-quick, and all workers end at almost the same time.
+from the end of another's slice. Live tests mostly wait for servers, tests of the page keep a browser busy:
+side by side they use the whole machine. All slices end with quick tests, so all workers end at almost the
+same time.
 """
 
 from collections.abc import Sequence
@@ -12,22 +13,28 @@ import pytest
 
 T = TypeVar("T")
 
-SLOW_FOLDERS = ("tests/live/", "tests/page/", "tests/chaos/")
+WAITING_FOLDERS = ("tests/live/", "tests/chaos/")
+BUSY_FOLDERS = ("tests/page/",)
 
 
 def slow_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     """Return all tests, ordered for this number of workers."""
-    slow = [item for item in items if item.nodeid.startswith(SLOW_FOLDERS)]
-    quick = [item for item in items if not item.nodeid.startswith(SLOW_FOLDERS)]
-    return dealt(slow, quick, workers)
+    waiting = [item for item in items if item.nodeid.startswith(WAITING_FOLDERS)]
+    busy = [item for item in items if item.nodeid.startswith(BUSY_FOLDERS)]
+    quick = [item for item in items if not item.nodeid.startswith(WAITING_FOLDERS + BUSY_FOLDERS)]
+    return dealt(waiting, busy, quick, workers)
 
 
-def dealt(slow: Sequence[T], quick: Sequence[T], workers: int) -> list[T]:
-    """Return the slices of all workers, one after the other: slow tests in turn, then quick ones.
+def dealt(waiting: Sequence[T], busy: Sequence[T], quick: Sequence[T], workers: int) -> list[T]:
+    """Return the slices of all workers, one after the other: every second one begins with busy tests, the
+    others with waiting ones, and quick tests fill them.
 
     The slices have the sizes that xdist's WorkStealingScheduling gives them.
     """
-    heads = [list(slow[number::workers]) for number in range(workers)]
+    heads: list[list[T]] = [[] for _ in range(workers)]
+    for tests, takers in ((waiting, heads[::2]), (busy, heads[1::2] or heads)):
+        for number, taker in enumerate(takers):
+            taker += tests[number :: len(takers)]
     rest = list(quick)
     total = sum(map(len, heads)) + len(rest)
     order: list[T] = []
