@@ -20,9 +20,9 @@ from tests.web.raw_reader import RawReader
 
 pytestmark = pytest.mark.live
 
-OPTIONS = {"ignore_eos": True, "logprobs": True, "top_logprobs": 2}
-ASKED: dict[str, Any] = {"temperature": 0, "max_tokens": 14_000}
-"""With OPTIONS 7.4 MB of events: less than twice what llama.cpp keeps."""
+OPTIONS = {"ignore_eos": True, "logprobs": True, "top_logprobs": 15}
+ASKED: dict[str, Any] = {"temperature": 0, "max_tokens": 4_000}
+"""With OPTIONS 6.4 MB of events: less than twice what llama.cpp keeps."""
 HALF = KEPT_BYTES // 2
 
 
