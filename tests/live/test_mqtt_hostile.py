@@ -204,7 +204,7 @@ async def test_the_name_that_counts_is_the_topics(name: str) -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        '"max":1e9',
+        '"max":1.5',
         '"max":NaN',
         '"max":-1',
         '"busy":-5',
