@@ -4,6 +4,9 @@
 from the end of another's slice. Live tests mostly wait for servers, tests of the page keep a browser busy:
 side by side they use the whole machine. All slices end with quick tests, so all workers end at almost the
 same time.
+
+The tests of chaos are the last ones that wait: while they change the machine's network addresses, no browser
+may run (tests/live/addresses.py).
 """
 
 from collections.abc import Sequence
@@ -14,12 +17,14 @@ import pytest
 T = TypeVar("T")
 
 WAITING_FOLDERS = ("tests/live/", "tests/chaos/")
+"""In this order."""
+
 BUSY_FOLDERS = ("tests/page/",)
 
 
 def slow_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
     """Return all tests, ordered for this number of workers."""
-    waiting = [item for item in items if item.nodeid.startswith(WAITING_FOLDERS)]
+    waiting = [item for folder in WAITING_FOLDERS for item in items if item.nodeid.startswith(folder)]
     busy = [item for item in items if item.nodeid.startswith(BUSY_FOLDERS)]
     quick = [item for item in items if not item.nodeid.startswith(WAITING_FOLDERS + BUSY_FOLDERS)]
     return dealt(waiting, busy, quick, workers)

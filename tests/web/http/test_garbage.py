@@ -46,6 +46,7 @@ def alive() -> Counter[str]:
 async def all_freed(gateway: Served) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client; when it has left, wait until all that it caused is freed without a collection."""
     gc.collect()
+    gc.freeze()  # nothing that exists now has to be looked at
     gc.disable()
     try:
         before = alive()
