@@ -99,7 +99,7 @@ def _parts(place: str, block: Any) -> Iterator[Object]:
 def _inner(block: Mapping[str, Any], place: str, inner: Sequence[Any]) -> Iterator[Object]:
     """Return the blocks of a document: texts as one file, images by themselves."""
     texts = [one for one in inner if isinstance(one, dict) and one.get("type") == "text"]
-    if texts:
+    if texts or not inner:
         yield _file(block, _joined(place, texts))
     for number, one in enumerate(inner):
         if not isinstance(one, dict) or one.get("type") != "text":

@@ -171,6 +171,17 @@ async def test_anthropics_documents_may_have_images(tmp_path: Path) -> None:
     assert image == Image("image/png", PIXEL)
 
 
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+async def test_a_document_without_blocks_is_empty(tmp_path: Path, path: str) -> None:
+    document = {"type": "document", "source": {"type": "content", "content": []}}
+    body = {"messages": [{"role": "user", "content": [document]}]}
+    async with served(tmp_path, lambda _: tokens("So.")) as gateway:
+        response = await gateway.http.post(path, json=body)
+        turns = [turn for request in gateway.transport.seen_requests for turn in request.turns]
+    assert response.status_code == (501 if path.endswith("tokens") else 200), response.text
+    assert [(turn.role, turn.content) for turn in turns] in ([], [("user", "")])
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/api/chat", "/messages/stream"])
 async def test_a_body_may_begin_with_a_byte_order_mark(tmp_path: Path, path: str) -> None:
     """Files that were saved on Windows have one."""

@@ -69,7 +69,7 @@ def decode_reply(payload: bytes) -> ReplyFrame:
 def is_unlisted(payload: bytes) -> bool:
     """True if a frame that cannot be decoded has a type that this version does not know."""
     try:
-        said = msgspec.json.decode(payload, type=_AnyFrame)
+        said = msgspec.json.decode(bare(payload), type=_AnyFrame)
     except (ValueError, RecursionError):
         return False
     return said.type not in _REPLY_TYPES

@@ -87,6 +87,8 @@ def _mended(value: Any) -> Any:
         return mended(value)
     if isinstance(value, dict):
         return {key: _mended(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
     return value
 
 

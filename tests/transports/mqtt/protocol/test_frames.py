@@ -132,6 +132,21 @@ def test_a_text_of_c_or_of_windows_is_a_frame(before: bytes, behind: bytes) -> N
     assert isinstance(chat, device_frames.Chat)
 
 
+@pytest.mark.parametrize(("before", "behind"), [(b"", b""), (b"\xef\xbb\xbf", b""), (b"", b"\0")])
+def test_a_frame_of_an_unknown_type_is_known_as_such(before: bytes, behind: bytes) -> None:
+    """It ends no reply, whatever stands around it."""
+    assert frame_codec.is_unlisted(before + b'{"type":"new","id":"a"}' + behind)
+    assert not frame_codec.is_unlisted(before + b'{"type":"chunk","id":"a"}' + behind)
+
+
+@pytest.mark.parametrize("field", [b'"name":"a\\ud800"', b'"models":["a\\ud800"]', b'"accepts":["a\\ud800"]'])
+def test_a_status_has_no_halves_of_characters(field: bytes) -> None:
+    """The names of models are told to clients and stored: half a character cannot be encoded."""
+    status = frame_codec.decode_status(b'{"type":"status","state":"ready",%s}' % field)
+    assert "a\ufffd" in [status.name, *status.models, *status.accepts]
+    frame_codec.encode(status)
+
+
 def test_only_the_id_of_a_devices_cancel_counts() -> None:
     said = b'{"type":"cancel","id":"a","reason":null,"epoch":-1}'
     assert device_frames.decode_cancel(said).id == "a"
