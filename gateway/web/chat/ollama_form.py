@@ -21,7 +21,7 @@ from gateway.web.chat.agent_sessions import agent_session
 from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.model_api import NoQuestion
-from gateway.web.chat.whole_conversations import answering_model, latest_question
+from gateway.web.chat.whole_conversations import answering_model, latest_question, with_one_beginning
 from gateway.web.http.bodies import MAX_OPTIONS_BYTES, AtMost512, AtMost2048, Tools, parse
 from gateway.web.http.content_field import check_chars
 from gateway.web.services import Services
@@ -143,7 +143,7 @@ class OllamaForm:
         is_raw = False
         if self._shape == "chat":
             body = chat = parse(post.body, OllamaChatBody)
-            turns = list(_turns(chat.messages or (), gateway.max_attachment_bytes))
+            turns = with_one_beginning(_turns(chat.messages or (), gateway.max_attachment_bytes))
             sampling = chat.sampling(chat.tools)
         else:
             body = asked = parse(post.body, OllamaGenerateBody)

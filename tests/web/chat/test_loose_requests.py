@@ -211,6 +211,10 @@ async def test_a_body_may_begin_with_a_byte_order_mark(tmp_path: Path, path: str
         ),
         (
             "/api/chat",
+            {"model": "tiny", "messages": [{"role": "system", "content": said} for said in "AB"] + [HI]},
+        ),
+        (
+            "/api/chat",
             {
                 "id": "c",
                 "system": "A",
