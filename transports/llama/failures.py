@@ -24,11 +24,12 @@ from transports.lenient.loose_json import decode_loosely
 _SECONDS = re.compile("[0-9]{1,9}")
 
 _ABOUT_THE_REQUEST = re.compile(
-    r"\[json\.exception\.|Jinja Exception|Failed to parse (?:messages|tools|tool call)"
+    r"\[json\.exception\.(?!type_error\.316)|Jinja Exception|Failed to parse (?:messages|tools|tool call)"
     r"|Unknown reasoning format"
 )
 """Parts of llama.cpp's messages that go with status 500 although the request is at fault: its tool calls
-cannot be read, or the model's template refuses its conversation. Images are asked for elsewhere (/props)."""
+cannot be read, or the model's template refuses its conversation. Images are asked for elsewhere (/props).
+Exception 316 is about text that the server writes: requests are valid UTF-8."""
 
 
 class ForeignErrors:

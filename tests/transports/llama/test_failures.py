@@ -132,6 +132,7 @@ def test_a_status_says_whose_fault_it_is(
         (500, "[json.exception.type_error.302] type must be string, but is null", ModelRefused),
         (500, "Unknown reasoning format: x", ModelRefused),
         (500, "image input is not supported - hint: if this is unexpected", UpstreamFailed),
+        (500, "[json.exception.type_error.316] invalid UTF-8 byte at index 359: 0xE5", UpstreamFailed),
         (500, "Failed to load the model", UpstreamFailed),
         (503, "Jinja Exception", Overloaded),
     ],
