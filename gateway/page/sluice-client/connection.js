@@ -140,7 +140,10 @@ class Attempt {
   /** @param {AbortSignal} closed @param {number} silenceMs */
   constructor(closed, silenceMs) {
     this.#silenceMs = silenceMs;
-    const giveUp = () => this.#given_up.abort();
+    const giveUp = () => {
+      clearTimeout(this.#timer); // a program that has closed its connection may end
+      this.#given_up.abort();
+    };
     closed.addEventListener("abort", giveUp, { signal: this.#over.signal });
     globalThis.addEventListener?.("offline", giveUp, { signal: this.#over.signal });
     this.expectBytes();

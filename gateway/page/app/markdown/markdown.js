@@ -6,6 +6,7 @@ import { colour } from "./code.js";
 
 /** @param {string} text */
 const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+const LONGEST_MATHS = 2010; // with its signs: the rules below allow 2000 characters
 const SAFE_LINK = /^(?:https?:|mailto:|#)/i;
 
 /** @param {"block" | "inline"} level @param {RegExp} rule @param {RegExp} start */
@@ -61,6 +62,16 @@ marked.use({
 function codeBlock(text, language) {
   const head = `<div class="code-head"><span>${escaped(language)}</span><button type="button" class="copy-code">Copy</button></div>`;
   return `<div class="code">${head}<pre tabindex="0"><code>${colour(text, language) ?? escaped(text)}</code></pre></div>`;
+}
+
+/** Where the first formula of several lines may begin that has no end yet; the text's length if there is none.
+ * @param {string} text @returns {number} */
+export function openMathsAt(text) {
+  for (const { 0: sign, index } of text.matchAll(/^(?:\$\$|\\\[)/gm)) {
+    const hasEnd = text.includes(sign === "$$" ? "$$" : "\\]", index + 2);
+    if (!hasEnd && text.length - index < LONGEST_MATHS) return index;
+  }
+  return text.length;
 }
 
 /** The Markdown's outermost blocks, as source text, in order.

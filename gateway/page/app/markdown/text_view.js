@@ -1,45 +1,14 @@
 /** Text as Markdown, also while it grows: only its last block is drawn again. */
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { Blocks, LONGEST_BLOCK } from "./blocks.js";
 import { whenColours } from "./code.js";
-import { blocksOf, htmlOf } from "./markdown.js";
+import { htmlOf } from "./markdown.js";
 import { drawMaths } from "./maths.js";
 
-const LONGEST_BLOCK = 30_000; // longer ones are shown as plain text
 const LONGEST_CODE = 200_000; // is drawn in less than a frame
 const GROUP = 40; // blocks that are compared as one
 const CODE = /^(?: {0,3}(?:```|~~~)| {4})/;
-
-/** Splits growing text into blocks, without reading the finished ones again. */
-class Blocks {
-  #source = "";
-  #finished = /** @type {string[]} */ ([]);
-  #tail = "";
-  #shown = /** @type {string[]} */ ([]);
-
-  /** @param {string} text @returns {string[]} */
-  of(text) {
-    if (text === this.#source && this.#finished.length) return this.#shown;
-    this.#shown = this.#split(text);
-    return this.#shown;
-  }
-
-  /** @param {string} text @returns {string[]} */
-  #split(text) {
-    if (!text.startsWith(this.#source)) {
-      this.#finished = [];
-      this.#tail = "";
-      this.#source = "";
-    }
-    this.#tail += text.slice(this.#source.length);
-    this.#source = text;
-    if (this.#tail.length > LONGEST_BLOCK && !/\n\s*\n/.test(this.#tail)) return [...this.#finished, this.#tail];
-    const blocks = blocksOf(this.#tail);
-    this.#tail = blocks.pop() ?? "";
-    this.#finished.push(...blocks);
-    return [...this.#finished, this.#tail];
-  }
-}
 
 /** @param {{text: string, live?: boolean}} props */
 export function TextView({ text, live = false }) {
