@@ -121,7 +121,7 @@ class SocketConnection(ParsingTurns, WebSocketsSansIOProtocol):
     async def receive(self) -> Any:
         if self._first_messages is not None and self.queue.empty():
             begun = (self.conn.cur_size or 0) + len(self.frames) * FRAGMENT_BYTES
-            self._first_messages.holds(self, begun + len(self.conn.reader.buffer) + len(self._unparsed))
+            self._first_messages.holds(self, begun + len(self.conn.reader.buffer) + self.unparsed_bytes)
         message = await super().receive()
         self.hold()  # uvicorn has resumed reading
         return message

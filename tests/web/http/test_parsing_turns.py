@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from gateway.web.http.asgi import App, Receive, Scope, Send
 from gateway.web.http.first_messages import FirstMessages
-from gateway.web.http.parsing_turns import MAX_PARTS, PIECE_BYTES, ParsingTurns
+from gateway.web.http.parsing_turns import LARGE_READ_BYTES, MAX_PARTS, PIECE_BYTES, ParsingTurns
 from gateway.web.http.socket_connection import MAX_FRAGMENTS, MAX_PINGS, SocketConnection
 from tests.web.client_socket import ClientSocket, connected
 from tests.web.http.test_endless_requests import CHUNKED, MANY, TINY, answers_at_once
@@ -107,6 +107,36 @@ async def test_bodies_behind_their_answers_do_not_end_the_connection() -> None:
             await client.until_answered()
             client.send(TINY + b"0\r\n\r\n")
         assert not client.socket.closed
+
+
+async def test_after_a_large_read_others_get_their_turn() -> None:
+    with connected(takes_all) as client:
+        client.send(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (4 * LARGE_READ_BYTES))
+        await asyncio.sleep(0)
+        assert not client.connection.waits
+        for _ in range(3):
+            client.send(bytes(LARGE_READ_BYTES))
+            assert client.connection.waits
+            assert not client.socket.reading
+            await until_read(client.socket)
+
+
+async def test_what_comes_while_data_waits_is_parsed_behind_it() -> None:
+    taken = bytearray()
+
+    async def collects(scope: Scope, receive: Receive, send: Send) -> None:
+        while (message := await receive()).get("more_body"):
+            taken.extend(message["body"])
+
+    with connected(collects) as client:
+        pieces = [b"1\r\n%c\r\n" % (97 + number % 26) for number in range(3 * MANY)]
+        client.send(CHUNKED + b"".join(pieces[:MANY]))
+        assert client.connection.waits
+        client.connection.data_received(b"".join(pieces[MANY:]))
+        async with asyncio.timeout(30):
+            while len(taken) < len(pieces):  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0)
+        assert taken == b"".join(piece[3:4] for piece in pieces)
 
 
 async def test_messages_that_are_taken_do_not_make_the_server_read_before_their_last_turn() -> None:
