@@ -141,7 +141,7 @@ def test_a_frame_of_an_unknown_type_is_known_as_such(before: bytes, behind: byte
 
 @pytest.mark.parametrize("field", [b'"name":"a\\ud800"', b'"models":["a\\ud800"]', b'"accepts":["a\\ud800"]'])
 def test_a_status_has_no_halves_of_characters(field: bytes) -> None:
-    """The names of models are told to clients and stored: half a character cannot be encoded."""
+    """Half of a surrogate pair cannot be encoded again: it is replaced."""
     status = frame_codec.decode_status(b'{"type":"status","state":"ready",%s}' % field)
     assert "a\ufffd" in [status.name, *status.models, *status.accepts]
     frame_codec.encode(status)
