@@ -1,6 +1,14 @@
 /** Colours in code. The library is loaded when the first code appears. */
 
 const MOST_LIVE = 20_000;
+const CODE = /^(?: {0,3}(?:```|~~~)| {4})/;
+const FENCE = /^[ \t>]*(?:(?:[-+*]|\d+[.)])[ \t]+)*(?:```|~~~)/m;
+
+/** True if the block is code. @param {string} block */
+export const isCode = (block) => CODE.test(block);
+
+/** True if there may be code in the block that can be coloured. @param {string} block */
+export const hasCode = (block) => FENCE.test(block);
 
 let highlighter = /** @type {any} */ (null);
 let loads = false;

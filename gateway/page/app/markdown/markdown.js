@@ -1,4 +1,5 @@
-/** Markdown to sanitised HTML. HTML in the text is shown as text. Nothing is loaded from other hosts. */
+/** Markdown to sanitised HTML. HTML in the text is shown as text, but for the tags that tables and formulas in plain text need.
+ * Nothing is loaded from other hosts. */
 
 import { Marked } from "../../vendor/marked.js";
 import DOMPurify from "../../vendor/purify.js";
@@ -8,6 +9,7 @@ import { colour } from "./code.js";
 const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const LONGEST_MATHS = 2010; // with its signs: the rules below allow 2000 characters
 const SAFE_LINK = /^(?:https?:|mailto:|#)/i;
+const SAFE_TAG = /^<(?:br ?\/?|\/?su[bp])>$/i; // a cell has no other way to a new line
 
 /** @param {"block" | "inline"} level @param {RegExp} rule @param {RegExp} start */
 const maths = (level, rule, start) => ({
@@ -38,15 +40,18 @@ const openMaths = {
   renderer: (/** @type {any} */ token) => `<p class="maths-open">${escaped(token.raw)}</p>`,
 };
 
-const marked = new Marked({ gfm: true, breaks: false });
+const marked = new Marked({ gfm: true, breaks: true }); // lines of a poem or an address stay lines
 marked.use({
   extensions: [
     maths("block", /^(?:\$\$([^$]{1,2000}?)\$\$|\\\[([\s\S]{1,2000}?)\\\])[ \t]*(?:\n|$)/, /\$\$|\\\[/),
     /** @type {any} */ (openMaths),
     maths("inline", /^(?:\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?!\d)|\\\((.{1,500}?)\\\))/, /\$|\\\(/),
   ],
+  tokenizer: {
+    del: (text) => (text.startsWith("~~") ? false : undefined), // one tilde is "about", or a range: 1~2, 3~4
+  },
   renderer: {
-    html: ({ text }) => escaped(text),
+    html: ({ text }) => (SAFE_TAG.test(text.trim()) ? text : escaped(text)),
     code: ({ text, lang }) => codeBlock(text, /^[\w+#.-]*/.exec(lang ?? "")?.[0] ?? ""),
     link({ href, tokens }) {
       const inner = this.parser.parseInline(tokens);

@@ -2,13 +2,13 @@
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
 import { Blocks, LONGEST_BLOCK } from "./blocks.js";
-import { whenColours } from "./code.js";
+import { hasCode, isCode, whenColours } from "./code.js";
+import { withDefinitions } from "./definitions.js";
 import { htmlOf } from "./markdown.js";
 import { drawMaths } from "./maths.js";
 
 const LONGEST_CODE = 200_000; // is drawn in less than a frame
 const GROUP = 40; // blocks that are compared as one
-const CODE = /^(?: {0,3}(?:```|~~~)| {4})/;
 
 /** @param {{text: string, live?: boolean}} props */
 export function TextView({ text, live = false }) {
@@ -17,7 +17,7 @@ export function TextView({ text, live = false }) {
   const [colours, setColours] = useState(0);
   useEffect(() => whenColours(() => setColours(1)), []);
   const groups = useRef(/** @type {{colours: number, blocks: string[], drawn: any}[]} */ ([]));
-  const shown = blocks.current.of(text.replaceAll("\0", "\uFFFD"));
+  const shown = withDefinitions(blocks.current.of(text.replaceAll("\0", "\uFFFD")), LONGEST_BLOCK);
   const drawn = [];
   for (let start = 0; start < shown.length; start += GROUP) {
     const some = shown.slice(start, start + GROUP);
@@ -25,7 +25,7 @@ export function TextView({ text, live = false }) {
     const same = before?.colours === colours && before.blocks.length === some.length && before.blocks.every((one, n) => one === some[n]);
     if (same) drawn.push(before.drawn);
     else {
-      const views = some.map((source, n) => html`<${Block} key=${n} source=${source} colours=${CODE.test(source) ? colours : 0} />`);
+      const views = some.map((source, n) => html`<${Block} key=${n} source=${source} colours=${hasCode(source) ? colours : 0} />`);
       const group = { colours, blocks: some, drawn: html`<div key=${start} class="blocks">${views}</div>` };
       groups.current[start / GROUP] = group;
       drawn.push(group.drawn);
@@ -42,7 +42,7 @@ function Block({ source, colours }) {
     const at = /** @type {HTMLElement} */ (element.current);
     if (drawn.current.source === source && drawn.current.colours === colours) return;
     drawn.current = { source, colours };
-    const isPlain = source.length > (CODE.test(source) ? LONGEST_CODE : LONGEST_BLOCK);
+    const isPlain = source.length > (isCode(source) ? LONGEST_CODE : LONGEST_BLOCK);
     at.classList.toggle("plain", isPlain);
     if (isPlain) at.textContent = source;
     else {
