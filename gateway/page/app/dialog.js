@@ -6,7 +6,11 @@ import { html, useEffect, useRef } from "../vendor/preact.js";
  * @param {{title: string, text: any, action: string, danger?: boolean, onYes: () => void, onNo: () => void}} props */
 export function Confirm({ title, text, action, danger = false, onYes, onNo }) {
   const ref = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => ref.current?.showModal(), []);
+  useEffect(() => {
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
+    ref.current?.showModal();
+    return () => before?.focus(); // the dialog is removed, not closed
+  }, []);
   const cancel = (/** @type {Event} */ event) => {
     event.preventDefault();
     onNo();

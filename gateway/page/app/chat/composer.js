@@ -2,6 +2,7 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
+import { focusComposer, isTouched } from "../focused.js";
 import { Icon } from "../icons.js";
 import { inBrowser } from "../kept.js";
 import { completed } from "../rooms/asks.js";
@@ -38,7 +39,7 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
     at.style.height = "auto";
     at.style.height = `${Math.min(at.scrollHeight, innerHeight * 0.4)}px`;
   }, [text]);
-  useEffect(() => field.current?.focus(), []);
+  useEffect(focusComposer, []);
   const named = useRef(session);
   useEffect(() => {
     if (named.current === session) return;
@@ -86,7 +87,10 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
         ? html`<ul class="chips">${files.map(
             (file, index) => html`<li class=${file.id ? "chip" : "chip uploading"} key=${index} aria-busy=${!file.id}>
               ${file.url ? html`<img src=${file.url} alt="" />` : html`<${Icon} name="file" />`} <span dir="auto">${file.name}</span>
-              <button type="button" class="quiet" aria-label=${`Remove ${file.name}`} onClick=${() => attachments.remove(file)}><${Icon} name="close" /></button></li>`,
+              <button type="button" class="quiet" aria-label=${`Remove ${file.name}`} onClick=${() => {
+                attachments.remove(file);
+                focusComposer();
+              }}><${Icon} name="close" /></button></li>`,
           )}</ul>`
         : null
     }
@@ -112,7 +116,7 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
           event.preventDefault();
           accept();
         }
-        if (event.key !== "Enter" || event.shiftKey) return;
+        if (event.key !== "Enter" || event.shiftKey || (isTouched() && !event.ctrlKey && !event.metaKey)) return;
         event.preventDefault();
         send();
       }}></textarea>
@@ -125,7 +129,10 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
       <button type="button" class="quiet" title="Attach files" aria-label="Attach files" onClick=${() => picker.current?.click()}><${Icon} name="attach" /></button>
       ${
         live
-          ? html`<button type="button" class="round stop" title="Stop (Esc)" aria-label="Stop" onClick=${onStop}><${Icon} name="stop" /></button>`
+          ? html`<button type="button" class="round stop" title="Stop (Esc)" aria-label="Stop" onClick=${() => {
+              onStop();
+              focusComposer();
+            }}><${Icon} name="stop" /></button>`
           : html`<button class="round" title="Send (Enter)" aria-label="Send" disabled=${uploading || (!text.trim() && !files.length)}><${Icon} name="send" /></button>`
       }
     </div>

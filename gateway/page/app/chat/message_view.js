@@ -1,8 +1,8 @@
 /** One message: a question, or a reply with its reasoning, tool calls, text and figures. */
 
-import { html, useState } from "../../vendor/preact.js";
+import { html, useRef, useState } from "../../vendor/preact.js";
 import { copy } from "../clipboard.js";
-import { focused } from "../focused.js";
+import { focusComposer, focused, isTouched } from "../focused.js";
 import { Icon } from "../icons.js";
 import { TextView } from "../markdown/text_view.js";
 import { isSame, nameOf } from "../rooms/people.js";
@@ -20,11 +20,22 @@ export function MessageView(props) {
 /** @param {any} props */
 function QuestionView({ message, conversation, settings, onTakeBack }) {
   const [draft, setDraft] = useState(/** @type {string | null} */ (null));
+  const isLeft = useRef(false);
+  const leave = () => {
+    isLeft.current = true;
+    setDraft(null);
+  };
   const send = () =>
     conversation.atRest(() => {
-      if (draft?.trim() && draft !== message.content) conversation.regenerate(message, settings.current, draft);
-      setDraft(null);
+      if (!draft?.trim() || draft === message.content) return leave();
+      conversation.regenerate(message, settings.current, draft);
+      focusComposer();
     });
+  const refocus = (/** @type {HTMLElement | null} */ button) => {
+    if (!button || !isLeft.current) return;
+    isLeft.current = false;
+    button.focus();
+  };
   const { refused } = message;
   const { isRoom, me } = conversation;
   const isTheirs = isRoom && message.author && !isSame(message.author, me);
@@ -36,15 +47,15 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
           if (isComposing(event)) return;
           if (event.key === "Escape") {
             event.preventDefault(); // else it stops a reply too
-            setDraft(null);
+            leave();
           }
-          if (event.key === "Enter" && !event.shiftKey) {
+          if (event.key === "Enter" && !event.shiftKey && (event.ctrlKey || event.metaKey || !isTouched())) {
             event.preventDefault();
             send();
           }
         }}></textarea>
-      <div class="actions shown"><button class="button" onClick=${() => setDraft(null)}>Cancel</button>
-        <button class="button main" onClick=${send}>Send</button></div>
+      <div class="actions shown"><span class="note waits">Wait until the reply is complete, or stop it.</span>
+        <button class="button" onClick=${leave}>Cancel</button><button class="button main rests" onClick=${send}>Send</button></div>
     </article>`;
   }
   const name = isRoom ? `Message of ${isTheirs ? nameOf(message.author) : "yours"}` : "Question";
@@ -60,7 +71,7 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
           : html`<div class="actions">
           <${Branches} message=${message} conversation=${conversation} />
           <${CopyButton} text=${message.content} />
-          ${isRoom ? null : html`<button class="quiet rests" title="Edit" aria-label="Edit" disabled=${!message.id || Boolean(message.files?.length)} onClick=${() => conversation.atRest(() => setDraft(message.content))}><${Icon} name="edit" /></button>`}
+          ${isRoom ? null : html`<button class="quiet rests" title="Edit" aria-label="Edit" ref=${refocus} disabled=${!message.id || Boolean(message.files?.length)} onClick=${() => conversation.atRest(() => setDraft(message.content))}><${Icon} name="edit" /></button>`}
         </div>`
     }
   </article>`;
@@ -157,6 +168,11 @@ function Footer({ message, last, conversation, settings }) {
     REASONS[message.reason] ?? "",
   ];
   const title = [message.created_at ? momentOf(message.created_at) : "", DELIVERIES[message.delivery] ?? ""];
+  const ask = (/** @type {() => void} */ work) =>
+    conversation.atRest(() => {
+      work();
+      focusComposer();
+    });
   return html`<footer class="actions">
     <${Branches} message=${message} conversation=${conversation} />
     <${CopyButton} text=${message.content} />
@@ -164,22 +180,35 @@ function Footer({ message, last, conversation, settings }) {
       isRoom
         ? null
         : html`<button class="quiet rests" title="Another reply" aria-label="Another reply" disabled=${!message.id}
-      onClick=${() => conversation.atRest(() => conversation.regenerate(message, settings.current))}><${Icon} name="retry" /></button>`
+      onClick=${() => ask(() => conversation.regenerate(message, settings.current))}><${Icon} name="retry" /></button>`
     }
     <span class="figures" title=${title.filter(Boolean).join(", ")}>
       ${message.mode ? html`<b class="badge">${message.mode === "mqtt" ? "MQTT" : "HTTP"}</b>` : null}
       ${figures.filter(Boolean).join(" · ")}</span>
-    ${cutOff ? html`<button class="button small-button rests" onClick=${() => conversation.atRest(() => conversation.goOn(message, settings.current))}>Continue</button>` : null}
+    ${cutOff ? html`<button class="button small-button rests" onClick=${() => ask(() => conversation.goOn(message, settings.current))}>Continue</button>` : null}
   </footer>`;
 }
+
+/** The branch that was chosen last: its button gets the focus, since the one that was pressed is gone. */
+let chosen = { id: 0, by: 0 };
 
 /** @param {any} props */
 function Branches({ message, conversation }) {
   const ids = message.siblings ?? [];
   if (ids.length < 2 || conversation.isRoom) return null; // a room shows everybody the same
   const at = message.sibling_index;
-  const step = (/** @type {number} */ by) => () => conversation.atRest(() => conversation.choose(ids[at + by]));
-  return html`<span class="branches">
+  const step = (/** @type {number} */ by) => () =>
+    conversation.atRest(() => {
+      chosen = { id: ids[at + by], by };
+      conversation.choose(chosen.id);
+    });
+  const refocus = (/** @type {HTMLElement | null} */ branches) => {
+    if (!branches || chosen.id !== message.id || document.activeElement !== document.body) return;
+    const [before, next] = branches.querySelectorAll("button");
+    for (const button of chosen.by < 0 ? [next, before] : [before, next]) button?.focus(); // the last of them that can have it
+    chosen.id = 0;
+  };
+  return html`<span class="branches" ref=${refocus}>
     <button class="quiet rests" aria-label="The one before" disabled=${at === 0} onClick=${step(-1)}><${Icon} name="left" /></button>
     <span>${at + 1}/${ids.length}</span>
     <button class="quiet rests" aria-label="The next one" disabled=${at === ids.length - 1} onClick=${step(1)}><${Icon} name="right" /></button>

@@ -134,16 +134,29 @@ export function SessionListView({ list, current, onGone }) {
   </nav>`;
 }
 
+/** Give the next session in the list the focus, or the one before. @param {HTMLElement | null} row */
+function focusBeside(row) {
+  const rows = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".session"))];
+  const at = rows.indexOf(/** @type {HTMLElement} */ (row));
+  (rows[at + 1] ?? rows[at - 1])?.querySelector("a")?.focus();
+}
+
 /** @param {any} props */
 function SessionRow({ session, current, list, onGone }) {
   const [title, setTitle] = useState(/** @type {string | null} */ (null));
   const [open, setOpen] = useState(false);
   const [sure, setSure] = useState(false);
   const gaveUp = useRef(false);
+  const isRenamed = useRef(false); // by a key
   const row = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     if (open) row.current?.querySelector(".menu")?.scrollIntoView({ block: "nearest" });
   }, [open]);
+  const focusMenuButton = () => /** @type {HTMLElement | null | undefined} */ (row.current?.querySelector(":scope > button"))?.focus();
+  useLayoutEffect(() => {
+    if (title === null && isRenamed.current) focusMenuButton();
+    isRenamed.current = false;
+  }, [title]);
   useEffect(() => {
     if (!open) return;
     const leave = (/** @type {Event} */ event) => {
@@ -153,7 +166,7 @@ function SessionRow({ session, current, list, onGone }) {
       if (event.key !== "Escape") return;
       event.preventDefault(); // else it stops a reply too
       setOpen(false);
-      /** @type {HTMLElement | null | undefined} */ (row.current?.querySelector(":scope > button"))?.focus();
+      focusMenuButton();
     };
     addEventListener("click", leave, true);
     addEventListener("keydown", close, true);
@@ -172,10 +185,12 @@ function SessionRow({ session, current, list, onGone }) {
   const remove = async () => {
     if (!(await list.trying(() => sluice.sessions.delete(session.uuid)))) return;
     if (current) onGone();
+    else focusBeside(row.current);
     list.refresh();
   };
   const save = (/** @type {"json" | "md"} */ format) => {
     setOpen(false);
+    focusMenuButton();
     return list.trying(async () => {
       const url = URL.createObjectURL(await sluice.sessions.export(session.uuid, format));
       Object.assign(document.createElement("a"), { href: url, download: `${session.key}.${format}` }).click();
@@ -189,6 +204,7 @@ function SessionRow({ session, current, list, onGone }) {
         if (isComposing(event) || (event.key !== "Enter" && event.key !== "Escape")) return;
         event.preventDefault(); // else Escape stops a reply too
         gaveUp.current = event.key === "Escape";
+        isRenamed.current = true;
         /** @type {HTMLElement} */ (event.target).blur();
       }} /></li>`;
   }
