@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 from weakref import proxy
 
 import uvicorn
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -32,8 +31,7 @@ from gateway.web.http.slow_readers import SendDeadline, SlowReaders
 class ClientConnection(ParsingTurns, HttpToolsProtocol):
     """Implements gateway.web.http.asgi.Connection and puts itself into the scope of each request.
 
-    uvicorn's `timeout_keep_alive` is the deadline for a whole head, and for the rest of a request that was
-    answered early. read_body has the deadline for bodies.
+    uvicorn's `timeout_keep_alive` limits a head, and the rest of a request answered early; read_body a body.
 
     Args:
         slow_readers: the limit for clients that read nothing of their responses.
@@ -204,6 +202,8 @@ class ClientConnection(ParsingTurns, HttpToolsProtocol):
         return self._lingering is not None or self.transport.is_closing()
 
     def on_response_complete(self) -> None:
+        if self._running is not None:
+            self._running.body = bytearray()  # nobody will read it, and the connection may stay
         if self._lingering is None:
             super().on_response_complete()
         if self.is_closing():
@@ -244,7 +244,7 @@ class ClientConnection(ParsingTurns, HttpToolsProtocol):
         else:
             self.timeout_keep_alive_handler()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         if not cycle.message_event.is_set():
             cycle.message_event = LightEvent()  # type: ignore[assignment]  # takes less memory

@@ -168,15 +168,18 @@ def _as_denial(send: Send) -> Send:
     return send_denial
 
 
-async def read_request(gateway: Services, scope: Scope, receive: Receive) -> bytes:
-    """Return the request's whole body without a byte order mark, within the limits of its endpoint.
+async def read_request(
+    gateway: Services, scope: Scope, receive: Receive, max_bytes: int | None = None
+) -> bytes:
+    """Return the request's whole body without a byte order mark.
 
-    Raises as read_body.
+    max_bytes: None for the limit of its endpoint. Raises as read_body.
     """
     if BODY in scope:
         kept: bytes = scope[BODY]
         return kept
-    max_bytes = endpoint_of(scope).max_body_bytes(gateway)
+    if max_bytes is None:
+        max_bytes = endpoint_of(scope).max_body_bytes(gateway)
     try:
         check_declared_length(scope, max_bytes)
         body = (await read_body(receive, max_bytes, gateway.body_timeout_s)).removeprefix(BOM_UTF8)

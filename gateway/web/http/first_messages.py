@@ -2,8 +2,8 @@
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of their messages together. Beyond it, only messages of SMALL_BYTES are taken."""
-SMALL_BYTES = 64 * 1024
-"""A message with a key and a question fits in."""
+SMALL_BYTES = 16 * 1024
+"""A message with a key and a question of some pages fits in."""
 FRAGMENT_BYTES = 256
 """Counted for each further frame of a message: also an empty one takes memory and time."""
 

@@ -1,12 +1,13 @@
 """The endpoint of socket.io, for long polls and WebSockets."""
 
+from functools import partial
 from urllib.parse import parse_qs
 
 from gateway.contract.errors import BadRequest, GatewayError, MethodNotAllowed
 from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.endpoint import read_request
 from gateway.web.services import Services
-from gateway.web.socket_io.engine_socket import MAX_PACKET_BYTES
+from gateway.web.socket_io.posts import MAX_PACKET_BYTES
 from gateway.web.socket_io.server import SocketIoServer
 from gateway.web.sockets.room_services import room_services
 
@@ -41,7 +42,8 @@ class SocketIo:
         if socket is None or socket.is_over or socket.upgraded or not socket.connected:
             raise BadRequest("The sid is unknown: connect again.")
         try:
-            body = await read_request(self._gateway, scope, receive)
+            read = partial(read_request, self._gateway, scope, receive, socket.max_post_bytes)
+            body = await socket.arriving.read(read)
             await socket.take_post(body.decode("utf-8", "replace"))
         except GatewayError as error:
             await socket.close(why=str(error))

@@ -9,7 +9,8 @@ from engineio import AsyncServer
 from engineio.packet import OPEN, Packet
 
 from gateway.web.http.slow_readers import SlowReaders
-from gateway.web.socket_io.engine_socket import MAX_PACKET_BYTES, EngineSocket
+from gateway.web.socket_io.engine_socket import EngineSocket
+from gateway.web.socket_io.posts import MAX_PACKET_BYTES
 from gateway.web.socket_io.strangers import Strangers
 
 PING_INTERVAL_S, PING_TIMEOUT_S = 25, 20

@@ -14,12 +14,14 @@ from typing import Any, Protocol
 from engineio.async_socket import AsyncSocket
 from engineio.packet import CLOSE, MESSAGE, NOOP, PING, PONG, UPGRADE, Packet
 
-from gateway.contract.errors import BadRequest, GatewayError, LimitExceeded
+from gateway.contract.errors import GatewayError, LimitExceeded
 from gateway.rooms.event_rates import Bucket
 from gateway.web.http.asgi import Receive, Scope, Send
+from gateway.web.http.first_messages import SMALL_BYTES
 from gateway.web.http.message_connection import MessageConnection, socket_of
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.socket_io.poll_queue import PollQueue
+from gateway.web.socket_io.posts import MAX_PACKET_BYTES, ArrivingPost, BadPacket, packets_of
 from gateway.web.socket_io.strangers import Strangers
 from gateway.web.sockets.room_writer import RoomWriter
 
@@ -28,10 +30,6 @@ log = logging.getLogger("sluice.web")
 ADMITTED_WITHIN_S = 10.0
 """Maximum seconds for which a client may be in no namespace, and for an upgrade to a WebSocket."""
 
-MAX_PACKET_BYTES = 128 * 1024
-"""Maximum size of a packet from the client, and of all packets of one POST."""
-
-MAX_PACKETS_OF_POST = 100
 PACKETS_PER_S, PACKETS_AT_ONCE = 50, 200
 """Limits of packets of all kinds from one client, against floods of those that are no events."""
 
@@ -39,14 +37,6 @@ POLICY_VIOLATION, NORMAL = 1008, 1000
 """Close codes. Source: RFC 6455, 7.4.1."""
 
 NO_UPGRADE = "The upgrade needs 2probe and then 5, within 10 s and on one WebSocket."
-
-_SEPARATOR = "\x1e"
-
-
-class BadPacket(BadRequest):
-    """The client does not speak the protocol: its connection is closed."""
-
-    code = "bad_frame"
 
 
 class Engine(Protocol):
@@ -69,6 +59,7 @@ class Engine(Protocol):
 class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no types
     """Attributes:
     scope: the ASGI scope of the handshake.
+    arriving: its POST.
     """
 
     sid: str
@@ -88,6 +79,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
         self._send: Send | None = None
         self._polls = PollQueue(self.queue, self._cut)
         self._pinged = self._hears = False
+        self.arriving = ArrivingPost()
         self._heartbeat: asyncio.TimerHandle | None = None
         self._admission: asyncio.TimerHandle | None = None
         self.wait_for_admission()
@@ -95,6 +87,11 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
     @property
     def is_over(self) -> bool:
         return bool(self.closing or self.closed)
+
+    @property
+    def max_post_bytes(self) -> int:
+        """Maximum size of its next POST. That of a client in no namespace has its key and no more."""
+        return MAX_PACKET_BYTES if self._admission is None else SMALL_BYTES
 
     def wait_for_admission(self) -> None:
         """Close the connection unless `admitted` is called soon."""
@@ -153,10 +150,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
 
     async def take_post(self, body: str) -> None:
         """Take the packets of a POST. Raises BadPacket, LimitExceeded."""
-        packets = body.split(_SEPARATOR) if body else []
-        if len(packets) > MAX_PACKETS_OF_POST:
-            raise BadPacket(f"A POST may have {MAX_PACKETS_OF_POST} packets.")
-        for text in packets:
+        for text in packets_of(body):
             if self.is_over:
                 break
             await self.take(text)
@@ -268,6 +262,7 @@ class EngineSocket(AsyncSocket):  # type: ignore[misc]  # the library has no typ
         self.admitted()
         if self._heartbeat is not None:
             self._heartbeat.cancel()
+        self.arriving.end()
         self.connection_writable()
         await self._engine.closed(self)
         if not abort:

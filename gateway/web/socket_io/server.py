@@ -16,7 +16,8 @@ from gateway.web.door.socket_callers import socket_caller, socket_place
 from gateway.web.http.refusal_log import log_refusal
 from gateway.web.services import Services
 from gateway.web.socket_io.engine import SILENT, RoomEngine
-from gateway.web.socket_io.engine_socket import BadPacket, EngineSocket
+from gateway.web.socket_io.engine_socket import EngineSocket
+from gateway.web.socket_io.posts import BadPacket
 from gateway.web.socket_io.room_client import NAMESPACES, RoomClient
 from gateway.web.socket_io.strangers import Strangers
 

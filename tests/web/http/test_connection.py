@@ -91,6 +91,22 @@ async def test_an_answer_in_the_making_outlives_what_its_client_sends_too_early(
     await asyncio.wait(state.tasks)
 
 
+async def test_a_body_that_no_endpoint_has_read_is_not_kept_with_the_connection() -> None:
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    state, socket = ServerState(), Socket(0)
+    connection = ClientConnection(uvicorn.Config(refuse, log_config=None, lifespan="off"), state, {})
+    connection.connection_made(socket)
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 50000\r\n\r\n" + bytes(50_000))
+    assert len(connection.cycle.body) == 50_000
+    await asyncio.wait(state.tasks)
+    assert socket.ended == []
+    assert connection.cycle.body == b""
+    connection.connection_lost(None)
+
+
 @pytest.mark.parametrize("aborts", ["the endpoint", "the kernel"])
 async def test_an_endpoint_that_ends_with_its_lost_connection_is_no_bug(
     aborts: str, caplog: pytest.LogCaptureFixture

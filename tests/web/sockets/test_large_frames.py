@@ -103,7 +103,7 @@ def test_what_a_client_held_is_not_counted_any_more(monkeypatch: pytest.MonkeyPa
     counted = first_messages.FirstMessages()
     assert counted.takes("a", 90_000)
     assert not counted.takes("b", 90_000)
-    assert counted.takes("b", 60_000), "a small one"
+    assert counted.takes("b", 10_000), "a small one"
     counted.forget("a")
     counted.forget("b")
     assert counted.takes("b", 90_000)

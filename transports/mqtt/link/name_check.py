@@ -48,7 +48,7 @@ class NameCheck:
     def said(self, receipt: Future[Receipt]) -> None:
         """Take the receipt of our published status. The status may be received before the acknowledgement."""
         self._is_back = False
-        receipt.add_done_callback(lambda done: self._answered(done.result()))
+        receipt.add_done_callback(self._done)
 
     def came_back(self) -> None:
         """Our own status was received."""
@@ -56,6 +56,10 @@ class NameCheck:
         self._forget_timer()
         self.problem = None
         self._logged = False
+
+    def _done(self, receipt: Future[Receipt]) -> None:
+        if not receipt.cancelled():  # nobody waits any longer: the program ends
+            self._answered(receipt.result())
 
     def _answered(self, receipt: Receipt) -> None:
         if receipt is Receipt.REFUSED:

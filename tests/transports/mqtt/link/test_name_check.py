@@ -84,6 +84,19 @@ async def test_a_status_that_comes_back_before_it_is_acknowledged_is_well(said: 
     assert check._timer is None, "nothing is waited for"
 
 
+async def test_a_goodbye_that_the_broker_does_not_acknowledge_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    check = NameCheck(MemoryBroker().link("gw"), FORBIDDEN)
+    receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+    check.said(receipt)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await receipt
+    await asyncio.sleep(0)
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("silent", [False, True])
 async def test_a_status_that_comes_back_is_well(silent: bool, said: Said) -> None:
     link = MemoryBroker().link("gw")
