@@ -21,7 +21,16 @@ Status = Literal["streaming", "complete", "cancelled", "failed", "interrupted"]
 FINISH_REASONS: frozenset[str] = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 BROKEN_REASONS = frozenset(
-    {"error", "abort", "aborted", "insufficient_system_resource", "network_error", "timeout", "cancelled"}
+    {
+        "error",
+        "failed",
+        "abort",
+        "aborted",
+        "insufficient_system_resource",
+        "network_error",
+        "timeout",
+        "cancelled",
+    }
 )
 """Finish reasons with which a model server reports its own failure; the last are DeepSeek's, Zhipu's and
 TensorRT-LLM's."""
@@ -29,9 +38,17 @@ TensorRT-LLM's."""
 _OTHER_NAMES: dict[str, FinishReason] = {
     "max_tokens": "length",  # Anthropic, Gemini
     "model_length": "length",  # Mistral
+    "max_output_tokens": "length",
+    "max_length": "length",
     "model_context_window_exceeded": "length",  # Anthropic, Zhipu
-    "safety": "content_filter",  # Gemini
-    "recitation": "content_filter",  # Gemini
+    "safety": "content_filter",  # Gemini, and the next four
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "content_filtered": "content_filter",  # Bedrock
+    "guardrail_intervened": "content_filter",  # Bedrock
+    "refusal": "content_filter",  # Anthropic
     "sensitive": "content_filter",  # Zhipu
 }
 

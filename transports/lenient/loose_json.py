@@ -1,6 +1,7 @@
 """Decodes JSON that strict decoders refuse: with halves of surrogate pairs and NaN, as some servers send."""
 
 import json
+import re
 from typing import Any
 
 MAX_DEPTH = 100
@@ -11,15 +12,18 @@ UNREADABLE = (ValueError, RecursionError)
 also in fields that it skips."""
 
 
-def decode_loosely(data: bytes) -> Any:
+def decode_loosely(data: bytes, errors: str = "strict") -> Any:
     """Return the decoded JSON. Raises ValueError if it is not JSON or UTF-8, or nested too deep.
 
-    A byte order mark before it, and NULs behind it, as programs in C send them, are ignored.
+    A byte order mark before it, and NULs behind it, as programs in C send them, are ignored. Strings may
+    contain control characters, and lone halves of surrogate pairs: pass them to `mended` or WholeCharacters.
 
-    Strings may contain lone halves of surrogate pairs: pass them to `mended` or WholeCharacters.
+    Args:
+        data: the JSON.
+        errors: "surrogateescape" takes bytes that are not UTF-8 too, for `mended` and WholeCharacters.
     """
     try:
-        said = json.loads(data.decode().removeprefix("\ufeff").rstrip("\0"))
+        said = json.loads(data.decode(errors=errors).removeprefix("\ufeff").rstrip("\0"), strict=False)
     except RecursionError as exc:
         raise ValueError("JSON nested too deep") from exc
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(said):
@@ -50,16 +54,39 @@ def _is_deep(said: Any) -> bool:
 
 
 def mended(text: str) -> str:
-    """Return the text with adjacent halves of surrogate pairs joined, and each lone half as U+FFFD."""
+    """Return the text with adjacent halves of surrogate pairs, and adjacent bytes of a character, joined.
+
+    Each lone half and each wrong byte becomes U+FFFD. Bytes are those of "surrogateescape".
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return (
+            _BYTES.sub(_decoded, _paired(text))
+            .encode("utf-16-le", "surrogatepass")
+            .decode("utf-16-le", "replace")
+        )
     return text
 
 
+def _paired(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _decoded(run: re.Match[str]) -> str:
+    return run[0].encode(errors="surrogateescape").decode(errors="replace")
+
+
+_BYTES = re.compile(r"[\udc80-\udcff]+")
+_UNFINISHED = re.compile(
+    r"[\ud800-\udbff]\Z"
+    r"|(?:[\udcc2-\udcf4]|[\udce0-\udcf4][\udc80-\udcbf]|[\udcf0-\udcf4][\udc80-\udcbf]{2})\Z"
+)
+"""The first half of a surrogate pair, or all but the last bytes of a character."""
+
+
 class WholeCharacters:
-    """One text that arrives in pieces, each of which may end in the middle of a surrogate pair."""
+    """One text that arrives in pieces, each of which may end in the middle of a character; see `mended`."""
 
     __slots__ = ("_half",)
 
@@ -70,12 +97,10 @@ class WholeCharacters:
         """Return the piece, maybe empty. Half a character at its end is held for the next piece."""
         if not self._half and piece.isascii():
             return piece
-        text = self._half + piece
-        self._half = ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            self._half = text[-1]
-            text = text[:-1]
-        return mended(text)
+        text = _paired(self._half + piece)
+        half = _UNFINISHED.search(text, max(0, len(text) - 3))
+        self._half = "" if half is None else half[0]
+        return mended(text.removesuffix(self._half))
 
     def rest(self) -> str:
         """Return U+FFFD if half a character is still held, else an empty string."""

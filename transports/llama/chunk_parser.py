@@ -12,22 +12,20 @@ from transports.lenient.error_words import plain_words, upstream_error
 from transports.lenient.loose_json import WholeCharacters, decode_loosely, peek
 from transports.llama.chunk_template import ChunkTemplate
 from transports.llama.chunks import (
-    NOTHING,
     Choice,
     Chunk,
     Message,
     decode_strictly,
     is_mere_usage,
     raise_error,
-    rare_message,
-    read_loosely,
-    why_broken,
 )
 from transports.llama.event_lists import in_one_piece, is_visible
 from transports.llama.failures import broke_off
+from transports.llama.loose_chunks import rare_message, read_loosely, why_broken
 from transports.llama.measurements import Measurements
 from transports.llama.sse_framer import ErrorData, SseFramer
 from transports.llama.tool_calls import ToolCalls
+from transports.llama.words import ENDS, NOTHING, word_in
 
 _END = b"[DONE]"
 _STREAM = (b"data:", b"event:", b"error:", b"id:", b"retry:", b":")
@@ -40,6 +38,7 @@ class ChunkParser:
 
     done: set when the reply is complete.
     finished: the server has sent a finish reason, and its usage may follow; or `done` or `failure` is set.
+    spoke: it has sent something that a reader sees.
     failure: an error behind the events returned last; the next feed raises it, so do not wait for bytes.
 
     Every frame is decoded strictly first, and loosely if that fails: only text, tool calls and errors decide
@@ -54,13 +53,13 @@ class ChunkParser:
         "_loose",
         "_measurements",
         "_model",
-        "_spoke",
         "_template",
         "_text",
         "_thinking",
         "done",
         "failure",
         "finished",
+        "spoke",
     )
 
     def __init__(self, *, goes_on: bool = False) -> None:
@@ -73,7 +72,7 @@ class ChunkParser:
         self._finish_reason: str | None = None
         self._broken: GatewayError | None = None
         self._model: str | None = None
-        self._spoke = goes_on
+        self.spoke = goes_on
         self._measurements = Measurements()
         # Only frames that strict decoding refuses can contain halves of characters.
         self._loose = False
@@ -111,8 +110,9 @@ class ChunkParser:
                 raise
             self.failure = failure
             self.finished = True
-        if not self._spoke and events:
-            self._spoke = is_visible(events)
+        if not self.spoke and events:
+            self.spoke = is_visible(events)
+        self.finished = self.finished or self._framer.holds_done
         return events
 
     def eof(self, said: Iterable[TransportEvent] = ()) -> list[TransportEvent]:
@@ -127,7 +127,7 @@ class ChunkParser:
             self._read_unfinished(events)
             if self.done is None:
                 if self._finish_reason is None:
-                    if not (events or self._spoke) and (words := self._framer.plain_words()):
+                    if not (events or self.spoke) and (words := self._framer.plain_words()):
                         raise upstream_error(words)
                     raise broke_off(UpstreamFailed("the model server broke off in the middle of the reply"))
                 self._close(events)
@@ -194,16 +194,17 @@ class ChunkParser:
     def _reread(self, frame: bytes, events: list[TransportEvent]) -> Chunk | None:
         """Return the chunk in a frame that strict decoding refuses; None if it contains nothing to use."""
         text = frame.strip()
-        if text.strip(b'"').upper() == _END:
+        word = word_in(text)
+        if word in ENDS:
             self._close(events)
             raise _StreamEnd
-        if text.lower() in NOTHING and not isinstance(frame, ErrorData):
+        if word in NOTHING and not isinstance(frame, ErrorData):
             return None
         if (again := _NAMES.match(text)) is not None:  # some proxies write the field's name twice
             self._read(text[again.end() :], events)
             return None
         try:
-            said = decode_loosely(text)
+            said = decode_loosely(text, "surrogateescape")
         except ValueError as exc:
             if isinstance(frame, ErrorData):
                 raise upstream_error(text.decode(errors="replace")) from None
@@ -252,7 +253,7 @@ class ChunkParser:
         """Return the message of an unusual choice: without delta or text, or read loosely."""
         message = choice.delta
         if message is None or not message.says_something:
-            repeats = self._spoke or self._calls or is_visible(events)  # as a whole message after deltas does
+            repeats = self.spoke or self._calls or is_visible(events)  # as a whole message after deltas does
             message = (None if repeats else choice.message) or message
         if message is None or not message.says_something:
             message = rare_message(frame)
@@ -267,7 +268,7 @@ class ChunkParser:
         if reason.lower() in _UNFINISHED:
             return
         # With calls `stop` becomes `tool_calls`; without, clients would look for calls that are not there.
-        self._finish_reason = "stop" if reason == "tool_calls" else reason
+        self._finish_reason = "stop" if reason.strip().lower() == "tool_calls" else reason
         self.finished = True
         if reason.lower() in BROKEN_REASONS:
             self._broken = why_broken(frame)
@@ -286,7 +287,7 @@ class ChunkParser:
         calls = self._calls.whole()
         reason = finish_reason(self._finish_reason, called=bool(calls))
         self._end_text(events)
-        if self._finish_reason is None and not (calls or self._spoke or is_visible(events)):
+        if self._finish_reason is None and not (calls or self.spoke or is_visible(events)):
             raise UpstreamFailed("the model server ended the reply before it had begun")
         events += calls
         if (usage := self._measurements.usage()) is not None:

@@ -7,6 +7,7 @@ import httpx
 
 from gateway.contract.errors import ProtocolViolation
 from transports.llama.connector import Connector
+from transports.llama.content_coding import decompressing
 from transports.llama.http_exchange import HttpExchange
 from transports.llama.kept_connections import KeptConnections
 
@@ -127,5 +128,5 @@ async def whole_body(exchange: HttpExchange, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise ProtocolViolation(f"the model server's answer exceeds {max_bytes} bytes")
 
-    await exchange.push(take)
+    await exchange.push(decompressing(exchange, take))
     return bytes(body)

@@ -21,7 +21,7 @@ from gateway.contract.errors import (
 from gateway.contract.events import token_count
 from transports.lenient.loose_json import UNREADABLE
 from transports.llama.client import ModelServerClient, whole_body
-from transports.llama.failures import before_answer, in_answer
+from transports.llama.failures import ANSWERED, before_answer, in_answer
 from transports.llama.replies import refusal_in
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -72,7 +72,7 @@ async def answer_of(client: ModelServerClient, path: bytes, body: dict[str, Any]
     with before_answer:
         exchange = await client.post(path, encoded, trace)
     try:
-        if exchange.status != 200:
+        if exchange.status not in ANSWERED:
             raise _understood(exchange.status, await refusal_in(exchange))
         with in_answer:
             return await whole_body(exchange, MAX_BYTES)

@@ -32,6 +32,10 @@ cannot be read, or the model's template refuses its conversation. Images are ask
 Exception 316 is about text that the server writes: requests are valid UTF-8."""
 
 
+ANSWERED = frozenset((200, 201, 202, 203))
+"""Statuses with an answer in the body; 201 is what some frameworks answer to every POST."""
+
+
 class ForeignErrors:
     """Context manager that turns httpx's errors into GatewayErrors, with the original as `__cause__`.
 
@@ -95,7 +99,7 @@ in_answer = ForeignErrors(answered=True)
 
 
 def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
-    """Return the error for a status other than 200. retry_after: that header. body: may be incomplete."""
+    """Return the error for a status outside of ANSWERED. retry_after: that header. body: or a part."""
     try:
         error = decode_loosely(body)
     except ValueError:

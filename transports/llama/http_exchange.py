@@ -8,7 +8,7 @@ import httptools
 import httpx
 
 MAX_HEAD_BYTES = 64 * 1024  # limit of the head, and of other reads in a row without body
-KEPT_HEADERS = (b"content-type", b"retry-after")
+KEPT_HEADERS = (b"content-type", b"content-encoding", b"retry-after")
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is not read, so that the server must wait
 
 FINISH_S = 1.0  # after it, a response whose reader has finished is not read further

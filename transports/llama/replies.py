@@ -6,19 +6,20 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from gateway.contract.errors import GatewayError, ProtocolViolation
+from gateway.contract.errors import GatewayError, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import Done
 from gateway.contract.reattach import Handle, Now
 from gateway.contract.transport import Hear
 from transports.llama.chunk_parser import ChunkParser
 from transports.llama.client import whole_body
-from transports.llama.failures import in_answer, refusal
+from transports.llama.content_coding import decompressing
+from transports.llama.failures import ANSWERED, in_answer, refusal
 from transports.llama.http_exchange import HttpExchange
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
 LINGER_S = 1.0
-STREAM_TYPES = ("text/event-stream", "text/plain", "application/x-ndjson", "application/octet-stream")
+STREAM_TYPES = ("", "text/event-stream", "text/plain", "application/x-ndjson", "application/octet-stream")
 
 
 async def reply_in(
@@ -28,18 +29,21 @@ async def reply_in(
 
     at_checkpoints: see Reattachable.
     """
-    if exchange.status != 200:
+    if exchange.status not in ANSWERED:
         raise await refusal_in(exchange)
     content_type = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
-    if not content_type or content_type in STREAM_TYPES:
-        if at_checkpoints is None:
-            return await StreamedReply(hear, linger_s).done(exchange)
-        counted = CountedReply(hear, linger_s)
-        at_checkpoints(counted.now)
-        return await counted.done(exchange)
-    if content_type == "application/json" or content_type.endswith("+json"):
+    if content_type in ("application/json", "text/json") or content_type.endswith("+json"):
         return await _whole_reply(exchange, hear)
-    raise ProtocolViolation(f"the model server answered with {content_type}")
+    reply = StreamedReply(hear, linger_s)
+    if at_checkpoints is not None:
+        reply = counted = CountedReply(hear, linger_s)
+        at_checkpoints(counted.now)
+    try:
+        return await reply.done(exchange)
+    except UpstreamFailed as error:
+        if error.broke_off and not reply.parser.spoke and content_type not in STREAM_TYPES:
+            raise ProtocolViolation(f"the model server answered with {content_type}") from error
+        raise
 
 
 class StreamedReply:
@@ -70,7 +74,11 @@ class StreamedReply:
         self._exchange = exchange
         try:
             with in_answer:
-                await exchange.push(self._receive)
+                try:
+                    await exchange.push(decompressing(exchange, self._receive))
+                except httpx.RequestError:
+                    if not self.parser.finished:
+                        raise
         finally:
             if self._linger is not None:
                 self._linger.cancel()
@@ -137,7 +145,7 @@ async def _whole_reply(exchange: HttpExchange, hear: Hear) -> Done:
 
 
 async def refusal_in(exchange: HttpExchange) -> GatewayError:
-    """Return the error of a response whose status is not 200."""
+    """Return the error of a response whose status is not in ANSWERED."""
     body = b""
     with contextlib.suppress(httpx.RequestError, ProtocolViolation):  # the status is enough
         body = await whole_body(exchange, MAX_REFUSAL_BYTES)

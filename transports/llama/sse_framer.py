@@ -2,8 +2,9 @@
 
 from gateway.contract.errors import ProtocolViolation
 from transports.lenient.error_words import plain_words
+from transports.llama.words import HEARTBEATS, word_in
 
-MAX_FRAME_BYTES = 1024 * 1024
+MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 
 class ErrorData(bytes):
@@ -66,6 +67,11 @@ class SseFramer:
         """Number of bytes after the latest event; None if that is unknown, because lines end with CR."""
         return None if self._has_cr else len(self._rest)
 
+    @property
+    def holds_done(self) -> bool:
+        """True if `[DONE]` has arrived without the blank line behind it."""
+        return len(self._rest) < 16 and self._rest.rstrip(b"\n").endswith(b"[DONE]")
+
     def unfinished(self) -> list[bytes]:
         """Return the data, maybe incomplete, of an event cut off by the stream's end. SSE says to drop it."""
         return _event_data(bytes(self._rest))
@@ -81,8 +87,8 @@ class SseFramer:
 _STARTS = (":", "data:", "event:", "id:", "retry:", "error:")
 
 
-_PINGS = (b"ping", b"heartbeat", b"keepalive", b"keep-alive")
-"""Names of events whose data is a time or a word (sse-starlette's was a time)."""
+_BLANKS = b" \t\0"
+"""Some servers and proxies send one of them as a heartbeat, right before the next field."""
 
 
 def _event_data(block: bytes) -> list[bytes]:
@@ -92,13 +98,14 @@ def _event_data(block: bytes) -> list[bytes]:
     is_error = is_ping = False
     for line in block.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         name, _, value = line.partition(b":")
+        name = name.strip(_BLANKS).lower()
         if name == b"data":
-            if not (is_ping and value.lstrip()[:1] != b"{"):
+            if not is_ping or b'"error' in value:
                 values.append(value.removeprefix(b" "))
         elif name == b"event":
             event = value.strip().lower()
-            is_error, is_ping = event == b"error", event in _PINGS
-        elif name.lower() == b"error":
+            is_error, is_ping = event == b"error", word_in(event) in HEARTBEATS
+        elif name == b"error":
             errors.append(value.removeprefix(b" "))
         elif bare or line.lstrip()[:1] in (b"{", b"["):
             bare.append(line)

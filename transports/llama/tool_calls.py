@@ -35,9 +35,8 @@ class ToolCalls:
     def add(self, parts: Sequence[CallPart]) -> None:
         """Take the fragments of one chunk. Raises UpstreamFailed beyond MAX_CALLS_CHARS."""
         for position, part in enumerate(parts):
-            function = part.function
-            name = function.name if function is not None else None
-            arguments = function.arguments if function is not None else None
+            function = part.function or part
+            name, arguments = function.name, function.arguments
             if not (part.id or name or arguments):
                 continue
             index = part.index
@@ -115,7 +114,7 @@ class _Call:
             return True
         if call_id and self.id and call_id != self.id:
             # vLLM sends a new id without a name in every fragment: no new call before the arguments end.
-            return bool(name) or self._is_whole()
+            return bool(name) or (self._is_whole() and arguments != "" and not (arguments or "x").isspace())
         if not (name and arguments and self._is_whole()):
             return False
         return not self.is_repeated_by(call_id, arguments)

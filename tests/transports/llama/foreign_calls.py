@@ -40,6 +40,12 @@ HALVES = [
     saying("reasoning and text apart", delta(reasoning_content="\ud83d", content="\ud83d") + delta(content="\ude00") + END, "😀", reasoning="\ufffd"),
     calling("tool fragments", calls(call(0, "a", "f", '{"x":"\ud83d')) + calls(call(0, arguments='\ude00"}')) + CALLED, ("f", {"x": "😀"})),
     calling("half a name", calls(call(0, "a", "f\ud83d", "{}")) + CALLED, ("f\ufffd", {})),
+    saying("bytes of a character in each of two deltas", b'data: {"choices":[{"delta":{"content":"a\xf0\x9f"}}]}\n\ndata: {"choices":[{"delta":{"content":"\x98\x80b"}}]}\n\n' + END, "a😀b"),
+    saying("bytes of three deltas", b"".join(b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % byte for byte in (b"\xe2", b"\x82", b"\xac")) + END, "€"),
+    saying("a wrong byte", b'data: {"choices":[{"delta":{"content":"caf\xe9 ok"}}]}\n\n' + END, "caf\ufffd ok"),
+    saying("bytes that stay unfinished", b'data: {"choices":[{"delta":{"content":"a\xf0\x9f"}}]}\n\n' + END, "a\ufffd"),
+    saying("a pair whose second half looks like a byte", delta(content="\ud83d") + delta(content="\udcab") + END, "💫"),
+    calling("bytes in tool fragments", b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\\"x\\":\\"\xc3"}}]}}]}\n\n' + b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\xa9\\"}"}}]}}]}\n\n' + CALLED, ("f", {"x": "é"})),
     failing("an error behind a half", delta(content="a\ud83d") + frame({"error": "boom"}) + DONE, "boom", "a"),
 ]  # fmt: skip
 
@@ -66,6 +72,10 @@ TOOLS = [
     calling("an empty object as text, alone", calls(call(0, "a", "f", "")) + calls(call(0, arguments="{}")) + CALLED, ("f", {})),
     calling("said twice", calls(call(0, "a", "f", X)) + calls(call(0, "a", "f", X)) + CALLED, ("f", {"x": 1})),
     calling("vLLM's new id for each fragment", calls(call(0, "a", "f", "")) + calls(call(0, "b", None, '{"x"')) + calls(call(0, "c", None, ":1}")) + CALLED, ("f", {"x": 1})),
+    calling("vLLM's new id for the empty end", calls(call(0, "a", "f", X)) + calls(call(0, "b", None, "")) + CALLED, ("f", {"x": 1})),
+    calling("vLLM's new id for a last blank", calls(call(0, "a", "f", X)) + calls(call(0, "b", None, "\n")) + CALLED, ("f", {"x": 1})),
+    calling("Cloudflare's without function", calls({"name": "f", "arguments": {"x": 1}}, {"name": "g", "arguments": {"y": 2}}) + CALLED, *F_AND_G),
+    calling("without function, in fragments", calls({"index": 0, "id": "a", "name": "f", "arguments": '{"x"'}) + calls({"index": 0, "arguments": ":1}"}) + CALLED, ("f", {"x": 1})),
     calling("an id first, the name later", calls(call(0, "a")) + calls(call(0, None, "f", X)) + CALLED, ("f", {"x": 1})),
     calling("number as text", calls(call("0", "a", "f", '{"x"')) + calls(call("0", arguments=":1}")) + CALLED, ("f", {"x": 1})),
     calling("number as a float", calls(call(0.0, "a", "f", '{"x"')) + calls(call(0.0, arguments=":1}")) + CALLED, ("f", {"x": 1})),

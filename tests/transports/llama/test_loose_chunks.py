@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from transports.llama.chunks import Chunk, decode_strictly, read_loosely
+from transports.llama.chunks import Chunk, decode_strictly
+from transports.llama.loose_chunks import read_loosely
 
 MESSAGE: dict[str, Any] = {
     "content": "text",

@@ -1,0 +1,36 @@
+"""Decompresses responses: some servers and proxies compress them although the request does not allow it."""
+
+import zlib
+from collections.abc import Awaitable
+
+from gateway.contract.errors import ProtocolViolation
+from transports.llama.http_exchange import HttpExchange, Receive
+
+CODINGS = ("gzip", "x-gzip", "deflate")
+MAX_READ_BYTES = 16 * 1024 * 1024
+
+
+def decompressing(exchange: HttpExchange, receive: Receive) -> Receive:
+    """Return what to push a response's body to, so that `receive` gets it decompressed.
+
+    Raises ProtocolViolation for other codings; the returned function does so for a body that cannot be read.
+    """
+    coding = (exchange.header(b"content-encoding") or "identity").strip().lower()
+    if coding == "identity":
+        return receive
+    if coding not in CODINGS:
+        raise ProtocolViolation(
+            f"the model server's answer is compressed as {coding[:32]}, which was not asked for"
+        )
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
+
+    def decompress(received: bytes) -> Awaitable[None] | None:
+        try:
+            plain = stream.decompress(received, MAX_READ_BYTES)
+        except zlib.error as exc:
+            raise ProtocolViolation(f"the model server's answer cannot be decompressed: {exc}") from exc
+        if stream.unconsumed_tail:
+            raise ProtocolViolation(f"the model server's answer exceeds {MAX_READ_BYTES} bytes in one read")
+        return receive(plain) if plain else None
+
+    return decompress
