@@ -11,7 +11,7 @@ from playwright.async_api import FilePayload, Route
 from tests.live.house import until
 from tests.live.looking import look_again
 from tests.page.browser import WRITES, requires_chromium
-from tests.page.pages import chat_tab, uploads
+from tests.page.pages import chat_tab, key_of, uploads
 from tests.page.station import station
 
 pytestmark = [pytest.mark.live, requires_chromium()]
@@ -53,7 +53,10 @@ async def test_the_direction_of_a_very_long_text_is_not_looked_for_at_each_key(t
             await look_again()
 
 
-async def test_files_of_a_refused_question_are_deleted_when_nobody_can_take_it_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leaves", ["by another chat", "by a reload"])
+async def test_files_of_a_refused_question_are_deleted_when_nobody_can_take_it_back(
+    tmp_path: Path, leaves: str
+) -> None:
     async with chat_tab(tmp_path, MAX_CONTENT_CHARS="20") as (house, opened):
         page = opened.page
         await page.set_input_files("input[type=file]", [NOTES])
@@ -61,7 +64,7 @@ async def test_files_of_a_refused_question_are_deleted_when_nobody_can_take_it_b
         await opened.write("say something much longer")
         await page.wait_for_selector("text=Take back")
         assert len(await uploads(house)) == 1
-        await page.click("text=New chat")
+        await (page.reload() if "reload" in leaves else page.click("text=New chat"))
         await until(partial(uploads, house), [])
 
 
@@ -71,6 +74,25 @@ async def test_files_that_are_left_unsent_by_a_reload_are_deleted(tmp_path: Path
         await opened.page.wait_for_selector(".chip[aria-busy=false]")
         assert len(await uploads(house)) == 1
         await opened.page.reload()
+        await until(partial(uploads, house), [])
+
+
+async def test_files_that_are_left_unsent_by_a_log_out_are_deleted(tmp_path: Path) -> None:
+    key = await key_of(tmp_path)
+    async with chat_tab(tmp_path, "input[type=password]", MAX_CONTENT_CHARS="20") as (house, opened):
+        page = opened.page
+        house.http.headers["authorization"] = f"Bearer {key}"
+        await page.fill("input[type=password]", key)
+        await page.press("input[type=password]", "Enter")
+        for text in ("say something much longer", "say more"):  # is refused, and is not sent
+            await page.set_input_files("input[type=file]", [NOTES])
+            await page.wait_for_selector(".chip[aria-busy=false]")
+            await page.fill(WRITES, text)
+            if "longer" in text:
+                await page.press(WRITES, "Enter")
+                await page.wait_for_selector("text=Take back")
+        assert len(await uploads(house)) == 2
+        await page.click("text=Log out")
         await until(partial(uploads, house), [])
 
 

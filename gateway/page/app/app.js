@@ -3,13 +3,13 @@
 import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
 import { useChanges } from "./changes.js";
 import { ConversationView } from "./chat/conversation_view.js";
-import { closeLeft } from "./chat/open_conversations.js";
 import { SessionList, SessionListView } from "./chat/session_list.js";
 import { focused } from "./focused.js";
 import { login, NEEDS_KEY, ROOT, sluice, VERSION } from "./gateway.js";
 import { Icon } from "./icons.js";
 import { inBrowser } from "./kept.js";
 import { Later } from "./later.js";
+import { leave } from "./leaving.js";
 import { useRoute } from "./route.js";
 import { Shortcuts } from "./shortcuts.js";
 import { StatusLine } from "./status_line.js";
@@ -29,9 +29,9 @@ export function App() {
   const [known, setKnown] = useState(!NEEDS_KEY || Boolean(login.key));
   if (!known) return html`<${Login} onLogin=${() => setKnown(true)} />`;
   return html`<${Studio} onLogout=${() => {
+    leave();
     login.forget();
     inBrowser.clear(); // drafts and settings, which are not for the next visitor
-    closeLeft();
     setKnown(false);
   }} />`;
 }

@@ -5,6 +5,7 @@ import { useChanges } from "../changes.js";
 import { focusComposer, isTouched } from "../focused.js";
 import { Icon } from "../icons.js";
 import { inBrowser } from "../kept.js";
+import { whenLeft } from "../leaving.js";
 import { completed } from "../rooms/asks.js";
 import { isComposing } from "../shortcuts.js";
 import { Attachments, forget } from "./attachments.js";
@@ -50,10 +51,9 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
   useEffect(() => onText?.(text), [text]);
   useEffect(() => {
     const leave = () => forget(attachments.take()); // nobody could send or delete them
-    const hide = (/** @type {PageTransitionEvent} */ event) => !event.persisted && leave(); // else the browser may show them again
-    addEventListener("pagehide", hide);
+    const stay = whenLeft(leave);
     return () => {
-      removeEventListener("pagehide", hide);
+      stay();
       leave();
     };
   }, []);

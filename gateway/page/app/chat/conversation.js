@@ -76,6 +76,7 @@ export class Conversation extends Changing {
   }
 
   close() {
+    if (this.closed) return;
     this.closed = true;
     clearTimeout(this.#retry);
     this.#events.close();
@@ -96,8 +97,7 @@ export class Conversation extends Changing {
   /** Ask for another reply, or put another question beside the old one.
    * @param {any} message @param {object} settings @param {string} [content] */
   regenerate(message, settings, content) {
-    const index = this.messages.indexOf(message);
-    const question = message.role === "user" ? message : this.messages[index - 1];
+    const question = message.role === "user" ? message : this.messages[this.messages.indexOf(message) - 1];
     const at = this.messages.indexOf(question);
     if (at < 0) return;
     const shown = content === undefined ? question : { ...question, id: null, content, files: null };

@@ -4,6 +4,7 @@ import { html, useEffect, useMemo, useState } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
 import { Icon } from "../icons.js";
 import { Later } from "../later.js";
+import { whenLeft } from "../leaving.js";
 import { nameSession } from "../route.js";
 import { isComposing } from "../shortcuts.js";
 import { TryNow } from "../try_now.js";
@@ -29,7 +30,11 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
       nameSession(uuid);
       onSession(uuid);
     };
-    return () => leave(conversation);
+    const stay = whenLeft(() => conversation.close());
+    return () => {
+      stay();
+      leave(conversation);
+    };
   }, []);
   const stored = conversation.session;
   const uuid = stored?.uuid;

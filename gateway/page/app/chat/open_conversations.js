@@ -1,6 +1,7 @@
 /** Conversations that go on while another one is shown: their replies are read on, else the gateway would soon end them. */
 
 import { login, NEEDS_KEY } from "../gateway.js";
+import { whenLeft } from "../leaving.js";
 import { Conversation } from "./conversation.js";
 
 /** A page has six connections: these, two of the conversation that is shown, and one for requests. */
@@ -25,8 +26,7 @@ export function leave(conversation) {
   if (left.length > MOST) left.shift()?.close();
 }
 
-/** The visitor has logged out: the next one must not see them. */
-export function closeLeft() {
+whenLeft(() => {
   for (const one of left) one.close();
-  left = [];
-}
+  left = []; // the next visitor must not see them
+});

@@ -27,19 +27,20 @@ export class Blocks {
     this.#tail += text.slice(this.#source.length);
     this.#source = text;
     if (this.#tail.length > LONGEST_BLOCK && !/\n\s*\n/.test(this.#tail)) return [...this.#finished, this.#tail];
+    const open = blocksOf(this.#tail);
+    if (open.length === 1) return [...this.#finished, ...open]; // such as a long list: what comes may belong to it
     const end = this.#tail.lastIndexOf("\n") + 1;
     const blocks = blocksOf(this.#tail.slice(0, end));
     const last = blocks.findLastIndex((block) => block.trim());
-    const open = openMathsAt(this.#tail);
+    const maths = openMathsAt(this.#tail);
     let finished = 0;
     for (let at = 0; finished < last; finished++) {
       at += blocks[finished].length;
-      if (at >= open) break; // a paragraph before it may take it in
+      if (at >= maths) break; // a paragraph before it may take it in
     }
-    if (finished) {
-      this.#finished.push(...blocks.slice(0, finished));
-      this.#tail = blocks.slice(finished).join("") + this.#tail.slice(end);
-    }
+    if (!finished) return [...this.#finished, ...open];
+    this.#finished.push(...blocks.slice(0, finished));
+    this.#tail = blocks.slice(finished).join("") + this.#tail.slice(end);
     return [...this.#finished, ...blocksOf(this.#tail)];
   }
 }

@@ -64,6 +64,7 @@ export class RoomConversation extends Changing {
   }
 
   close() {
+    if (this.#closed) return;
     this.#closed = true;
     this.#room?.close();
     for (const { refused, files } of this.messages) if (refused) forget(files); // nobody can take it back any more
@@ -71,8 +72,7 @@ export class RoomConversation extends Changing {
 
   /** Enter again under another name. @param {string} name */
   async rename(name) {
-    const before = await ownName.get();
-    if ((await ownName.set(name)) === before) return;
+    if ((await ownName.get()) === (await ownName.set(name))) return;
     const left = this.#room;
     this.#room = null;
     left?.close();

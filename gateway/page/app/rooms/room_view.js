@@ -6,6 +6,7 @@ import { Composer } from "../chat/composer.js";
 import { MessageColumn } from "../chat/message_column.js";
 import { gatewayState } from "../gateway_state.js";
 import { Icon } from "../icons.js";
+import { whenLeft } from "../leaving.js";
 import { TryNow } from "../try_now.js";
 import { isAddressed } from "./asks.js";
 import { MembersPanel } from "./members_panel.js";
@@ -20,7 +21,11 @@ export default function RoomView({ session, onActivity, onGone, onInvite }) {
   useChanges(room);
   useEffect(() => {
     room.onactivity = onActivity;
-    return () => room.close();
+    const stay = whenLeft(() => room.close());
+    return () => {
+      stay();
+      room.close();
+    };
   }, []);
   useAway(room);
   const [device, setDevice] = useState(/** @type {import("./device_in_room.js").DeviceInRoom | null} */ (null));
