@@ -129,6 +129,25 @@ async def test_a_gateway_that_refuses_its_state_and_a_logout_end_the_questions_f
         assert [url for url in asked if url.endswith("/api/metrics")] == []
 
 
+async def test_after_a_log_out_the_list_of_sessions_is_not_looked_at(tmp_path: Path) -> None:
+    key = await key_of(tmp_path)
+    async with chat_tab(tmp_path, ready="input[type=password]") as (_, opened):
+        page = opened.page
+        await page.clock.install()
+        await page.reload()
+        await page.fill("input[type=password]", key)
+        await page.click("text=Enter")
+        await opened.write("hold rivers")
+        await page.clock.run_for(1000)
+        await page.wait_for_selector(".session .dot.busy")
+        await page.click("text=Log out")
+        await page.wait_for_selector("input[type=password]")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.clock.run_for(30_000)
+        assert asked == []
+
+
 async def test_a_setting_that_is_written_while_a_reply_grows_stays(tmp_path: Path) -> None:
     async with long_reply(tmp_path) as (model, opened):
         page = opened.page

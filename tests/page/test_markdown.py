@@ -49,6 +49,14 @@ async def test_cells_have_lines_and_small_figures(tmp_path: Path) -> None:
         assert await reply.locator("td").all_inner_texts() == ["one\ntwo\nthree", "H2O"]
 
 
+async def test_cells_of_text_from_right_to_left_begin_at_its_edge(tmp_path: Path) -> None:
+    async with replied(tmp_path, "\u0623\n\n| \u0623 | \u0628 |\n|---|---|\n| \u0623 | \u0628 |\n") as reply:
+        paddings = await reply.locator("td").evaluate_all(
+            "all => all.map((cell) => getComputedStyle(cell).paddingRight)"
+        )
+        assert paddings == ["0px", "0px"]
+
+
 async def test_a_range_is_not_struck_out(tmp_path: Path) -> None:
     async with replied(tmp_path, RANGES) as reply:
         assert await reply.locator("del").all_inner_texts() == ["Never"]

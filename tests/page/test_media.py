@@ -19,6 +19,7 @@ BELOW = """(menu) => {
   return ends[0] - ends[1];
 }"""
 FROM_TOP = "(at) => at.getBoundingClientRect().top - at.closest('.scroller').getBoundingClientRect().top"
+FONT_SIZES = "(all) => all.map((field) => parseFloat(getComputedStyle(field).fontSize))"
 GROUND = "(element) => getComputedStyle(element).backgroundColor"
 OPACITY = "(element) => getComputedStyle(element).opacity"
 
@@ -83,7 +84,16 @@ async def test_nothing_makes_a_conversation_wider_than_a_narrow_screen(tmp_path:
         assert await opened.page.locator(".scroller").evaluate("(at) => at.scrollWidth - at.clientWidth") == 0
 
 
-@pytest.mark.parametrize("chosen", [".wide-button", ".brand", ".session.current a"])
+async def test_on_a_phone_no_field_is_so_small_that_safari_magnifies_the_page(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, _), browser() as started:
+        async with tab(started, str(house.http.base_url), is_mobile=True, has_touch=True) as phone:
+            await phone.page.click("button:has-text('Settings')")
+            sizes = await phone.page.locator("input, select, textarea").evaluate_all(FONT_SIZES)
+            assert len(sizes) > 7
+            assert min(sizes) >= 16
+
+
+@pytest.mark.parametrize("chosen", [".wide-button", ".brand", ".session.current a", ".scrim"])
 async def test_on_a_narrow_screen_the_list_closes_when_the_present_chat_is_chosen(
     tmp_path: Path, chosen: str
 ) -> None:
@@ -93,7 +103,7 @@ async def test_on_a_narrow_screen_the_list_closes_when_the_present_chat_is_chose
             await opened.ask("say one")
         await page.set_viewport_size({"width": 390, "height": 800})
         await page.click("button[aria-label=Sessions]")
-        await page.click(chosen)
+        await page.click(chosen, position={"x": 380, "y": 400} if chosen == ".scrim" else None)
         await page.locator(".studio > aside").wait_for(state="hidden")
 
 

@@ -40,6 +40,7 @@ export function App() {
 function Studio({ onLogout }) {
   const route = useRoute();
   const list = useMemo(() => new SessionList(), []);
+  useEffect(() => () => list.close(), [list]);
   const [aside, setAside] = useState(false);
   const [begun, setBegun] = useState(/** @type {string | null} */ (null));
   const [fresh, setFresh] = useState(0);
@@ -79,6 +80,7 @@ function Studio({ onLogout }) {
       </footer>
     </aside>
     <${TopBar} list=${list} session=${session ?? begun} view=${route.view} onMenu=${() => setAside(true)} onNew=${begin} />
+    <div class="scrim" onClick=${() => setAside(false)}></div>
     <main>${view()}</main>
     <${Shortcuts} onNew=${begin} />
   </div>`;

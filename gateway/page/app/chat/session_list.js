@@ -22,6 +22,7 @@ export class SessionList extends Changing {
   #rooms = /** @type {any[]} */ ([]); // others' rooms, which are not among the visitor's sessions
   #search = "";
   #turn = 0;
+  #closed = false;
   #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
   /** Load the first page again, and as many sessions as are shown. */
@@ -40,8 +41,16 @@ export class SessionList extends Changing {
     if (this.more && last) await this.#load(last.uuid, PAGE);
   }
 
+  /** Load nothing any more: the visitor has logged out. */
+  close() {
+    this.#closed = true;
+    this.#turn += 1;
+    clearTimeout(this.#timer);
+  }
+
   /** @param {string | null} before @param {number} count */
   async #load(before, count) {
+    if (this.#closed) return;
     this.#turn += 1;
     const turn = this.#turn;
     try {
