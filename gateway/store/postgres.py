@@ -33,6 +33,9 @@ COMMIT_S = 5.0
 
 ASK_AGAIN_S = 0.1
 
+FINISH_S = 5.0
+"""Seconds within which reads may finish when the database is closed."""
+
 _SESSION = {
     "application_name": "sluice",
     "jit": "off",
@@ -61,9 +64,15 @@ class PostgresDatabase:
     def __init__(self, url: URL) -> None:
         self.schema, url = _schema_of(url)
         settings = _SESSION if self.schema is None else _SESSION | {"search_path": self.schema}
-        connect_args = {"timeout": CONNECT_S, "server_settings": settings}
         self._url, self._settings = url, settings
         try:
+            from gateway.store.postgres_connection import BoundedConnection
+
+            connect_args = {
+                "timeout": CONNECT_S,
+                "server_settings": settings,
+                "connection_class": BoundedConnection,
+            }
             self.reading = create_async_engine(
                 url, isolation_level="AUTOCOMMIT", connect_args=connect_args, **pool_of(READERS)
             )
@@ -95,7 +104,7 @@ class PostgresDatabase:
                 ) from exc
             yield
         finally:
-            await self._reads.finish()
+            await self._reads.finish(FINISH_S)
             await self.reading.dispose()
             if self._kept is not None:
                 await self._kept.close()

@@ -35,13 +35,21 @@ class WholeConnection(AsyncConnection):
         await self.rollback()
         return await super().execute(*arguments, **options)
 
+    def abort(self) -> None:
+        """End the query, and close the connection to PostgreSQL without waiting for the server."""
+        connection: Any = self.sync_connection
+        if not (connection is None or connection.closed or connection.invalidated):
+            connection.connection.driver_connection.terminate()
+        if self.query is not None:
+            self.query.cancel()
+
 
 class WholeReads:
     """Lends connections of an engine, and finishes queries whose callers were cancelled."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._left: set[asyncio.Task[None]] = set()
+        self._left: dict[asyncio.Task[None], WholeConnection] = {}
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -54,16 +62,22 @@ class WholeReads:
                 await connection.close()
             else:
                 left = asyncio.create_task(_finish(connection, connection.query))
-                self._left.add(left)
-                left.add_done_callback(self._left.discard)
+                self._left[left] = connection
+                left.add_done_callback(self._left.pop)
 
-    async def finish(self) -> None:
-        """Wait for all queries."""
-        if self._left:
-            await asyncio.wait(self._left)
+    async def finish(self, within_s: float | None = None) -> None:
+        """Wait for all queries. Abort the connections to PostgreSQL of those that are not done in time."""
+        late = set(self._left)
+        if late:
+            _, late = await asyncio.wait(late, timeout=within_s)
+        for left in late:
+            self._left[left].abort()
+        if late:
+            await asyncio.wait(late)
 
 
 async def _finish(connection: AsyncConnection, query: "asyncio.Future[Any]") -> None:
     await asyncio.wait({query})
-    query.exception()  # nobody else retrieves it: asyncio would log it as an error
+    if not query.cancelled():
+        query.exception()  # nobody else retrieves it: asyncio would log it as an error
     await connection.close()
