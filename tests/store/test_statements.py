@@ -1,11 +1,13 @@
 """Statements that go to the driver as they are."""
 
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 
 import pytest
-from sqlalchemy import Dialect, bindparam, create_engine, insert, select, update
+from sqlalchemy import Connection, Dialect, bindparam, create_engine, insert, select, update
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -17,6 +19,17 @@ ADD = Statement(insert(secrets), ("name", "value", "created_at"))
 VALUE = Statement(select(secrets.c.value).where(secrets.c.name == bindparam("wanted")))
 _POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@contextmanager
+def in_memory() -> Iterator[Connection]:
+    """A connection to an empty database."""
+    engine = create_engine("sqlite://")
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def all_statements() -> list[Statement]:
@@ -35,7 +48,7 @@ def test_every_statement_can_be_compiled_for_postgresql() -> None:
 
 
 def test_values_are_converted_as_their_columns_say() -> None:
-    with create_engine("sqlite://").begin() as connection:
+    with in_memory() as connection:
         metadata.create_all(connection)
         elsewhere = NOON.astimezone(timezone(timedelta(hours=2)))
         ADD.run(connection, [{"name": "a\0b\ud800", "value": b"1", "created_at": elsewhere}])
@@ -57,7 +70,7 @@ ADD_SESSION = NewRows(
 
 
 def test_new_rows_have_ids_by_key_without_those_that_were_there() -> None:
-    with create_engine("sqlite://").begin() as connection:
+    with in_memory() as connection:
         metadata.create_all(connection)
 
         first = ADD_SESSION.ids(connection, [session("a", "1"), session("b", "2")])
@@ -77,7 +90,7 @@ def test_changed_rows_are_those_that_the_condition_found() -> None:
         ("title",),
         id="wanted",
     )
-    with create_engine("sqlite://").begin() as connection:
+    with in_memory() as connection:
         metadata.create_all(connection)
         a, b = ADD_SESSION.ids(connection, [session("a", "1"), session("b", "2")]).values()
 
@@ -99,7 +112,7 @@ def test_changed_rows_are_those_that_the_condition_found() -> None:
 
 def test_what_the_driver_raises_is_sqlalchemys_and_holds_no_value() -> None:
     row = {"name": "hunter2", "value": b"", "created_at": NOON}
-    with create_engine("sqlite://").begin() as connection:
+    with in_memory() as connection:
         with pytest.raises(OperationalError, match="no such table"):
             VALUE.rows(connection, [{"wanted": "hunter2"}])
         metadata.create_all(connection)
