@@ -10,6 +10,7 @@ import pytest
 from tests.transports.llama.foreign_calls import HALVES, TOOLS
 from tests.transports.llama.foreign_streams import ERRORS, USAGES, Case, given_cases
 from tests.transports.llama.raw_server import raw_server
+from tests.transports.llama.test_foreign_streams import lingers_s
 from tests.web.gateway_server import served
 from transports.llama.transport import LlamaTransport
 from transports.scripted import tokens
@@ -25,10 +26,11 @@ PIECE = 11
 )
 async def test_readers_and_the_store_hear_what_the_server_meant(tmp_path: Path, cases: list[Case]) -> None:
     async with asyncio.timeout(30), raw_server() as server:
-        transport = LlamaTransport(server.url, linger_s=0.02)
+        transport = LlamaTransport(server.url)
         async with served(tmp_path, lambda _: tokens("x"), within_s=600, sse=transport) as gateway:
             for number, case in enumerate(cases, 1):
                 pieces = range(0, len(case.stream), PIECE)
+                transport._linger_s = lingers_s(case)
                 server.answer = [HEAD, *(case.stream[at : at + PIECE] for at in pieces)]
                 *heard, last = await gateway.events({"content": "Hi"})
                 kept = (await gateway.messages(number))[-1]
