@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from weakref import WeakSet
 
 import httpx
 
@@ -46,6 +47,7 @@ class ModelServerClient:
         self._idle_s = idle_s
         self._prefix = url.raw_path.rstrip(b"/")
         self._kept = KeptConnections() if kept is None else kept
+        self._may_finish: WeakSet[HttpExchange] = WeakSet()
         self._headers = b"Host: %b\r\nUser-Agent: sluice\r\n" % url.netloc
         if api_key is not None:
             self._headers += b"Authorization: Bearer %b\r\n" % api_key.encode("ascii")
@@ -94,8 +96,10 @@ class ModelServerClient:
             return await self._ask_and_keep(exchange, message)
 
     def close(self) -> None:
-        """Close the connections that wait for a request."""
+        """Close the connections that wait for a request, or for the end of a response that nobody reads."""
         self._kept.close()
+        for exchange in self._may_finish:
+            exchange.close(finishing=True)
 
     async def _connected(self) -> HttpExchange:
         return await self._connect(self._url, self._connect_s, self._idle_s)
@@ -108,6 +112,7 @@ class ModelServerClient:
     async def _ask_and_keep(self, exchange: HttpExchange, message: bytes) -> HttpExchange:
         if not self._kept.closing:
             exchange.keep = self._kept.keep
+            self._may_finish.add(exchange)
         return await self._ask(exchange, message)
 
     async def _ask(self, exchange: HttpExchange, message: bytes) -> HttpExchange:

@@ -10,7 +10,6 @@ import httpx
 MAX_HEAD_BYTES = 64 * 1024  # limit of the head, and of other reads in a row without body
 KEPT_HEADERS = (b"content-type", b"content-encoding", b"retry-after")
 MAX_UNREAD_BYTES = 64 * 1024  # beyond it the socket is not read, so that the server must wait
-
 FINISH_S = 1.0  # after it, a response whose reader has finished is not read further
 
 Receive = Callable[[bytes], Awaitable[None] | None]
@@ -28,6 +27,7 @@ class HttpExchange(asyncio.Protocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_busy",
         "_delimited",
         "_ended",
@@ -131,10 +131,11 @@ class HttpExchange(asyncio.Protocol):
         if self._error is not None:
             raise self._error
 
-    def close(self) -> None:
-        """Close the connection now, unless `finish` was called; `push` returns as if the body had ended."""
-        self._receive = None
-        if not self._finished:
+    def close(self, *, finishing: bool = False) -> None:
+        """Close the connection now, unless `finish` was called; `push` returns as if the body had ended.
+        finishing: close it only if `finish` was called."""
+        if self._finished is finishing:
+            self._receive = None
             self._end(None)
 
     def finish(self) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from transports.llama import http_exchange
 from transports.llama.client import ModelServerClient
 from transports.llama.kept_connections import KeptConnections
 
@@ -221,6 +222,22 @@ async def test_the_connection_is_kept_if_the_end_comes_after_its_reader_has_fini
         assert await answer(client) == b"hellohello"
         assert server.connections == 1
         client.close()
+
+
+async def test_a_closed_client_does_not_wait_for_the_end_of_a_response_that_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_exchange, "FINISH_S", 600)
+
+    async def begins(_: KeepingServer, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD + HELLO)
+
+    async with serving(begins) as server:
+        client = ModelServerClient(server.url, kept=KeptConnections(proof_s=60))
+        exchange = await client.post(b"/", b"{}")
+        await exchange.push(lambda _: exchange.finish())
+        client.close()
+        await server.gone.wait()
 
 
 async def test_a_connection_on_which_the_server_speaks_unasked_is_closed() -> None:
