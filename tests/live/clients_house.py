@@ -10,7 +10,7 @@ from tests.live.brokers import running_mosquitto
 from tests.live.house import House, gateway_of, until
 from tests.live.llama_server import running_llama
 from tests.live.looking import look_again
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.recording_proxy import Recording, recording_proxy
 from tests.live.scripted_model import scripted_model
 from transports.llama.embedded_server import tiny_model_path
@@ -90,7 +90,7 @@ async def clients_house(tmp_path: Path) -> AsyncIterator[ClientsHouse]:
         (tmp_path / "sse").mkdir()
         (tmp_path / "mqtt").mkdir()
         async with (
-            running_program(*sluice("worker", "--name", "w", "--broker", address, *urls)) as worker,
+            forked_sluice("worker", "--name", "w", "--broker", address, *urls) as worker,
             gateway_of(
                 tmp_path / "sse", f"{llama.url},{scripted}", LLM_COMM_MODE="sse", **limits
             ) as over_sse,

@@ -1,6 +1,6 @@
-"""Gateway processes that are forks of one process with the gateway's modules loaded.
+"""The command `sluice` as forks of one process that has all modules loaded.
 
-Most of a gateway's start are imports: a second of CPU, and the live tests start hundreds of gateways. A fork
+Most of a start are imports: a second of CPU, and the live tests start hundreds of gateways and workers. A fork
 has the code, session, descriptors, folder, environment and signals of `python -m gateway`. Tests of the
 start itself use `running_program`.
 """
@@ -107,7 +107,7 @@ def _nursery() -> socket.socket:
 
 
 @asynccontextmanager
-async def forked_gateway(*arguments: str, cwd: Path | None = None, **settings: str) -> AsyncIterator[Program]:
+async def forked_sluice(*arguments: str, cwd: Path | None = None, **settings: str) -> AsyncIterator[Program]:
     """`sluice` with these arguments, in an environment with only these settings; killed with the block."""
     if sys.platform != "linux":  # elsewhere libraries may not be forked
         async with running_program(*sluice(*arguments), cwd=cwd, **settings) as program:

@@ -1,18 +1,39 @@
 """Loads the gateway's modules once, and forks a process for each command that it receives: see nursery.py."""
 
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import selectors
 import signal
 import socket
 import sys
 from contextlib import suppress
 
-import gateway.cli
-import gateway.process.serve  # noqa: F401 - for the forks
+import gateway
+import transports
+from gateway.web.endpoints.table import ENDPOINTS
+from gateway.web.http.json_api import fastapi_of
 
 MAX_COMMAND_BYTES = 1 << 17
+
+LOADED_LATE = (
+    *("aiosqlite", "alembic.autogenerate", "alembic.command", "anyio._backends._asyncio", "pydantic.v1"),
+    *("pygments.lexers.python", "uvicorn.lifespan.on", "uvloop"),
+)
+"""Modules that a start loads, and no import of our modules."""
+
+
+def load_modules() -> None:
+    """Import everything that a gateway loads until it listens, and make its routes: each fork has them."""
+    for package in (gateway, transports):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if "__main__" not in module.name and ".migrations" not in module.name:
+                importlib.import_module(module.name)
+    for name in LOADED_LATE:
+        importlib.import_module(name)
+    fastapi_of(ENDPOINTS, version="")
 
 
 def command_of_a_fork(control: socket.socket) -> list[str]:
@@ -76,6 +97,7 @@ def _prepared(message: bytes, descriptors: list[int]) -> list[str]:
 
 
 if __name__ == "__main__":
+    load_modules()
     gc.collect()
     gc.freeze()
     sys.argv[1:] = command_of_a_fork(socket.socket(fileno=int(sys.argv[1])))

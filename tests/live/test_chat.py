@@ -12,6 +12,7 @@ from gateway.cli import app
 from gateway.contract.errors import TimedOut
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest
+from tests.live.nursery import forked_sluice
 from tests.live.programs import running_program, sluice
 from tests.web.gateway_server import served
 from tests.web.key_holders import make_key
@@ -22,7 +23,7 @@ async def test_it_prints_the_reply_as_it_comes(tmp_path: Path) -> None:
     held = asyncio.Event()
     script = [[Delta("first ")], held.wait, *tokens("second", " line")]
     async with served(tmp_path, lambda _: script) as gateway:
-        async with running_program(*sluice("chat", "--url", gateway.url, "Hi", "there")) as chat:
+        async with forked_sluice("chat", "--url", gateway.url, "Hi", "there") as chat:
             assert chat.process.stdout is not None
             first = await chat.process.stdout.readexactly(6)
             held.set()
@@ -34,7 +35,7 @@ async def test_it_prints_the_reply_as_it_comes(tmp_path: Path) -> None:
 
 async def test_ctrl_c_stops_the_reply_and_keeps_what_was_said(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: [[Delta("on and on ")]]) as gateway:
-        async with running_program(*sluice("chat", "--url", gateway.url, "Hi")) as chat:
+        async with forked_sluice("chat", "--url", gateway.url, "Hi") as chat:
             assert chat.process.stdout is not None
             await chat.process.stdout.readexactly(10)
             code = await chat.end(signal.SIGINT)
@@ -52,7 +53,7 @@ async def test_after_ctrl_c_the_next_question_goes_on_in_the_session_and_a_secon
         return [[Delta("on and on ")]] if request.turns[-1].content == "one" else tokens("the end")
 
     async with asyncio.timeout(120), served(tmp_path, script) as gateway:
-        async with running_program(*sluice("chat", "--url", gateway.url)) as chat:
+        async with forked_sluice("chat", "--url", gateway.url) as chat:
             assert chat.process.stdin is not None
             chat.process.stdin.write(b"one\n")
             await chat.until_said("on and on ", by_line=False)
@@ -90,10 +91,10 @@ async def test_without_an_address_it_asks_the_gateway_of_the_settings(tmp_path: 
     """As every other command does. The session may be named by its key, as the page and rooms show it."""
     async with asyncio.timeout(120), served(tmp_path, lambda _: tokens("Hello")) as gateway:
         port = str(urlsplit(gateway.url).port)
-        async with running_program(*sluice("chat", "one"), PORT=port) as first:
+        async with forked_sluice("chat", "one", PORT=port) as first:
             assert await first.ended() == 0
         (session,) = (await gateway.http.get("/api/chatbot/sessions")).json()
-        async with running_program(*sluice("chat", "--session", session["key"], "two"), PORT=port) as second:
+        async with forked_sluice("chat", "--session", session["key"], "two", PORT=port) as second:
             assert await second.ended() == 0
         messages = await gateway.messages()
     assert [message["content"] for message in messages] == ["one", "Hello", "two", "Hello"]
@@ -114,7 +115,7 @@ async def test_text_of_others_commands_no_terminal(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(120),
         served(tmp_path, lambda _: script) as gateway,
-        running_program(*sluice("chat", "--url", gateway.url, "Hi")) as chat,
+        forked_sluice("chat", "--url", gateway.url, "Hi") as chat,
     ):
         assert await chat.ended() == 1
     shown = "a\\x1b]0;title\\x07b\\x1b[2Jc\\x9b2J"
@@ -126,7 +127,7 @@ async def test_a_refusal_is_one_line(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(120),
         served(tmp_path, lambda _: tokens("Hello")) as gateway,
-        running_program(*sluice("chat", "--url", gateway.url, "--session", "99", "Hi")) as chat,
+        forked_sluice("chat", "--url", gateway.url, "--session", "99", "Hi") as chat,
     ):
         assert await chat.ended() == 1
     assert chat.said.startswith("not_found: ")
@@ -147,7 +148,7 @@ async def test_it_comes_in_with_a_key(tmp_path: Path) -> None:
 async def test_a_gateway_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     async with (
         asyncio.timeout(120),
-        running_program(*sluice("chat", "--url", "http://127.0.0.1:9", "Hi")) as chat,
+        forked_sluice("chat", "--url", "http://127.0.0.1:9", "Hi") as chat,
     ):
         assert await chat.ended() == 1
     assert "does not answer" in chat.said

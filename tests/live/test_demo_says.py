@@ -17,8 +17,9 @@ from gateway.commands.demo_sessions import DemoSessions
 from gateway.settings import Settings, SettingsError
 from tests.live.brokers import free_port
 from tests.live.llama_server import requires_llama
+from tests.live.nursery import forked_sluice
 from tests.live.ollama_like import MODEL, TEXT, ollama_like
-from tests.live.programs import Program, running_program, sluice
+from tests.live.programs import Program
 from tests.live.readme import events_of
 from tests.live.test_demo import whole_text
 from transports.mqtt.embedded_broker import EmbeddedBroker
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.live
 
 def demo_on(tmp_path: Path, **settings: str) -> AbstractAsyncContextManager[Program]:
     """Run `sluice demo` with its database in this folder."""
-    return running_program(*sluice("demo"), cwd=tmp_path, **settings)
+    return forked_sluice("demo", cwd=tmp_path, **settings)
 
 
 async def pasted(command: str) -> str:
@@ -91,7 +92,7 @@ async def test_its_toy_streams_at_a_pace_one_can_watch_and_is_called_a_toy(tmp_p
 @requires_llama()
 async def test_where_the_database_has_keys_it_says_so(tmp_path: Path) -> None:
     async with asyncio.timeout(120):
-        async with running_program(*sluice("keys", "create", "--user", "anna"), cwd=tmp_path) as command:
+        async with forked_sluice("keys", "create", "--user", "anna", cwd=tmp_path) as command:
             assert await command.ended() == 0
         (key,) = re.findall(r"sk-\S+", command.said)
         async with demo_on(tmp_path) as program:
@@ -120,7 +121,7 @@ async def test_a_model_server_that_is_not_there_is_one_line_at_once(tmp_path: Pa
     url = f"http://127.0.0.1:{free_port()}"
     async with (
         asyncio.timeout(120),
-        running_program(*sluice("demo"), cwd=tmp_path, LLM_SERVER_URL=url) as program,
+        forked_sluice("demo", cwd=tmp_path, LLM_SERVER_URL=url) as program,
     ):
         assert await program.ended() == 2
     assert program.said.startswith(f"sluice: LLM_SERVER_URL={url}: ")

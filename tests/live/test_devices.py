@@ -15,7 +15,7 @@ from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.house import House, gateway_of
 from tests.live.llama_server import requires_llama, running_llama
 from tests.live.model_server import ModelServer, model_server
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import Gateway, running_gateway
 from tests.transports.mqtt.device_end import DeviceEnd
 from transports.llama.embedded_server import tiny_model_path
@@ -289,8 +289,8 @@ async def test_a_device_is_registered_beside_a_gateway_that_runs(tmp_path: Path)
         device_at(broker.address) as robot,
     ):
         database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-        async with running_program(
-            *sluice("devices", "add", "robot-1", "--user", "anna"), DATABASE_URL=database
+        async with forked_sluice(
+            "devices", "add", "robot-1", "--user", "anna", DATABASE_URL=database
         ) as command:
             assert await command.ended() == 0, command.said
         model.open_with("one ", end=True)

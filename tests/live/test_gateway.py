@@ -14,8 +14,8 @@ import pytest
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
 from tests.live.looking import look_again
-from tests.live.nursery import forked_gateway
-from tests.live.programs import Program, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import Program
 from tests.plain_http import plain_http
 from tests.store.migrated import migrated
 from tests.web.gateway_server import STREAM, unified_events
@@ -60,7 +60,7 @@ class Gateway:
 @asynccontextmanager
 async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gateway]:
     settings = {"PORT": "0", "DATABASE_URL": migrated(tmp_path / "gateway.db"), **settings}
-    async with forked_gateway("serve", cwd=None, **settings) as program:
+    async with forked_sluice("serve", cwd=None, **settings) as program:
         listening = await program.until_said(r"listening on (http://\S+)")
         async with plain_http(listening[1], headers=JSON) as client:
             yield Gateway(program, client)
@@ -69,8 +69,8 @@ async def running_gateway(tmp_path: Path, **settings: str) -> AsyncIterator[Gate
 @asynccontextmanager
 async def running_worker(broker: Mosquitto, llama: LlamaServer, name: str = "w") -> AsyncIterator[Program]:
     address = f"{broker.address.host}:{broker.address.port}"
-    command = sluice("worker", "--name", name, "--llm-url", llama.url, "--broker", address)
-    async with running_program(*command) as worker:
+    options = ("--name", name, "--llm-url", llama.url, "--broker", address)
+    async with forked_sluice("worker", *options) as worker:
         await worker.until_said("worker .* serves")
         yield worker
 
@@ -183,7 +183,7 @@ async def test_a_wrong_setting_stops_the_start_with_one_line(
     tmp_path: Path, settings: dict[str, str], words: list[str]
 ) -> None:
     settings = {"PORT": "0", **settings}
-    async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=tmp_path, **settings) as program:
+    async with asyncio.timeout(120), forked_sluice("serve", cwd=tmp_path, **settings) as program:
         code = await program.ended()
     assert code == 2
     assert program.said.startswith("sluice: ")
@@ -196,7 +196,7 @@ async def test_a_taken_port_is_one_line_too(tmp_path: Path) -> None:
     async with asyncio.timeout(120), running_gateway(tmp_path) as gateway:
         port = str(gateway.http.base_url.port)
         other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
-        async with running_program(*sluice("serve"), PORT=port, DATABASE_URL=other) as second:
+        async with forked_sluice("serve", PORT=port, DATABASE_URL=other) as second:
             code = await second.ended()
     assert (code, second.said.count("\n")) == (2, 1)
     assert f"PORT={port}" in second.said
@@ -205,7 +205,7 @@ async def test_a_taken_port_is_one_line_too(tmp_path: Path) -> None:
 async def test_a_second_process_on_the_same_database_is_refused(tmp_path: Path) -> None:
     async with asyncio.timeout(120), running_gateway(tmp_path):
         database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-        async with running_program(*sluice("serve"), PORT="0", DATABASE_URL=database) as second:
+        async with forked_sluice("serve", PORT="0", DATABASE_URL=database) as second:
             code = await second.ended()
     assert code != 0
     assert "gateway.db" in second.said

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.live.programs import Program, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import Program
 from tests.live.scripted_model import scripted_model
 from tests.plain_http import plain_http
 from tests.store.postgres import PostgresServer, requires_postgres
@@ -36,8 +37,8 @@ async def pair(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[tuple[
         gateways = []
         for name in "ab":
             program = await stack.enter_async_context(
-                running_program(
-                    *sluice("serve"),
+                forked_sluice(
+                    "serve",
                     cwd=tmp_path,
                     DATABASE_URL=url,
                     GATEWAY_NAME=name,

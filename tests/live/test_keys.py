@@ -11,7 +11,7 @@ import pytest
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.house import gateway_of, until
 from tests.live.model_server import model_server
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_devices import device_at, mqtt
 from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM
@@ -26,7 +26,7 @@ KEY = re.compile(r"sk-[A-Za-z0-9_-]{43}")
 async def said_by(tmp_path: Path, *arguments: str, code: int = 0) -> str:
     """Run a command of `sluice` on the database in this folder and return its output."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-    async with asyncio.timeout(120), running_program(*sluice(*arguments), DATABASE_URL=url) as program:
+    async with asyncio.timeout(120), forked_sluice(*arguments, DATABASE_URL=url) as program:
         assert await program.ended() == code, program.said
         return program.said
 
@@ -71,7 +71,7 @@ async def test_a_running_gateway_heeds_the_commands_within_five_seconds(tmp_path
 
 async def test_another_address_needs_a_key_and_the_start_says_so(tmp_path: Path) -> None:
     settings = {"HOST": "0.0.0.0", "PORT": "0", "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/gateway.db"}
-    async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=tmp_path, **settings) as refused:
+    async with asyncio.timeout(120), forked_sluice("serve", cwd=tmp_path, **settings) as refused:
         assert await refused.ended() == 2
     (line,) = refused.said.splitlines()
     assert all(word in line for word in ("HOST=0.0.0.0", "sluice keys create", "ALLOW_OPEN=1"))
@@ -79,7 +79,7 @@ async def test_another_address_needs_a_key_and_the_start_says_so(tmp_path: Path)
     key = await made_key(tmp_path, "anna")
     await said_by(tmp_path, "keys", "revoke", "1")
     other = await made_key(tmp_path, "anna")
-    async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=tmp_path, **settings) as gateway:
+    async with asyncio.timeout(120), forked_sluice("serve", cwd=tmp_path, **settings) as gateway:
         port = (await gateway.until_said(r"listening on http://0.0.0.0:(\d+)"))[1]
         async with plain_http(f"http://127.0.0.1:{port}") as http:
             statuses = [

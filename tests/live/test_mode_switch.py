@@ -9,7 +9,7 @@ import pytest
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.house import until
 from tests.live.llama_server import requires_llama, running_llama
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import Gateway, running_gateway, running_worker
 from tests.web.gateway_server import STREAM, unified_events
 from transports.llama.embedded_server import tiny_model_path
@@ -28,7 +28,7 @@ SHORT: dict[str, Any] = {"content": "Tell me about the river.", "max_tokens": 5}
 async def said_by(gateway: Gateway, *arguments: str, code: int = 0) -> str:
     """Run a command of `sluice` at this gateway and return its output."""
     url = str(gateway.http.base_url)
-    async with running_program(*sluice(*arguments, "--url", url)) as program:
+    async with forked_sluice(*arguments, "--url", url) as program:
         assert await program.ended() == code, program.said
         return program.said
 

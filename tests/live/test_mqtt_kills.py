@@ -14,7 +14,8 @@ from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.house import House, gateway_of
 from tests.live.llama_server import LlamaServer, random_model, requires_llama, running_llama
 from tests.live.looking import look_again
-from tests.live.programs import Program, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import Program
 from tests.web.event_source import EventSource, kinds
 from tests.web.raw_reader import RawReader
 
@@ -38,8 +39,8 @@ async def llama() -> AsyncIterator[LlamaServer]:
 @asynccontextmanager
 async def worker(port: int, model: LlamaServer) -> AsyncIterator[Program]:
     address = f"127.0.0.1:{port}"
-    command = sluice("worker", "--name", "w", "--broker", address, "--llm-url", model.url)
-    async with running_program(*command) as program:
+    options = ("--name", "w", "--broker", address, "--llm-url", model.url)
+    async with forked_sluice("worker", *options) as program:
         await program.until_said("worker w serves")
         yield program
 

@@ -12,7 +12,8 @@ from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.hand_worker import HandWorker
 from tests.live.llama_server import LONG_CONTEXT, random_model, requires_llama, running_llama
 from tests.live.mqtt_house import ending, known, mqtt_gateway, ready, serves
-from tests.live.programs import Program, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import Program
 from transports.mqtt.protocol.frames import AcceptFrame, ChunkFrame, EndFrame, Status, Whole
 
 pytestmark = [pytest.mark.live, requires_llama(), requires_mosquitto()]
@@ -29,8 +30,8 @@ async def worker(broker: Mosquitto, name: str) -> AsyncIterator[Program]:
     async with AsyncExitStack() as stack:
         arguments = ("--parallel", "2", "--ctx-per-slot", str(LONG_CONTEXT))
         llama = await stack.enter_async_context(running_llama(random_model(), *arguments))
-        command = sluice("worker", "--name", name, "--llm-url", llama.url, "--broker", address)
-        yield await stack.enter_async_context(running_program(*command))
+        worker = forked_sluice("worker", "--name", name, "--llm-url", llama.url, "--broker", address)
+        yield await stack.enter_async_context(worker)
 
 
 async def test_a_worker_killed_in_mid_reply_is_told_at_once_and_another_serves(tmp_path: Path) -> None:

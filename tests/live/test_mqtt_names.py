@@ -8,7 +8,7 @@ import pytest
 
 from tests.live.brokers import requires_mosquitto
 from tests.live.guarded import Guarded, guarded_broker
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import running_gateway
 from tests.plain_http import plain_http
 
@@ -45,11 +45,11 @@ async def test_a_worker_under_a_forbidden_name_says_so_in_log_and_ready(
     tmp_path: Path, protocol: str
 ) -> None:
     async with guarded_broker(tmp_path, "worker-1") as (guarded, _):
-        command = sluice(
+        command = (
             "worker", "--name", "other", "--llm-url", "http://127.0.0.1:1", "--health-port", "0",
             "--broker", f"{guarded.address.host}:{guarded.address.port}",
         )  # fmt: skip
-        async with running_program(*command, cwd=None, **as_user(guarded, "worker-1", protocol)) as program:
+        async with forked_sluice(*command, cwd=None, **as_user(guarded, "worker-1", protocol)) as program:
             url = (await program.until_said(r"(http://127\.0\.0\.1:[2-9]\d+)"))[1]
             await program.until_said("MQTT_USERNAME=worker-1 publish as --name=other")
             async with plain_http() as http:

@@ -13,7 +13,8 @@ from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
 from tests.live.guarded import guarded_broker
 from tests.live.hand_worker import GATEWAY, Hand
 from tests.live.looking import look_again
-from tests.live.programs import Program, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import Program
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
 from transports.mqtt.protocol.frame_codec import decode_status, encode
@@ -36,7 +37,7 @@ async def started(folder: Path, address: BrokerAddress, **more: str) -> AsyncIte
         "MQTT_BROKER_PORT": str(address.port),
         **more,
     }
-    async with running_program(*sluice("serve"), cwd=folder, **settings) as program:
+    async with forked_sluice("serve", cwd=folder, **settings) as program:
         yield program
 
 

@@ -14,7 +14,7 @@ from gateway.contract.certificates import check_certificates
 from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mosquitto
 from tests.live.guarded import SCRIPTS, listening, run_script, shipped_settings
 from tests.live.looking import look_again
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import running_gateway
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress
@@ -230,8 +230,8 @@ async def test_gateway_and_worker_come_in_by_their_settings(tmp_path: Path) -> N
             await gateway.program.until_said("no MQTT broker at .*certificate verify failed")
             assert await missing() == ["mode mqtt: the MQTT broker is away"]
         await stack.enter_async_context(running(ours.broker(), address))
-        command = sluice("worker", "--name", "worker-1", "--llm-url", f"http://{HOST}:{free_port()}")
-        await stack.enter_async_context(running_program(*command, cwd=None, **settings_of("worker-1")))
+        command = ("worker", "--name", "worker-1", "--llm-url", f"http://{HOST}:{free_port()}")
+        await stack.enter_async_context(forked_sluice(*command, cwd=None, **settings_of("worker-1")))
         while not [worker["name"] for worker in (await gateway.http.get("/api/chatbot/workers")).json()]:
             await look_again()  # without a model server it announces itself and takes no requests
         while await missing() == ["mode mqtt: the MQTT broker is away"]:

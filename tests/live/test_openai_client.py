@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletionContentPartImageParam, ChatCompletio
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import LlamaServer, requires_llama, running_llama
 from tests.live.looking import look_again
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import WATCHABLE, Gateway, running_gateway, running_worker
 from tests.transports.llama import captures
 from tests.transports.llama.raw_server import raw_server
@@ -228,7 +228,7 @@ async def test_models_are_listed_and_a_raw_response_has_the_stream_id(tmp_path: 
 
 async def test_a_key_that_is_none_raises_authentication_error(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-    async with running_program(*sluice("keys", "create", "--user", "ada"), DATABASE_URL=database) as creating:
+    async with forked_sluice("keys", "create", "--user", "ada", DATABASE_URL=database) as creating:
         await creating.ended()
     key = next(word for word in creating.said.split() if word.startswith("sk-"))
     async with official_client(tmp_path, "sse") as (client, _, _):

@@ -10,7 +10,8 @@ import pytest
 
 from tests.issuer.issuer_server import AUDIENCE, IssuerServer
 from tests.live.brokers import free_port
-from tests.live.programs import ROOT, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import ROOT
 from tests.live.scripted_model import scripted_model
 from tests.plain_http import plain_http
 from tests.web.gateway_server import STREAM
@@ -30,7 +31,7 @@ async def typed(command: str, folder: Path, **settings: str) -> str:
     """Run a command in this folder and return what it says."""
     program, *arguments = shlex.split(command)
     assert program == "sluice"
-    async with running_program(*sluice(*arguments), cwd=folder, **settings) as running:
+    async with forked_sluice(*arguments, cwd=folder, **settings) as running:
         code = await running.ended()
     assert code == 0, f"{command}: {running.said}"
     return running.said
@@ -43,7 +44,7 @@ async def test_the_commands_lead_to_a_gateway_with_keys_and_a_backup(tmp_path: P
         settings = {"LLM_SERVER_URL": model, "PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
         said = [await typed(command, tmp_path, **settings) for command in prepare]
         key = re.findall(r"sk-\S+", said[1])[0]
-        async with running_program(*sluice("serve"), cwd=tmp_path, **settings) as gateway:
+        async with forked_sluice("serve", cwd=tmp_path, **settings) as gateway:
             url = (await gateway.until_said(r"listening on (http://\S+)"))[1]
             async with plain_http(url) as client:
                 headers = {"authorization": f"Bearer {key}"}
@@ -71,7 +72,7 @@ async def test_the_commands_make_a_gateway_accept_an_issuers_tokens(tmp_path: Pa
         assert settings["ISSUER_AUDIENCE"] == AUDIENCE
         settings["ISSUER_URL"] = issuer.url
         said = [await typed(command, tmp_path, **settings) for command in prepare]
-        async with running_program(*sluice("serve"), cwd=tmp_path, **settings, HOST="0.0.0.0") as gateway:
+        async with forked_sluice("serve", cwd=tmp_path, **settings, HOST="0.0.0.0") as gateway:
             port = (await gateway.until_said(r"listening on http://0.0.0.0:(\d+)"))[1]
             program, url, option, header = shlex.split(curl)
             assert (program, option) == ("curl", "-H")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.live.brokers import Mosquitto, free_port, requires_mosquitto
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import running_gateway
 from tests.web.gateway_server import STREAM
 
@@ -59,7 +59,7 @@ async def test_no_secret_is_ever_in_what_a_gateway_says(tmp_path: Path, log_form
 
 async def key_made(tmp_path: Path) -> str:
     database = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
-    async with running_program(*sluice("keys", "create", "--user", "anna"), DATABASE_URL=database) as program:
+    async with forked_sluice("keys", "create", "--user", "anna", DATABASE_URL=database) as program:
         assert await program.ended() == 0
     found = re.search(r"sk-[\w-]{43}", program.said)
     assert found is not None

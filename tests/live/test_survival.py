@@ -13,7 +13,7 @@ from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.house import House, gateway_of, until
 from tests.live.llama_server import LlamaServer, random_model, requires_llama, running_llama
 from tests.live.model_server import model_server
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import running_gateway
 from tests.web.event_source import EventSource, kinds
 from tests.web.gateway_server import STREAM
@@ -218,8 +218,12 @@ async def test_a_stop_reaches_the_worker_behind_the_broker(tmp_path: Path) -> No
         asyncio.timeout(120),
         running_llama(random_model(), "--parallel", "1", "--ctx-per-slot", "32768") as llama,
         running_mosquitto() as broker,
-        running_program(
-            *sluice("worker", "--name", "w", "--llm-url", llama.url),
+        forked_sluice(
+            "worker",
+            "--name",
+            "w",
+            "--llm-url",
+            llama.url,
             *("--broker", f"{broker.address.host}:{broker.address.port}"),
         ) as worker,
     ):

@@ -19,7 +19,8 @@ from tests.live.llama_server import (
     running_llama,
 )
 from tests.live.looking import look_again
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import running_program
 from tests.live.test_gateway import running_gateway
 from tests.live.worker_program import gateway, hang_up_on, two_servers, worker
 from tests.plain_http import plain_http
@@ -281,7 +282,7 @@ async def test_neither_a_web_server_nor_a_database_is_loaded() -> None:
 )
 async def test_a_wrong_option_is_one_line(options: list[str], words: str) -> None:
     named = options if "--name" in options else ["--name", "w", *options]
-    async with asyncio.timeout(120), running_program(*sluice("worker", *named)) as program:
+    async with asyncio.timeout(120), forked_sluice("worker", *named) as program:
         assert await program.ended() == 2
     assert program.said.startswith("sluice: ")
     assert program.said.count("\n") == 1

@@ -10,7 +10,8 @@ from uuid import uuid4
 from gateway.contract.requests import Sampling
 from tests.live.brokers import Mosquitto
 from tests.live.llama_server import LlamaServer, running_llama
-from tests.live.programs import Program, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import Program
 from transports.llama.embedded_server import tiny_model_path
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.protocol.frame_codec import decode_reply, decode_status, encode
@@ -23,8 +24,7 @@ ROOT = "sluice/v1"
 async def worker(broker: Mosquitto, *urls: str, options: tuple[str, ...] = ()) -> AsyncIterator[Program]:
     servers = [argument for url in urls for argument in ("--llm-url", url)]
     address = f"127.0.0.1:{broker.address.port}"
-    command = sluice("worker", "--name", "w", "--broker", address, *servers, *options)
-    async with running_program(*command) as program:
+    async with forked_sluice("worker", "--name", "w", "--broker", address, *servers, *options) as program:
         await program.until_said("worker w serves")
         yield program
 

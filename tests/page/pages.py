@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.live.house import House, gateway_of
 from tests.live.model_server import ModelServer, model_server
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.scripted_model import scripted_model
 from tests.page.browser import WRITES, Tab, browser, tab
 from tests.store.migrated import migrated
@@ -58,9 +58,7 @@ async def uploads(house: House) -> list[Any]:
 async def key_of(tmp_path: Path, user: str = "anna") -> str:
     """Make an API key for the gateway whose database is in this folder."""
     url = migrated(tmp_path / "gateway.db")
-    async with running_program(
-        *sluice("keys", "create", "--user", user), cwd=tmp_path, DATABASE_URL=url
-    ) as made:
+    async with forked_sluice("keys", "create", "--user", user, cwd=tmp_path, DATABASE_URL=url) as made:
         found = await made.until_said(r"(sk-[\w-]+)")
     assert isinstance(found, re.Match)
     return str(found[1])

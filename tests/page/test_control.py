@@ -6,7 +6,7 @@ import pytest
 
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.node import requires_node
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.scripted_model import MODEL, scripted_model
 from tests.page.axe import grave_findings
 from tests.page.browser import Tab, browser, requires_chromium, tab
@@ -92,8 +92,8 @@ async def test_the_mode_is_switched_by_force_and_a_worker_is_disabled(tmp_path: 
             await page.click("dialog >> text=Switch anyway")
             await page.wait_for_selector(".control .segments [aria-pressed=true] >> text=MQTT")
             assert (await house.http.get("/api/admin/mode")).json()["mode"] == "mqtt"
-            worker = sluice("worker", "--name", "w-1", "--llm-url", model)
-            async with running_program(*worker, cwd=tmp_path, **address):
+            worker = ("worker", "--name", "w-1", "--llm-url", model)
+            async with forked_sluice(*worker, cwd=tmp_path, **address):
                 row = page.locator(".control .fact", has_text="w-1")
                 await row.filter(has_text=MODEL).wait_for()
                 await row.locator("text=Disable").click()

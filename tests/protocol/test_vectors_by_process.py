@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.live.brokers import requires_mosquitto
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.once import once
 from tests.protocol.brokers import VERSIONS, Brokers
 from tests.protocol.http_gateway import HttpGateway
@@ -56,7 +56,7 @@ async def play_in_turn(kind: str, cases: list[Case], brokers: Brokers, folder: P
             "PORT": "0",
             "DATABASE_URL": f"sqlite+aiosqlite:///{folder / kind}.db",
         }
-        async with running_program(*sluice("serve"), cwd=None, **settings) as program:
+        async with forked_sluice("serve", cwd=None, **settings) as program:
             url = (await program.until_said(r"listening on (http://\S+)"))[1]
             for number, case in enumerate(cases):
                 try:
