@@ -1,8 +1,8 @@
 """The command `sluice` as forks of one process that has all modules loaded.
 
-Most of a start are imports: a second of CPU, and the live tests start hundreds of gateways and workers. A fork
-has the code, session, descriptors, folder, environment and signals of `python -m gateway`. Tests of the
-start itself use `running_program`.
+Most of a start are imports: a second of CPU, and the live tests start hundreds of gateways and workers.
+A fork has the code, session, descriptors, folder, environment and signals of `python -m gateway`. Tests of
+the start itself use `running_program`.
 """
 
 import asyncio
