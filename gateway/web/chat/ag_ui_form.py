@@ -1,6 +1,7 @@
 """Parses AG-UI's `RunAgentInput` into a question with its whole history."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,7 @@ from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question, with_one_beginning
 from gateway.web.http.bodies import AtMost512, AtMost2048, parse
 from gateway.web.http.content_field import check_chars
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 Object = dict[str, Any]
@@ -80,10 +82,7 @@ class RunForm:
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
-        body = parse(post.body, RunBody)
-        turns = with_one_beginning(
-            [*_context(body.context), *_turns(body.messages, gateway.max_attachment_bytes)]
-        )
+        body, turns = await unhurried(len(post.body), partial(_read, post.body, gateway.max_attachment_bytes))
         if not any(turn.role != "system" for turn in turns):
             raise misfit("messages", "must contain a message of a user, an assistant or a tool")
         _, said = latest_question(turns)
@@ -105,6 +104,11 @@ class RunForm:
         )
         dialect = AgUi(body.thread_id, body.run_id, reasoning=body.protocol_version is not None)
         return Asked(question, dialect)
+
+
+def _read(raw: bytes, max_bytes: int) -> tuple[RunBody, list[Turn]]:
+    body = parse(raw, RunBody)
+    return body, with_one_beginning([*_context(body.context), *_turns(body.messages, max_bytes)])
 
 
 def _stream_id(message: AgUiMessage) -> str | None:

@@ -23,6 +23,7 @@ from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import latest_question, with_one_beginning
 from gateway.web.http.bodies import AtMost512, AtMost2048, SamplingBody, Tools, parse
 from gateway.web.http.content_field import check_chars
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 API = "ai-sdk"
@@ -76,7 +77,8 @@ class UiChatForm:
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Unprocessable, with the field, for what does not fit or is not supported."""
-        body = parse(post.body, UiChatBody)
+        size = len(post.body)
+        body = await unhurried(size, partial(parse, post.body, UiChatBody))
         thread = named_thread(API, body.id)
         if body.messages:
             messages, turns = body.messages, list[Turn]()
@@ -84,8 +86,7 @@ class UiChatForm:
             messages, turns = [body.message], await _history(gateway, post.user_id, thread, body)
         else:
             raise misfit("messages", "must not be empty")
-        for at, message in enumerate(messages):
-            turns += _turns(f"messages.{at}", message, gateway.max_attachment_bytes)
+        turns += await unhurried(size, partial(_all_turns, messages, gateway.max_attachment_bytes))
         if not turns:
             raise misfit("messages", "must hold text, files or tool calls")
         if body.system:
@@ -167,6 +168,12 @@ def _up_to(body: UiChatBody, messages: Sequence[StoredMessage]) -> Sequence[Stor
         if stored.uuid == message.id or (stored.role == message.role == "user" and stored.content == said):
             return messages[:at]
     return messages
+
+
+def _all_turns(messages: Sequence[UiMessage], max_bytes: int) -> list[Turn]:
+    return [
+        turn for at, message in enumerate(messages) for turn in _turns(f"messages.{at}", message, max_bytes)
+    ]
 
 
 def _turns(place: str, message: UiMessage, max_bytes: int) -> Iterator[Turn]:

@@ -2,12 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.contract.content import Content
+from gateway.contract.content import Content, Part, Text
 from gateway.contract.content_parser import MAX_NAME_CHARS, read_content
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Turn
@@ -42,6 +42,36 @@ def turns_of(
             yield _assistant_turn(field, message.content)
 
 
+def with_reminders(turns: Iterable[Turn]) -> list[Turn]:
+    """Return the turns with later system turns as texts of the user, marked as Claude Code does it.
+
+    Templates of many models refuse system turns behind the beginning, and two turns of the user in a row.
+    """
+    told: list[Turn] = []
+    has_begun = was_reminder = False
+    for turn in turns:
+        is_reminder = has_begun and turn.role == "system"
+        has_begun = has_begun or turn.role != "system"
+        if is_reminder:
+            turn = Turn("user", f"<system-reminder>\n{turn.content}\n</system-reminder>")
+        if (is_reminder or was_reminder) and turn.role == told[-1].role == "user":
+            told[-1] = Turn("user", _together(told[-1].content, turn.content))
+        else:
+            told.append(turn)
+        was_reminder = is_reminder
+    return told
+
+
+def _together(first: Content, second: Content) -> Content:
+    if isinstance(first, str) and isinstance(second, str):
+        return f"{first}\n\n{second}"
+    return (*_all_parts(first), *_all_parts(second))
+
+
+def _all_parts(content: Content) -> tuple[Part, ...]:
+    return (Text(content),) if isinstance(content, str) else content
+
+
 def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int) -> Iterator[Turn]:
     """Return one turn for each tool result, then one for the rest of the message."""
     if not blocks:
@@ -74,6 +104,9 @@ def _result(place: str, content: object, max_bytes: int) -> Content:
 def _parts(place: str, block: Any) -> Iterator[Object]:
     """Return a block as content parts in OpenAI's form: documents and search results as text files."""
     match block:
+        case {"type": "document", "context": str(context), **rest} if context:
+            yield {"type": "text", "text": context}
+            yield from _parts(place, rest | {"type": "document"})
         case {"type": "text", "text": str(text)}:
             yield {"type": "text", "text": text}
         case {"type": "image" | "document", "source": {"type": "url"}}:

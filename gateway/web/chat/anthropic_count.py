@@ -3,6 +3,7 @@
 from functools import partial
 
 from gateway.contract.requests import ChatRequest
+from gateway.web.chat.anthropic_blocks import with_reminders
 from gateway.web.chat.anthropic_form import MessagesBody, asked_messages
 from gateway.web.door.callers import caller_of
 from gateway.web.http.asgi import Receive, Scope, Send, connection_of
@@ -27,10 +28,10 @@ class CountTokens:
         gateway, caller = self._gateway, caller_of(scope)
         raw = await read_request(gateway, scope, receive)
         body = await unhurried(len(raw), partial(parse, raw, MessagesBody))
-        asked = await asked_messages(gateway, caller.user_id, body)
+        asked = await asked_messages(gateway, caller.user_id, body, len(raw))
         request = ChatRequest(
             _NO_STREAM,
-            asked.turns,
+            with_reminders(asked.turns),
             asked.sampling,
             asked.model,
             deadline_s=gateway.reply_deadline_s,

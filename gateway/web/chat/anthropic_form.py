@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,13 +15,15 @@ from gateway.contract.store import StoredMessage
 from gateway.core.question import Question
 from gateway.dialects.anthropic import Anthropic, message_json
 from gateway.web.chat.agent_sessions import agent_session
-from gateway.web.chat.anthropic_blocks import AnthropicMessage, Blocks, turns_of
+from gateway.web.chat.anthropic_blocks import AnthropicMessage, Blocks, turns_of, with_reminders
 from gateway.web.chat.anthropic_threads import thread_of
+from gateway.web.chat.anthropic_tools import function_of
 from gateway.web.chat.branches import branch_without_ids
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.whole_conversations import answering_model, latest_question, with_one_beginning
 from gateway.web.http.bodies import AtMost2048, Stop, TokenCount, parse
 from gateway.web.http.content_field import check_chars
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 _TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
@@ -76,7 +79,7 @@ class MessagesBody(BaseModel):
             top_p=self.top_p,
             max_tokens=self.max_tokens,
             stop=self.stop_sequences,
-            tools=[_tool(at, tool) for at, tool in enumerate(self.tools)] if self.tools else None,
+            tools=[function_of(at, tool) for at, tool in enumerate(self.tools)] if self.tools else None,
             tool_choice=_tool_choice(self.tool_choice),
             response_format=_response_format(self),
             options=options,
@@ -93,9 +96,9 @@ class MessagesForm:
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
-        body = parse(post.body, MessagesBody)
+        body = await unhurried(len(post.body), partial(parse, post.body, MessagesBody))
         self.streams = bool(body.stream)
-        asked = await asked_messages(gateway, post.user_id, body)
+        asked = await asked_messages(gateway, post.user_id, body, len(post.body))
         _, said = latest_question(asked.turns)
         check_chars(said, gateway.max_content_chars, "messages")
         session_id, thread = asked.session_id, None
@@ -104,7 +107,7 @@ class MessagesForm:
         question = Question(
             user_id=post.user_id,
             content=said,
-            turns=asked.turns,
+            turns=with_reminders(asked.turns),
             session_id=session_id,
             thread=thread,
             branch=asked.branch,
@@ -137,11 +140,11 @@ class AskedMessages:
     request: bytes | None = None
 
 
-async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) -> AskedMessages:
-    """Raises Unprocessable, naming the field, and ThreadNotFound."""
+async def asked_messages(gateway: Services, user_id: str, body: MessagesBody, size: int) -> AskedMessages:
+    """Raises Unprocessable, naming the field, and ThreadNotFound. size: of the body in bytes."""
     thread = await thread_of(gateway, user_id, body.thread)
     max_bytes = gateway.max_attachment_bytes
-    new = with_one_beginning(turns_of(body.system, body.messages, max_bytes))
+    new = await unhurried(size, lambda: with_one_beginning(turns_of(body.system, body.messages, max_bytes)))
     if thread is None:
         return AskedMessages(new, branch_without_ids(new), body.sampling(), body.model)
     given = body.model_dump(exclude_none=True)
@@ -157,19 +160,6 @@ async def asked_messages(gateway: Services, user_id: str, body: MessagesBody) ->
         branch = replace(branch, after=thread.previous)
     kept = thread.kept(given)
     return AskedMessages(turns, branch, whole.sampling(), whole.model, thread.session_id, kept)
-
-
-def _tool(at: int, tool: Mapping[str, Any]) -> dict[str, Any]:
-    match tool:
-        case {"name": str(name), "input_schema": dict(schema)}:
-            function: dict[str, Any] = {"name": name, "parameters": schema}
-            if isinstance(tool.get("description"), str):
-                function["description"] = tool["description"]
-            return {"type": "function", "function": function}
-        case {"type": str(kind)} if kind != "custom":
-            raise misfit(f"tools.{at}.type", f"{kind!r} is a tool of Anthropic and not supported here")
-        case _:
-            raise misfit(f"tools.{at}", "must have a name and an input_schema")
 
 
 def _tool_choice(choice: Mapping[str, Any] | None) -> str | dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """`POST /api/chat`, where two kinds of clients ask: the AI SDK's pages and Ollama's. The body tells which."""
 
+from functools import partial
 from typing import Any
 
 from gateway.contract.store import StoredMessage
@@ -7,6 +8,7 @@ from gateway.web.chat.ai_sdk_form import UiChatForm, is_ui_chat
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.ollama_form import OllamaForm
 from gateway.web.http.error_shapes import OF_AI_SDK
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 
@@ -19,7 +21,7 @@ class ApiChatForm:
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body as the form of its client does."""
-        if is_ui_chat(post.body):
+        if await unhurried(len(post.body), partial(is_ui_chat, post.body)):
             post.scope[OF_AI_SDK] = True
             return await UiChatForm().read(gateway, post)
         asked = await self._ollama.read(gateway, post)

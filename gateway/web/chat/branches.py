@@ -8,7 +8,8 @@ from gateway.contract.requests import Turn
 
 def branch_without_ids(turns: Sequence[Turn]) -> Branch:
     """Return the place if the client names no messages: results of tools continue a stored reply."""
-    return Branch(None, "answered" if turns[-1].role == "tool" else "now")
+    latest = next((turn.role for turn in reversed(turns) if turn.role != "system"), None)
+    return Branch(None, "answered" if latest == "tool" else "now")
 
 
 def branch_of(messages: Sequence[tuple[str, str | None]], *, again: bool = False) -> Branch | None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -24,6 +25,7 @@ from gateway.web.chat.model_api import NoQuestion
 from gateway.web.chat.whole_conversations import answering_model, latest_question, with_one_beginning
 from gateway.web.http.bodies import MAX_OPTIONS_BYTES, AtMost512, AtMost2048, Tools, parse
 from gateway.web.http.content_field import check_chars
+from gateway.web.http.large_bodies import unhurried
 from gateway.web.services import Services
 
 _MAGIC = {
@@ -139,19 +141,9 @@ class OllamaForm:
 
     async def read(self, gateway: Services, post: Post) -> Asked:
         """Parse the body. Raises Unprocessable, naming the field, if it is invalid or not supported."""
-        body: OllamaBody
-        is_raw = False
-        if self._shape == "chat":
-            body = chat = parse(post.body, OllamaChatBody)
-            turns = with_one_beginning(_turns(chat.messages or (), gateway.max_attachment_bytes))
-            sampling = chat.sampling(chat.tools)
-        else:
-            body = asked = parse(post.body, OllamaGenerateBody)
-            turns = [Turn("system", asked.system)] if asked.system else []
-            content = _content("images", asked.prompt or "", asked.images, gateway.max_attachment_bytes)
-            turns.append(Turn("user", content))
-            sampling = asked.sampling()
-            is_raw = bool(asked.raw)
+        read = _read_chat if self._shape == "chat" else _read_generate
+        max_bytes = gateway.max_attachment_bytes
+        body, turns, sampling = await unhurried(len(post.body), partial(read, post.body, max_bytes))
         self._model = body.model or answering_model(gateway, None)
         if not any(turn.content for turn in turns):
             raise NoQuestion(loaded_json(self._model, self._shape, unloads=body.unloads))
@@ -166,7 +158,7 @@ class OllamaForm:
             session_id=session_id,
             thread=thread,
             branch=branch_without_ids(turns),
-            raw=is_raw,
+            raw=isinstance(body, OllamaGenerateBody) and bool(body.raw),
             model=body.model or None,
             sampling=sampling,
         )
@@ -174,6 +166,18 @@ class OllamaForm:
 
     def whole(self, reply: StoredMessage, stream_id: str) -> Object:
         return answer_json(reply, self._model, self._shape)
+
+
+def _read_chat(raw: bytes, max_bytes: int) -> tuple[OllamaBody, list[Turn], Sampling]:
+    body = parse(raw, OllamaChatBody)
+    return body, with_one_beginning(_turns(body.messages or (), max_bytes)), body.sampling(body.tools)
+
+
+def _read_generate(raw: bytes, max_bytes: int) -> tuple[OllamaBody, list[Turn], Sampling]:
+    body = parse(raw, OllamaGenerateBody)
+    turns = [Turn("system", body.system)] if body.system else []
+    turns.append(Turn("user", _content("images", body.prompt or "", body.images, max_bytes)))
+    return body, turns, body.sampling()
 
 
 def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
