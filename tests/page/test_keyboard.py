@@ -53,9 +53,12 @@ async def has_focus(opened: Tab, selector: str) -> None:
 
 
 async def test_the_focus_goes_on_when_what_had_it_is_gone(tmp_path: Path) -> None:
-    async with chat_tab(tmp_path) as (house, opened):
+    async with chat_tab(tmp_path) as (_, opened):
         page = opened.page
-        await house.http.post("/api/chatbot/sessions", json={"title": "Another"})
+        await press(page, ".example >> nth=0")
+        await has_focus(opened, WRITES)
+        await opened.ended()
+        await opened.new_chat()
         await opened.write("hold rivers")
         await press(page, "[aria-label=Stop]")
         await has_focus(opened, WRITES)

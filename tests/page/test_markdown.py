@@ -74,3 +74,15 @@ async def test_links_have_the_addresses_that_stand_at_the_end(tmp_path: Path) ->
 async def test_code_in_a_list_is_coloured_once_the_colours_are_loaded(tmp_path: Path) -> None:
     async with replied(tmp_path, CODE_IN_A_LIST) as reply:
         await reply.locator("li .hljs-keyword").wait_for()
+
+
+async def test_much_code_is_coloured_when_the_page_is_loaded_again(tmp_path: Path) -> None:
+    steps = "".join(
+        f"{number}. Step\n\n   ```python\n   return {number}\n   ```\n\n" for number in range(1, 300)
+    )
+    async with replied(tmp_path, steps) as reply:
+        await reply.locator(".hljs-keyword").last.wait_for()
+        await (
+            reply.page.reload()
+        )  # the colours are in the browser's memory now, and come while the page draws
+        await reply.locator(".hljs-keyword").last.wait_for()

@@ -85,12 +85,15 @@ async def test_nothing_makes_a_conversation_wider_than_a_narrow_screen(tmp_path:
 
 
 async def test_on_a_phone_no_field_is_so_small_that_safari_magnifies_the_page(tmp_path: Path) -> None:
-    async with chat_tab(tmp_path) as (house, _), browser() as started:
-        async with tab(started, str(house.http.base_url), is_mobile=True, has_touch=True) as phone:
-            await phone.page.click("button:has-text('Settings')")
-            sizes = await phone.page.locator("input, select, textarea").evaluate_all(FONT_SIZES)
-            assert len(sizes) > 7
-            assert min(sizes) >= 16
+    async with (
+        chat_tab(tmp_path) as (house, _),
+        browser() as started,
+        tab(started, str(house.http.base_url), is_mobile=True, has_touch=True) as phone,
+    ):
+        await phone.page.click("button:has-text('Settings')")
+        sizes = await phone.page.locator("input, select, textarea").evaluate_all(FONT_SIZES)
+        assert len(sizes) > 7
+        assert min(sizes) >= 16
 
 
 @pytest.mark.parametrize("chosen", [".wide-button", ".brand", ".session.current a", ".scrim"])

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useMemo, useState } from "../../vendor/preact.js";
 import { useChanges } from "../changes.js";
+import { focusComposer } from "../focused.js";
 import { Icon } from "../icons.js";
 import { Later } from "../later.js";
 import { whenLeft } from "../leaving.js";
@@ -89,5 +90,8 @@ export function ConversationView({ session, onActivity, onSession, onGone }) {
 /** @param {{onAsk: (text: string) => void}} props */
 function Welcome({ onAsk }) {
   return html`<div class="welcome"><h1>What would you like to know?</h1>
-    <div class="examples">${EXAMPLES.map((text) => html`<button class="example" key=${text} onClick=${() => onAsk(text)}>${text}</button>`)}</div></div>`;
+    <div class="examples">${EXAMPLES.map((text) => html`<button class="example" key=${text} onClick=${() => {
+      onAsk(text);
+      focusComposer();
+    }}>${text}</button>`)}</div></div>`;
 }

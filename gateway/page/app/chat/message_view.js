@@ -183,7 +183,7 @@ function Footer({ message, last, conversation, settings }) {
       onClick=${() => ask(() => conversation.regenerate(message, settings.current))}><${Icon} name="retry" /></button>`
     }
     <span class="figures" title=${title.filter(Boolean).join(", ")}>
-      ${message.mode ? html`<b class="badge">${message.mode === "mqtt" ? "MQTT" : "HTTP"}</b>` : null}
+      ${message.mode ? html`<b class="badge">${message.mode === "mqtt" ? "MQTT" : "HTTP"}</b>` : null}${" "}
       ${figures.filter(Boolean).join(" · ")}</span>
     ${cutOff ? html`<button class="button small-button rests" onClick=${() => ask(() => conversation.goOn(message, settings.current))}>Continue</button>` : null}
   </footer>`;

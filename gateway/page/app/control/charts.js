@@ -83,7 +83,7 @@ function optionsOf(library, figure, element, now) {
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 28, 0, 0], // half of a time of day below the right end
     cursor: { show: false },
     legend: { show: false },
     scales: { x: { time: true, range: () => [now() - HOUR_S, now() + MINUTE_S] }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ most) => [0, Math.max(most ?? 0, figure.least) * 1.1] } },

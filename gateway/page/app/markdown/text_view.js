@@ -1,6 +1,6 @@
 /** Text as Markdown, also while it grows: only its last block is drawn again. */
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
 import { Blocks, LONGEST_BLOCK } from "./blocks.js";
 import { hasCode, isCode, whenColours } from "./code.js";
 import { withDefinitions } from "./definitions.js";
@@ -15,7 +15,7 @@ export function TextView({ text, live = false }) {
   const blocks = useRef(/** @type {Blocks | null} */ (null));
   blocks.current ??= new Blocks();
   const [colours, setColours] = useState(0);
-  useEffect(() => whenColours(() => setColours(1)), []);
+  useLayoutEffect(() => whenColours(() => setColours(1)), []); // before the colours can come that the blocks have just asked for
   const groups = useRef(/** @type {{colours: number, blocks: string[], drawn: any}[]} */ ([]));
   const shown = withDefinitions(blocks.current.of(text.replaceAll("\0", "\uFFFD")), LONGEST_BLOCK);
   const drawn = [];
