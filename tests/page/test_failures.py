@@ -129,6 +129,16 @@ async def test_a_gateway_that_refuses_its_state_and_a_logout_end_the_questions_f
         assert [url for url in asked if url.endswith("/api/metrics")] == []
 
 
+async def test_a_list_of_sessions_that_could_not_be_loaded_is_loaded_again(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        await house.http.post("/api/chatbot/sessions", json={"title": "Rivers"})
+        await opened.page.route(re.compile("/sessions\\?"), lambda route: route.abort(), times=1)
+        await opened.page.reload()
+        await opened.page.wait_for_selector(".sessions .failure")
+        await opened.page.wait_for_selector(".session a[title=Rivers]")
+        assert await opened.page.locator(".sessions .failure").count() == 0
+
+
 async def test_after_a_log_out_the_list_of_sessions_is_not_looked_at(tmp_path: Path) -> None:
     key = await key_of(tmp_path)
     async with chat_tab(tmp_path, ready="input[type=password]") as (_, opened):

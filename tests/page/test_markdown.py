@@ -71,6 +71,12 @@ async def test_links_have_the_addresses_that_stand_at_the_end(tmp_path: Path) ->
         assert await reply.locator("code").inner_text() == "[1]\n\n[1]: https://example.invalid/code"
 
 
+async def test_a_table_of_contents_is_no_way_out_of_the_chat(tmp_path: Path) -> None:
+    async with replied(tmp_path, "1. [Beginning](#beginning)\n\n# Beginning\n") as reply:
+        assert await reply.locator("li").inner_text() == "Beginning"
+        assert await reply.locator("a").count() == 0
+
+
 async def test_code_in_a_list_is_coloured_once_the_colours_are_loaded(tmp_path: Path) -> None:
     async with replied(tmp_path, CODE_IN_A_LIST) as reply:
         await reply.locator("li .hljs-keyword").wait_for()

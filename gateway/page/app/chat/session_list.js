@@ -3,7 +3,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
 import { Changing, useChanges } from "../changes.js";
 import { focused } from "../focused.js";
-import { sluice } from "../gateway.js";
+import { isForNow, RETRY_MS, sluice } from "../gateway.js";
 import { Icon } from "../icons.js";
 import { addressOf } from "../route.js";
 import { isComposing } from "../shortcuts.js";
@@ -11,7 +11,6 @@ import { groupOf } from "../words.js";
 
 const PAGE = 60;
 const MOST = 200; // that the gateway gives at a time
-const LIVE_MS = 3000; // pause between looks at sessions whose replies are being written
 
 export class SessionList extends Changing {
   /** @type {any[]} */
@@ -70,7 +69,7 @@ export class SessionList extends Changing {
       this.failure = /** @type {Error} */ (error);
     }
     clearTimeout(this.#timer);
-    if (this.sessions.some(({ live }) => live)) this.#timer = setTimeout(() => this.refresh(), LIVE_MS);
+    if (isForNow(this.failure) || this.sessions.some(({ live }) => live)) this.#timer = setTimeout(() => this.refresh(), RETRY_MS); // also where replies are being written
     this.changed();
   }
 

@@ -8,7 +8,7 @@ import { colour } from "./code.js";
 /** @param {string} text */
 const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const LONGEST_MATHS = 2010; // with its signs: the rules below allow 2000 characters
-const SAFE_LINK = /^(?:https?:|mailto:|#)/i;
+const SAFE_LINK = /^(?:https?:|mailto:)/i;
 const SAFE_TAG = /^<(?:br ?\/?|\/?su[bp])>$/i; // a cell has no other way to a new line
 
 /** @param {"block" | "inline"} level @param {RegExp} rule @param {RegExp} start */
