@@ -49,6 +49,7 @@ class Relay:
     Args:
         owners: of running replies.
         silence_s: seconds without a byte after which an owner's response is cut.
+        now: see RelaySeal.
 
     Attributes:
         seal: signs requests to other gateways, and verifies theirs.
@@ -57,9 +58,9 @@ class Relay:
         absent: owners that do not answer.
     """
 
-    def __init__(self, owners: ReplyOwners, silence_s: float) -> None:
+    def __init__(self, owners: ReplyOwners, silence_s: float, now: Callable[[], float]) -> None:
         self.owners = owners
-        self.seal = RelaySeal()
+        self.seal = RelaySeal(now)
         self.client = OwnerClient(silence_s)
         self._dead: set[str] = set()
         self.replies = OwnerReplies(owners, self.seal, silence_s, self._dead)

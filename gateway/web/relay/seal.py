@@ -1,7 +1,7 @@
 """The signature by which a gateway recognizes a request that another gateway relays to it.
 
-The key is a secret in the database, which only its gateways have. Clocks may differ by hours: a signature is
-valid for a day, but only for one method, path and query.
+The key is a secret in the database, which only its gateways have. A signature is valid for one method, path
+and query, and for some minutes of the database's time: the machines' clocks may differ.
 """
 
 import time
@@ -19,7 +19,7 @@ SEAL, PREFIX = b"sluice-relay", b"sluice-relay-prefix"
 RELAYED = "sluice.relayed"
 """Key in the ASGI scope: True if another gateway relayed the request."""
 
-VALID_S = 86_400.0
+VALID_S = 300.0
 
 
 def target_of(scope: Scope) -> str:
@@ -30,7 +30,10 @@ def target_of(scope: Scope) -> str:
 
 
 class RelaySeal:
-    """Signs relayed requests, and verifies them. `secret` must be set before the first request."""
+    """Signs relayed requests, and verifies them. `secret` must be set before the first request.
+
+    now: returns seconds since the epoch, alike at all gateways.
+    """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._tickets = Tickets(b"", VALID_S, now)

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.contract.errors import Forbidden
 from gateway.store.sql_store import SqlStore
+from gateway.web.door.callers import LOCAL
+from gateway.web.relay.seal import RelaySeal
 from tests.store.postgres import SHARED, PostgresServer, requires_postgres
+from tests.web.event_source import EventSource
 from tests.web.key_holders import bearer, make_key
 from tests.web.raw_reader import RawClient
 from tests.web.relay.pair import TEXT, Pair, pair
@@ -55,3 +59,28 @@ async def test_messages_and_handles_have_the_time_of_the_database(
             assert postgres.sql(f"SELECT {off} FROM messages WHERE role = 'assistant'", SHARED) == "t"  # noqa: S608
         both.go.set()
         await reader.read()
+
+
+async def test_a_reply_is_relayed_in_both_directions(both: Pair) -> None:
+    for asked, other in ((both.first, both.second), (both.second, both.first)):
+        async with RawClient(asked.url) as client, RawClient(other.url) as elsewhere:
+            both.go.clear()
+            left = await client.ask("Hi", resumable=True)
+            await left.begin()
+            reader = await elsewhere.come_back(left.stream_id, EventSource())
+            await reader.begin()
+            both.go.set()
+            await reader.read()
+            assert (reader.status, reader.source.text) == (200, TEXT)
+
+
+def test_a_seal_is_valid_for_some_minutes() -> None:
+    now = 1_000_000.0
+    seal = RelaySeal(lambda: now)
+    seal.set_secret(b"secret")
+    scope = {"type": "http", "method": "GET", "path": "/x", "query_string": b"", "root_path": ""}
+    sealed = {**scope, "headers": seal.headers(scope, LOCAL)}
+    assert seal.opened(sealed).user_id == LOCAL.user_id
+    now += HOUR_S
+    with pytest.raises(Forbidden):
+        seal.opened(sealed)

@@ -1,6 +1,7 @@
 """An owner that is found dead at the moment at which its answer begins."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ class ThawedOwner:
 
 
 async def test_a_client_never_gets_a_second_response() -> None:
-    client, relay = Client(), Relay(None, 60)  # type: ignore[arg-type]
+    client, relay = Client(), Relay(None, 60, time.time)  # type: ignore[arg-type]
     relay.seal.set_secret(b"secret")
     relay.client = ThawedOwner(relay)  # type: ignore[assignment]
     scope: Scope = {"method": "GET", "path": "/", "query_string": b"", "extensions": {CONNECTION: client}}
