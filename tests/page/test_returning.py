@@ -89,6 +89,27 @@ async def test_a_reply_stays_when_another_one_is_refused(tmp_path: Path) -> None
         await opened.page.wait_for_selector(".reply .branches >> text=2/2")
 
 
+async def test_a_refusal_stays_when_messages_come_that_were_asked_for_before_it(tmp_path: Path) -> None:
+    loading, refused = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        stored = await route.fetch()
+        loading.set()
+        await refused.wait()
+        await route.fulfill(response=stored, body=(await stored.text()).replace("About one", "Stored: one"))
+
+    async with asyncio.timeout(WITHIN_S), chat_tab(tmp_path) as (_, opened):
+        await opened.page.route(REGENERATES, refuse)  # without a route left, Chromium would go on with all
+        await opened.page.route(re.compile(r"/messages\?"), hold, times=1)
+        await opened.ask("say one")
+        await loading.wait()
+        await opened.page.click("button[aria-label='Another reply']")
+        await opened.page.wait_for_selector("[role=alert] >> text=Slower, please.")
+        refused.set()
+        await opened.page.wait_for_selector(".reply >> text=Stored: one")
+        assert await opened.page.is_visible("[role=alert] >> text=Slower, please.")
+
+
 async def test_a_refused_edit_can_be_taken_back_and_the_old_question_is_there_again(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (_, opened):
         await opened.ask("say one")

@@ -286,11 +286,12 @@ export class Conversation extends Changing {
     }
   }
 
-  /** @param {() => Promise<unknown>} work */
+  /** Do it, and show its failure, or no longer one from before it. @param {() => Promise<unknown>} work */
   async #trying(work) {
+    const before = this.failure;
     try {
       await work();
-      this.failure = null;
+      if (this.failure === before) this.failure = null;
     } catch (error) {
       if (!this.closed) this.failure = /** @type {Error} */ (error);
     }
