@@ -96,8 +96,8 @@ async def test_a_database_that_believed_absurd_counts_is_mended(rig: SqliteRig, 
         for counts in [(1, 2, 3), (claimed,) * 3, (claimed,) * 3, (4, 5, 9)]:
             connection.exec_driver_sql(COUNTED, counts)
         connection.exec_driver_sql(
-            "INSERT INTO token_usage VALUES ('local', '2026-01-31', 'tiny', 4, 0, 0.0 + ?1 * 2.0, 7, ?1)",
-            (claimed,),
+            "INSERT INTO token_usage VALUES ('local', '2026-01-31', 'tiny', 4, 0, 0.0 + ? * 2.0, 7, ?)",
+            (claimed, claimed),
         )
         sane = "INSERT INTO token_usage VALUES ('anna', '2026-01-31', '', 1, 0, 4, 5, 9)"
         connection.exec_driver_sql(sane)
