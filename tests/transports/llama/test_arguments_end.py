@@ -44,7 +44,6 @@ def test_only_the_last_piece_makes_it_whole(value: object, length: int) -> None:
         ("]", False),
         ("x{}", False),
         ('"\ud800"', False),
-        ("[" * 5_000 + "]" * 5_000, False),
         ("1" * 100, False),
     ],
 )
@@ -54,6 +53,11 @@ def test_other_texts(text: str, is_whole: bool) -> None:
     for count in range(len(text)):
         end.is_in(list(text[:count]))
     assert end.is_in(list(text)) is is_whole
+
+
+def test_a_text_that_is_nested_too_deep_is_not_whole() -> None:
+    """Python 3.11 and 3.12 refuse 1,000 levels, Python 3.13 ten times as many."""
+    assert not ArgumentsEnd().is_in(["[" * 100_000 + "]" * 100_000])
 
 
 @pytest.mark.parametrize("repeats_name", [True, False])
