@@ -1,4 +1,4 @@
-"""Tools without a schema, system messages between turns and contexts of documents, as only Anthropic has them."""
+"""Tools without a schema, system messages between turns and contexts of documents, as only Anthropic has."""
 
 from pathlib import Path
 from typing import Any
