@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { forgetTemplate } from "../chat/settings.js";
+import { Confirm } from "../dialog.js";
 import { sluice } from "../gateway.js";
 import { TextView } from "../markdown/text_view.js";
 
@@ -11,6 +12,7 @@ export default function TemplatesView() {
   const [templates, setTemplates] = useState(/** @type {any[]} */ ([]));
   const [edited, setEdited] = useState(/** @type {any} */ (NEW));
   const [problem, setProblem] = useState("");
+  const [doomed, setDoomed] = useState(false);
   const load = () => sluice.templates.list().then(setTemplates, (error) => setProblem(error.message));
   useEffect(() => {
     load();
@@ -30,12 +32,14 @@ export default function TemplatesView() {
       const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null && value !== ""));
       setEdited(id === null ? await sluice.templates.create(/** @type {any} */ (given)) : await sluice.templates.replace(id, /** @type {any} */ (given)));
     });
-  const remove = () =>
-    trying(async () => {
+  const remove = () => {
+    setDoomed(false);
+    return trying(async () => {
       await sluice.templates.delete(edited.id);
       forgetTemplate(edited.id);
       setEdited(NEW);
     });
+  };
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) =>
     setEdited({ ...edited, [name]: event.target.type === "number" && event.target.value !== "" ? Number(event.target.value) : event.target.value });
   return html`<section class="templates"><div class="column">
@@ -54,8 +58,14 @@ export default function TemplatesView() {
       <label class="half">Temperature<input type="number" min="0" max="2" step="0.1" placeholder="default" value=${edited.temperature ?? ""} onInput=${set("temperature")} /></label>
       <label class="half">Longest reply<input type="number" min="1" placeholder="default" value=${edited.max_tokens ?? ""} onInput=${set("max_tokens")} /></label>
       <div class="wide form-row"><button class="button main" disabled=${!edited.name.trim()}>Save</button>
-        ${edited.id === null ? null : html`<button type="button" class="button" onClick=${remove}>Delete</button>`}</div>
+        ${edited.id === null ? null : html`<button type="button" class="button" onClick=${() => setDoomed(true)}>Delete</button>`}</div>
     </form>
+    ${
+      doomed
+        ? html`<${Confirm} title="Delete this template?" danger action="Delete the template" onYes=${remove} onNo=${() => setDoomed(false)}
+            text="Its settings are lost." />`
+        : null
+    }
     ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
     ${edited.id === null ? null : html`<${Trial} key=${edited.id} id=${edited.id} />`}
   </div></section>`;
