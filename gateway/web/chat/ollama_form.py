@@ -181,13 +181,13 @@ def _read_generate(raw: bytes, max_bytes: int) -> tuple[OllamaBody, list[Turn], 
 
 
 def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
-    """Assigns ids to tool calls. Ollama has none: results name their tool, or follow in the calls' order."""
+    """Assigns ids to tool calls. Most have none: results name their tool, or follow in the calls' order."""
     open_calls: list[Object] = []
     for at, message in enumerate(messages):
         place = f"messages.{at}"
         content = _content(f"{place}.images", message.content or "", message.images, max_bytes)
         if message.role == "tool":
-            call_id = message.tool_call_id or _answered(open_calls, message.tool_name) or f"call_{at}"
+            call_id = _answered(open_calls, message) or message.tool_call_id or f"call_{at}"
             yield Turn("tool", content, tool_call_id=call_id, name=message.tool_name)
             continue
         calls = [
@@ -198,10 +198,14 @@ def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
         yield Turn(message.role, content, tool_calls=calls, reasoning_content=message.thinking or None)
 
 
-def _answered(open_calls: list[Object], tool: str | None) -> str | None:
-    """Take the call that a tool's result answers, and return its id; None if no call is open."""
-    at = next((at for at, call in enumerate(open_calls) if call["function"]["name"] == tool), 0)
-    return str(open_calls.pop(at)["id"]) if open_calls else None
+def _answered(open_calls: list[Object], result: OllamaMessage) -> str | None:
+    """Take the call that a tool's result answers, and return its id; None if no call is open.
+
+    Some clients give results ids that no call has (ai-sdk-ollama).
+    """
+    named = [at for at, call in enumerate(open_calls) if call["id"] == result.tool_call_id]
+    named += [at for at, call in enumerate(open_calls) if call["function"]["name"] == result.tool_name]
+    return str(open_calls.pop(next(iter(named), 0))["id"]) if open_calls else None
 
 
 def _call(place: str, id: str, call: Mapping[str, Any]) -> Object:
