@@ -199,10 +199,7 @@ def _turns(messages: Sequence[OllamaMessage], max_bytes: int) -> Iterator[Turn]:
 
 
 def _answered(open_calls: list[Object], result: OllamaMessage) -> str | None:
-    """Take the call that a tool's result answers, and return its id; None if no call is open.
-
-    Some clients give results ids that no call has (ai-sdk-ollama).
-    """
+    """Take the call that a tool's result answers, and return its id; None if no call is open."""
     named = [at for at, call in enumerate(open_calls) if call["id"] == result.tool_call_id]
     named += [at for at, call in enumerate(open_calls) if call["function"]["name"] == result.tool_name]
     return str(open_calls.pop(next(iter(named), 0))["id"]) if open_calls else None
