@@ -21,11 +21,16 @@ _MESSAGES = (
     "msg",
     "error_message",
     "error_msg",
+    "errorMessage",
+    "errorMsg",
+    "error_description",
+    "exception",
     "reason",
     "base_resp",
     "status_msg",
 )
 _CODES = ("code", "type", "error_code", "status")
+_NO_CODES = ("", "error", "failed")
 
 
 def error_message(error: Any) -> str | None:
@@ -71,7 +76,7 @@ def upstream_error(error: Any) -> GatewayError:
 def _code(error: Any) -> str | None:
     while isinstance(error, dict):
         for key in _CODES:
-            if isinstance(code := error.get(key), str | int) and code not in ("", "error"):
+            if isinstance(code := error.get(key), str | int) and str(code).lower() not in _NO_CODES:
                 return mended(str(code)[:64])
         error = error.get("error")
     return None

@@ -130,17 +130,32 @@ def error_in(said: Any) -> Any:
         return None
     if mapping(said.get("base_resp")).get("status_code"):  # MiniMax
         return said
-    if said.get("object") == "error" or said.get("type") == "error":
+    states = {state.lower() for key in _STATES if isinstance(state := said.get(key), str)}
+    if states & _FAILED or any(said.get(key) is False for key in ("success", "ok")):
         return said
     if said.get("error_code"):  # FastChat
         return {"message": said.get("text"), **said}
+    if any(said.get(key) in (0, 200) for key in ("code", "status")):  # beside a message such as "success"
+        return None
     if "usage" in said or str(said.get("object")).startswith("chat.completion"):
         return None
     # Without these fields it is no error: `{"status": ..., "reason": ...}` may be a heartbeat.
     return said if error_message({key: said.get(key) for key in _ERROR_KEYS}) is not None else None
 
 
-_ERROR_KEYS = ("message", "detail", "msg", "error_message", "error_msg")
+_ERROR_KEYS = (
+    "message",
+    "detail",
+    "msg",
+    "error_message",
+    "error_msg",
+    "errorMessage",  # AWS Lambda
+    "errorMsg",
+    "error_description",
+    "exception",
+)
+_STATES = ("object", "type", "status", "event")
+_FAILED = {"error", "failed"}
 
 
 def mapping(said: Any) -> Mapping[str, Any]:
