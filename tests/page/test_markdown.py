@@ -11,7 +11,7 @@ from playwright.async_api import Locator
 from tests.live.house import gateway_of
 from tests.live.model_server import model_server
 from tests.page.browser import browser, requires_chromium, tab
-from tests.page.pages import WITHIN_S
+from tests.page.pages import WITHIN_S, long_reply
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -92,3 +92,26 @@ async def test_much_code_is_coloured_when_the_page_is_loaded_again(tmp_path: Pat
             reply.page.reload()
         )  # the colours are in the browser's memory now, and come while the page draws
         await reply.locator(".hljs-keyword").last.wait_for()
+
+
+async def test_a_list_that_grows_long_stays_a_list_and_is_drawn_item_by_item(tmp_path: Path) -> None:
+    steps = [f"{number}. Step **{number}**\n\n    {'word ' * 70}\n\n" for number in range(1, 100)]
+    async with long_reply(tmp_path) as (model, opened):
+        items = opened.page.locator(".reply li")
+        model.say("upon a time:\n\n" + "".join(steps[:20]))
+        await items.nth(19).wait_for()
+        await items.nth(4).evaluate("(item) => item.classList.add('seen')")
+        for begin in range(20, 99, 10):
+            model.say("".join(steps[begin : begin + 10])[:-20])
+            model.say("".join(steps[begin : begin + 10])[-20:])
+        model.end()
+        await opened.ended()
+        assert await opened.page.locator(".reply .plain").count() == 0
+        assert await opened.page.locator(".reply li.seen").count() == 1
+        grown = await items.all_inner_texts()
+        assert (len(grown), grown[-1].split()[:2]) == (99, ["Step", "99"])
+        await opened.page.reload()
+        await opened.ended()
+        assert await items.all_inner_texts() == grown
+        assert await opened.page.locator(".reply ol").count() == 1
+        assert opened.complaints == []

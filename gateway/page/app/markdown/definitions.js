@@ -1,4 +1,4 @@
-/** Addresses that links in other blocks name, such as `[1]: https://…`. A block is drawn alone: it gets those that it names. */
+/** Addresses that links in other blocks name, such as `[1]: ADDRESS`. A block is drawn alone: it gets those that it names. */
 
 import { isCode } from "./code.js";
 

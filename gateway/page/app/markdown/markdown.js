@@ -85,9 +85,26 @@ export function blocksOf(text) {
   return marked.lexer(text).map((token) => token.raw);
 }
 
+/** @typedef {{type: string, raw: string, loose: boolean, items: {raw: string}[]}} List */
+
+/** Return the list that the text consists of; null for other text. @param {string} text @returns {List | null} */
+export function listOf(text) {
+  const [list, ...others] = marked.lexer(text).filter(({ type }) => type !== "def" && type !== "space");
+  return list?.type === "list" && !others.length ? /** @type {any} */ (list) : null;
+}
+
+/** @param {List} list @param {List["items"]} items of it, which alone are made @returns {string} a TrustedHTML where the browser has them */
+export function htmlOfItems(list, items) {
+  return sanitised(marked.parser([{ ...list, items }]));
+}
+
 /** @param {string} text @returns {string} a TrustedHTML where the browser has them */
 export function htmlOf(text) {
-  const made = /** @type {string} */ (marked.parse(text, { async: false }));
+  return sanitised(marked.parse(text, { async: false }));
+}
+
+/** @param {string} made @returns {string} */
+function sanitised(made) {
   return DOMPurify.sanitize(made, {
     RETURN_TRUSTED_TYPE: true,
     ALLOWED_TAGS:
