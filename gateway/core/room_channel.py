@@ -216,7 +216,10 @@ class Place:
         }
         first_to_come = min(to_come, default=math.inf)
         running = list(takewhile(lambda event: isinstance(event.what, ReplyBegan), held))
+        has_news = any(isinstance(event.what, MessagePosted | ReplyBegan) for event in held[len(running) :])
         for message in missed:
+            if has_news and message.message_id > self._channel.newest:
+                break  # it comes after those in `held`, when all listeners are told of it
             while running and _id_of(running[0]) < message.message_id:
                 self.listener.hear(running.pop(0))
                 del held[0]

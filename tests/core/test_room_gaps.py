@@ -1,5 +1,6 @@
 """A room orders messages by id, also those of other gateways whose signals come late or never."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -74,6 +75,35 @@ async def test_a_signal_tells_the_messages_before_its_own_too(tmp_path: Path) ->
         await room.home.answer("three", room.session.id)
         await ear.end()
     assert [text for _, text in spoken(ear)] == ["one", "two", "three"]
+
+
+async def test_a_message_that_is_stored_while_a_listener_joins_follows_those_that_were_told_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with room_house(tmp_path, lambda _: tokens("ok")) as room:
+        first, ear, reading, may_read = Ear(), Ear(), asyncio.Event(), asyncio.Event()
+        await room.join(first)
+        store = room.home.store
+        messages = store.messages
+
+        async def slow(*args: object, **more: object) -> object:
+            reading.set()
+            await may_read.wait()
+            return await messages(*args, **more)  # type: ignore[arg-type]
+
+        store.messages = slow  # type: ignore[method-assign, assignment]
+        joining = asyncio.create_task(room.join(ear, BEN, after=0))
+        await reading.wait()
+        told = await store.message(USER, await stored_elsewhere(room, "one"))
+        room.home.news.deliver(room.session.id, posted(told))
+        await first.until(lambda: ("message", "user:ben", "one") in first.heard)
+        second = await stored_elsewhere(room, "two")
+        may_read.set()
+        await joining
+        room.home.news.deliver(room.session.id, MessageStored(second))
+        await ear.until(lambda: len(spoken(ear)) == 2)
+    assert [text for _, text in spoken(ear)] == ["one", "two"]
+    assert_after_is_below_all_that_follows(ear)
 
 
 async def test_a_reply_that_ended_in_a_gap_is_told_once(tmp_path: Path) -> None:
