@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
+from tests.first_imports import import_in_turns
 from tests.order import slow_first
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ async def no_task_is_left_over() -> AsyncIterator[None]:
     if left:
         _, left = await asyncio.wait(left, timeout=10)
     assert not left, f"tasks left over: {left}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        import_in_turns(session)
 
 
 def pytest_collection_finish() -> None:
