@@ -9,6 +9,7 @@ import pytest
 
 from tests.transports.llama.foreign_calls import HALVES, TOOLS
 from tests.transports.llama.foreign_streams import ERRORS, USAGES, Case, given_cases
+from tests.transports.llama.foreign_words import WORDS
 from tests.transports.llama.raw_server import raw_server
 from tests.transports.llama.test_foreign_streams import lingers_s
 from tests.web.gateway_server import served
@@ -21,8 +22,8 @@ PIECE = 11
 
 @pytest.mark.parametrize(
     "cases",
-    [given_cases(), ERRORS, USAGES, HALVES, TOOLS],
-    ids=["given", "errors", "usages", "halves", "tools"],
+    [given_cases(), ERRORS, USAGES, HALVES, TOOLS, [case for case in WORDS if case.held]],
+    ids=["given", "errors", "usages", "halves", "tools", "words"],
 )
 async def test_readers_and_the_store_hear_what_the_server_meant(tmp_path: Path, cases: list[Case]) -> None:
     async with asyncio.timeout(30), raw_server() as server:
