@@ -7,6 +7,7 @@ from gateway.contract.errors import ProtocolViolation
 from transports.llama.http_exchange import HttpExchange, Receive
 
 CODINGS = ("gzip", "x-gzip", "deflate")
+OTHERS = ("br", "zstd", "compress", "x-compress")
 MAX_READ_BYTES = 16 * 1024 * 1024
 
 
@@ -15,13 +16,13 @@ def decompressing(exchange: HttpExchange, receive: Receive) -> Receive:
 
     Raises ProtocolViolation for other codings; the returned function does so for a body that cannot be read.
     """
-    coding = (exchange.header(b"content-encoding") or "identity").strip().lower()
-    if coding == "identity":
-        return receive
-    if coding not in CODINGS:
+    coding = (exchange.header(b"content-encoding") or "").strip().lower()
+    if coding in OTHERS:
         raise ProtocolViolation(
-            f"the model server's answer is compressed as {coding[:32]}, which was not asked for"
+            f"the model server's answer is compressed as {coding}, which was not asked for"
         )
+    if coding not in CODINGS:  # `identity`; some servers write `none`, or the name of a character set
+        return receive
     stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
 
     def decompress(received: bytes) -> Awaitable[None] | None:

@@ -53,6 +53,12 @@ async def test_a_stream_that_was_compressed_unasked_is_read(coding: str, body: b
     assert (said.text, said.ends) == ("AB", "stop")
 
 
+@pytest.mark.parametrize("coding", ["identity", "none", "UTF-8", ""])
+async def test_a_stream_that_is_not_compressed_is_read(coding: str) -> None:
+    said = await heard_of(head(Content_Encoding=coding, Content_Type="text/event-stream"), STREAM)
+    assert (said.text, said.ends) == ("AB", "stop")
+
+
 async def test_a_whole_answer_that_was_compressed_unasked_is_read() -> None:
     body = gzip.compress(json.dumps({"choices": [{"message": {"content": "AB"}}]}).encode())
     said = await heard_of(head(Content_Encoding="gzip", Content_Type="application/json"), body)
