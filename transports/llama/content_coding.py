@@ -8,6 +8,9 @@ from transports.llama.http_exchange import HttpExchange, Receive
 
 CODINGS = ("gzip", "x-gzip", "deflate")
 OTHERS = ("br", "zstd", "compress", "x-compress")
+FIRST_BYTES = (b"\x1f", b"\x78")
+"""Of gzip and of zlib. No event and no JSON begins with them."""
+
 MAX_READ_BYTES = 16 * 1024 * 1024
 
 
@@ -25,7 +28,14 @@ def decompressing(exchange: HttpExchange, receive: Receive) -> Receive:
         return receive
     stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
 
+    is_plain: bool | None = None  # as by proxies that decompress, but keep the header
+
     def decompress(received: bytes) -> Awaitable[None] | None:
+        nonlocal is_plain
+        if is_plain is None:
+            is_plain = received[:1] not in FIRST_BYTES
+        if is_plain:
+            return receive(received)
         try:
             plain = stream.decompress(received, MAX_READ_BYTES)
         except zlib.error as exc:
