@@ -1,7 +1,7 @@
 """Reads that go on when their caller is cancelled.
 
 A cancelled query costs asyncpg its connection. One of aiosqlite that is cancelled twice leaves a task that
-never ends, for which the program would wait at its end.
+never ends, for which the program would wait at its end; one that connects leaves an open file.
 """
 
 import asyncio
@@ -16,9 +16,18 @@ from gateway.store.away import lost_connection
 
 
 class WholeConnection(AsyncConnection):
-    """A connection whose query is finished when its caller has left. query: the latest one."""
+    """A connection whose query is finished when its caller has left. query: the latest one, or the start."""
 
     query: "asyncio.Future[Any] | None" = None
+
+    async def start(self, is_ctxmanager: bool = False) -> "WholeConnection":
+        pool: Any = self.sync_engine.pool
+        if pool.checkedin():  # a connection is there at once, without a task
+            await super().start(is_ctxmanager)
+        else:
+            self.query = asyncio.ensure_future(super().start(is_ctxmanager))
+            await asyncio.shield(self.query)
+        return self
 
     async def execute(self, *arguments: Any, **options: Any) -> Any:
         self.query = asyncio.ensure_future(self._execute(*arguments, **options))
@@ -54,12 +63,12 @@ class WholeReads:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         connection = WholeConnection(self._engine)
-        await connection.start()
         try:
+            await connection.start()
             yield connection
         finally:
             if connection.query is None or connection.query.done():
-                await connection.close()
+                await _close(connection)
             else:
                 left = asyncio.create_task(_finish(connection, connection.query))
                 self._left[left] = connection
@@ -80,4 +89,9 @@ async def _finish(connection: AsyncConnection, query: "asyncio.Future[Any]") -> 
     await asyncio.wait({query})
     if not query.cancelled():
         query.exception()  # nobody else retrieves it: asyncio would log it as an error
-    await connection.close()
+    await _close(connection)
+
+
+async def _close(connection: AsyncConnection) -> None:
+    if connection.sync_connection is not None:  # else it could not be opened
+        await connection.close()

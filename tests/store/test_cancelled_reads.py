@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from gateway.store.engine import Database, open_database
+from gateway.store.sqlite_file import SqliteFile
 from tests.store.rigs import SqliteRig
 
 
@@ -57,3 +59,24 @@ async def test_a_cancelled_read_leaves_no_task_that_never_ends(tmp_path: Path, t
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
     assert left == set()
+
+
+@pytest.mark.parametrize("moment", range(1, 8))
+async def test_a_connection_is_kept_whose_reader_was_cancelled_while_it_was_opened(
+    tmp_path: Path, moment: int
+) -> None:
+    database = SqliteFile(make_url(SqliteRig(tmp_path).url), "NORMAL")
+    pool: Any = database.reading.pool
+
+    async def read() -> None:
+        async with database.reader() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async with asyncio.timeout(30), database.opened():
+        reading = asyncio.create_task(read())
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        await database._reads.finish()
+        assert pool.checkedin() == 1
