@@ -1,6 +1,8 @@
-"""Drops uvicorn's log lines about malformed requests: the RefusalLog has them."""
+"""Drops uvicorn's log lines about malformed requests, which the RefusalLog has, and the tracebacks of
+requests that it cancels at its end, of which it logs the number."""
 
 import logging
+from asyncio import CancelledError
 
 _UVICORNS = frozenset(
     {
@@ -13,4 +15,5 @@ _UVICORNS = frozenset(
 
 class MalformedRequests(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.msg not in _UVICORNS
+        was_cancelled = record.exc_info is not None and isinstance(record.exc_info[1], CancelledError)
+        return record.msg not in _UVICORNS and not was_cancelled

@@ -1,6 +1,7 @@
 """Malformed requests are lines of the refusal log, and not of uvicorn."""
 
 import logging
+from asyncio import CancelledError
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ def test_other_lines_of_uvicorn_stay(caplog: pytest.LogCaptureFixture) -> None:
     uvicorns.addHandler(caplog.handler)
     uvicorns.warning("Invalid HTTP request received.")
     uvicorns.warning("Something else.")
+    uvicorns.error("Exception in ASGI application\n", exc_info=CancelledError("timeout"))
     assert [record.getMessage() for record in caplog.records] == ["Something else."]
 
 
