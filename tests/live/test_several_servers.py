@@ -102,9 +102,8 @@ async def test_one_is_killed_in_the_middle_and_one_is_frozen(tmp_path: Path) -> 
         while await second.busy_slots() or await third.busy_slots():
             await look_again()
         second.freeze()
-        assert (await gateway.ask(**SHORT))[-1]["type"] == "done", (
-            "taken by the second, answered by the third"
-        )
+        last = (await gateway.ask(**SHORT))[-1]
+        assert last["type"] == "done", f"taken by the second, answered by the third: {last}"
         await until_away(gateway, first.url, second.url)
         assert (await gateway.ask(**SHORT))[-1]["type"] == "done"
         await first.start()
