@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,18 @@ class Tiny(ScriptedTransport):
 async def collector() -> AsyncIterator[Collector]:
     async with running_collector() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_sent_later() -> Iterator[None]:
+    """Wait for the thread that retries the last spans.
+
+    It draws random numbers, which Hypothesis refuses while it draws cases for the test that comes next.
+    """
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "last spans":
+            thread.join()
 
 
 def traced(tmp_path: Path, collector: Collector, script: Script, **settings: Any) -> Any:
