@@ -219,7 +219,7 @@ class Place:
         has_news = any(isinstance(event.what, MessagePosted | ReplyBegan) for event in held[len(running) :])
         for message in missed:
             if has_news and message.message_id > self._channel.newest:
-                break  # it comes after those in `held`, when all listeners are told of it
+                break  # all listeners will be told of it, after the events in `held`
             while running and _id_of(running[0]) < message.message_id:
                 self.listener.hear(running.pop(0))
                 del held[0]

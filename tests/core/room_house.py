@@ -153,3 +153,17 @@ async def room_house(
         )
         async with signals.running(), hall.running():
             yield RoomHouse(home, hall, await home.store.create_session(USER, "room"))
+
+
+def held_messages(room: RoomHouse) -> tuple[asyncio.Event, asyncio.Event]:
+    """Hold up reads of the store's messages. Returns an event that is set at the first, and one to set."""
+    store, reading, may_read = room.home.store, asyncio.Event(), asyncio.Event()
+    messages = store.messages
+
+    async def slow(*args: object, **more: object) -> object:
+        reading.set()
+        await may_read.wait()
+        return await messages(*args, **more)  # type: ignore[arg-type]
+
+    store.messages = slow  # type: ignore[method-assign, assignment]
+    return reading, may_read

@@ -13,7 +13,7 @@ from gateway.contract.room_events import MessagePosted, ReplyOver
 from gateway.core import room_news
 from gateway.core.session_news import MessageStored, ReplyStarted
 from tests.core.house import USER
-from tests.core.room_house import ANNA, BEN, Ear, Gate, RoomHouse, room_house
+from tests.core.room_house import ANNA, BEN, Ear, Gate, RoomHouse, held_messages, room_house
 from tests.store.memory_replies import MemoryDatabase
 from transports.scripted import Step, tokens
 
@@ -81,20 +81,12 @@ async def test_a_message_that_is_stored_while_a_listener_joins_follows_those_tha
     tmp_path: Path,
 ) -> None:
     async with room_house(tmp_path, lambda _: tokens("ok")) as room:
-        first, ear, reading, may_read = Ear(), Ear(), asyncio.Event(), asyncio.Event()
+        first, ear = Ear(), Ear()
         await room.join(first)
-        store = room.home.store
-        messages = store.messages
-
-        async def slow(*args: object, **more: object) -> object:
-            reading.set()
-            await may_read.wait()
-            return await messages(*args, **more)  # type: ignore[arg-type]
-
-        store.messages = slow  # type: ignore[method-assign, assignment]
+        reading, may_read = held_messages(room)
         joining = asyncio.create_task(room.join(ear, BEN, after=0))
         await reading.wait()
-        told = await store.message(USER, await stored_elsewhere(room, "one"))
+        told = await room.home.store.message(USER, await stored_elsewhere(room, "one"))
         room.home.news.deliver(room.session.id, posted(told))
         await first.until(lambda: ("message", "user:ben", "one") in first.heard)
         second = await stored_elsewhere(room, "two")

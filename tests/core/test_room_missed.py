@@ -15,7 +15,7 @@ from gateway.contract.room_events import ReplyOver
 from gateway.contract.store import StoredMessage
 from gateway.core import room_missed
 from tests.core.house import USER
-from tests.core.room_house import ANNA, BEN, Ear, Gate, afters, room_house
+from tests.core.room_house import ANNA, BEN, Ear, Gate, afters, held_messages, room_house
 from transports.scripted import Step, tokens
 
 
@@ -44,15 +44,7 @@ async def test_what_happens_while_missed_messages_are_read_is_neither_lost_nor_r
     async with room_house(tmp_path, lambda _: script) as room:
         asked = await room.home.ask("one", room.session.id, unattended=True)
         await gate.reached.wait()
-        store, reading, may_read = room.home.store, asyncio.Event(), asyncio.Event()
-        messages = store.messages
-
-        async def slow(*args: object, **more: object) -> object:
-            reading.set()
-            await may_read.wait()
-            return await messages(*args, **more)  # type: ignore[arg-type]
-
-        store.messages = slow  # type: ignore[method-assign, assignment]
+        reading, may_read = held_messages(room)
         ear = Ear()
         joining = asyncio.create_task(room.join(ear, after=0))
         await reading.wait()

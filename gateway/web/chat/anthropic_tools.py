@@ -1,7 +1,7 @@
 """The tools of Anthropic's API as functions.
 
 Models of Anthropic know the client's tools of types such as `bash_20250124` without a schema; other models
-are told theirs. Those of text editors are not told: clients do not agree on the names of their arguments.
+get it here. Text editors are refused: clients disagree on the names of their arguments.
 """
 
 from collections.abc import Mapping
