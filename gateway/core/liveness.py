@@ -25,6 +25,8 @@ AFTER_LOSS_S = 5.0
 was started: the others could not renew either."""
 AFTER_START_S = 2.0
 """The same, after the start of this gateway: the database may have been unreachable until now."""
+LEAVE_S = 1.0
+"""Seconds for telling the others of the end. They find out by themselves after DEAD_S."""
 SEARCH_S = 10.0
 """Seconds between two searches for replies without a living owner, if no gateway is silent."""
 
@@ -92,10 +94,15 @@ class Liveness:
         finally:
             if self._fence_timer is not None:
                 self._fence_timer.cancel()
-            try:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(LEAVE_S):
                 await self._gateways.leave()
-            except StorageFailed as error:
-                log.warning("the other gateways will find that this one has ended: %s", error)
+        except (StorageFailed, TimeoutError) as error:
+            why = error if isinstance(error, StorageFailed) else f"it took longer than {LEAVE_S:g} s"
+            log.warning("the other gateways will find that this one has ended: %s", why)
 
     async def _beat(self) -> None:
         failing = False

@@ -28,6 +28,9 @@ _malformed_requests = MalformedRequests()
 FIRST_MESSAGE_BYTES = 1024 * 1024
 """Maximum size of a WebSocket's message before its client has shown who it is."""
 
+GRACEFUL_S = 3
+"""Maximum seconds for requests to end after the server has drained."""
+
 KEEP_ALIVE_S = 30
 """Maximum seconds between two requests of a connection, and for the head of a request."""
 
@@ -85,7 +88,7 @@ def server_of(assembled: Assembled, when_listening: WhenListening) -> GatewaySer
         headers=[("x-content-type-options", "nosniff")],
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=GRACEFUL_S,
     )
     return GatewayServer(config, assembled.drain, lambda: when_listening(assembled))
 

@@ -33,8 +33,8 @@ COMMIT_S = 5.0
 
 ASK_AGAIN_S = 0.1
 
-FINISH_S = 5.0
-"""Seconds within which reads may finish when the database is closed."""
+FINISH_S = 1.0
+"""Seconds within which reads, for which nobody waits, may finish when the database is closed."""
 
 _SESSION = {
     "application_name": "sluice",

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import asyncpg
 
-CLOSE_S = 1.0
+CLOSE_S = 0.2
 
 
 class BoundedConnection(asyncpg.Connection):  # type: ignore[misc]  # the library has no types

@@ -12,7 +12,8 @@ from gateway.contract.errors import StorageFailed
 from gateway.store.away import reason_of
 from gateway.store.statements import Statement, upsert
 from gateway.store.tables import secrets as secrets_table
-from gateway.store.writer import Transaction, Write, Writer
+from gateway.store.transactions import Transaction
+from gateway.store.writer import Write, Writer
 
 FRESH_S = 1.0
 WAIT_S = 1.0

@@ -1,6 +1,8 @@
 """The changes that wait for a transaction, and the choice of those that get the next one."""
 
 from collections import deque
+from collections.abc import Iterator
+from itertools import chain
 from typing import Generic, TypeVar
 
 MAX_GROUP = 32
@@ -25,6 +27,9 @@ class WaitingChanges(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._others)
+
+    def __iter__(self) -> Iterator[T]:
+        return chain(self._urgent, self._others)
 
     def add(self, change: T, *, urgent: bool) -> None:
         (self._urgent if urgent else self._others).append(change)

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
 from gateway.store.away import collides, is_away, reason_of
+from gateway.store.transactions import Transact, Transaction
 from gateway.store.waiting_changes import WaitingChanges
 
 log = logging.getLogger("sluice.store")
@@ -23,7 +24,7 @@ DEADLINE_S = 10.0
 RETRY_S = 1.0
 MAX_TRIES = 10  # of a change that collides with those of other gateways
 LAST_TRIES_S = 5.0
-"""Seconds for which owed changes are retried after the writer was closed: another program's lock may end."""
+"""Seconds for the last changes after the writer was closed: another program's lock may end."""
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -63,31 +64,12 @@ class _Job:
     owed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """The result of a transaction at time `at` (seconds, monotonic). `failure` is None if it was
-    committed."""
-
-    at: float
-    failure: Exception | None
-
-
-class Transact(Protocol):
-    """Runs `work` in one transaction. It is committed when this returns, and rolled back when this raises.
-
-    If it is cancelled, it waits for the result: it raises CancelledError after the rollback, and returns
-    normally if it was too late for one.
-    """
-
-    async def __call__(self, work: Callable[[Connection], R]) -> R: ...
-
-
 class Writer:
     """Groups changes into transactions.
 
     Args:
         transact: runs one transaction.
-        deadline_s: maximum seconds for one transaction, for a caller, and for the end of `running`.
+        deadline_s: maximum seconds for one transaction, and for a caller.
         retry_s: seconds between retries of owed changes while nothing else is written.
         clock: seconds, monotonic.
 
@@ -108,6 +90,7 @@ class Writer:
         self._retry_s = retry_s
         self._clock = clock
         self._waiting: WaitingChanges[_Job] = WaitingChanges()
+        self._begun: Sequence[_Job] = ()
         self._owed: list[_Job] = []
         self._wake = asyncio.Event()
         self._open = False
@@ -135,13 +118,17 @@ class Writer:
                 self._open = False
                 self._owed_until = self._clock() + LAST_TRIES_S
                 self._wake.set()
-                await asyncio.wait({work}, timeout=self._deadline_s)
+                await asyncio.wait({work}, timeout=LAST_TRIES_S)
                 if not work.done():
-                    lost = len(self._waiting) + len(self._owed)
-                    log.error("the database took too long: %d changes are lost", lost)
-                    self._waiting.clear()
-                    self._owed.clear()
+                    self._lose_rest()
                     work.cancel()
+
+    def _lose_rest(self) -> None:
+        lost = [job for job in (*self._begun, *self._owed, *self._waiting) if not job.outcome.done()]
+        self._owed.clear()
+        self._waiting.clear()
+        log.error("the database took too long: %d changes are lost", len(lost))
+        _fail(lost, TimeoutError(), "The database took too long.")
 
     async def do(self, write: Write[P, R], payload: P) -> R:
         """Return the outcome when the change is committed. Raises RequestRejected or StorageFailed.
@@ -203,12 +190,13 @@ class Writer:
         self._wake.clear()
 
     async def _write_group(self) -> None:
-        group = [*self._owed, *self._waiting.next_group()]
+        group = self._begun = [*self._owed, *self._waiting.next_group()]
         self._owed.clear()
         wanted = [job for job in group if not (job.write.needs_caller and job.outcome.done())]
         wanted.sort(key=lambda job: (job.write.alone, job.write.rank))
         for _, jobs in groupby(wanted, key=lambda job: job.write.alone and job.write):
             await self._write([*jobs])
+        self._begun = ()
 
     async def _write(self, jobs: list[_Job], *, tries: int = 0) -> None:
         try:

@@ -53,6 +53,7 @@ class Database:
         self.released: list[str] = []
         self.released_first = asyncio.Event()
         self.left = False
+        self.silent = False
         self.looked = 0
         self.looked_first = asyncio.Event()
         self.taken: asyncio.Queue[set[str]] = asyncio.Queue()
@@ -62,6 +63,8 @@ class Database:
         return Renewal(tuple(self.others), self.was_missing, self.up_s)
 
     async def leave(self) -> None:
+        if self.silent:
+            await asyncio.Event().wait()
         self._check()
         self.left = True
 
@@ -302,6 +305,16 @@ async def test_a_normal_end_removes_the_row_if_the_database_answers(
         database.away = away
 
     assert database.left != away
+
+
+async def test_a_database_that_does_not_answer_does_not_hold_up_the_end(
+    clock: Clock, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway.core.liveness.LEAVE_S", 0.0)
+    async with asyncio.timeout(30), living(clock, database):
+        database.silent = True
+
+    assert "will find that this one has ended: it took longer than 0 s" in caplog.text
 
 
 async def test_a_database_that_is_away_refuses_the_start(clock: Clock, database: Database) -> None:

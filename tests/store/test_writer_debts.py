@@ -139,6 +139,26 @@ async def test_what_is_owed_is_tried_for_a_while_after_the_end(ledger: Ledger) -
     assert ledger.kept == [[1]]
 
 
+async def test_changes_that_a_silent_database_has_at_the_end_fail(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway.store.writer.LAST_TRIES_S", 0.0)
+    note = Write(ledger.note, rank=0)
+    ledger.commits.clear()
+
+    async with asyncio.timeout(30):
+        async with (writer := Writer(ledger.transact)).running():
+            begun = writer.owe(note, 1)
+            await ledger.begun.wait()
+            owed, waiting = writer.owe(note, 2), asyncio.ensure_future(writer.do(note, 3))
+            await asyncio.sleep(0)  # it is handed over
+
+        for change in (begun, owed, waiting):
+            with pytest.raises(StorageFailed, match="took too long"):
+                await change
+    assert "3 changes are lost" in caplog.text
+
+
 async def test_what_cannot_be_made_for_a_while_after_the_end_fails(ledger: Ledger) -> None:
     tried: list[int] = []
     times = count(0.0, LAST_TRIES_S / 2)
