@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-import httptools
 import httpx
+
+from transports.llama.response_parser import PARSER_ERRORS, Parser, response_parser
 
 MAX_HEAD_BYTES = 64 * 1024  # limit of the head, and of other reads in a row without body
 KEPT_HEADERS = (b"content-type", b"content-encoding", b"retry-after")
@@ -54,7 +55,7 @@ class HttpExchange(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, read_s: float | None) -> None:
         self._loop = loop
         self._read_s = read_s
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._parser: Parser | None = response_parser(self)
         self._transport: asyncio.Transport | None = None
         self.status = 0
         self.keep: Callable[[asyncio.Transport], None] | None = None
@@ -104,8 +105,8 @@ class HttpExchange(asyncio.Protocol):
         return not self._head_complete and not self._held_bytes
 
     def header(self, name: bytes) -> str | None:
-        """Return the first value of a response header. name: one of KEPT_HEADERS."""
-        return next((value.decode("latin-1") for kept, value in self._headers if kept == name), None)
+        """Return a response header, several of that name joined with commas. name: one of KEPT_HEADERS."""
+        return ",".join(value.decode("latin-1") for kept, value in self._headers if kept == name) or None
 
     async def push(self, receive: Receive) -> None:
         """Call `receive` with the body's bytes at every network read; return when the body has ended.
@@ -166,7 +167,7 @@ class HttpExchange(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
+        except PARSER_ERRORS as exc:
             self._end(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {exc}"))
         if self._ended:
             self._leave_connection()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -19,6 +20,7 @@ from transports.llama.http_exchange import HttpExchange
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
 LINGER_S = 1.0
+_FIRST_TYPE = re.compile("[;,]")
 STREAM_TYPES = ("", "text/event-stream", "text/plain", "application/x-ndjson", "application/octet-stream")
 
 
@@ -31,7 +33,7 @@ async def reply_in(
     """
     if exchange.status not in ANSWERED:
         raise await refusal_in(exchange)
-    content_type = (exchange.header(b"content-type") or "").partition(";")[0].strip().lower()
+    content_type = _FIRST_TYPE.split(exchange.header(b"content-type") or "", maxsplit=1)[0].strip().lower()
     if content_type in ("application/json", "text/json") or content_type.endswith("+json"):
         return await _whole_reply(exchange, hear)
     reply = StreamedReply(hear, linger_s)
@@ -149,4 +151,4 @@ async def refusal_in(exchange: HttpExchange) -> GatewayError:
     body = b""
     with contextlib.suppress(httpx.RequestError, ProtocolViolation):  # the status is enough
         body = await whole_body(exchange, MAX_REFUSAL_BYTES)
-    return refusal(exchange.status, exchange.header(b"retry-after"), body)
+    return refusal(exchange.status, (exchange.header(b"retry-after") or "").partition(",")[0], body)

@@ -57,6 +57,72 @@ async def test_a_stream_that_was_compressed_unasked_is_read(
     assert (said.text, said.ends) == ("AB", "stop")
 
 
+def zlib_like(wbits: int, level: int = 6) -> bytes:
+    stream = zlib.compressobj(level, wbits=wbits)
+    return stream.compress(STREAM) + stream.flush()
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    ("codings", "body"),
+    [
+        (["gzip"], b"".join(map(gzip.compress, (A, B, END)))),
+        (["gzip"], gzip.compress(A) + bytes(7) + gzip.compress(B + END) + bytes(7)),
+        (["gzip"], gzip.compress(STREAM) + b"other bytes"),
+        (["deflate"], zlib_like(-15)),
+        (["deflate"], zlib_like(-15, level=0)),
+        (["deflate"], zlib_like(9)),
+        (["gzip, identity"], gzip.compress(STREAM)),
+        (["identity", "gzip"], gzip.compress(STREAM)),
+        (["deflate, gzip"], gzip.compress(zlib.compress(STREAM))),
+        (["gzip", "gzip"], gzip.compress(gzip.compress(STREAM))),
+    ],
+    ids=[
+        "members",
+        "padded",
+        "other bytes",
+        "raw",
+        "raw stored",
+        "small window",
+        "identity last",
+        "identity first",
+        "two",
+        "twice",
+    ],
+)
+async def test_compression_is_undone_as_by_other_clients(codings: list[str], body: bytes, cut: int) -> None:
+    fields = "".join(f"Content-Encoding: {coding}\r\n" for coding in codings)
+    said = await heard_of(HEAD[:-2] + fields.encode() + b"\r\n", body, cut=cut)
+    assert (said.text, said.ends) == ("AB", "stop")
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HEAD.replace(b"\r\n", b"\n") + STREAM,
+        HEAD.replace(b"OK\r\n", b"OK\n") + STREAM,
+        HEAD[:-2] + b"\n" + STREAM,
+        HEAD[:-2] + b"X-Folded: a\r\n b\r\n\tc\r\n\r\n" + STREAM,
+        HEAD[:-2] + b"Transfer-Encoding: chunked\r\n\r\n%x  \r\n%b\r\n0 \r\n\r\n" % (len(STREAM), STREAM),
+        HEAD[:-2]
+        + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+        % (len(STREAM), STREAM),
+        b"HTTP/1.1 103 Early Hints\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n" + HEAD + STREAM,
+    ],
+    ids=["LF", "LF at first", "LF at last", "folded", "spaces", "length", "early hints"],
+)
+async def test_responses_are_read_that_other_clients_accept(answer: bytes, cut: int) -> None:
+    said = await heard_of(b"", answer, cut=cut)
+    assert (said.text, said.ends) == ("AB", "stop")
+
+
+async def test_codings_without_end_are_refused() -> None:
+    said = await heard_of(head(Content_Encoding=",".join(["gzip"] * 5)), b"")
+    assert isinstance(said.error, ProtocolViolation)
+    assert "compressed 5 times" in str(said.error)
+
+
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("coding", ["identity", "none", "UTF-8", "", "gzip", "deflate"])
 async def test_a_stream_that_is_not_compressed_is_read(coding: str, cut: int) -> None:
