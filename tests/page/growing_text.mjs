@@ -30,12 +30,13 @@ x^2
 \\]
 <div>
 </div>
+<answer>
 - [ ] t`.split("\n");
 const TEXTS = 2000;
 
 let seed = 7;
 const below = (limit) => {
-  seed = (seed * 1103515245 + 12345) % 2147483648;
+  seed = (seed * 48271) % 2147483647; // stays exact
   return Math.floor(seed / 65536) % limit;
 };
 

@@ -30,9 +30,10 @@ export class Blocks {
     const open = blocksOf(this.#tail);
     if (open.length === 1) return [...this.#finished, ...open]; // such as a long list: what comes may belong to it
     const end = this.#tail.lastIndexOf("\n") + 1;
-    const blocks = blocksOf(this.#tail.slice(0, end));
+    const lines = this.#tail.slice(0, end); // whole ones
+    const blocks = blocksOf(lines);
     const last = blocks.findLastIndex((block) => block.trim());
-    const maths = openMathsAt(this.#tail);
+    const maths = openMathsAt(lines);
     let finished = 0;
     for (let at = 0; finished < last; finished++) {
       at += blocks[finished].length;

@@ -2,7 +2,7 @@
 
 import { isCode } from "./code.js";
 
-const DEFINITION = /^ {0,3}\[((?:\\.|[^[\]\\])+)\]: *(?:<[^<>\n]*>|[^<\s]\S*)(?: +(?:"[^"\n]*"|'[^'\n]*'|\([^()\n]*\)))?\s*$/;
+const DEFINITION = /^ {0,3}\[((?:\\.|[^[\]\\])+)\]:\s*(?:<[^<>\n]*>|[^<\s]\S*)(?:\s+(?:"[^"\n]*"|'[^'\n]*'|\([^()\n]*\)))?\s*$/;
 
 /** Return the blocks; before those that name definitions, these. @param {string[]} blocks @param {number} longest block that gets any
  * @returns {string[]} */

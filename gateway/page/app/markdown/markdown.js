@@ -4,6 +4,7 @@
 import { Marked } from "../../vendor/marked.js";
 import DOMPurify from "../../vendor/purify.js";
 import { colour } from "./code.js";
+import { withoutTabs, withTabs } from "./tabs.js";
 
 /** @param {string} text */
 const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
@@ -48,11 +49,20 @@ marked.use({
     maths("inline", /^(?:\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?!\d)|\\\((.{1,500}?)\\\))/, /\$|\\\(/),
   ],
   tokenizer: {
+    // A line below a formula makes no heading of it and of the text above.
+    lheading(text) {
+      return /^(?:\$\$|\\\[)/m.test(this.rules.block.lheading.exec(text)?.[0] ?? "") ? undefined : false;
+    },
+    // A tag that would not end a paragraph, such as <answer>, is a word of one.
+    html(text) {
+      const [line] = /^ {0,3}<.*\n?/.exec(text) ?? [];
+      return line && this.rules.block.paragraph.exec(`x\n${line}`)?.[0] !== "x" ? undefined : false;
+    },
     del: (text) => (text.startsWith("~~") ? false : undefined), // one tilde is "about", or a range: 1~2, 3~4
   },
   renderer: {
-    html: ({ text }) => (SAFE_TAG.test(text.trim()) ? text : escaped(text)),
-    code: ({ text, lang }) => codeBlock(text, /^[\w+#.-]*/.exec(lang ?? "")?.[0] ?? ""),
+    html: ({ text, block }) => (block ? `<p class="html">${escaped(text.trim())}</p>` : SAFE_TAG.test(text) ? text : escaped(text)),
+    code: ({ text, lang }) => codeBlock(withTabs(text), /^[\w+#.-]*/.exec(lang ?? "")?.[0] ?? ""),
     link({ href, tokens }) {
       const inner = this.parser.parseInline(tokens);
       return SAFE_LINK.test(href) ? `<a href="${escaped(href)}" target="_blank" rel="noopener noreferrer">${inner}</a>` : inner;
@@ -89,7 +99,7 @@ export function blocksOf(text) {
 
 /** Return the list that the text consists of; null for other text. @param {string} text @returns {List | null} */
 export function listOf(text) {
-  const [list, ...others] = marked.lexer(text).filter(({ type }) => type !== "def" && type !== "space");
+  const [list, ...others] = marked.lexer(withoutTabs(text)).filter(({ type }) => type !== "def" && type !== "space");
   return list?.type === "list" && !others.length ? /** @type {any} */ (list) : null;
 }
 
@@ -100,12 +110,12 @@ export function htmlOfItems(list, items) {
 
 /** @param {string} text @returns {string} a TrustedHTML where the browser has them */
 export function htmlOf(text) {
-  return sanitised(marked.parse(text, { async: false }));
+  return sanitised(marked.parse(withoutTabs(text), { async: false }));
 }
 
 /** @param {string} made @returns {string} */
 function sanitised(made) {
-  return DOMPurify.sanitize(made, {
+  return DOMPurify.sanitize(withTabs(made), {
     RETURN_TRUSTED_TYPE: true,
     ALLOWED_TAGS:
       "a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr input li ol p pre s span strong sub sup table tbody td th thead tr ul".split(" "),
