@@ -37,10 +37,10 @@ async def llama() -> AsyncIterator[LlamaServer]:
 
 
 @asynccontextmanager
-async def worker(port: int, model: LlamaServer) -> AsyncIterator[Program]:
+async def worker(port: int, model: LlamaServer, **settings: str) -> AsyncIterator[Program]:
     address = f"127.0.0.1:{port}"
     options = ("--name", "w", "--broker", address, "--llm-url", model.url)
-    async with forked_sluice("worker", *options) as program:
+    async with forked_sluice("worker", *options, **settings) as program:
         await program.until_said("worker w serves")
         yield program
 
@@ -147,6 +147,25 @@ async def test_a_broker_that_restarts_under_a_reply_loses_nothing(tmp_path: Path
                 await reader.read()
             streams = {reader.stream_id: reader.source for reader in readers}
             await check(streams, await house.messages(), model)
+
+
+async def test_a_worker_that_stops_stays_until_the_next_start_has_the_replies(tmp_path: Path) -> None:
+    async with asyncio.timeout(300), running_mosquitto() as broker, llama() as model:
+        port = broker.address.port
+        async with worker(port, model, DRAIN_S="200") as stopping:
+            async with gateway(tmp_path, port) as house:
+                await until_a_worker_is_ready(house)
+                streams = await ask(house)
+                await house.program.end(signal.SIGKILL)
+            stopping.process.send_signal(signal.SIGTERM)
+            await stopping.until_said("draining")
+            while await model.busy_slots():
+                await look_again()
+            async with gateway(tmp_path, port) as house:
+                for reader in await come_back(house, streams):
+                    await reader.read()
+                assert await stopping.ended() == 0
+                await check(streams, await house.messages(), model)
 
 
 async def test_a_worker_that_was_killed_too_is_interrupted(tmp_path: Path) -> None:

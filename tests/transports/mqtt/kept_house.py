@@ -140,10 +140,13 @@ class House:
             yield self
 
     @asynccontextmanager
-    async def gateway(self, incarnation: int = 7, name: str = "gw") -> AsyncIterator[Gateway]:
+    async def gateway(
+        self, incarnation: int = 7, name: str = "gw", *, worker_drains: bool = False
+    ) -> AsyncIterator[Gateway]:
         gateway = Gateway(self.broker, name, incarnation)
         async with gateway.transport.running():
-            await gateway.transport.until_ready()
+            if not worker_drains:
+                await gateway.transport.until_ready()
             try:
                 yield gateway
             finally:

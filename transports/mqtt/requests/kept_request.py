@@ -98,6 +98,9 @@ class KeptRequest(PendingRequest):
 
     def _retry(self) -> None:
         """Send the request again when the next attempt's id is stored."""
+        attempt = self._attempt
+        if isinstance(attempt, KeptAttempt) and attempt.ended and attempt.heard_at is not None:
+            self._requests.send_forget(attempt.worker.name, attempt.id, attempt.epoch)
         reattachable = self._chat.reattachable
         if reattachable is None or self._stored_id:
             super()._retry()

@@ -1,5 +1,6 @@
 """All replies of a worker that outlive their gateway: their memory, and the frames that ask for them."""
 
+import asyncio
 from collections.abc import Callable
 
 from gateway.contract.errors import GatewayError
@@ -61,6 +62,8 @@ class KeptReplies:
         self._sizes: dict[str, int] = {}
         self._ended: dict[str, None] = {}
         """Ids of ended replies, in the order of their ends."""
+        self._none_ended = asyncio.Event()
+        self._none_ended.set()
         self._size = 0
 
     def __contains__(self, id: str) -> bool:
@@ -86,6 +89,7 @@ class KeptReplies:
         """The reply's task has ended. keep: a gateway may still ask for its frames."""
         if keep and reply.frames is not None and self._replies.get(reply.id) is reply:
             self._ended[reply.id] = None
+            self._none_ended.clear()
             reply.end()
         else:
             self._remove(reply)
@@ -111,6 +115,10 @@ class KeptReplies:
             self._dropped["overtaken"] += reply is not None
         else:
             self._abandoned(reply)
+
+    async def none_ended(self) -> None:
+        """Wait until no ended reply is kept: a gateway has stored each of them, or their time is over."""
+        await self._none_ended.wait()
 
     def is_overtaken(self, cancel: CancelFrame) -> bool:
         """True if another gateway has resumed the reply since the sender of `cancel` had it."""
@@ -164,6 +172,8 @@ class KeptReplies:
         if self._replies.pop(reply.id, None) is not None:
             self._size -= self._sizes.pop(reply.id)
             self._ended.pop(reply.id, None)
+            if not self._ended:
+                self._none_ended.set()
         reply.frames = None
         reply.close()
 

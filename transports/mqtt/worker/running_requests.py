@@ -81,6 +81,11 @@ class RunningRequests:
         """Wait until no request is running."""
         await self._idle.wait()
 
+    async def settled(self) -> None:
+        """Wait until no request is running, and gateways have stored all replies that are kept for them."""
+        await self._idle.wait()
+        await self._kept.none_ended()
+
     def is_new(self, id: str) -> bool:
         """Remember the id. False if it was seen before: QoS 1 may repeat a request, even after its cancel.
 

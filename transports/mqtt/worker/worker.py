@@ -166,12 +166,13 @@ class Worker:
                         await self._announcer.say()
 
     async def drain(self, within_s: float) -> None:
-        """Refuse new requests and wait until the running ones have ended; stop them after `within_s`."""
+        """Refuse new requests, wait until the running ones have ended and gateways have stored their replies:
+        one that was killed asks for them after its next start. Stop the requests after `within_s`."""
         self._leaving = "draining"
         self._announcer.say()
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await self._requests.idle()
+                await self._requests.settled()
         self._requests.stop_all()
 
     async def idle(self) -> None:
