@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Locator
@@ -10,7 +9,6 @@ from playwright.async_api import Locator
 from tests.live.house import gateway_of
 from tests.live.model_server import ModelServer, model_server
 from tests.page.browser import Tab, browser, requires_chromium, tab
-from tests.page.pages import long_reply
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -124,24 +122,30 @@ async def test_much_code_is_coloured_when_the_page_is_loaded_again(desk: Desk) -
     await reply.locator(".hljs-keyword").last.wait_for()
 
 
-async def test_a_list_that_grows_long_stays_a_list_and_is_drawn_item_by_item(tmp_path: Path) -> None:
-    steps = [f"{number}. Step **{number}**\n\n    {'word ' * 70}\n\n" for number in range(1, 100)]
-    async with long_reply(tmp_path) as (model, opened):
-        items = opened.page.locator(".reply li")
-        model.say("upon a time:\n\n" + "".join(steps[:20]))
-        await items.nth(19).wait_for()
-        await items.nth(4).evaluate("(item) => item.classList.add('seen')")
-        for begin in range(20, 99, 10):
-            model.say("".join(steps[begin : begin + 10])[:-20])
-            model.say("".join(steps[begin : begin + 10])[-20:])
-        model.end()
-        await opened.ended()
-        assert await opened.page.locator(".reply .plain").count() == 0
-        assert await opened.page.locator(".reply li.seen").count() == 1
-        grown = await items.all_inner_texts()
-        assert (len(grown), grown[-1].split()[:2]) == (99, ["Step", "99"])
-        await opened.page.reload()
-        await opened.ended()
-        assert await items.all_inner_texts() == grown
-        assert await opened.page.locator(".reply ol").count() == 1
-        assert opened.complaints == []
+STEPS = [f"{number}. Step **{number}**\n\n    {'word ' * 70}\n\n" for number in range(1, 100)]
+ROWS = ["| a | b |\n|---|---|\n", *(f"| {number} | **{'word ' * 70}end** |\n" for number in range(1, 99))]
+
+
+@pytest.mark.parametrize(("texts", "part"), [(STEPS, "ol li"), (ROWS, "tr")], ids=["list", "table"])
+async def test_what_grows_long_is_drawn_part_by_part(desk: Desk, texts: list[str], part: str) -> None:
+    opened, model = desk.opened, desk.model
+    await opened.new_chat()
+    model.open_with("Once upon a time:\n\n" + "".join(texts[:20]))
+    await opened.write("Go on")
+    parts = opened.page.locator(f".reply {part}")
+    await parts.nth(19).wait_for()
+    await parts.nth(4).evaluate("(item) => item.classList.add('seen')")
+    for begin in range(20, 99, 10):
+        model.say("".join(texts[begin : begin + 10])[:-20])
+        model.say("".join(texts[begin : begin + 10])[-20:])
+    model.end()
+    await opened.ended()
+    assert await opened.page.locator(".reply .plain").count() == 0
+    assert await opened.page.locator(f".reply {part}.seen").count() == 1
+    grown = await parts.all_inner_texts()
+    assert (len(grown), await parts.locator("strong").count()) == (99, 99 if texts is STEPS else 98)
+    await opened.page.reload()
+    await opened.ended()
+    assert await parts.all_inner_texts() == grown
+    assert await opened.page.locator(".reply :is(ol, table)").count() == 1
+    assert opened.complaints == []

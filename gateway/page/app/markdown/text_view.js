@@ -4,12 +4,11 @@ import { html, useLayoutEffect, useRef, useState } from "../../vendor/preact.js"
 import { Blocks, LONGEST_BLOCK } from "./blocks.js";
 import { hasCode, isCode, whenColours } from "./code.js";
 import { withDefinitions } from "./definitions.js";
-import { ListView, longList } from "./long_list.js";
+import { PartsView, partsOf } from "./long_block.js";
 import { htmlOf } from "./markdown.js";
 import { drawMaths } from "./maths.js";
 
 const LONGEST_CODE = 200_000; // is drawn in less than a frame
-const LONGEST_LIST = 100_000; // grows item by item
 const GROUP = 40; // blocks that are compared as one
 
 /** @param {{text: string, live?: boolean}} props */
@@ -40,21 +39,20 @@ export function TextView({ text, live = false }) {
 function Block({ source, colours }) {
   const element = useRef(/** @type {HTMLElement | null} */ (null));
   const drawn = useRef({ source: "\0", colours: -1 });
-  const items = useRef(/** @type {ListView | null} */ (null));
+  const view = useRef(/** @type {PartsView | null} */ (null));
   useLayoutEffect(() => {
     const at = /** @type {HTMLElement} */ (element.current);
     if (drawn.current.source === source && drawn.current.colours === colours) return;
-    if (drawn.current.colours !== colours) items.current = null;
+    const parts = partsOf(source);
+    if (!parts || drawn.current.colours !== colours) view.current = null;
     drawn.current = { source, colours };
-    const list = longList(source);
-    const isPlain = source.length > (list ? LONGEST_LIST : isCode(source) ? LONGEST_CODE : LONGEST_BLOCK);
+    if (parts) view.current ??= new PartsView();
+    const isDrawn = parts && view.current?.draw(parts, at);
+    const isPlain = !isDrawn && source.length > (isCode(source) ? LONGEST_CODE : LONGEST_BLOCK);
     at.classList.toggle("plain", isPlain);
-    if (isPlain || !list) items.current = null;
+    if (!isDrawn) view.current = null;
     if (isPlain) at.textContent = source;
-    else if (list) {
-      items.current ??= new ListView();
-      items.current.draw(list, at);
-    } else at.innerHTML = htmlOf(source);
+    else if (!isDrawn) at.innerHTML = htmlOf(source);
     if (!isPlain) drawMaths(at);
   });
   return html`<div class="block" dir="auto" ref=${element}></div>`;
