@@ -37,10 +37,10 @@ async def llama() -> AsyncIterator[LlamaServer]:
 
 
 @asynccontextmanager
-async def worker(port: int, model: LlamaServer, **settings: str) -> AsyncIterator[Program]:
+async def worker(port: int, model: LlamaServer, drain_s: int = 20) -> AsyncIterator[Program]:
     address = f"127.0.0.1:{port}"
     options = ("--name", "w", "--broker", address, "--llm-url", model.url)
-    async with forked_sluice("worker", *options, **settings) as program:
+    async with forked_sluice("worker", *options, DRAIN_S=str(drain_s)) as program:
         await program.until_said("worker w serves")
         yield program
 
@@ -152,7 +152,7 @@ async def test_a_broker_that_restarts_under_a_reply_loses_nothing(tmp_path: Path
 async def test_a_worker_that_stops_stays_until_the_next_start_has_the_replies(tmp_path: Path) -> None:
     async with asyncio.timeout(300), running_mosquitto() as broker, llama() as model:
         port = broker.address.port
-        async with worker(port, model, DRAIN_S="200") as stopping:
+        async with worker(port, model, drain_s=200) as stopping:
             async with gateway(tmp_path, port) as house:
                 await until_a_worker_is_ready(house)
                 streams = await ask(house)
