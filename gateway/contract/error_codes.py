@@ -1,7 +1,17 @@
 """Errors by their code, as other programs report them and the store keeps them."""
 
 from gateway.contract import errors
-from gateway.contract.errors import GatewayError, UpstreamFailed
+from gateway.contract.errors import (
+    ContextExceeded,
+    GatewayError,
+    ModelRefused,
+    TooLarge,
+    UnsupportedContent,
+    UpstreamFailed,
+)
+
+REFUSALS = (ModelRefused.code, ContextExceeded.code, UnsupportedContent.code, TooLarge.code)
+"""Codes of replies that failed because of the conversation itself: the same one would fail again."""
 
 # Of several errors with one code, the one nearest to the root: it is defined first.
 _BY_CODE: dict[str, type[GatewayError]] = {

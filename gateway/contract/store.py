@@ -225,12 +225,12 @@ class MessageStore(Protocol):
         max_bytes: int = MAX_PAGE_CHARS,
         last_id: int | None = None,
     ) -> tuple[StoredSession, Sequence[StoredMessage]]:
-        """Return the session and the latest finished messages of its path that are not empty, oldest first.
+        """Return the session and the latest finished messages of its path, oldest first, without empty ones
+        and without questions that the model refused (REFUSALS).
 
         Args:
             last_id: the last message of the path, one of the session; None: as the session shows it.
-            max_chars: of texts and text files together; the message that exceeds it and all older ones are
-                left out.
+            max_chars: of texts and text files together; a message beyond it and older ones are left out.
             max_bytes: of parts together, as JSON; the message that exceeds it and all older ones are without
                 parts.
         """

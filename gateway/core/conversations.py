@@ -219,7 +219,7 @@ class Conversations:
             route, request = carried(route, request)
         else:
             route = fitting(route, request)
-        if conversation.is_shared:
+        if conversation.is_stored:
             request = replace(request, turns=alternating(request.turns))
         delivery = expected_delivery(self._stages, request) or delivery_of(route.info)
         return RoutedRequest(request, route, delivery, goes_on)

@@ -1,6 +1,7 @@
 """Reads the turns of a question for the model: the session's earlier messages, and the question itself."""
 
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
 from typing import NamedTuple
 
 from gateway.contract.authors import Author
@@ -9,14 +10,15 @@ from gateway.contract.store import MessageStore, StoredMessage
 from gateway.core.earlier_turns import earlier_turns
 from gateway.core.limits import Limits
 from gateway.core.question import Question
-from gateway.core.shared_turns import named
+from gateway.core.shared_turns import alternating, named
 
 
 class Conversation(NamedTuple):
-    """The turns for the model. is_shared: they may have neighbours of one role, which must be merged."""
+    """The turns for the model. is_stored: they are of the session's messages, and may have neighbours of one
+    role, which must be merged: notes, and questions whose reply failed or was stopped without text."""
 
     turns: Sequence[Turn]
-    is_shared: bool = False
+    is_stored: bool
 
 
 class History:
@@ -30,7 +32,7 @@ class History:
         If several users and devices have written in it, their texts begin with their names.
         """
         if question.turns is not None:
-            return Conversation(question.turns)
+            return Conversation(question.turns, is_stored=False)
         earlier: Sequence[StoredMessage] = ()
         session_id = question.session_id
         if session_id is None and question.thread is not None:
@@ -49,8 +51,7 @@ class History:
             turns.append(Turn("assistant", reply.content, reasoning_content=reply.reasoning))
         else:
             turns.append(Turn("user", named(author, question.content) if with_names else question.content))
-        has_notes = any(message.origin is not None for message in earlier)
-        return Conversation(turns, is_shared=with_names or has_notes)
+        return Conversation(turns, is_stored=True)
 
     async def earlier(
         self,
@@ -58,17 +59,19 @@ class History:
         session_id: int,
         chosen: Callable[[Sequence[StoredMessage]], Sequence[StoredMessage]] = lambda messages: messages,
     ) -> list[Turn]:
-        """Return the session's earlier messages for the model, without the oldest ones beyond the limits.
+        """Return the session's earlier messages for the model, without the oldest ones beyond the limits, and
+        with neighbours of one role merged.
 
         Raises NotFound if the session is unknown or another user's.
 
         chosen: returns those of the messages that are wanted.
         """
-        return earlier_turns(chosen(await self._earlier(user_id, session_id, None)))
+        return alternating(earlier_turns(chosen(await self._earlier(user_id, session_id, None))))
 
     async def _earlier(self, user_id: str, session_id: int, last_id: int | None) -> Sequence[StoredMessage]:
         """Return the latest messages up to `last_id`; None: the last one of the branch that the session
-        shows."""
+        shows. They do not begin with a reply whose question is beyond the limits: templates of some models
+        refuse that."""
         limits = self._limits
         _, earlier = await self._store.history(
             user_id,
@@ -77,4 +80,4 @@ class History:
             max_bytes=limits.history_max_bytes,
             last_id=last_id,
         )
-        return earlier
+        return [*dropwhile(lambda message: message.role == "assistant" and message.origin is None, earlier)]

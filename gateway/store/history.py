@@ -4,10 +4,23 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, bindparam, case, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.content import chars_of
+from gateway.contract.error_codes import REFUSALS
 from gateway.contract.store import StoredMessage
 from gateway.store.branches import leaf_of, path_up_from
 from gateway.store.columns import RowId
@@ -16,6 +29,23 @@ from gateway.store.rows import stored_messages
 from gateway.store.tables import messages
 
 PAGE = 100
+
+_REPLIES = messages.alias()
+
+
+def _has_reply(*where: ColumnElement[bool]) -> ColumnElement[bool]:
+    in_session, to_message = (
+        _REPLIES.c.session_id == messages.c.session_id,
+        _REPLIES.c.parent_id == messages.c.id,
+    )
+    return exists().where(in_session, to_message, *where)
+
+
+_WAS_REFUSED = and_(
+    messages.c.role == literal_column("'user'"),
+    _has_reply(_REPLIES.c.error_code.in_([literal_column(f"'{code}'") for code in REFUSALS])),
+    ~_has_reply(_REPLIES.c.role == literal_column("'assistant'"), _REPLIES.c.content != literal_column("''")),
+)
 
 
 def _page() -> Select[Any]:
@@ -31,6 +61,7 @@ def _page() -> Select[Any]:
         .where(
             messages.c.status != "streaming",
             (messages.c.content != "") | messages.c.parts.is_not(None),
+            ~_WAS_REFUSED,
         )
         .subquery()
     )

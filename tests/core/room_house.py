@@ -10,6 +10,7 @@ from typing import Any
 from gateway.contract.access import Access
 from gateway.contract.authors import Author
 from gateway.contract.replies_elsewhere import RepliesElsewhere
+from gateway.contract.requests import ChatRequest
 from gateway.contract.room_events import (
     Happening,
     MessagePosted,
@@ -44,6 +45,11 @@ class Gate:
     async def __call__(self) -> None:
         self.reached.set()
         await self.opened.wait()
+
+
+def last_line(request: ChatRequest) -> str:
+    """Return the latest question: it is one turn with those whose replies are running or have no text."""
+    return str(request.turns[-1].content).splitlines()[-1]
 
 
 def spelled(what: Happening) -> tuple[Any, ...]:

@@ -95,10 +95,11 @@ async def test_the_sessions_history_goes_to_the_model(tmp_path: Path) -> None:
 async def test_the_oldest_history_is_dropped_beyond_its_bound(tmp_path: Path) -> None:
     script = says(*tokens("y" * 50))
     async with house(tmp_path, script, limits=Limits(deadline_s=5, history_max_chars=60)) as home:
-        await home.answer("x" * 50)
+        await home.answer("x" * 20)
+        await home.answer("x" * 5, 1)
         await home.answer("two", 1)
         asked = home.transport.seen_requests[-1]
-    assert [turn.content for turn in asked.turns] == ["y" * 50, "two"]
+    assert [turn.content for turn in asked.turns] == ["x" * 5, "y" * 50, "two"]
 
 
 async def test_a_reply_that_still_streams_is_no_history(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ async def test_a_reply_that_still_streams_is_no_history(tmp_path: Path) -> None:
             hold.set()
             await run.ended.wait()
         asked = home.transport.seen_requests[-1]
-    assert [turn.content for turn in asked.turns] == ["slow", "now"]
+    assert [turn.content for turn in asked.turns] == ["slow\nnow"]
 
 
 async def test_an_unknown_session_is_not_found_and_keeps_nothing(tmp_path: Path) -> None:

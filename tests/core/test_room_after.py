@@ -4,14 +4,14 @@ from pathlib import Path
 
 from gateway.contract.events import Delta, Done
 from gateway.contract.room_events import MessagePosted, ReplyOver
-from tests.core.room_house import BEN, Ear, Gate, afters, room_house
+from tests.core.room_house import BEN, Ear, Gate, afters, last_line, room_house
 from transports.scripted import Step, tokens
 
 
 async def test_after_stays_below_a_running_reply(tmp_path: Path) -> None:
     gate = Gate()
     scripts: dict[str, list[Step]] = {"long": [[Delta("Hel")], gate, [Done("stop")]], "short": tokens("ok")}
-    async with room_house(tmp_path, lambda request: scripts[str(request.turns[-1].content)]) as room:
+    async with room_house(tmp_path, lambda request: scripts[last_line(request)]) as room:
         first = Ear()
         assert (await room.join(first)).after == 0
         long = (await room.home.ask("long", room.session.id, unattended=True)).exchange
@@ -34,7 +34,7 @@ async def test_a_listener_that_comes_back_with_the_last_after_misses_no_end_of_a
 ) -> None:
     gate = Gate()
     scripts: dict[str, list[Step]] = {"long": [[Delta("Hel")], gate, [Done("stop")]], "short": tokens("ok")}
-    async with room_house(tmp_path, lambda request: scripts[str(request.turns[-1].content)]) as room:
+    async with room_house(tmp_path, lambda request: scripts[last_line(request)]) as room:
         ear = Ear()
         place = await room.join(ear)
         run = await room.home.ask("long", room.session.id, unattended=True)
@@ -56,7 +56,7 @@ async def test_a_listener_that_comes_back_with_the_last_after_misses_no_end_of_a
 async def test_after_stays_below_a_reply_that_ends_while_missed_messages_are_read(tmp_path: Path) -> None:
     gate = Gate()
     scripts: dict[str, list[Step]] = {"long": [[Delta("Hel")], gate, [Done("stop")]], "short": tokens("ok")}
-    async with room_house(tmp_path, lambda request: scripts[str(request.turns[-1].content)]) as room:
+    async with room_house(tmp_path, lambda request: scripts[last_line(request)]) as room:
         run = await room.home.ask("long", room.session.id, unattended=True)
         await gate.reached.wait()
         await room.home.answer("short", room.session.id)

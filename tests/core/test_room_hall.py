@@ -5,7 +5,7 @@ from pathlib import Path
 from gateway.contract.events import Delta, Done, ToolCall
 from gateway.contract.room_events import ReplyBegan
 from gateway.core.access import OwnerAccess
-from tests.core.room_house import ANNA, BEN, Ear, Gate, room_house
+from tests.core.room_house import ANNA, BEN, Ear, Gate, last_line, room_house
 from transports.scripted import Step, tokens, whole
 
 
@@ -73,7 +73,7 @@ async def test_a_whole_reply_a_failed_one_and_a_stopped_one_end_in_the_room(tmp_
         "tool": [[ToolCall("1", "look", "{}")], [Done("tool_calls")]],
         "stop": [[Delta("Never")], gate, [Done("stop")]],
     }
-    async with room_house(tmp_path, lambda request: scripts[str(request.turns[-1].content)]) as room:
+    async with room_house(tmp_path, lambda request: scripts[last_line(request)]) as room:
         ear = Ear()
         await room.join(ear)
         await room.home.answer("whole", room.session.id)

@@ -15,12 +15,12 @@ from gateway.contract.room_events import ReplyOver
 from gateway.contract.store import StoredMessage
 from gateway.core import room_missed
 from tests.core.house import USER
-from tests.core.room_house import ANNA, BEN, Ear, Gate, afters, held_messages, room_house
+from tests.core.room_house import ANNA, BEN, Ear, Gate, afters, held_messages, last_line, room_house
 from transports.scripted import Step, tokens
 
 
 async def test_a_listener_that_comes_back_gets_each_message_that_it_missed_once(tmp_path: Path) -> None:
-    async with room_house(tmp_path, lambda request: tokens(f"To {request.turns[-1].content}")) as room:
+    async with room_house(tmp_path, lambda request: tokens(f"To {last_line(request)}")) as room:
         first = await room.home.ask("one", room.session.id)
         await room.home.answer("two", room.session.id)
         ear = Ear()
@@ -88,7 +88,7 @@ async def test_a_missed_message_whose_news_come_late_is_heard_once(tmp_path: Pat
 async def test_a_running_reply_begins_at_its_place_among_missed_messages(tmp_path: Path) -> None:
     gate = Gate()
     scripts: dict[str, list[Step]] = {"long": [[Delta("Hel")], gate, [Done("stop")]], "short": tokens("ok")}
-    async with room_house(tmp_path, lambda request: scripts[str(request.turns[-1].content)]) as room:
+    async with room_house(tmp_path, lambda request: scripts[last_line(request)]) as room:
         first = Ear()
         await room.join(first)
         await room.home.ask("long", room.session.id, unattended=True)

@@ -73,15 +73,14 @@ async def test_the_notes_of_a_single_author_are_one_turn_without_names(tmp_path:
     assert model.asked == [[("user", "First\nSecond\nThird")]]
 
 
-async def test_a_conversation_without_notes_and_with_one_author_is_unchanged(tmp_path: Path) -> None:
-    """Also where a reply failed, so that two questions are neighbours."""
+async def test_a_conversation_with_one_author_has_no_names(tmp_path: Path) -> None:
+    """The reply to the first question failed, so that two questions are neighbours."""
     model = Model("", "Yes")
     async with room(tmp_path, script=model) as at:
         for text in ("Why: ?", "Why not?\n", "Why"):
             await ask(at, text)
     assert model.asked[-1] == [
-        ("user", "Why: ?"),
-        ("user", "Why not?\n"),
+        ("user", "Why: ?\nWhy not?\n"),
         ("assistant", "Yes"),
         ("user", "Why"),
     ]

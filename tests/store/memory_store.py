@@ -13,6 +13,7 @@ from gateway.contract.branches import FIRST, Spot
 from gateway.contract.content import chars_of, parts_of, size_of, text_of
 from gateway.contract.continued import ReplySoFar
 from gateway.contract.devices import StoredDevice
+from gateway.contract.error_codes import REFUSALS
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
 from gateway.contract.exchanges import ClaimedStream, Exchange, NewExchange
 from gateway.contract.notes import KeptNote, NewNote
@@ -218,6 +219,8 @@ class MemoryStore(MemoryReplies):
         for message in self._path(session_id, last_id):
             if message.status == "streaming" or not (message.content or message.parts):
                 continue
+            if self._was_refused(message):
+                continue
             max_bytes -= sum(map(size_of, message.parts))
             message = message if max_bytes >= 0 else replace(message, parts=())
             max_chars -= chars_of(message.parts or message.content)
@@ -225,6 +228,14 @@ class MemoryStore(MemoryReplies):
                 break
             latest.append(message)
         return session, latest[::-1]
+
+    def _was_refused(self, question: StoredMessage) -> bool:
+        replies = [kept.message for kept in self._of_session(question.session_id)]
+        replies = [reply for reply in replies if reply.parent_id == question.id and question.role == "user"]
+        codes = {reply.error.code for reply in replies if reply.error is not None}
+        return bool(codes & {*REFUSALS}) and not any(
+            reply.content for reply in replies if reply.role == "assistant"
+        )
 
     def _path(self, session_id: int, last_id: int | None) -> list[StoredMessage]:
         """The last message that the session shows and those above it, the latest first."""

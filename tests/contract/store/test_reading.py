@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from gateway.contract.branches import Spot
 from gateway.contract.errors import Conflict, NotFound
 from gateway.contract.events import ToolCall
 from gateway.contract.exchanges import Checkpoint, IdempotencyClaim, StoredError
@@ -225,3 +226,30 @@ async def test_history_goes_on_above_a_hundred_messages_without_text(store: Mess
     _, history = await store.history("local", session, max_chars=10_000)
 
     assert [message.content for message in history] == ["a", "b"]
+
+
+@pytest.mark.parametrize("code", ["model_refused", "context_length_exceeded", "unsupported_content"])
+async def test_a_question_that_the_model_refused_is_no_history(store: MessageStore, code: str) -> None:
+    session = (await ask(store, "a", "b")).session_id
+    refused = await store.begin(question(session, content="an image"))
+    error = StoredError(code, "Failed to load the image")
+    await store.finish(answer(refused, "", status="failed", reason="upstream_error", error=error))
+    stopped = await store.begin(question(session, content="stopped"))
+    await store.finish(answer(stopped, "", status="cancelled", reason="user_stop"))
+
+    _, history = await store.history("local", session, max_chars=10_000)
+
+    assert [message.content for message in history] == ["a", "b", "stopped"]
+
+
+async def test_a_refused_question_with_another_reply_is_history(store: MessageStore) -> None:
+    refused = await store.begin(question(content="an image"))
+    error = StoredError("model_refused", "Failed to load the image")
+    await store.finish(answer(refused, "", status="failed", reason="upstream_error", error=error))
+    spot = Spot(refused.user_message_id, refused.user_message_id)
+    other = await store.begin(question(refused.session_id, content="an image", branch=spot))
+    await store.finish(answer(other, "a cat"))
+
+    _, history = await store.history("local", refused.session_id, max_chars=10_000)
+
+    assert [message.content for message in history][-2:] == ["an image", "a cat"]

@@ -1,0 +1,60 @@
+"""The turns of a session fit strict templates: a user's first, then alternating roles."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.contract.errors import ContextExceeded, GatewayError, ModelRefused, Unreachable
+from gateway.contract.requests import ChatRequest, Turn
+from gateway.core.limits import Limits
+from tests.core.house import USER, House, house
+from transports.scripted import Script, Step, tokens
+
+
+def failing_at(question: str, error: GatewayError) -> Script:
+    def script(request: ChatRequest) -> list[Step]:
+        asked = str(request.turns[-1].content)
+        return [error] if asked.endswith(question) else tokens(f"to {asked}")
+
+    return script
+
+
+def asked(home: House) -> list[tuple[str, object]]:
+    return [(turn.role, turn.content) for turn in home.transport.seen_requests[-1].turns]
+
+
+async def test_a_question_whose_reply_failed_is_one_turn_with_the_next_one(tmp_path: Path) -> None:
+    async with house(tmp_path, failing_at("two", Unreachable("It is away."))) as home:
+        for question in ("one", "two", "three"):
+            await home.answer(question, None if question == "one" else 1)
+
+    assert asked(home) == [("user", "one"), ("assistant", "to one"), ("user", "two\nthree")]
+
+
+@pytest.mark.parametrize("error", [ModelRefused("Failed to load image"), ContextExceeded("It is too long.")])
+async def test_what_the_model_refused_is_not_sent_again(tmp_path: Path, error: GatewayError) -> None:
+    async with house(tmp_path, failing_at("two", error)) as home:
+        for question in ("one", "two", "three"):
+            await home.answer(question, None if question == "one" else 1)
+
+    assert asked(home) == [("user", "one"), ("assistant", "to one"), ("user", "three")]
+
+
+async def test_a_history_does_not_begin_with_a_reply(tmp_path: Path) -> None:
+    script = failing_at("none", Unreachable("It is away."))
+    async with house(tmp_path, script, limits=Limits(deadline_s=5, history_max_chars=60)) as home:
+        await home.answer("x" * 50)
+        await home.answer("two", 1)
+        assert asked(home) == [("user", "two")]
+        await home.answer("three", 1)
+
+    assert asked(home) == [("user", "two"), ("assistant", "to two"), ("user", "three")]
+
+
+async def test_the_earlier_turns_of_a_form_alternate_too(tmp_path: Path) -> None:
+    async with house(tmp_path, failing_at("one", Unreachable("It is away."))) as home:
+        await home.answer("one")
+        await home.answer("two", 1)
+        turns = await home.conversations.history.earlier(USER, 1)
+
+    assert turns == [Turn("user", "one\ntwo"), Turn("assistant", "to one\ntwo")]
