@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import FilePayload, Route
 
 from tests.live.house import gateway_of, until
+from tests.live.looking import look_again
 from tests.live.model_server import model_server
 from tests.live.node import requires_node
 from tests.page.axe import grave_findings
@@ -27,6 +28,12 @@ HOSTILE = (
     ' <a href="http://example.invalid/">link</a> ![pixel](http://example.invalid/pixel.png)'
 )
 
+HOLD_TIMERS_OF_100_MS = """() => {
+  const timeout = window.setTimeout;
+  window.held = [];
+  window.setTimeout = (then, ms, ...more) => (ms === 100 ? held.push(then) : timeout(then, ms, ...more));
+}"""
+
 
 async def test_a_question_gets_the_reply_that_is_stored(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (house, opened):
@@ -36,6 +43,24 @@ async def test_a_question_gets_the_reply_that_is_stored(tmp_path: Path) -> None:
         assert await opened.shown(".reasoning") == ["Thoughts"]
         assert await opened.shown(".question .bubble") == ["think rivers"]
         assert opened.complaints == []
+
+
+async def test_a_question_costs_few_requests(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.ask("say one")
+        await opened.named()
+        await opened.page.wait_for_selector(".session a[title='say one']")
+        await opened.page.evaluate(HOLD_TIMERS_OF_100_MS)
+        asked: list[str] = []
+        opened.page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+        await opened.ask("say two")
+        while len([one for one in asked if "/messages?" in one]) < 2:  # and a look for a second page
+            await look_again()
+        assert await opened.page.evaluate("held.length") == 1
+        assert not [one for one in asked if "/sessions?" in one or "/rooms" in one]
+        async with opened.page.expect_response("**/sessions?*"):
+            await opened.page.evaluate("held.pop()()")
+        assert len([one for one in asked if "/messages?" in one]) == 2
 
 
 async def test_it_shows_how_much_of_the_context_is_taken(tmp_path: Path) -> None:
@@ -55,7 +80,9 @@ async def test_stop_keeps_the_text(tmp_path: Path) -> None:
         await opened.ended()
         (stored,) = await house.messages()
         assert (stored["status"], stored["reason"]) == ("cancelled", "user_stop")
-        assert "stopped" in (await opened.shown(".reply .figures"))[-1]
+        (figures,) = await opened.shown(".reply .figures")
+        assert figures.startswith("HTTP ")  # a screen reader would read one word
+        assert "stopped" in figures
 
 
 async def test_another_reply_and_another_question_are_branches(tmp_path: Path) -> None:
@@ -246,8 +273,10 @@ async def test_a_stopped_reply_goes_on_in_its_place(tmp_path: Path) -> None:
         await opened.page.keyboard.press("Escape")
         await opened.ended()
         model.open_with("upon a time.", end=True)
-        await opened.page.click("text=Continue")
+        await opened.page.focus("text=Continue")
+        await opened.page.keyboard.press("Enter")
         await opened.page.wait_for_selector("text=Once upon a time.")
+        assert await opened.page.locator(f"{WRITES}:focus").count() == 1
         await opened.ended()
         assert await opened.shown() == ["Once upon a time."]
         await opened.page.reload()

@@ -65,7 +65,12 @@ async def test_charts_are_there_where_the_clock_of_the_visitor_is_wrong(tmp_path
     ):
         await opened.ask("say one")
         await enter(opened)
-        await opened.page.wait_for_selector("figure canvas")
+        plot = opened.page.locator("figure .u-over").first
+        chart, inner = [await one.bounding_box() for one in (opened.page.locator(".chart").first, plot)]
+        assert chart is not None
+        assert inner is not None
+        right = chart["x"] + chart["width"] - inner["x"] - inner["width"]
+        assert right >= 25  # half of the last time below the plot
 
 
 async def test_a_gateway_that_is_not_ready_is_waited_for(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from playwright.async_api import Page
 
 from tests.page.browser import WRITES, Tab, browser, requires_chromium, tab
 from tests.page.pages import chat_tab
+from tests.page.test_composer import NOTES
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
@@ -79,6 +80,10 @@ async def test_the_focus_goes_on_when_what_had_it_is_gone(tmp_path: Path) -> Non
         await press(page, "[aria-label='Another reply']")
         await has_focus(opened, WRITES)
         await opened.ended()
+        await page.set_input_files("input[type=file]", [NOTES])
+        await page.wait_for_selector(".chip[aria-busy=false]")
+        await press(page, "[aria-label='Remove notes.txt']")
+        await has_focus(opened, WRITES)
 
 
 async def test_the_focus_stays_in_the_list_of_sessions(tmp_path: Path) -> None:
@@ -109,7 +114,9 @@ async def test_a_question_that_is_answered_no_gives_the_focus_back(tmp_path: Pat
         await has_focus(opened, ".control .segments [aria-pressed=false] >> nth=0")
 
 
-async def test_an_edit_says_that_it_waits_for_another_tabs_reply(tmp_path: Path) -> None:
+async def test_an_edit_waits_for_another_tabs_reply_and_stays_when_that_shows_another_branch(
+    tmp_path: Path,
+) -> None:
     async with chat_tab(tmp_path) as (_, opened):
         page = opened.page
         await opened.ask("say one")
@@ -126,6 +133,15 @@ async def test_an_edit_says_that_it_waits_for_another_tabs_reply(tmp_path: Path)
         await page.locator(".waits").wait_for(state="hidden")
         await page.press(".question textarea", "Enter")
         await page.wait_for_selector(".question .branches >> text=2/2")
+        await opened.ended()
+        await press(page, ".question [aria-label=Edit]")
+        await page.fill(".question textarea", "say three")
+        await press(other.page, ".question [aria-label='The one before']")
+        for one in (page, other.page):
+            await one.wait_for_selector(".question .branches >> text=1/2")
+        await press(other.page, ".question [aria-label='The next one']")
+        await page.wait_for_selector(".question textarea:focus")
+        assert await page.input_value(".question textarea") == "say three"
 
 
 async def test_on_a_phone_enter_is_a_new_line_and_its_keys_come_when_they_are_wanted(tmp_path: Path) -> None:
@@ -138,6 +154,6 @@ async def test_on_a_phone_enter_is_a_new_line_and_its_keys_come_when_they_are_wa
             await page.press(WRITES, "Enter")
             await page.keyboard.type("three")
             await phone.composes("say two\nthree")
-            await page.click("[aria-label=Send]")
+            await page.press(WRITES, "Control+Enter")
             await phone.ended()
             assert await phone.shown(".bubble") == ["say two\nthree"]

@@ -130,8 +130,7 @@ export class Conversation extends Changing {
   }
 
   stop() {
-    const live = this.live?.live;
-    if (live) this.#trying(() => live.stop());
+    if (this.live) this.#trying(() => this.live.live.stop());
   }
 
   /** Take a refused question out of the list and return its text and files. @param {any} question */
@@ -162,9 +161,11 @@ export class Conversation extends Changing {
 
   /** @param {any} event of the session */
   #hear(event) {
-    const known = this.messages.some((message) => message.live?.streamId === event.stream_id || message.id === event.message_id);
+    const { stream_id: stream, message_id: message } = event;
+    const known = this.messages.some((one) => (stream ? [one.live?.streamId, one.stream_id].includes(stream) : one.id === message));
     if (event.type === "branch_chosen") this.#loads.forget();
-    if (!known || event.type === "branch_chosen") this.#reload();
+    if (this.messages.some(({ live, id }) => live && id === null)) this.#reloadLater(); // it may be of the question that is being sent
+    else if (!known || event.type === "branch_chosen") this.#reload();
     this.onactivity();
   }
 
@@ -195,8 +196,7 @@ export class Conversation extends Changing {
     const behind = stored.map((message) => {
       const shown = shownById.get(message.id);
       if (!shown) return message;
-      const { siblings, sibling_index } = message;
-      const news = shown.live ? { siblings, sibling_index } : message;
+      const news = shown.live ? { siblings: message.siblings, sibling_index: message.sibling_index } : message;
       if (mend(shown, shown.files ? { ...news, files: null } : news)) this.#touch(shown);
       return shown;
     });
@@ -256,6 +256,7 @@ export class Conversation extends Changing {
       if (question.files) forget(question.files);
       this.#touch(question);
     }
+    if (!this.failure) clearTimeout(this.#retry); // its end loads the rest
     this.#name ??= event.session_id;
     if (!this.session) this.#learnSession();
   }
@@ -276,8 +277,7 @@ export class Conversation extends Changing {
   /** @param {any} event @param {any} answer @param {any} question */
   #ended(event, answer, question) {
     noteEnd(answer, event);
-    if (event.type === "error" && answer.id === null && question) {
-      // Refused: nothing was stored.
+    if (event.type === "error" && answer.id === null && question) { // refused: nothing was stored
       answer.refused = event;
       this.messages = answer.before ?? this.messages.filter((message) => message !== answer && message !== question);
       if (question.id === null) this.messages = [...this.messages, Object.assign(question, { refused: event })];

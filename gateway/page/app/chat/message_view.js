@@ -4,6 +4,7 @@ import { html, useRef, useState } from "../../vendor/preact.js";
 import { copy } from "../clipboard.js";
 import { focusComposer, focused, isTouched } from "../focused.js";
 import { Icon } from "../icons.js";
+import { whenLeft } from "../leaving.js";
 import { TextView } from "../markdown/text_view.js";
 import { isSame, nameOf } from "../rooms/people.js";
 import { isComposing } from "../shortcuts.js";
@@ -17,9 +18,18 @@ export function MessageView(props) {
   return props.message.role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`;
 }
 
+/** Edits that are open, by the ids of their questions: another tab may show another branch meanwhile. @type {Map<number, string>} */
+const edits = new Map();
+whenLeft(() => edits.clear());
+
 /** @param {any} props */
 function QuestionView({ message, conversation, settings, onTakeBack }) {
-  const [draft, setDraft] = useState(/** @type {string | null} */ (null));
+  const [draft, setShown] = useState(/** @type {string | null} */ (edits.get(message.id) ?? null));
+  const setDraft = (/** @type {string | null} */ text) => {
+    setShown(text);
+    if (text === null) edits.delete(message.id);
+    else edits.set(message.id, text);
+  };
   const isLeft = useRef(false);
   const leave = () => {
     isLeft.current = true;
@@ -29,6 +39,7 @@ function QuestionView({ message, conversation, settings, onTakeBack }) {
     conversation.atRest(() => {
       if (!draft?.trim() || draft === message.content) return leave();
       conversation.regenerate(message, settings.current, draft);
+      edits.delete(message.id);
       focusComposer();
     });
   const refocus = (/** @type {HTMLElement | null} */ button) => {

@@ -11,6 +11,7 @@ import { groupOf } from "../words.js";
 
 const PAGE = 60;
 const MOST = 200; // that the gateway gives at a time
+const SOON_MS = 100;
 
 export class SessionList extends Changing {
   /** @type {any[]} */
@@ -23,10 +24,14 @@ export class SessionList extends Changing {
   #turn = 0;
   #closed = false;
   #timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  #soon = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 
-  /** Load the first page again, and as many sessions as are shown. */
-  async refresh() {
-    await this.#load(null, Math.max(PAGE, this.sessions.length));
+  /** Load the first page again, and as many sessions as are shown: once for all that happens at about the same time. */
+  refresh() {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#load(null, Math.max(PAGE, this.sessions.length));
+    }, SOON_MS);
   }
 
   /** @param {string} search */
