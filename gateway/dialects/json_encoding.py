@@ -1,20 +1,29 @@
 """Encodes JSON that may contain lone surrogates, which model servers and clients send."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
 
 encode_json = msgspec.json.Encoder(enc_hook=str).encode
-"""As json_bytes, but raises UnicodeEncodeError for lone surrogates."""
+"""As json_bytes, for ASCII only."""
+
+_SEPARATORS = re.compile(rb"\xc2\x85|\xe2\x80[\xa8\xa9]")
+"""U+0085, U+2028 and U+2029: `str.splitlines` and httpx's `iter_lines` end a line there."""
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return one line of JSON in UTF-8, without ASCII escapes. Lone surrogates become U+FFFD."""
+    """Return JSON in UTF-8, one line for all clients. Lone surrogates become U+FFFD."""
     try:
-        return encode_json(value)
+        encoded = encode_json(value)
     except UnicodeEncodeError:
-        return encode_json(without_surrogates(value))
+        encoded = encode_json(without_surrogates(value))
+    return encoded if encoded.isascii() else _SEPARATORS.sub(_escaped, encoded)
+
+
+def _escaped(separator: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(separator[0].decode())
 
 
 def with_whole_characters(raw: bytes) -> bytes:

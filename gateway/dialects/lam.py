@@ -42,10 +42,7 @@ class Lam(SseDialect):
     def frames(self, event: ReaderEvent) -> Sequence[bytes]:
         if isinstance(event, Delta):
             # Written for every token: faster without a dict, and without a call that most texts do not need.
-            try:
-                text = encode_json(event.text)
-            except UnicodeEncodeError:
-                text = json_bytes(event.text)
+            text = encode_json(event.text) if event.text.isascii() else json_bytes(event.text)
             return (b'data: {"type":"chunk","content":' + text + b"}\n\n",)
         return (data_frame(json_bytes(as_json(event))),)
 

@@ -165,4 +165,5 @@ def completion_json(reply: StoredMessage, stream_id: str) -> dict[str, Any]:
         "model": reply.model or DEFAULT_MODEL,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}],
         "usage": None if reply.usage is None else usage_json(reply.usage),
+        "system_fingerprint": None,
     }

@@ -1,6 +1,7 @@
 """Objects of OpenAI's Responses API: response, output items, usage.
 
-They have all keys that the clients' models require. Source: OpenAI API reference, "The response object".
+They have all keys that the clients' models require. Sources: OpenAI API reference, "The response object";
+Open Responses, "ResponseResource".
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,18 +16,25 @@ Item = dict[str, Any]
 
 DEFAULTS: Mapping[str, Any] = {
     "background": False,
+    "completed_at": None,
+    "frequency_penalty": 0.0,
     "instructions": None,
     "max_output_tokens": None,
+    "max_tool_calls": None,
     "metadata": {},
     "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
     "previous_response_id": None,
+    "prompt_cache_key": None,
     "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
     "service_tier": "default",
     "store": True,
     "temperature": 1.0,
     "text": {"format": {"type": "text"}},
     "tool_choice": "auto",
     "tools": [],
+    "top_logprobs": 0,
     "top_p": 1.0,
     "truncation": "disabled",
     "user": None,

@@ -33,7 +33,7 @@ from tests.web.scene import Pipe
 UUID = "0192f0c1-7a4e-7000-8000-000000000001"
 STARTED = Started("ab", 1, "local-1f3a9c", 1, 2, "sse", "token", None, UUID, opens_session=True)
 CONTINUED = Started("ab", 1, "local-1f3a9c", 1, 2, "sse", "token", None, UUID, opens_session=False)
-AWKWARD = 'line\u2028separator, \r\n "quotes", back\\slash, \x00, \u0301, [DONE], data: x, 👩‍👩‍👧 \U0010ffff'
+AWKWARD = 'li\u2028n\u2029e\x85, \r\n "quotes", back\\slash, \x00, \u0301, [DONE], data: x, 👩‍👩‍👧 \U0010ffff'
 BESIDE: list[ReaderEvent] = [
     Progress("queued", position=2),
     Progress("prompt", processed=5, total=9),
@@ -122,6 +122,7 @@ def test_every_frame_is_whole_and_its_values_are_one_line(rig: DialectRig, event
             continue
         assert frame.endswith(b"\n\n")
         assert frame.count(b"\n\n") == 1
+        assert len(frame.decode().splitlines()) == frame.count(b"\n")
         assert not {0, ord("\r")} & set(frame)
         assert frame.startswith((b"data: ", b"event: "))
 

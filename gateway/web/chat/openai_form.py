@@ -217,7 +217,7 @@ def _string(said: object) -> str | None:
 def _readable(message: ChatMessage) -> object:
     """Return the content, with an assistant's refusal as text."""
     content = message.content
-    if not isinstance(content, list):
+    if not content or not isinstance(content, list):  # [] is the text of rigging's turns that only call tools
         return content or message.refusal or ""
     return [
         {"type": "text", "text": part.get("refusal")}

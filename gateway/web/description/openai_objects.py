@@ -78,6 +78,7 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[ChatChoice]
     usage: TokensView | None
+    system_fingerprint: None
 
 
 class TextChoice(BaseModel):

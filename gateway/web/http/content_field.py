@@ -82,10 +82,12 @@ def content_schema(text: dict[str, Any], *more_parts: dict[str, Any], says_somet
     Args:
         text: schema of a plain string.
         more_parts: schemas of further kinds of parts.
-        says_something: True if a list of parts with only white space is refused.
+        says_something: True if a list of parts that is empty, or has only white space, is refused.
     """
     parts = parts_schema(*more_parts)
-    if says_something:
+    if not says_something:
+        parts["minItems"] = 0
+    else:
         parts["contains"] = {
             "anyOf": [_part("text", {"type": "string", "pattern": r"\S"}), *_ATTACHMENTS, *more_parts]
         }

@@ -96,6 +96,12 @@ async def test_a_call_without_arguments_has_an_empty_object(
     assert list(request.turns[1].tool_calls) == [CALLED]
 
 
+async def test_a_turn_that_only_calls_a_tool_may_have_an_empty_list_as_its_text(tmp_path: Path) -> None:
+    turns = [HI, {"role": "assistant", "content": [], "tool_calls": [CALLED]}, {**RESULT, "content": []}]
+    request = await asked(tmp_path, "/v1/chat/completions", {"messages": turns})
+    assert [turn.content for turn in request.turns] == ["Hi", "", ""]
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat", "/messages/stream"])
 async def test_a_field_of_a_tool_that_is_null_is_absent(tmp_path: Path, path: str) -> None:
     """Clients in Python send it for a function without a docstring; llama.cpp answers 500."""
