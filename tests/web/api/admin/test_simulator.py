@@ -97,7 +97,8 @@ async def test_a_worker_ends_when_its_watcher_leaves_and_is_there_once(tmp_path:
     async with served(tmp_path, lambda _: tokens("x")) as gateway:
         parts = equip(gateway)
         async with gateway.http.stream("POST", SIMULATOR, json={"part": "worker"}) as response:
-            assert (await anext(unified_events(response)))["type"] == "started"
+            events = unified_events(response)  # kept: its end closes the response
+            assert (await anext(events))["type"] == "started"
             again = await gateway.http.post(SIMULATOR, json={"part": "worker"})
             assert again.status_code == httpx.codes.CONFLICT
             assert not parts.left.is_set()
