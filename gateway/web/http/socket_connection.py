@@ -102,7 +102,8 @@ class SocketConnection(ParsingTurns, WebSocketsSansIOProtocol):
 
     def _begin(self, data: bytes) -> None:
         """Take the whole handshake. Answer it if the library cannot parse it, since uvicorn does not."""
-        super().parse(data)
+        # As Java's HttpClient sends it. The library refuses it; uvicorn has written the names in lower case.
+        super().parse(data.replace(b"\r\ncontent-length: 0\r\n", b"\r\n", 1))
         if not self.handshake_initiated and not self.transport.is_closing():
             error = BadRequest("The handshake must have no body, and no line of more than 8 KiB.")
             self.transport.write(raw_problem(error))

@@ -218,6 +218,7 @@ async def test_frames_that_are_no_websocket_end_the_connection(tmp_path: Path, s
     [
         (handshake(key="short"), b"400"),
         (handshake("GET", "/ws", "Content-Length: 5") + b"Hello", b"400"),
+        (handshake("GET", "/ws", "Content-Length: 0"), b"101"),
         (handshake("GET", "/ws", "X: " + "x" * 9000), b"400"),
         (handshake("GET", "/nowhere"), b"404"),
         (handshake("GET", "http://localhost/ws"), b"101"),
