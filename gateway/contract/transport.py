@@ -45,10 +45,12 @@ class Health:
     Attributes:
         ok: True if a reply could start now.
         detail: one sentence; if not ok, it says what is missing.
+        late: not ok because no answer came in time: it may only be busy.
     """
 
     ok: bool
     detail: str
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

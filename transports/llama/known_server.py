@@ -110,6 +110,9 @@ class KnownServer:
             self.slots = await able.slots() or SLOTS_UNTOLD
             self.models = able.models()
         self._misses = 0 if health.ok else self._misses + 1
+        if health.late and self.well and not self.silent:  # it, or this process, may only be busy
+            self.is_doubted = True
+            return
         was, self.health = self.health, health
         if health.ok and was is not None and not was.ok:
             self.cannot_embed.clear()

@@ -223,7 +223,7 @@ class LlamaServers:
     ) -> KnownServer | None:
         """Return the healthy server with the model and kinds that has the most room; of equals the first.
 
-        One at which a reply has just broken off comes last.
+        One at which a reply has just broken off, or that did not answer its latest check, comes last.
         """
         fitting = [known for known in self._able(meant, passed_over) if kinds <= known.accepts]
         return max(fitting, key=lambda known: (not known.is_doubted, known.room), default=None)
@@ -234,7 +234,7 @@ class LlamaServers:
     async def _watch(self, known: KnownServer) -> None:
         retry_s = FIRST_RETRY_S
         while True:
-            pause_s = self._check_s if known.well else retry_s
+            pause_s = self._check_s if known.well and not known.is_doubted else retry_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s * random.uniform(0.8, 1.2)):
                     await known.doubted.wait()

@@ -221,12 +221,18 @@ class LlamaTransport:
 
     async def health(self) -> Health:
         """Request `/health`, or `/v1/models` if the server has no `/health`, as Ollama."""
-        problem = await self._problem()
+        late = False
+        try:
+            problem = await self._problem()
+        except TimeoutError:
+            problem, late = f"the model server did not answer within {PROBE_S:g} s", True
         if problem is None:
             return Health(True, "the model server is ready")
-        return Health(False, problem if self._setting is None else f"{self._setting}={self._root}: {problem}")
+        named = problem if self._setting is None else f"{self._setting}={self._root}: {problem}"
+        return Health(False, named, late)
 
     async def _problem(self) -> str | None:
+        """Raises TimeoutError."""
         try:
             async with asyncio.timeout(PROBE_S):
                 status, _ = await self._get(b"/health")
@@ -236,8 +242,6 @@ class LlamaTransport:
                     with contextlib.suppress(ProtocolViolation):
                         if await self._learn_models() in (401, 403):
                             status = 401
-        except TimeoutError:
-            return f"the model server did not answer within {PROBE_S:g} s"
         except Unreachable as exc:
             return str(exc.__cause__ or exc)
         except TransportError as exc:

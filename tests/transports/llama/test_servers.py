@@ -37,6 +37,7 @@ class Server(ScriptedTransport):
         self._models = models
         self.slots = slots
         self.well = True
+        self.late = False
         self.accepts = ALL_KINDS
         self.refusal: GatewayError | None = None
         self.checked = asyncio.Event()
@@ -49,7 +50,7 @@ class Server(ScriptedTransport):
 
     async def health(self) -> Health:
         self.checked.set()
-        return Health(self.well, "as told")
+        return Health(self.well, "as told", self.late)
 
     async def total_slots(self) -> int | None:
         return self.slots

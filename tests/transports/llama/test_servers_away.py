@@ -10,6 +10,7 @@ from gateway.contract.events import Delta, Done, Progress
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.transport import Hear
 from tests.transports.llama.test_servers import House, Killed, Server, broke_off
+from transports.llama.known_server import KnownServer
 
 
 def request_for(model: str | None = None) -> ChatRequest:
@@ -135,3 +136,40 @@ async def test_without_a_server_that_has_the_model_nothing_is_admitted() -> None
         assert refused.value.retry_after_s is not None
         assert list(house.all.abilities.models()) == ["b", "a"], "it can be asked for all the same"
         assert house.all.abilities.admit("nobody's") == house.all.info
+
+
+async def test_one_late_answer_to_a_check_makes_a_server_the_last_choice_and_a_second_one_unhealthy() -> None:
+    server = Server("a")
+    known = KnownServer("http://0", server, quiet=True)
+    states = []
+    for late in (False, True, True, False, True, False):
+        server.well, server.late = not late, late
+        await known.check()
+        states.append((known.well, known.is_doubted, known.silent))
+    well, last_choice, away = (True, False, False), (True, True, False), (False, False, True)
+    assert states == [well, last_choice, away, well, last_choice, well]
+
+
+async def test_servers_that_are_all_late_once_take_requests() -> None:
+    """As on a busy machine, or when this process was paused."""
+    first, second = Server("a"), Server("a", slots=9)
+    async with House(first, second).running() as house:
+        for known in house.all._servers:
+            known.server.well, known.server.late = False, True  # type: ignore[attr-defined]
+            await known.check()
+        house.all.abilities.admit("a")
+        await house.ask("a")
+    assert second.asked_for == ["a"]
+
+
+async def test_a_server_that_was_late_is_checked_again_soon() -> None:
+    late, other = Server("a", slots=9), Server("a")
+    async with House(late, other, check_s=60).running() as house:
+        late.well, late.late = False, True
+        house.all._servers[0].doubt()
+        for _ in range(2):
+            late.checked.clear()
+            await late.checked.wait()
+        await house.changes.get()
+        await house.ask("a")
+    assert other.asked_for == ["a"]
