@@ -29,4 +29,6 @@ def check_kinds(kinds: frozenset[Kind], accepts: frozenset[Kind], answerer: str 
     missing = kinds - accepts
     if missing:
         names = " or ".join(sorted(_NAMES[kind] for kind in missing))
-        raise UnsupportedContent(f"{answerer} takes no {names}: leave them out, or ask another model.")
+        raise UnsupportedContent(
+            f"{answerer} accepts no {names}: send the text alone, or choose another model."
+        )

@@ -6,10 +6,11 @@ No URL is ever fetched: images, sound and files must be in the request itself.
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from gateway.contract.content import Audio, AudioFormat, Content, File, Image, Part, Text
+from gateway.contract.errors import Unprocessable
 from gateway.contract.media_types import TEXT, media_type_of
 from gateway.contract.misfits import misfit
 
@@ -27,6 +28,15 @@ _TEXT_FILES = re.compile(
 _UNKNOWN = ("", "application/octet-stream")
 """Media types that browsers give files of unknown extensions, such as `.toml`: their content decides."""
 _OTHER_NAMES = {"image/jpg": "image/jpeg"}
+
+NO_DATA = "must contain the data itself: no address is fetched"
+NO_DATA_URL = "must be a data URL such as data:TYPE/NAME;base64,...: no address is fetched"
+
+_DATA = ("url", "data", "file_data")
+"""Keys of the data in parts of OpenAI's form."""
+
+ConvertedPart = tuple[dict[str, Any], str]
+"""A part that another API's part was converted to, and the JSON path of its data in that API's request."""
 
 _MAX_HEAD_CHARS = 200
 """Maximum length of the part of a data URL before its comma."""
@@ -52,9 +62,29 @@ def read_content(said: object, field: str, max_attachment_bytes: int) -> Content
         raise misfit(field, "must not be empty")
     if len(said) > MAX_PARTS:
         raise misfit(field, f"must have at most {MAX_PARTS} parts, not {len(said)}")
-    parts = tuple(_part(part, f"{field}.{at}", max_attachment_bytes) for at, part in enumerate(said))
+    return _joined([_part(part, f"{field}.{at}", max_attachment_bytes) for at, part in enumerate(said)])
+
+
+def read_converted(said: Sequence[ConvertedPart], field: str, max_attachment_bytes: int) -> Content:
+    """Parse parts of another API like read_content; errors name the paths that its clients know. Without
+    parts the content is an empty text."""
+    if len(said) > MAX_PARTS:
+        raise misfit(field, f"must have at most {MAX_PARTS} parts, not {len(said)}")
+    parts: list[Part] = []
+    for part, place in said:
+        try:
+            parts.append(_part(part, "part", max_attachment_bytes))
+        except Unprocessable as exc:
+            ((wrong, problem),) = exc.fields.items()
+            key = wrong.rpartition(".")[2]
+            beside = f"{place.rpartition('.')[0]}.{key}"  # such as the name of a file
+            raise misfit(place if key in _DATA else beside, problem) from None
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Part]) -> Content:
     texts = [part.text for part in parts if isinstance(part, Text)]
-    return "".join(texts) if len(texts) == len(parts) else parts
+    return "".join(texts) if len(texts) == len(parts) else tuple(parts)
 
 
 def _part(said: object, at: str, max_bytes: int) -> Part:
@@ -119,9 +149,7 @@ def _data_url(said: Mapping[str, Any], key: str, at: str, max_bytes: int) -> tup
     comma = url.find(",", 0, _MAX_HEAD_CHARS)
     scheme, _, head = url[: max(comma, 0)].lower().partition(":")
     if comma < 0 or scheme != "data":
-        raise misfit(
-            f"{at}.{key}", "must be a data URL such as data:TYPE/NAME;base64,...: no address is fetched"
-        )
+        raise misfit(f"{at}.{key}", NO_DATA_URL)
     media_type, *parameters = (word.strip() for word in head.split(";"))
     if "base64" not in parameters[-1:]:
         raise misfit(f"{at}.{key}", "must be a data URL in base64, such as data:TYPE/NAME;base64,...")

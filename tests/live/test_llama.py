@@ -231,9 +231,9 @@ async def test_a_model_without_eyes_says_so_and_gets_no_image() -> None:
     asked = replace(asking("x"), turns=[Turn("user", (Text("This?"), image))])
     async with asyncio.timeout(120), llama_server(tiny_model_path()) as url:
         transport = LlamaTransport(url)
-        with pytest.raises(UnsupportedContent, match="This model takes no images"):
+        with pytest.raises(UnsupportedContent, match="This model accepts no images"):
             await events_of(transport, asked)  # nothing was known of the server before
-        with pytest.raises(UnsupportedContent, match="This model takes no images"):
+        with pytest.raises(UnsupportedContent, match="This model accepts no images"):
             transport.abilities.check(asked)
         with pytest.raises(UnsupportedContent):
             await events_of(transport, asked)

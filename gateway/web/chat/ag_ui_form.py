@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from gateway.contract.content import Content
-from gateway.contract.content_parser import read_content
+from gateway.contract.content_parser import NO_DATA, ConvertedPart, read_converted
 from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Role, Sampling, Turn
@@ -150,19 +150,21 @@ def _content(place: str, said: object, max_bytes: int) -> Content:
     if not isinstance(said, list):
         raise misfit(place, "must be a string or a list of parts")
     parts = [_part(f"{place}.{number}", part) for number, part in enumerate(said)]
-    return read_content(parts, place, max_bytes) if parts else ""
+    return read_converted(parts, place, max_bytes)
 
 
-def _part(place: str, part: Mapping[str, Any]) -> Object:
+def _part(place: str, part: Mapping[str, Any]) -> ConvertedPart:
     match part:
         case {"type": "text", "text": str(text)}:
-            return {"type": "text", "text": text}
+            return {"type": "text", "text": text}, place
         case {"type": "binary", "mimeType": str(kind), "data": str(data)}:
-            return _data_part(kind, data, part.get("filename"))
+            return _data_part(kind, data, part.get("filename")), f"{place}.data"
         case {"source": {"type": "data", "value": str(data), "mimeType": str(kind)}}:
-            return _data_part(kind, data, None)
+            return _data_part(kind, data, None), f"{place}.source.value"
+        case {"type": "binary"} | {"source": {"type": "url"}}:
+            raise misfit(place, NO_DATA)
         case {"type": str(kind)}:
-            raise misfit(f"{place}.type", f"{kind!r} must contain its data: no address is fetched here")
+            raise misfit(f"{place}.type", f"{kind[:50]!r} is not supported here, or lacks a field")
         case _:
             raise misfit(place, "must have a type")
 

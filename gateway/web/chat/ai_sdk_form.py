@@ -8,8 +8,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.contract.branches import Branch
-from gateway.contract.content import Content
-from gateway.contract.content_parser import read_content
+from gateway.contract.content_parser import NO_DATA_URL, ConvertedPart, read_converted
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Turn
 from gateway.contract.store import StoredMessage
@@ -185,19 +184,19 @@ def _turns(place: str, message: UiMessage, max_bytes: int) -> Iterator[Turn]:
         for at, part in enumerate(message.parts)
         if (read := _part(f"{place}.parts.{at}", part)) is not None
     ]
-    content: Content = read_content(parts, f"{place}.parts", max_bytes) if parts else ""
+    content = read_converted(parts, f"{place}.parts", max_bytes)
     if content:
         yield Turn(message.role, content)
 
 
-def _part(place: str, part: Mapping[str, Any]) -> Object | None:
+def _part(place: str, part: Mapping[str, Any]) -> ConvertedPart | None:
     match part:
         case {"type": "text", "text": str(text)}:
-            return {"type": "text", "text": text}
+            return {"type": "text", "text": text}, place
         case {"type": "file", "url": str(url), "mediaType": str(kind)}:
             if not url.startswith("data:"):
-                raise misfit(f"{place}.url", "must hold the data itself: no address is fetched here")
-            return _file(url, kind, part.get("filename"))
+                raise misfit(f"{place}.url", NO_DATA_URL)
+            return _file(url, kind, part.get("filename")), f"{place}.url"
         case {"type": "file" | "text" as kind}:
             raise misfit(place, f"a {kind} part lacks a field")
         case _:

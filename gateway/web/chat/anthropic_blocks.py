@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from gateway.contract.content import Content, Part, Text
-from gateway.contract.content_parser import MAX_NAME_CHARS, read_content
+from gateway.contract.content_parser import MAX_NAME_CHARS, NO_DATA, ConvertedPart, read_converted
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Turn
 from gateway.web.http.bodies import AtMost512
@@ -76,7 +76,7 @@ def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int)
     """Return one turn for each tool result, then one for the rest of the message."""
     if not blocks:
         raise misfit(field, "must not be empty")
-    parts: list[Object] = []
+    parts: list[ConvertedPart] = []
     for number, block in enumerate(blocks):
         place = f"{field}.{number}"
         if block.get("type") != "tool_result":
@@ -87,7 +87,7 @@ def _user_turns(field: str, blocks: Sequence[Mapping[str, Any]], max_bytes: int)
             raise misfit(f"{place}.tool_use_id", "is required")
         yield Turn("tool", _result(place, block.get("content"), max_bytes), tool_call_id=call_id)
     if parts:
-        yield Turn("user", read_content(parts, field, max_bytes))
+        yield Turn("user", read_converted(parts, field, max_bytes))
 
 
 def _result(place: str, content: object, max_bytes: int) -> Content:
@@ -98,42 +98,42 @@ def _result(place: str, content: object, max_bytes: int) -> Content:
     parts = [
         part for number, block in enumerate(content) for part in _parts(f"{place}.content.{number}", block)
     ]
-    return read_content(parts, f"{place}.content", max_bytes) if parts else ""
+    return read_converted(parts, f"{place}.content", max_bytes)
 
 
-def _parts(place: str, block: Any) -> Iterator[Object]:
+def _parts(place: str, block: Any) -> Iterator[ConvertedPart]:
     """Return a block as content parts in OpenAI's form: documents and search results as text files."""
     match block:
         case {"type": "document", "context": str(context), **rest} if context:
-            yield {"type": "text", "text": context}
+            yield {"type": "text", "text": context}, place
             yield from _parts(place, rest | {"type": "document"})
         case {"type": "text", "text": str(text)}:
-            yield {"type": "text", "text": text}
+            yield {"type": "text", "text": text}, place
         case {"type": "image" | "document", "source": {"type": "url"}}:
-            raise misfit(f"{place}.source", "must contain the data: no address is fetched here")
+            raise misfit(f"{place}.source", NO_DATA)
         case {"type": "image", "source": {"type": "base64", "media_type": str(kind), "data": str(data)}}:
-            yield {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
+            yield {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}, f"{place}.source"
         case {"type": "document", "source": {"type": "text", "data": str(text)}}:
-            yield _file(block, text)
+            yield _file(block, text), f"{place}.source"
         case {"type": "document", "source": {"type": "base64", "media_type": str(kind), "data": str(data)}}:
-            yield _named(block, f"data:{kind};base64,{data}")
+            yield _named(block, f"data:{kind};base64,{data}"), f"{place}.source"
         case {"type": "document", "source": {"type": "content", "content": str(text)}}:
-            yield _file(block, text)
+            yield _file(block, text), f"{place}.source"
         case {"type": "document", "source": {"type": "content", "content": list(inner)}}:
             yield from _inner(block, f"{place}.source.content", inner)
         case {"type": "search_result", "source": str(source), "content": list(inner)}:
-            yield _file(block, f"{source}\n{_joined(f'{place}.content', inner)}")
+            yield _file(block, f"{source}\n{_joined(f'{place}.content', inner)}"), f"{place}.content"
         case {"type": str(kind)}:
             raise misfit(f"{place}.type", f"{kind!r} is not supported here, or lacks a field")
         case _:
             raise misfit(place, "must be a content block with a type")
 
 
-def _inner(block: Mapping[str, Any], place: str, inner: Sequence[Any]) -> Iterator[Object]:
+def _inner(block: Mapping[str, Any], place: str, inner: Sequence[Any]) -> Iterator[ConvertedPart]:
     """Return the blocks of a document: texts as one file, images by themselves."""
     texts = [one for one in inner if isinstance(one, dict) and one.get("type") == "text"]
     if texts or not inner:
-        yield _file(block, _joined(place, texts))
+        yield _file(block, _joined(place, texts)), place
     for number, one in enumerate(inner):
         if not isinstance(one, dict) or one.get("type") != "text":
             yield from _parts(f"{place}.{number}", one)

@@ -10,7 +10,7 @@ import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.contract.content import Content
-from gateway.contract.content_parser import read_content
+from gateway.contract.content_parser import ConvertedPart, read_converted
 from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
 from gateway.contract.requests import Sampling, Turn
@@ -221,23 +221,23 @@ def _call(place: str, id: str, call: Mapping[str, Any]) -> Object:
 def _content(place: str, text: str, images: Sequence[str] | None, max_bytes: int) -> Content:
     if not images:
         return text
-    parts: list[Object] = [{"type": "text", "text": text}] if text else []
+    parts: list[ConvertedPart] = [({"type": "text", "text": text}, place)] if text else []
     for number, lines in enumerate(images):
         image = lines.replace("\n", "").replace("\r", "")  # Ollama ignores line breaks
         url = f"data:{_media_type(f'{place}.{number}', image)};base64,{image}"
-        parts.append({"type": "image_url", "image_url": {"url": url}})
-    return read_content(parts, place, max_bytes)
+        parts.append(({"type": "image_url", "image_url": {"url": url}}, f"{place}.{number}"))
+    return read_converted(parts, place, max_bytes)
 
 
 def _media_type(place: str, image: str) -> str:
     try:
         head = base64.b64decode(image[:32], validate=True)
     except (binascii.Error, ValueError):
-        raise misfit(place, "is not base64") from None
+        raise misfit(place, "must be the image itself in base64: no address is fetched") from None
     for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
-    raise misfit(place, "is not a PNG, JPEG, GIF or WebP image")
+    raise misfit(place, "must be a PNG, JPEG, GIF or WebP image")
 
 
 def _number(given: Object, name: str, kind: type[int] | type[float]) -> Any:

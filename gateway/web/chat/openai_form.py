@@ -217,7 +217,9 @@ def _string(said: object) -> str | None:
 def _readable(message: ChatMessage) -> object:
     """Return the content, with an assistant's refusal as text."""
     content = message.content
-    if not content or not isinstance(content, list):  # [] is the text of rigging's turns that only call tools
+    if content == [] and message.role in ("assistant", "tool"):  # as rigging sends calls and results
+        return ""
+    if not isinstance(content, list):
         return content or message.refusal or ""
     return [
         {"type": "text", "text": part.get("refusal")}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.contract.content import Content
-from gateway.contract.content_parser import read_content
+from gateway.contract.content_parser import NO_DATA, ConvertedPart, read_converted
 from gateway.contract.misfits import misfit
 from gateway.contract.requests import Role, Turn
 from gateway.contract.tool_calls import arguments_of
@@ -92,30 +92,30 @@ def _content(place: str, said: object, max_bytes: int) -> Content:
     if not isinstance(said, list):
         raise misfit(place, "must be a string or a list of parts")
     parts = [_part(f"{place}.{number}", part) for number, part in enumerate(said)]
-    return read_content(parts, place, max_bytes) if parts else ""
+    return read_converted(parts, place, max_bytes)
 
 
-def _part(place: str, part: Any) -> Item:
+def _part(place: str, part: Any) -> ConvertedPart:
     """The part as OpenAI's chat API writes it."""
     match part:
         case {"type": "input_text" | "output_text" | "text" | "summary_text", "text": str(text)}:
-            return {"type": "text", "text": text}
+            return {"type": "text", "text": text}, place
         case {"type": "refusal", "refusal": str(text)}:
-            return {"type": "text", "text": text}
+            return {"type": "text", "text": text}, place
         case {"type": "input_image", "image_url": str(url)}:
             image = {"url": url}
             if isinstance(part.get("detail"), str):
                 image["detail"] = part["detail"]
-            return {"type": "image_url", "image_url": image}
+            return {"type": "image_url", "image_url": image}, f"{place}.image_url"
         case {"type": "input_file", "file_data": str(data)}:
             file = {"file_data": data}
             if isinstance(part.get("filename"), str):
                 file["filename"] = part["filename"]
-            return {"type": "file", "file": file}
+            return {"type": "file", "file": file}, f"{place}.file_data"
         case {"type": "input_audio", "input_audio": dict(audio)}:
-            return {"type": "input_audio", "input_audio": audio}
+            return {"type": "input_audio", "input_audio": audio}, f"{place}.input_audio.data"
         case {"type": "input_image" | "input_file"}:
-            raise misfit(place, "must hold its data itself: no address is fetched, no file is kept here")
+            raise misfit(place, f"{NO_DATA}, and no file is kept")
         case {"type": str(kind)}:
             raise misfit(f"{place}.type", f"{kind[:50]!r} is not supported here, or lacks a field")
         case _:

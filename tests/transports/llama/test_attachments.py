@@ -62,7 +62,7 @@ async def test_content_is_refused_by_name_where_props_say_so(
     if refused is None:
         transport.abilities.check(request)
     else:
-        with pytest.raises(UnsupportedContent, match=f"takes no {refused}:"):
+        with pytest.raises(UnsupportedContent, match=f"accepts no {refused}:"):
             transport.abilities.check(request)
     transport.abilities.check(ChatRequest("0" * 32, [Turn("user", "Hi")]))
 

@@ -325,8 +325,8 @@ async def test_content_that_no_server_takes_is_refused_by_name() -> None:
     seeing.accepts, hearing.accepts = frozenset({"image"}), frozenset({"audio"})
     request = ChatRequest(uuid4().hex, [Turn("user", (IMAGE, AUDIO))])
     async with House(seeing, hearing).running() as house:
-        with pytest.raises(UnsupportedContent, match="takes no sound"):
+        with pytest.raises(UnsupportedContent, match="accepts no sound"):
             house.all.abilities.check(request)
-        with pytest.raises(UnsupportedContent, match="takes no sound"):
+        with pytest.raises(UnsupportedContent, match="accepts no sound"):
             await events_of(house.all, request)
     assert seeing.seen_requests == hearing.seen_requests == []

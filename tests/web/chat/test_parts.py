@@ -245,7 +245,7 @@ async def test_a_model_that_takes_none_is_named_before_anything_is_kept(tmp_path
         sessions = (await gateway.http.get("/api/chatbot/sessions?all=1")).json()
     assert [answer.status_code for answer in (stream, whole, openai)] == [422, 422, 400]
     assert stream.json()["code"] == openai.json()["error"]["code"] == "unsupported_content"
-    assert "takes no images or sound" in stream.json()["detail"]
+    assert "accepts no images or sound" in stream.json()["detail"]
     assert file[-1]["type"] == "done"
     assert len(sessions) == 1
 

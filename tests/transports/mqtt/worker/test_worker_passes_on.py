@@ -94,9 +94,9 @@ async def test_parts_go_to_nobody_whose_status_does_not_accept_them() -> None:
         house.worker.offer(["m"], 2)
         await until(house.transport, lambda: house.transport.abilities.accepts() == {"audio"})
         request = replace(chat(), turns=[Turn("user", (IMAGE,)), Turn("user", "So?")])
-        with pytest.raises(UnsupportedContent, match="A worker over MQTT takes no images"):
+        with pytest.raises(UnsupportedContent, match="A worker over MQTT accepts no images"):
             house.transport.check(request)
-        with pytest.raises(UnsupportedContent, match="A worker over MQTT takes no images"):
+        with pytest.raises(UnsupportedContent, match="A worker over MQTT accepts no images"):
             await all_of(house.transport, request)
         house.transport.check(replace(chat(), turns=[Turn("user", (SOUND,))]))
         house.transport.check(replace(chat(), turns=[Turn("user", (FILE,))]))
