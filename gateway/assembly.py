@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from gateway.configured_conversations import conversations_of
 from gateway.configured_devices import devices_of
@@ -43,6 +42,7 @@ from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.genai_families import wants_older_names
 from gateway.telemetry.last_hour import LastHour
 from gateway.telemetry.reply_totals import ReplyTotals
+from gateway.version import VERSION
 from gateway.web.app import create_app
 from gateway.web.door.callers import LOCAL
 from gateway.web.door.open_mode import OpenMode
@@ -190,7 +190,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         max_message_bytes=settings.max_message_bytes,
         max_body_bytes=settings.max_text_body_bytes,
         body_timeout_s=settings.body_timeout_s,
-        version=version("sluice-gateway"),
+        version=VERSION,
         reply_deadline_s=settings.reply_deadline_s,
         workers=lambda: [worker for each in transports.values() for worker in each.abilities.workers()],
         queued=lambda: sum(each.abilities.queued() for each in transports.values()),

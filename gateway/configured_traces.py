@@ -1,10 +1,10 @@
 """Builds the traces from the settings. Without OTEL_EXPORTER_OTLP_ENDPOINT nothing of them is imported."""
 
 from collections.abc import Callable, Collection
-from importlib.metadata import version
 
 from gateway.contract.traces import NO_TRACES, Traces
 from gateway.settings import Settings, SettingsError
+from gateway.version import VERSION
 
 _WITHOUT_EXTRA = (
     "OTEL_EXPORTER_OTLP_ENDPOINT needs OpenTelemetry: pip install 'sluice-gateway[otel]', or leave it empty"
@@ -37,7 +37,7 @@ def traces_of(
             settings.otel_exporter_otlp_headers,
             service=service,
             instance=instance,
-            version=version("sluice-gateway"),
+            version=VERSION,
             known_models=known_models,
         )
     except (ImportError, RuntimeError, ValueError) as error:

@@ -5,7 +5,6 @@ import errno
 import http.client
 import socket
 from collections.abc import Sequence
-from importlib.metadata import version
 from shlex import quote
 
 from gateway.commands.admin_client import url_of_settings
@@ -14,6 +13,7 @@ from gateway.commands.doctor.running_gateway import get
 from gateway.process.listeners import clients_port_serves, host_and_port_of
 from gateway.settings import Settings
 from gateway.store.inspection import psql_of, sqlite_path
+from gateway.version import VERSION
 
 
 async def listening(settings: Settings) -> Sequence[Finding]:
@@ -63,10 +63,9 @@ def _mend(settings: Settings, missing: str) -> str:
 
 
 def _version(url: str, running: str) -> Finding:
-    ours = version("sluice-gateway")
-    if running != ours:
+    if running != VERSION:
         return warning(
-            f"a gateway of version {running} listens at {url}, and {ours} is installed",
+            f"a gateway of version {running} listens at {url}, and {VERSION} is installed",
             "systemctl restart sluice-gateway",
         )
     return ok(f"a gateway of version {running} listens at {url}")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from gateway.contract.errors import GatewayError, MethodNotAllowed
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send
@@ -37,10 +37,10 @@ class Routes:
         by_path: dict[str, list[Endpoint]] = {}
         for endpoint in table:
             by_path.setdefault(_PLACE.sub(r"{\2}", endpoint.path), []).append(endpoint)
-        places = [(endpoints[0].path, _place_of(endpoints)) for endpoints in by_path.values()]
+        places = [(endpoints[0].path, _place_of(tuple(endpoints))) for endpoints in by_path.values()]
         self._exact = {path: place for path, place in places if "{" not in path}
         self._patterns = [place for path, place in places if "{" in path]
-        self._patterns += [_place_of([endpoint]) for endpoint in elsewhere]
+        self._patterns += [_place_of((endpoint,)) for endpoint in elsewhere]
         self._methods = [endpoint.method for endpoint in table]
 
     def __iter__(self) -> Iterator[Endpoint]:
@@ -127,7 +127,8 @@ class Dispatcher:
         await relay.answer(found.owner, scope, send, body, handle_here)
 
 
-def _place_of(endpoints: Sequence[Endpoint]) -> _Place:
+@cache
+def _place_of(endpoints: tuple[Endpoint, ...]) -> _Place:
     path = endpoints[0].path
     pattern, at = "", 0
     for found in _PLACE.finditer(path):
