@@ -27,6 +27,7 @@ from transports.scripted import Step, tokens
 pytestmark = pytest.mark.live
 
 CLIENT = "127.0.0.2"
+MEBIBYTE = 1024 * 1024
 FORGED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Prefix": "/forged", "Sluice-Relay": "forged"}
 
 
@@ -40,11 +41,12 @@ class Site:
     prefix: str
 
 
-Behind = Callable[[], AbstractAsyncContextManager[Site]]
+Behind = Callable[..., AbstractAsyncContextManager[Site]]
+"""Takes settings of the gateway."""
 
 
 @asynccontextmanager
-async def site_behind(name: str, prefix: str, tmp_path: Path) -> AsyncIterator[Site]:
+async def site_behind(name: str, prefix: str, tmp_path: Path, **settings: Any) -> AsyncIterator[Site]:
     held = asyncio.Event()
 
     def script(asked: ChatRequest) -> list[Step]:
@@ -52,7 +54,7 @@ async def site_behind(name: str, prefix: str, tmp_path: Path) -> AsyncIterator[S
             return [UpstreamFailed("The model broke.")]
         return [[Delta("first ")], held.wait, *tokens("second ", "third")]
 
-    settings: dict[str, Any] = {"trusted_proxies": ("127.0.0.1",), "root_path": prefix}
+    settings |= {"trusted_proxies": ("127.0.0.1",), "root_path": prefix}
     async with (
         served(tmp_path, script, **settings) as gateway,
         running_proxy(name, gateway.url, tmp_path / "proxy", prefix) as proxy,
@@ -165,8 +167,8 @@ async def test_a_body_that_is_too_large_gets_the_gateways_413(
 ) -> None:
     """By curl, which speaks HTTP/2 as browsers do."""
     json_type = {"content-type": "application/json"}
-    async with behind() as site:
-        content = b" " * (40 * 1024 * 1024)
+    async with behind(max_body_bytes=4 * MEBIBYTE) as site:
+        content = b" " * (12 * MEBIBYTE)
         (tmp_path / "body").write_bytes(content)
         direct = await site.gateway.http.post(path, content=content, headers=json_type)
         status = await curl(site.proxy, path, tmp_path / "body", tmp_path / "answer", version)
@@ -178,7 +180,7 @@ async def test_a_body_that_is_too_large_gets_the_gateways_413(
 @pytest.mark.parametrize("prefix", ["", "/chat"])
 async def test_nginxs_own_limit_answers_as_json(prefix: str, tmp_path: Path) -> None:
     async with site_behind("nginx", prefix, tmp_path) as site:
-        (tmp_path / "body").write_bytes(b" " * (65 * 1024 * 1024))
+        (tmp_path / "body").write_bytes(b" " * (65 * MEBIBYTE))
         status = await curl(site.proxy, STREAM, tmp_path / "body", tmp_path / "answer", "--http2")
     told = json.loads((tmp_path / "answer").read_text())
     assert status == "413 2 application/problem+json"
