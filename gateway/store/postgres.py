@@ -36,6 +36,9 @@ ASK_AGAIN_S = 0.1
 FINISH_S = 1.0
 """Seconds within which reads, for which nobody waits, may finish when the database is closed."""
 
+LEFT_S = 5.0
+"""Seconds within which a read must be answered whose caller has left."""
+
 _SESSION = {
     "application_name": "sluice",
     "jit": "off",
@@ -86,7 +89,7 @@ class PostgresDatabase:
         host, port = url.host or url.query.get("host", "localhost"), url.port or 5432
         self._named = f"PostgreSQL at {address_of(str(host), port)}"
         self._name = url.database
-        self._reads = WholeReads(self.reading)
+        self._reads = WholeReads(self.reading, LEFT_S)
         self._committing = False
         self._kept: AsyncConnection | None = None
         for engine in (self.reading, self._writing):

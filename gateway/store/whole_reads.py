@@ -54,10 +54,15 @@ class WholeConnection(AsyncConnection):
 
 
 class WholeReads:
-    """Lends connections of an engine, and finishes queries whose callers were cancelled."""
+    """Lends connections of an engine, and finishes queries whose callers were cancelled.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    left_s: seconds after which such a query is aborted with its connection to PostgreSQL: the way to the server
+    may be gone, which a socket notices after a quarter of an hour. None: never.
+    """
+
+    def __init__(self, engine: AsyncEngine, left_s: float | None = None) -> None:
         self._engine = engine
+        self._left_s = left_s
         self._left: dict[asyncio.Task[None], WholeConnection] = {}
 
     @asynccontextmanager
@@ -70,7 +75,7 @@ class WholeReads:
             if connection.query is None or connection.query.done():
                 await _close(connection)
             else:
-                left = asyncio.create_task(_finish(connection, connection.query))
+                left = asyncio.create_task(self._finish(connection, connection.query))
                 self._left[left] = connection
                 left.add_done_callback(self._left.pop)
 
@@ -84,12 +89,14 @@ class WholeReads:
         if late:
             await asyncio.wait(late)
 
-
-async def _finish(connection: AsyncConnection, query: "asyncio.Future[Any]") -> None:
-    await asyncio.wait({query})
-    if not query.cancelled():
-        query.exception()  # nobody else retrieves it: asyncio would log it as an error
-    await _close(connection)
+    async def _finish(self, connection: WholeConnection, query: "asyncio.Future[Any]") -> None:
+        await asyncio.wait({query}, timeout=self._left_s)
+        if not query.done():
+            connection.abort()
+            await asyncio.wait({query})
+        if not query.cancelled():
+            query.exception()  # nobody else retrieves it: asyncio would log it as an error
+        await _close(connection)
 
 
 async def _close(connection: AsyncConnection) -> None:

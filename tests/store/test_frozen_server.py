@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 
 import asyncpg
 import pytest
 
 from gateway.store import postgres, postgres_connection
+from gateway.store.pools import READERS
 from tests.live.looking import look_again
 from tests.store.exchanges import question
 from tests.store.postgres import PostgresServer, requires_postgres
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.live, requires_postgres()]
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "FINISH_S", 0.0)
+    monkeypatch.setattr(postgres, "LEFT_S", 0.0)
     monkeypatch.setattr(postgres_connection, "CLOSE_S", 0.0)
 
 
@@ -67,3 +69,23 @@ async def test_the_gateway_ends_although_a_read_that_nobody_waits_for_is_not_ans
         reading.cancel()
         await asyncio.wait({reading})
     await locking.close()
+
+
+async def test_connections_that_do_not_answer_are_replaced(postgres: PostgresServer, url: str) -> None:
+    """As when the way to the server is gone: the sockets stay open for a quarter of an hour."""
+    store = PostgresRig(url).store()
+    pool = store._database.reading.pool  # type: ignore[attr-defined]
+    with ExitStack() as until_ended:
+        async with asyncio.timeout(30), store.running():
+            async with AsyncExitStack() as all_at_once:
+                for _ in range(READERS):
+                    await all_at_once.enter_async_context(store._database.reader())
+            until_ended.enter_context(frozen_sessions(postgres))
+            reading = [asyncio.create_task(store.sessions("local", limit=1)) for _ in range(READERS)]
+            while pool.checkedout() < READERS:
+                await look_again()
+            for read in reading:
+                read.cancel()
+            await asyncio.wait(reading)
+
+            assert await store.sessions("local", limit=1) == []
