@@ -56,8 +56,8 @@ class WholeConnection(AsyncConnection):
 class WholeReads:
     """Lends connections of an engine, and finishes queries whose callers were cancelled.
 
-    left_s: seconds after which such a query is aborted with its connection to PostgreSQL: the way to the server
-    may be gone, which a socket notices after a quarter of an hour. None: never.
+    left_s: seconds after which such a query is aborted with its connection to PostgreSQL: the way to the
+    server may be gone, which a socket notices after a quarter of an hour. None: never.
     """
 
     def __init__(self, engine: AsyncEngine, left_s: float | None = None) -> None:
