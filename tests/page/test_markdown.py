@@ -96,9 +96,10 @@ async def test_a_line_below_a_formula_is_a_line(desk: Desk) -> None:
 
 
 async def test_markup_keeps_its_lines_and_what_no_browser_knows_is_text(desk: Desk) -> None:
-    reply = await desk.replied(f"<answer>\nIt is **so**.\n</answer>\n\n{MARKUP}\n")
+    reply = await desk.replied(f"<answer>\nIt is **so**.\n<kbd>a<b && c></kbd>\n</answer>\n\n{MARKUP}\n")
     assert await reply.locator("strong").inner_text() == "so"
-    assert (await reply.inner_text()).strip() == f"<answer>\nIt is so.\n</answer>\n\n{MARKUP}"
+    text = f"<answer>\nIt is so.\n<kbd>a<b && c></kbd>\n</answer>\n\n{MARKUP}"
+    assert (await reply.inner_text()).strip() == text
 
 
 async def test_code_in_a_list_keeps_its_tabs(desk: Desk) -> None:

@@ -62,6 +62,10 @@ marked.use({
   },
   renderer: {
     html: ({ text, block }) => (block ? `<p class="html">${escaped(text.trim())}</p>` : SAFE_TAG.test(text) ? text : escaped(text)),
+    text(token) {
+      token.escaped = false; // also behind a tag such as <code>, which is text here
+      return false;
+    },
     code: ({ text, lang }) => codeBlock(withTabs(text), /^[\w+#.-]*/.exec(lang ?? "")?.[0] ?? ""),
     link({ href, tokens }) {
       const inner = this.parser.parseInline(tokens);
