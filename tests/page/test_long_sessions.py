@@ -174,3 +174,22 @@ async def test_a_screen_reader_is_told_how_a_reply_ended_and_why_a_button_does_n
         await opened.ended()
         assert await news.text_content() == "The reply was stopped."
         assert len(await house.messages()) == 2
+
+
+async def test_what_was_drawn_before_is_not_kept(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        for number in range(8):
+            await opened.ask(f"say {number}")
+        inspector = await opened.page.context.new_cdp_session(opened.page)
+        made = await inspector.send("Runtime.evaluate", {"expression": "Object.prototype"})
+        kept = await inspector.send("Runtime.queryObjects", {"prototypeObjectId": made["result"]["objectId"]})
+        views = "(one) => Object.hasOwn(one, '__k') && one.props?.message"
+        counted = await inspector.send(
+            "Runtime.callFunctionOn",
+            {
+                "objectId": kept["objects"]["objectId"],
+                "functionDeclaration": f"function () {{ return this.filter({views}).length; }}",
+                "returnByValue": True,
+            },
+        )
+        assert counted["result"]["value"] < 300  # of 16 messages; four times as many when each draw is kept

@@ -16,7 +16,7 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
   const column = useRef(/** @type {HTMLElement | null} */ (null));
   const [away, setAway] = useState(false);
   const follows = useRef(true);
-  const drawn = useRef(/** @type {WeakMap<any, any>} */ (new WeakMap())); // views of messages that have not changed
+  const drawn = useRef(/** @type {WeakMap<any, number>} */ (new WeakMap())); // keys of the messages that are drawn
   const latest = useRef(settings);
   latest.current = settings;
   const prints = useRef(false);
@@ -73,13 +73,10 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
         ${empty}
         ${messages.slice(first).map((/** @type {any} */ message) => {
           const last = message === messages.at(-1);
-          const known = drawn.current.get(message);
-          if (known && known.version === message.version && known.last === last) return known.view;
-          const key = known?.key ?? nextKey++;
-          const view = html`<${MessageView} key=${key} message=${message} last=${last} conversation=${conversation}
+          const key = drawn.current.get(message) ?? nextKey++;
+          drawn.current.set(message, key);
+          return html`<${MessageView} key=${key} message=${message} version=${message.version} last=${last} conversation=${conversation}
             settings=${latest} onTakeBack=${onTakeBack} />`;
-          drawn.current.set(message, { version: message.version, last, key, view });
-          return view;
         })}
         ${failure ? html`<p class="failure" role="alert">${failure.message}</p>` : null}
       </div>

@@ -2,6 +2,7 @@
 
 import { html, useRef, useState } from "../../vendor/preact.js";
 import { copy } from "../clipboard.js";
+import { drawnAgainIf } from "../drawn_again.js";
 import { focusComposer, focused, isTouched } from "../focused.js";
 import { Icon } from "../icons.js";
 import { whenLeft } from "../leaving.js";
@@ -12,11 +13,13 @@ import { TryNow } from "../try_now.js";
 import { durationOf, momentOf, numberOf } from "../words.js";
 import { PartsView } from "./parts_view.js";
 
-/** settings: `current` has those of the next question.
- * @param {{message: any, conversation: any, settings: {current: object}, onTakeBack: (taken: {text: string, files: any[]}) => void}} props */
-export function MessageView(props) {
-  return props.message.role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`;
-}
+/** version: of the message. settings: `current` has those of the next question.
+ * @typedef {{message: any, version: number, last: boolean, conversation: any, settings: {current: object},
+ *   onTakeBack: (taken: {text: string, files: any[]}) => void}} Props */
+export const MessageView = drawnAgainIf(
+  (/** @type {Props} */ before, next) => before.version !== next.version || before.last !== next.last,
+  (props) => (props.message.role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`),
+);
 
 /** Edits that are open, by the ids of their questions: another tab may show another branch meanwhile. @type {Map<number, string>} */
 const edits = new Map();

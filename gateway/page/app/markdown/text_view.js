@@ -1,6 +1,7 @@
 /** Text as Markdown, also while it grows: only its last block is drawn again. */
 
 import { html, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { drawnAgainIf } from "../drawn_again.js";
 import { Blocks, LONGEST_BLOCK } from "./blocks.js";
 import { hasCode, isCode, whenColours } from "./code.js";
 import { withDefinitions } from "./definitions.js";
@@ -17,23 +18,21 @@ export function TextView({ text, live = false }) {
   blocks.current ??= new Blocks();
   const [colours, setColours] = useState(0);
   useLayoutEffect(() => whenColours(() => setColours(1)), []); // before the colours can come that the blocks have just asked for
-  const groups = useRef(/** @type {{colours: number, blocks: string[], drawn: any}[]} */ ([]));
   const shown = withDefinitions(blocks.current.of(text.replaceAll("\0", "\uFFFD")), LONGEST_BLOCK);
-  const drawn = [];
+  const groups = [];
   for (let start = 0; start < shown.length; start += GROUP) {
-    const some = shown.slice(start, start + GROUP);
-    const before = groups.current[start / GROUP];
-    const same = before?.colours === colours && before.blocks.length === some.length && before.blocks.every((one, n) => one === some[n]);
-    if (same) drawn.push(before.drawn);
-    else {
-      const views = some.map((source, n) => html`<${Block} key=${n} source=${source} colours=${hasCode(source) ? colours : 0} />`);
-      const group = { colours, blocks: some, drawn: html`<div key=${start} class="blocks">${views}</div>` };
-      groups.current[start / GROUP] = group;
-      drawn.push(group.drawn);
-    }
+    groups.push(html`<${Group} key=${start} blocks=${shown.slice(start, start + GROUP)} colours=${colours} />`);
   }
-  return html`<div class=${live ? "markdown live" : "markdown"} dir="auto">${drawn}</div>`;
+  return html`<div class=${live ? "markdown live" : "markdown"} dir="auto">${groups}</div>`;
 }
+
+const Group = drawnAgainIf(
+  (/** @type {{blocks: string[], colours: number}} */ before, { blocks, colours }) =>
+    before.colours !== colours || before.blocks.length !== blocks.length || before.blocks.some((one, at) => one !== blocks[at]),
+  ({ blocks, colours }) => html`<div class="blocks">${blocks.map(
+    (source, at) => html`<${Block} key=${at} source=${source} colours=${hasCode(source) ? colours : 0} />`,
+  )}</div>`,
+);
 
 /** One block; it is drawn again only when its source changes. @param {{source: string, colours: number}} props */
 function Block({ source, colours }) {
