@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from gateway.contract.certificates import check_certificates
 from gateway.contract.host_lists import hosts_of, networks_of, origins_of
 from gateway.contract.host_names import MAX_NAME, filled, host_name
 from gateway.contract.host_ports import HOST, without_brackets
@@ -20,6 +19,7 @@ from gateway.contract.server_urls import (
     model_server_roots,
 )
 from gateway.settings_errors import explain, wrong_line
+from gateway.settings_files import check_mqtt_files, password_in
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 DATABASE_URLS = r"^(sqlite\+aiosqlite:|postgresql\+asyncpg:[^?@]*(@[^?@]*)?(\?|$))"
@@ -213,13 +213,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _read_password(self) -> "Settings":
         if self.mqtt_password_file:
-            try:
-                self.mqtt_password = Path(self.mqtt_password_file).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
-                raise ValueError(
-                    f"MQTT_PASSWORD_FILE={self.mqtt_password_file} cannot be read: {reason}"
-                ) from None
+            self.mqtt_password = password_in(self.mqtt_password_file)
         return self
 
     @model_validator(mode="after")
@@ -240,16 +234,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _can_speak_tls(self) -> "Settings":
-        files = {
-            "ca_file": self.mqtt_ca_file,
-            "cert_file": self.mqtt_cert_file,
-            "key_file": self.mqtt_key_file,
-        }
-        if not self.mqtt_tls:
-            for name in [name for name, path in files.items() if path]:
-                raise ValueError(f"MQTT_{name.upper()} needs MQTT_TLS=1: without TLS it is not used")
-            return self  # check_certificates reads the system's certificates, which takes 40 ms
-        check_certificates(**files)
+        check_mqtt_files(self.mqtt_tls, self.mqtt_ca_file, self.mqtt_cert_file, self.mqtt_key_file)
         return self
 
     @property

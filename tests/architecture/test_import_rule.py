@@ -31,8 +31,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "gateway.page": set(),
     "gateway.rooms": {"gateway.contract", "gateway.core", "gateway.dialects"},
-    "gateway.settings": {"gateway.contract", "gateway.settings_errors"},
+    "gateway.settings": {"gateway.contract", "gateway.settings_errors", "gateway.settings_files"},
     "gateway.settings_errors": {"gateway.contract"},
+    "gateway.settings_files": {"gateway.contract"},
     "gateway.assembly": {
         "gateway.configured_conversations",
         "gateway.configured_devices",

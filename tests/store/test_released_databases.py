@@ -19,14 +19,22 @@ from gateway.contract.events import ToolCall, Usage
 from gateway.contract.exchanges import ClaimedStream, StoredError
 from gateway.contract.keys import TokensOfDay
 from gateway.contract.rooms import Member
+from gateway.store import migrations
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question
 from tests.store.rigs import SqliteRig
 
+NEVER_THE_LAST = {"0003", "0004"}
+VERSIONS = Path(migrations.__file__).parent / "versions"
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))
 TEXT = "Grüße, 日本語, 👩\u200d👩\u200d👧 and 'quotes'\nنص\u2028."
 ANNA, BEN = Author("user", "anna"), Author("user", "ben")
 MODEL, UNNAMED = Author("assistant", "tiny:1b"), Author("assistant", None)
+
+
+def test_every_migration_has_a_dump_of_its_schema() -> None:
+    written = {file.stem[1:5] for file in VERSIONS.glob("v*.py")}
+    assert {file.stem[:4] for file in RELEASED} == written - NEVER_THE_LAST
 
 
 @pytest.fixture(params=RELEASED, ids=lambda file: file.stem)
