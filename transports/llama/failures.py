@@ -118,7 +118,7 @@ def refusal(status: int, retry_after: str | None, body: bytes) -> GatewayError:
         return Overloaded(said or "the model server takes no more requests", retry_after_s=retry_after_s)
     if status == 503 and _kind(error) == "unavailable_error":  # from llama.cpp, until its model is loaded
         return Loading(said or "the model is still being loaded", retry_after_s=retry_after_s)
-    if status == 503:
+    if status in (503, 529):  # 529: Anthropic's
         return Overloaded(said or "the model server is not available", retry_after_s=retry_after_s)
     if says_context_overflow(error):
         return ContextExceeded(said or "the conversation is too long for the model")

@@ -101,6 +101,7 @@ TOO_LONG = (
     [
         (503, LOADING, Loading, "Loading model"),
         (503, b"", Overloaded, "the model server is not available"),
+        (529, b'{"error":{"type":"overloaded_error","message":"Overloaded"}}', Overloaded, "Overloaded"),
         (429, b'{"error":"slow down"}', Overloaded, "slow down"),
         (408, b"", TimedOut, "the model server gave the request up as too slow"),
         (504, b"<html>", TimedOut, "the model server gave the request up as too slow"),
