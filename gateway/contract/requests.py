@@ -116,6 +116,7 @@ class ChatRequest:
         raw: True if the model continues the text of the only turn as it is, without a chat template.
         continue_on_failure: True if another server or worker continues the text after a failure in its
             middle; None for the setting CONTINUE_ON_FAILURE.
+        is_stored: True if the turns are a session's stored messages, of which the oldest may be left out.
         reattachable: set if another gateway may continue to receive the reply; None if the reply ends with
             this gateway.
     """
@@ -132,4 +133,5 @@ class ChatRequest:
     cache: CacheUse = "use"
     raw: bool = False
     continue_on_failure: bool | None = None
+    is_stored: bool = False
     reattachable: Reattachable | None = None

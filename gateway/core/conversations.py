@@ -214,6 +214,7 @@ class Conversations:
             cache=question.cache if goes_on is None else "off",
             raw=question.raw,
             continue_on_failure=question.continue_on_failure,
+            is_stored=conversation.is_stored,
         )
         if question.turns is None:
             route, request = carried(route, request)

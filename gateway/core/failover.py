@@ -9,13 +9,14 @@ from functools import partial
 from typing import Protocol
 
 from gateway.contract.crashing_requests import ask_again
-from gateway.contract.errors import RequestRejected, TimedOut, TransportError
+from gateway.contract.errors import ContextExceeded, RequestRejected, TimedOut, TransportError
 from gateway.contract.events import Done
 from gateway.contract.record import record
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear, Transport, TransportInfo
 from gateway.core.cancelled import is_cancelled
 from gateway.core.reply_accumulator import ReplyAccumulator
+from gateway.core.shorter_history import without_older_half
 
 log = logging.getLogger("sluice.replies")
 
@@ -109,7 +110,7 @@ async def first_answer(
                 reply.on_first = _both(answered, blame)
                 try:
                     async with deadline:
-                        return await route.transport.answer(asked, hear)
+                        return await _fitted_answer(route.transport, reply, asked, hear)
                 except TimeoutError as error:
                     if not deadline.expired():
                         raise
@@ -128,6 +129,20 @@ async def first_answer(
             )
         route = onward
         asked = replace(asked, deadline_s=left_s)
+
+
+async def _fitted_answer(
+    transport: Transport, reply: ReplyAccumulator, request: ChatRequest, hear: Hear
+) -> Done:
+    """Get the reply, without the session's oldest messages if the conversation is too long for the model."""
+    while True:
+        try:
+            return await transport.answer(request, hear)
+        except ContextExceeded:
+            shorter = without_older_half(request) if reply.is_silent and not is_cancelled() else None
+            if shorter is None:
+                raise
+            request = shorter
 
 
 def _both(answered: OnFirst | None, blame: OnFirst | None) -> OnFirst | None:

@@ -51,6 +51,34 @@ async def test_a_history_does_not_begin_with_a_reply(tmp_path: Path) -> None:
     assert asked(home) == [("user", "two"), ("assistant", "to two"), ("user", "three")]
 
 
+async def test_the_older_half_of_a_session_that_is_too_long_for_the_model_is_left_out(tmp_path: Path) -> None:
+    def script(request: ChatRequest) -> list[Step]:
+        is_long = sum(len(str(turn.content)) for turn in request.turns) > 60
+        return [ContextExceeded("It is too long.")] if is_long else tokens("y" * 10)
+
+    async with house(tmp_path, script) as home:
+        for number in range(5):
+            await home.answer(f"{number}" * 5, None if number == 0 else 1, system_prompt="Be brief.")
+        kept = asked(home)
+        too_long = await home.answer("x" * 100, 1, system_prompt="Be brief.")
+        alone = asked(home)
+
+    assert kept == [
+        *(("system", "Be brief."), ("user", "22222"), ("assistant", "y" * 10)),
+        *(("user", "33333"), ("assistant", "y" * 10), ("user", "44444")),
+    ]
+    assert too_long[-1].code == "context_length_exceeded"  # type: ignore[union-attr]
+    assert alone == [("system", "Be brief."), ("user", "x" * 100)]
+
+
+async def test_a_conversation_that_the_client_sends_is_not_shortened(tmp_path: Path) -> None:
+    turns = [Turn("user", "one"), Turn("assistant", "1"), Turn("user", "two")]
+    async with house(tmp_path, lambda _: [ContextExceeded("It is too long.")]) as home:
+        await home.answer("two", turns=turns)
+
+    assert len(home.transport.seen_requests) == 1
+
+
 async def test_the_earlier_turns_of_a_form_alternate_too(tmp_path: Path) -> None:
     async with house(tmp_path, failing_at("one", Unreachable("It is away."))) as home:
         await home.answer("one")
