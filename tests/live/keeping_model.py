@@ -76,13 +76,17 @@ class KeepingModel:
         self._port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
 
+    async def cut(self) -> None:
+        """Break all connections, as a firewall in between does."""
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
     async def down(self, *, forget: bool = False) -> None:
         """Break all connections and refuse new ones. forget: as a server that was killed."""
         assert self._server is not None
         self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self.cut()
         if forget:
             self.streams.clear()
 

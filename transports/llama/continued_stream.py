@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.contract.errors import UpstreamFailed
+from gateway.contract.errors import GatewayError, TransportError, UpstreamFailed
 from gateway.contract.events import Done
 from gateway.contract.reattach import Reattach
 from gateway.contract.transport import Hear
 from transports.llama.failures import broke_off
+from transports.llama.http_exchange import HttpExchange
 from transports.llama.kept_streams import KeptStreams, OffsetLost
 from transports.llama.replies import CountedReply
 
@@ -58,10 +59,7 @@ class ContinuedStream:
                 continue
             found()
             try:
-                is_over = await reply.read(exchange)
-                if not is_over and reply.parser.finished:
-                    await reply.end()
-                if is_over or reply.parser.finished:
+                if await reply.read_to_end(exchange):
                     return reply.parser.completed()
             finally:
                 exchange.close()
@@ -76,3 +74,45 @@ class ContinuedStream:
             raise broke_off(UpstreamFailed("the model server has dropped a part of the reply"))
         self._wanted.begins_at_checkpoint()
         self._reply.begin_at(offset)
+
+
+async def done_over_losses(
+    streams: KeptStreams,
+    id: str,
+    reply: CountedReply,
+    exchange: HttpExchange,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Done:
+    """Return when the reply is complete. If its connection is lost, or silent for too long, go on over
+    another one.
+
+    Raises the error of the loss if the server cannot be reached or does not have the stream any more.
+
+    Args:
+        streams: of the server.
+        id: the conversation id.
+        reply: nothing of it was read yet.
+        exchange: the response to its request.
+        sleep: before a connection after one that brought nothing.
+    """
+    while True:
+        before, lost = reply.offset, None
+        try:
+            if await reply.read_to_end(exchange):
+                return reply.parser.completed()
+        except TransportError as error:
+            if not error.broke_off:
+                raise
+            lost = error
+        finally:
+            exchange.close()
+        try:
+            await streams.find(id)
+            if reply.offset == before:
+                await sleep(EMPTY_PAUSE_S)
+            exchange = await streams.follow(id, reply.offset)
+        except (GatewayError, OffsetLost) as gone:
+            if lost is not None:
+                raise lost from gone
+            await reply.end()
+            return reply.parser.completed()  # which raises

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import httpx
 
 from gateway.contract.errors import GatewayError, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import Done
-from gateway.contract.reattach import Handle, Now
+from gateway.contract.reattach import Handle
 from gateway.contract.transport import Hear
 from transports.llama.chunk_parser import ChunkParser
 from transports.llama.client import whole_body
@@ -24,24 +25,30 @@ _FIRST_TYPE = re.compile("[;,]")
 STREAM_TYPES = ("", "text/event-stream", "text/plain", "application/x-ndjson", "application/octet-stream")
 
 
+KeptReading = Callable[["CountedReply", HttpExchange], Coroutine[Any, Any, Done]]
+"""Reads a streamed reply that its server keeps, and returns when it is complete."""
+
+
 async def reply_in(
-    exchange: HttpExchange, hear: Hear, linger_s: float, at_checkpoints: Callable[[Now], None] | None = None
+    exchange: HttpExchange, hear: Hear, linger_s: float, read_kept: KeptReading | None = None
 ) -> Done:
     """Push the reply's events to `hear` and return when it is complete; see Transport.answer.
 
-    at_checkpoints: see Reattachable.
+    read_kept: None if the server does not keep the reply.
     """
     if exchange.status not in ANSWERED:
         raise await refusal_in(exchange)
     content_type = _FIRST_TYPE.split(exchange.header(b"content-type") or "", maxsplit=1)[0].strip().lower()
     if content_type in ("application/json", "text/json") or content_type.endswith("+json"):
         return await _whole_reply(exchange, hear)
-    reply = StreamedReply(hear, linger_s)
-    if at_checkpoints is not None:
+    if read_kept is None:
+        reply = StreamedReply(hear, linger_s)
+        done = reply.done(exchange)
+    else:
         reply = counted = CountedReply(hear, linger_s)
-        at_checkpoints(counted.now)
+        done = read_kept(counted, exchange)
     try:
-        return await reply.done(exchange)
+        return await done
     except UpstreamFailed as error:
         if error.broke_off and not reply.parser.spoke and content_type not in STREAM_TYPES:
             raise ProtocolViolation(f"the model server answered with {content_type}") from error
@@ -65,6 +72,13 @@ class StreamedReply:
         if not await self.read(exchange):
             await self.end()
         return self.parser.completed()
+
+    async def read_to_end(self, exchange: HttpExchange) -> bool:
+        """As read; a server need not say that a reply is complete which has a finish reason."""
+        is_over = await self.read(exchange)
+        if not is_over and self.parser.finished:
+            await self.end()
+        return is_over or self.parser.finished
 
     async def end(self) -> None:
         """The server sends nothing more. See ChunkParser.eof."""
