@@ -95,7 +95,7 @@ class ResponseBody(BaseModel):
         if self.background and self.store is False:
             raise misfit("background", "needs store: a response that is not kept cannot be fetched later")
         if self.previous_response_id is not None and self.conversation is not None:
-            raise misfit("conversation", "must not be there together with previous_response_id")
+            raise misfit("conversation", "must not be sent together with previous_response_id")
         return self
 
     @property
