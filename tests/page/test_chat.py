@@ -463,7 +463,7 @@ async def test_a_question_that_is_stopped_before_the_gateway_is_reached_can_be_t
     async with chat_tab(tmp_path) as (_, opened):
         await opened.page.context.set_offline(True)
         await opened.write("say one")
-        await opened.page.wait_for_selector("text=The connection is lost")
+        await opened.page.wait_for_selector("text=The question is sent as soon as the gateway answers")
         await opened.page.click("button[aria-label=Stop]")
         await opened.page.click("text=Take back")
         await opened.composes("say one")

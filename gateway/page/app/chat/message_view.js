@@ -116,10 +116,16 @@ function ReplyView({ message, last, conversation, settings }) {
     ${message.tool_calls?.map((/** @type {any} */ call) => html`<${ToolCall} key=${call.id} call=${call} />`)}
     ${waiting ? html`<${Waiting} message=${message} />` : null}
     ${message.content ? html`<${TextView} text=${message.content} live=${Boolean(live)} />` : null}
-    ${live?.state === "waiting" ? html`<p class="note" role="status">The connection is lost. The reply goes on; it is read again as soon as the gateway answers. <${TryNow} /></p>` : null}
+    ${live?.state === "waiting" ? html`<${Lost} isAsked=${Boolean(message.id)} />` : null}
     ${problem ? html`<p class="failure" role="alert">${problem}</p>` : null}
     ${live ? html`<${LiveFigures} message=${message} conversation=${conversation} />` : html`<${Footer} message=${message} last=${last} conversation=${conversation} settings=${settings} />`}
   </article>`;
+}
+
+/** @param {{isAsked: boolean}} props isAsked: a gateway has the question */
+function Lost({ isAsked }) {
+  const what = isAsked ? "The reply goes on; it is read again" : "The question is sent";
+  return html`<p class="note" role="status">The connection is lost. ${what} as soon as the gateway answers. <${TryNow} /></p>`;
 }
 
 /** @param {{message: any}} props */
