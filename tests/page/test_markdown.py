@@ -95,6 +95,16 @@ async def test_a_line_below_a_formula_is_a_line(desk: Desk) -> None:
     ]
 
 
+async def test_formulas_within_lines_and_before_a_full_stop_are_formulas(desk: Desk) -> None:
+    reply = await desk.replied(
+        "So $$x^2$$ is, and\n\\[ y \\] \\[ z \\]. Not \\[1\\].\n\n$$a$$.\n\n$$\nb\n$$.\n"
+    )
+    await reply.locator(".maths.drawn").nth(4).wait_for()
+    assert await reply.locator(".maths").count() == 5
+    assert await reply.locator(".maths-open").count() == 0
+    assert "Not [1]." in await reply.inner_text()
+
+
 async def test_markup_keeps_its_lines_and_what_no_browser_knows_is_text(desk: Desk) -> None:
     reply = await desk.replied(f"<answer>\nIt is **so**.\n<kbd>a<b && c></kbd>\n</answer>\n\n{MARKUP}\n")
     assert await reply.locator("strong").inner_text() == "so"

@@ -12,46 +12,60 @@ const LONGEST_MATHS = 2010; // with its signs: the rules below allow 2000 charac
 const SAFE_LINK = /^(?:https?:|mailto:)/i;
 const SAFE_TAG = /^<(?:br ?\/?|\/?su[bp])>$/i; // a cell has no other way to a new line
 
-/** @param {"block" | "inline"} level @param {RegExp} rule @param {RegExp} start */
-const maths = (level, rule, start) => ({
-  name: `maths-${level}`,
-  level,
-  start: (/** @type {string} */ text) => text.match(start)?.index,
+const OPENS = /^ {0,3}(\$\$|\\\[)/;
+/** Where the next line begins that may be a formula of lines of its own. @param {string} text */
+const nextOpening = (text) => {
+  const end = text.search(/\n {0,3}(?:\$\$|\\\[)/);
+  return end < 0 ? undefined : end + 1;
+};
+/** @param {string} tex @param {boolean} isDisplayed */
+const formula = (tex, isDisplayed) => `<span class="maths${isDisplayed ? " display" : ""}">${escaped(tex.trim())}</span>`;
+
+const blockMaths = {
+  name: "maths-block",
+  level: "block",
+  start: nextOpening,
   tokenizer(/** @type {string} */ text) {
-    const found = rule.exec(text);
-    if (found) return { type: `maths-${level}`, raw: found[0], tex: (found[1] ?? found[2] ?? "").trim() };
-    return undefined;
+    const found = /^ {0,3}(?:\$\$([^$]{1,2000}?)\$\$|\\\[((?:(?!\\\])[\s\S]){1,2000}?)\\\])(?:[ \t]*(\n|$))?/.exec(text);
+    const isAlone = found && (found[3] !== undefined || found[0].includes("\n")); // else it is in a line
+    return isAlone ? { type: "maths-block", raw: found[0], tex: found[1] ?? found[2] } : undefined;
   },
-  renderer: (/** @type {any} */ token) =>
-    level === "block" ? `<p><span class="maths display">${escaped(token.tex)}</span></p>` : `<span class="maths">${escaped(token.tex)}</span>`,
-});
+  renderer: (/** @type {any} */ token) => `<p>${formula(token.tex, true)}</p>`,
+};
+
+/** In a line; those with the signs of formulas of their own lines too. `\[` without a space may be a bracket that is escaped. */
+const inlineMaths = {
+  name: "maths-inline",
+  level: "inline",
+  start: (/** @type {string} */ text) => text.match(/\$|\\[([]/)?.index,
+  tokenizer(/** @type {string} */ text) {
+    const found =
+      /^(?:\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?!\d)|\\\((.{1,500}?)\\\)|\$\$([^$]{1,2000}?)\$\$|\\\[(\s(?:(?!\\\])[\s\S]){1,2000}?\s)\\\])/.exec(text);
+    return found ? { type: "maths-inline", raw: found[0], tex: found[1] ?? found[2] ?? found[3] ?? found[4] } : undefined;
+  },
+  renderer: (/** @type {any} */ token) => formula(token.tex, token.raw.includes("\n")),
+};
 
 /** A formula of several lines that has no end yet: its source, as it grows. */
 const openMaths = {
   name: "maths-open",
   level: "block",
-  start(/** @type {string} */ text) {
-    const end = text.search(/\n(?:\$\$|\\\[)/);
-    return end < 0 ? undefined : end + 1;
-  },
+  start: nextOpening,
   tokenizer(/** @type {string} */ text) {
-    const end = text.startsWith("$$") ? text.indexOf("$$", 2) : text.startsWith("\\[") ? text.indexOf("\\]") : 0;
-    return end < 0 && text.length < 2000 && !/\n\s*\n/.test(text) ? { type: "maths-open", raw: text } : undefined;
+    const [opening, sign] = OPENS.exec(text) ?? [];
+    const isOpen = opening && !text.includes(sign === "$$" ? "$$" : "\\]", opening.length);
+    return isOpen && text.length < 2000 && !/\n\s*\n/.test(text) ? { type: "maths-open", raw: text } : undefined;
   },
   renderer: (/** @type {any} */ token) => `<p class="maths-open">${escaped(token.raw)}</p>`,
 };
 
 const marked = new Marked({ gfm: true, breaks: true }); // lines of a poem or an address stay lines
 marked.use({
-  extensions: [
-    maths("block", /^(?:\$\$([^$]{1,2000}?)\$\$|\\\[([\s\S]{1,2000}?)\\\])[ \t]*(?:\n|$)/, /\$\$|\\\[/),
-    /** @type {any} */ (openMaths),
-    maths("inline", /^(?:\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?!\d)|\\\((.{1,500}?)\\\))/, /\$|\\\(/),
-  ],
+  extensions: [blockMaths, openMaths, inlineMaths],
   tokenizer: {
     // A line below a formula makes no heading of it and of the text above.
     lheading(text) {
-      return /^(?:\$\$|\\\[)/m.test(this.rules.block.lheading.exec(text)?.[0] ?? "") ? undefined : false;
+      return /^ {0,3}(?:\$\$|\\\[)/m.test(this.rules.block.lheading.exec(text)?.[0] ?? "") ? undefined : false;
     },
     // A tag that would not end a paragraph, such as <answer>, is a word of one.
     html(text) {
@@ -86,8 +100,8 @@ function codeBlock(text, language) {
 /** Where the first formula of several lines may begin that has no end yet; the text's length if there is none.
  * @param {string} text @returns {number} */
 export function openMathsAt(text) {
-  for (const { 0: sign, index } of text.matchAll(/^(?:\$\$|\\\[)/gm)) {
-    const hasEnd = text.includes(sign === "$$" ? "$$" : "\\]", index + 2);
+  for (const { 0: opening, 1: sign, index } of text.matchAll(new RegExp(OPENS, "gm"))) {
+    const hasEnd = text.includes(sign === "$$" ? "$$" : "\\]", index + opening.length);
     if (!hasEnd && text.length - index < LONGEST_MATHS) return index;
   }
   return text.length;
