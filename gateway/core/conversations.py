@@ -37,7 +37,6 @@ from gateway.core.routed_request import RoutedRequest, new_exchange
 from gateway.core.run import SHUTDOWN, Run
 from gateway.core.runs import Runs
 from gateway.core.session_news import SessionNews
-from gateway.core.shared_turns import alternating
 from gateway.core.stages.order import expected_delivery, through
 from gateway.core.stored_handle import StoredHandle
 from gateway.core.stream_places import StreamPlaces
@@ -220,8 +219,6 @@ class Conversations:
             route, request = carried(route, request)
         else:
             route = fitting(route, request)
-        if conversation.is_stored:
-            request = replace(request, turns=alternating(request.turns))
         delivery = expected_delivery(self._stages, request) or delivery_of(route.info)
         return RoutedRequest(request, route, delivery, goes_on)
 

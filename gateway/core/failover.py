@@ -16,6 +16,7 @@ from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear, Transport, TransportInfo
 from gateway.core.cancelled import is_cancelled
 from gateway.core.reply_accumulator import ReplyAccumulator
+from gateway.core.shared_turns import alternating
 from gateway.core.shorter_history import without_older_half
 
 log = logging.getLogger("sluice.replies")
@@ -134,10 +135,14 @@ async def first_answer(
 async def _fitted_answer(
     transport: Transport, reply: ReplyAccumulator, request: ChatRequest, hear: Hear
 ) -> Done:
-    """Get the reply, without the session's oldest messages if the conversation is too long for the model."""
+    """Get the reply, without the session's oldest messages if the conversation is too long for the model.
+
+    Stored turns of one role are merged last: of merged ones, none could be left out.
+    """
     while True:
+        merged = replace(request, turns=alternating(request.turns)) if request.is_stored else request
         try:
-            return await transport.answer(request, hear)
+            return await transport.answer(merged, hear)
         except ContextExceeded:
             shorter = without_older_half(request) if reply.is_silent and not is_cancelled() else None
             if shorter is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.contract.errors import ContextExceeded, GatewayError, ModelRefused, Unreachable
+from gateway.contract.events import Done
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.core.limits import Limits
 from tests.core.house import USER, House, house
@@ -69,6 +70,18 @@ async def test_the_older_half_of_a_session_that_is_too_long_for_the_model_is_lef
     ]
     assert too_long[-1].code == "context_length_exceeded"  # type: ignore[union-attr]
     assert alone == [("system", "Be brief."), ("user", "x" * 100)]
+
+
+async def test_a_question_without_a_reply_is_left_out_before_the_next_one_is_refused(tmp_path: Path) -> None:
+    def script(request: ChatRequest) -> list[Step]:
+        question = str(request.turns[-1].content)
+        return [ContextExceeded("It is too long.")] if len(question) > 60 else [[Done("stop")]]
+
+    async with house(tmp_path, script) as home:
+        await home.answer("x" * 50)
+        await home.answer("y" * 50, 1)
+
+    assert asked(home) == [("user", "y" * 50)]
 
 
 async def test_a_conversation_that_the_client_sends_is_not_shortened(tmp_path: Path) -> None:
