@@ -26,9 +26,11 @@ const blockMaths = {
   level: "block",
   start: nextOpening,
   tokenizer(/** @type {string} */ text) {
-    const found = /^ {0,3}(?:\$\$([^$]{1,2000}?)\$\$|\\\[((?:(?!\\\])[\s\S]){1,2000}?)\\\])(?:[ \t]*(\n|$))?/.exec(text);
-    const isAlone = found && (found[3] !== undefined || found[0].includes("\n")); // else it is in a line
-    return isAlone ? { type: "maths-block", raw: found[0], tex: found[1] ?? found[2] } : undefined;
+    const [made, dollars, brackets] = /^ {0,3}(?:\$\$([^$]{1,2000}?)\$\$|\\\[((?:(?!\\\])[\s\S]){1,2000}?)\\\])/.exec(text) ?? [];
+    if (!made) return undefined;
+    const [end] = /^[ \t]*(?:\n|$)/.exec(text.slice(made.length)) ?? [];
+    if (end === undefined && !made.includes("\n")) return undefined; // it is in a line
+    return { type: "maths-block", raw: made + (end ?? ""), tex: dollars ?? brackets };
   },
   renderer: (/** @type {any} */ token) => `<p>${formula(token.tex, true)}</p>`,
 };
