@@ -38,7 +38,7 @@ providers.is_local_module_file = lambda path: False  # type: ignore[attr-defined
 def pytest_xdist_auto_num_workers() -> int:
     """The processes that `-n auto` starts: most of them begin with live tests, which mostly wait."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 2 * cores + 1
+    return 3 * cores
 
 
 @pytest.fixture(scope="session")

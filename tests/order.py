@@ -1,4 +1,4 @@
-"""Order of the tests for xdist's workers: half of them begin with tests that wait, the others with busy ones.
+"""Order of the tests for xdist's workers: two thirds begin with tests that wait, the others with busy ones.
 
 `--dist worksteal` gives each worker an equal slice of the list, and a worker that has finished takes tests
 from the end of another's slice. Live tests mostly wait for servers, tests of the page keep a browser busy:
@@ -31,13 +31,15 @@ def slow_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
 
 
 def dealt(waiting: Sequence[T], busy: Sequence[T], quick: Sequence[T], workers: int) -> list[T]:
-    """Return the slices of all workers, one after the other: every second one begins with busy tests, the
+    """Return the slices of all workers, one after the other: every third one begins with busy tests, the
     others with waiting ones, and quick tests fill them.
 
     The slices have the sizes that xdist's WorkStealingScheduling gives them.
     """
     heads: list[list[T]] = [[] for _ in range(workers)]
-    for tests, takers in ((waiting, heads[::2]), (busy, heads[1::2] or heads)):
+    for_busy = heads[1::3] or heads
+    for_waiting = [head for number, head in enumerate(heads) if number % 3 != 1]
+    for tests, takers in ((waiting, for_waiting), (busy, for_busy)):
         for number, taker in enumerate(takers):
             taker += tests[number :: len(takers)]
     rest = list(quick)
