@@ -4,6 +4,7 @@ import asyncio
 import json
 from asyncio.subprocess import PIPE
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,21 @@ from tests.live.node import requires_node
 
 pytestmark = [pytest.mark.live, requires_node()]
 
-SCRIPT = Path(__file__).with_name("growing_text.mjs")
+HERE = Path(__file__).parent
 
 
 async def test_wherever_its_pieces_end_it_has_the_same_blocks() -> None:
+    assert await told_by("growing_text.mjs") == []
+
+
+async def test_text_on_which_the_parser_would_fail_or_take_very_long_has_blocks() -> None:
+    """A model that repeats itself writes thousands of `- ` or `>`."""
+    assert await told_by("hostile_text.mjs") == [4, 2, 2, 1, 2]
+
+
+async def told_by(script: str) -> Any:
     async with asyncio.timeout(120):
-        process = await asyncio.create_subprocess_exec("node", SCRIPT, stdout=PIPE, stderr=PIPE)
+        process = await asyncio.create_subprocess_exec("node", HERE / script, stdout=PIPE, stderr=PIPE)
         told, complained = await process.communicate()
     assert process.returncode == 0, complained.decode()
-    assert json.loads(told) == []
+    return json.loads(told)

@@ -5,7 +5,6 @@ import { htmlOf, htmlOfItems, listOf } from "./markdown.js";
 const LONG = 4000; // characters; a shorter one is drawn in a few milliseconds
 const LIST = /^ {0,3}(?:[-+*]|\d{1,9}[.)])[ \t]/;
 const LONGEST_LIST = 100_000; // is read whole each time
-const HEAD = /^.*\|.*\n *\|? *:?-+:? *(?:\| *:?-+:? *)*\|? *\n/;
 const LONGEST_TABLE = 1_000_000;
 
 /** sources: what each part is drawn from. html: of all, with only the wanted ones. holder: has the drawn ones.
@@ -30,7 +29,7 @@ function itemsOf(block) {
 
 /** @param {string} block @returns {Parts | null} */
 function rowsOf(block) {
-  const [head] = HEAD.exec(block) ?? [];
+  const head = headOf(block);
   if (!head || block.length > LONGEST_TABLE) return null;
   const rows = block.slice(head.length).trimEnd().split("\n");
   return {
@@ -38,6 +37,14 @@ function rowsOf(block) {
     html: (isWanted) => htmlOf(head + rows.filter((_, at) => isWanted[at]).join("\n")),
     holder: (made) => (made.children.length === 1 ? made.querySelector("tbody") : null), // there may be more below the table
   };
+}
+
+/** Return the two lines with which a table begins; "" for other text. @param {string} block */
+function headOf(block) {
+  const end = block.indexOf("\n", block.indexOf("\n") + 1) + 1;
+  const [names, rule = ""] = block.slice(0, end).split("\n");
+  const cells = rule.trim().replace(/^\|/, "").replace(/\|$/, "").split("|");
+  return names.includes("|") && cells.every((cell) => /^:?-+:?$/.test(cell.trim())) ? block.slice(0, end) : "";
 }
 
 export class PartsView {

@@ -54,20 +54,45 @@ const openMaths = {
   level: "block",
   start: nextOpening,
   tokenizer(/** @type {string} */ text) {
+    if (text.length >= 2000) return undefined;
     const [opening, sign] = OPENS.exec(text) ?? [];
     const isOpen = opening && !text.includes(sign === "$$" ? "$$" : "\\]", opening.length);
-    return isOpen && text.length < 2000 && !/\n\s*\n/.test(text) ? { type: "maths-open", raw: text } : undefined;
+    return isOpen && !/\n\s*\n/.test(text) ? { type: "maths-open", raw: text } : undefined;
   },
   renderer: (/** @type {any} */ token) => `<p class="maths-open">${escaped(token.raw)}</p>`,
 };
 
+const DEEP = String.raw`(?![ \t]*([-*])(?:[ \t]*\1)*[ \t]*(?:\n|$))(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])[ \t])){40}.*(?:\n|$)`;
+const DEEP_LINE = new RegExp(`^${DEEP}`);
+const LATER_DEEP_LINE = new RegExp(`\n${DEEP}`);
+let hasDeepLine = false; // the text that is being read
+
+/** A line of very many quotes or lists in one another, which the parser would read level by level until its stack is full. */
+const deepLine = {
+  name: "deep-line",
+  level: "block",
+  start(/** @type {string} */ text) {
+    const end = hasDeepLine ? text.search(LATER_DEEP_LINE) : -1;
+    return end < 0 ? undefined : end + 1;
+  },
+  tokenizer(/** @type {string} */ text) {
+    const [raw] = (hasDeepLine && DEEP_LINE.exec(text)) || [];
+    return raw ? { type: "deep-line", raw } : undefined;
+  },
+  renderer: (/** @type {any} */ token) => plain(token.raw),
+};
+
+/** @param {string} text */
+const plain = (text) => `<p class="html">${escaped(text.trim())}</p>`;
+
 const marked = new Marked({ gfm: true, breaks: true }); // lines of a poem or an address stay lines
 marked.use({
-  extensions: [blockMaths, openMaths, inlineMaths],
+  extensions: [blockMaths, openMaths, inlineMaths, deepLine],
   tokenizer: {
     // A line below a formula makes no heading of it and of the text above.
     lheading(text) {
-      return /^ {0,3}(?:\$\$|\\\[)/m.test(this.rules.block.lheading.exec(text)?.[0] ?? "") ? undefined : false;
+      const end = text.search(/^ {0,3}(?:\$\$|\\\[)/m);
+      return end < 0 || this.rules.block.lheading.test(text.slice(0, end)) ? false : undefined;
     },
     // A tag that would not end a paragraph, such as <answer>, is a word of one.
     html(text) {
@@ -77,7 +102,7 @@ marked.use({
     del: (text) => (text.startsWith("~~") ? false : undefined), // one tilde is "about", or a range: 1~2, 3~4
   },
   renderer: {
-    html: ({ text, block }) => (block ? `<p class="html">${escaped(text.trim())}</p>` : SAFE_TAG.test(text) ? text : escaped(text)),
+    html: ({ text, block }) => (block ? plain(text) : SAFE_TAG.test(text) ? text : escaped(text)),
     text(token) {
       token.escaped = false; // also behind a tag such as <code>, which is text here
       return false;
@@ -103,8 +128,8 @@ function codeBlock(text, language) {
  * @param {string} text @returns {number} */
 export function openMathsAt(text) {
   for (const { 0: opening, 1: sign, index } of text.matchAll(new RegExp(OPENS, "gm"))) {
-    const hasEnd = text.includes(sign === "$$" ? "$$" : "\\]", index + opening.length);
-    if (!hasEnd && text.length - index < LONGEST_MATHS) return index;
+    if (text.length - index >= LONGEST_MATHS) continue;
+    if (!text.includes(sign === "$$" ? "$$" : "\\]", index + opening.length)) return index;
   }
   return text.length;
 }
@@ -112,14 +137,24 @@ export function openMathsAt(text) {
 /** The Markdown's outermost blocks, as source text, in order.
  * @param {string} text @returns {string[]} */
 export function blocksOf(text) {
-  return marked.lexer(text).map((token) => token.raw);
+  return tokensOf(text).map((token) => token.raw);
+}
+
+/** Return the tokens; if the parser fails, as at thousands of words in bold in one another, all as one. @param {string} text @returns {any[]} */
+function tokensOf(text) {
+  hasDeepLine = LATER_DEEP_LINE.test(`\n${text}`);
+  try {
+    return marked.lexer(text);
+  } catch {
+    return [{ type: "deep-line", raw: text }];
+  }
 }
 
 /** @typedef {{type: string, raw: string, loose: boolean, items: {raw: string}[]}} List */
 
 /** Return the list that the text consists of; null for other text. @param {string} text @returns {List | null} */
 export function listOf(text) {
-  const [list, ...others] = marked.lexer(withoutTabs(text)).filter(({ type }) => type !== "def" && type !== "space");
+  const [list, ...others] = tokensOf(withoutTabs(text)).filter(({ type }) => type !== "def" && type !== "space");
   return list?.type === "list" && !others.length ? /** @type {any} */ (list) : null;
 }
 
@@ -130,7 +165,12 @@ export function htmlOfItems(list, items) {
 
 /** @param {string} text @returns {string} a TrustedHTML where the browser has them */
 export function htmlOf(text) {
-  return sanitised(marked.parse(withoutTabs(text), { async: false }));
+  const tokens = tokensOf(withoutTabs(text));
+  try {
+    return sanitised(marked.parser(tokens));
+  } catch {
+    return sanitised(plain(text));
+  }
 }
 
 /** @param {string} made @returns {string} */
