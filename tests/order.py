@@ -19,7 +19,9 @@ T = TypeVar("T")
 WAITING_FOLDERS = ("tests/live/", "tests/chaos/")
 """In this order."""
 
-BUSY_FOLDERS = ("tests/page/",)
+BUSY_FOLDERS = ("tests/page/", "tests/web/description/")
+"""A process that runs tests of these starts a browser, or gateways whose description it reads: 5 s of CPU,
+which the others save."""
 
 
 def slow_first(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:

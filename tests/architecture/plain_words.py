@@ -16,6 +16,8 @@ FOLDERS = ("gateway", "transports", "tests", "deploy", "benchmarks", "docs")
 SUFFIXES = (".py", ".md", ".mjs", ".sh", ".toml", ".yml", ".conf", ".service")
 
 _OPENING = re.compile(r"\W*(What|Who|Whose|Whom|Whether)\b")
+_POSSIBLE = re.compile(rf"[\"'#]{_OPENING.pattern}")
+"""Matches every file in which a docstring or comment has such an opening: most need not be parsed."""
 _WHOM = re.compile(r"\bwhom\b", re.IGNORECASE)
 _WITH_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -36,7 +38,7 @@ def findings_in(path: str, text: str) -> list[Finding]:
         for number, line in enumerate(text.splitlines(), 1)
         if _WHOM.search(line)
     ]
-    if path.endswith(".py"):
+    if path.endswith(".py") and _POSSIBLE.search(text):
         for number, prose in [*_docstrings(text), *_comments(text)]:
             if opening := _OPENING.match(prose):
                 found.append(Finding(path, number, f"opens with `{opening[1]}`"))

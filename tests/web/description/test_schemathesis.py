@@ -41,6 +41,7 @@ LOOSE = (
 cases are in tests/web/chat."""
 
 
+@functools.cache
 def description() -> dict[str, Any]:
     transports = {"sse": ScriptedTransport(lambda _: [], name="sse")}
     gateway = assemble(Settings(_env_file=None, llm_comm_mode="sse"), transports).gateway
