@@ -56,7 +56,7 @@ _ATTACHMENTS = [
                 "format": "text-file-data-url",
                 "description": "A text file in UTF-8, such as data:text/plain;base64,SGkK",
             },
-            filename={"type": "string", "maxLength": MAX_NAME_CHARS},
+            filename={"type": ["string", "null"], "maxLength": MAX_NAME_CHARS},
         ),
     ),
 ]
