@@ -5,7 +5,6 @@ import fcntl
 import functools
 import json
 import os
-import re
 import shutil
 import subprocess
 from asyncio.subprocess import PIPE
@@ -17,8 +16,6 @@ import pytest
 from tests.live.locked_packages import INSTALL_S
 
 CLIENTS = Path(__file__).parents[1] / "clients"
-OLDEST_NODE = (20, 19)
-"""That jsdom runs with."""
 
 
 def requires_node() -> pytest.MarkDecorator:
@@ -39,22 +36,14 @@ def install_packages(folder: Path) -> None:
     with locked.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
-            without_node = ["--omit=optional"] if folder == CLIENTS and _is_new_enough() else []
-            command = ["npm", "ci", *without_node]
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=INSTALL_S)
-
-
-def _is_new_enough() -> bool:
-    """True if the machine's Node can run all packages."""
-    told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
-    return tuple(int(number) for number in re.findall(r"\d+", told)[:2]) >= OLDEST_NODE
+            subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=INSTALL_S)
 
 
 def _node() -> str:
-    """The Node that tests/clients pins if the machine's is too old for newer packages; else the machine's.
+    """The Node that tests/clients pins, which newer packages need; else the machine's.
 
     The package `node` would fetch it by a script of its own, and npm runs no scripts here: the package for
-    this kind of machine holds the program. It takes as long to install as all others together.
+    this kind of machine holds the program.
     """
     pinned = sorted((CLIENTS / "node_modules").glob("node-linux-*/bin/node"))
     return str(pinned[0]) if pinned else "node"
