@@ -28,7 +28,7 @@ STEPS = {
     "the ends of replies are written": STORAGE_RETRY_S + DEADLINE_S,
     "the tokens of their keys are read": READ_DEADLINE_S,
     "the server's connections end": GRACEFUL_S,
-    "the other gateways are told": LEAVE_S,
+    "it leaves the list of gateways": LEAVE_S,
     "the connection for signals is closed": ANSWER_S,
     "ends are written that could not be before": LAST_TRIES_S,
     "the last commit": COMMIT_S,

@@ -154,8 +154,9 @@ async def test_servers_that_are_all_late_once_take_requests() -> None:
     """As on a busy machine, or when this process was paused."""
     first, second = Server("a"), Server("a", slots=9)
     async with House(first, second).running() as house:
+        first.well = second.well = False
+        first.late = second.late = True
         for known in house.all._servers:
-            known.server.well, known.server.late = False, True  # type: ignore[attr-defined]
             await known.check()
         house.all.abilities.admit("a")
         await house.ask("a")
