@@ -15,6 +15,7 @@ from gateway.contract.secrets import password_of_url, secrets_of_url, without_se
 from gateway.contract.server_urls import (
     checked_internal_url,
     checked_redis_url,
+    collector_headers,
     collector_url,
     model_server_roots,
 )
@@ -111,7 +112,7 @@ class Settings(BaseSettings):
     log_access: bool = False
     otel_semconv_stability_opt_in: str = ""
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(collector_url)] = ""
-    otel_exporter_otlp_headers: str = ""
+    otel_exporter_otlp_headers: Annotated[str, AfterValidator(collector_headers)] = ""
     otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
 
     database_url: Annotated[str, Field(pattern=DATABASE_URLS)] = "sqlite+aiosqlite:///sluice.db"

@@ -72,10 +72,11 @@ def send_request(url: str, key: str, method: str, path: str, body: object = None
 def checked_url(url: str) -> str:
     """Return `url`, or that of the settings if it is empty. A wrong one ends the command with exit code 2."""
     url = url or url_of_settings(load_settings())
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         is_url = (parts.port or 0) >= 0 and parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:  # the port is no number, or too large
+        (parts.hostname or "").encode("idna")  # as the connection does it
+    except ValueError:  # the port is no number or too large, or the host cannot be looked up
         is_url = False
     if not is_url:
         raise typer.BadParameter(f"{url!r}: must be such as http://127.0.0.1:8000", param_hint="--url")

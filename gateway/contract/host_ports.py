@@ -3,13 +3,21 @@
 import re
 
 _IPV6 = r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
-HOST = rf"[A-Za-z0-9_.-]+|{_IPV6}|\[{_IPV6}\]"
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+"""Python raises UnicodeError when it looks up a name with an empty or longer label, such as `a..b`."""
+
+HOST = rf"{_LABEL}(?:\.{_LABEL})*\.?|{_IPV6}|\[{_IPV6}\]"
 """Pattern of a host name or an address alone."""
 
 
 def address_of(host: str, port: int) -> str:
     """Return host and port as one text."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_host(text: str | None) -> bool:
+    """Return True for a host name or an address alone."""
+    return re.fullmatch(HOST, text or "") is not None
 
 
 def split_address(text: str) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
+from gateway.contract.host_ports import is_host
+
 MAX_URL_CHARS = 300
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -33,7 +35,7 @@ def check_secure_url(url: str) -> None:
         _ = parts.port
     except ValueError as error:
         raise ValueError(f"it is not an address: {error}") from None
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", parts.hostname or "") or "@" in parts.netloc:
+    if not is_host(parts.hostname) or "@" in parts.netloc:
         raise ValueError("it must be like https://id.example/realms/chat, without a user and a password")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ValueError("it must begin with https://; http:// is allowed for 127.0.0.1 and localhost only")

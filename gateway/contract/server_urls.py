@@ -4,12 +4,14 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 from gateway.contract.host_names import filled
-from gateway.contract.host_ports import HOST, address_of, without_brackets
+from gateway.contract.host_ports import HOST, address_of, is_host, without_brackets
 
 _ENDPOINTS = frozenset(
     {"completions", "completion", "models", "embeddings", "responses", "health", "props", "slots", "generate"}
 )
 
+_COLLECTOR_HEADER = r"[A-Za-z0-9!#-'*+.^_`|~-]+[ \t]*=[ !#-+\--:<-\[\]-~\t]*"
+"""Source: OpenTelemetry's `parse_env_headers`, which does not take `"`, `;` and `\\` in a value."""
 
 _TLS_OPTIONS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 """Options of REDIS_URL: paths of PEM files."""
@@ -54,7 +56,7 @@ def model_server_root(text: str) -> str:
         raise ValueError(f"it is not an address: {error}") from None
     if "@" in parts.netloc:
         raise ValueError("a user or password in it is not sent; set LLM_API_KEY instead")
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", parts.hostname or "") or port == 0:
+    if not is_host(parts.hostname) or port == 0:
         raise ValueError("it has no valid host or port")
     if "?" in url or "#" in url:
         raise ValueError("it must not have a query (?) or a fragment (#)")
@@ -73,11 +75,21 @@ def collector_url(text: str) -> str:
         return ""
     try:
         parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in ("http", "https") and is_host(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid or re.search(r"[^!-~]|[?#]", text):
         raise ValueError("it must be the address of an OTLP/HTTP collector, such as http://127.0.0.1:4318")
+    return text
+
+
+def collector_headers(text: str) -> str:
+    """Return headers for a trace collector as they are. Raises ValueError, whose text shows none of them.
+
+    OpenTelemetry would leave out those that it cannot read, and log them with their secrets.
+    """
+    if not all(re.fullmatch(_COLLECTOR_HEADER, part.strip()) for part in text.split(",") if part.strip()):
+        raise ValueError("it must be name=value, separated by commas, values encoded as in a URL")
     return text
 
 
@@ -118,7 +130,7 @@ def checked_redis_url(text: str) -> str:
     if parts.scheme == "unix":
         is_valid = is_valid and len(parts.path) > 1 and not parts.netloc.rpartition("@")[2]
     else:
-        is_valid = is_valid and parts.scheme in ("redis", "rediss") and bool(parts.hostname)
+        is_valid = is_valid and parts.scheme in ("redis", "rediss") and is_host(parts.hostname)
         is_valid = is_valid and re.fullmatch(r"(/[0-9]{0,4})?", parts.path) is not None
     if not is_valid or names - (_TLS_OPTIONS | {"db"} if parts.scheme == "rediss" else {"db"}):
         raise ValueError(

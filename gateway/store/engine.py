@@ -68,7 +68,7 @@ def open_database(database_url: str, synchronous: Synchronous) -> Database:
     """
     try:
         url = make_url(database_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: the port is no number
         raise ValueError("not a database URL, such as sqlite+aiosqlite:///sluice.db") from None
     if url.drivername == "postgresql+asyncpg":
         from gateway.store.postgres import PostgresDatabase  # its driver is an extra

@@ -20,8 +20,9 @@ def make_private(database: Path) -> None:
     created; a mode that cannot be changed is logged as an error.
     """
     try:
-        if database.is_dir():
-            raise StorageFailed(f"DATABASE_URL: {database} is a folder; name a file in it.")
+        if database.exists() and not database.is_file():  # a device would lose its mode
+            kind = "a folder; name a file in it" if database.is_dir() else "no file"
+            raise StorageFailed(f"DATABASE_URL: {database} is {kind}.")
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
     except FileExistsError:
         pass

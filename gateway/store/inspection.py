@@ -79,14 +79,17 @@ def sqlite_path(database_url: str) -> Path | None:
     """Return the path of a SQLite database's file; None for another database or an unusable URL."""
     try:
         url = make_url(database_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: the port is no number
         return None
     return Path(url.database).resolve() if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def psql_of(database_url: str) -> str:
     """Return the command that connects to a PostgreSQL database, without the password."""
-    url = make_url(database_url)
+    try:
+        url = make_url(database_url)
+    except ValueError:  # the port is no number
+        return "psql"
     parts = ["psql", "-h", str(url.host or url.query.get("host", "localhost")), "-p", str(url.port or 5432)]
     parts += ["-U", url.username] if url.username else []
     return " ".join([*parts, url.database or ""]).rstrip()

@@ -1,6 +1,7 @@
 """A PostgreSQL database: one connection that writes, and a few that only read. Other gateways may use it."""
 
 import asyncio
+import inspect
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -86,6 +87,7 @@ class PostgresDatabase:
             ) from None
         except SQLAlchemyError as exc:
             raise ValueError(str(exc)) from exc
+        _check_options(url)
         host, port = url.host or url.query.get("host", "localhost"), url.port or 5432
         self._named = f"PostgreSQL at {address_of(str(host), port)}"
         self._name = url.database
@@ -101,7 +103,7 @@ class PostgresDatabase:
         try:
             try:
                 self._kept = await self._writing.connect()
-            except (SQLAlchemyError, OSError) as exc:
+            except (SQLAlchemyError, OSError, TypeError, ValueError) as exc:  # the last two: a wrong option
                 raise StorageFailed(
                     f"{self._named}, database {self._name}, cannot be used: {reason_of(exc)}."
                 ) from exc
@@ -252,6 +254,15 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
     """Let the pool replace a closed connection."""
     if _is_closed(connection):
         raise DisconnectionError("the server has closed the connection")
+
+
+def _check_options(url: URL) -> None:
+    """Raise ValueError for an option that asyncpg does not have, such as libpq's `sslmode`."""
+    import asyncpg
+
+    known = inspect.signature(asyncpg.connect).parameters
+    if unknown := sorted(set(url.query) - {*known, "prepared_statement_cache_size"}):
+        raise ValueError(f"there is no option {unknown[0]!r}; TLS is ?ssl=verify-full or ?ssl=require")
 
 
 def _schema_of(url: URL) -> tuple[str | None, URL]:

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from gateway.contract.events import Delta, Done
 from gateway.contract.transport import Abilities
 from tests.commands.gateways import sluice, sluice_alone
@@ -71,6 +73,14 @@ async def test_a_name_that_a_worker_announces_commands_no_terminal(tmp_path: Pat
     async with served(tmp_path, lambda _: tokens("x"), kind=Hostile) as gateway:
         listed = await sluice(gateway, "workers", "list")
     assert listed.output.split("\t")[3] == r"\x1b[2Jtiny\nmodel"
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "http://[::1", "http://a..b", "http://host:port"])
+@pytest.mark.parametrize("command", ["streams list", "chat hello"])
+def test_an_address_that_is_none_is_refused_in_one_line(tmp_path: Path, url: str, command: str) -> None:
+    refused = sluice_alone(tmp_path, *command.split(), "--url", url)
+    assert refused.exit_code == 2
+    assert "Invalid value for --url" in refused.output
 
 
 def test_without_a_gateway_they_say_so_in_one_line(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_collectors_address_stays_as_it_is(text: str) -> None:
     "text",
     [
         *("collector:4318", "grpc://collector", "http://", "http://c:0", "http://c:99999", "http://[::1"),
-        *("http://c?x=1", "http://c#x", "http://a b", "http://büro"),
+        *("http://a..b", "http://c?x=1", "http://c#x", "http://a b", "http://büro"),
     ],
 )
 def test_a_collectors_address_that_cannot_work_is_refused(text: str) -> None:

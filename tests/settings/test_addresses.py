@@ -28,7 +28,18 @@ def test_a_host_may_have_a_port_and_an_ipv6_address_needs_brackets_then(
 
 @pytest.mark.parametrize(
     "text",
-    ["", ":1883", "host:", "host:abc", "mqtt://host:1883", "[::1", "::1]:1883", "[host]:1883", "[::1]1883"],
+    [
+        "",
+        ":1883",
+        "host:",
+        "host:abc",
+        "mqtt://host:1883",
+        "[::1",
+        "::1]:1883",
+        "[host]:1883",
+        "[::1]1883",
+        "a..b:1",
+    ],
 )
 def test_other_texts_are_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match=r"it must be HOST or HOST:PORT, such as .*\[fd00::5\]:1883"):

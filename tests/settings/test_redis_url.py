@@ -44,6 +44,7 @@ def test_an_address_is_accepted(url: str) -> None:
         "rediss://host?ssl_nothing=1",
         "redis://ho st",
         "redis://[::1",
+        "redis://a..b",
         "unix://",
         "unix://host/path",
         "redis+sentinel://host",

@@ -31,6 +31,20 @@ async def store(rig: SqliteRig) -> AsyncIterator[SqlStore]:
         yield store
 
 
+@pytest.mark.parametrize("kind", ["a folder", "no file"])
+async def test_other_things_than_files_are_refused_and_keep_their_mode(tmp_path: Path, kind: str) -> None:
+    there = tmp_path / "there"
+    there.mkdir(0o755) if kind == "a folder" else os.mkfifo(there, 0o666)
+    before = there.stat().st_mode
+    with pytest.raises(StorageFailed, match=f"there is {kind}"):
+        async with (
+            asyncio.timeout(30),
+            SqlStore(f"sqlite+aiosqlite:///{there}", access=OwnerAccess()).running(),
+        ):
+            pass
+    assert there.stat().st_mode == before
+
+
 async def open_elsewhere(file: Path, *, alone: bool = True) -> str:
     """Open the file as another process; empty if that works, else the reason."""
     child = dedent("""

@@ -105,6 +105,26 @@ async def test_a_database_that_cannot_be_opened_is_named_with_the_reason(
     assert re.match(r"PostgreSQL at /.*:5432, database \w+, cannot be used: ", str(refused.value))
 
 
+@pytest.mark.parametrize("option", ["sslmode=require", "application_name=a", "sslmod=require"])
+def test_an_option_that_the_driver_does_not_have_is_named(option: str) -> None:
+    name = option.partition("=")[0]
+    with pytest.raises(ValueError, match=f"^there is no option '{name}'; TLS is "):
+        SqlStore(f"postgresql+asyncpg://host/db?{option}", access=OwnerAccess())
+
+
+def test_a_port_that_is_no_number_is_no_address() -> None:
+    with pytest.raises(ValueError, match=r"^not a database URL"):
+        SqlStore("postgresql+asyncpg://host:port/db", access=OwnerAccess())
+
+
+@pytest.mark.parametrize("wrong", ["127.0.0.1:1/db?command_timeout=x", "127.0.0.1:1/db?ssl=x", "a..b/db"])
+async def test_a_wrong_value_of_an_option_is_one_line(wrong: str) -> None:
+    store = SqlStore(f"postgresql+asyncpg://{wrong}", access=OwnerAccess())
+    with pytest.raises(StorageFailed, match=r"^PostgreSQL at .*, database db, cannot be used: .*\.$"):
+        async with asyncio.timeout(30), store.running():
+            pass
+
+
 async def test_an_ipv6_address_is_named_with_its_brackets() -> None:
     store = SqlStore("postgresql+asyncpg://sluice@[::1]:1/sluice", access=OwnerAccess())
     with pytest.raises(StorageFailed, match=r"PostgreSQL at \[::1\]:1, database sluice, cannot be used: "):

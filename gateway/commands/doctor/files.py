@@ -55,6 +55,9 @@ def _database_files(database: Path) -> Iterator[Finding]:
             f"DATABASE_URL: {database} is a folder", f"DATABASE_URL=sqlite+aiosqlite:///{database}/sluice.db"
         )
         return
+    if database.exists() and not database.is_file():
+        yield failure(f"DATABASE_URL: {database} is no file", "correct DATABASE_URL; docs/settings.md")
+        return
     if problem := _cannot_create_in(folder):
         said = f"DATABASE_URL: no file can be created in {folder}, and SQLite needs that: {problem.strerror}"
         where = quote(str(folder))

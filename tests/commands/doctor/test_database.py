@@ -51,6 +51,12 @@ async def test_a_database_without_a_gateway_is_read_and_left_as_it_is(used: Path
     assert f"{used} has the newest schema, {HEAD}, and 0 API keys\n" in seen.output
 
 
+def test_a_port_that_is_no_number(tmp_path: Path) -> None:
+    seen = doctor(tmp_path, DATABASE_URL="postgresql+asyncpg://host:port/db")
+    assert seen.problem("database")[1].startswith("not a database URL")
+    assert "could not be checked" not in seen.output
+
+
 async def test_a_gateway_that_uses_the_file_is_named_and_goes_on(used: Path) -> None:
     async def beside(store: SqlStore) -> None:
         seen = await asyncio.to_thread(doctor, used.parent)

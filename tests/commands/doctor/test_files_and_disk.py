@@ -45,6 +45,12 @@ def test_a_folder_without_the_right_to_create_files(tmp_path: Path) -> None:
     assert f"chmod u+rwx {folder}" in fix
 
 
+def test_a_database_that_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sluice.db")
+    level, wrong, _ = doctor(tmp_path).problem("files")
+    assert (level, wrong) == ("failure", f"DATABASE_URL: {tmp_path / 'sluice.db'} is no file")
+
+
 @pytest.mark.parametrize(
     ("code", "fix"),
     [(errno.EROFS, "sudo mount -o remount,rw $(findmnt -no TARGET -T "), (errno.ENOSPC, "df -h ")],
