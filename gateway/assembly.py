@@ -136,7 +136,8 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
     adoption = conversations.adoption(settings.adopt_s)
     owners = DeviceOwners(store, open_user=LOCAL.user_id, keys_exist=lambda: keys.closed)
     silence_s = 3 * settings.sse_ping_s
-    relay = None if is_alone else Relay(store.reply_owners, silence_s, store.membership.clock)
+    whole_s = settings.reply_deadline_s + silence_s
+    relay = None if is_alone else Relay(store.reply_owners, silence_s, whole_s, store.membership.clock)
     rooms, hall = rooms_of(store, runs, news, access, owners, None if relay is None else relay.replies)
 
     async def spend(user_id: str) -> None:

@@ -4,8 +4,10 @@ The bytes of the response pass unchanged and unparsed. A client that reads slowl
 slowly, until one of both disconnects it as a slow reader.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import httpx
 
@@ -15,8 +17,15 @@ from gateway.web.relay.seal import PREFIX, SEAL, target_of
 
 log = logging.getLogger("sluice.relay")
 
+T = TypeVar("T")
+
 MISDIRECTED = 421
 """Status of a gateway that does not make the reply, or not any more."""
+
+HEAD_S = 4.0
+"""Seconds within which an owner begins its answer to GET. A POST may wait for a whole reply."""
+
+_WITH_HEARTBEATS = ("text/event-stream", "application/x-ndjson")
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -41,14 +50,16 @@ class OwnerClient:
     """An HTTP client of other gateways, with one connection for each request.
 
     Args:
-        silence_s: seconds without a byte after which a response is cut.
+        silence_s: seconds without a byte after which a response with heartbeats is cut.
+        whole_s: the same for any other one, such as a whole reply.
 
     Attributes:
         open: number of responses that are being passed on.
     """
 
-    def __init__(self, silence_s: float) -> None:
-        self._connections = OwnerConnections(silence_s)
+    def __init__(self, silence_s: float, whole_s: float) -> None:
+        self._silence_s = silence_s
+        self._connections = OwnerConnections(whole_s)
         self.open = 0
 
     async def pass_on(
@@ -76,7 +87,8 @@ class OwnerClient:
         begun = False
         try:
             async with self._connections.open() as transport:
-                response = await transport.handle_async_request(request)
+                head_s = None if request.method == "POST" else HEAD_S
+                response = await _within(head_s, transport.handle_async_request(request))
                 if response.status_code == MISDIRECTED:
                     return False
                 begun = True
@@ -84,7 +96,9 @@ class OwnerClient:
                 headers = [pair for pair in response.headers.raw if pair[0].lower() not in _ADDED_HERE]
                 start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
                 await send(start)
-                async for piece in response.aiter_raw():
+                silence_s = self._silence_s if _has_heartbeats(response) else None
+                pieces = response.aiter_raw()
+                while piece := await _within(silence_s, anext(pieces, b"")):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except LOST as error:
             log.info("%s: %s", request.url, str(error) or type(error).__name__)
@@ -97,3 +111,14 @@ class OwnerClient:
 
 def _passes(name: bytes) -> bool:
     return name not in _KEPT_BACK and not name.startswith(b"x-forwarded-")
+
+
+def _has_heartbeats(response: httpx.Response) -> bool:
+    media_type: str = response.headers.get("content-type", "")
+    return media_type.startswith(_WITH_HEARTBEATS)
+
+
+async def _within(seconds: float | None, answer: Awaitable[T]) -> T:
+    """Raises TimeoutError, which is an OSError."""
+    async with asyncio.timeout(seconds):
+        return await answer

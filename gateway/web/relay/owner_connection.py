@@ -1,5 +1,6 @@
 """Connections to other gateways, one for each request, and requests by the gateway that they wait for."""
 
+import socket
 import ssl
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -10,10 +11,26 @@ import httpx
 T = TypeVar("T")
 
 CONNECT_S = 1.0
+PROBE_S, PROBES = 5, 2
+"""Seconds between two probes of a silent connection, and how many may get no answer before it is closed."""
 
 LOST = (httpx.TransportError, OSError, AttributeError)
 """Errors of a connection that broke off. anyio asks a socket for its peer when the peer has closed it
 already, and httpx passes that error on."""
+
+
+# The network may drop a connection's packets without a word, and a whole reply is silent until its end.
+_PROBED = [
+    (level, getattr(socket, name), value)
+    for level, name, value in (
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", PROBE_S),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", PROBE_S),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", PROBES),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", (PROBES + 1) * PROBE_S * 1000),  # for what was sent
+    )
+    if hasattr(socket, name)  # macOS and Windows have fewer
+]
 
 
 class OwnerConnections:
@@ -32,7 +49,7 @@ class OwnerConnections:
     def open(self) -> httpx.AsyncHTTPTransport:
         """Return a connection for one request. A pool would examine all its connections at the begin and the
         end of each."""
-        return httpx.AsyncHTTPTransport(verify=self._no_tls, trust_env=False)
+        return httpx.AsyncHTTPTransport(verify=self._no_tls, trust_env=False, socket_options=_PROBED)
 
 
 class ByOwner(Generic[T]):

@@ -48,7 +48,8 @@ class Relay:
 
     Args:
         owners: of running replies.
-        silence_s: seconds without a byte after which an owner's response is cut.
+        silence_s: seconds without a byte after which an owner's stream is cut.
+        whole_s: the same for a whole reply.
         now: see RelaySeal.
 
     Attributes:
@@ -58,10 +59,12 @@ class Relay:
         absent: owners that do not answer.
     """
 
-    def __init__(self, owners: ReplyOwners, silence_s: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self, owners: ReplyOwners, silence_s: float, whole_s: float, now: Callable[[], float]
+    ) -> None:
         self.owners = owners
         self.seal = RelaySeal(now)
-        self.client = OwnerClient(silence_s)
+        self.client = OwnerClient(silence_s, whole_s)
         self._dead: set[str] = set()
         self.replies = OwnerReplies(owners, self.seal, silence_s, self._dead)
         self.absent = AbsentOwners()

@@ -41,7 +41,7 @@ class ThawedOwner:
 
 
 async def test_a_client_never_gets_a_second_response() -> None:
-    client, relay = Client(), Relay(None, 60, time.time)  # type: ignore[arg-type]
+    client, relay = Client(), Relay(None, 60, 60, time.time)  # type: ignore[arg-type]
     relay.seal.set_secret(b"secret")
     relay.client = ThawedOwner(relay)  # type: ignore[assignment]
     scope: Scope = {"method": "GET", "path": "/", "query_string": b"", "extensions": {CONNECTION: client}}
