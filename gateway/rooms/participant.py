@@ -111,8 +111,10 @@ class Participant:
         Raises Flood if the client must be disconnected, Unauthorized if its credentials are no longer valid.
         """
         try:
-            if not self._rooms.stands(self._caller):
+            caller = self._rooms.renewed(self._caller)
+            if caller is None:
                 raise Unauthorized("The API key, ticket or token of this connection is no longer valid.")
+            self._caller = caller
             self._rate.spend(is_join=name in {"room:join", "room:leave"})
             return {"ok": True, **await self._done(name, read(name, data))}
         except GatewayError as error:

@@ -22,7 +22,8 @@ class RoomServices:
     is_watcher: True if the user may only read the session with this id.
     content_of: checks the content of a user's message, and puts the bytes of its attachments into it.
     spend: counts a message against the caller's requests per minute. Raises LimitExceeded.
-    stands: False once the caller's key is revoked, or its token has expired.
+    renewed: returns the caller with its limits as they are now; None once its key is revoked, or its token
+        has expired.
     """
 
     hall: RoomHall
@@ -32,4 +33,4 @@ class RoomServices:
     is_watcher: Callable[[str, int], bool]
     content_of: Callable[[str, Any], Awaitable[Content]]
     spend: Callable[[Caller], Awaitable[None]]
-    stands: Callable[[Caller], bool]
+    renewed: Callable[[Caller], Caller | None]

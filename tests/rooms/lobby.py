@@ -95,7 +95,7 @@ class Lobby:
             is_watcher=lambda _, session_id: session_id in watched,
             content_of=self._content_of,
             spend=self._spend,
-            stands=lambda _: self.stands,
+            renewed=lambda caller: caller if self.stands else None,
         )
 
     def come(self, caller: Caller | None = None, label: str | None = None) -> tuple[Participant, Outlet]:

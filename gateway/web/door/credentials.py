@@ -1,11 +1,13 @@
 """Credentials of a request: an API key or an issuer's token in its headers, or a ticket in its query."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 from gateway.contract.errors import Forbidden, Unauthorized
 from gateway.contract.identities import Identities, InsufficientScope
 from gateway.core.key_ring import Caller
 from gateway.core.tickets import BadTicket
+from gateway.web.door.callers import LOCAL
 from gateway.web.http.asgi import Scope, header
 from gateway.web.http.endpoint import Scopes
 from gateway.web.services import Services
@@ -67,10 +69,20 @@ class Credentials:
         return caller
 
     def stand(self, caller: Caller) -> bool:
-        """True if the credentials that gave this caller are still valid."""
+        """True if the credentials that gave this caller are still valid. A caller without any has none once
+        there are keys, also if one is of the same user."""
+        if caller is LOCAL:
+            return not self._keys.closed
         if caller.expires_at is None:
             return self._keys.stands(caller)
         return self._identities is not None and self._identities.stands(caller.user_id, caller.expires_at)
+
+    def renewed(self, caller: Caller) -> Caller | None:
+        """Return the caller with its limits as they are now; None if its credentials are no longer valid."""
+        if not self.stand(caller):
+            return None
+        allowance = self._keys.allowance_of(caller.user_id, caller.key_id)
+        return caller if allowance == caller.allowance else replace(caller, allowance=allowance)
 
     async def _token_holder(self, identities: Identities, token: str, scopes: Scopes) -> Caller:
         identity = await identities.identity_of(token)

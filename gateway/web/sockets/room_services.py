@@ -33,5 +33,5 @@ def room_services(gateway: Services) -> RoomServices:
         is_watcher=gateway.rooms.is_watcher,
         content_of=content_of,
         spend=spend,
-        stands=Credentials(gateway).stand,
+        renewed=Credentials(gateway).renewed,
     )

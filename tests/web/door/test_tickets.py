@@ -101,6 +101,15 @@ async def test_who_listens_hears_nothing_more_when_the_key_is_revoked(gateway: S
             assert (await tab.aread()).replace(PING, b"") == b""
 
 
+async def test_who_came_without_a_key_has_none_when_the_same_user_gets_one(gateway: Served) -> None:
+    await gateway.http.post(SESSIONS)
+    async with gateway.http.stream("GET", f"{SESSIONS}/1/events") as tab:
+        assert tab.status_code == 200
+        await make_key(gateway, "local")
+        async with asyncio.timeout(30):
+            assert (await tab.aread()).replace(PING, b"") == b""
+
+
 async def test_a_ticket_works_in_open_mode_too(gateway: Served) -> None:
     await gateway.http.post(SESSIONS)
     told = (await gateway.http.post(f"{SESSIONS}/1/ticket")).json()
