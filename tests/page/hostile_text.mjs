@@ -1,6 +1,7 @@
 // usage: node hostile_text.mjs: reads texts on which a parser could fail, or take very long, and prints into how many blocks it splits each.
+import { Blocks } from "../../gateway/page/app/markdown/blocks.js";
 import { partsOf } from "../../gateway/page/app/markdown/long_block.js";
-import { blocksOf, openMathsAt } from "../../gateway/page/app/markdown/markdown.js";
+import { blocksOf, listOf, openMathsAt } from "../../gateway/page/app/markdown/markdown.js";
 
 const DEEP = 20_000;
 const LONG = 500_000;
@@ -15,4 +16,13 @@ const split = texts.map((text) => blocksOf(text).filter((block) => block.trim())
 partsOf(`${"|".repeat(LONG)}\nx\n`);
 partsOf(`a|b\n${" ".repeat(LONG)}x\n`);
 openMathsAt("\\[\n".repeat(LONG));
-console.log(JSON.stringify(split));
+new Blocks().of("a\n\n".repeat(100_000));
+listOf(`- ${"a.".repeat(LONG)}@`);
+listOf(`- ${"http://a.".repeat(DEEP)}${"~".repeat(LONG)}`);
+
+/** How deep the tokens are in one another. */
+const depthOf = (tokens = []) => Math.max(0, ...tokens.map((token) => 1 + depthOf(token.tokens ?? token.items)));
+const nested = [`${"**a ".repeat(2000)}${"b** ".repeat(2000)}`, `${"_a ".repeat(2000)}${"b_ ".repeat(2000)}`, `${"~~a ".repeat(2000)}${"b~~ ".repeat(2000)}`, "1. a\n$$".repeat(1000)];
+const depths = nested.map((text) => depthOf(listOf(`1. ${text}`).items));
+const isLinkFound = JSON.stringify(listOf(`- ${"[a](".repeat(5000)}[a](b)`)).includes('"href":"b"');
+console.log(JSON.stringify({ split, areDeep: depths.map((depth) => depth > 100), isLinkFound }));

@@ -40,7 +40,7 @@ export class Blocks {
       if (at >= maths) break; // a paragraph before it may take it in
     }
     if (!finished) return [...this.#finished, ...open];
-    this.#finished.push(...blocks.slice(0, finished));
+    for (const block of blocks.slice(0, finished)) this.#finished.push(block); // `...` would be too many arguments
     this.#tail = blocks.slice(finished).join("") + this.#tail.slice(end);
     return [...this.#finished, ...blocksOf(this.#tail)];
   }

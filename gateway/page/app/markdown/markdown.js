@@ -3,6 +3,7 @@
 
 import { Marked } from "../../vendor/marked.js";
 import DOMPurify from "../../vendor/purify.js";
+import { beginText, boundedRules, LONGEST_TEXT } from "./bounded.js";
 import { colour } from "./code.js";
 import { withoutTabs, withTabs } from "./tabs.js";
 
@@ -13,11 +14,14 @@ const SAFE_LINK = /^(?:https?:|mailto:)/i;
 const SAFE_TAG = /^<(?:br ?\/?|\/?su[bp])>$/i; // a cell has no other way to a new line
 
 const OPENS = /^ {0,3}(\$\$|\\\[)/;
-/** Where the next line begins that may be a formula of lines of its own. @param {string} text */
-const nextOpening = (text) => {
-  const end = text.search(/\n {0,3}(?:\$\$|\\\[)/);
-  return end < 0 ? undefined : end + 1;
-};
+/** Where the next line of the first paragraph begins that may be a formula of lines of its own. @param {string} text */
+const nextOpening = (text) => nextLine(text, /\n(?:(?<line> {0,3}(?:\$\$|\\\[))|[ \t]*\n)/);
+
+/** @param {string} text @param {RegExp} pattern of such a line, and of a blank one, which ends the paragraph */
+function nextLine(text, pattern) {
+  const found = pattern.exec(text);
+  return found?.groups?.line ? found.index + 1 : undefined;
+}
 /** @param {string} tex @param {boolean} isDisplayed */
 const formula = (tex, isDisplayed) => `<span class="maths${isDisplayed ? " display" : ""}">${escaped(tex.trim())}</span>`;
 
@@ -39,7 +43,7 @@ const blockMaths = {
 const inlineMaths = {
   name: "maths-inline",
   level: "inline",
-  start: (/** @type {string} */ text) => text.match(/\$|\\[([]/)?.index,
+  start: (/** @type {string} */ text) => text.slice(0, LONGEST_TEXT).match(/\$|\\[([]/)?.index,
   tokenizer(/** @type {string} */ text) {
     const found =
       /^(?:\$(?!\s)([^$\n]{1,500}?)(?<!\s)\$(?!\d)|\\\((.{1,500}?)\\\)|\$\$([^$]{1,2000}?)\$\$|\\\[(\s(?:(?!\\\])[\s\S]){1,2000}?\s)\\\])/.exec(text);
@@ -62,19 +66,17 @@ const openMaths = {
   renderer: (/** @type {any} */ token) => `<p class="maths-open">${escaped(token.raw)}</p>`,
 };
 
-const DEEP = String.raw`(?![ \t]*([-*])(?:[ \t]*\1)*[ \t]*(?:\n|$))(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])[ \t])){40}.*(?:\n|$)`;
+const DEEP = String.raw`(?![ \t]*(?<rule>[-*])(?:[ \t]*\k<rule>)*[ \t]*(?:\n|$))(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])[ \t])){40}.*(?:\n|$)`;
 const DEEP_LINE = new RegExp(`^${DEEP}`);
-const LATER_DEEP_LINE = new RegExp(`\n${DEEP}`);
+const ANY_DEEP_LINE = new RegExp(`^${DEEP}`, "m");
+const LATER_DEEP_LINE = new RegExp(`\n(?:(?<line>${DEEP})|[ \\t]*\n)`);
 let hasDeepLine = false; // the text that is being read
 
 /** A line of very many quotes or lists in one another, which the parser would read level by level until its stack is full. */
 const deepLine = {
   name: "deep-line",
   level: "block",
-  start(/** @type {string} */ text) {
-    const end = hasDeepLine ? text.search(LATER_DEEP_LINE) : -1;
-    return end < 0 ? undefined : end + 1;
-  },
+  start: (/** @type {string} */ text) => (hasDeepLine ? nextLine(text, LATER_DEEP_LINE) : undefined),
   tokenizer(/** @type {string} */ text) {
     const [raw] = (hasDeepLine && DEEP_LINE.exec(text)) || [];
     return raw ? { type: "deep-line", raw } : undefined;
@@ -86,13 +88,14 @@ const deepLine = {
 const plain = (text) => `<p class="html">${escaped(text.trim())}</p>`;
 
 const marked = new Marked({ gfm: true, breaks: true }); // lines of a poem or an address stay lines
+marked.use({ tokenizer: boundedRules(marked.Tokenizer.prototype) });
 marked.use({
   extensions: [blockMaths, openMaths, inlineMaths, deepLine],
   tokenizer: {
     // A line below a formula makes no heading of it and of the text above.
     lheading(text) {
-      const end = text.search(/^ {0,3}(?:\$\$|\\\[)/m);
-      return end < 0 || this.rules.block.lheading.test(text.slice(0, end)) ? false : undefined;
+      const end = nextOpening(text);
+      return end === undefined || this.rules.block.lheading.test(text.slice(0, end)) ? false : undefined;
     },
     // A tag that would not end a paragraph, such as <answer>, is a word of one.
     html(text) {
@@ -137,14 +140,15 @@ export function openMathsAt(text) {
 /** The Markdown's outermost blocks, as source text, in order.
  * @param {string} text @returns {string[]} */
 export function blocksOf(text) {
-  return tokensOf(text).map((token) => token.raw);
+  return tokensOf(text, (lexer, lines) => lexer.blockTokens(lines)).map((token) => token.raw);
 }
 
-/** Return the tokens; if the parser fails, as at thousands of words in bold in one another, all as one. @param {string} text @returns {any[]} */
-function tokensOf(text) {
-  hasDeepLine = LATER_DEEP_LINE.test(`\n${text}`);
+/** Return the tokens; if the parser fails, all as one. @param {string} text @param {(lexer: any, text: string) => any[]} [read] @returns {any[]} */
+function tokensOf(text, read = (lexer, lines) => lexer.lex(lines)) {
+  hasDeepLine = ANY_DEEP_LINE.test(text);
+  beginText(text);
   try {
-    return marked.lexer(text);
+    return read(new marked.Lexer(marked.defaults), text.replace(/\r\n?/g, "\n"));
   } catch {
     return [{ type: "deep-line", raw: text }];
   }
