@@ -39,6 +39,9 @@ def current() -> None:
     from gateway.store.schema_migration import HEAD
 
     found = on_database(current_revision)
+    if found is not None and found > HEAD:
+        typer.echo(f"{found} (of a newer Sluice: this one knows {HEAD})")
+        raise typer.Exit(1)
     if found != HEAD:
         typer.echo(f"{found or 'none'} (the newest is {HEAD}: run `sluice db upgrade`)")
         raise typer.Exit(1)

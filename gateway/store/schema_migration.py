@@ -9,8 +9,10 @@ HEAD = "0018"
 
 def upgrade(connection: Connection) -> None:
     """Migrate to HEAD in the open transaction. Raises StorageFailed if a newer Sluice made the schema."""
-    if current(connection) == HEAD:
+    found = current(connection)
+    if found == HEAD:
         return
+    _check_not_newer(found)
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('sluice schema', 0))"))
         _create_schema(connection)
@@ -32,7 +34,11 @@ def check(connection: Connection) -> None:
     if found is None or found < HEAD:
         schema = "no schema yet" if found is None else f"schema {found}"
         raise StorageFailed(f"The database has {schema}, and {HEAD} is needed: run `sluice db upgrade`.")
-    if found != HEAD:
+    _check_not_newer(found)
+
+
+def _check_not_newer(found: str | None) -> None:
+    if found is not None and found > HEAD:
         raise StorageFailed(
             f"The database has schema {found} of a newer Sluice, and this one knows {HEAD}: upgrade Sluice."
         )

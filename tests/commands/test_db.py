@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,21 @@ def check_upgrade(sluice: Sluice) -> None:
 
 def test_a_schema_is_upgraded_and_shown(sluice: Sluice) -> None:
     check_upgrade(sluice)
+
+
+@pytest.mark.parametrize("command", ["db upgrade", "keys list", "audit"])
+def test_a_schema_of_a_newer_sluice_is_named_and_not_upgraded(
+    sluice: Sluice, tmp_path: Path, command: str
+) -> None:
+    sluice("db", "upgrade")
+    with closing(sqlite3.connect(tmp_path / "sluice.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    seen = sluice("db", "current")
+    assert (seen.exit_code, seen.output[:21]) == (1, "9999 (of a newer Slui")
+    refused = sluice(*command.split())
+    assert refused.exit_code != 0
+    assert "The database has schema 9999 of a newer Sluice" in refused.output
+    assert refused.output.endswith(": upgrade Sluice.\n")
 
 
 @pytest.mark.live
