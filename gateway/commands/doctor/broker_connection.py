@@ -86,9 +86,16 @@ def _explained(settings: Settings, error: Exception) -> Finding:
                 f"{where} does not answer in time", f"nc -vz {host} {port}; a firewall may drop it"
             )
         case BrokerSilent():
+            port_takes = "" if settings.mqtt_tls else "MQTT_TLS=1, if that is what its port takes, or "
             return failure(
                 f"{where} accepts connections and does not answer: {error}",
-                f"{other}, if that is what its port takes, or correct the port: it may be another program's",
+                f"{port_takes}correct the port: it may be another program's",
+            )
+        case BrokerLost() if settings.mqtt_tls:  # behind the handshake, so its port takes TLS
+            return failure(
+                f"{where} closes the connection after the TLS handshake without a reason: {error}",
+                "MQTT_CERT_FILE and MQTT_KEY_FILE of an authority that it accepts, if it asks for a "
+                "certificate; its log has the reason: journalctl -u mosquitto",
             )
         case BrokerLost() | ConnectionError():
             return failure(

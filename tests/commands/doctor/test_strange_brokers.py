@@ -1,22 +1,24 @@
 """The checks of the broker with brokers that end a connection without a refusal, and with other programs."""
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import pytest
 
 from tests.commands.doctor.clinic import Examined, doctor
+from tests.live.test_mqtt_tls import HOST, certificates
 from tests.small_server import Serve, serving
 
 CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 0x10, 0x30, 0x80, 0xE0
 CONNACK, PUBACK, SUBACK = 0x20, 0x40, 0x90
 
 
-async def examine(tmp_path: Path, serve: Serve) -> Examined:
-    async with asyncio.timeout(120), serving(serve) as port:
+async def examine(tmp_path: Path, serve: Serve, tls: ssl.SSLContext | None = None, **more: str) -> Examined:
+    async with asyncio.timeout(120), serving(serve, tls) as port:
         settings = {"MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": str(port), "MQTT_PROTOCOL": "3.1.1"}
         settings |= {"LLM_COMM_MODE": "mqtt", "GATEWAY_NAME": "gateway"}
-        return await asyncio.to_thread(doctor, tmp_path, **settings)
+        return await asyncio.to_thread(doctor, tmp_path, **settings | more)
 
 
 def broker_that_ends_at(forbidden: bytes) -> Serve:
@@ -71,3 +73,23 @@ async def test_a_program_that_never_answers_is_not_said_to_close_the_connection(
     _, wrong, fix = (await examine(tmp_path, serve)).problem("broker")
     assert "accepts connections and does not answer: the broker did not answer within 5 s" in wrong
     assert fix.startswith("MQTT_TLS=1")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_behind_a_tls_handshake_it_is_not_advised_to_do_without_tls(
+    tmp_path: Path, answers: bool
+) -> None:
+    """A broker that refuses our certificate often closes the connection without an alert."""
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await (reader.readexactly(2) if answers else reader.read())
+
+    folder = await certificates(tmp_path / "certificates")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    seen = await examine(
+        tmp_path, serve, context, MQTT_BROKER_HOST=HOST, MQTT_TLS="1", MQTT_CA_FILE=str(folder / "ca.crt")
+    )
+    _, wrong, fix = seen.problem("broker")
+    assert ("after the TLS handshake" in wrong, "MQTT_CERT_FILE" in fix) == (answers, answers)
+    assert "MQTT_TLS" not in fix
