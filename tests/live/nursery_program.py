@@ -1,5 +1,6 @@
 """Loads the gateway's modules once, and forks a process for each command that it receives: see nursery.py."""
 
+import atexit
 import gc
 import importlib
 import json
@@ -9,12 +10,18 @@ import selectors
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 
-import gateway
+from typer.main import get_command
+
+import gateway.cli
 import transports
-from gateway.web.endpoints.table import ENDPOINTS
+from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
+from gateway.web.http.endpoint import JsonEndpoint
 from gateway.web.http.json_api import fastapi_of
+from gateway.web.http.routes import Routes
 
 MAX_COMMAND_BYTES = 1 << 17
 
@@ -34,6 +41,14 @@ def load_modules() -> None:
     for name in LOADED_LATE:
         importlib.import_module(name)
     fastapi_of(ENDPOINTS, version="")
+    Routes(ENDPOINTS, ELSEWHERE)
+    gateway.cli.app = get_command(gateway.cli.app)  # type: ignore[assignment]  # what a call of it does first
+    with suppress(ImportError):  # for its errors FastAPI reads an endpoint's source at the first request
+        from fastapi.routing import _extract_endpoint_context as read_source
+
+        for endpoint in ENDPOINTS:
+            if isinstance(endpoint, JsonEndpoint):
+                read_source(endpoint.handler)
 
 
 def command_of_a_fork(control: socket.socket) -> list[str]:
@@ -96,6 +111,31 @@ def _prepared(message: bytes, descriptors: list[int]) -> list[str]:
     return arguments
 
 
+def _code_of(main: Callable[[], None]) -> int:
+    """Run it and return the exit code that Python would end with."""
+    try:
+        main()
+    except SystemExit as left:
+        if left.code is None or isinstance(left.code, int):
+            return left.code or 0
+        print(left.code, file=sys.stderr)  # noqa: T201
+        return 1
+    except BaseException:  # noqa: BLE001  # Python prints it too
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _ended(code: int) -> None:
+    """End as Python does, without freeing each object: that takes as much CPU as the start of a fork."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as Python does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     load_modules()
     gc.collect()
@@ -103,4 +143,4 @@ if __name__ == "__main__":
     sys.argv[1:] = command_of_a_fork(socket.socket(fileno=int(sys.argv[1])))
     from gateway.__main__ import main
 
-    main()
+    _ended(_code_of(main))
