@@ -21,6 +21,18 @@ SLOWER = json.dumps(
     {"title": "Too Many Requests", "status": 429, "detail": "Slower, please.", "code": "slow"}
 )
 
+# An observer hears of the menu before the browser paints it.
+ESCAPE_WHEN_MENU_OPENS = """() => {
+    const observer = new MutationObserver(() => {
+        if (!document.querySelector(".menu")) return;
+        observer.disconnect();
+        const options = { key: "Escape", bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new KeyboardEvent("keydown", options));
+        document.body.dataset.pressed = "";
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+}"""
+
 
 async def refuse(route: Route) -> None:
     await route.fulfill(status=429, content_type="application/problem+json", body=SLOWER)
@@ -153,6 +165,20 @@ async def test_escape_closes_what_is_open_and_stops_no_reply(tmp_path: Path) -> 
         await opened.ended()
         assert await opened.shown() == ["Once the end."]
         assert await page.locator(".session a").get_attribute("title") == "Once"
+
+
+async def test_escape_closes_a_menu_that_is_not_painted_yet(tmp_path: Path) -> None:
+    async with long_reply(tmp_path) as (model, opened):
+        await opened.page.wait_for_selector(".session a[title=Once]")
+        await opened.page.evaluate(ESCAPE_WHEN_MENU_OPENS)
+        await opened.page.hover(".session")
+        await opened.page.click(".session button")
+        await opened.page.wait_for_selector("body[data-pressed]")
+        await opened.page.wait_for_selector(".menu", state="detached")
+        model.say("the end.")
+        model.end()
+        await opened.ended()
+        assert await opened.shown() == ["Once the end."]
 
 
 async def test_a_session_that_could_not_be_loaded_gets_the_next_question(tmp_path: Path) -> None:

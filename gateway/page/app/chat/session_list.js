@@ -170,7 +170,8 @@ function SessionRow({ session, current, list, onGone }) {
     if (title === null && isRenamed.current) focusMenuButton();
     isRenamed.current = false;
   }, [title]);
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // Not after the menu is painted: an Escape until then would stop a reply, and the menu would stay.
     if (!open) return;
     const leave = (/** @type {Event} */ event) => {
       if (!row.current?.contains(/** @type {Node} */ (event.target))) setOpen(false);
