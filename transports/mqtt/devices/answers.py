@@ -4,13 +4,13 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from math import inf
 
 from gateway.contract.ingress import DeviceChat
 
 REMEMBERED_ANSWERS = 1_000
 CROSSING_S = 5.0
-"""Seconds in which a repeated chat gets no answer: the device may have sent it before it got the answer."""
+"""Seconds in which a repeated chat gets no answer: the device may have sent it before it got the answer.
+Later it has lost the answer: a broker acknowledges what it sends into a dead connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,8 @@ class Answers:
     def find(self, device: str, id: str) -> Answered | None:
         return self._answered.get((device, id))
 
-    def remember(self, chat: DeviceChat, *, certain: bool) -> None:
-        """certain: all of the answer certainly arrived."""
-        until = inf if certain else asyncio.get_running_loop().time() + CROSSING_S
+    def remember(self, chat: DeviceChat) -> None:
+        until = asyncio.get_running_loop().time() + CROSSING_S
         self._answered[chat.device, chat.id] = Answered(_digest(chat.text), until)
         if len(self._answered) > REMEMBERED_ANSWERS:
             self._answered.popitem(last=False)

@@ -18,12 +18,13 @@ class OpenChat:
         self._reply: ReplyHandle | None = None
         self._stopped = False
 
-    async def answer(self, ask: Ask) -> bool:
-        """Ask the question and send the answer to the device. True if all of it certainly arrived."""
+    async def answer(self, ask: Ask) -> None:
+        """Ask the question and send the answer to the device."""
         try:
             reply = await ask(self.question)
             if isinstance(reply, Noted):
-                return await self.delivery.send_note(reply.session_key)
+                await self.delivery.send_note(reply.session_key)
+                return
             if reply is not None and not isinstance(reply, _TERMINAL):
                 self._reply = running = reply
                 if self._stopped:
@@ -31,12 +32,12 @@ class OpenChat:
                 if reply.was_begun:
                     self.delivery.begin_anew()
                 try:
-                    return await self.delivery.send(reply.reading, lambda: running.goes_on_elsewhere)
+                    await self.delivery.send(reply.reading, lambda: running.goes_on_elsewhere)
+                    return
                 except NotFound:
                     reply = await ask(self.question)  # ended while the device was away: the store has it
-            if not isinstance(reply, _TERMINAL):
-                return False  # another gateway answers
-            return await self.delivery.send_end(reply)
+            if isinstance(reply, _TERMINAL):  # else another gateway answers
+                await self.delivery.send_end(reply)
         finally:
             self.delivery.close()
 

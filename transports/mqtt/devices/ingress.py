@@ -237,9 +237,9 @@ class MqttIngress:
     async def _answer(self, device: Device, chat: OpenChat) -> None:
         question = chat.question
         try:
-            certain = await chat.answer(self._ask)
+            await chat.answer(self._ask)
             if chat.delivery.delivered:
-                self._answers.remember(question, certain=certain)
+                self._answers.remember(question)
         except GatewayError as error:
             chat.fail(error)
         except Exception:  # the task ends here; other chats go on

@@ -45,8 +45,8 @@ class ReplyDelivery:
         self._anew = False
         self.delivered = False
 
-    async def send(self, reading: Reading, is_left: Callable[[], bool] = lambda: False) -> bool:
-        """Send the whole reply. True if all of it certainly arrived.
+    async def send(self, reading: Reading, is_left: Callable[[], bool] = lambda: False) -> None:
+        """Send the whole reply.
 
         is_left: returns True if another gateway sends the last frame.
         """
@@ -61,36 +61,33 @@ class ReplyDelivery:
             if not ended:
                 if writer is self._writer:
                     if writer.whole and not fell_behind:
-                        return False  # the reply has no end
+                        return  # the reply has no end
                     self.begin_anew()
                 continue
             if not await writer.all_written():
-                return False
+                return
             if not writer.unheard:
                 self.delivered = True
-                return not self._was_away
+                return
             if not self._was_away or tries == 0:
-                return False
+                return
             # A device that lost the broker together with us may need more time to return.
             tries -= 1
             await asyncio.sleep(self._retry_s)
             self.begin_anew()
-        return False
 
-    async def send_end(self, end: Terminal) -> bool:
-        """Send a reply that has ended. True if all of it certainly arrived."""
+    async def send_end(self, end: Terminal) -> None:
+        """Send a reply that has ended."""
         if not await self._is_reachable():
-            return False
+            return
         self._replace(self._new_writer(True, self._anew or self._writer.taken > 0))
         self._writer.tell_end(end)
         self.delivered = await self._writer.all_written() and not self._writer.unheard
-        return self.delivered
 
-    async def send_note(self, session: str) -> bool:
+    async def send_note(self, session: str) -> None:
         """Tell the device that its message is stored in the session with this key and asks nothing."""
         self._writer.tell_note(session)
         self.delivered = await self._writer.all_written() and not self._writer.unheard
-        return self.delivered
 
     def fail(self, error: GatewayError) -> None:
         """Send the error that ends the answer. Does nothing after the last frame."""

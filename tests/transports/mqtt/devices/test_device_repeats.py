@@ -19,6 +19,7 @@ from tests.transports.mqtt.device_scene import (
     second_gateway,
 )
 from tests.transports.mqtt.memory_link import MemoryBroker
+from transports.mqtt.devices import answers
 from transports.mqtt.devices.answers import REMEMBERED_ANSWERS
 from transports.mqtt.devices.ingress import MqttIngress
 from transports.scripted import Step, tokens
@@ -67,6 +68,22 @@ async def test_a_chat_that_comes_again_after_its_answer_went_out_is_not_answered
         await at.settled()
         assert len(at.device.heard) == heard
         assert await rows(at.home) == 2
+
+
+async def test_a_chat_that_comes_again_later_has_lost_its_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker may have acknowledged the end, and sent it into a connection that was dead."""
+    monkeypatch.setattr(answers, "CROSSING_S", 0)
+    async with scene(tmp_path, lambda _: tokens("the ", "answer")) as at:
+        at.device.chat("c1", "Hi")
+        await at.device.until("end")
+        await at.settled()
+        at.device.chat("c1", "Hi")
+        reply = await at.device.until("reply")
+        assert await rows(at.home) == 2
+    assert (reply["text"], reply["reason"]) == ("the answer", "stop")
+    assert at.device.types().count("reply") == 1
 
 
 async def test_after_a_restart_a_chat_that_was_answered_gets_its_kept_text_in_one_reply(
@@ -134,7 +151,7 @@ async def test_no_more_answers_are_remembered_than_it_says() -> None:
 
     ingress = MqttIngress(MemoryBroker().link("gateway"), nobody)
     for number in range(REMEMBERED_ANSWERS + 5):
-        ingress._answers.remember(DeviceChat("robot-1", str(number), "Hi"), certain=True)
+        ingress._answers.remember(DeviceChat("robot-1", str(number), "Hi"))
     assert len(ingress._answers._answered) == REMEMBERED_ANSWERS
     assert next(iter(ingress._answers._answered)) == ("robot-1", "5")
 
