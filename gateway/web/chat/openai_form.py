@@ -48,7 +48,12 @@ _REFUSAL = {
 _CONTENT = content_schema({"type": ["string", "null"]}, _REFUSAL, says_something=False)
 _CONTENT_UNLESS_ASSISTANT: JsonDict = {
     "if": {"properties": {"role": {"const": "assistant"}}},
-    "else": {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
+    "else": {
+        "required": ["content"],
+        "properties": {"content": {"type": ["string", "array"]}},
+        "if": {"properties": {"role": {"const": "tool"}}},
+        "else": {"properties": {"content": {"minItems": 1}}},
+    },
 }
 
 

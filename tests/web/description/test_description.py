@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from gateway.web.description.examples import session_events_example
 from gateway.web.description.streams import EVENTS, stream_of
 from gateway.web.endpoints.table import ENDPOINTS
 from tests.dialects.replies import FOLDER
-from transports.scripted import ScriptedTransport
+from tests.web.gateway_server import served
+from transports.scripted import ScriptedTransport, tokens
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +156,22 @@ def test_a_schema_that_fits_everything_would_say_nothing(
 ) -> None:
     validator = validator_of(described, {"$ref": f"#/components/schemas/{name}"})
     assert not validator.is_valid(rubbish)
+
+
+async def test_a_turn_is_accepted_if_it_is_as_described(described: dict[str, Any], tmp_path: Path) -> None:
+    validator = validator_of(described, {"$ref": "#/components/schemas/CompletionBody"})
+    contents: list[dict[str, Any]] = [
+        {"content": said} for said in ([], [{"type": "text", "text": "x"}], "", None)
+    ]
+    verdicts: list[tuple[Any, bool, bool]] = []
+    async with served(tmp_path, lambda _: tokens("Hi")) as gateway:
+        for role in ("system", "developer", "user", "assistant", "tool"):
+            for content in [*contents, {}]:
+                turn = {"role": role, **content}
+                body = {"messages": [turn, {"role": "user", "content": "x"}]}
+                answered = await gateway.http.post("/v1/chat/completions", json=body)
+                verdicts.append((turn, validator.is_valid(body), answered.status_code == 200))
+    assert [verdict for verdict in verdicts if verdict[1] != verdict[2]] == []
 
 
 def validator_of(described: dict[str, Any], schema: dict[str, Any]) -> OAS31Validator:
