@@ -86,24 +86,38 @@ async def _writer(descriptor: int) -> asyncio.StreamWriter:
 
 @functools.cache
 def _nursery() -> socket.socket:
-    """Start the process that forks, once in this process. Returns the socket for commands."""
-    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    """Return a socket for commands to the process that forks. All workers of pytest-xdist share one."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    address = f"\0sluice-nursery-{run}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        try:
+            listening.bind(address)
+        except OSError:  # another worker's
+            pass
+        else:
+            listening.listen()
+            _start(listening)
+    while True:
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            control.connect(address)
+        except ConnectionRefusedError:  # the other worker does not listen yet
+            control.close()
+        else:
+            atexit.register(control.close)
+            return control
+
+
+def _start(listening: socket.socket) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.live.nursery_program", str(its.fileno())],
+        [sys.executable, "-m", "tests.live.nursery_program", str(listening.fileno())],
         cwd=ROOT,
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
-        pass_fds=[its.fileno()],
+        pass_fds=[listening.fileno()],
         start_new_session=True,
     )
-    its.close()
-
-    def end() -> None:
-        ours.close()
-        process.wait()
-
-    atexit.register(end)
-    return ours
+    atexit.register(process.wait)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from typer.main import get_command
 
@@ -51,8 +52,8 @@ def load_modules() -> None:
                 read_source(endpoint.handler)
 
 
-def command_of_a_fork(control: socket.socket) -> list[str]:
-    """Fork for each command from the socket until it is closed. Return the arguments, in the forks alone."""
+def command_of_a_fork(listening: socket.socket) -> list[str]:
+    """Fork for each command until all connections are closed. Returns the arguments, in the forks alone."""
     statuses: dict[int, int] = {}
     woken, wake = os.pipe()
     for end in (woken, wake):
@@ -60,25 +61,37 @@ def command_of_a_fork(control: socket.socket) -> list[str]:
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     selector = selectors.DefaultSelector()
-    selector.register(control, selectors.EVENT_READ)
+    selector.register(listening, selectors.EVENT_READ)
     selector.register(woken, selectors.EVENT_READ)
+    connections: set[socket.socket] = set()
     while True:
-        ready = {key.fileobj for key, _ in selector.select()}
-        if woken in ready:
-            os.read(woken, 4096)
-            _report_ended(statuses)
-        if control in ready:
-            message, descriptors, _, _ = socket.recv_fds(control, MAX_COMMAND_BYTES, 3)
-            if not message:
-                os._exit(0)
-            pid = os.fork()
-            if pid == 0:
-                selector.close()
-                control.close()
-                return _prepared(message, descriptors)
-            statuses[pid] = descriptors[2]
-            for descriptor in descriptors[:2]:
-                os.close(descriptor)
+        for key, _ in selector.select():
+            if key.fileobj == woken:
+                os.read(woken, 4096)
+                _report_ended(statuses)
+            elif key.fileobj is listening:
+                connection, _ = listening.accept()
+                connections.add(connection)
+                selector.register(connection, selectors.EVENT_READ)
+            else:
+                connection = cast(socket.socket, key.fileobj)
+                message, descriptors, _, _ = socket.recv_fds(connection, MAX_COMMAND_BYTES, 3)
+                if not message:
+                    selector.unregister(connection)
+                    connections.remove(connection)
+                    connection.close()
+                    if not connections:
+                        os._exit(0)
+                    continue
+                pid = os.fork()
+                if pid == 0:
+                    selector.close()
+                    for each in (listening, *connections):
+                        each.close()
+                    return _prepared(message, descriptors)
+                statuses[pid] = descriptors[2]
+                for descriptor in descriptors[:2]:
+                    os.close(descriptor)
 
 
 def _report_ended(statuses: dict[int, int]) -> None:
