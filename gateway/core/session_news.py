@@ -133,6 +133,11 @@ class SessionNews:
         for listener in self._listeners.get(session_id, ()):
             listener.hear(news)
 
+    def close(self, session_id: int) -> None:
+        """Close the streams of a session that was deleted: their clients come back, and are told so."""
+        for listener in self._listeners.get(session_id, ()):
+            listener.close()
+
     def close_all(self) -> None:
         """Close all session streams, because events of other gateways were lost."""
         for listeners in self._listeners.values():

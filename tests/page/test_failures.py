@@ -175,3 +175,34 @@ async def test_a_setting_that_is_written_while_a_reply_grows_stays(tmp_path: Pat
         await page.wait_for_selector(".markdown >> text=more")
         await page.keyboard.type("ief.")
         assert await page.input_value(".settings textarea") == "Be brief."
+
+
+async def test_a_message_that_cannot_be_drawn_is_its_text_and_the_others_are_shown(tmp_path: Path) -> None:
+    async def spoil(route: Route) -> None:
+        answer = await route.fetch()
+        messages = await answer.json()
+        for message in messages[:1]:
+            message["parts"] = [{"type": "image_url"}]
+        await route.fulfill(response=answer, json=messages)
+
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.ask("say one")
+        await opened.ask("say two")
+        await opened.page.route(re.compile(r"/messages\?"), spoil)
+        await opened.page.reload()
+        await opened.ended()
+        told = opened.page.locator(".message").filter(has_text="cannot be drawn")
+        await told.filter(has_text="say one").wait_for()
+        assert await opened.page.locator(".message.reply .markdown").count() == 2
+
+
+async def test_a_session_that_is_deleted_meanwhile_is_said_to_be_gone(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (house, opened):
+        await opened.ask("say one")
+        await opened.named()
+        uuid = opened.page.url.rpartition("/")[2]
+        async with opened.page.expect_response(re.compile("/events$")):
+            await opened.page.reload()
+        assert (await house.http.delete(f"/api/chatbot/sessions/{uuid}")).status_code == 204
+        await opened.page.locator(".conversation .failure").filter(has_text="session").wait_for()
+        await opened.page.wait_for_selector(".session", state="detached")

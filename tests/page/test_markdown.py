@@ -105,6 +105,22 @@ async def test_formulas_within_lines_and_before_a_full_stop_are_formulas(desk: D
     assert "Not [1]." in await reply.inner_text()
 
 
+FAR = [
+    r"\kern{9999em} y",
+    r"\rule{9999em}{9999em}",
+    r"\raise{9999em}{y}",
+    r"\begin{matrix}a\\[9999em]b\end{matrix}",
+]
+
+
+async def test_distances_in_formulas_leave_the_reply_its_size(desk: Desk) -> None:
+    reply = await desk.replied("\n\n".join(f"$x {distance}$" for distance in FAR))
+    await reply.locator(".maths.drawn").nth(3).wait_for()
+    assert await reply.evaluate("(at) => at.scrollHeight") < 1000
+    widths = await reply.locator(".block").evaluate_all("all => all.map((block) => block.scrollWidth)")
+    assert max(widths) < 1000
+
+
 async def test_markup_keeps_its_lines_and_what_no_browser_knows_is_text(desk: Desk) -> None:
     reply = await desk.replied(f"<answer>\nIt is **so**.\n<kbd>a<b && c></kbd>\n</answer>\n\n{MARKUP}\n")
     assert await reply.locator("strong").inner_text() == "so"

@@ -14,6 +14,7 @@ OPEN_LAST_IN_SIGHT = """() => {
   const isSeen = (row) => row.getBoundingClientRect().bottom <= bottom;
   [...document.querySelectorAll(".session")].findLast(isSeen).querySelector("button").click();
 }"""
+SHARE_OF_TEXT = """() => document.querySelector(".scroller").clientHeight / innerHeight"""
 BELOW = """(menu) => {
   const ends = [menu, menu.closest(".session-scroller")].map((one) => one.getBoundingClientRect().bottom);
   return ends[0] - ends[1];
@@ -116,3 +117,16 @@ async def test_on_a_low_screen_the_welcome_can_be_scrolled_to_its_beginning(tmp_
         await page.set_viewport_size({"width": 640, "height": 320})
         await page.locator(".scroller").evaluate("(at) => at.scrollTo({top: 0, behavior: 'instant'})")
         assert await page.locator(".welcome h1").evaluate(FROM_TOP) >= 0
+
+
+async def test_at_400_percent_there_is_room_to_read_and_the_sessions_can_be_reached(tmp_path: Path) -> None:
+    """1280 by 1024 pixels are 320 by 256 then: WCAG 2.2, 1.4.10."""
+    async with chat_tab(tmp_path) as (_, opened):
+        page = opened.page
+        await opened.ask("say one")
+        await page.wait_for_selector(".mode-switch", state="attached")
+        await page.set_viewport_size({"width": 320, "height": 256})
+        assert await page.evaluate(SHARE_OF_TEXT) > 0.5
+        await page.click("button[aria-label=Sessions]")
+        await page.click(".session a")
+        await page.locator(".studio > aside").wait_for(state="hidden")

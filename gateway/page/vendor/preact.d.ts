@@ -8,3 +8,4 @@ export function useLayoutEffect(effect: () => void | (() => unknown), inputs?: r
 export function useMemo<T>(make: () => T, inputs: readonly unknown[]): T;
 export function useRef<T>(first: T): Ref<T>;
 export function useCallback<T>(callback: T, inputs: readonly unknown[]): T;
+export function useErrorBoundary(tell?: (error: unknown) => void): [unknown, () => void];

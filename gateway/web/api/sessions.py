@@ -63,6 +63,7 @@ async def delete_session(gateway: Gateway, user_id: UserId, session_id: Name) ->
     await gateway.stops.stop_session(session, user_id)
     await gateway.store.delete_session(user_id, session.id)
     gateway.hall.dismiss_all(session.id)
+    gateway.news.close(session.id)
     for run in gateway.runs.of_session(session.id):  # begun meanwhile; their session is gone
         await gateway.runs.end(run)
     return Response(status_code=204)

@@ -38,7 +38,10 @@ export class Conversation extends Changing {
       this.connection = state;
       this.changed();
     },
-    refused: (error) => this.#trying(() => Promise.reject(error)),
+    refused: (error) => {
+      this.#trying(() => Promise.reject(error));
+      this.onactivity(); // such as a session that somebody has deleted
+    },
   });
 
   /** @param {string | null} session uuid; null: it begins with the first question */

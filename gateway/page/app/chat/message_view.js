@@ -1,6 +1,6 @@
 /** One message: a question, or a reply with its reasoning, tool calls, text and figures. */
 
-import { html, useRef, useState } from "../../vendor/preact.js";
+import { html, useErrorBoundary, useRef, useState } from "../../vendor/preact.js";
 import { copy } from "../clipboard.js";
 import { drawnAgainIf } from "../drawn_again.js";
 import { focusComposer, focused, isTouched } from "../focused.js";
@@ -18,8 +18,17 @@ import { PartsView } from "./parts_view.js";
  *   onTakeBack: (taken: {text: string, files: any[]}) => void}} Props */
 export const MessageView = drawnAgainIf(
   (/** @type {Props} */ before, next) => before.version !== next.version || before.last !== next.last,
-  (props) => (props.message.role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`),
+  (props) => html`<${Guarded} ...${props} />`,
 );
+
+/** A message that cannot be drawn is shown as its text: without this the page would be empty. @param {Props} props */
+function Guarded(props) {
+  const [error] = useErrorBoundary(console.error);
+  const { role, content } = props.message;
+  if (!error) return role === "user" ? html`<${QuestionView} ...${props} />` : html`<${ReplyView} ...${props} />`;
+  return html`<article class="message" aria-label=${role === "user" ? "Question" : "Reply"}>
+    <p class="note">This message cannot be drawn. This is its text:</p><div class="block plain" dir="auto">${content}</div></article>`;
+}
 
 /** Edits that are open, by the ids of their questions: another tab may show another branch meanwhile. @type {Map<number, string>} */
 const edits = new Map();

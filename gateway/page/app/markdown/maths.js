@@ -3,6 +3,8 @@
 import { FILES } from "../gateway.js";
 
 const DEEPEST = 60;
+const LARGEST = [20, 200]; // em and pt that a gap or a bar may have
+const TALLEST = 2000; // pixels: distances of rows, and to the line, have no bound of the library's
 let loading = /** @type {Promise<any> | null} */ (null);
 
 /** Draw all formulas below an element that are still source text. @param {Element} element */
@@ -20,12 +22,14 @@ export async function drawMaths(element) {
     if (span.classList.contains("drawn") || isTooDeep(tex)) continue;
     span.classList.add("drawn");
     try {
-      temml.render(tex, span, { displayMode: span.classList.contains("display"), throwOnError: true, maxExpand: 200 });
+      temml.render(tex, span, { displayMode: span.classList.contains("display"), throwOnError: true, maxExpand: 200, maxSize: LARGEST });
       /** @type {HTMLElement} */ (span).title = tex;
     } catch {
       span.textContent = tex; // not TeX after all
     }
   }
+  const tall = [...spans].filter((span) => (span.firstElementChild?.getBoundingClientRect().height ?? 0) > TALLEST);
+  for (const span of tall) span.textContent = /** @type {HTMLElement} */ (span).title;
 }
 
 /** @param {string} tex */
