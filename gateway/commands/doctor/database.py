@@ -32,8 +32,12 @@ def _way_back(settings: Settings, file: Path | None, cause: BaseException | None
         return f"{psql_of(settings.database_url)}, and correct DATABASE_URL or start the server"
     if isinstance(cause, OSError):
         return AS_ITS_USER
-    if getattr(getattr(cause, "orig", cause), "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+    name = getattr(getattr(cause, "orig", cause), "sqlite_errorname", "")
+    if name.startswith("SQLITE_BUSY"):
         return f"sudo fuser -v {quote(str(file))}; end all programs but sluice, or wait until they are done"
+    if name.startswith(("SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN")):
+        where = quote(str(file.parent))
+        return f"df -h {where}; df -i {where}, and remove what is not needed; dmesg has faults of the disk"
     return f"stop the gateway, and copy a backup to {file}; or: sqlite3 {file} .recover"
 
 

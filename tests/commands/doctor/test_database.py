@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -17,6 +18,7 @@ from gateway.store.schema_migration import HEAD
 from gateway.store.sql_store import SqlStore
 from tests.commands.doctor.clinic import database_in, doctor
 from tests.store.exchanges import ask
+from tests.store.faults import full_disk
 from tests.store.postgres import PostgresServer, requires_postgres
 
 
@@ -90,6 +92,20 @@ async def test_a_file_that_another_program_has_locked_is_not_to_be_replaced(used
         level, wrong, fix = (await asyncio.to_thread(doctor, used.parent)).problem("database")
     assert (level, wrong) == ("failure", "The database cannot be read: database is locked.")
     assert fix.startswith(f"sudo fuser -v {used}; end all programs but sluice")
+
+
+async def test_a_file_on_a_full_disk_is_not_to_be_replaced(used: Path, tmp_path: Path) -> None:
+    """After a kill there is a log, and the disk has no space for its index."""
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    with closing(sqlite3.connect(used)) as other, other:
+        other.execute("UPDATE messages SET status = status")
+        for ending in ("", "-wal"):
+            copy(f"{used}{ending}", killed / f"sluice.db{ending}")
+    with full_disk(killed / "sluice.db"):
+        level, wrong, fix = (await asyncio.to_thread(doctor, killed)).problem("database")
+    assert (level, wrong.startswith("The database cannot be read: ")) == ("failure", True)
+    assert fix.startswith(f"df -h {killed}; ")
 
 
 @pytest.mark.parametrize("where", [0, 8192], ids=["no database", "damaged"])
