@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 
 from gateway.contract.errors import RequestRejected, StorageFailed
+from gateway.contract.light_timeout import LightTimeout
 from gateway.store.away import collides, is_away, reason_of
 from gateway.store.transactions import Transact, Transaction
 from gateway.store.waiting_changes import WaitingChanges
@@ -228,7 +229,7 @@ class Writer:
             return outcomes
 
         try:
-            async with asyncio.timeout(self._deadline_s):
+            with LightTimeout(self._deadline_s):
                 return await self._transact(apply)
         except TimeoutError as exc:
             raise TimeoutError(f"a transaction took longer than {self._deadline_s:g} s") from exc

@@ -7,6 +7,7 @@ import ssl
 
 import httpx
 
+from gateway.contract.light_timeout import LightTimeout
 from gateway.contract.open_files import descriptor_limit
 from transports.llama.http_exchange import HttpExchange
 
@@ -35,7 +36,7 @@ class Connector:
         try:
             if secure and self._ssl_context is None:
                 self._ssl_context = httpx.create_ssl_context()
-            async with asyncio.timeout(connect_s):
+            with LightTimeout(connect_s):
                 # TCP_NODELAY is set by asyncio and uvloop themselves
                 transport, exchange = await loop.create_connection(
                     lambda: HttpExchange(loop, read_s),

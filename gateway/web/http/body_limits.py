@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from gateway.contract.errors import BadRequest, TooLarge, TooSlow
+from gateway.contract.light_timeout import LightTimeout
 from gateway.web.http.asgi import Receive, Scope, header
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES
 
@@ -31,7 +32,7 @@ async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes
     size = 0
     while True:
         try:
-            async with asyncio.timeout(silence_s):
+            with LightTimeout(silence_s):
                 message = await receive()
         except TimeoutError:
             raise TooSlow(f"No more of the request body arrived for {silence_s:g} s.") from None
