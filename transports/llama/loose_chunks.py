@@ -1,5 +1,6 @@
 """Reads chunks that strict decoding refuses, and the rare fields of those that it takes."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,6 @@ from transports.llama.chunks import (
     PromptProgress,
     Timings,
     TokenUsage,
-    has_any,
     mapping,
 )
 
@@ -72,15 +72,7 @@ def _choices_in(frame: bytes) -> list[Mapping[str, Any]]:
     return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
 
 
-_RARE_FIELDS = (
-    b'"refusal"',
-    b'"function_call"',
-    b'"text"',
-    b'"error"',
-    b'"thinking"',
-    b'"reasoning_text"',
-    b'"reasoning_details"',
-)
+_RARE_FIELD = re.compile(rb'"(?:refusal|function_call|text|error|thinking|reasoning_text|reasoning_details)"')
 _RARE_REASONING = ("thinking", "reasoning_text", "reasoning_details")
 
 
@@ -90,7 +82,7 @@ def rare_message(frame: bytes) -> Message | None:
     `refusal` is OpenAI's and `function_call` was, `text` is the completions API's, `error` and
     `reasoning_details` are OpenRouter's, `reasoning_text` is GitHub Copilot's.
     """
-    if not has_any(frame, _RARE_FIELDS):
+    if _RARE_FIELD.search(frame) is None:
         return None
     for choice in _choices_in(frame):
         if not _index(choice.get("index")):

@@ -19,10 +19,11 @@ class Measurements:
         if usage is not None:
             self._usage = _fuller(self._usage, usage_of(usage.prompt_tokens, usage.completion_tokens))
         if timings is not None:
-            cached, read = token_count(timings.cache_n), token_count(timings.prompt_n)
-            prompt = None if cached is None or read is None else cached + read
-            self._timings = _fuller(self._timings, usage_of(prompt, timings.predicted_n))
             self._tokens_per_s = timings.predicted_per_second
+            if self._usage is None:
+                cached, read = token_count(timings.cache_n), token_count(timings.prompt_n)
+                prompt = None if cached is None or read is None else cached + read
+                self._timings = _fuller(self._timings, usage_of(prompt, timings.predicted_n))
 
     def usage(self) -> Usage | None:
         """The usage; None if the server has not reported both prompt and completion."""
