@@ -78,14 +78,17 @@ def log_reply(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Endin
         "code": None if error is None else error.code,
         "trace": trace_id_of(run.span.trace),
     }
-    log.log(
-        logging.INFO if error is None else logging.WARNING,
-        "stream %(stream)s session %(session)s user %(user)s mode %(mode)s model %(model)s: "
-        "%(status)s (%(reason)s), %(characters)d characters, %(completion_tokens)s tokens in %(ms)s ms, "
-        "first after %(first_ms)s ms%(end)s",
-        {
-            **{name: "-" if value is None else value for name, value in fields.items()},
-            "end": "" if error is None else f": {error.code}: {error}",
-        },
-        extra={"fields": fields},
+    model, tokens, first_ms = map(_known, (ending.model, fields["completion_tokens"], fields["first_ms"]))
+    line = (
+        f"stream {run.stream_id} session {run.exchange.session_key} user {run.user_id} mode {ending.mode} "
+        f"model {model}: {outcome.status} ({outcome.reason}), {fields['characters']} characters, "
+        f"{tokens} tokens in {fields['ms']} ms, first after {first_ms} ms"
     )
+    if error is None:
+        log.info(line, extra={"fields": fields})
+    else:
+        log.warning("%s: %s: %s", line, error.code, error, extra={"fields": fields})
+
+
+def _known(value: object) -> object:
+    return "-" if value is None else value

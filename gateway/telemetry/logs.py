@@ -4,9 +4,10 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -72,11 +73,12 @@ class TextLines(logging.Formatter):
         self._gateway = f"[{gateway}] " if gateway else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
+        at = _second(int(record.created))
         message = f"{self._gateway}{one_line(_message(record))}"
-        first = f"{time} {record.levelname:<7} {one_line(record.name)}: {message}"
-        traceback = _traceback(self, record)
-        return "\n".join([first, *(f"  {one_line(line)}" for line in traceback.split("\n") if traceback)])
+        first = f"{at} {record.levelname:<7} {one_line(record.name)}: {message}"
+        if not (traceback := _traceback(self, record)):
+            return first
+        return "\n".join([first, *(f"  {one_line(line)}" for line in traceback.split("\n"))])
 
 
 class QueuedLines(logging.Handler):
@@ -153,6 +155,12 @@ def _standard_error() -> Callable[[bytes], object]:
         return lambda data: stream.write(data.decode())
 
 
+@lru_cache(maxsize=1)
+def _second(since_epoch: int) -> str:
+    """Return the local date and time; many lines are of one second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_epoch))
+
+
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
@@ -161,5 +169,7 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    if not (record.exc_info or record.stack_info):
+        return ""
     told = [formatter.formatException(record.exc_info)] if record.exc_info else []
     return "\n".join([*told, *([record.stack_info] if record.stack_info else [])])
