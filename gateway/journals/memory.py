@@ -75,9 +75,7 @@ class MemoryJournal:
             return
         log = self._logs.pop(stream_id, None)
         if log is not None:
-            log.count()
-            self.bytes -= log.bytes
-            log.bytes = 0
+            log.uncount()
 
     def make_room(self) -> None:
         """Drop ended replies above total_bytes, the oldest first; then the stored events of all others."""
@@ -95,7 +93,7 @@ class MemoryLog:
         packed: the oldest events, with adjacent deltas packed.
         packed_seq: number of the last packed event.
         events: the events after them.
-        bytes: size of all events; the latest deltas are added by `count`.
+        bytes: size of all events; the latest ones are added by `count`.
         first: the position before the oldest event that was not dropped.
         readers: all present readers.
         listeners: their OnNews; replaced, since a listener may leave while all of them are called.
@@ -138,16 +136,21 @@ class MemoryLog:
         self.events += events
         if len(self.events) > 2 * _PACK_EVENTS:
             self._pack()
-        if type(events[-1]) is not Delta:
-            self.closed = isinstance(events[-1], _TERMINAL)
+        if type(events[-1]) is not Delta and isinstance(events[-1], _TERMINAL):
+            self.closed = True
             self.count()
         for on_news in self.listeners:
             on_news()
 
     def count(self) -> None:
-        """Add the size of the latest deltas to `bytes`: for each token alone that would take 5 % of its
+        """Add the size of the latest events to `bytes`: for each token alone that would take 5 % of its
         time."""
         self._resize(_sizes(self.events[self._counted :]))
+        self._counted = len(self.events)
+
+    def uncount(self) -> None:
+        """Forget the sizes of all events so far."""
+        self._resize(-self.bytes)
         self._counted = len(self.events)
 
     def _resize(self, more_bytes: int) -> None:
@@ -258,15 +261,13 @@ def _sizes(events: Sequence[ReaderEvent]) -> int:
 def _size(event: ReaderEvent) -> int:
     if isinstance(event, _WITH_TEXT):
         return _EVENT_BYTES + event.text.__sizeof__()
-    texts: tuple[str, ...] = ()
+    if isinstance(event, Failed):
+        return _ENDING_BYTES + event.ending.full_content.__sizeof__() + event.message.__sizeof__()
+    if isinstance(event, _TERMINAL):
+        return _ENDING_BYTES + event.ending.full_content.__sizeof__()
     if isinstance(event, ToolCall):
-        texts = (event.id, event.name, event.arguments)
-    elif isinstance(event, Failed):
-        texts = (event.ending.full_content, event.message)
-    elif isinstance(event, _TERMINAL):
-        texts = (event.ending.full_content,)
-    own_bytes = _ENDING_BYTES if isinstance(event, (Started, *_TERMINAL)) else _EVENT_BYTES
-    return own_bytes + sum(text.__sizeof__() for text in texts)
+        return _EVENT_BYTES + sum(text.__sizeof__() for text in (event.id, event.name, event.arguments))
+    return _ENDING_BYTES if isinstance(event, Started) else _EVENT_BYTES
 
 
 def _packed_size(item: Packed) -> int:
