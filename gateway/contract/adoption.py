@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from gateway.contract.exchanges import Exchange
 from gateway.contract.reattach import Handle
-from gateway.contract.record import record
 from gateway.contract.store import StoredMessage
 
 
-@record
-class OrphanedReply:
+class OrphanedReply(Struct, frozen=True):
     """A running reply that now belongs to this gateway.
 
     Attributes:
@@ -24,8 +24,7 @@ class OrphanedReply:
     handle: Handle
 
 
-@record
-class LeftReply:
+class LeftReply(Struct, frozen=True):
     """A reply that was running when its gateway died."""
 
     session_id: int
@@ -34,8 +33,7 @@ class LeftReply:
     question_id: int
 
 
-@record
-class TakenOver:
+class TakenOver(Struct, frozen=True):
     """The result of a takeover.
 
     Attributes:

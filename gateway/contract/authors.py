@@ -2,13 +2,12 @@
 
 from typing import Literal, cast
 
-from gateway.contract.record import record
+from msgspec import Struct
 
 AuthorKind = Literal["user", "device", "assistant"]
 
 
-@record
-class Author:
+class Author(Struct, frozen=True):
     """`name` is that of the user, device or model; None if the model is not known."""
 
     kind: AuthorKind

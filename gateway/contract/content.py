@@ -2,10 +2,11 @@
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
-from gateway.contract.record import record
+from msgspec import Struct
+
+from gateway.contract.record import replace
 
 Kind = Literal["image", "audio"]
 """A kind of content besides text that a model may or may not accept."""
@@ -16,16 +17,14 @@ Need = Kind | Literal["embeddings"]
 AudioFormat = Literal["wav", "mp3"]
 
 
-@record
-class Text:
+class Text(Struct, frozen=True):
     text: str
 
     def as_json(self) -> dict[str, Any]:
         return {"type": "text", "text": self.text}
 
 
-@record
-class Image:
+class Image(Struct, frozen=True):
     """An image.
 
     Attributes:
@@ -48,8 +47,7 @@ class Image:
         return {"type": "image_url", "image_url": image}
 
 
-@record
-class Audio:
+class Audio(Struct, frozen=True):
     """Sound. `base64` is encoded as in Image."""
 
     format: AudioFormat
@@ -63,8 +61,7 @@ class Audio:
         return {"type": "input_audio", "input_audio": {"data": self.base64, "format": self.format}}
 
 
-@record
-class File:
+class File(Struct, frozen=True):
     """A text file in UTF-8.
 
     Attributes:

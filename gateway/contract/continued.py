@@ -1,16 +1,16 @@
 """A stored reply that the model continues, in the same message and the same stream."""
 
+from msgspec import Struct
+
 from gateway.contract.events import Usage
 from gateway.contract.journal import Position
-from gateway.contract.record import record
 
 EPOCH_EVENTS = 1_000_000_000
 """More events than a reply has. A gateway that takes a reply over numbers its events from a multiple of it,
 because the last number of the gateway before was lost in the crash."""
 
 
-@record
-class ReplySoFar:
+class ReplySoFar(Struct, frozen=True):
     """A reply up to the place where it goes on.
 
     Attributes:

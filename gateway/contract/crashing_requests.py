@@ -1,10 +1,10 @@
 """Limits retries of a request after which servers disconnected: the request may have crashed them."""
 
-from dataclasses import replace
 from typing import TypeVar
 
 from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.errors import TimedOut, TransportError, UpstreamFailed
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 
 MAX_BROKE_OFF = 2

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from gateway.contract.events import Delivery, Reason, Usage
-from gateway.contract.record import record
 
 
-@record
-class EndedReply:
+class EndedReply(Struct, frozen=True):
     """One reply that has ended.
 
     Attributes:

@@ -8,8 +8,9 @@ Cancelled and Failed.
 from collections.abc import Sequence
 from typing import Literal
 
+from msgspec import Struct
+
 from gateway.contract.errors import ErrorReason, UpstreamFailed
-from gateway.contract.record import record
 
 Granularity = Literal["token", "message"]
 Delivery = Literal["token", "chunked", "cached"]
@@ -78,22 +79,19 @@ TOOL_CALL_CHARS = 100
 """Characters that each tool call adds to the sum besides its texts, so that empty calls are bounded too."""
 
 
-@record
-class Delta:
+class Delta(Struct, frozen=True):
     """The next piece of the reply's text; never empty, and never half of a surrogate pair."""
 
     text: str
 
 
-@record
-class Reasoning:
+class Reasoning(Struct, frozen=True):
     """The next piece of the model's reasoning; never empty. It is not part of the reply's text."""
 
     text: str
 
 
-@record
-class ToolCall:
+class ToolCall(Struct, frozen=True):
     """One whole tool call.
 
     Attributes:
@@ -106,8 +104,7 @@ class ToolCall:
     arguments: str
 
 
-@record
-class Progress:
+class Progress(Struct, frozen=True):
     """Progress before the first token: phase "queued" with `position` (1 is next), or phase "prompt" with the
     number of prompt tokens `processed` and in `total`."""
 
@@ -117,8 +114,7 @@ class Progress:
     total: int | None = None
 
 
-@record
-class Usage:
+class Usage(Struct, frozen=True):
     """Token counts and generation speed as the model server reports them."""
 
     prompt_tokens: int
@@ -158,8 +154,7 @@ def usable_rate(said: object) -> float | None:
 TransportEvent = Delta | Reasoning | ToolCall | Progress | Usage
 
 
-@record
-class Done:
+class Done(Struct, frozen=True):
     """The reply is complete.
 
     Args:
@@ -183,8 +178,7 @@ class Done:
         return "token" if self.whole is None else "message"
 
 
-@record
-class Started:
+class Started(Struct, frozen=True):
     """The question is stored and the reply has begun.
 
     Attributes:
@@ -206,8 +200,7 @@ class Started:
     assistant_message_uuid: str = ""
 
 
-@record
-class Ending:
+class Ending(Struct, frozen=True):
     """Fields of every terminal event: ids of the stored message, its text, and measurements of the reply.
 
     continued: lengths of the text at which another server or worker went on, after a failure.
@@ -225,24 +218,21 @@ class Ending:
     continued: tuple[int, ...] = ()
 
 
-@record
-class Finished:
+class Finished(Struct, frozen=True):
     """The reply is complete."""
 
     reason: Reason
     ending: Ending
 
 
-@record
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """A client stopped the reply, or its last reader left."""
 
     reason: Reason
     ending: Ending
 
 
-@record
-class Failed:
+class Failed(Struct, frozen=True):
     """The reply failed; its text up to then is stored."""
 
     reason: Reason

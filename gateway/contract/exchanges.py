@@ -1,36 +1,34 @@
 """Exchanges as the store takes and returns them: a question and its reply, from the beginning to the end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from gateway.contract.authors import Author
 from gateway.contract.branches import Branch, Spot
 from gateway.contract.content import Content
 from gateway.contract.continued import ReplySoFar
 from gateway.contract.events import Delivery, Status, ToolCall, Usage
-from gateway.contract.record import record
 
 
-@record
-class IdempotencyClaim:
+class IdempotencyClaim(Struct, frozen=True):
     """An Idempotency-Key, and the SHA-256 of the endpoint and canonical body of its request, in hex."""
 
     key: str
     fingerprint: str
 
 
-@record
-class ClaimedStream:
+class ClaimedStream(Struct, frozen=True):
     """The request and the stream of an Idempotency-Key that was used."""
 
     fingerprint: str
     stream_id: str
 
 
-@record
-class NewExchange:
+class NewExchange(Struct, frozen=True):
     """A question and its reply, which is still empty.
 
     Attributes:
@@ -64,7 +62,7 @@ class NewExchange:
     continues: ReplySoFar | None = None
 
 
-@record
+@dataclass(slots=True, unsafe_hash=True)
 class Exchange:
     """A stored question and its reply.
 
@@ -92,8 +90,7 @@ class Exchange:
     asked_at: datetime | None = field(default=None, compare=False)
 
 
-@record
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """A reply's text so far. It is stored only if `epoch` is still that of the row.
 
     Attributes:
@@ -109,8 +106,7 @@ class Checkpoint:
     handle: Mapping[str, Any] | None = None
 
 
-@record
-class StoredError:
+class StoredError(Struct, frozen=True):
     """The error of a failed reply, as sent to its readers. retryable: None if an older version stored it."""
 
     code: str
@@ -118,16 +114,14 @@ class StoredError:
     retryable: bool | None = None
 
 
-@record
-class Charge:
+class Charge(Struct, frozen=True):
     """Tokens that an API key has used."""
 
     key_id: int
     tokens: int
 
 
-@record
-class FinalReply:
+class FinalReply(Struct, frozen=True):
     """A reply's final state.
 
     Attributes:

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from gateway.contract.record import record
+from msgspec import Struct
 
 DEAD_S = 3.0
 """Seconds without a renewal after which a gateway is dead, by the database's clock."""
 
 
-@record
-class KnownGateway:
+class KnownGateway(Struct, frozen=True):
     """Another gateway on this database.
 
     Attributes:
@@ -24,8 +23,7 @@ class KnownGateway:
     silent_s: float
 
 
-@record
-class Renewal:
+class Renewal(Struct, frozen=True):
     """A renewed row.
 
     Attributes:

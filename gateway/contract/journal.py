@@ -8,17 +8,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from gateway.contract.errors import BadRequest, GatewayError
 from gateway.contract.events import ReaderEvent
-from gateway.contract.record import record
 
 
 class BadPosition(BadRequest):
     code = "bad_event_id"
 
 
-@record
-class Position:
+class Position(Struct, frozen=True):
     """The position after one event of a reply, sent as event id `<seq>-<chars>`; `r<thoughts>` and `t<calls>`
     follow unless they are 0.
 

@@ -2,15 +2,15 @@
 
 from typing import Literal, NamedTuple
 
+from msgspec import Struct
+
 from gateway.contract.authors import Author
 from gateway.contract.content import Content
-from gateway.contract.record import record
 from gateway.contract.room_events import MessagePosted, Origin
 from gateway.contract.store import StoredMessage
 
 
-@record
-class NewNote:
+class NewNote(Struct, frozen=True):
     """A note for the end of an existing session.
 
     Attributes:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from gateway.contract.random_names import random_hex
-from gateway.contract.record import record
 
 Handle = Mapping[str, Any]
 """Names a reply at its generator (a model server or worker). JSON, stored in the reply's row."""
@@ -13,8 +14,7 @@ Now = Callable[[], Handle]
 """Returns entries for the handle that are true after the events pushed so far, such as an offset."""
 
 
-@record
-class Reattachable:
+class Reattachable(Struct, frozen=True):
     """Marks a request whose reply another gateway may continue to receive.
 
     Attributes:
@@ -39,8 +39,7 @@ class Reattachable:
     renew: Callable[[Callable[[str], None]], None] = lambda send: send(random_hex())
 
 
-@record
-class Reattach:
+class Reattach(Struct, frozen=True):
     """Asks a transport to continue receiving a reply.
 
     Attributes:

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from gateway.contract.authors import Author
 from gateway.contract.events import ReaderEvent
-from gateway.contract.record import record
 
 
-@record
-class RunningReply:
+class RunningReply(Struct, frozen=True):
     """A reply whose row has the status `streaming`, at whatever gateway.
 
     Attributes:

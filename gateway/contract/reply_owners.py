@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from gateway.contract.record import record
+from msgspec import Struct
+
 from gateway.contract.replies_elsewhere import RunningReply
 
 
-@record
-class ReplyOwner:
+class ReplyOwner(Struct, frozen=True):
     """The gateway that makes a running reply.
 
     Attributes:
@@ -22,8 +22,7 @@ class ReplyOwner:
     is_me: bool
 
 
-@record
-class ReplyElsewhere:
+class ReplyElsewhere(Struct, frozen=True):
     """A running reply of another gateway, by its row.
 
     Attributes:

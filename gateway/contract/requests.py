@@ -1,12 +1,12 @@
 """The request to a transport for one reply to a conversation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from gateway.contract.content import Content, model_json
 from gateway.contract.reattach import Reattachable
-from gateway.contract.record import record
 
 CacheUse = Literal["use", "refresh", "off"]
 """Use of the response cache: "use" reads and writes it, "refresh" only writes, "off" does neither."""
@@ -14,8 +14,7 @@ CacheUse = Literal["use", "refresh", "off"]
 Role = Literal["system", "user", "assistant", "tool"]
 
 
-@record
-class Turn:
+class Turn(Struct, frozen=True):
     """One message of a conversation.
 
     Attributes:
@@ -50,8 +49,7 @@ class Turn:
         return message
 
 
-@record
-class Sampling:
+class Sampling(Struct, frozen=True):
     """Settings of generation; None leaves the choice to the model server.
 
     options: settings specific to the model server, passed on unchanged (`top_k`, `grammar`, ...).
@@ -98,8 +96,7 @@ _SAMPLING_FIELDS = (
 )
 
 
-@record
-class ChatRequest:
+class ChatRequest(Struct, frozen=True):
     """One attempt to get one reply.
 
     Attributes:

@@ -4,15 +4,16 @@ Each event is made once and given to all listeners of the room at this gateway. 
 with RoomEvent.encoded, so that equal listeners share the bytes.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from gateway.contract.authors import Author
 from gateway.contract.content import Content
 from gateway.contract.events import Reason, Status, ToolCall
-from gateway.contract.record import record
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ Origin = Literal["room", "broadcast"]
 """`broadcast`: a client that had received the message elsewhere told the room about it."""
 
 
-@record
+@dataclasses.dataclass(slots=True, unsafe_hash=True)
 class MessagePosted:
     """A message was stored in the room.
 
@@ -42,11 +43,10 @@ class MessagePosted:
     origin: Origin = "room"
     client_id: str | None = None
     stream_id: str | None = None
-    except_for: "RoomListener | None" = field(default=None, compare=False, repr=False)
+    except_for: "RoomListener | None" = dataclasses.field(default=None, compare=False, repr=False)
 
 
-@record
-class ReplyBegan:
+class ReplyBegan(Struct, frozen=True):
     """The model's reply to a question of the room.
 
     Attributes:
@@ -63,8 +63,7 @@ class ReplyBegan:
     asked_by: Author | None = None
 
 
-@record
-class ReplyGrew:
+class ReplyGrew(Struct, frozen=True):
     """The next text of a running reply; one of both texts may be empty.
 
     Attributes:
@@ -79,8 +78,7 @@ class ReplyGrew:
     reasoning: str = ""
 
 
-@record
-class ReplyOver:
+class ReplyOver(Struct, frozen=True):
     """The reply has ended, and is stored.
 
     Attributes:
@@ -98,22 +96,19 @@ class ReplyOver:
     error: tuple[str, str] | None = None
 
 
-@record
-class PersonCame:
+class PersonCame(Struct, frozen=True):
     """The first listener of a user or device joined the room."""
 
     who: Author
 
 
-@record
-class PersonWent:
+class PersonWent(Struct, frozen=True):
     """The last listener of a user or device left the room."""
 
     who: Author
 
 
-@record
-class PresenceChanged:
+class PresenceChanged(Struct, frozen=True):
     """status: chosen by the person's client, such as `online` or `away`."""
 
     who: Author
@@ -121,14 +116,12 @@ class PresenceChanged:
     metadata: Mapping[str, Any]
 
 
-@record
-class TypingChanged:
+class TypingChanged(Struct, frozen=True):
     who: Author
     typing: bool
 
 
-@record
-class MembersChanged:
+class MembersChanged(Struct, frozen=True):
     """Members were added, removed, or got another role: the list must be read again."""
 
 
@@ -185,8 +178,7 @@ class RoomListener(Protocol):
         ...
 
 
-@record
-class Person:
+class Person(Struct, frozen=True):
     """A user or device that is in the room. status, metadata: see PresenceChanged."""
 
     who: Author

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from msgspec import Struct
+
 from gateway.contract.ended_reply import EndedReply
-from gateway.contract.record import record
 from gateway.contract.transport import Transport
 
 
-@record
-class BegunReply:
+class BegunReply(Struct, frozen=True):
     """One reply that has begun.
 
     Attributes:
@@ -28,8 +28,7 @@ class BegunReply:
     model_asked: str | None
 
 
-@record
-class Fetch:
+class Fetch(Struct, frozen=True):
     """One read of a reply by another request than the one that asked.
 
     Attributes:

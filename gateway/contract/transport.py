@@ -8,13 +8,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from msgspec import Struct
+
 from gateway.contract.accepted_kinds import ALL_KINDS
 from gateway.contract.content import Kind
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import Interrupted, NotSupported
 from gateway.contract.events import Delivery, Done, Granularity, TransportEvent
 from gateway.contract.reattach import Handle, Reattach
-from gateway.contract.record import record
 from gateway.contract.requests import ChatRequest
 
 Hear = Callable[[Sequence[TransportEvent]], Awaitable[None] | None]
@@ -25,8 +26,7 @@ exception of the awaitable ends the reply.
 """
 
 
-@record
-class TransportInfo:
+class TransportInfo(Struct, frozen=True):
     """A transport's name and expected behaviour.
 
     Attributes:

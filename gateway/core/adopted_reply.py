@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from gateway.contract.continued import ReplySoFar
 from gateway.contract.errors import Interrupted, TimedOut, TransportError
 from gateway.contract.events import Done
 from gateway.contract.journal import Position
 from gateway.contract.reattach import Reattach
+from gateway.contract.record import replace
 from gateway.contract.store import StoredMessage
 from gateway.contract.transport import Hear, Transport
 from gateway.core.known_part import Rejoin

@@ -1,10 +1,10 @@
 """Converts a session's earlier messages to turns for the model, with or without their attachments."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from gateway.contract.content import Content, File, Text, parts_of, text_of
 from gateway.contract.errors import RequestRejected
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.failover import Route, fitting

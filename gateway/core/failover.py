@@ -4,14 +4,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct
 
 from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import ContextExceeded, RequestRejected, TimedOut, TransportError
 from gateway.contract.events import Done
-from gateway.contract.record import record
+from gateway.contract.light_timeout import LightTimeout
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear, Transport, TransportInfo
 from gateway.core.cancelled import is_cancelled
@@ -27,8 +29,7 @@ LEAST_SHARE = 0.05
 OnFirst = Callable[[], None]
 
 
-@record
-class Route:
+class Route(Struct, frozen=True):
     """The transport for one reply, and the transports after it.
 
     Attributes:
@@ -101,7 +102,7 @@ async def first_answer(
     asked = request
     blame: OnFirst | None = None
     while True:
-        deadline = asyncio.timeout_at(ends_at)
+        deadline = LightTimeout(ends_at - clock.time())
         is_first = reply.asked is None
         reply.begin(route.info)
         if not is_first and (kept := asked.reattachable) is not None:
@@ -110,10 +111,10 @@ async def first_answer(
             with route.trial() as answered:
                 reply.on_first = _both(answered, blame)
                 try:
-                    async with deadline:
+                    with deadline:
                         return await _fitted_answer(route.transport, reply, asked, hear)
                 except TimeoutError as error:
-                    if not deadline.expired():
+                    if not deadline.expired:
                         raise
                     raise TimedOut(f"The reply took longer than {request.deadline_s:g} s.") from error
         except TransportError as error:
@@ -140,7 +141,8 @@ async def _fitted_answer(
     Stored turns of one role are merged last: of merged ones, none could be left out.
     """
     while True:
-        merged = replace(request, turns=alternating(request.turns)) if request.is_stored else request
+        several = request.is_stored and len(request.turns) > 1
+        merged = replace(request, turns=alternating(request.turns)) if several else request
         try:
             return await transport.answer(merged, hear)
         except ContextExceeded:

@@ -1,13 +1,13 @@
 """A question, as every kind of client asks it."""
 
 from collections.abc import Sequence
-from dataclasses import field
+
+from msgspec import Struct, field
 
 from gateway.contract.authors import Author
 from gateway.contract.branches import Branch, Spot
 from gateway.contract.content import Content
 from gateway.contract.exchanges import IdempotencyClaim
-from gateway.contract.record import record
 from gateway.contract.requests import CacheUse, Sampling, Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.pacing import Pace
@@ -17,8 +17,7 @@ DEVICE = "device"
 """The dialect of a device's question."""
 
 
-@record
-class Question:
+class Question(Struct, frozen=True):
     """A user's question.
 
     Attributes:

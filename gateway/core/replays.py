@@ -1,7 +1,6 @@
 """Rebuilds the events of a stored reply, for readers that return after its journal was dropped."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import cast
 
 from gateway.contract.error_codes import error_of
@@ -21,6 +20,7 @@ from gateway.contract.events import (
 )
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import Position
+from gateway.contract.record import replace
 from gateway.contract.store import StoredMessage
 from gateway.core.event_lengths import events_again, unpacked
 from gateway.core.reply_events import started_event

@@ -1,17 +1,16 @@
 """Facts of a running reply that its next owner needs. They are stored with its handle."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any, get_type_hints
 
-from gateway.contract.record import record
+from msgspec import Struct
+from msgspec.structs import asdict
 
 KEY = "reply"
 """Entry of the stored handle that has the facts; the others are the transport's."""
 
 
-@record
-class ReplyFacts:
+class ReplyFacts(Struct, frozen=True):
     """Facts of one reply. Times are seconds since the epoch.
 
     Attributes:
@@ -50,12 +49,10 @@ class ReplyFacts:
 
     def as_json(self) -> dict[str, Any]:
         """Return the facts that differ from the defaults."""
-        given = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value != field.default:
-                given[field.name] = value
-        return given
+        return {name: value for name, value in asdict(self).items() if value != getattr(_DEFAULTS, name)}
+
+
+_DEFAULTS = ReplyFacts()
 
 
 def facts_in(handle: Mapping[str, Any]) -> ReplyFacts:

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 from gateway.contract.access import Access
 from gateway.contract.adoption import LeftReply
 from gateway.contract.authors import Author
 from gateway.contract.errors import NotFound
+from gateway.contract.record import replace
 from gateway.contract.replies_elsewhere import RepliesElsewhere, RunningReply
 from gateway.contract.room_events import (
     Happening,

@@ -1,11 +1,11 @@
 """The messages that a listener missed, within limits: each listener has all of its own in memory at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from gateway.contract.content import Text, parts_of, size_of, text_of, without_attachments
 from gateway.contract.errors import Unprocessable
 from gateway.contract.notes import posted
+from gateway.contract.record import replace
 from gateway.contract.room_events import MAX_ATTACHED_BYTES, MessagePosted
 from gateway.contract.store import MessageStore
 

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Protocol
 
 from gateway.contract.authors import Author
 from gateway.contract.errors import GatewayError, NotFound
 from gateway.contract.notes import posted
+from gateway.contract.record import replace
 from gateway.contract.replies_elsewhere import RepliesElsewhere, RunningReply
 from gateway.contract.room_events import MessagePosted
 from gateway.contract.store import MessageStore, StoredMessage, StoredSession

@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import Literal
+
+from msgspec import Struct
 
 from gateway.contract.authors import Author
 from gateway.contract.content import Content, chars_of, parts_of, text_of
 from gateway.contract.errors import Conflict, Forbidden, Unprocessable
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.notes import NewNote, posted
-from gateway.contract.record import record
+from gateway.contract.record import replace
 from gateway.contract.room_events import MessagePosted, Origin, RoomListener
 from gateway.contract.store import MessageStore
 from gateway.core.addressing import ANY_MODEL, addressed_model
@@ -24,8 +25,7 @@ from gateway.core.titles import title_of
 MAX_CLIENT_ID_CHARS = 128
 
 
-@record
-class NewMessage:
+class NewMessage(Struct, frozen=True):
     """A message for a room.
 
     Attributes:
@@ -53,8 +53,7 @@ class NewMessage:
     except_for: RoomListener | None = None
 
 
-@record
-class Posted:
+class Posted(Struct, frozen=True):
     """A stored message.
 
     Attributes:

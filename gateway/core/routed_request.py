@@ -1,9 +1,10 @@
 """A question as the store and a transport get it."""
 
+from msgspec import Struct
+
 from gateway.contract.continued import ReplySoFar
 from gateway.contract.events import Delivery
 from gateway.contract.exchanges import NewExchange
-from gateway.contract.record import record
 from gateway.contract.requests import ChatRequest
 from gateway.core.failover import Route
 from gateway.core.question import Question
@@ -11,8 +12,7 @@ from gateway.core.stored_handle import StoredHandle
 from gateway.core.titles import title_of
 
 
-@record
-class RoutedRequest:
+class RoutedRequest(Struct, frozen=True):
     """A request and the transport that gets it first.
 
     Attributes:

@@ -5,17 +5,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from gateway.contract.errors import Draining, GatewayError, StorageFailed
 from gateway.contract.events import Reason, Started, Status
 from gateway.contract.exchanges import Exchange
 from gateway.contract.journal import START, JournalWriter, Position
 from gateway.contract.light_event import LightEvent
-from gateway.contract.record import record
 from gateway.contract.traces import NoSpan, ReplySpan
 
 
-@record
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The end of a reply: the status of its row, the reason (events.py), and the error of a failed reply."""
 
     status: Status

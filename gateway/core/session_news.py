@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from gateway.contract.content import parts_of, size_of, text_of
 from gateway.contract.events import Reason, Status
-from gateway.contract.record import record
 from gateway.contract.room_events import MessagePosted
 
 MAX_WAITING = 256
@@ -15,15 +16,13 @@ MAX_WAITING_CHARS = 1024 * 1024
 """Maximum size of the messages in one queue; a single longer message is allowed."""
 
 
-@record
-class ReplyStarted:
+class ReplyStarted(Struct, frozen=True):
     stream_id: str
     assistant_message_id: int
     user_message_id: int
 
 
-@record
-class ReplyEnded:
+class ReplyEnded(Struct, frozen=True):
     stream_id: str
     assistant_message_id: int
     status: Status

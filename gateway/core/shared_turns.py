@@ -6,11 +6,11 @@ a message of another author. See docs/adr/0050-further-lines-are-indented.md.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import groupby
 
 from gateway.contract.authors import Author
 from gateway.contract.content import Content, File, Part, Text, file_as_text, parts_of
+from gateway.contract.record import replace
 from gateway.contract.requests import Turn
 
 MAX_NAME_CHARS = 64

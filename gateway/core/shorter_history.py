@@ -1,9 +1,9 @@
 """Leaves out the oldest of a session's messages while the conversation is too long for the model."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import dropwhile
 
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 
 

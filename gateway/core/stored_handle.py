@@ -1,11 +1,11 @@
 """The handle of a running reply, with which its next owner continues to receive it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from gateway.contract.random_names import random_hex
 from gateway.contract.reattach import Handle, Now, Reattachable
+from gateway.contract.record import replace
 from gateway.core.reply_facts import KEY, ReplyFacts, facts_in
 
 

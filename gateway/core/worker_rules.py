@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from gateway.contract.audit import Actor, Change
 from gateway.contract.errors import NotFound
 from gateway.contract.kept_settings import KeptSetting, KeptSettings
+from gateway.contract.record import replace
 from gateway.contract.transport import NO_RULE, Abilities, WorkerInfo, WorkerRule
 
 log = logging.getLogger("sluice.workers")

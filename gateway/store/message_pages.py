@@ -1,11 +1,11 @@
 """Reads pages of a session's messages: all, or those of the branch that it shows, with their siblings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.contract.record import replace
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage
 from gateway.store.branches import shown_path
 from gateway.store.columns import MAX_ID

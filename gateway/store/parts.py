@@ -6,14 +6,13 @@ reading it.
 
 import asyncio
 import logging
-from dataclasses import fields, replace
-from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from gateway.contract.content import Content, File, Part, Text, part_of_json, text_of
 from gateway.contract.exchanges import NewExchange
-from gateway.contract.record import record
+from gateway.contract.record import replace
 from gateway.store.columns import storable
 
 log = logging.getLogger("sluice.store")
@@ -21,8 +20,7 @@ log = logging.getLogger("sluice.store")
 _UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
-@record
-class EncodedExchange(NewExchange):
+class EncodedExchange(NewExchange, frozen=True):
     """A NewExchange whose `content` is only its text; `parts` is the column's value."""
 
     parts: bytes | None = None
@@ -37,8 +35,7 @@ async def for_database(exchange: NewExchange) -> NewExchange:
 
 def encoded(exchange: NewExchange) -> EncodedExchange:
     """Return the exchange for the database. It takes long for large attachments."""
-    given: dict[str, Any] = {each.name: getattr(exchange, each.name) for each in fields(NewExchange)}
-    given["content"] = text_of(exchange.content)
+    given = asdict(exchange) | {"content": text_of(exchange.content)}
     return EncodedExchange(**given, parts=column_of(exchange.content))
 
 
@@ -66,10 +63,9 @@ def parts_in(column: bytes | None, message_id: int) -> tuple[Part, ...]:
 
 def _check(part: Part) -> None:
     """Raise TypeError if a field has a wrong type, ValueError if the base64 of a file is invalid."""
-    for each in fields(part):
-        value = getattr(part, each.name)
-        if not isinstance(value, str) and (each.name, value) != ("detail", None):
-            raise TypeError(f"{each.name} is not a string")
+    for name, value in asdict(part).items():
+        if not isinstance(value, str) and (name, value) != ("detail", None):
+            raise TypeError(f"{name} is not a string")
     if isinstance(part, File):
         part.data  # noqa: B018 - decodes it
 

@@ -1,13 +1,13 @@
 """Threads find the session of a question without a given session, such as a device's."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Text, bindparam, cast, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.contract.exchanges import NewExchange
+from gateway.contract.record import replace
 from gateway.contract.store import StoredSession
 from gateway.contract.threads import thread_since
 from gateway.store.columns import storable

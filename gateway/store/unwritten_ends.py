@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
 
 from gateway.contract.authors import Author
 from gateway.contract.exchanges import FinalReply
+from gateway.contract.record import replace
 from gateway.contract.store import StoredMessage
 from gateway.store.writer import Write, Writer
 
@@ -18,9 +18,9 @@ MAX_ENDS = 1000
 MAX_BYTES = 64 * 1024 * 1024
 
 _OF_THE_MESSAGE = tuple(
-    field.name
-    for field in fields(FinalReply)
-    if field.name not in ("assistant_message_id", "over", "epoch", "counted", "charge")
+    name
+    for name in FinalReply.__struct_fields__
+    if name not in ("assistant_message_id", "over", "epoch", "counted", "charge")
 )
 
 

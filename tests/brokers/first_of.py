@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
+from gateway.contract.record import replace
 from transports.mqtt.link.link import BrokerAddress
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
+from gateway.contract.record import replace
 from tests.brokers.aedes import Aedes
 from tests.brokers.ejabberd import Ejabberd
 from tests.brokers.erlang import Erlang

@@ -4,12 +4,12 @@ import asyncio
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.contract.events import Delta
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from tests.brokers import ejabberd
 from tests.brokers.ejabberd import Ejabberd

@@ -1,10 +1,10 @@
 """The campaign finds each broken promise."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gateway.contract.record import replace
 from tests.chaos.model_program import note_of
 from tests.chaos.plan import Fault
 from tests.chaos.readers import Heard

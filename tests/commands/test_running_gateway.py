@@ -1,12 +1,12 @@
 """`sluice streams` and `sluice workers`, as an operator types them."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.contract.events import Delta, Done
+from gateway.contract.record import replace
 from gateway.contract.transport import Abilities
 from tests.commands.gateways import sluice, sluice_alone
 from tests.web.api.admin.test_workers import Ruled, rules_of

@@ -1,7 +1,6 @@
 """Contract of journals, with the run that writes and with the readers that follow."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -19,6 +18,7 @@ from gateway.contract.events import (
     ToolCall,
 )
 from gateway.contract.journal import BadPosition, FellBehind, Journal, Position
+from gateway.contract.record import replace
 from gateway.journals import memory
 from gateway.journals.memory import MemoryJournal
 from tests.contract.registry import JOURNAL_RIGS, JournalFactory

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from gateway.contract.errors import Interrupted, TransportError
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.random_names import random_hex
 from gateway.contract.reattach import Handle, Reattach, Reattachable
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Transport
 from tests.contract.registry import REATTACHING_RIGS

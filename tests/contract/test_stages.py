@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 
 import pytest
 
 from gateway.contract.errors import GatewayError, ModelRefused, TimedOut, Unreachable
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.stage import Stage
 from gateway.core.stages.order import through

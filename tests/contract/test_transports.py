@@ -1,12 +1,12 @@
 """Contract of transports."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
 from gateway.contract.errors import TransportError
 from gateway.contract.events import Delta, Done, TransportEvent
+from gateway.contract.record import replace
 from gateway.contract.transport import Transport
 from tests.contract.registry import TRANSPORT_RIGS, RigFactory
 from tests.contract.rigs import TransportRig

@@ -1,13 +1,13 @@
 """The same key at the same moment: one beginning, one stream, and a conflict for another request."""
 
 import asyncio
-from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from gateway.contract.errors import Conflict, NoWorker
 from gateway.contract.exchanges import ClaimedStream, IdempotencyClaim
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore
 from gateway.core.idempotency import Idempotency
 

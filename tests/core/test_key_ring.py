@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from gateway.contract.errors import KeyExpired, StorageFailed
 from gateway.contract.exchanges import Charge
 from gateway.contract.keys import KeyCensus, KeyChange, NewKey, StoredKey
 from gateway.contract.limits import Quota
+from gateway.contract.record import replace
 from gateway.core.key_ring import MAX_AGE_S, NOTE_USED_S, Caller, KeyRing, digest_of, draw_key, shown_of
 from gateway.core.rate_limits import Allowance
 

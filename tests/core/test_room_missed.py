@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from gateway.contract.content import Image, Text
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import Delta, Done, ReaderEvent
+from gateway.contract.record import replace
 from gateway.contract.replies_elsewhere import RunningReply
 from gateway.contract.room_events import ReplyOver
 from gateway.contract.store import StoredMessage

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from gateway.contract.authors import Author
 from gateway.contract.errors import Conflict, Forbidden, GatewayError, NotFound, Unprocessable
 from gateway.contract.events import Delta
+from gateway.contract.record import replace
 from gateway.contract.room_events import MessagePosted, RoomEvent
 from gateway.contract.rooms import Member
 from gateway.core.addressing import addressed_model

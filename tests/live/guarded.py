@@ -4,10 +4,11 @@ import asyncio
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.contract.events import Delta
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import Mosquitto, running_mosquitto
 from tests.reading import reading

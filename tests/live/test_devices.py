@@ -5,12 +5,12 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from gateway.contract.record import replace
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.house import House, gateway_of
 from tests.live.llama_server import requires_llama, running_llama

@@ -7,11 +7,11 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.contract.record import replace
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.protocol.run import ForeignWorker
 from tests.protocol.scene import play

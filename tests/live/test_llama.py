@@ -5,7 +5,6 @@ import signal
 import sys
 from asyncio.subprocess import PIPE
 from base64 import b64encode
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from gateway.contract.content import File, Image, Text
 from gateway.contract.errors import ModelRefused, Unreachable, UnsupportedContent, UpstreamFailed
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.record import replace
 from gateway.contract.requests import Turn
 from gateway.contract.transport import Health
 from tests.live.llama_server import (

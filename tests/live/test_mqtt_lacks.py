@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 
 import pytest
 
 from gateway.contract.events import Delta
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.reading import events_of

@@ -9,13 +9,13 @@ from asyncio import Future
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from gateway.contract.errors import TooLarge
+from gateway.contract.record import replace
 from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mosquitto, running_mosquitto
 from transports.mqtt.embedded_broker import EmbeddedBroker, embedded_broker
 from transports.mqtt.link import paho_internals

@@ -7,7 +7,6 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -16,6 +15,7 @@ import pytest
 
 from gateway.contract.errors import Unreachable, WorkerLost
 from gateway.contract.events import Delta, Done, TransportEvent
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.protocol.brokers import Brokers

@@ -7,11 +7,11 @@ them. These tests apply the remedies that docs/mqtt.md, "Security", describes.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gateway.contract.record import replace
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.guarded import (
     SCRIPTS,

@@ -5,12 +5,13 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from gateway.contract.certificates import check_certificates
+from gateway.contract.record import replace
 from tests.live.brokers import OPEN_SETTINGS, Mosquitto, free_port, requires_mosquitto
 from tests.live.guarded import SCRIPTS, listening, run_script, shipped_settings
 from tests.live.looking import look_again

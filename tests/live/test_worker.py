@@ -4,13 +4,13 @@ import asyncio
 import json
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.contract.events import Delta
+from gateway.contract.record import replace
 from tests.live.brokers import requires_mosquitto, running_mosquitto
 from tests.live.llama_server import (
     exactly,

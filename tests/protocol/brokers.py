@@ -7,8 +7,8 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 
+from gateway.contract.record import replace
 from tests.live.brokers import running_mosquitto
 from tests.live.programs import running_program
 from transports.mqtt.embedded_broker import embedded_broker

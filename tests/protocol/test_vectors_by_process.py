@@ -4,12 +4,12 @@ import asyncio
 import json
 import re
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.contract.record import replace
 from tests.live.brokers import requires_mosquitto
 from tests.live.nursery import forked_sluice
 from tests.once import once

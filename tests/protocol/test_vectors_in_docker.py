@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Literal
 
 import pytest
 
+from gateway.contract.record import replace
 from tests.live.docker_engine import requires_docker
 from tests.protocol.test_vectors import play_all
 from tests.protocol.vectors import read_vectors

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from gateway.contract.authors import Author
 from gateway.contract.devices import StoredDevice
 from gateway.contract.errors import StorageFailed
 from gateway.contract.exchanges import Charge, Checkpoint, Exchange, FinalReply
+from gateway.contract.record import replace
 from gateway.contract.store import StoredMessage, StoredSession
 from gateway.store.adoption import AT_ONCE
 from gateway.store.columns import storable

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,6 +16,7 @@ from gateway.contract.error_codes import REFUSALS
 from gateway.contract.errors import Conflict, NotFound, QuotaReached, StorageFailed
 from gateway.contract.exchanges import ClaimedStream, Exchange, NewExchange
 from gateway.contract.notes import KeptNote, NewNote
+from gateway.contract.record import replace
 from gateway.contract.store import MAX_PAGE_CHARS, StoredMessage, StoredSession
 from gateway.contract.threads import HIDDEN_PREFIX, thread_since
 from gateway.core.access import OwnerAccess

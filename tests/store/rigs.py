@@ -3,13 +3,13 @@
 import json
 import sqlite3
 from contextlib import AbstractAsyncContextManager, closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import asyncpg
 
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore
 from gateway.core.access import OwnerAccess
 from gateway.store.sql_store import SqlStore

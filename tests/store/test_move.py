@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from gateway.contract.content import Image, Text
 from gateway.contract.errors import StorageFailed
 from gateway.contract.events import ToolCall, Usage
+from gateway.contract.record import replace
 from gateway.store.engine import open_database
 from gateway.store.maintenance import current_revision, upgrade_database
 from gateway.store.move import move

@@ -1,8 +1,7 @@
 """The last hour by minute, and the latest failures: bounded, and forgotten in time."""
 
-from dataclasses import replace
-
 from gateway.contract.events import Usage
+from gateway.contract.record import replace
 from gateway.telemetry.advice import OTHER, advice_for
 from gateway.telemetry.last_hour import MAX_FAILURES, MINUTES, LastHour
 from tests.telemetry.test_reply_totals import ENDED

@@ -1,11 +1,10 @@
 """Totals of replies: what counts as a token timing, and how many models get names."""
 
-from dataclasses import replace
-
 import pytest
 
 from gateway.contract.ended_reply import EndedReply
 from gateway.contract.events import Delivery, Usage
+from gateway.contract.record import replace
 from gateway.telemetry.genai_names import MAX_MODELS, OTHER
 from gateway.telemetry.histogram import Histogram
 from gateway.telemetry.reply_totals import ReplyTotals

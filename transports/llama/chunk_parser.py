@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 import msgspec
 
 from gateway.contract.errors import GatewayError, ProtocolViolation, UpstreamFailed
 from gateway.contract.events import BROKEN_REASONS, Delta, Done, Reasoning, TransportEvent, finish_reason
+from gateway.contract.record import replace
 from transports.lenient.error_words import plain_words, upstream_error
 from transports.lenient.loose_json import WholeCharacters, decode_loosely, peek
 from transports.llama.chunk_template import ChunkTemplate

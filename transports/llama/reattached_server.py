@@ -1,11 +1,11 @@
 """Finds the one of several servers that has a reply, and receives it from there."""
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 
 from gateway.contract.errors import Interrupted, TransportError
 from gateway.contract.events import Done, TransportEvent
 from gateway.contract.reattach import Handle, Reattach
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear
 from transports.llama.known_server import KnownServer

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 
 from gateway.contract.accepted_kinds import check_accepts, kinds_of
 from gateway.contract.content import Kind
@@ -13,6 +12,7 @@ from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import Loading, Overloaded, TransportError, Unreachable
 from gateway.contract.events import Done
 from gateway.contract.reattach import Handle, Reattach
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Health, Hear, ServerInfo, Transport, TransportInfo
 from transports.llama.known_server import KnownServer

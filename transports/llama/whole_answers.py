@@ -1,7 +1,6 @@
 """Requests with one short answer, such as embeddings, at several model servers."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from gateway.contract.crashing_requests import Request, ask_again
@@ -13,6 +12,7 @@ from gateway.contract.errors import (
     TransportError,
     Unreachable,
 )
+from gateway.contract.record import replace
 from transports.llama.known_server import KnownServer
 
 Answer = TypeVar("Answer")

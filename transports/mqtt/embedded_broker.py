@@ -12,10 +12,11 @@ import tempfile
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gateway.contract.record import replace
 from transports.mqtt.amqtt_broker import amqtt_broker
 from transports.mqtt.link.link import BrokerAddress
 

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 
 from gateway.contract.crashing_requests import ask_again
 from gateway.contract.errors import TransportError
 from gateway.contract.events import Delta, Done, ToolCall, TransportEvent
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.contract.stage import Next, Stage
 from gateway.contract.transport import Hear

@@ -4,11 +4,12 @@ import hashlib
 import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
 from gateway.contract.events import Delivery, Delta, Done, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.stage import Next, Stage
 from gateway.contract.transport import Hear

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
@@ -11,6 +11,7 @@ from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import Done
 from gateway.contract.reattach import Reattach
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities, Hear, Transport, TransportInfo
 from gateway.telemetry.traces.trace_context import context_of, traceparent_of

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from gateway.contract.record import replace
 from gateway.contract.secrets import without_secrets
 from gateway.contract.transport import ServerInfo, WorkerInfo
 from gateway.web.api.dependencies import Gateway

@@ -1,11 +1,11 @@
 """Templates, under /api/chatbot/templates: create, read, replace, delete, and test."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 from fastapi import Path, Query, Request, Response
 
+from gateway.contract.record import replace
 from gateway.contract.templates import Template
 from gateway.dialects.registry import LAM
 from gateway.web.api import views

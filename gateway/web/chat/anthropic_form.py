@@ -1,7 +1,7 @@
 """Parses the body of Anthropic's `POST /v1/messages` into a question with its whole history."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gateway.contract.branches import Branch
 from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
+from gateway.contract.record import replace
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.question import Question

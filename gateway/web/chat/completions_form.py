@@ -1,7 +1,6 @@
 """OpenAI's older `POST /v1/completions`, which continues a text without a chat template."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from gateway.contract.branches import Branch
 from gateway.contract.error_codes import error_of
 from gateway.contract.misfits import misfit
 from gateway.contract.model_limits import check_sampling
+from gateway.contract.record import replace
 from gateway.contract.requests import Sampling, Turn
 from gateway.contract.store import StoredMessage
 from gateway.core.question import Question

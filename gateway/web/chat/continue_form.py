@@ -1,7 +1,6 @@
 """The request to continue a stored reply whose end the model has not reached."""
 
-from dataclasses import replace
-
+from gateway.contract.record import replace
 from gateway.dialects.registry import LAM
 from gateway.web.chat.forms import Asked, Post
 from gateway.web.chat.regenerate_form import message_id

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import msgspec
+from msgspec import Struct
 
 from gateway.contract.dialect import Dialect
 from gateway.contract.errors import BadRequest
 from gateway.contract.exchanges import IdempotencyClaim
 from gateway.contract.journal import START, BadPosition, Position
-from gateway.contract.record import record, replace
+from gateway.contract.record import replace
 from gateway.contract.requests import CacheUse
 from gateway.core.question import Question
 from gateway.web.chat.formats import dialect_chosen
@@ -26,8 +27,7 @@ from gateway.web.services import Services
 MAX_KEY_CHARS = 255
 
 
-@record
-class Post:
+class Post(Struct, frozen=True):
     """A POST with its whole body, which is not parsed yet."""
 
     scope: Scope
@@ -35,8 +35,7 @@ class Post:
     user_id: str
 
 
-@record
-class Asked:
+class Asked(Struct, frozen=True):
     """A parsed POST.
 
     Attributes:

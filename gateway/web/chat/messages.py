@@ -1,9 +1,9 @@
 """Send a message and stream its reply, or wait for the whole reply; stop a reply."""
 
-from dataclasses import replace
 from functools import partial
 
 from gateway.contract.error_codes import error_of
+from gateway.contract.record import replace
 from gateway.contract.store import StoredMessage
 from gateway.dialects.json_encoding import json_bytes
 from gateway.web.api.dependencies import Gateway, UserId

@@ -1,10 +1,10 @@
 """The links in a stream, with the path prefix of the client."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from gateway.contract.dialect import Dialect, Encoder
 from gateway.contract.events import ReaderEvent, Started
+from gateway.contract.record import replace
 from gateway.dialects.registry import LAM
 
 

@@ -1,6 +1,5 @@
 """The request for another reply to a stored question, or to another text in its place."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -8,6 +7,7 @@ from pydantic import Field
 
 from gateway.contract.branches import Spot
 from gateway.contract.errors import Conflict, NotFound
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore, StoredMessage
 from gateway.dialects.registry import LAM
 from gateway.web.chat.forms import Asked, Post

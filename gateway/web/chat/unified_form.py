@@ -1,10 +1,10 @@
 """The request of the unified endpoint, `MessageBody`. Its default dialect is lam."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from gateway.contract.content import Content
+from gateway.contract.record import replace
 from gateway.contract.templates import Template
 from gateway.core.question import Question
 from gateway.dialects.registry import LAM

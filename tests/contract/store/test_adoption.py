@@ -1,13 +1,13 @@
 """A gateway takes over the running replies of those that have died; of several that try, one gets a reply."""
 
 import asyncio
-from dataclasses import replace
 
 from gateway.contract.adoption import LeftReply
 from gateway.contract.continued import EPOCH_EVENTS
 from gateway.contract.events import Usage
 from gateway.contract.exchanges import Checkpoint, Exchange
 from gateway.contract.journal import Position
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore
 from gateway.store.adoption import AT_ONCE
 from tests.contract.store.test_continued_replies import cut, going_on

@@ -1,7 +1,6 @@
 """Contract of message stores: a stored reply that goes on in its own message."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from gateway.contract.errors import Conflict, NotFound
 from gateway.contract.events import Usage
 from gateway.contract.exchanges import Checkpoint, Exchange, IdempotencyClaim, NewExchange, StoredError
 from gateway.contract.journal import Position
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore
 from tests.store.exchanges import answer, question
 from tests.store.rigs import StoreRig

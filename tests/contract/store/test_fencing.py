@@ -1,11 +1,11 @@
 """A store writes only into replies that its gateway owns, in the epoch in which it owns them."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.contract.exchanges import Checkpoint, Exchange, StoredError
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore
 from tests.contract.store.test_unwritten_ends import told, until_written
 from tests.store.exchanges import answer, both, question

@@ -1,12 +1,12 @@
 """Contract of stores: API keys."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.contract.audit import Actor
 from gateway.contract.exchanges import Charge
 from gateway.contract.keys import ALL_PERMISSIONS, KeyCensus, KeyChange, NewKey, TokensOfDay
+from gateway.contract.record import replace
 from gateway.store.keys import PAGE
 from gateway.store.sql_store import SqlStore
 from tests.store.exchanges import answer, question

@@ -1,10 +1,10 @@
 """Contract of message stores: a reply's end that readers got before it was written."""
 
 import asyncio
-from dataclasses import replace
 
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.exchanges import Checkpoint, FinalReply, StoredError
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore
 from tests.store.exchanges import answer, ask, both, question
 

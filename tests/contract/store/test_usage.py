@@ -1,10 +1,10 @@
 """Contract of stores: usage is counted with a reply's last state, once, and never subtracted."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 from gateway.contract.events import ToolCall, Usage
 from gateway.contract.exchanges import Exchange, FinalReply
+from gateway.contract.record import replace
 from gateway.contract.store import MessageStore
 from gateway.contract.usage import Figures, UsedTokens
 from gateway.store.sql_store import SqlStore

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
 from gateway.contract.errors import GatewayError, ModelRefused, TransportError, Unreachable, UpstreamFailed
 from gateway.contract.events import Delta, Done, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from gateway.core.stages.continuation import MAX_SEAMS, Continuation
 from gateway.core.stages.order import through

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +10,7 @@ import pytest
 from gateway.contract.content import Image, Text
 from gateway.contract.errors import Unreachable
 from gateway.contract.events import Delta, Done, Progress, Reasoning, ToolCall, Usage
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Sampling, Turn
 from gateway.core.stages.response_cache import ENTRY_BYTES, ResponseCache
 from transports.scripted import ScriptedTransport, Step, tokens

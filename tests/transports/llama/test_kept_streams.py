@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
 from gateway.contract.errors import Interrupted, TimedOut
 from gateway.contract.events import Done, TransportEvent
 from gateway.contract.reattach import Handle, Reattach, Reattachable
+from gateway.contract.record import replace
 from gateway.contract.transport import Abilities, Health, Hear, Transport
 from tests.contract.rigs import chat_request
 from tests.live.keeping_model import KeepingModel, Stream, keeping_model

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
 from gateway.contract.errors import TransportError, UpstreamFailed
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.reattach import Reattachable
+from gateway.contract.record import replace
 from gateway.contract.transport import Transport
 from tests.contract.rigs import chat_request
 from tests.live.keeping_model import KeepingModel, keeping_model

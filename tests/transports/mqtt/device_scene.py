@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from gateway.contract.events import Delta, Done
 from gateway.contract.ingress import Ask
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.core.access import OwnerAccess
 from gateway.core.conversations import Conversations

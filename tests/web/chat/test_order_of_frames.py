@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.contract.events import Delta, Progress, Reasoning, ToolCall, TransportEvent, Usage
+from gateway.contract.record import replace
 from gateway.contract.store import StoredMessage
 from gateway.core.access import OwnerAccess
 from gateway.store.sql_store import SqlStore

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from gateway.contract.embeddings import Embeddings, EmbedRequest
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Usage
+from gateway.contract.record import replace
 from gateway.contract.transport import Abilities
 from tests.store.migrated import migrated
 from tests.web.embedding_model import embed, embedding_model

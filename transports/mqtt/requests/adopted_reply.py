@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeGuard
 
 from gateway.contract.errors import Interrupted, Unreachable
 from gateway.contract.events import Done, TransportEvent
 from gateway.contract.reattach import Handle, Reattach
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear
 from transports.mqtt.clock import Clock

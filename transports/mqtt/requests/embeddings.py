@@ -4,7 +4,6 @@ import asyncio
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import replace
 
 from gateway.contract.embeddings import Embeddings, EmbedRequest, Input
 from gateway.contract.errors import (
@@ -16,6 +15,7 @@ from gateway.contract.errors import (
     Unreachable,
 )
 from gateway.contract.events import token_count
+from gateway.contract.record import replace
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
     AliveFrame,

@@ -1,6 +1,5 @@
 """One attempt at one worker: puts its frames in order and turns them into events."""
 
-from dataclasses import replace
 from typing import Any
 
 from msgspec import UnsetType
@@ -15,6 +14,7 @@ from gateway.contract.events import (
     TransportEvent,
     finish_reason,
 )
+from gateway.contract.record import replace
 from transports.lenient.loose_json import WholeCharacters, mended, whole_arguments
 from transports.mqtt.protocol.frames import (
     AcceptFrame,

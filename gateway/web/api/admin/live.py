@@ -4,8 +4,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
+from gateway.contract.record import replace
 from gateway.dialects.sse_frames import data_frame, retry_line
 from gateway.web.api.admin.live_state import Checks, LiveState
 from gateway.web.api.admin.live_views import HourEvent, StateEvent

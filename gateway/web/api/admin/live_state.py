@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.contract.errors import StorageFailed
+from gateway.contract.record import replace
 from gateway.contract.secrets import without_secrets
 from gateway.core.run import Run
 from gateway.telemetry.advice import advice_for

@@ -1,7 +1,6 @@
 """One reply's deadlines and retries, with a clock that the test moves and workers that are only topics."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -17,6 +16,7 @@ from gateway.contract.errors import (
     WorkerLost,
 )
 from gateway.contract.events import Delta, Done, Progress, TransportEvent
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.memory_link import HandClock, MemoryBroker
 from transports.mqtt.protocol.frame_codec import decode_inbox

@@ -1,7 +1,6 @@
 """A worker passes requests and replies on unchanged."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 
@@ -17,6 +16,7 @@ from gateway.contract.events import (
     TransportEvent,
     Usage,
 )
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest, Turn
 from tests.reading import reading
 from tests.transports.mqtt.worker.test_worker_and_transport import (

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta, Done, Usage
+from gateway.contract.record import replace
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Abilities
 from tests.web.api.test_workers import WORKER

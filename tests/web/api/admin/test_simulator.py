@@ -1,7 +1,6 @@
 """Simulated parts: their frames while they are played."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from gateway.contract.errors import Conflict, UpstreamFailed
 from gateway.contract.limits import Quota, StreamPlace
+from gateway.contract.record import replace
 from gateway.contract.simulators import HearFrame, PassedFrame, SimulatedPart
 from tests.live.looking import look_again
 from tests.web.gateway_server import Served, served, unified_events

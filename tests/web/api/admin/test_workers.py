@@ -1,12 +1,12 @@
 """Rules for workers: changed over HTTP, applied at once, and kept over a restart."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.contract.record import replace
 from gateway.contract.transport import Abilities, WorkerRule
 from tests.web.api.test_workers import WORKER
 from tests.web.gateway_server import served
