@@ -2,10 +2,11 @@
 
 import os
 import time
+from functools import lru_cache
 
 READ_AT_ONCE = 256
-_HEX_DIGITS = 32
-_VARIANTS = "89ab"
+_NAME_BYTES = 16
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 _drawn: list[str] = []
 os.register_at_fork(after_in_child=_drawn.clear)
@@ -17,8 +18,7 @@ def random_hex() -> str:
         try:
             return _drawn.pop()
         except IndexError:
-            digits = os.urandom(READ_AT_ONCE * _HEX_DIGITS // 2).hex()
-            _drawn.extend([digits[at : at + _HEX_DIGITS] for at in range(0, len(digits), _HEX_DIGITS)])
+            _drawn.extend(os.urandom(READ_AT_ONCE * _NAME_BYTES).hex("-", _NAME_BYTES).split("-"))
 
 
 def ordered_hex() -> str:
@@ -26,11 +26,22 @@ def ordered_hex() -> str:
 
     In an index, the names of one moment stand on one page. Random ones would change a page each.
     """
-    return f"{time.time_ns() // 1_000_000:012x}{random_hex()[:20]}"
+    return f"{_time_digits(time.time_ns() // 1_000_000)}{random_hex()[:20]}"
 
 
 def ordered_uuid() -> str:
     """Return a UUID of version 7, which begins with the time. Source: RFC 9562, 5.7."""
-    digits = ordered_hex()
-    variant = _VARIANTS[int(digits[16], 16) % 4]
-    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    drawn = random_hex()
+    begin = _uuid_begin(time.time_ns() // 1_000_000)
+    return f"{begin}{drawn[:3]}-{_VARIANTS[drawn[3]]}{drawn[4:7]}-{drawn[7:19]}"
+
+
+@lru_cache(maxsize=1)
+def _time_digits(milliseconds: int) -> str:
+    return f"{milliseconds:012x}"
+
+
+@lru_cache(maxsize=1)
+def _uuid_begin(milliseconds: int) -> str:
+    digits = _time_digits(milliseconds)
+    return f"{digits[:8]}-{digits[8:]}-7"
