@@ -181,6 +181,7 @@ class Connection(HookedClient):
     def _taken(self, packet_id: int) -> None:
         if packet_id in self._unanswered:
             paho_internals.acknowledge(self._paho, packet_id)
+            self.puback_came(packet_id, paho_internals.SUCCESS)
 
     def _lost(self, why: Exception) -> None:
         self._hung_up = isinstance(why, ConnectionError)

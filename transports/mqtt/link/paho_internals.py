@@ -7,18 +7,18 @@ from typing import Protocol
 
 from paho.mqtt.client import Client
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 REASONS = {
     "_sock": "to give the client our Wire as its socket: one read and one write for many messages",
     "_sock_close": "to close the connection after a broken read, which happens outside of loop_read",
     "_max_inflight_messages": "to obey a broker's Receive Maximum; the public setter refuses once connected",
-    "_do_on_publish": "to take a PUBACK that Wire has read, at a sixth of the cost of loop_read",
+    "_out_messages": "to take a PUBACK that Wire has read, without loop_read",
+    "_inflight_messages": "to take a PUBACK",
+    "_update_inflight": "to send a message that waited for a PUBACK",
 }
 
-_SUCCESS = ReasonCode(PacketTypes.PUBACK)
-_NO_PROPERTIES = Properties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]  # paho's own gap
+SUCCESS = ReasonCode(PacketTypes.PUBACK)
 
 
 class Socket(Protocol):
@@ -53,5 +53,9 @@ def limit_in_flight(client: Client, messages: int) -> None:
 
 
 def acknowledge(client: Client, packet_id: int) -> None:
-    """Make paho handle a PUBACK without a reason for an unacknowledged message; it calls on_publish."""
-    client._do_on_publish(packet_id, _SUCCESS, _NO_PROPERTIES)
+    """Do what paho does at the PUBACK of an unacknowledged message, but for its callback. paho would look
+    through all unacknowledged ones, also if none waits to be sent."""
+    del client._out_messages[packet_id]
+    client._inflight_messages -= 1
+    if client._inflight_messages < len(client._out_messages):
+        client._update_inflight()
