@@ -7,6 +7,9 @@ from gateway.contract.errors import ProtocolViolation, RequestRejected
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
+MAX_KEPT = 128
+"""Number of topics of requests and of replies that are not built again for each request."""
+
 
 def checked_name(name: str) -> str:
     """Return `name` if it is a valid name in a topic: 1 to 64 characters of `[A-Za-z0-9_.-]`.
@@ -25,6 +28,7 @@ def checked_root(root: str) -> str:
     return root
 
 
+@lru_cache(maxsize=MAX_KEPT)
 def inbox_topic(root: str, worker: str) -> str:
     """Return the topic of a worker's requests and cancels. Raises RequestRejected for an invalid name."""
     return f"{root}/workers/{checked_name(worker)}/inbox"
@@ -40,6 +44,7 @@ def gateway_status_topic(root: str, gateway: str) -> str:
     return f"{root}/gateways/{checked_name(gateway)}/status"
 
 
+@lru_cache(maxsize=MAX_KEPT)
 def reply_topic(root: str, gateway: str, worker: str) -> str:
     """Return the topic of one worker's replies to one gateway. Raises RequestRejected for an invalid name."""
     return f"{root}/gateways/{checked_name(gateway)}/replies/{checked_name(worker)}"

@@ -137,7 +137,8 @@ class MqttTransport:
                         await self._announcer.say()
 
     async def answer(self, request: ChatRequest, hear: Hear) -> Done:
-        self._refuse_if_away(request.model)
+        self._refuse_if_away()
+        self._dispatch.refuse_if_none_ready(request.model)
         self._presence.check_accepts(request)
         kind = KeptRequest if request.reattachable else PendingRequest
         asked = kind(request, hear, self._requests, asyncio.get_running_loop())
@@ -145,14 +146,13 @@ class MqttTransport:
 
     def admit(self, model: str | None) -> TransportInfo:
         """See Abilities. Raises Unreachable, NoWorker or Overloaded, each with retry_after_s."""
-        self._refuse_if_away(model)
+        self._refuse_if_away()
         worker = self._dispatch.expected(model)
         return TransportInfo("mqtt", "token" if worker.status.stream else "message")
 
-    def _refuse_if_away(self, model: str | None = None) -> None:
+    def _refuse_if_away(self) -> None:
         if not self._link.connected:
             raise Unreachable("the MQTT broker is away", retry_after_s=2)
-        self._dispatch.refuse_if_none_ready(model)
 
     def check(self, request: ChatRequest) -> None:
         """Raise UnsupportedContent, TooLarge or Unprocessable for a request that no worker can get."""
