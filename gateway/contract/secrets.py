@@ -74,7 +74,10 @@ def without_secrets(text: str) -> str:
     if _known_pattern is not None and any(secret in text for secret in _known):
         text = _known_pattern.sub(HIDDEN, text)
     folded = text.casefold()
-    if not any(mark in folded for mark in _MARKS):
+    for mark in _MARKS:  # not `any` of a generator, which takes three times as long for each log line
+        if mark in folded:
+            break
+    else:
         return text
     return _PATTERNS.sub(lambda found: f"{HIDDEN}@" if found[0].endswith("@") else HIDDEN, text)
 

@@ -73,7 +73,7 @@ def log_reply(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Endin
         "prompt_tokens": None if usage is None else usage.prompt_tokens,
         "completion_tokens": None if usage is None else usage.completion_tokens,
         "ms": round(reply.duration_s * 1000, 1),
-        "first_ms": reply.ttft_ms,
+        "first_ms": ending.ttft_ms,
         "dialect": run.dialect or None,
         "code": None if error is None else error.code,
         "trace": trace_id_of(run.span.trace),

@@ -93,7 +93,7 @@ class MemoryLog:
         packed: the oldest events, with adjacent deltas packed.
         packed_seq: number of the last packed event.
         events: the events after them.
-        bytes: size of all events; the latest ones are added by `count`.
+        bytes: size of all events; the latest deltas are added by `count`.
         first: the position before the oldest event that was not dropped.
         readers: all present readers.
         listeners: their OnNews; replaced, since a listener may leave while all of them are called.
@@ -136,14 +136,14 @@ class MemoryLog:
         self.events += events
         if len(self.events) > 2 * _PACK_EVENTS:
             self._pack()
-        if type(events[-1]) is not Delta and isinstance(events[-1], _TERMINAL):
-            self.closed = True
+        if type(events[-1]) is not Delta:
+            self.closed = isinstance(events[-1], _TERMINAL)
             self.count()
         for on_news in self.listeners:
             on_news()
 
     def count(self) -> None:
-        """Add the size of the latest events to `bytes`: for each token alone that would take 5 % of its
+        """Add the size of the latest deltas to `bytes`: for each token alone that would take 5 % of its
         time."""
         self._resize(_sizes(self.events[self._counted :]))
         self._counted = len(self.events)

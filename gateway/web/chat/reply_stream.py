@@ -161,6 +161,9 @@ class ReplyStream(SseWriter):
 
     def _writes(self, events: Sequence[ReaderEvent]) -> list[bytes]:
         """Return the events' frames, joined to writes of at most MAX_WRITE_BYTES (or one frame)."""
+        if len(events) == 1:
+            frame = self._frame(events[0], 1)
+            return [frame] if frame else []
         writes: list[bytes] = []
         gathered: list[bytes] = []
         size = 0
