@@ -1,10 +1,10 @@
 """Credentials of a request: an API key or an issuer's token in its headers, or a ticket in its query."""
 
-from dataclasses import replace
 from urllib.parse import parse_qs
 
 from gateway.contract.errors import Forbidden, Unauthorized
 from gateway.contract.identities import Identities, InsufficientScope
+from gateway.contract.record import replace
 from gateway.core.key_ring import Caller
 from gateway.core.tickets import BadTicket
 from gateway.web.door.callers import LOCAL
