@@ -25,4 +25,6 @@ const depthOf = (tokens = []) => Math.max(0, ...tokens.map((token) => 1 + depthO
 const nested = [`${"**a ".repeat(2000)}${"b** ".repeat(2000)}`, `${"_a ".repeat(2000)}${"b_ ".repeat(2000)}`, `${"~~a ".repeat(2000)}${"b~~ ".repeat(2000)}`, "1. a\n$$".repeat(1000)];
 const depths = nested.map((text) => depthOf(listOf(`1. ${text}`).items));
 const isLinkFound = JSON.stringify(listOf(`- ${"[a](".repeat(5000)}[a](b)`)).includes('"href":"b"');
-console.log(JSON.stringify({ split, areDeep: depths.map((depth) => depth > 100), isLinkFound }));
+const mixed = "**bold** and *it*, 2*3, a_b_c, **bold with *it* in it**. ".repeat(200);
+const strong = JSON.stringify(listOf(`- ${mixed}`)).match(/"type":"strong"/g)?.length;
+console.log(JSON.stringify({ strong, split, areDeep: depths.map((depth) => depth > 100), isLinkFound }));

@@ -22,6 +22,7 @@ async def test_wherever_its_pieces_end_it_has_the_same_blocks() -> None:
 async def test_text_on_which_the_parser_would_fail_or_take_very_long_is_read() -> None:
     """A model that repeats itself writes thousands of `- `, `>` or `**`. What is too deep is text."""
     told = await told_by("hostile_text.mjs")
+    assert told.pop("strong") == 400  # a long paragraph with other marks between them
     assert told == {"split": [4, 2, 2, 1, 2], "areDeep": [False] * 4, "isLinkFound": False}
 
 

@@ -1,7 +1,7 @@
 /** Bounds the work of the Markdown parser, which reads the rest of a paragraph at each of its marks, and a word at each of its characters. */
 
-const DEEPEST = 40; // lists and quotes in one another
-const MOST_READ = 50_000; // characters for marks without an end, and for marks in one another, beyond twice the text
+const DEEPEST = 40; // lists, quotes and marks in one another
+const MOST_READ = 5_000_000; // characters of a text, for its marks: a fifth of a second
 const LINK = /^!?\[[^\]]{0,500}\]\(/; // others are soon known to be none
 const LONG_ADDRESS = /^\S{4000}/;
 /** Of what is read as text at a time. A word that is longer has no address of e-mail in it. */
@@ -10,10 +10,10 @@ export const LONGEST_TEXT = 1000;
 let depth = 0;
 let left = 0;
 
-/** Begin with this text. @param {string} text */
-export function beginText(text) {
+/** Begin with another text. */
+export function beginText() {
   depth = 0;
-  left = MOST_READ + 2 * text.length;
+  left = MOST_READ;
 }
 
 /** @typedef {(this: object, text: string, ...more: any[]) => any} Rule */
@@ -23,9 +23,9 @@ export function boundedRules({ blockquote, list, emStrong, del, link, url, inlin
   return {
     blockquote: nested(blockquote),
     list: nested(list),
-    emStrong: either(/^[*_]/, bounded(emStrong)),
-    del: either(/^~/, bounded(del)),
-    link: either(LINK, bounded(link), link),
+    emStrong: either(/^[*_]/, nested(bounded(emStrong))),
+    del: either(/^~/, nested(bounded(del))),
+    link: either(LINK, nested(bounded(link)), link),
     url: either(LONG_ADDRESS, none, url),
     /** @this {object} @param {string} text */
     inlineText(text) {
@@ -37,11 +37,11 @@ export function boundedRules({ blockquote, list, emStrong, del, link, url, inlin
 
 /** @param {Rule} rule @returns {Rule} */
 function nested(rule) {
-  return function (text) {
+  return function (text, ...more) {
     if (depth >= DEEPEST) return undefined;
     depth += 1;
     try {
-      return rule.call(this, text);
+      return rule.call(this, text, ...more);
     } finally {
       depth -= 1;
     }

@@ -146,7 +146,7 @@ export function blocksOf(text) {
 /** Return the tokens; if the parser fails, all as one. @param {string} text @param {(lexer: any, text: string) => any[]} [read] @returns {any[]} */
 function tokensOf(text, read = (lexer, lines) => lexer.lex(lines)) {
   hasDeepLine = ANY_DEEP_LINE.test(text);
-  beginText(text);
+  beginText();
   try {
     return read(new marked.Lexer(marked.defaults), text.replace(/\r\n?/g, "\n"));
   } catch {
