@@ -149,7 +149,17 @@ async def _fitted_answer(
             shorter = without_older_half(request) if reply.is_silent and not is_cancelled() else None
             if shorter is None:
                 raise
-            request = shorter
+            request = await _renamed(shorter)
+
+
+async def _renamed(request: ChatRequest) -> ChatRequest:
+    """Return the request under another conversation id, once that is stored. A worker takes an id once."""
+    kept = request.reattachable
+    if kept is None:
+        return request
+    stored: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    kept.renew(lambda id: None if stored.done() else stored.set_result(id))
+    return replace(request, reattachable=replace(kept, conversation_id=await stored))
 
 
 def _both(answered: OnFirst | None, blame: OnFirst | None) -> OnFirst | None:

@@ -1,5 +1,6 @@
 """The turns of a session fit strict templates: a user's first, then alternating roles."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,24 @@ async def test_the_older_half_of_a_session_that_is_too_long_for_the_model_is_lef
     ]
     assert too_long[-1].code == "context_length_exceeded"  # type: ignore[union-attr]
     assert alone == [("system", "Be brief."), ("user", "x" * 100)]
+
+
+async def test_a_shorter_request_has_a_conversation_id_of_its_own(
+    tmp_path: Path,
+) -> None:
+    """A worker takes each id once: it would ignore the request."""
+
+    def script(request: ChatRequest) -> list[Step]:
+        return [ContextExceeded("It is too long.")] if len(request.turns) > 3 else tokens("yes")
+
+    async with house(tmp_path, script) as home, asyncio.TaskGroup() as tasks:
+        storing = tasks.create_task(home.checkpoints.run())
+        for number in range(3):
+            await home.answer(f"{number}", None if number == 0 else 1, resumable=True)
+        storing.cancel()
+    kept = [request.reattachable for request in home.transport.seen_requests]
+    ids = [each.conversation_id for each in kept if each is not None]
+    assert (len(kept), len(set(ids))) == (4, 4)
 
 
 async def test_a_question_without_a_reply_is_left_out_before_the_next_one_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Replies that go on after a lost connection, because their worker keeps them."""
 
-from gateway.contract.errors import WorkerLost
+from gateway.contract.errors import ContextExceeded, GatewayError, WorkerLost
 from gateway.contract.requests import ChatRequest
 from gateway.contract.transport import Hear
 from transports.mqtt.clock import Clock
@@ -83,6 +83,13 @@ class KeptRequest(PendingRequest):
         self._requests.waits_for(attempt.worker.name, self)
         self._arm()
         return True
+
+    def _refused(self, worker: KnownWorker, error: GatewayError) -> None:
+        attempt = self._attempt
+        super()._refused(worker, error)
+        if isinstance(error, ContextExceeded) and isinstance(attempt, KeptAttempt):
+            # A shorter request may follow, under another id: nobody will forget this one.
+            self._requests.send_forget(worker.name, attempt.id, attempt.epoch)
 
     def _give_up(self, why: str) -> None:
         self._retry_after(WorkerLost(why))

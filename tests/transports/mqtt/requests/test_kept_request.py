@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.contract.errors import Interrupted, TimedOut, WorkerLost
+from gateway.contract.errors import ContextExceeded, Interrupted, TimedOut, WorkerLost
 from gateway.contract.events import Delta, Done
 from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest, Turn
@@ -19,6 +19,7 @@ from transports.mqtt.protocol.frames import (
     ChunkFrame,
     EndFrame,
     ErrorFrame,
+    ForgetFrame,
     ReplyFrame,
     ResumeFrame,
     Status,
@@ -260,6 +261,14 @@ async def test_each_attempt_has_an_id_that_was_stored_before_its_request_is_sent
         desk.store_id()
         desk.id = desk.attempt_id()
         assert (desk.id, len(desk.stored_ids)) == (desk.stored_ids[-1], times + 1)
+
+
+async def test_a_refusal_is_dropped_by_the_worker_if_a_shorter_request_may_follow() -> None:
+    desk = Desk()
+    reply = desk.begin()
+    desk.say(ErrorFrame(desk.id, "context_length_exceeded", "it is too long", retryable=False))
+    assert isinstance(reply.done.exception(), ContextExceeded)
+    assert desk.asked() == [ForgetFrame(desk.id)]
 
 
 async def test_a_reply_that_ended_while_its_next_id_was_stored_is_not_asked_for() -> None:
