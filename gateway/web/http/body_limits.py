@@ -5,8 +5,12 @@ from contextlib import suppress
 
 from gateway.contract.errors import BadRequest, TooLarge, TooSlow
 from gateway.contract.light_timeout import LightTimeout
+from gateway.web.http.arriving_bodies import Leave, TakePlace
 from gateway.web.http.asgi import Receive, Scope, header
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES
+
+PLACELESS_BYTES = 64 * 1024
+"""Size of the beginning of a body that is read without a place: about the memory of its connection."""
 
 DROP_PAUSE_S = 1.0
 DROP_S = 20.0
@@ -22,29 +26,40 @@ def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"The request body is larger than {max_bytes} bytes.")
 
 
-async def read_body(receive: Receive, max_bytes: int, silence_s: float) -> bytes:
+async def read_body(
+    receive: Receive, max_bytes: int, silence_s: float, take_place: TakePlace | None = None
+) -> bytes:
     """Return the whole request body.
 
     Raises TooLarge as soon as more than `max_bytes` have arrived, TooSlow if nothing arrives for `silence_s`
-    seconds, BadRequest if the client disconnects first.
+    seconds, BadRequest if the client disconnects first, and as `take_place`.
+
+    take_place: called when more than PLACELESS_BYTES have arrived; its result, at the end of the body.
     """
     chunks: list[bytes] = []
     size = 0
-    while True:
-        try:
-            with LightTimeout(silence_s):
-                message = await receive()
-        except TimeoutError:
-            raise TooSlow(f"No more of the request body arrived for {silence_s:g} s.") from None
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The connection was closed before the whole request arrived.")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
-            raise too_large(max_bytes)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
+    leave: Leave | None = None
+    try:
+        while True:
+            try:
+                with LightTimeout(silence_s):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow(f"No more of the request body arrived for {silence_s:g} s.") from None
+            if message["type"] == "http.disconnect":
+                raise BadRequest("The connection was closed before the whole request arrived.")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > max_bytes:
+                raise too_large(max_bytes)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+            if size > PLACELESS_BYTES and leave is None and take_place is not None:
+                leave = await take_place()
+    finally:
+        if leave is not None:
+            leave()
 
 
 async def drop_body(scope: Scope, receive: Receive) -> None:

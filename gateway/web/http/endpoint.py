@@ -6,12 +6,15 @@ Routing, authentication, 405s, CORS, body limits and the OpenAPI document are de
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from gateway.contract.errors import GatewayError, StorageFailed, TooLarge, Unreachable
 from gateway.contract.keys import Permission
+from gateway.web.door.callers import CALLER
+from gateway.web.http.arriving_bodies import TakePlace
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
 from gateway.web.http.body_limits import check_declared_length, drop_body, read_body
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
@@ -182,10 +185,20 @@ async def read_request(
         max_bytes = endpoint_of(scope).max_body_bytes(gateway)
     try:
         check_declared_length(scope, max_bytes)
-        body = (await read_body(receive, max_bytes, gateway.body_timeout_s)).removeprefix(BOM_UTF8)
+        take_place = _place_for(gateway, scope)
+        body = await read_body(receive, max_bytes, gateway.body_timeout_s, take_place)
+        body = body.removeprefix(BOM_UTF8)
     except TooLarge:
         await drop_body(scope, receive)
         raise
     if gateway.relay is not None and header(scope, b"idempotency-key") is not None:
         scope[BODY] = body  # the reply may run in another gateway, which then gets the request
     return body
+
+
+def _place_for(gateway: Services, scope: Scope) -> TakePlace | None:
+    """Return what takes a place for a large body of the caller; None for a caller without limits."""
+    caller = scope.get(CALLER)
+    if caller is None or caller.allowance is None:
+        return None
+    return partial(gateway.arriving_bodies.take, caller.user_id, gateway.body_timeout_s)

@@ -1,0 +1,86 @@
+"""Large bodies that never end: those of one user do not fill the memory."""
+
+import asyncio
+import gzip
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway.contract.errors import LimitExceeded
+from gateway.web.http.arriving_bodies import PLACES, ArrivingBodies
+from gateway.web.http.body_limits import PLACELESS_BYTES
+from tests.live.looking import look_again
+from tests.web.gateway_server import Served, served
+from tests.web.key_holders import bearer, make_key
+from transports.scripted import tokens
+
+SESSIONS = "/api/chatbot/sessions"
+LARGE = b'{"title": "' + b"x" * 4 * PLACELESS_BYTES
+
+
+async def begin(
+    stack: AsyncExitStack, gateway: Served, key: str, body: bytes, coding: str
+) -> asyncio.StreamWriter:
+    """Send a body without its last byte."""
+    url = urlsplit(gateway.url)
+    _, writer = await asyncio.open_connection(url.hostname, url.port)
+    stack.callback(writer.close)
+    writer.write(
+        f"POST {SESSIONS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Encoding: {coding}\r\nX-API-Key: {key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body[:-1]
+    )
+    return writer
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_a_user_has_a_limited_number_of_bodies_that_arrive(tmp_path: Path, coding: str) -> None:
+    async with served(tmp_path, lambda _: tokens("Hi")) as gateway, AsyncExitStack() as stack:
+        anna, ben = await make_key(gateway, "anna"), await make_key(gateway, "ben")
+        arriving = gateway.assembled.gateway.arriving_bodies
+        body = gzip.compress(LARGE) if coding == "gzip" else LARGE
+        begun = [await begin(stack, gateway, anna, body, coding) for _ in range(PLACES)]
+        while len(arriving) < PLACES:
+            await look_again()
+        further = asyncio.create_task(
+            gateway.http.post(SESSIONS, content=LARGE + b'"}', headers=json_of(anna))
+        )
+        while len(arriving) < PLACES + 1:
+            await look_again()
+        small = await gateway.http.post(SESSIONS, content=b'{"title": "x"}', headers=json_of(anna))
+        others = await gateway.http.post(SESSIONS, content=LARGE + b'"}', headers=json_of(ben))
+        assert (small.status_code, others.status_code, further.done()) == (201, 422, False)
+        begun[0].close()
+        assert (await further).status_code == 422
+        for writer in begun:
+            writer.close()
+        while len(arriving):
+            await look_again()
+
+
+def json_of(key: str) -> dict[str, str]:
+    return {"content-type": "application/json", **bearer(key)}
+
+
+async def test_a_body_that_waits_too_long_is_refused_and_forgotten() -> None:
+    bodies = ArrivingBodies()
+    leaves = [await bodies.take("anna", 30) for _ in range(PLACES)]
+    with pytest.raises(LimitExceeded) as refused:
+        await bodies.take("anna", 0)
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 2)
+    waiting = asyncio.create_task(bodies.take("anna", 30))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert len(bodies) == PLACES
+    for leave in leaves:
+        leave()
+    assert len(bodies) == 0
+
+
+async def test_in_open_mode_no_body_waits(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("Hi")) as gateway:
+        sent = await gateway.http.post(SESSIONS, content=LARGE + b'"}', headers=json_of("none"))
+        assert (sent.status_code, len(gateway.assembled.gateway.arriving_bodies)) == (422, 0)
