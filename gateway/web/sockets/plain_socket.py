@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -44,10 +45,13 @@ class PlainSocket:
         socket = ClientSocket(self._gateway, scope)
         if (await receive())["type"] != "websocket.connect":
             return
-        await socket.check_handshake()
-        await send({"type": "websocket.accept"})
-        async with asyncio.TaskGroup() as socket.tasks:
-            close = await self._serve(socket, receive)
+        try:
+            await socket.check_handshake()
+            await send({"type": "websocket.accept"})
+            async with asyncio.TaskGroup() as socket.tasks:
+                close = await self._serve(socket, receive)
+        finally:
+            socket.close()
         if close is not None:
             code, reason = close
             await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
@@ -79,7 +83,6 @@ class PlainSocket:
             socket.connection.watch(None)
             for speaker in speakers:
                 speaker.leave()
-            socket.close()
         return code, reason
 
 
@@ -111,9 +114,17 @@ class ClientSocket:
             ticket_of(self.scope) is not None
             or key_of(self.scope) is not None
             or not self._gateway.keys.closed
-        ):
-            await self._known_caller({})
+        ) and await self._has_place(await self._known_caller({})):
             self._know()
+
+    async def _has_place(self, caller: Caller) -> bool:
+        """Return True if the caller is known before its first frame: without a place, a key could have any
+        number of sockets on which large frames begin."""
+        if caller.allowance is None:
+            return True
+        with suppress(GatewayError):  # the answer to the first frame tells it
+            self._place = await self._gateway.listeners.take(caller.allowance.streams)
+        return self._place is not None
 
     async def admit(self, headers: Mapping[str, str], ticket: str | None = None) -> Caller:
         try:

@@ -65,8 +65,7 @@ async def test_forged_keys_are_refused_and_the_socket_is_closed_at_last(
 
 
 async def test_a_stranger_may_send_only_a_small_frame(tmp_path: Path) -> None:
-    picture = {"type": "text", "text": "x" * 1_500_000}
-    large: dict[str, Any] = {"messages": [{"id": "u", "role": "user", "parts": [picture]}]}
+    large: dict[str, Any] = {"messages": [user_message("x" * 1_500_000)]}
     async with served(tmp_path, lambda _: ANSWER, max_content_chars=2_000_000) as gateway:
         key = await make_key(gateway, "ann")
         async with page_socket(gateway.url) as page:
@@ -77,6 +76,25 @@ async def test_a_stranger_may_send_only_a_small_frame(tmp_path: Path) -> None:
             await page.until("r0")
             await page.send("r1", **large, headers=bearer(key))
             assert (await page.heard("r1")).text == "So."
+
+
+async def test_a_key_in_the_handshake_admits_as_many_sockets_as_streams(tmp_path: Path) -> None:
+    large: dict[str, Any] = {"messages": [user_message("x" * 1_500_000)]}
+    settings: dict[str, Any] = {"max_content_chars": 2_000_000, "streams_per_user": 1}
+    async with served(tmp_path, lambda _: ANSWER, **settings) as gateway:
+        key = bearer(await make_key(gateway, "ann"))
+        async with page_socket(gateway.url, **key) as one, page_socket(gateway.url, **key) as other:
+            await other.send("r1", **large)
+            assert (await other.until_closed())[0] == 1009
+            await one.send("r2", **large)
+            assert (await one.heard("r2")).text == "So."
+        async with page_socket(gateway.url, **key) as again:
+            await again.send("r3", **large)
+            assert (await again.heard("r3")).text == "So."
+
+
+def user_message(text: str) -> dict[str, Any]:
+    return {"id": "u", "role": "user", "parts": [{"type": "text", "text": text}]}
 
 
 @pytest.mark.parametrize(
