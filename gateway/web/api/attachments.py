@@ -66,7 +66,11 @@ async def list_attachments(
 
 
 async def get_attachment(gateway: Gateway, user_id: UserId, attachment_id: str) -> Response:
-    attachment, data = await gateway.attachments.one(user_id, attachment_id)
+    leave = await gateway.arriving_bodies.take(user_id, gateway.body_timeout_s)
+    try:
+        attachment, data = await gateway.attachments.one(user_id, attachment_id)
+    finally:
+        leave()
     is_text = attachment.media_type == TEXT
     shown = "attachment" if is_text else "inline"
     disposition = f"{shown}; filename*=UTF-8''{quote(attachment.name, safe='', errors='replace')}"

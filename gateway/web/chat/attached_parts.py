@@ -17,13 +17,29 @@ async def with_attachments(gateway: Services, user_id: str, said: Any) -> Any:
     """Return the content, with parts in OpenAI's form in place of those of type `attachment`.
 
     Raises Unprocessable for a part without an id, NotFound for an attachment that the user does not have,
-    TooLarge if they are larger together than a body may be.
+    TooLarge if they are larger together than a body may be, LimitExceeded if too many messages of the user
+    wait for theirs.
     """
     if not isinstance(said, list) or len(said) > MAX_PARTS:  # which the parser of the content refuses
         return said
+    if not any(map(_names_one, said)):
+        return said
+    # A short request can name 32 MiB: without a place many would occupy the database and the memory.
+    leave = await gateway.arriving_bodies.take(user_id, gateway.body_timeout_s)
+    try:
+        return await _with_bytes(gateway, user_id, said)
+    finally:
+        leave()
+
+
+def _names_one(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "attachment"
+
+
+async def _with_bytes(gateway: Services, user_id: str, said: list[Any]) -> list[Any]:
     parts, size = [], 0
     for at, part in enumerate(said):
-        if isinstance(part, dict) and part.get("type") == "attachment":
+        if _names_one(part):
             attachment, data = await _attached(gateway, user_id, part, f"content.{at}.attachment")
             size += len(data)
             if size > gateway.max_message_bytes:

@@ -23,10 +23,10 @@ class _Bodies:
 
 
 class ArrivingBodies:
-    """The large bodies that arrive, by user.
+    """The large bodies that arrive, and the attachments that are read from the database, by user.
 
     A user can send a body slowly, and a compressed one of 32 MiB is small: many that never end would fill the
-    memory.
+    memory. So is a message that names attachments, and many would occupy all readers of the database.
     """
 
     def __init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from base64 import b64encode
 from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,11 +13,11 @@ from gateway.contract.errors import LimitExceeded
 from gateway.web.http.arriving_bodies import PLACES, ArrivingBodies
 from gateway.web.http.body_limits import PLACELESS_BYTES
 from tests.live.looking import look_again
-from tests.web.gateway_server import Served, served
+from tests.web.gateway_server import STREAM, Served, served
 from tests.web.key_holders import bearer, make_key
 from transports.scripted import tokens
 
-SESSIONS = "/api/chatbot/sessions"
+SESSIONS, ATTACHMENTS = "/api/chatbot/sessions", "/api/chatbot/attachments"
 LARGE = b'{"title": "' + b"x" * 4 * PLACELESS_BYTES
 
 
@@ -84,3 +85,23 @@ async def test_in_open_mode_no_body_waits(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("Hi")) as gateway:
         sent = await gateway.http.post(SESSIONS, content=LARGE + b'"}', headers=json_of("none"))
         assert (sent.status_code, len(gateway.assembled.gateway.arriving_bodies)) == (422, 0)
+
+
+async def test_attachments_are_read_in_the_same_places(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda _: tokens("Hi")) as gateway:
+        anna = bearer(await make_key(gateway, "anna"))
+        file = {"name": "a.txt", "data": b64encode(b"hello").decode()}
+        id = (await gateway.http.post(ATTACHMENTS, json=file, headers=anna)).json()["id"]
+        part = {"type": "attachment", "attachment": {"id": id}}
+        arriving = gateway.assembled.gateway.arriving_bodies
+        leaves = [await arriving.take("anna", 30) for _ in range(PLACES)]
+        naming = asyncio.create_task(gateway.http.post(STREAM, json={"content": [part]}, headers=anna))
+        reading = asyncio.create_task(gateway.http.get(f"{ATTACHMENTS}/{id}", headers=anna))
+        while len(arriving) < PLACES + 2:
+            await look_again()
+        other = await gateway.http.post(STREAM, json={"content": "Hello"}, headers=anna)
+        assert (other.status_code, naming.done(), reading.done()) == (200, False, False)
+        for leave in leaves:
+            leave()
+        assert ((await naming).status_code, (await reading).content) == (200, b"hello")
+        assert len(arriving) == 0
