@@ -157,3 +157,15 @@ async def test_on_a_phone_enter_is_a_new_line_and_its_keys_come_when_they_are_wa
             await page.press(WRITES, "Control+Enter")
             await phone.ended()
             assert await phone.shown(".bubble") == ["say two\nthree"]
+
+
+async def test_on_a_narrow_screen_the_list_takes_the_focus_and_escape_gives_it_back(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        page = opened.page
+        await page.set_viewport_size({"width": 390, "height": 800})
+        await page.focus("button[aria-label=Sessions]")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("[aria-label='Close the list']:focus")
+        await page.keyboard.press("Escape")
+        await page.locator(".studio > aside").wait_for(state="hidden")
+        await page.wait_for_selector("button[aria-label=Sessions]:focus")

@@ -85,13 +85,15 @@ async def test_nothing_makes_a_conversation_wider_than_a_narrow_screen(tmp_path:
         assert await opened.page.locator(".scroller").evaluate("(at) => at.scrollWidth - at.clientWidth") == 0
 
 
-async def test_on_a_phone_no_field_is_so_small_that_safari_magnifies_the_page(tmp_path: Path) -> None:
+async def test_on_a_phone_the_keyboard_covers_no_field_and_safari_magnifies_none(tmp_path: Path) -> None:
     async with (
         chat_tab(tmp_path) as (house, _),
         browser() as started,
         tab(started, str(house.http.base_url), is_mobile=True, has_touch=True) as phone,
     ):
         await phone.page.click("button:has-text('Settings')")
+        viewport = await phone.page.locator("meta[name=viewport]").get_attribute("content")
+        assert "interactive-widget=resizes-content" in str(viewport)  # else the keyboard covers the composer
         sizes = await phone.page.locator("input, select, textarea").evaluate_all(FONT_SIZES)
         assert len(sizes) > 7
         assert min(sizes) >= 16

@@ -206,6 +206,28 @@ async def test_a_room_that_could_not_be_loaded_is_loaded_again(tmp_path: Path) -
             await opened.page.wait_for_selector("text=1 here")
 
 
+async def test_what_is_said_before_a_room_is_open_is_said_when_it_is(tmp_path: Path) -> None:
+    async with station(tmp_path) as at:
+        room = await at.room()
+        async with at.window(room, "Anna"), tab(at.started, at.url) as opened:
+            written = asyncio.Event()
+
+            async def hold(route: Route) -> None:
+                await written.wait()
+                await route.continue_()
+
+            await opened.page.route(re.compile(f"/api/chatbot/rooms/{room['uuid']}$"), hold)
+            await opened.page.goto(f"{at.url}/#/chat/{room['uuid']}")
+            await opened.page.wait_for_selector(".room-head")
+            await opened.write("Good evening.")
+            await opened.page.locator(".question").filter(has_text="Good evening.").wait_for()
+            written.set()
+            await opened.page.wait_for_selector("text=2 here")
+            await opened.page.wait_for_selector("text=Sending", state="detached")
+            # Two are there: the model is not asked.
+            assert await opened.page.locator(".failure, .reply").count() == 0
+
+
 async def test_the_next_visitor_does_not_see_what_was_being_written(tmp_path: Path) -> None:
     keys = [await key_of(tmp_path, user) for user in ("anna", "ben")]
     async with chat_tab(tmp_path, ready="input[type=password]") as (_, opened):

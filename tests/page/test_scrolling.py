@@ -46,3 +46,13 @@ async def test_what_one_reads_stays_in_its_place_while_the_text_above_gets_its_s
         moved = await opened.page.locator(".scroller").evaluate(SCROLLS_UP)
         assert len(moved) > 10
         assert all(290 < by < 310 for by in moved), moved
+
+
+async def test_a_conversation_that_was_left_while_it_scrolled_raises_nothing(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.ask("say one")
+        scroller = await opened.page.locator(".scroller").element_handle()
+        await opened.page.click("text=Control room")
+        await opened.page.locator(".scroller").wait_for(state="detached")
+        await scroller.evaluate("(left) => left.dispatchEvent(new Event('scroll'))")
+        assert opened.complaints == []

@@ -20,6 +20,7 @@ const LATER = {
   templates: () => import("./templates/templates_view.js"),
 };
 
+const CLOSES_LIST = "[aria-label='Close the list']";
 const VIEWS = [
   ["control", "Control room"],
   ["templates", "Templates"],
@@ -50,6 +51,22 @@ function Studio({ onLogout }) {
     setAside(false);
     if (session !== null || route.view !== "chat") setBegun(null);
   }, [session, route.view]);
+  useEffect(() => {
+    if (!aside) return;
+    /** @type {HTMLElement | null} */ (document.querySelector(CLOSES_LIST))?.focus();
+    const hear = (/** @type {KeyboardEvent} */ event) => {
+      const hasOwnEscape = document.querySelector(".session .menu") || /** @type {HTMLElement} */ (event.target).closest("input");
+      if (event.key !== "Escape" || hasOwnEscape) return;
+      event.preventDefault(); // else it stops a reply too
+      closeList();
+    };
+    addEventListener("keydown", hear, true);
+    return () => removeEventListener("keydown", hear, true);
+  }, [aside]);
+  const closeList = () => {
+    setAside(false);
+    /** @type {HTMLElement | null} */ (document.querySelector(".top button"))?.focus();
+  };
   const begin = () => {
     setBegun(null);
     setFresh((count) => count + 1);
@@ -68,7 +85,7 @@ function Studio({ onLogout }) {
   return html`<div class=${aside ? "studio aside-open" : "studio"}>
     <aside onClick=${choose}>
       <header><a class="brand" href="#/" onClick=${begin}>Sluice</a> <span class="version">${VERSION}</span>
-        <button class="quiet only-narrow" aria-label="Close the list" onClick=${() => setAside(false)}><${Icon} name="close" /></button></header>
+        <button class="quiet only-narrow" aria-label="Close the list" onClick=${closeList}><${Icon} name="close" /></button></header>
       <button class="button main wide-button" onClick=${begin}><${Icon} name="plus" /> New chat</button>
       <${SessionListView} list=${list} current=${session ?? begun} onGone=${begin} />
       <footer>

@@ -58,8 +58,8 @@ export function MessageColumn({ conversation, settings = {}, empty, onTakeBack, 
     const timer = setTimeout(() => drawMore((count) => count + 1));
     return () => clearTimeout(timer);
   });
-  const scrolled = () => {
-    const at = /** @type {HTMLElement} */ (scroller.current);
+  const scrolled = (/** @type {Event} */ event) => {
+    const at = /** @type {HTMLElement} */ (event.currentTarget); // it may be gone from the page already
     follows.current = at.scrollHeight - at.scrollTop - at.clientHeight < NEAR_END;
     setAway(!follows.current);
   };

@@ -9,7 +9,6 @@ import { ownName } from "./own_name.js";
 import { isSame, nameOf } from "./people.js";
 
 const SPOKEN_CHARS = 300;
-
 /** @typedef {import("../../sluice-client/rooms.js").Author} Author */
 
 export class RoomConversation extends Changing {
@@ -29,14 +28,14 @@ export class RoomConversation extends Changing {
   onactivity = () => {};
 
   #room = /** @type {import("../../sluice-client/room.js").Room | null} */ (null);
-  #entering = /** @type {Promise<void> | null} */ (null);
+  #entering;
   #closed = false;
 
   /** @param {import("../../sluice-client/sessions.js").Session} session */
   constructor(session) {
     super();
     this.session = session;
-    this.#open();
+    this.#entering = this.#open();
   }
 
   get people() {
@@ -73,14 +72,15 @@ export class RoomConversation extends Changing {
   /** Enter again under another name. @param {string} name */
   async rename(name) {
     if ((await ownName.get()) === (await ownName.set(name))) return;
+    await this.#entering;
     const left = this.#room;
     this.#room = null;
     left?.close();
     this.#entering = this.#enter();
   }
 
-  /** @param {string} text @param {any[]} files uploads @param {{ask: boolean, model?: string}} options */
-  async say(text, files, options) {
+  /** @param {string} text @param {any[]} files uploads @param {() => boolean} asks the model: called once it is known who is here */
+  async say(text, files, asks) {
     const id = randomKey();
     /** @type {any} */
     const message = { id: null, clientId: id, role: "user", author: this.me, content: text, parts: shownParts(files), files, status: "complete" };
@@ -89,8 +89,7 @@ export class RoomConversation extends Changing {
     try {
       await this.#entering;
       if (!this.#room) throw new Error("The room is not open.");
-      const told = await this.#room.say(contentOf(text, files), { ...options, id });
-      message.id = told.messageId;
+      message.id = (await this.#room.say(contentOf(text, files), { ask: asks(), id })).messageId;
       forget(files);
     } catch (error) {
       Object.assign(message, { refused: error });
@@ -130,16 +129,16 @@ export class RoomConversation extends Changing {
   }
 
   async #open() {
-    if (this.#closed) return;
-    await this.#trying(async () => {
-      this.members = (await sluice.rooms.get(this.session.uuid)).members;
-      await this.#load();
-      this.#entering = this.#enter();
-      await this.#entering;
-    });
-    this.loading = false;
-    this.changed();
-    if (!this.#room && isForNow(this.failure)) setTimeout(() => this.#open(), RETRY_MS);
+    while (!this.#closed) {
+      await this.#trying(async () => {
+        this.members = (await sluice.rooms.get(this.session.uuid)).members;
+        await this.#load();
+        this.loading = false;
+        await this.#enter();
+      });
+      if (this.#room || !isForNow(this.failure)) return;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
 
   async #enter() {
@@ -148,14 +147,17 @@ export class RoomConversation extends Changing {
     const room = sluice.room(this.session.key, { ...(name && { as: name }), after: this.#lastWhole() });
     this.#room = room;
     let me = /** @type {Author | null} */ (null);
-    room.onstate = (state) => {
-      if (room !== this.#room) return;
-      this.connection = state;
-      if (room.me && !(me && isSame(me, room.me))) this.#touch(...this.messages); // which of them are one's own is known now
-      me = room.me;
-      this.changed();
-    };
-    this.#read(room);
+    await new Promise((enter) => {
+      room.onstate = (state) => {
+        if (room.me || state === "ended") enter(null);
+        if (room !== this.#room) return;
+        this.connection = state;
+        if (room.me && !(me && isSame(me, room.me))) this.#touch(...this.messages); // which of them are one's own is known now
+        me = room.me;
+        this.changed();
+      };
+      this.#read(room);
+    });
   }
 
   /** @param {import("../../sluice-client/room.js").Room} room */
@@ -265,7 +267,6 @@ export class RoomConversation extends Changing {
     });
   }
 
-  /** Read all messages. */
   async #load() {
     const stored = await storedMessages(this.session.uuid);
     const before = new Map(this.messages.map((message) => [message.id, message]));

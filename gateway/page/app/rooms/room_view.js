@@ -35,11 +35,10 @@ export default function RoomView({ session, onActivity, onGone, onInvite }) {
   const [text, setText] = useState("");
   const models = useChanges(gatewayState).told?.llm.models ?? [];
   const { members, people, typing, role, connection, failure } = room;
-  const alone = personCount(members, people) < 2;
-  const asks = (/** @type {string} */ words) => alone || isAddressed(words, models);
+  const asks = (/** @type {string} */ words) => personCount(room.members, room.people) < 2 || isAddressed(words, models);
   const rows = rowsOf(members, people);
   const here = rows.filter(({ status }) => status !== null).length;
-  const send = (/** @type {string} */ words, files = /** @type {any[]} */ ([])) => room.say(words, files, { ask: asks(words) });
+  const send = (/** @type {string} */ words, files = /** @type {any[]} */ ([])) => room.say(words, files, () => asks(words));
   return html`<section class=${open ? "conversation room panel-open" : "conversation room"}>
     <header class="room-head"><h1 dir="auto">${session.title || "Room"}</h1>
       <button class="quiet small" aria-expanded=${open} aria-controls="members" onClick=${() => setOpen(!open)}><${Icon} name="people" />
