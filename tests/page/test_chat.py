@@ -510,7 +510,10 @@ async def test_with_keys_it_asks_for_one(tmp_path: Path) -> None:
     async with chat_tab(tmp_path, ready="input[type=password]") as (_, opened):
         await opened.page.fill("input[type=password]", "sk-wrong")
         await opened.page.click("text=Enter")
-        await opened.page.wait_for_selector("[role=alert]")
+        await opened.page.wait_for_selector("[role=alert] >> text=unknown or revoked")
+        await opened.page.fill("input[type=password]", f"{key}\u200b")
+        await opened.page.click("text=Enter")
+        await opened.page.wait_for_selector("[role=alert] >> text=copy it again")
         await opened.page.fill("input[type=password]", key)
         await opened.page.click("text=Enter")
         await opened.page.wait_for_selector(".composer textarea")

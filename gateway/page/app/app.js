@@ -125,6 +125,7 @@ function Login({ onLogin }) {
   const [problem, setProblem] = useState("");
   const enter = async (/** @type {Event} */ event) => {
     event.preventDefault();
+    if (/[^ -~]/.test(key.trim())) return setProblem("The key has a character that no API key has: copy it again."); // nor any header
     login.keep(key.trim());
     try {
       await sluice.sessions.list({ limit: 1 });
