@@ -144,6 +144,7 @@ class Services:
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
     refusals: RefusalLog = field(default_factory=RefusalLog)
     arriving_bodies: ArrivingBodies = field(default_factory=ArrivingBodies)
+    leaving_attachments: ArrivingBodies = field(default_factory=ArrivingBodies)
     event_rates: EventRates = field(default_factory=lambda: EventRates(20, time.monotonic))
     room_connections: RoomConnections = field(default_factory=RoomConnections)
     before_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -17,9 +17,12 @@ from gateway.contract.media_types import TEXT, media_type_of
 from gateway.contract.misfits import misfit
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.views import Time
+from gateway.web.http.arriving_bodies import Leave
+from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.bodies import parse
 from gateway.web.http.endpoint import read_request
 
+PIECE_BYTES = 64 * 1024
 HEADERS = {
     # Nothing in it may run or load, whatever a browser takes it for.
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -66,16 +69,37 @@ async def list_attachments(
 
 
 async def get_attachment(gateway: Gateway, user_id: UserId, attachment_id: str) -> Response:
-    leave = await gateway.arriving_bodies.take(user_id, gateway.body_timeout_s)
+    leave = await gateway.leaving_attachments.take(user_id, gateway.body_timeout_s)
     try:
         attachment, data = await gateway.attachments.one(user_id, attachment_id)
-    finally:
+    except BaseException:
         leave()
+        raise
     is_text = attachment.media_type == TEXT
     shown = "attachment" if is_text else "inline"
     disposition = f"{shown}; filename*=UTF-8''{quote(attachment.name, safe='', errors='replace')}"
     media_type = f"{TEXT}; charset=utf-8" if is_text else attachment.media_type
-    return Response(data, media_type=media_type, headers={**HEADERS, "Content-Disposition": disposition})
+    headers = {**HEADERS, "Content-Disposition": disposition}
+    return _Download(data, media_type=media_type, headers=headers, leave=leave)
+
+
+class _Download(Response):
+    """Sends its bytes in pieces. Calls `leave` when the client has taken almost all of them, or is gone."""
+
+    def __init__(self, data: bytes, media_type: str, headers: dict[str, str], leave: Leave) -> None:
+        super().__init__(data, media_type=media_type, headers=headers)
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            pieces = memoryview(self.body)
+            for begin in range(0, len(pieces), PIECE_BYTES):
+                piece = bytes(pieces[begin : begin + PIECE_BYTES])
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._leave()
 
 
 async def delete_attachment(gateway: Gateway, user_id: UserId, attachment_id: str) -> Response:
