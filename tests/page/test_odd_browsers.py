@@ -30,6 +30,7 @@ LEAVES = "dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))"
 RETURNS = "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
 COMPOSES = """(field, key) => field.dispatchEvent(
     new KeyboardEvent("keydown", {key, keyCode: 229, bubbles: true, cancelable: true}))"""
+NONSENSE = "localStorage.setItem('sluice-settings', 'null')"
 
 
 @asynccontextmanager
@@ -43,8 +44,8 @@ async def scripted_tab(tmp_path: Path, script: str) -> AsyncIterator[tuple[House
         yield house, opened
 
 
-@pytest.mark.parametrize("script", [BLOCKED, FULL], ids=["blocked", "full"])
-async def test_a_browser_that_keeps_nothing_shows_the_page_and_its_settings_count(
+@pytest.mark.parametrize("script", [BLOCKED, FULL, NONSENSE], ids=["blocked", "full", "nonsense"])
+async def test_a_browser_that_keeps_nothing_or_nonsense_shows_the_page_and_its_settings_count(
     tmp_path: Path, script: str
 ) -> None:
     async with scripted_tab(tmp_path, script) as (_, opened):

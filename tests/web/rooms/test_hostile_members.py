@@ -260,8 +260,10 @@ async def test_who_joins_no_namespace_is_disconnected(
         async with plain_http(gateway.url) as http:
             url = "/socket.io/?EIO=4&transport=polling"
             sid = json.loads((await http.get(url)).text[1:])["sid"]
-            assert (await http.get(f"{url}&sid={sid}")).text == "1"
-            assert (await http.get(f"{url}&sid={sid}")).status_code == 400
+            polls = [await http.get(f"{url}&sid={sid}") for _ in range(2)]
+            # On a slow machine the first poll comes too late to be told.
+            assert polls[0].text == "1" or polls[0].status_code == 400
+            assert polls[1].status_code == 400
 
 
 async def test_who_leaves_all_namespaces_is_disconnected(

@@ -10,7 +10,7 @@ const NAME = "sluice-settings";
 /** @returns {Record<string, any>} */
 export function keptSettings() {
   try {
-    return JSON.parse(inBrowser.get(NAME) ?? "{}");
+    return { ...JSON.parse(inBrowser.get(NAME) ?? "{}") }; // `null` empties the page
   } catch {
     return {};
   }
