@@ -66,6 +66,7 @@ async def test_charts_are_there_where_the_clock_of_the_visitor_is_wrong(tmp_path
         await opened.ask("say one")
         await enter(opened)
         plot = opened.page.locator("figure .u-over").first
+        await plot.wait_for()  # until the library is loaded, another element stands for the chart
         chart, inner = [await one.bounding_box() for one in (opened.page.locator(".chart").first, plot)]
         assert chart is not None
         assert inner is not None
