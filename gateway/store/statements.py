@@ -3,8 +3,9 @@
 SQLAlchemy's own execution takes longer than the database.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update
@@ -21,10 +22,15 @@ Convert = Callable[[Any], Any]
 
 
 class Compiled(NamedTuple):
-    """The SQL text, and for each bound value, in order, its name and its conversion for the driver."""
+    """The SQL text, and its bound values.
+
+    pick: returns the values in the text's order.
+    conversions: for the driver, by the values' places in this order.
+    """
 
     text: str
-    values: Sequence[tuple[str, Convert | None]]
+    pick: Callable[[Values], Iterable[Any]]
+    conversions: Sequence[tuple[int, Convert]]
 
 
 class Statement:
@@ -118,9 +124,12 @@ class Statement:
         chosen = statement[dialect.name] if isinstance(statement, Mapping) else statement
         compiled = chosen.compile(dialect=dialect, column_keys=self._columns)
         assert compiled.positiontup is not None, "a driver that numbers its values"  # noqa: S101
-        binds = compiled.binds
+        names = compiled.positiontup
+        conversions = [_convert(compiled.binds[name].type, dialect) for name in names]
         return Compiled(
-            str(compiled), [(name, _convert(binds[name].type, dialect)) for name in compiled.positiontup]
+            str(compiled),
+            itemgetter(*names) if len(names) > 1 else lambda values: [values[name] for name in names],
+            [(place, convert) for place, convert in enumerate(conversions) if convert is not None],
         )
 
 
@@ -192,16 +201,15 @@ def _convert(type_: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return convert
 
 
-def _in_order(compiled: Compiled, values: Values) -> tuple[Any, ...]:
-    return tuple(
-        [
-            value if (value := values[name]) is None or convert is None else convert(value)
-            for name, convert in compiled.values
-        ]
-    )
+def _in_order(compiled: Compiled, values: Values) -> list[Any]:
+    bound = list(compiled.pick(values))
+    for place, convert in compiled.conversions:
+        if (value := bound[place]) is not None:
+            bound[place] = convert(value)
+    return bound
 
 
-def _pipelined(connection: Connection, sql: str, many: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+def _pipelined(connection: Connection, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Any]:
     from asyncpg import InterfaceError, PostgresError
 
     driver: Any = connection.connection.dbapi_connection
