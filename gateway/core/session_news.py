@@ -133,7 +133,7 @@ class SessionNews:
             listener.hear(news)
 
     def close(self, session_id: int) -> None:
-        """Close the streams of a session that was deleted: their clients come back, and are told so."""
+        """Close the event streams of a deleted session. Their clients connect again and get 404."""
         for listener in self._listeners.get(session_id, ()):
             listener.close()
 

@@ -40,7 +40,7 @@ from gateway.telemetry.broker_watch import BrokerWatch
 from gateway.telemetry.last_hour import LastHour
 from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.door.proxies import TrustedProxies
-from gateway.web.http.arriving_bodies import ArrivingBodies
+from gateway.web.http.body_places import BodyPlaces
 from gateway.web.http.refusal_log import RefusalLog
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
@@ -143,8 +143,8 @@ class Services:
     last_hour: LastHour = field(default_factory=LastHour)
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
     refusals: RefusalLog = field(default_factory=RefusalLog)
-    arriving_bodies: ArrivingBodies = field(default_factory=ArrivingBodies)
-    leaving_attachments: ArrivingBodies = field(default_factory=ArrivingBodies)
+    arriving_bodies: BodyPlaces = field(default_factory=BodyPlaces)
+    leaving_attachments: BodyPlaces = field(default_factory=BodyPlaces)
     event_rates: EventRates = field(default_factory=lambda: EventRates(20, time.monotonic))
     room_connections: RoomConnections = field(default_factory=RoomConnections)
     before_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -42,7 +42,7 @@ async def test_a_cancelled_task_stays_cancelled_although_its_time_is_over_too() 
                     with suppress(asyncio.CancelledError):
                         await asyncio.Event().wait()
                 task.cancel()
-                await asyncio.sleep(0)
+                await asyncio.Event().wait()
         finally:
             expired.append(timeout.expired)
 

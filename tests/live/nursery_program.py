@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
@@ -124,21 +123,6 @@ def _prepared(message: bytes, descriptors: list[int]) -> list[str]:
     return arguments
 
 
-def _code_of(main: Callable[[], None]) -> int:
-    """Run it and return the exit code that Python would end with."""
-    try:
-        main()
-    except SystemExit as left:
-        if left.code is None or isinstance(left.code, int):
-            return left.code or 0
-        print(left.code, file=sys.stderr)  # noqa: T201
-        return 1
-    except BaseException:  # noqa: BLE001  # Python prints it too
-        sys.excepthook(*sys.exc_info())
-        return 1
-    return 0
-
-
 def _ended(code: int) -> None:
     """End as Python does, without freeing each object: that takes as much CPU as the start of a fork."""
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as Python does
@@ -156,4 +140,9 @@ if __name__ == "__main__":
     sys.argv[1:] = command_of_a_fork(socket.socket(fileno=int(sys.argv[1])))
     from gateway.__main__ import main
 
-    _ended(_code_of(main))
+    try:
+        main()
+    except SystemExit as left:
+        if not isinstance(left.code, int):
+            raise
+        _ended(left.code)

@@ -17,9 +17,9 @@ from gateway.contract.media_types import TEXT, media_type_of
 from gateway.contract.misfits import misfit
 from gateway.web.api.dependencies import Gateway, UserId
 from gateway.web.api.views import Time
-from gateway.web.http.arriving_bodies import Leave
 from gateway.web.http.asgi import Receive, Scope, Send
 from gateway.web.http.bodies import parse
+from gateway.web.http.body_places import Leave
 from gateway.web.http.endpoint import read_request
 
 PIECE_BYTES = 64 * 1024

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 from gateway.contract.errors import BadRequest, TooLarge, TooSlow
 from gateway.contract.light_timeout import LightTimeout
-from gateway.web.http.arriving_bodies import Leave, TakePlace
 from gateway.web.http.asgi import Receive, Scope, header
+from gateway.web.http.body_places import Leave, TakePlace
 from gateway.web.http.lingering_close import MAX_DROPPED_BYTES
 
 PLACELESS_BYTES = 64 * 1024

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from gateway.contract.errors import GatewayError, StorageFailed, TooLarge, Unreachable
 from gateway.contract.keys import Permission
 from gateway.web.door.callers import CALLER
-from gateway.web.http.arriving_bodies import TakePlace
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
 from gateway.web.http.body_limits import check_declared_length, drop_body, read_body
+from gateway.web.http.body_places import TakePlace
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.http.refusal_log import log_refusal
 from gateway.web.http.sse_writer import send_pause

@@ -98,7 +98,7 @@ class OwnerClient:
                 await send(start)
                 silence_s = self._silence_s if _has_heartbeats(response) else None
                 pieces = response.aiter_raw()
-                while piece := await _within(silence_s, anext(pieces, b"")):
+                while (piece := await _within(silence_s, anext(pieces, None))) is not None:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except LOST as error:
             log.info("%s: %s", request.url, str(error) or type(error).__name__)

@@ -36,11 +36,6 @@ async def both(no_task_is_left_over: None, tmp_path: Path, postgres: PostgresSer
         yield both
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "WAIT_S", 0)
-
-
 @pytest.mark.usefixtures("impatient")
 async def test_an_address_of_nothing_is_named(both: Pair) -> None:
     left = await both.begun()

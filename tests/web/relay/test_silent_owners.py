@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from gateway.web.relay import owner_client
-from gateway.web.relay import relay as relay_module
 from gateway.web.relay.owner_client import OwnerClient
 from gateway.web.relay.owner_connection import OwnerConnections
 from tests.live.looking import look_again
@@ -30,11 +29,6 @@ async def both(no_task_is_left_over: None, tmp_path: Path, postgres: PostgresSer
         assert relay is not None
         relay.client = OwnerClient(silence_s=0, whole_s=60)
         yield both
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "WAIT_S", 0)
 
 
 @pytest.mark.usefixtures("impatient")

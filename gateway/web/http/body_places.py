@@ -1,4 +1,4 @@
-"""Limits how many large bodies of a user arrive at the same time: each stays in memory until it is whole."""
+"""Limits how many large bodies of a user are in memory at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ class _Bodies:
     """Those that are read, and those that wait."""
 
 
-class ArrivingBodies:
+class BodyPlaces:
     """The large bodies that arrive, and the attachments that are read from the database, by user.
 
     A user can send a body slowly, and a compressed one of 32 MiB is small: many that never end would fill the
@@ -47,7 +47,7 @@ class ArrivingBodies:
             if not isinstance(error, TimeoutError):
                 raise
             raise LimitExceeded(
-                f"{PLACES} large request bodies of this user are arriving: send them one after the other.",
+                f"{PLACES} large bodies of this user are on their way: send and load them one by one.",
                 retry_after_s=RETRY_S,
             ) from None
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.contract.errors import LimitExceeded
-from gateway.web.http.arriving_bodies import PLACES, ArrivingBodies
 from gateway.web.http.body_limits import PLACELESS_BYTES
+from gateway.web.http.body_places import PLACES, BodyPlaces
 from tests.live.looking import look_again
 from tests.web.gateway_server import STREAM, Served, served
 from tests.web.key_holders import bearer, make_key
@@ -66,13 +66,14 @@ def json_of(key: str) -> dict[str, str]:
 
 
 async def test_a_body_that_waits_too_long_is_refused_and_forgotten() -> None:
-    bodies = ArrivingBodies()
+    bodies = BodyPlaces()
     leaves = [await bodies.take("anna", 30) for _ in range(PLACES)]
     with pytest.raises(LimitExceeded) as refused:
         await bodies.take("anna", 0)
     assert (refused.value.status, refused.value.retry_after_s) == (429, 2)
     waiting = asyncio.create_task(bodies.take("anna", 30))
-    await asyncio.sleep(0)
+    while len(bodies) == PLACES:
+        await look_again()
     waiting.cancel()
     await asyncio.wait({waiting})
     assert len(bodies) == PLACES
