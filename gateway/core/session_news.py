@@ -95,12 +95,14 @@ class SessionNews:
     """The listeners of all sessions.
 
     on_publish: called with each event that this gateway publishes; it must not block or raise.
+    on_close: called with each session that this gateway deletes; the same holds.
     on_first_listener: called when a session stream is opened while there is no other; the same holds.
     """
 
     def __init__(self) -> None:
         self._listeners: dict[int, set[Listener]] = {}
         self.on_publish: Callable[[int, News], None] = lambda session_id, news: None
+        self.on_close: Callable[[int], None] = lambda session_id: None
         self.on_first_listener: Callable[[], None] = lambda: None
 
     def __len__(self) -> int:
@@ -133,7 +135,13 @@ class SessionNews:
             listener.hear(news)
 
     def close(self, session_id: int) -> None:
-        """Close the event streams of a deleted session. Their clients connect again and get 404."""
+        """Close the event streams of a deleted session, here and at the others. Their clients connect again
+        and get 404."""
+        self.close_here(session_id)
+        self.on_close(session_id)
+
+    def close_here(self, session_id: int) -> None:
+        """Close the event streams that this gateway has of a deleted session."""
         for listener in self._listeners.get(session_id, ()):
             listener.close()
 

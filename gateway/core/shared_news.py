@@ -23,7 +23,7 @@ from gateway.core.session_news import (
 )
 
 TOPIC = "session"
-
+DELETED = "deleted"
 
 LISTENS_FOR_S = 60.0
 """Seconds for which a gateway counts as listening after it has said so."""
@@ -45,7 +45,8 @@ class SharedNews:
         self._clock = clock
         self._sleep = sleep
         self._others_listen_until = clock() + LISTENS_FOR_S  # they may have said so before this start
-        news.on_publish = self._send
+        news.on_publish = lambda session_id, event: self._send(session_id, _as_json(event))
+        news.on_close = lambda session_id: self._send(session_id, {"kind": DELETED})
         news.on_first_listener = self._say_listening
         signals.on(TOPIC, self._hear)
         signals.on_missed(self._missed)
@@ -64,16 +65,19 @@ class SharedNews:
         self._others_listen_until = self._clock() + LISTENS_FOR_S
         self._news.close_all()  # clients reconnect and read the session again
 
-    def _send(self, session_id: int, news: News) -> None:
+    def _send(self, session_id: int, body: Body) -> None:
         if self._clock() < self._others_listen_until:
-            self._signals.send(TOPIC, {"session": session_id, **_as_json(news)})
+            self._signals.send(TOPIC, {"session": session_id, **body})
 
     def _hear(self, body: Body) -> None:
         if body.get("kind") == "listening":
             self._others_listen_until = self._clock() + LISTENS_FOR_S
             return
-        news = _parsed(body)
-        if news is not None and isinstance(session_id := body.get("session"), int):
+        if not isinstance(session_id := body.get("session"), int):
+            return
+        if body.get("kind") == DELETED:
+            self._news.close_here(session_id)
+        elif (news := _parsed(body)) is not None:
             self._news.deliver(session_id, news)
 
 

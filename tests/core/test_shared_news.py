@@ -99,3 +99,16 @@ async def test_who_listens_says_so_again_and_again() -> None:
             await gateway.pauses.acquire()
         running.cancel()
     assert wire.sent == [{"kind": "listening"}] * 2
+
+
+def test_a_deleted_session_ends_its_streams_at_all_gateways_and_no_others() -> None:
+    wire = Wire()
+    here, other = Gateway(wire), Gateway(wire)
+    with (
+        here.news.listening(1, lambda: None) as own,
+        other.news.listening(1, lambda: None) as theirs,
+        other.news.listening(2, lambda: None) as of_another_session,
+    ):
+        here.news.close(1)
+        assert (own.closed, theirs.closed, of_another_session.closed) == (True, True, False)
+    assert [body["kind"] for body in wire.sent] == ["listening", "listening", "deleted"]
