@@ -15,7 +15,8 @@ class KnownGateway(Struct, frozen=True):
     Attributes:
         owner: `name/incarnation`, as in the rows of its replies.
         internal_url: base address at which other gateways reach it; None: they do not.
-        silent_s: seconds since it renewed its row, by the database's clock.
+        silent_s: seconds since it renewed its row, by the database's clock: negative if that was set back
+            since then.
     """
 
     owner: str
@@ -29,12 +30,15 @@ class Renewal(Struct, frozen=True):
     Attributes:
         others: all gateways but this one.
         was_missing: True if the row had been removed, or was never there.
-        database_up_s: seconds since the database server was started.
+        database_up_s: seconds since the database server was started, by its clock: negative if that was set
+            back behind the start.
+        database_at: the database's time, in seconds since the epoch.
     """
 
     others: Sequence[KnownGateway]
     was_missing: bool
     database_up_s: float
+    database_at: float
 
 
 class Gateways(Protocol):
@@ -49,8 +53,8 @@ class Gateways(Protocol):
         ...
 
     async def dead(self, silent_s: float) -> Collection[str]:
-        """Return the owners that have not renewed their row for this long, and owners of running replies
-        without a row."""
+        """Return the owners that have not renewed their row for this long, or renewed it as long in the
+        future, and owners of running replies without a row."""
         ...
 
     async def owned(self) -> Collection[str]:

@@ -22,7 +22,7 @@ FENCE_S = 2.0
 LATE_S = 2.0
 AFTER_LOSS_S = 5.0
 """Seconds for which no gateway is judged after this one could not renew for LATE_S, or the database
-was started: the others could not renew either."""
+was started: the others could not renew either. Also after the database's clock was set."""
 AFTER_START_S = 2.0
 """The same, after the start of this gateway: the database may have been unreachable until now."""
 LEAVE_S = 1.0
@@ -71,6 +71,7 @@ class Liveness:
         self._sleep = sleep
         self._renewed_at = self._search_at = float("-inf")
         self._judge_at = float("inf")
+        self._ahead_s = 0.0
         self._fence_timer: asyncio.TimerHandle | None = None
         self._look = asyncio.Event()
         self.others: Mapping[str, KnownGateway] = {}
@@ -124,8 +125,11 @@ class Liveness:
     def _renewed(self, began: float, renewal: Renewal) -> None:
         now = self._clock()
         late = began - self._renewed_at > LATE_S or renewal.was_missing
-        if late or renewal.database_up_s < AFTER_LOSS_S:
+        ahead_s = renewal.database_at - began
+        was_set = abs(ahead_s - self._ahead_s) > LATE_S
+        if late or was_set or 0 <= renewal.database_up_s < AFTER_LOSS_S:
             self._judge_at = now + AFTER_LOSS_S
+        self._ahead_s = ahead_s
         self._renewed_at = began
         self._note(renewal)
         if self._fence_timer is not None:
@@ -141,7 +145,12 @@ class Liveness:
             self._look.set()
 
     def _note(self, renewal: Renewal) -> None:
-        others = {other.owner: other for other in renewal.others if other.silent_s <= DEAD_S}
+        is_judged = self._clock() >= self._judge_at
+        others = {
+            other.owner: other
+            for other in renewal.others
+            if abs(other.silent_s) <= DEAD_S or (other.owner in self.others and not is_judged)
+        }
         for owner in sorted(others.keys() - self.others.keys()):
             log.info("gateway %s is on this database too", owner)
         before, self.others = self.others.keys(), others

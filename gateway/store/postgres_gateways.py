@@ -19,8 +19,10 @@ SELECT inserted, extract(epoch FROM clock_timestamp() - pg_postmaster_start_time
     owner, internal_url, extract(epoch FROM clock_timestamp() - seen_at)::float8
 FROM mine LEFT JOIN gateways ON owner <> $1
 """
+# A row that was renewed in the future is that of a dead gateway too: the clock was set back since then.
 _DEAD = """
-SELECT owner FROM gateways WHERE owner <> $1 AND seen_at < clock_timestamp() - make_interval(secs => $2)
+SELECT owner FROM gateways WHERE owner <> $1
+    AND abs(extract(epoch FROM clock_timestamp() - seen_at)) > $2::float8
 UNION
 SELECT owner FROM messages WHERE status = 'streaming' AND owner <> $1
     AND NOT EXISTS (SELECT FROM gateways WHERE gateways.owner = messages.owner)
@@ -30,7 +32,8 @@ _RELEASE = (
     "UPDATE messages SET owner = 'nobody' WHERE status = 'streaming' AND owner = $1 AND stream_id = ANY($2)"
 )
 _REMOVE = """
-DELETE FROM gateways WHERE owner = ANY($1) AND seen_at < clock_timestamp() - make_interval(secs => $2)
+DELETE FROM gateways WHERE owner = ANY($1)
+    AND abs(extract(epoch FROM clock_timestamp() - seen_at)) > $2::float8
     AND NOT EXISTS (SELECT FROM messages WHERE status = 'streaming' AND messages.owner = gateways.owner)
 """
 _LEAVE = "DELETE FROM gateways WHERE owner = $1"
@@ -67,7 +70,7 @@ class PostgresGateways:
         self._clock.learn(told, asked_at, self._clock.local())
         others = [KnownGateway(*row[3:]) for row in rows if row[3] is not None]
         self._signals.alone = not others
-        return Renewal(others, was_missing=inserted, database_up_s=database_up_s)
+        return Renewal(others, was_missing=inserted, database_up_s=database_up_s, database_at=told)
 
     async def leave(self) -> None:
         await self._link.fetch(_LEAVE, self._owner)

@@ -40,9 +40,11 @@ class Clock:
 
 
 class Database:
-    """Implements Gateways."""
+    """Implements Gateways. ahead_s: by which its clock is ahead of the gateway's."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead_s = 0.0
         self.others: list[KnownGateway] = []
         self.dead_owners: set[str] = set()
         self.up_s = UP_S
@@ -60,7 +62,7 @@ class Database:
 
     async def renew(self) -> Renewal:
         self._check()
-        return Renewal(tuple(self.others), self.was_missing, self.up_s)
+        return Renewal(tuple(self.others), self.was_missing, self.up_s, self._clock.now + self.ahead_s)
 
     async def leave(self) -> None:
         if self.silent:
@@ -128,8 +130,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database() -> Database:
-    return Database()
+def database(clock: Clock) -> Database:
+    return Database(clock)
 
 
 @asynccontextmanager
@@ -230,6 +232,37 @@ async def test_after_a_restart_of_the_database_everybody_has_five_seconds(
         assert database.looked == looked
         for _ in range(int(AFTER_LOSS_S)):
             await clock.beat()
+
+        assert await database.next_taken() == {"b/1"}
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+async def test_after_the_databases_clock_was_set_everybody_has_five_seconds(
+    clock: Clock, database: Database, step_s: float
+) -> None:
+    async with living(clock, database) as liveness:
+        database.others = [KnownGateway("b/1", None, 0.5)]
+        await settled(clock, database)
+        looked = database.looked
+        database.ahead_s = step_s
+        database.dies("b/1", step_s)
+        for _ in range(int(AFTER_LOSS_S)):
+            await clock.beat()
+        assert (database.looked, set(liveness.others)) == (looked, {"b/1"})
+        await clock.beat()
+
+        assert await database.next_taken() == {"b/1"}
+        assert liveness.others == {}
+
+
+async def test_a_database_whose_clock_was_set_back_behind_its_start_is_not_new(
+    clock: Clock, database: Database
+) -> None:
+    database.up_s = -3000.0
+    async with living(clock, database):
+        await settled(clock, database)
+        database.dies("b/1")
+        await clock.beat()
 
         assert await database.next_taken() == {"b/1"}
 
@@ -338,7 +371,8 @@ async def test_the_log_says_once_that_the_row_is_not_renewed(
 
 
 async def test_it_tells_how_many_gateways_live_and_who_has_gone() -> None:
-    clock, database = Clock(), Database()
+    clock = Clock()
+    database = Database(clock)
     told: list[tuple[int, set[str]]] = []
     liveness = Liveness(
         database,

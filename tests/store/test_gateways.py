@@ -82,6 +82,27 @@ async def test_a_silent_gateway_is_dead_and_a_gateway_that_left_is_gone(
     assert (await a.renew()).others == []
 
 
+async def test_a_gateway_that_died_before_the_databases_clock_was_set_back_is_dead(
+    postgres: PostgresServer, stores: tuple[SqlStore, SqlStore]
+) -> None:
+    a, b = map(gateways_of, stores)
+    await b.renew()
+    let_pass(postgres, "b/1", -3600)
+    assert await a.dead(1000) == ["b/1"]
+
+    await a.remove(["b/1"], 1000)
+    assert (await a.renew()).others == []
+
+
+async def test_a_renewal_tells_the_databases_time(
+    postgres: PostgresServer, stores: tuple[SqlStore, SqlStore]
+) -> None:
+    now = "SELECT extract(epoch FROM clock_timestamp())"
+    before = float(postgres.sql(now))
+    told = (await gateways_of(stores[0]).renew()).database_at
+    assert before <= told <= float(postgres.sql(now))
+
+
 async def test_a_gateway_that_came_back_is_not_removed(stores: tuple[SqlStore, SqlStore]) -> None:
     a, b = map(gateways_of, stores)
     await b.renew()
