@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from secrets import token_hex
 
 from gateway.contract.access import Access
@@ -43,7 +42,7 @@ def retention_of(settings: Settings, store: SqlStore) -> Retention:
         days=settings.retention_days,
         messages_per_session=settings.messages_per_session,
         audit_days=settings.audit_retention_days,
-        clock=lambda: datetime.now(UTC),
+        clock=store.membership.clock.utc,
     )
 
 

@@ -106,7 +106,7 @@ class KeyRing:
         self.gateways = 1
         self._living: dict[str, StoredKey] = {}
         self._expired: dict[str, StoredKey] = {}
-        self._next_expiry = float("inf")
+        self._held_at, self._next_expiry = float("-inf"), float("inf")
         self._ids: dict[int, StoredKey] = {}
         self._users: frozenset[str] = frozenset()
         self._read_at = self._failed_at = float("-inf")
@@ -237,7 +237,7 @@ class KeyRing:
 
     def _hold(self, keys: Sequence[StoredKey]) -> None:
         """Hold these keys, apart from the revoked ones."""
-        now = self._now()
+        now = self._held_at = self._now()
         valid = [stored for stored in keys if stored.revoked_at is None]
         living = [stored for stored in valid if _expiry(stored) > now]
         self._next_expiry = min(map(_expiry, living), default=float("inf"))
@@ -247,7 +247,7 @@ class KeyRing:
         self._users = frozenset(stored.key.user_id for stored in living if "chat" in stored.key.permissions)
 
     def _drop_expired(self) -> None:
-        if self._now() >= self._next_expiry:
+        if not self._held_at <= self._now() < self._next_expiry:  # before: the clock was set back
             self._hold([*self._living.values(), *self._expired.values()])
 
     def _allowance(self, stored: StoredKey) -> Allowance:

@@ -79,6 +79,8 @@ class LastHour:
     def add(self, ended: EndedReply) -> None:
         now = self._clock()
         at = int(now) // MINUTE_S * MINUTE_S
+        while self._minutes and self._minutes[-1].at > at:  # the clock was set back
+            self._minutes.pop()
         if not self._minutes or self._minutes[-1].at < at:
             self._minutes.append(Minute(at))
         self._minutes[-1].add(ended)

@@ -240,6 +240,15 @@ async def test_an_expired_key_is_told_so_and_a_wrong_one_is_not(house: House) ->
     assert len(house.ring) == 1
 
 
+async def test_a_key_that_expired_by_a_wrong_clock_lives_again_when_the_clock_is_set(house: House) -> None:
+    key = await house.make("anna", expires_at=THEN + timedelta(hours=1))
+    house.today = THEN + timedelta(days=1)
+    with pytest.raises(KeyExpired):
+        house.ring.caller(key)
+    house.today = THEN
+    assert house.ring.caller(key) is not None
+
+
 async def test_an_expired_key_no_longer_stands(house: House) -> None:
     key = await house.make("anna", expires_at=THEN + timedelta(hours=1))
     caller = house.ring.caller(key)

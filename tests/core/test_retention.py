@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.configured_store import retention_of, store_of
 from gateway.contract.audit import Actor
 from gateway.contract.deletions import Forgotten
 from gateway.contract.errors import StorageFailed
 from gateway.core.retention import EVERY_S, FIRST_S, Retention
+from gateway.settings import Settings
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -19,9 +21,11 @@ class Store:
     def __init__(self) -> None:
         self.asked: list[tuple[datetime | None, int]] = []
         self.failure: Exception | None = None
+        self.was_asked = asyncio.Event()
 
     async def forget(self, *, before: datetime | None, keep: int) -> Forgotten:
         self.asked.append((before, keep))
+        self.was_asked.set()
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
@@ -100,3 +104,18 @@ async def test_without_limits_nothing_runs() -> None:
     async with asyncio.timeout(30):
         await Retention(store, days=0, messages_per_session=0, audit_days=0, clock=lambda: NOON).run()
     assert store.asked == []
+
+
+async def test_the_age_of_messages_is_by_the_clock_that_wrote_their_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.core.retention.FIRST_S", 0)
+    settings = Settings(retention_days=30, audit_retention_days=0)
+    store, noted = store_of(settings), Store()
+    monkeypatch.setattr(store, "deletions", noted)
+    store.membership.clock.local = NOON.timestamp
+    running = asyncio.create_task(retention_of(settings, store).run())
+    async with asyncio.timeout(30):
+        await noted.was_asked.wait()
+    running.cancel()
+    assert noted.asked == [(NOON - timedelta(days=30), 0)]

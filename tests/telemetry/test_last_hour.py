@@ -41,6 +41,17 @@ def test_what_is_older_than_an_hour_is_left_out_and_memory_is_bounded() -> None:
     assert hour.minutes() == []
 
 
+def test_replies_are_added_to_the_present_minute_also_after_the_clock_was_set_back() -> None:
+    now = 7200.0
+    hour = LastHour(clock=lambda: now)
+    hour.add(ENDED)
+    now = 3600.0
+    hour.add(FAILED)
+    now = 3660.0
+    hour.add(ENDED)
+    assert [(minute.at, minute.replies) for minute in hour.minutes()] == [(3600, 1), (3660, 1)]
+
+
 def test_every_failure_has_an_advice() -> None:
     assert "LLM_SERVER_URL" in advice_for("unreachable")
     assert advice_for("something new") == OTHER

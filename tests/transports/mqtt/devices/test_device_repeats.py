@@ -199,6 +199,18 @@ async def test_what_another_gateway_has_just_answered_is_left_to_it(tmp_path: Pa
         assert isinstance(await chats_of(other, anothers_s=5, after_s=5)(chat), Finished)
 
 
+async def test_an_answer_from_before_the_clock_was_set_back_is_sent_again(tmp_path: Path) -> None:
+    async with scene(tmp_path, lambda _: tokens("yes")) as at:
+        at.device.chat("c1", "Hi")
+        await at.device.until("end")
+        other = second_core(at.home)
+        for anothers_s in (0, 5):
+            answer = await chats_of(other, anothers_s=anothers_s, after_s=-3600)(
+                DeviceChat("robot-1", "c1", "Hi")
+            )
+            assert isinstance(answer, Finished)
+
+
 async def test_what_has_just_ended_here_is_answered_here(tmp_path: Path) -> None:
     """A gateway that took the reply over answers it, although it may have ended by then."""
     async with scene(tmp_path, lambda _: tokens("yes")) as at:
