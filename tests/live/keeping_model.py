@@ -59,9 +59,12 @@ class Stream:
 
 
 class KeepingModel:
-    """asked: number of requests, by `METHOD path`. streams: by conversation id."""
+    """asked: number of requests, by `METHOD path`. streams: by conversation id. has_slot: set while a new
+    reply begins at once; else it waits, and its response has not even a head."""
 
     def __init__(self) -> None:
+        self.has_slot = asyncio.Event()
+        self.has_slot.set()
         self.asked: Counter[str] = Counter()
         self.streams: dict[str, Stream] = {}
         self.url = ""
@@ -99,6 +102,13 @@ class KeepingModel:
         """Generate text in all running replies. padding: bytes of comments before it."""
         for stream in self.streams.values():
             stream.say(text, padding)
+
+    def free_slot(self) -> None:
+        """Begin the replies that wait."""
+        self.has_slot.set()
+        for stream in self.streams.values():
+            if not stream.text:
+                stream.say(OPENING)
 
     def end(self) -> None:
         for stream in self.streams.values():
@@ -142,7 +152,9 @@ class KeepingModel:
             stream = Stream(json.loads(body)["messages"][-1]["content"])
             if (id := headers.get("x-conversation-id")) is not None:
                 self.streams[id] = stream
-            stream.say(OPENING)
+            if self.has_slot.is_set():
+                stream.say(OPENING)
+            await self.has_slot.wait()
             await _follow(writer, stream, 0)
         elif path == "/v1/stream" and method == "DELETE":
             if (stopped := self.streams.pop(values["conv_id"], None)) is not None:

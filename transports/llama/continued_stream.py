@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 
 from gateway.contract.errors import GatewayError, TransportError, UpstreamFailed
 from gateway.contract.events import Done
-from gateway.contract.reattach import Reattach
+from gateway.contract.reattach import Reattach, Reattachable
 from gateway.contract.transport import Hear
-from transports.llama.failures import broke_off
+from transports.llama.failures import before_answer, broke_off
 from transports.llama.http_exchange import HttpExchange
 from transports.llama.kept_streams import KeptStreams, OffsetLost
-from transports.llama.replies import CountedReply
+from transports.llama.replies import CountedReply, KeptReading
 
 EMPTY_PAUSE_S = 1.0
 """Seconds before a stream is followed again that ended cleanly without a new byte."""
@@ -74,6 +74,33 @@ class ContinuedStream:
             raise broke_off(UpstreamFailed("the model server has dropped a part of the reply"))
         self._wanted.begins_at_checkpoint()
         self._reply.begin_at(offset)
+
+
+async def begun_over_losses(streams: KeptStreams, id: str, asked: Awaitable[HttpExchange]) -> HttpExchange:
+    """Return the response to a request. If its connection breaks before, as it may while the request waits
+    for a slot, return the stream that the server keeps: it begins the same.
+
+    Raises the error of the loss if the server cannot be reached or does not have the stream.
+    """
+    try:
+        with before_answer:
+            return await asked
+    except UpstreamFailed as lost:
+        try:
+            await streams.find(id)
+            return await streams.follow(id, 0)
+        except (GatewayError, OffsetLost) as gone:
+            raise lost from gone
+
+
+def read_over_losses(streams: KeptStreams, kept: Reattachable) -> KeptReading:
+    """Return the function that reads a reply as `done_over_losses` does."""
+
+    async def read(reply: CountedReply, exchange: HttpExchange) -> Done:
+        kept.at_checkpoints(reply.now)
+        return await done_over_losses(streams, kept.conversation_id, reply, exchange)
+
+    return read
 
 
 async def done_over_losses(

@@ -26,14 +26,14 @@ from gateway.contract.server_urls import model_server_root
 from gateway.contract.transport import Abilities, Health, Hear, TransportInfo
 from transports.llama.chat_completion import completion_of
 from transports.llama.client import Connect, ModelServerClient, whole_body
-from transports.llama.continued_stream import ContinuedStream, done_over_losses
+from transports.llama.continued_stream import ContinuedStream, begun_over_losses, read_over_losses
 from transports.llama.embeddings import embeddings_of
 from transports.llama.failures import before_answer, health_problem
 from transports.llama.health_log import HealthLog
 from transports.llama.health_watch import HealthWatch
 from transports.llama.http_exchange import HttpExchange
 from transports.llama.kept_streams import KeptStreams, conversation_header, conversation_in
-from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, CountedReply, KeptReading, reply_in
+from transports.llama.replies import LINGER_S, MAX_ANSWER_BYTES, reply_in
 from transports.llama.server_properties import accepts_told, context_told, models_told, slots_told
 from transports.llama.token_counts import tokens_in
 
@@ -123,14 +123,9 @@ class LlamaTransport:
         if kept is not None and not await self._keeps_streams():
             kept = None
         try:
-            with before_answer:
-                path = b"/v1/completions" if request.raw else b"/v1/chat/completions"
-                headers = b"" if kept is None else conversation_header(kept.conversation_id)
-                if kept is not None:
-                    kept.at_checkpoints(lambda: {})  # llama.cpp keeps it from now on, also in its queue
-                exchange = await self._client.post(path, body, request.trace, headers)
+            exchange = await self._ask(request, body, kept)
             try:
-                read_kept = None if kept is None else self._reading_of(kept)
+                read_kept = None if kept is None else read_over_losses(self._streams, kept)
                 return await reply_in(exchange, hear, self._linger_s, read_kept)
             except UpstreamFailed:
                 # llama.cpp answers 500 for an image that its model cannot take.
@@ -150,12 +145,15 @@ class LlamaTransport:
                 self._stop(kept)
             raise
 
-    def _reading_of(self, kept: Reattachable) -> KeptReading:
-        async def read(reply: CountedReply, exchange: HttpExchange) -> Done:
-            kept.at_checkpoints(reply.now)
-            return await done_over_losses(self._streams, kept.conversation_id, reply, exchange)
-
-        return read
+    async def _ask(self, request: ChatRequest, body: bytes, kept: Reattachable | None) -> HttpExchange:
+        path = b"/v1/completions" if request.raw else b"/v1/chat/completions"
+        if kept is None:
+            with before_answer:
+                return await self._client.post(path, body, request.trace)
+        id = kept.conversation_id
+        asked = self._client.post(path, body, request.trace, conversation_header(id))
+        kept.at_checkpoints(lambda: {})  # llama.cpp keeps it from now on, also in its queue
+        return await begun_over_losses(self._streams, id, asked)
 
     async def reattach(self, wanted: Reattach, hear: Hear) -> Done:
         """See Abilities."""

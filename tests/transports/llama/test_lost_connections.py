@@ -46,15 +46,15 @@ class Heard:
 
 @asynccontextmanager
 async def replying(
-    transport: Transport, *, kept: bool = True
+    transport: Transport, *, kept: bool = True, until: str = "one "
 ) -> AsyncIterator[tuple[Heard, asyncio.Task[Done]]]:
-    """Ask, and return when the first text is there."""
+    """Ask, and return when this text is there."""
     heard = Heard()
     reattachable = Reattachable(ID, lambda _: None) if kept else None
     async with transport.running():
         work = transport.answer(replace(chat_request("Hi"), reattachable=reattachable), heard.take)
         asked = asyncio.ensure_future(work)
-        await heard.until("one ")
+        await heard.until(until)
         yield heard, asked
         await asyncio.wait([asked])
 
@@ -112,3 +112,31 @@ async def test_a_reply_that_is_not_kept_ends_with_its_connection(model: KeepingM
         with pytest.raises(TransportError):
             await asked
     assert model.asked[FOLLOW] == 0
+
+
+async def test_a_kept_reply_that_waits_for_a_slot_is_followed_over_another_connection(
+    model: KeepingModel,
+) -> None:
+    model.has_slot.clear()
+    async with replying(LlamaTransport(model.url), until="") as (heard, asked):
+        for times in (1, 2):
+            await model.until_asked(ASK if times == 1 else FOLLOW)
+            await model.cut()
+        await model.until_asked(FOLLOW, 2)
+        model.free_slot()
+        await heard.until("one ")
+        model.end()
+        assert (await asked).reason == "stop"
+    assert (model.asked[ASK], model.asked[FOLLOW], model.asked[STOP]) == (1, 2, 0)
+
+
+async def test_a_reply_that_waits_at_a_server_that_is_gone_ends_with_the_error_of_the_loss(
+    model: KeepingModel,
+) -> None:
+    model.has_slot.clear()
+    async with replying(LlamaTransport(model.url), until="") as (_, asked):
+        await model.until_asked(ASK)
+        await model.down(forget=True)
+        with pytest.raises(UpstreamFailed, match="hung up before it answered") as raised:
+            await asked
+        assert raised.value.broke_off == 1, "another server may be asked"

@@ -10,7 +10,7 @@ from gateway.contract.errors import GatewayError
 from gateway.contract.events import Delta, Done, TransportEvent
 from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest, Turn
-from gateway.contract.transport import Hear
+from gateway.contract.transport import Hear, Transport
 from tests.transports.mqtt.memory_link import MemoryBroker
 from transports.mqtt.protocol.frame_codec import decode_reply
 from transports.mqtt.protocol.frames import ErrorFrame
@@ -114,15 +114,20 @@ class Gateway:
 
 
 class House:
-    """script: of the model. `go_on` lets it continue where it waits."""
+    """script: of the model. `go_on` lets it continue where it waits. served: by the worker instead."""
 
-    def __init__(self, script: Callable[["House"], Iterable[Step]], **worker: float) -> None:
+    def __init__(
+        self,
+        script: Callable[["House"], Iterable[Step]],
+        served: Transport | None = None,
+        **worker: float,
+    ) -> None:
         self.broker = MemoryBroker()
         self.may_go_on = asyncio.Semaphore(0)
         self.model = ScriptedTransport(lambda _: script(self))
         self.worker_link = self.broker.link("w")
         self.worker = Worker(
-            self.model,
+            served or self.model,
             self.worker_link,
             root=ROOT,
             incarnation=3,

@@ -1,5 +1,6 @@
 """The JSON payloads of Sluice over MQTT, version 1."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,8 @@ import msgspec
 from gateway.contract.content_parser import read_content
 from gateway.contract.embeddings import EmbedRequest
 from gateway.contract.events import Usage, usage_of
+from gateway.contract.random_names import random_hex
+from gateway.contract.reattach import Reattachable
 from gateway.contract.requests import ChatRequest, Role, Sampling, Turn
 
 VERSION: Literal[1] = 1
@@ -23,6 +26,9 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 KindName = Annotated[str, msgspec.Meta(max_length=32)]
 ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+
+
+_HEX = re.compile("[0-9a-f]{32}")
 
 
 class Frame(msgspec.Struct, tag_field="type", gc=False):
@@ -103,7 +109,15 @@ class RequestFrame(Frame, tag="request"):
             session=self.session,
             trace=self.trace,
             broke_off=self.broke_off,
+            reattachable=self._reattachable(),
         )
+
+    def _reattachable(self) -> Reattachable | None:
+        """The model server keeps what the worker keeps, under the same id: so a later start can stop it."""
+        if not self.keep_s:
+            return None
+        id = self.id if _HEX.fullmatch(self.id) else random_hex()
+        return Reattachable(id, lambda _: None)
 
 
 class EmbedFrame(Frame, tag="embed"):

@@ -1,9 +1,13 @@
 """One attempt at a worker that keeps the reply, so that its frames can be asked for again."""
 
+from gateway.contract.errors import FrameGap, GatewayError, TimedOut
 from gateway.contract.reattach import Handle, Reattachable
 from transports.mqtt.protocol.frames import AcceptFrame, Numbered, VectorsFrame, Whole, epoch_of
 from transports.mqtt.requests.frame_order import Attempt
 from transports.mqtt.requests.presence import KnownWorker
+
+MAX_REPETITIONS = 5
+"""Of all frames of a reply, after lost ones: each time the broker has to take all of them again."""
 
 
 class KeptAttempt(Attempt):
@@ -17,7 +21,7 @@ class KeptAttempt(Attempt):
     was_live: it was certainly there when it got the resume.
     """
 
-    __slots__ = ("epoch", "incarnation", "reattachable", "resume_by", "was_live")
+    __slots__ = ("_asked_at", "_times", "epoch", "incarnation", "reattachable", "resume_by", "was_live")
 
     def __init__(
         self,
@@ -35,6 +39,8 @@ class KeptAttempt(Attempt):
         self.incarnation = worker.status.incarnation
         self.resume_by: float | None = None
         self.was_live = False
+        self._asked_at: int | None = None
+        self._times = 0
 
     @property
     def handle(self) -> Handle:
@@ -52,6 +58,18 @@ class KeptAttempt(Attempt):
         self.was_live = False
         self._early.clear()
         self.hole_since = None
+
+    def lacks_frames(self, error: GatewayError) -> bool:
+        """Return True if the worker may have frames that would prevent this error."""
+        return isinstance(error, TimedOut) or (isinstance(error, FrameGap) and self.hole_since is not None)
+
+    def may_ask_again(self) -> bool:
+        """Return True if lost frames may be asked for: never twice for the same one."""
+        if self._asked_at == self._next or self._times == MAX_REPETITIONS:
+            return False
+        self._asked_at = self._next
+        self._times += 1
+        return True
 
     def due(self, idle_s: float) -> float:
         return super().due(idle_s) if self.resume_by is None else self.resume_by

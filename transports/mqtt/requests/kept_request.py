@@ -20,11 +20,12 @@ REFUSALS = ("unknown", "gone")
 
 class KeptRequest(PendingRequest):
     """As PendingRequest. If the worker keeps the reply, a lost connection makes it wait for the worker, and
-    ask for all frames again."""
+    ask for all frames again; lost frames make it ask at once."""
 
     def __init__(self, request: ChatRequest, hear: Hear, requests: OpenRequests, clock: Clock) -> None:
         super().__init__(request, hear, requests, clock)
         self._chat = request
+        self._lost: GatewayError | None = None
         self._stored_id = "" if request.reattachable is None else request.reattachable.conversation_id
 
     def worker_is_back(self, worker: KnownWorker, *, is_live: bool = False) -> None:
@@ -68,6 +69,15 @@ class KeptRequest(PendingRequest):
             self._requests.waits_no_more(attempt.worker.name, self)
         return taken
 
+    def reject(self, error: GatewayError) -> None:
+        attempt = self._attempt
+        if isinstance(attempt, KeptAttempt) and attempt.lacks_frames(error) and attempt.may_ask_again():
+            self._wait(BROKER_BACK_S)
+            self._lost, attempt.was_live = error, True
+            self._requests.send_resume(attempt.worker, attempt.id, attempt.epoch)
+        else:
+            super().reject(error)
+
     @property
     def _waiting(self) -> KeptAttempt | None:
         attempt = self._attempt
@@ -79,6 +89,7 @@ class KeptRequest(PendingRequest):
         attempt = self._attempt
         if not isinstance(attempt, KeptAttempt):
             return False
+        self._lost = None
         attempt.wait(self._clock.time() + seconds)
         self._requests.waits_for(attempt.worker.name, self)
         self._arm()
@@ -92,7 +103,10 @@ class KeptRequest(PendingRequest):
             self._requests.send_forget(worker.name, attempt.id, attempt.epoch)
 
     def _give_up(self, why: str) -> None:
-        self._retry_after(WorkerLost(why))
+        if self._lost is not None:
+            super().reject(self._lost)
+        else:
+            self._retry_after(WorkerLost(why))
 
     def _new_id(self, worker: KnownWorker) -> str:
         """Return the id that was stored with the question, or at the last retry, if the worker keeps replies.

@@ -173,8 +173,8 @@ class PendingRequest:
             self._fail(error)
 
     def reject(self, error: GatewayError) -> None:
-        """End the reply: its worker sent an invalid frame."""
-        if self._attempt is not None and isinstance(error, ProtocolViolation | FrameGap):
+        """End the reply: its worker sent an invalid frame, or frames are missing."""
+        if self._attempt is not None and isinstance(error, ProtocolViolation | FrameGap | TimedOut):
             self._blame(self._attempt)
         self._fail(error)
 
@@ -293,5 +293,4 @@ class PendingRequest:
         else:
             silence = TimedOut(f"the worker was silent for {self._requests.idle_s:g} s")
             silence.broke_off = 1
-            self._blame(attempt)
-            self._fail(silence)
+            self.reject(silence)

@@ -27,6 +27,8 @@ from transports.mqtt.worker.kept_replies import KEEP_BYTES, KEEP_REPLY_BYTES, Ke
 from transports.mqtt.worker.kept_reply import KeptReply
 
 REMEMBERED_IDS = 1_000
+MAX_STRANGERS = 256
+"""Cancels of unknown requests, from the start on, that are passed on to the model servers."""
 
 
 class RunningRequests:
@@ -71,6 +73,7 @@ class RunningRequests:
         )
         self._jobs: dict[str, ServedRequest] = {}
         self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._strangers = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -121,6 +124,7 @@ class RunningRequests:
             return
         if frame.id not in self._remembered:
             self.is_new(frame.id)
+            self._stop_of_an_earlier_start(frame)
         self._kept.forget(ForgetFrame(frame.id, epoch_of(frame)))
 
     def resume(self, frame: ResumeFrame, gateway: str) -> None:
@@ -149,6 +153,12 @@ class RunningRequests:
     def close(self) -> None:
         """Stop the timers of kept replies."""
         self._kept.close()
+
+    def _stop_of_an_earlier_start(self, frame: CancelFrame) -> None:
+        """Stop what a model server still generates for a start of this worker that was killed."""
+        if self._strangers < MAX_STRANGERS:
+            self._strangers += 1
+            self._transport.abilities.stop({"conversation_id": frame.id}, epoch_of(frame))
 
     def _stop_all(self, why: str, chosen: Callable[[ServedRequest], bool]) -> None:
         for job in list(self._jobs.values()):

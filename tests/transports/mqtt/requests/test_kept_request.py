@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.contract.errors import ContextExceeded, Interrupted, TimedOut, WorkerLost
+from gateway.contract.errors import ContextExceeded, FrameGap, GatewayError, Interrupted, TimedOut, WorkerLost
 from gateway.contract.events import Delta, Done
 from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest, Turn
@@ -25,6 +25,8 @@ from transports.mqtt.protocol.frames import (
     Status,
 )
 from transports.mqtt.requests.adopted_reply import AdoptedReply
+from transports.mqtt.requests.frame_order import HOLE_S, MAX_EARLY_FRAMES
+from transports.mqtt.requests.kept_attempt import MAX_REPETITIONS
 from transports.mqtt.requests.kept_request import BROKER_BACK_S, WORKER_BACK_S, KeptRequest
 
 KEEPS = Status("ready", incarnation=7, accept_s=2, max=2, keep=True)
@@ -161,6 +163,85 @@ async def test_a_gap_before_the_loss_is_filled_by_the_repetition() -> None:
     assert not reply.done.done(), "nothing is missing any more"
     desk.says(*(ChunkFrame(desk.id, n, text) for n, text in enumerate("abc", 1)))
     assert desk.text == "abc"
+
+
+def hole(desk: Desk) -> None:
+    desk.says(ChunkFrame(desk.id, 3, "c"))
+    desk.clock.advance(HOLE_S)
+
+
+def flood(desk: Desk) -> None:
+    desk.says(*(ChunkFrame(desk.id, 3 + number, "c") for number in range(MAX_EARLY_FRAMES + 1)))
+
+
+def silence(desk: Desk) -> None:
+    desk.clock.advance(desk.requests.idle_s)
+
+
+@pytest.mark.parametrize("lose", [hole, flood, silence])
+async def test_lost_frames_are_asked_for_again(lose: Callable[[Desk], None]) -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    lose(desk)
+    assert desk.asked() == [ResumeFrame(desk.id, REPLY_TO)]
+    desk.announce()
+    assert len(desk.asked()) == 1, "it has the resume"
+    desk.says(AcceptFrame(desk.id), *(ChunkFrame(desk.id, n, text) for n, text in enumerate("abc", 1)))
+    desk.says(EndFrame(desk.id, 4, length=3))
+    assert await reply.done == Done("stop")
+    assert desk.text == "abc"
+    worker = desk.presence.find("a")
+    assert worker is not None
+    assert not worker.record.failures, "not the worker, but its broker lost them"
+
+
+@pytest.mark.parametrize(("lose", "error"), [(hole, FrameGap), (flood, FrameGap), (silence, TimedOut)])
+async def test_frames_that_are_not_sent_again_end_the_reply(
+    lose: Callable[[Desk], None], error: type[GatewayError]
+) -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    lose(desk)
+    desk.clock.advance(BROKER_BACK_S - 0.1)
+    assert not reply.done.done()
+    desk.clock.advance(0.1)
+    assert type(reply.done.exception()) is error
+    assert desk.asked()[1:] == [CancelFrame(desk.id)]
+
+
+@pytest.mark.parametrize("answer", [AcceptFrame("?"), ErrorFrame("?", "gone", "it is too large")])
+async def test_frames_that_the_worker_does_not_have_end_the_reply(answer: ReplyFrame) -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    hole(desk)
+    desk.says(replace(answer, id=desk.id))
+    if isinstance(answer, AcceptFrame):
+        desk.says(ChunkFrame(desk.id, 1, "a"))
+        hole(desk)
+    assert isinstance(reply.done.exception(), FrameGap)
+    assert len(desk.asked()) == 1 + isinstance(answer, AcceptFrame), "it is not asked twice for one frame"
+
+
+async def test_a_connection_that_loses_frames_all_the_time_ends_the_reply() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    for times in range(MAX_REPETITIONS):
+        lost, early = (ChunkFrame(desk.id, 2 + 2 * times + n, "x") for n in (0, 1))
+        desk.says(early)
+        desk.clock.advance(HOLE_S)
+        desk.says(AcceptFrame(desk.id), lost, early)
+        assert not reply.done.done()
+    desk.says(ChunkFrame(desk.id, 99, "x"))
+    desk.clock.advance(HOLE_S)
+    assert isinstance(reply.done.exception(), FrameGap)
+    assert desk.asked() == [*MAX_REPETITIONS * [ResumeFrame(desk.id, REPLY_TO)], CancelFrame(desk.id)]
+
+
+async def test_a_wrong_length_is_not_asked_for_again() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.says(EndFrame(desk.id, 2, length=2))
+    assert isinstance(reply.done.exception(), FrameGap)
 
 
 @pytest.mark.parametrize("lost", ["worker", "broker"])
