@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -20,6 +21,7 @@ from gateway.commands.top.command import top
 from gateway.commands.users import users
 from gateway.commands.workers import workers
 from gateway.contract.host_ports import split_address
+from gateway.contract.open_files import LEAST, descriptor_limit, raise_descriptor_limit
 from gateway.contract.secrets import remember_secrets
 from gateway.settings import CannotStart, Settings, SettingsError, load_settings
 from gateway.settings_errors import env_file_settings, misspelt, shown
@@ -59,6 +61,10 @@ def main() -> None:
         _fail(str(error))
     except CannotStart as error:
         _fail(str(error), START_FAILED)
+    except FileNotFoundError:
+        if _is_in_a_folder():
+            raise
+        _fail("The current folder was deleted: start in another one.")
 
 
 def _show_version(wanted: bool) -> None:
@@ -193,6 +199,7 @@ def chat(
 
 
 def _settings(**overrides: object) -> Settings:
+    _check_open_files()
     settings = load_settings(**overrides)
     remember_secrets(settings.secrets)
     configure_logs(
@@ -204,6 +211,20 @@ def _settings(**overrides: object) -> Settings:
         for line in misspelt(Settings.model_fields):
             log.warning("%s", line)
     return settings
+
+
+def _is_in_a_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _check_open_files() -> None:
+    raise_descriptor_limit()
+    if descriptor_limit() < LEAST:
+        _fail(f"At most {descriptor_limit()} files may be open (ulimit -n): the start needs {LEAST}.")
 
 
 def _run(work: Coroutine[Any, Any, R]) -> R:
