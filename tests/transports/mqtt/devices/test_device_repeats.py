@@ -195,7 +195,8 @@ async def test_what_another_gateway_has_just_answered_is_left_to_it(tmp_path: Pa
         await at.device.until("end")
         other = second_core(at.home)
         chat = DeviceChat("robot-1", "c1", "Hi")
-        assert await chats_of(other, anothers_s=5)(chat) is None
+        for after_s in (0, -0.5):  # this gateway's estimate of the database's clock may be behind
+            assert await chats_of(other, anothers_s=5, after_s=after_s)(chat) is None
         assert isinstance(await chats_of(other, anothers_s=5, after_s=5)(chat), Finished)
 
 
