@@ -121,6 +121,25 @@ async def test_distances_in_formulas_leave_the_reply_its_size(desk: Desk) -> Non
     assert max(widths) < 1000
 
 
+COUNT_MEASURED = """() => {
+  const {getBoundingClientRect} = Element.prototype;
+  window.measured = [];
+  Element.prototype.getBoundingClientRect = function () {
+    if (this.localName === "math") measured.push(this.parentElement.title);
+    return getBoundingClientRect.call(this);
+  };
+}"""
+
+
+async def test_only_formulas_that_may_be_tall_are_measured(desk: Desk) -> None:
+    """Each measurement would lay out all that was drawn since the one before: seconds, for thousands."""
+    await desk.opened.page.evaluate(COUNT_MEASURED)
+    reply = await desk.replied(r"$x^2 + \frac{a}{b}$" + "\n\n" + rf"${FAR[1]}$")
+    await reply.locator(".maths.drawn").nth(1).wait_for()
+    assert await desk.opened.page.evaluate("measured") == [FAR[1]]
+    await desk.opened.page.reload()
+
+
 async def test_markup_keeps_its_lines_and_what_no_browser_knows_is_text(desk: Desk) -> None:
     reply = await desk.replied(f"<answer>\nIt is **so**.\n<kbd>a<b && c></kbd>\n</answer>\n\n{MARKUP}\n")
     assert await reply.locator("strong").inner_text() == "so"

@@ -5,6 +5,7 @@ import { FILES } from "../gateway.js";
 const DEEPEST = 60;
 const LARGEST = [20, 200]; // em and pt that a gap or a bar may have
 const TALLEST = 2000; // pixels: distances of rows, and to the line, have no bound of the library's
+const MAY_BE_TALL = /\\\\|\d\s*[a-z]{2}|.{200}/is; // to measure each one would lay out the whole text for each
 let loading = /** @type {Promise<any> | null} */ (null);
 
 /** Draw all formulas below an element that are still source text. @param {Element} element */
@@ -28,7 +29,7 @@ export async function drawMaths(element) {
       span.textContent = tex; // not TeX after all
     }
   }
-  const tall = [...spans].filter((span) => (span.firstElementChild?.getBoundingClientRect().height ?? 0) > TALLEST);
+  const tall = [...spans].filter((span) => MAY_BE_TALL.test(/** @type {HTMLElement} */ (span).title) && (span.firstElementChild?.getBoundingClientRect().height ?? 0) > TALLEST);
   for (const span of tall) span.textContent = /** @type {HTMLElement} */ (span).title;
 }
 
