@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Route
 
+from tests.live.house import gateway_of
 from tests.live.looking import look_again
+from tests.live.model_server import model_server
 from tests.page.browser import Tab, browser, requires_chromium, tab
 from tests.page.pages import chat_tab
 
@@ -33,6 +35,20 @@ new MutationObserver((_, observer) => {
   queueMicrotask(() => { window.printed = document.querySelectorAll(".message").length; });
 }).observe(document, {subtree: true, childList: true});
 """
+COUNT_BLOCKS = """
+new MutationObserver((_, observer) => {
+  const blocks = document.querySelectorAll(".block p");
+  if (!blocks.length) return;
+  observer.disconnect();
+  window.firstBlocks = [blocks.length, [...blocks].at(-1).textContent];
+  PRINT
+}).observe(document, {subtree: true, childList: true});
+"""
+PRINT = """
+dispatchEvent(new Event("beforeprint"));
+queueMicrotask(() => { window.printed = document.querySelectorAll(".block p").length; });
+"""
+PARAGRAPHS = 1000
 IS_SKIPPED = "(at) => getComputedStyle(at).contentVisibility"
 FROM_END = "(at) => at.scrollHeight - at.scrollTop - at.clientHeight"
 
@@ -71,6 +87,39 @@ async def test_the_end_of_a_long_session_is_drawn_first_and_the_rest_before_it(t
 async def test_a_session_that_is_printed_before_all_of_it_is_drawn_is_printed_whole(tmp_path: Path) -> None:
     async with long_session(tmp_path, PRINT_AT_FIRST_SIGHT) as opened:
         assert await opened.page.evaluate("printed") == 2 * PAIRS
+
+
+@asynccontextmanager
+async def large_reply(tmp_path: Path, script: str) -> AsyncIterator[Tab]:
+    """A tab that loads a reply of 1000 paragraphs."""
+    async with (
+        model_server() as model,
+        gateway_of(tmp_path, model.url) as house,
+        browser() as started,
+    ):
+        model.open_with("\n\n".join(f"Paragraph {number}" for number in range(PARAGRAPHS)), end=True)
+        await house.http.post("/messages/stream", json={"content": "Hi"})
+        session = (await house.http.get("/api/chatbot/sessions")).json()[0]["uuid"]
+        address = f"{str(house.http.base_url).rstrip('/')}/#/chat/{session}"
+        async with tab(started, address, ".message.reply", script=script) as opened:
+            yield opened
+
+
+async def test_the_end_of_a_large_reply_is_drawn_first_and_the_rest_bit_by_bit(tmp_path: Path) -> None:
+    async with large_reply(tmp_path, COUNT_BLOCKS.replace("PRINT", "")) as opened:
+        await opened.page.locator(f".block p >> nth={PARAGRAPHS - 1}").wait_for(state="attached")
+        drawn, last = await opened.page.evaluate("firstBlocks")
+        assert drawn <= 200
+        assert last == f"Paragraph {PARAGRAPHS - 1}"
+        shown = await opened.page.locator(".block p").all_text_contents()
+        assert shown == [f"Paragraph {number}" for number in range(PARAGRAPHS)]
+
+
+async def test_a_large_reply_that_is_printed_before_all_of_it_is_drawn_is_printed_whole(
+    tmp_path: Path,
+) -> None:
+    async with large_reply(tmp_path, COUNT_BLOCKS.replace("PRINT", PRINT)) as opened:
+        assert await opened.page.evaluate("printed") == PARAGRAPHS
 
 
 async def test_a_reply_draws_no_earlier_message_again(tmp_path: Path) -> None:

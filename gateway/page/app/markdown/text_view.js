@@ -5,12 +5,14 @@ import { drawnAgainIf } from "../drawn_again.js";
 import { Blocks, LONGEST_BLOCK } from "./blocks.js";
 import { hasCode, isCode, whenColours } from "./code.js";
 import { withDefinitions } from "./definitions.js";
+import { drawLater, isPrinting } from "./draw_later.js";
 import { PartsView, partsOf } from "./long_block.js";
 import { htmlOf } from "./markdown.js";
 import { drawMaths } from "./maths.js";
 
 const LONGEST_CODE = 200_000; // is drawn in less than a frame
 const GROUP = 40; // blocks that are compared as one
+const AT_ONCE = 5; // groups of a text that are drawn at once, at its end
 
 /** @param {{text: string, live?: boolean}} props */
 export function TextView({ text, live = false }) {
@@ -21,7 +23,7 @@ export function TextView({ text, live = false }) {
   const shown = withDefinitions(blocks.current.of(text.replaceAll("\0", "\uFFFD")), LONGEST_BLOCK);
   const groups = [];
   for (let start = 0; start < shown.length; start += GROUP) {
-    groups.push(html`<${Group} key=${start} blocks=${shown.slice(start, start + GROUP)} colours=${colours} />`);
+    groups.push(html`<${Group} key=${start} blocks=${shown.slice(start, start + GROUP)} colours=${colours} isNear=${start + AT_ONCE * GROUP >= shown.length} />`);
   }
   return html`<div class=${live ? "markdown live" : "markdown"} dir="auto">${groups}</div>`;
 }
@@ -29,10 +31,18 @@ export function TextView({ text, live = false }) {
 const Group = drawnAgainIf(
   (/** @type {{blocks: string[], colours: number}} */ before, { blocks, colours }) =>
     before.colours !== colours || before.blocks.length !== blocks.length || before.blocks.some((one, at) => one !== blocks[at]),
-  ({ blocks, colours }) => html`<div class="blocks">${blocks.map(
-    (source, at) => html`<${Block} key=${at} source=${source} colours=${hasCode(source) ? colours : 0} />`,
-  )}</div>`,
+  (props) => html`<${LateGroup} ...${props} />`,
 );
+
+/** isNear: to the end of the text when the group begins; else it is drawn later.
+ * @param {{blocks: string[], colours: number, isNear: boolean}} props */
+function LateGroup({ blocks, colours, isNear }) {
+  const [isDrawn, setDrawn] = useState(isNear || isPrinting());
+  useLayoutEffect(() => (isDrawn ? undefined : drawLater(() => setDrawn(true))), [isDrawn]);
+  return html`<div class="blocks">${
+    isDrawn && blocks.map((source, at) => html`<${Block} key=${at} source=${source} colours=${hasCode(source) ? colours : 0} />`)
+  }</div>`;
+}
 
 /** One block; it is drawn again only when its source changes. @param {{source: string, colours: number}} props */
 function Block({ source, colours }) {
@@ -50,7 +60,7 @@ function Block({ source, colours }) {
     const isPlain = !isDrawn && source.length > (isCode(source) ? LONGEST_CODE : LONGEST_BLOCK);
     at.classList.toggle("plain", isPlain);
     if (!isDrawn) view.current = null;
-    if (isPlain) at.textContent = source;
+    if (isPlain || !source.trim()) at.textContent = source; // half of the blocks are the lines between the others
     else if (!isDrawn) at.innerHTML = htmlOf(source);
     if (!isPlain) drawMaths(at);
   });
