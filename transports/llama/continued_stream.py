@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.contract.errors import GatewayError, TransportError, UpstreamFailed
+from gateway.contract.errors import GatewayError, TransportError, Unreachable, UpstreamFailed
 from gateway.contract.events import Done
 from gateway.contract.reattach import Reattach, Reattachable
 from gateway.contract.transport import Hear
@@ -14,6 +14,9 @@ from transports.llama.replies import CountedReply, KeptReading
 
 EMPTY_PAUSE_S = 1.0
 """Seconds before a stream is followed again that ended cleanly without a new byte."""
+AWAY_S, AWAY_PAUSE_S = 3.0, 0.1
+"""Seconds within which a server that cannot be reached may be back, and between two attempts: a proxy or a
+tunnel in between may start anew."""
 
 
 class ContinuedStream:
@@ -113,7 +116,8 @@ async def done_over_losses(
     """Return when the reply is complete. If its connection is lost, or silent for too long, go on over
     another one.
 
-    Raises the error of the loss if the server cannot be reached or does not have the stream any more.
+    Raises the error of the loss if the server does not have the stream any more, or cannot be reached: for
+    AWAY_S if readers have seen something, since no other server may be asked then.
 
     Args:
         streams: of the server.
@@ -134,7 +138,7 @@ async def done_over_losses(
         finally:
             exchange.close()
         try:
-            await streams.find(id)
+            await _find_again(streams, id, AWAY_S if reply.parser.spoke else 0.0, sleep)
             if reply.offset == before:
                 await sleep(EMPTY_PAUSE_S)
             exchange = await streams.follow(id, reply.offset)
@@ -143,3 +147,18 @@ async def done_over_losses(
                 raise lost from gone
             await reply.end()
             return reply.parser.completed()  # which raises
+
+
+async def _find_again(
+    streams: KeptStreams, id: str, within_s: float, sleep: Callable[[float], Awaitable[None]]
+) -> None:
+    """As KeptStreams.find. A server that cannot be reached is asked again for `within_s`."""
+    clock = asyncio.get_running_loop()
+    give_up_at = clock.time() + within_s
+    while True:
+        try:
+            return await streams.find(id)
+        except Unreachable:
+            if clock.time() >= give_up_at:
+                raise
+        await sleep(AWAY_PAUSE_S)

@@ -106,6 +106,19 @@ async def test_a_server_that_is_gone_ends_the_reply_with_the_error_of_the_loss(
     assert heard.text == "one "
 
 
+async def test_a_server_that_cannot_be_reached_for_a_moment_costs_nothing(model: KeepingModel) -> None:
+    """As behind a proxy or a tunnel that starts anew."""
+    async with replying(LlamaTransport(model.url)) as (heard, asked):
+        await model.down()
+        model.say("two")
+        await asyncio.sleep(0.5)
+        await model.up()
+        model.end()
+        assert (await asked).reason == "stop"
+    assert heard.text == "one two"
+    assert (model.asked[ASK], model.asked[STOP]) == (1, 0)
+
+
 async def test_a_reply_that_is_not_kept_ends_with_its_connection(model: KeepingModel) -> None:
     async with replying(LlamaTransport(model.url), kept=False) as (_, asked):
         await model.cut()

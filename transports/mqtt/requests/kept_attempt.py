@@ -59,6 +59,10 @@ class KeptAttempt(Attempt):
         self._early.clear()
         self.hole_since = None
 
+    def wait_no_longer_than(self, until: float) -> None:
+        """Shorten the wait."""
+        self.resume_by = min(until, self.resume_by or until)
+
     def lacks_frames(self, error: GatewayError) -> bool:
         """Return True if the worker may have frames that would prevent this error."""
         return isinstance(error, TimedOut) or (isinstance(error, FrameGap) and self.hole_since is not None)

@@ -12,7 +12,7 @@ from transports.mqtt.requests.pending_request import PendingRequest
 from transports.mqtt.requests.presence import KnownWorker
 
 BROKER_BACK_S = 10.0
-"""Seconds for broker and worker to be back after the gateway has lost the broker, each time that it does."""
+"""Seconds for the worker to be back after the gateway has found the broker again, or to send frames again."""
 WORKER_BACK_S = 3.0
 """Seconds for a lost worker: it is back soon if it lost only its connection."""
 REFUSALS = ("unknown", "gone")
@@ -54,8 +54,17 @@ class KeptRequest(PendingRequest):
             super().worker_lost(why)
 
     def broker_lost(self, why: str) -> None:
-        if not self._wait(BROKER_BACK_S):
+        attempt, seconds = self._attempt, BROKER_BACK_S
+        if isinstance(attempt, KeptAttempt) and attempt.heard_at is not None:
+            seconds = attempt.reattachable.keep_s
+        if not self._wait(seconds):
             super().broker_lost(why)
+
+    def broker_is_back(self) -> None:
+        """The worker is back soon too, if it has not died meanwhile."""
+        if (attempt := self._waiting) is not None and attempt.heard_at is not None:
+            attempt.wait_no_longer_than(self._clock.time() + BROKER_BACK_S)
+            self._arm()
 
     def take(self, sender: str, frame: ReplyFrame, size: int) -> bool:
         attempt = self._waiting

@@ -138,6 +138,11 @@ class OpenRequests:
     def all_waiting(self) -> "list[KeptRequest]":
         return [reply for replies in self.waiting.values() for reply in replies]
 
+    def broker_is_back(self) -> None:
+        """The gateway is connected again."""
+        for reply in self.all_waiting():
+            reply.broker_is_back()
+
     def worker_is_back(self, worker: KnownWorker, *, is_live: bool) -> None:
         """The worker has announced itself: continue the replies that wait for it.
 

@@ -227,6 +227,7 @@ class MqttTransport:
     def _connection_changed(self, connected: bool) -> None:
         if connected:
             self._announcer.call_roll()
+            self._requests.broker_is_back()
         else:
             gone = self._presence.forget_all()
             for reply in dict.fromkeys([*self._replies_of(gone), *self._requests.all_waiting()]):
@@ -242,8 +243,7 @@ class MqttTransport:
         except ProtocolViolation as violation:
             self.dropped.drop("status", topic, violation)
             return
-        now = asyncio.get_running_loop().time()
-        ended = self._presence.take(name, status, retained=retained, now=now)
+        ended = self._presence.take(name, status, retained=retained, now=asyncio.get_running_loop().time())
         if ended is not None:
             self._end_replies_of([ended], f"worker {name} went away in the middle of the reply")
         if (worker := self._presence.find(name)) is not None:

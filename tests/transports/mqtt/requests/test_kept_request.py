@@ -244,21 +244,50 @@ async def test_a_wrong_length_is_not_asked_for_again() -> None:
     assert isinstance(reply.done.exception(), FrameGap)
 
 
-@pytest.mark.parametrize("lost", ["worker", "broker"])
-async def test_it_does_not_wait_for_ever(lost: str) -> None:
+async def test_it_does_not_wait_for_ever_for_a_worker() -> None:
     desk = Desk()
     reply = desk.begin("a")
-    if lost == "worker":
-        desk.lose_worker()
-        seconds = WORKER_BACK_S
-    else:
-        desk.lose_broker()
-        seconds = BROKER_BACK_S
-    desk.clock.advance(seconds - 0.1)
+    desk.lose_worker()
+    desk.clock.advance(WORKER_BACK_S - 0.1)
     assert not reply.done.done()
     desk.clock.advance(0.1)
     assert isinstance(reply.done.exception(), WorkerLost)
     assert desk.requests.waiting == {}
+
+
+@pytest.mark.parametrize("is_adopted", [False, True])
+async def test_it_waits_for_a_broker_as_long_as_the_worker_keeps_the_reply(is_adopted: bool) -> None:
+    desk = Desk()
+    reply = desk.adopt() if is_adopted else desk.begin("a")
+    desk.says(AcceptFrame(desk.id, epoch=1))
+    desk.lose_broker()
+    desk.clock.advance(desk.reattachable.keep_s - 0.1)
+    assert not reply.done.done()
+    desk.clock.advance(0.1)
+    assert isinstance(reply.done.exception(), WorkerLost)
+    assert desk.requests.waiting == {}, "no reply is left there"
+
+
+async def test_a_broker_that_is_back_without_the_worker_ends_the_wait_soon() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.lose_broker()
+    desk.clock.advance(20)
+    desk.requests.broker_is_back()
+    desk.clock.advance(BROKER_BACK_S - 0.1)
+    assert not reply.done.done()
+    desk.clock.advance(0.1)
+    assert isinstance(reply.done.exception(), WorkerLost)
+
+
+async def test_a_broker_that_is_back_late_does_not_prolong_the_wait() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.lose_broker()
+    desk.clock.advance(desk.reattachable.keep_s - 1)
+    desk.requests.broker_is_back()
+    desk.clock.advance(1)
+    assert isinstance(reply.done.exception(), WorkerLost)
 
 
 async def test_a_broker_that_is_lost_again_prolongs_the_wait() -> None:
@@ -266,6 +295,7 @@ async def test_a_broker_that_is_lost_again_prolongs_the_wait() -> None:
     reply = desk.begin("a")
     desk.lose_broker()
     for _ in range(3):
+        desk.requests.broker_is_back()
         desk.clock.advance(BROKER_BACK_S - 0.1)
         desk.lose_broker()
     desk.announce()
@@ -277,8 +307,11 @@ async def test_an_adopted_reply_is_looked_for_as_long_as_before_if_the_broker_is
     desk = Desk()
     reply = desk.adopt(find_within_s=BROKER_BACK_S + 5)
     desk.lose_broker()
+    desk.requests.broker_is_back()
     desk.clock.advance(BROKER_BACK_S + 4)
     assert not reply.done.done()
+    desk.clock.advance(1)
+    assert isinstance(reply.done.exception(), Interrupted)
 
 
 def test_a_link_is_up_again_before_its_replies_are_given_up() -> None:
