@@ -24,6 +24,7 @@ from gateway.contract.events import (
 from gateway.contract.store import StoredMessage
 from gateway.dialects.json_encoding import json_bytes
 from gateway.dialects.openai import DEFAULT_MODEL
+from gateway.dialects.overflow_words import api_message
 from gateway.dialects.sse_frames import SseDialect, named_frame
 from gateway.dialects.tool_arguments import as_object
 
@@ -89,7 +90,8 @@ class AnthropicEncoder:
             case Finished(reason, ending) | Cancelled(reason, ending):
                 return (*self._closed(), *_end(reason, ending))
             case Failed():
-                told = error_object(event.message, error_type(503 if event.retryable else 500))
+                message = api_message(event.message, event.code)
+                told = error_object(message, error_type(503 if event.retryable else 500))
                 return (named_frame("error", told),)
             case _:
                 return ()

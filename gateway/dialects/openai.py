@@ -26,6 +26,7 @@ from gateway.contract.events import (
 )
 from gateway.contract.store import StoredMessage
 from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.overflow_words import api_message
 from gateway.dialects.sse_frames import SseDialect, data_frame
 
 DEFAULT_MODEL = "default"
@@ -97,7 +98,8 @@ class OpenAIEncoder:
             case Finished(reason, ending) | Cancelled(reason, ending):
                 return (self._finish(reason), *self._usage(ending), _DONE)
             case Failed():
-                told = error_object(event.message, "server_error", event.code)
+                message = api_message(event.message, event.code)
+                told = error_object(message, "server_error", event.code)
                 return (data_frame(json_bytes(told)),)
             case _:
                 return ()

@@ -21,6 +21,7 @@ from gateway.contract.events import (
     ToolCall,
 )
 from gateway.dialects.json_encoding import json_bytes
+from gateway.dialects.overflow_words import api_message
 from gateway.dialects.response_objects import (
     Item,
     call_item,
@@ -89,8 +90,9 @@ class ResponsesEncoder:
             case Cancelled(reason, ending):
                 return [*self._closed("incomplete"), *self._end(reason, ending)]
             case Failed():
-                closing = [*self._closed("incomplete"), *self._error(event)]
-                failed = response_json(self._head, "failed", self._output, error=event.message)
+                message = api_message(event.message, event.code)
+                closing = [*self._closed("incomplete"), *self._error(event.code, message)]
+                failed = response_json(self._head, "failed", self._output, error=message)
                 # No frame at all would mean that this dialect cannot tell a failure.
                 return [*closing, *self._over(failed)] or [b""]
             case _:
@@ -218,10 +220,10 @@ class ResponsesEncoder:
             response_json(head, status, self._output, usage=ending.usage, incomplete=incomplete)
         )
 
-    def _error(self, event: Failed) -> list[bytes]:
+    def _error(self, code: str, message: str) -> list[bytes]:
         """Return the event that OpenAI's clients raise; they only pass `response.failed` on."""
         self._number_end()
-        told = {"code": event.code, "message": event.message, "param": None}
+        told = {"code": code, "message": message, "param": None}
         return self._event("error", {**told, "error": {"type": "server_error", **told}})
 
     def _number_end(self) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.contract.errors import GatewayError, ModelRefused, NotFound, Unprocessable
 from gateway.dialects.anthropic import error_object, error_type
+from gateway.dialects.overflow_words import api_message
 from gateway.web.chat.openai_errors import api_headers
 from gateway.web.http.asgi import Scope, Send
 from gateway.web.http.problems import send_json
@@ -33,7 +34,7 @@ def anthropic_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
             status = 400
             if isinstance(error, Unprocessable) and error.fields.get("model") == "unknown":
                 status, kind = 404, "not_found_error"
-    told = error_object(str(error), kind)
+    told = error_object(api_message(str(error), error.code), kind)
     if isinstance(error, ThreadNotFound):
         told["error"]["details"] = {"error_code": error.code}
     return OVERLOADED if kind == "overloaded_error" else status, told

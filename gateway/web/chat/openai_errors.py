@@ -13,6 +13,7 @@ from gateway.contract.errors import (
     Unprocessable,
 )
 from gateway.dialects.openai import error_object
+from gateway.dialects.overflow_words import api_message
 from gateway.web.http.asgi import Send
 from gateway.web.http.problems import problem_headers, send_json
 
@@ -60,4 +61,4 @@ def openai_error(error: GatewayError) -> tuple[int, dict[str, Any]]:
             pass
         case _:
             kind = "server_error"
-    return status, error_object(str(error), kind, code, param)
+    return status, error_object(api_message(str(error), code), kind, code, param)
