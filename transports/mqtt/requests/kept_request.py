@@ -14,7 +14,8 @@ from transports.mqtt.requests.presence import KnownWorker
 BROKER_BACK_S = 10.0
 """Seconds for the worker to be back after the gateway has found the broker again, or to send frames again."""
 WORKER_BACK_S = 3.0
-"""Seconds for a lost worker: it is back soon if it lost only its connection."""
+"""Seconds for a lost worker: it is back soon if it lost only its connection. It sends a frame at least every
+idle_s/3. If it was silent for longer, its network has failed: it is waited for while it keeps the reply."""
 REFUSALS = ("unknown", "gone")
 
 
@@ -50,7 +51,8 @@ class KeptRequest(PendingRequest):
     def worker_lost(self, why: str) -> None:
         if self._waiting is not None:  # its status alone does not prolong that
             return
-        if not (self._visible and self._wait(WORKER_BACK_S)):
+        seconds = max(WORKER_BACK_S, self._left_after_silence())
+        if not (self._visible and self._wait(seconds)):
             super().worker_lost(why)
 
     def broker_lost(self, why: str) -> None:
@@ -81,11 +83,21 @@ class KeptRequest(PendingRequest):
     def reject(self, error: GatewayError) -> None:
         attempt = self._attempt
         if isinstance(attempt, KeptAttempt) and attempt.lacks_frames(error) and attempt.may_ask_again():
-            self._wait(BROKER_BACK_S)
-            self._lost, attempt.was_live = error, True
+            left_s = self._left_after_silence()
+            self._wait(max(BROKER_BACK_S, left_s))
+            self._lost, attempt.was_live = error, not left_s
             self._requests.send_resume(attempt.worker, attempt.id, attempt.epoch)
         else:
             super().reject(error)
+
+    def _left_after_silence(self) -> float:
+        """Return the seconds for which a worker that was silent may be back: not it, but its network may have
+        failed. 0 if it was not silent: then it was killed, or is back soon."""
+        attempt = self._attempt
+        if not isinstance(attempt, KeptAttempt) or attempt.heard_at is None:
+            return 0.0
+        silent_s = self._clock.time() - attempt.heard_at
+        return attempt.reattachable.keep_s - silent_s if silent_s >= self._requests.idle_s / 2 else 0.0
 
     @property
     def _waiting(self) -> KeptAttempt | None:

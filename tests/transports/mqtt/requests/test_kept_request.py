@@ -184,8 +184,9 @@ async def test_lost_frames_are_asked_for_again(lose: Callable[[Desk], None]) -> 
     reply = desk.begin("a")
     lose(desk)
     assert desk.asked() == [ResumeFrame(desk.id, REPLY_TO)]
-    desk.announce()
-    assert len(desk.asked()) == 1, "it has the resume"
+    if lose is not silence:
+        desk.announce()
+        assert len(desk.asked()) == 1, "it has the resume"
     desk.says(AcceptFrame(desk.id), *(ChunkFrame(desk.id, n, text) for n, text in enumerate("abc", 1)))
     desk.says(EndFrame(desk.id, 4, length=3))
     assert await reply.done == Done("stop")
@@ -195,18 +196,44 @@ async def test_lost_frames_are_asked_for_again(lose: Callable[[Desk], None]) -> 
     assert not worker.record.failures, "not the worker, but its broker lost them"
 
 
-@pytest.mark.parametrize(("lose", "error"), [(hole, FrameGap), (flood, FrameGap), (silence, TimedOut)])
+@pytest.mark.parametrize(
+    ("lose", "seconds", "error"),
+    [(hole, BROKER_BACK_S, FrameGap), (flood, BROKER_BACK_S, FrameGap), (silence, 60 - 30, TimedOut)],
+)
 async def test_frames_that_are_not_sent_again_end_the_reply(
-    lose: Callable[[Desk], None], error: type[GatewayError]
+    lose: Callable[[Desk], None], seconds: float, error: type[GatewayError]
 ) -> None:
     desk = Desk()
     reply = desk.begin("a")
     lose(desk)
-    desk.clock.advance(BROKER_BACK_S - 0.1)
+    desk.clock.advance(seconds - 0.1)
     assert not reply.done.done()
     desk.clock.advance(0.1)
     assert type(reply.done.exception()) is error
     assert desk.asked()[1:] == [CancelFrame(desk.id)]
+
+
+async def test_a_silent_worker_is_asked_again_when_it_is_heard() -> None:
+    """The broker may have sent the first resume into a dead connection."""
+    desk = Desk()
+    reply = desk.begin("a")
+    silence(desk)
+    for _ in range(3):
+        desk.announce()
+    assert desk.asked() == 2 * [ResumeFrame(desk.id, REPLY_TO)]
+    desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"), EndFrame(desk.id, 2, length=1))
+    assert await reply.done == Done("stop")
+
+
+async def test_a_worker_that_was_silent_before_it_was_lost_may_have_lost_its_network() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    desk.clock.advance(20)
+    desk.lose_worker()
+    desk.clock.advance(desk.reattachable.keep_s - 20 - 0.1)
+    assert not reply.done.done()
+    desk.clock.advance(0.1)
+    assert isinstance(reply.done.exception(), WorkerLost)
 
 
 @pytest.mark.parametrize("answer", [AcceptFrame("?"), ErrorFrame("?", "gone", "it is too large")])
