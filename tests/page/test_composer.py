@@ -68,6 +68,26 @@ async def test_files_of_a_refused_question_are_deleted_when_nobody_can_take_it_b
         await until(partial(uploads, house), [])
 
 
+async def test_of_many_files_a_few_are_uploaded_at_the_same_time(tmp_path: Path) -> None:
+    """The gateway reads few large bodies of a user at once, and refuses one that waits for long."""
+    async with chat_tab(tmp_path) as (house, opened):
+        page, begun, most = opened.page, 0, 0
+
+        async def upload(route: Route) -> None:
+            nonlocal begun, most
+            begun += 1
+            most = max(most, begun)
+            response = await route.fetch()
+            begun -= 1
+            await route.fulfill(response=response)
+
+        await page.route(re.compile("/attachments$"), upload)
+        await page.set_input_files("input[type=file]", [NOTES] * 12)
+        await page.locator(".chip[aria-busy=false]").nth(11).wait_for()
+        assert most <= 4
+        assert len(await uploads(house)) == 12
+
+
 async def test_files_that_are_left_unsent_by_a_reload_are_deleted(tmp_path: Path) -> None:
     async with chat_tab(tmp_path) as (house, opened):
         await opened.page.set_input_files("input[type=file]", [NOTES])

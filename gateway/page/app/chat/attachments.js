@@ -8,6 +8,9 @@ const IMAGE = /^image\/(png|jpeg|gif|webp|bmp)$/;
 
 const SHOWN_MS = 600_000;
 
+/** Uploads at the same time: the gateway reads few large bodies of a user at once, and refuses one that waits for long. */
+const AT_ONCE = 4;
+
 /** id: set once it is uploaded. url: of an image, for a preview. @typedef {{name: string, id: string | null, url: string | null}} File_ */
 
 export class Attachments extends Changing {
@@ -22,7 +25,11 @@ export class Attachments extends Changing {
   /** @param {Iterable<File>} chosen */
   async add(chosen) {
     this.problem = "";
-    await Promise.all([...chosen].map((file) => this.#upload(file)));
+    const waiting = [...chosen].filter((each) => this.#fits(each)).map((each) => ({ chosen: each, file: this.#show(each) }));
+    const uploadAll = async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) await this.#upload(next.chosen, next.file);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, uploadAll));
   }
 
   /** @param {File_} file */
@@ -48,15 +55,24 @@ export class Attachments extends Changing {
   }
 
   /** @param {File} chosen */
-  async #upload(chosen) {
-    if (chosen.size > MOST_FILE_BYTES) {
-      this.problem = `${chosen.name}: has ${sizeOf(chosen.size)}; a file may have at most ${sizeOf(MOST_FILE_BYTES)}.`;
-      this.changed();
-      return;
-    }
+  #fits(chosen) {
+    if (chosen.size <= MOST_FILE_BYTES) return true;
+    this.problem = `${chosen.name}: has ${sizeOf(chosen.size)}; a file may have at most ${sizeOf(MOST_FILE_BYTES)}.`;
+    this.changed();
+    return false;
+  }
+
+  /** @param {File} chosen @returns {File_} */
+  #show(chosen) {
     const file = { name: chosen.name, id: /** @type {string | null} */ (null), url: IMAGE.test(chosen.type) ? URL.createObjectURL(chosen) : null };
     this.files = [...this.files, file];
     this.changed();
+    return file;
+  }
+
+  /** @param {File} chosen @param {File_} file */
+  async #upload(chosen, file) {
+    if (!this.files.includes(file)) return forget([file]);
     try {
       file.id = (await sluice.attachments.upload(chosen, chosen.name)).id;
       if (!this.files.includes(file)) forget([file]);
