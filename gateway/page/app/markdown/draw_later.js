@@ -1,7 +1,6 @@
 /** Draws the parts of a very long text bit by bit, from its end: drawn at once, they would hold the page for seconds. */
 
 const waiting = /** @type {Set<() => void>} */ (new Set());
-let timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
 let prints = false;
 
 export const isPrinting = () => prints;
@@ -9,8 +8,8 @@ export const isPrinting = () => prints;
 /** Call `draw` soon; the last one that waits is the first. Returns how to give up.
  * @param {() => void} draw */
 export function drawLater(draw) {
+  if (!waiting.size) setTimeout(drawOne);
   waiting.add(draw);
-  timer ??= setTimeout(drawOne);
   return () => {
     waiting.delete(draw);
   };
@@ -18,11 +17,10 @@ export function drawLater(draw) {
 
 function drawOne() {
   const draw = [...waiting].at(-1);
-  if (draw) {
-    waiting.delete(draw);
-    draw();
-  }
-  timer = waiting.size ? setTimeout(drawOne) : undefined;
+  if (!draw) return;
+  waiting.delete(draw);
+  draw();
+  if (waiting.size) setTimeout(drawOne);
 }
 
 addEventListener("beforeprint", () => {
