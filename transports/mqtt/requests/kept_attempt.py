@@ -1,6 +1,6 @@
 """One attempt at a worker that keeps the reply, so that its frames can be asked for again."""
 
-from gateway.contract.errors import FrameGap, GatewayError, TimedOut
+from gateway.contract.errors import FrameGap, GatewayError, ProtocolViolation, TimedOut
 from gateway.contract.reattach import Handle, Reattachable
 from transports.mqtt.protocol.frames import AcceptFrame, Numbered, VectorsFrame, Whole, epoch_of
 from transports.mqtt.requests.frame_order import Attempt
@@ -65,7 +65,9 @@ class KeptAttempt(Attempt):
 
     def lacks_frames(self, error: GatewayError) -> bool:
         """Return True if the worker may have frames that would prevent this error."""
-        return isinstance(error, TimedOut) or (isinstance(error, FrameGap) and self.hole_since is not None)
+        if isinstance(error, FrameGap):
+            return self.hole_since is not None  # else it sent a wrong length
+        return isinstance(error, TimedOut | ProtocolViolation)
 
     def may_ask_again(self) -> bool:
         """Return True if lost frames may be asked for: never twice for the same one."""

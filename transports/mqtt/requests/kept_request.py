@@ -82,6 +82,8 @@ class KeptRequest(PendingRequest):
 
     def reject(self, error: GatewayError) -> None:
         attempt = self._attempt
+        if self._waiting is not None:  # no frame counts yet
+            return
         if isinstance(attempt, KeptAttempt) and attempt.lacks_frames(error) and attempt.may_ask_again():
             left_s = self._left_after_silence()
             self._wait(max(BROKER_BACK_S, left_s))

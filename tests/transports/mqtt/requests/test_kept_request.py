@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.contract.errors import ContextExceeded, FrameGap, GatewayError, Interrupted, TimedOut, WorkerLost
+from gateway.contract.errors import (
+    ContextExceeded,
+    FrameGap,
+    GatewayError,
+    Interrupted,
+    ProtocolViolation,
+    TimedOut,
+    WorkerLost,
+)
 from gateway.contract.events import Delta, Done
 from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest, Turn
@@ -178,7 +186,14 @@ def silence(desk: Desk) -> None:
     desk.clock.advance(desk.requests.idle_s)
 
 
-@pytest.mark.parametrize("lose", [hole, flood, silence])
+def rubbish(desk: Desk) -> None:
+    """As of another client, where the broker lets it."""
+    worker = desk.presence.find("a")
+    assert worker is not None
+    desk.requests.reject(worker, b"{", ProtocolViolation("no JSON"))
+
+
+@pytest.mark.parametrize("lose", [hole, flood, silence, rubbish])
 async def test_lost_frames_are_asked_for_again(lose: Callable[[Desk], None]) -> None:
     desk = Desk()
     reply = desk.begin("a")
@@ -198,7 +213,12 @@ async def test_lost_frames_are_asked_for_again(lose: Callable[[Desk], None]) -> 
 
 @pytest.mark.parametrize(
     ("lose", "seconds", "error"),
-    [(hole, BROKER_BACK_S, FrameGap), (flood, BROKER_BACK_S, FrameGap), (silence, 60 - 30, TimedOut)],
+    [
+        (hole, BROKER_BACK_S, FrameGap),
+        (flood, BROKER_BACK_S, FrameGap),
+        (silence, 60 - 30, TimedOut),
+        (rubbish, BROKER_BACK_S, ProtocolViolation),
+    ],
 )
 async def test_frames_that_are_not_sent_again_end_the_reply(
     lose: Callable[[Desk], None], seconds: float, error: type[GatewayError]
@@ -262,6 +282,27 @@ async def test_a_connection_that_loses_frames_all_the_time_ends_the_reply() -> N
     desk.clock.advance(HOLE_S)
     assert isinstance(reply.done.exception(), FrameGap)
     assert desk.asked() == [*MAX_REPETITIONS * [ResumeFrame(desk.id, REPLY_TO)], CancelFrame(desk.id)]
+
+
+async def test_a_frame_that_cannot_be_read_again_ends_the_reply() -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    rubbish(desk)
+    desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"))
+    rubbish(desk)
+    assert isinstance(reply.done.exception(), ProtocolViolation)
+
+
+@pytest.mark.parametrize("lose", [hole, Desk.lose_worker, Desk.lose_broker])
+async def test_rubbish_ends_no_reply_that_waits(lose: Callable[[Desk], None]) -> None:
+    desk = Desk()
+    reply = desk.begin("a")
+    lose(desk)
+    if lose is not hole:
+        desk.announce()
+    rubbish(desk)
+    desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"), EndFrame(desk.id, 2, length=1))
+    assert await reply.done == Done("stop")
 
 
 async def test_a_wrong_length_is_not_asked_for_again() -> None:
