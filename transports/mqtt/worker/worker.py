@@ -111,6 +111,7 @@ class Worker:
             keep_bytes=keep_bytes,
             keep_reply_bytes=keep_reply_bytes,
         )
+        self._namesake: Literal["unknown", "logged"] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         link.subscribe(inbox_topic(root, self._name), self._hear_inbox)
         link.subscribe(self._status_topic, self._hear_own_status)
@@ -228,6 +229,10 @@ class Worker:
             self._announcer.now()
         elif status.incarnation == self._incarnation:
             self._name_check.came_back()
+            self._namesake = self._namesake or "unknown"
+        if self._namesake == "unknown" and status.incarnation > self._incarnation:
+            self._namesake = "logged"  # it came after our own status, so it is of a later start
+            log.error("another worker named %s uses the same MQTT broker: rename one of them", self._name)
 
     def _hear_gateway(self, topic: str, payload: bytes, retained: bool) -> None:
         try:

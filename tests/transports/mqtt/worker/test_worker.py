@@ -5,6 +5,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Literal
 from uuid import uuid4
 
 import pytest
@@ -259,3 +260,19 @@ async def test_2000_requests_leave_nothing_behind() -> None:
         grown = await serve(2_000) - before
         assert len(scene.worker._requests._remembered) == REMEMBERED_IDS
         assert grown < 500, f"{grown} objects more"
+
+
+@pytest.mark.parametrize("state", ["ready", "lost"])
+async def test_another_worker_of_its_name_is_one_line_in_its_log(
+    state: Literal["ready", "lost"], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their connections end each other, and with them replies."""
+    scene = Scene()
+    scene.link.deliver(STATUS, encode(Status("ready", incarnation=9)), True)
+    async with scene.running():
+        assert "another worker" not in caplog.text, "it may be of an earlier start"
+        scene.link.deliver(STATUS, encode(Status("lost", incarnation=2)), False)
+        assert "another worker" not in caplog.text, "it is the will of an earlier start"
+        for incarnation in (4, 5):
+            scene.link.deliver(STATUS, encode(Status(state, incarnation=incarnation)), True)
+    assert caplog.text.count("another worker named w uses the same MQTT broker") == 1
