@@ -1,7 +1,6 @@
 """`GET /api/chatbot/rooms/{id}/events`: a stream of a room's events, for those who only watch."""
 
 from collections.abc import Callable
-from urllib.parse import parse_qs
 
 from gateway.contract.authors import Author
 from gateway.contract.errors import BadRequest
@@ -12,8 +11,9 @@ from gateway.rooms import wire
 from gateway.web.chat.session_names import session_of
 from gateway.web.door.callers import caller_of
 from gateway.web.door.credentials import Credentials
-from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of, header
+from gateway.web.http.asgi import Connection, Receive, Scope, Send, connection_of
 from gateway.web.http.endpoint import path_id
+from gateway.web.http.last_event_ids import last_event_id
 from gateway.web.http.sse_writer import Pulse, SseWriter, send_head
 from gateway.web.services import Services
 from gateway.web.sockets.room_writer import MAX_WAITING_BYTES
@@ -126,11 +126,8 @@ def _frame(event: RoomEvent) -> bytes:
 
 
 def _last_message_id(scope: Scope) -> int | None:
-    """Return the id in `Last-Event-ID`, or in `last_event_id` in the query. Raises BadRequest."""
-    said = header(scope, b"last-event-id")
-    if not said:
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        said = query.get("last_event_id", [""])[0]
+    """Return the id of the last event. Raises BadRequest."""
+    said = last_event_id(scope)
     if not said:
         return None
     if not (said.isascii() and said.isdecimal() and len(said) <= 18):

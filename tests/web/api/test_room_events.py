@@ -169,8 +169,9 @@ async def test_who_asks_for_missed_messages_again_and_again_must_wait(
                 await socket.done("message:send", {"roomId": room, "content": content, "ask": False})
         async with watching(gateway, room, **anna, **{"last-event-id": "0"}) as watcher:
             assert (await watcher.until("message:new"))["content"] == "One"
-        again = await gateway.http.get(f"{ROOMS}/{room}/events?last_event_id=0", headers=anna)
-        assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
-        assert again.headers["retry-after"] == "1"
+        for name in ("last_event_id", "lastEventId"):
+            again = await gateway.http.get(f"{ROOMS}/{room}/events?{name}=0", headers=anna, timeout=5)
+            assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
+            assert again.headers["retry-after"] == "1"
         async with watching(gateway, room, **anna):
             pass

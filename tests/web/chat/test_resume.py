@@ -179,15 +179,17 @@ async def test_a_wrong_event_id_is_refused(tmp_path: Path, event_id: str) -> Non
     assert (refused.status_code, refused.json()["code"]) == (400, "bad_event_id")
 
 
-async def test_the_header_wins_over_the_query(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["last_event_id", "lastEventId"])
+async def test_the_header_wins_over_the_query(tmp_path: Path, name: str) -> None:
+    """event-source-polyfill and reconnecting-eventsource send `lastEventId`, and no header."""
     async with (
         served(tmp_path, says(*tokens("a", "b"))) as gateway,
         gateway.http.stream("POST", STREAM, json={"content": "Hi", "resumable": True}) as response,
     ):
         frames = [frame async for frame in frames_of(response)]
         stream_id = frames[0].told["stream_id"]
-        by_query = await resumed(gateway, stream_id, params={"last_event_id": "2-1"})
-        by_both = await resumed(gateway, stream_id, "3-2", params={"last_event_id": "2-1"})
+        by_query = await resumed(gateway, stream_id, params={name: "2-1"})
+        by_both = await resumed(gateway, stream_id, "3-2", params={name: "2-1"})
     assert (text_of(by_query), text_of(by_both)) == ("b", "")
 
 
