@@ -132,3 +132,19 @@ async def test_at_400_percent_there_is_room_to_read_and_the_sessions_can_be_reac
         await page.click("button[aria-label=Sessions]")
         await page.click(".session a")
         await page.locator(".studio > aside").wait_for(state="hidden")
+
+
+PLACEHOLDERS = """() => {
+  const soft = getComputedStyle(document.querySelector(".search")).color;
+  const fields = [...document.querySelectorAll("[placeholder]")];
+  const others = fields.filter((at) => getComputedStyle(at, "::placeholder").color !== soft);
+  return others.map((at) => at.outerHTML);
+}"""
+
+
+async def test_what_stands_in_an_empty_field_has_the_contrast_of_notes(tmp_path: Path) -> None:
+    """The browser's own grey has 3.6 to 1 in dark colours."""
+    async with chat_tab(tmp_path) as (_, opened):
+        await opened.page.click("text=Settings")
+        await opened.page.wait_for_selector(".settings input[placeholder]")
+        assert await opened.page.evaluate(PLACEHOLDERS) == []
