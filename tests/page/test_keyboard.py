@@ -169,3 +169,26 @@ async def test_on_a_narrow_screen_the_list_takes_the_focus_and_escape_gives_it_b
         await page.keyboard.press("Escape")
         await page.locator(".studio > aside").wait_for(state="hidden")
         await page.wait_for_selector("button[aria-label=Sessions]:focus")
+
+
+async def test_keys_of_one_character_can_be_switched_off(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        page = opened.page
+        for switch in (page.uncheck, page.check):
+            await page.focus(WRITES)
+            await page.keyboard.press("Control+/")
+            await switch("dialog input")
+            await page.keyboard.press("Escape")
+            await page.wait_for_selector("dialog", state="detached")
+            await page.reload()
+            await page.focus(".brand")
+            await page.keyboard.press("/")
+            focused = await page.evaluate("document.activeElement.localName")
+            assert focused == ("a" if switch == page.uncheck else "textarea")
+            await page.focus(".brand")
+            await page.keyboard.press("?")
+            if switch == page.uncheck:
+                await page.keyboard.press("Control+/")  # would close the list that `?` opens
+            await page.wait_for_selector("dialog[open]")
+            await page.keyboard.press("Escape")
+            await page.wait_for_selector("dialog", state="detached")
