@@ -175,3 +175,16 @@ async def test_a_reply_is_shown_while_its_new_session_is_still_being_looked_up(t
         await opened.named()
         await opened.page.keyboard.press("Escape")
         await opened.ended()
+
+
+async def test_each_file_that_is_refused_is_named(tmp_path: Path) -> None:
+    async with chat_tab(tmp_path) as (_, opened):
+        wrong: list[FilePayload] = [
+            {"name": f"{number}.bin", "mimeType": "application/octet-stream", "buffer": b"\0"}
+            for number in range(3)
+        ]
+        await opened.page.set_input_files("input[type=file]", [*wrong, NOTES])
+        await opened.page.wait_for_selector(".chip[aria-busy=false]")
+        while len(told := (await opened.page.inner_text(".composer .failure")).split("\n")) < len(wrong):
+            await look_again()
+        assert sorted(line.partition(":")[0] for line in told) == ["0.bin", "1.bin", "2.bin"]

@@ -57,9 +57,14 @@ export class Attachments extends Changing {
   /** @param {File} chosen */
   #fits(chosen) {
     if (chosen.size <= MOST_FILE_BYTES) return true;
-    this.problem = `${chosen.name}: has ${sizeOf(chosen.size)}; a file may have at most ${sizeOf(MOST_FILE_BYTES)}.`;
+    this.#refuse(chosen, `has ${sizeOf(chosen.size)}; a file may have at most ${sizeOf(MOST_FILE_BYTES)}.`);
     this.changed();
     return false;
+  }
+
+  /** @param {File} chosen @param {string} why */
+  #refuse({ name }, why) {
+    this.problem = [this.problem, `${name}: ${why}`].filter(Boolean).join("\n");
   }
 
   /** @param {File} chosen @returns {File_} */
@@ -78,7 +83,7 @@ export class Attachments extends Changing {
       if (!this.files.includes(file)) forget([file]);
     } catch (error) {
       this.files = this.files.filter((other) => other !== file);
-      this.problem = `${chosen.name}: ${/** @type {any} */ (error).errors?.[0]?.message ?? /** @type {Error} */ (error).message}`;
+      this.#refuse(chosen, /** @type {any} */ (error).errors?.[0]?.message ?? /** @type {Error} */ (error).message);
     }
     this.changed();
   }
