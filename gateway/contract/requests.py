@@ -1,6 +1,6 @@
 """The request to a transport for one reply to a conversation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -116,6 +116,8 @@ class ChatRequest(Struct, frozen=True):
         is_stored: True if the turns are a session's stored messages, of which the oldest may be left out.
         reattachable: set if another gateway may continue to receive the reply; None if the reply ends with
             this gateway.
+        other_answers: returns True if another transport would get the request after a failure: then a
+            transport does not wait for servers or workers that are away.
     """
 
     id: str
@@ -132,3 +134,4 @@ class ChatRequest(Struct, frozen=True):
     continue_on_failure: bool | None = None
     is_stored: bool = False
     reattachable: Reattachable | None = None
+    other_answers: Callable[[], bool] = lambda: False

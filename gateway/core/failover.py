@@ -81,6 +81,10 @@ def _onward(route: Route, request: ChatRequest) -> Route | None:
         return None
 
 
+def _has_onward(route: Route, request: ChatRequest) -> bool:
+    return _onward(route, request) is not None
+
+
 async def first_answer(
     route: Route,
     reply: ReplyAccumulator,
@@ -103,6 +107,8 @@ async def first_answer(
     blame: OnFirst | None = None
     while True:
         deadline = LightTimeout(ends_at - clock.time())
+        if route.mode == "auto":
+            asked = replace(asked, other_answers=partial(_has_onward, route, asked))
         is_first = reply.asked is None
         reply.begin(route.info)
         if not is_first and (kept := asked.reattachable) is not None:

@@ -91,6 +91,19 @@ async def test_a_failure_before_anything_was_seen_is_another_transports_turn(
     assert row == ("Hello", "complete", "mqtt", "token")
 
 
+async def test_a_transport_is_told_whether_another_one_would_answer(tmp_path: Path) -> None:
+    told: list[bool] = []
+
+    def script(request: ChatRequest) -> list[Step]:
+        told.append(request.other_answers())
+        return [Unreachable("away")]
+
+    sse, mqtt = ScriptedTransport(script, name="sse"), ScriptedTransport(script, name="mqtt")
+    async with auto_house(tmp_path, sse, mqtt) as home:
+        await home.answer("Hi")
+    assert told == [True, False]
+
+
 async def test_progress_is_nothing_that_was_seen(tmp_path: Path) -> None:
     waiting = Progress("queued", position=3)
     sse, mqtt = transport("sse", [waiting], Unreachable("away")), transport("mqtt", *tokens("Hi"))

@@ -72,9 +72,12 @@ class Dispatch:
 
     def refuse_if_none_ready(self, model: str | None = None) -> None:
         """Raise NoWorker if no worker is ready that gets requests for the model."""
-        if not self._presence.ready and not any(worker.ready for worker in self._presence.serving(model)):
+        if not self.is_any_ready(model):
             why = ALL_DISABLED if self._presence.all_disabled else "no MQTT worker is ready"
             raise NoWorker(why, retry_after_s=5)
+
+    def is_any_ready(self, model: str | None) -> bool:
+        return bool(self._presence.ready) or any(worker.ready for worker in self._presence.serving(model))
 
     def enter(self, candidate: Candidate, *, again: bool = False) -> None:
         """Assign a worker at once, or queue the candidate. Raises Overloaded if the queue is full.

@@ -234,7 +234,11 @@ class PendingRequest:
 
     def _retry(self) -> None:
         self._end_attempt()
-        self._requests.dispatch.enter(self, again=True)
+        dispatch, asked = self._requests.dispatch, self._request
+        if isinstance(asked, ChatRequest) and not dispatch.is_any_ready(self.model) and asked.other_answers():
+            self.is_stranded("no MQTT worker is ready any more")
+            return
+        dispatch.enter(self, again=True)
         self._arm()
 
     def _fail(self, error: Exception) -> None:

@@ -1,8 +1,10 @@
 """Which workers are asked again when one broke off after it took a request: one more, and then none."""
 
+import asyncio
+
 import pytest
 
-from gateway.contract.errors import Overloaded, TimedOut, UpstreamFailed, WorkerLost
+from gateway.contract.errors import NoWorker, Overloaded, TimedOut, UpstreamFailed, WorkerLost
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.requests.test_pending_request import (
@@ -99,6 +101,23 @@ async def test_a_lost_broker_is_no_suspicion() -> None:
     gateway.dispatch.serve()
     assert asked(gateway) == ["a", "b", "c", "a"]
     assert last_request(gateway).broke_off == 0
+
+
+@pytest.mark.parametrize("other_answers", [True, False])
+async def test_without_a_worker_it_waits_for_one_unless_another_transport_answers(
+    other_answers: bool,
+) -> None:
+    gateway = Gateway(WITH_ACCEPT)
+    reply = gateway.ask(other_answers=other_answers)
+    gateway.presence.forget_all()
+    reply.broker_lost("the broker went away")
+    if other_answers:
+        async with asyncio.timeout(30):
+            assert type(await failure_of(reply)) is NoWorker
+    else:
+        gateway.presence.take("a", WITH_ACCEPT, retained=False, now=0.0)
+        gateway.dispatch.serve()
+        assert asked(gateway) == ["a", "a"]
 
 
 @pytest.mark.parametrize("code", ["upstream_error", "protocol_violation", "on_fire"])

@@ -58,11 +58,13 @@ class Gateway:
             self.presence.take(name, status, retained=False, now=self.clock.time())
 
     @staticmethod
-    def request(text: str = "hi", deadline_s: float = 120.0) -> ChatRequest:
-        return ChatRequest("f" * 32, [Turn("user", text)], deadline_s=deadline_s)
+    def request(text: str = "hi", deadline_s: float = 120.0, *, other_answers: bool = False) -> ChatRequest:
+        turns = [Turn("user", text)]
+        return ChatRequest("f" * 32, turns, deadline_s=deadline_s, other_answers=lambda: other_answers)
 
-    def ask(self, text: str = "hi", deadline_s: float = 120.0) -> "Asked":
-        reply = Asked(self.request(text, deadline_s), self.requests, self.clock)
+    def ask(self, text: str = "hi", deadline_s: float = 120.0, *, other_answers: bool = False) -> "Asked":
+        request = self.request(text, deadline_s, other_answers=other_answers)
+        reply = Asked(request, self.requests, self.clock)
         reply.start()
         return reply
 
