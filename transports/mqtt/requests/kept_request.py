@@ -84,9 +84,9 @@ class KeptRequest(PendingRequest):
         attempt = self._attempt
         if self._waiting is not None:  # no frame counts yet
             return
-        if isinstance(attempt, KeptAttempt) and attempt.lacks_frames(error) and attempt.may_ask_again():
-            left_s = self._left_after_silence()
-            self._wait(max(BROKER_BACK_S, left_s))
+        left_s = self._left_after_silence()
+        may_ask = isinstance(attempt, KeptAttempt) and attempt.lacks_frames(error) and attempt.may_ask_again()
+        if isinstance(attempt, KeptAttempt) and may_ask and self._wait(max(BROKER_BACK_S, left_s)):
             self._lost, attempt.was_live = error, not left_s
             self._requests.send_resume(attempt.worker, attempt.id, attempt.epoch)
         else:
@@ -108,9 +108,10 @@ class KeptRequest(PendingRequest):
 
     def _wait(self, seconds: float) -> bool:
         """Wait for the worker. It may have the request although no `accept` of it came: one that has not says
-        so, and then another one is asked. False if the worker does not keep the reply."""
+        so, and then another one is asked. False if the worker does not keep the reply, or nobody has seen
+        any of it and another transport would answer."""
         attempt = self._attempt
-        if not isinstance(attempt, KeptAttempt):
+        if not isinstance(attempt, KeptAttempt) or (not self._visible and self._chat.other_answers()):
             return False
         self._lost = None
         attempt.wait(self._clock.time() + seconds)

@@ -11,6 +11,7 @@ from gateway.contract.errors import (
     FrameGap,
     GatewayError,
     Interrupted,
+    NoWorker,
     ProtocolViolation,
     TimedOut,
     WorkerLost,
@@ -54,9 +55,13 @@ class Desk(Gateway):
             self.stored_ids[0], self.handles.append, is_left=lambda: self.left, renew=self._renew
         )
 
-    def begin(self, *texts: str) -> KeptRequest:
+    def begin(self, *texts: str, other_answers: bool = False) -> KeptRequest:
         request = ChatRequest(
-            "f" * 32, [Turn("user", "hi")], deadline_s=120.0, reattachable=self.reattachable
+            "f" * 32,
+            [Turn("user", "hi")],
+            deadline_s=120.0,
+            reattachable=self.reattachable,
+            other_answers=lambda: other_answers,
         )
         reply = KeptRequest(request, self._hear, self.requests, self.clock)
         reply.start()
@@ -334,6 +339,29 @@ async def test_it_waits_for_a_broker_as_long_as_the_worker_keeps_the_reply(is_ad
     desk.clock.advance(0.1)
     assert isinstance(reply.done.exception(), WorkerLost)
     assert desk.requests.waiting == {}, "no reply is left there"
+
+
+def lose_and_store(desk: Desk) -> None:
+    desk.lose_broker()
+    desk.store_id()
+
+
+@pytest.mark.parametrize(("lose", "error"), [(lose_and_store, NoWorker), (silence, TimedOut)])
+async def test_unseen_it_waits_for_nobody_if_another_transport_would_answer(
+    lose: Callable[[Desk], None], error: type[Exception]
+) -> None:
+    desk = Desk()
+    reply = desk.begin(other_answers=True)
+    desk.says(AcceptFrame(desk.id))
+    lose(desk)
+    assert isinstance(reply.done.exception(), error)
+
+
+async def test_once_seen_it_waits_also_if_another_transport_would_answer() -> None:
+    desk = Desk()
+    reply = desk.begin("a", other_answers=True)
+    desk.lose_broker()
+    assert not reply.done.done()
 
 
 async def test_a_broker_that_is_back_without_the_worker_ends_the_wait_soon() -> None:
