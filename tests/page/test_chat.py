@@ -346,6 +346,7 @@ async def test_awkward_text_is_shown_and_the_page_goes_on(tmp_path: Path, text: 
     ):
         model.open_with(*pieces, end=True)
         await opened.ask("awkward")
+        await opened.page.locator(".blocks:empty").first.wait_for(state="detached")  # all of it is drawn
         letters = re.sub(r"[\s#>|`$*{}\\-]", "", text).replace("\0", "\ufffd")
         (shown,) = await opened.page.locator(".message.reply .markdown").all_text_contents()
         assert re.sub(r"[\s#>|`$*{}\\-]", "", shown.replace("pythonCopy", "python"))[:1000] == letters[:1000]
