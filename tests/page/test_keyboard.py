@@ -11,6 +11,9 @@ from tests.page.test_composer import NOTES
 
 pytestmark = [pytest.mark.live, requires_chromium()]
 
+PAINTED = "new Promise((seen) => requestAnimationFrame(() => setTimeout(seen)))"
+"""Keys are heard after the first picture."""
+
 
 async def press(page: Page, selector: str) -> None:
     await page.focus(selector)
@@ -182,6 +185,7 @@ async def test_keys_of_one_character_can_be_switched_off(tmp_path: Path) -> None
             await page.wait_for_selector("dialog", state="detached")
             await page.reload()
             await page.focus(".brand")
+            await page.evaluate(PAINTED)
             await page.keyboard.press("/")
             focused = await page.evaluate("document.activeElement.localName")
             assert focused == ("a" if switch == page.uncheck else "textarea")
