@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 
 from gateway.contract.errors import TransportError, UpstreamFailed
@@ -14,6 +15,8 @@ from gateway.contract.transport import Transport
 from tests.contract.rigs import chat_request
 from tests.live.keeping_model import KeepingModel, keeping_model
 from tests.live.model_server import chunk
+from transports.llama.connector import Connector
+from transports.llama.http_exchange import HttpExchange
 from transports.llama.servers import LlamaServers
 from transports.llama.transport import LlamaTransport
 
@@ -42,6 +45,21 @@ class Heard:
         while self.text != text:
             self._news.clear()
             await self._news.wait()
+
+
+class RefusedConnector(Connector):
+    """Tells each refused connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = asyncio.Semaphore(0)
+
+    async def __call__(self, url: httpx.URL, connect_s: float | None, read_s: float | None) -> HttpExchange:
+        try:
+            return await super().__call__(url, connect_s, read_s)
+        except httpx.ConnectError:
+            self.refused.release()
+            raise
 
 
 @asynccontextmanager
@@ -108,10 +126,12 @@ async def test_a_server_that_is_gone_ends_the_reply_with_the_error_of_the_loss(
 
 async def test_a_server_that_cannot_be_reached_for_a_moment_costs_nothing(model: KeepingModel) -> None:
     """As behind a proxy or a tunnel that starts anew."""
-    async with replying(LlamaTransport(model.url)) as (heard, asked):
+    connect = RefusedConnector()
+    async with replying(LlamaTransport(model.url, connect=connect)) as (heard, asked):
         await model.down()
         model.say("two")
-        await asyncio.sleep(0.5)
+        for _ in range(3):
+            await connect.refused.acquire()
         await model.up()
         model.end()
         assert (await asked).reason == "stop"

@@ -10,7 +10,6 @@ from gateway.contract.events import Delta, Done
 from tests.transports.mqtt.kept_house import INBOX, House, Reply, in_two_halves
 from transports.mqtt.protocol.frame_codec import encode
 from transports.mqtt.protocol.frames import CancelFrame, ChunkFrame, ForgetFrame, ResumeFrame
-from transports.mqtt.requests.frame_order import HOLE_S
 from transports.scripted import Step
 
 GATEWAY_STATUS = "r/gateways/gw/status"
@@ -302,9 +301,13 @@ async def test_a_lost_frame_is_asked_for_again() -> None:
         async with house.gateway(8) as gateway:
             reply = gateway.reattach(first.handles[-1])
             await reply.until("ab")
+            asked_again = asyncio.Event()
+            listener = house.broker.link("listener")
+            listener.subscribe(INBOX, lambda *_: asked_again.set())
+            listener.connect()
             early = ChunkFrame(first.handles[-1]["request"], 4, "d")
             gateway.link.deliver("r/gateways/gw/replies/w", encode(early), False)
-            await asyncio.sleep(HOLE_S)
+            await asked_again.wait()
             house.go_on()
             await reply.end()
             assert (reply.text, reply.error) == ("abcd", None)
