@@ -85,8 +85,12 @@ class KeptRequest(PendingRequest):
         if self._waiting is not None:  # no frame counts yet
             return
         left_s = self._left_after_silence()
-        may_ask = isinstance(attempt, KeptAttempt) and attempt.lacks_frames(error) and attempt.may_ask_again()
-        if isinstance(attempt, KeptAttempt) and may_ask and self._wait(max(BROKER_BACK_S, left_s)):
+        if (
+            isinstance(attempt, KeptAttempt)
+            and attempt.lacks_frames(error)
+            and attempt.may_ask_again()
+            and self._wait(max(BROKER_BACK_S, left_s))
+        ):
             self._lost, attempt.was_live = error, not left_s
             self._requests.send_resume(attempt.worker, attempt.id, attempt.epoch)
         else:
