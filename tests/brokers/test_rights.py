@@ -21,6 +21,7 @@ from tests.reading import events_of
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.broker_visit import BrokerLost, ConnectionRefused, visiting
 from transports.mqtt.link.link import BrokerAddress, Receipt
+from transports.mqtt.link.mqtt_version import BrokerSilent
 from transports.mqtt.requests.transport import MqttTransport
 from transports.mqtt.worker.worker import Worker
 from transports.scripted import ScriptedTransport, tokens
@@ -113,7 +114,7 @@ def may_write(address: BrokerAddress, name: str, topic: str) -> bool:
     try:
         with visiting(known_as(address, name), name, mqtt_5=address.protocol == "5") as visit:
             return visit.publish(topic, b"{}") is not Receipt.REFUSED
-    except BrokerLost:
+    except (BrokerLost, BrokerSilent):
         return False
 
 
@@ -121,7 +122,7 @@ def may_read(address: BrokerAddress, name: str, topic_filter: str) -> bool:
     try:
         with visiting(known_as(address, name), name, mqtt_5=address.protocol == "5") as visit:
             return visit.subscribe(topic_filter)
-    except BrokerLost:
+    except (BrokerLost, BrokerSilent):
         return False
 
 

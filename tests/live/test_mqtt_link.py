@@ -21,7 +21,6 @@ from transports.mqtt.embedded_broker import EmbeddedBroker, embedded_broker
 from transports.mqtt.link import paho_internals
 from transports.mqtt.link.aiomqtt_link import AiomqttLink
 from transports.mqtt.link.link import BrokerAddress, Envelope, Receipt, Will
-from transports.mqtt.link.mqtt_version import speaks_mqtt_5
 
 pytestmark = [pytest.mark.live, requires_mosquitto()]
 
@@ -106,33 +105,6 @@ async def test_messages_arrive_in_order_the_public_way_too(monkeypatch: pytest.M
             sent = [link.publish("here/x", b"%d" % number, envelope=envelope) for number in range(500)]
             assert {await receipt for receipt in sent} == {Receipt.TAKEN}
             assert await ear.hears(500) == [b"%d" % number for number in range(500)]
-
-
-async def test_the_broker_is_asked_which_version_it_speaks() -> None:
-    async with running_mosquitto() as broker, embedded_broker(force="amqtt") as old:
-        assert await speaks_mqtt_5(broker.address)
-        assert not await speaks_mqtt_5(old.address)
-    with pytest.raises(OSError, match="Connect"):
-        await speaks_mqtt_5(BrokerAddress("127.0.0.1", free_port()))
-
-
-async def test_a_broker_that_hangs_up_on_version_5_is_an_old_one() -> None:
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.close()
-
-    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server, asyncio.timeout(120):
-        port = server.sockets[0].getsockname()[1]
-        assert not await speaks_mqtt_5(BrokerAddress("127.0.0.1", port))
-
-
-async def test_a_3_1_1_broker_is_spoken_to_in_3_1_1() -> None:
-    async with embedded_broker(force="amqtt") as broker:
-        link = AiomqttLink(replace(broker.address, protocol="auto"), client_id="one")
-        ear = Ear(link, "here")
-        async with connected(link), asyncio.timeout(120):
-            assert await link.publish("here", b"x", envelope=Envelope(5)) is Receipt.TAKEN
-            assert await ear.hears(1) == [b"x"]
 
 
 async def test_nobody_listening_is_told_by_mqtt_5() -> None:

@@ -12,13 +12,12 @@ from gateway.contract.host_ports import address_of
 from gateway.settings import Settings
 from transports.mqtt.link.broker_visit import (
     BrokerLost,
-    BrokerSilent,
     BrokerVisit,
     ConnectionRefused,
     visiting,
 )
 from transports.mqtt.link.configured_link import broker_address
-from transports.mqtt.link.mqtt_version import speaks_mqtt_5
+from transports.mqtt.link.mqtt_version import BrokerSilent, speaks_mqtt_5
 from transports.mqtt.link.tls import tls_context
 
 R = TypeVar("R")
@@ -81,15 +80,15 @@ def _explained(settings: Settings, error: Exception) -> Finding:
                 f"{where}: nothing listens there",
                 "sudo systemctl start mosquitto, or correct MQTT_BROKER_HOST and MQTT_BROKER_PORT",
             )
-        case TimeoutError():
-            return failure(
-                f"{where} does not answer in time", f"nc -vz {host} {port}; a firewall may drop it"
-            )
         case BrokerSilent():
             port_takes = "" if settings.mqtt_tls else "MQTT_TLS=1, if that is what its port takes, or "
             return failure(
                 f"{where} accepts connections and does not answer: {error}",
                 f"{port_takes}correct the port: it may be another program's",
+            )
+        case TimeoutError():
+            return failure(
+                f"{where} does not answer in time", f"nc -vz {host} {port}; a firewall may drop it"
             )
         case BrokerLost() if settings.mqtt_tls:  # behind the handshake, so its port takes TLS
             return failure(

@@ -98,10 +98,11 @@ def _tried(settings: Settings, visit: "BrokerVisit") -> Sequence[_Missing]:
 @contextmanager
 def _trying(access: str, topic: str) -> Iterator[None]:
     from transports.mqtt.link.broker_visit import BrokerLost
+    from transports.mqtt.link.mqtt_version import BrokerSilent
 
     try:
         yield
-    except BrokerLost as error:
+    except (BrokerLost, BrokerSilent) as error:
         raise _EndedBy(_Missing(access, topic, f": {error}")) from error
 
 

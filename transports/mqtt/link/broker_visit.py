@@ -12,7 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from transports.mqtt.link.client_options import ANSWER_S, is_refusal
 from transports.mqtt.link.link import BrokerAddress, Receipt
-from transports.mqtt.link.mqtt_version import CONNECT_S
+from transports.mqtt.link.mqtt_version import CONNECT_S, BrokerSilent
 from transports.mqtt.link.tls import tls_context
 
 _NO_SUBSCRIBER = 0x10
@@ -23,11 +23,7 @@ class ConnectionRefused(Exception):
 
 
 class BrokerLost(Exception):
-    """The broker closed the connection, or did not answer within ANSWER_S."""
-
-
-class BrokerSilent(BrokerLost):
-    """The broker did not answer within ANSWER_S."""
+    """The broker closed the connection."""
 
 
 @contextmanager
@@ -35,7 +31,7 @@ def visiting(address: BrokerAddress, client_id: str, *, mqtt_5: bool) -> Iterato
     """Connect, without a will. All calls block: use a thread.
 
     client_id: must not be that of a running client, which the broker would disconnect. Raises OSError if the
-    broker cannot be reached or TLS fails, ConnectionRefused, and BrokerLost.
+    broker cannot be reached or TLS fails, ConnectionRefused, BrokerLost, and BrokerSilent.
     """
     client = Client(
         CallbackAPIVersion.VERSION2,
