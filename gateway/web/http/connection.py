@@ -26,6 +26,7 @@ from gateway.web.http.problems import raw_problem
 from gateway.web.http.refusal_log import RefusalLog
 from gateway.web.http.request_parser import RequestParser
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders
+from gateway.web.http.transfer_codings import unknown_coding
 
 
 class ClientConnection(ParsingTurns, HttpToolsProtocol):
@@ -39,8 +40,7 @@ class ClientConnection(ParsingTurns, HttpToolsProtocol):
         refusals: logs requests that are refused before they have an endpoint.
     """
 
-    # Slots save about 1.5 KiB per connection.
-    __slots__ = (
+    __slots__ = (  # save about 1.5 KiB per connection
         *("_arrivals", "_bytes_without_progress", "_deadline", "_deaf", "_head_bytes", "_in_head"),
         *("_lingering", "_progressed", "_refusal", "_refusals", "_running", "_send_deadline"),
         *("_slow_readers", "_watcher", "transport", "writable"),
@@ -127,19 +127,21 @@ class ClientConnection(ParsingTurns, HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self.parser.should_upgrade():
-            if self.parser.get_method() == b"CONNECT":
-                self._fail(BadRequest("CONNECT is not supported: this server is not a proxy."))
+        upgrades = self.parser.should_upgrade()
+        if upgrades and self.parser.get_method() == b"CONNECT":
+            self._fail(BadRequest("CONNECT is not supported: this server is not a proxy."))
+        if (unknown := unknown_coding(self.headers)) is not None:
+            self._fail(unknown)
+        if not self.url.startswith(b"/"):
+            wrong = BadRequest("The request's target must be a path or an http URL.")
+            self.url = path_of(self.url, self.headers) or self._fail(wrong)
+        if upgrades:
             if self._is_answering or not (self.parser.is_handshake(self.headers) and self._should_upgrade()):
                 self.parser.begin_again(self.url, self.headers)
                 return
             self._deaf = True  # from now on, a SocketConnection reads
         self._in_head, self._progressed = False, True
         self._lift_deadline()
-        if not self.url.startswith(b"/"):
-            self.url = path_of(self.url, self.headers) or self._fail(
-                BadRequest("The request's target must be a path or an http URL.")
-            )
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -182,8 +184,7 @@ class ClientConnection(ParsingTurns, HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():
-            # The client has not read its response. `close` would wait for it without a limit.
-            self.transport.abort()
+            self.transport.abort()  # the client has not read its response: `close` would wait for that
         else:
             super().timeout_keep_alive_handler()
 
