@@ -1,4 +1,4 @@
-/** Dates, numbers and sizes in the visitor's language. */
+/** Dates, numbers, sizes and names, as the visitor reads them. */
 
 const DAY_MS = 86_400_000;
 const dayName = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric" });
@@ -70,4 +70,11 @@ export function clockOf(epoch) {
 /** @param {string} text */
 export function capitalised(text) {
   return text.charAt(0).toLocaleUpperCase() + text.slice(1);
+}
+
+const TURNS = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/** Return a file's name with the characters that turn the direction of text as codes: they can hide its extension. @param {string} name */
+export function fileNameOf(name) {
+  return name.replace(TURNS, (turn) => `[U+${turn.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}]`);
 }

@@ -2,7 +2,7 @@
 
 import { Changing } from "../changes.js";
 import { MOST_FILE_BYTES, sluice } from "../gateway.js";
-import { sizeOf } from "../words.js";
+import { fileNameOf, sizeOf } from "../words.js";
 
 const IMAGE = /^image\/(png|jpeg|gif|webp|bmp)$/;
 
@@ -64,7 +64,7 @@ export class Attachments extends Changing {
 
   /** @param {File} chosen @param {string} why */
   #refuse({ name }, why) {
-    this.problem = [this.problem, `${name}: ${why}`].filter(Boolean).join("\n");
+    this.problem = [this.problem, `${fileNameOf(name)}: ${why}`].filter(Boolean).join("\n");
   }
 
   /** @param {File} chosen @returns {File_} */
@@ -79,7 +79,9 @@ export class Attachments extends Changing {
   async #upload(chosen, file) {
     if (!this.files.includes(file)) return forget([file]);
     try {
-      file.id = (await sluice.attachments.upload(chosen, chosen.name)).id;
+      const { id, media_type: kind } = await sluice.attachments.upload(chosen, chosen.name);
+      file.id = id;
+      file.url = IMAGE.test(kind) ? (file.url ?? URL.createObjectURL(chosen)) : null; // the browser goes by the name, the gateway by the content
       if (!this.files.includes(file)) forget([file]);
     } catch (error) {
       this.files = this.files.filter((other) => other !== file);

@@ -8,6 +8,7 @@ import { inBrowser } from "../kept.js";
 import { whenLeft } from "../leaving.js";
 import { completed } from "../rooms/asks.js";
 import { isComposing } from "../shortcuts.js";
+import { fileNameOf } from "../words.js";
 import { Attachments, forget } from "./attachments.js";
 
 const LONG = 50_000; // characters: Chromium reads a text from its beginning at each key to find its direction
@@ -86,8 +87,8 @@ export function Composer({ session, live, taken, onSend, onTyping, onStop, onTex
       files.length
         ? html`<ul class="chips">${files.map(
             (file, index) => html`<li class=${file.id ? "chip" : "chip uploading"} key=${index} aria-busy=${!file.id}>
-              ${file.url ? html`<img src=${file.url} alt="" />` : html`<${Icon} name="file" />`} <span dir="auto">${file.name}</span>
-              <button type="button" class="quiet" aria-label=${`Remove ${file.name}`} onClick=${() => {
+              ${file.url ? html`<img src=${file.url} alt="" />` : html`<${Icon} name="file" />`} <span dir="auto">${fileNameOf(file.name)}</span>
+              <button type="button" class="quiet" aria-label=${`Remove ${fileNameOf(file.name)}`} onClick=${() => {
                 attachments.remove(file);
                 focusComposer();
               }}><${Icon} name="close" /></button></li>`,

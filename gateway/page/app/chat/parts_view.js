@@ -2,6 +2,7 @@
 
 import { html } from "../../vendor/preact.js";
 import { Icon } from "../icons.js";
+import { fileNameOf } from "../words.js";
 
 /** @param {{parts: any[] | null | undefined}} props */
 export function PartsView({ parts }) {
@@ -16,5 +17,5 @@ function Part({ part }) {
   if (part.type === "input_audio") {
     return html`<audio controls src=${`data:audio/${part.input_audio.format};base64,${part.input_audio.data}`}></audio>`;
   }
-  return html`<span class="chip"><${Icon} name="file" />${part.file?.filename ?? "file"}</span>`;
+  return html`<span class="chip"><${Icon} name="file" /><span dir="auto">${fileNameOf(part.file?.filename ?? "file")}</span></span>`;
 }
