@@ -41,8 +41,9 @@ chaos: .venv/installed ## Kill, freeze and cut off every part under open streams
 bench: .venv/installed ## Measure beside nginx and a naive relay: benchmarks/README.md
 	$(BIN)/python benchmarks/run.py
 
+# amqtt holds websockets at 15.0.1, and users without the extra [demo] get the newest.
 canary: ## Run the tests with the newest version of every dependency, whatever requirements.lock says
-	@$(MAKE) --no-print-directory PIP_OPTIONS="--upgrade --upgrade-strategy eager" .venv-newest/tested
+	@$(MAKE) --no-print-directory PIP_OPTIONS="--upgrade --upgrade-strategy eager" HELD=websockets .venv-newest/tested
 
 oldest: ## Run the tests with the oldest version of every dependency that pyproject.toml allows
 	@$(PYTHON) .ci/oldest_versions.py > .oldest-versions.txt
@@ -52,6 +53,7 @@ oldest: ## Run the tests with the oldest version of every dependency that pyproj
 .venv-newest/tested .venv-oldest/tested:
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -e '.[cluster,demo,dev]'
+	@test -z "$(HELD)" || $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps $(HELD)
 	@$(@D)/bin/python -m pip list --disable-pip-version-check > $(@D)/versions.txt
 	@$(@D)/bin/pytest -n auto --dist worksteal -rs $(TESTS)
 

@@ -16,6 +16,7 @@ from gateway.process.door_check import check_door
 from gateway.process.draining_server import GatewayServer
 from gateway.process.listeners import BACKLOG, for_crowds, listen, listen_for_gateways, url_of
 from gateway.settings import Settings
+from gateway.web.http import websockets_internals
 from gateway.web.http.connection_limits import Arrivals
 from gateway.web.http.first_messages import FirstMessages
 from gateway.web.http.malformed_requests import MalformedRequests
@@ -109,10 +110,12 @@ def _connections_of(assembled: Assembled) -> Any:
 
 
 def _sockets_of(assembled: Assembled) -> Any:
-    """Return uvicorn's `ws` setting: SocketConnection, or "auto" if uvicorn lacks a name that it needs."""
-    if missing := missing_socket_names():
+    """Return uvicorn's `ws` setting: SocketConnection, or "auto" if a library lacks a name that it needs."""
+    if missing := [*missing_socket_names(), *websockets_internals.missing_names()]:
         names = ", ".join(missing)
-        log.warning("this uvicorn does not have %s: WebSockets are slower, slow clients stay longer", names)
+        log.warning(
+            "the installed libraries do not have %s: WebSockets are slower, slow clients stay longer", names
+        )
         return "auto"
     from gateway.web.http.socket_connection import SocketConnection  # its import needs all of these names
 

@@ -23,6 +23,7 @@ from gateway.web.http.message_connection import SOCKET
 from gateway.web.http.parsing_turns import MAX_PARTS, ParsingTurns
 from gateway.web.http.problems import raw_problem
 from gateway.web.http.slow_readers import SendDeadline, SlowReaders, drop_unsent
+from gateway.web.http.websockets_internals import limit_messages
 
 MAX_FRAGMENTS = 4096
 """Maximum number of frames of one message: empty ones have no size, but are kept."""
@@ -121,7 +122,7 @@ class SocketConnection(ParsingTurns, WebSocketsSansIOProtocol):
 
     async def receive(self) -> Any:
         if self._first_messages is not None and self.queue.empty():
-            begun = (self.conn.cur_size or 0) + len(self.frames) * FRAGMENT_BYTES
+            begun = sum(map(len, self.frames)) + len(self.frames) * FRAGMENT_BYTES
             self._first_messages.holds(self, begun + len(self.conn.reader.buffer) + self.unparsed_bytes)
         message = await super().receive()
         self.hold()  # uvicorn has resumed reading
@@ -264,7 +265,7 @@ class SocketWriter:
 
     def accept_messages_of(self, max_bytes: int) -> None:
         if self._connection is not None:
-            self._connection.conn.max_size = max_bytes
+            limit_messages(self._connection.conn, max_bytes)
             self._connection.forget_handshake()
 
     def admit(self) -> None:

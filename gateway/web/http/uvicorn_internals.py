@@ -89,15 +89,16 @@ SOCKET_REASONS: Mapping[str, Mapping[str, str]] = {
 
 def missing_names(module: str = MODULE) -> list[str]:
     """Return the names that the installed uvicorn lacks for ClientConnection."""
-    return _missing(module, REASONS)
+    return missing_of(module, REASONS)
 
 
 def missing_socket_names() -> list[str]:
     """Return the names that the installed uvicorn lacks for SocketConnection."""
-    return _missing(SOCKET_MODULE, SOCKET_REASONS)
+    return missing_of(SOCKET_MODULE, SOCKET_REASONS)
 
 
-def _missing(module: str, reasons: Mapping[str, Mapping[str, str]]) -> list[str]:
+def missing_of(module: str, reasons: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the names that classes of an installed module lack. reasons: by class and name."""
     try:
         protocols = importlib.import_module(module)
     except ImportError:

@@ -74,6 +74,19 @@ async def test_strangers_together_fill_no_memory_and_small_messages_are_still_ta
                 assert (await page.heard("r2")).text == "So.", "she is no stranger any more"
 
 
+async def test_a_user_may_send_more_in_a_message_than_a_stranger(tmp_path: Path) -> None:
+    async with served(
+        tmp_path, lambda _: ANSWER, max_content_chars=3 * MEBIBYTE, max_body_bytes=4 * MEBIBYTE
+    ) as gateway:
+        key = await make_key(gateway, "ann")
+        async with page_socket(gateway.url) as page:
+            await page.send("r1", headers=bearer(key))
+            assert (await page.heard("r1")).text == "So."
+            long = [{"id": "u", "role": "user", "parts": [{"type": "text", "text": "x" * 2 * MEBIBYTE}]}]
+            await page.send("r2", messages=long, headers=bearer(key))
+            assert (await page.heard("r2")).text == "So."
+
+
 async def test_what_strangers_held_is_free_when_it_is_answered_or_they_are_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
