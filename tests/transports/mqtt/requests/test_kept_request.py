@@ -1,27 +1,19 @@
-"""Replies that wait for their worker: for which one, for how long, and what counts. Time is moved by hand."""
+"""Replies that wait for their worker: for which one, for how long, and what counts."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from gateway.contract.errors import (
     ContextExceeded,
-    FrameGap,
-    GatewayError,
-    Interrupted,
     NoWorker,
-    ProtocolViolation,
     TimedOut,
     WorkerLost,
 )
-from gateway.contract.events import Delta, Done
-from gateway.contract.reattach import Handle, Reattach, Reattachable
-from gateway.contract.requests import ChatRequest, Turn
-from tests.transports.mqtt.requests.test_pending_request import Gateway
+from gateway.contract.events import Done
+from tests.transports.mqtt.requests.kept_desk import KEEPS, REPLY_TO, Desk, silence
 from transports.mqtt.link.aiomqtt_link import LAST_RETRY_S
-from transports.mqtt.protocol.frame_codec import decode_inbox
 from transports.mqtt.protocol.frames import (
     AcceptFrame,
     CancelFrame,
@@ -29,93 +21,10 @@ from transports.mqtt.protocol.frames import (
     EndFrame,
     ErrorFrame,
     ForgetFrame,
-    ReplyFrame,
     ResumeFrame,
     Status,
 )
-from transports.mqtt.requests.adopted_reply import AdoptedReply
-from transports.mqtt.requests.frame_order import HOLE_S, MAX_EARLY_FRAMES
-from transports.mqtt.requests.kept_attempt import MAX_REPETITIONS
-from transports.mqtt.requests.kept_request import BROKER_BACK_S, WORKER_BACK_S, KeptRequest
-
-KEEPS = Status("ready", incarnation=7, accept_s=2, max=2, keep=True)
-REPLY_TO = "r/gateways/gw/replies/a"
-
-
-class Desk(Gateway):
-    """One reply of worker a, and what its readers got."""
-
-    def __init__(self, *statuses: Status) -> None:
-        super().__init__(*(statuses or (KEEPS,)))
-        self.text = ""
-        self.handles: list[Handle] = []
-        self.left = False
-        self.stored_ids = ["c" * 32]
-        self.reattachable = Reattachable(
-            self.stored_ids[0], self.handles.append, is_left=lambda: self.left, renew=self._renew
-        )
-
-    def begin(self, *texts: str, other_answers: bool = False) -> KeptRequest:
-        request = ChatRequest(
-            "f" * 32,
-            [Turn("user", "hi")],
-            deadline_s=120.0,
-            reattachable=self.reattachable,
-            other_answers=lambda: other_answers,
-        )
-        reply = KeptRequest(request, self._hear, self.requests, self.clock)
-        reply.start()
-        self.id = self.attempt_id()
-        for number, text in enumerate(texts, 1):
-            self.say(ChunkFrame(self.id, number, text))
-        return reply
-
-    def adopt(self, epoch: int = 1, find_within_s: float = 10.0) -> AdoptedReply:
-        self.id = "1" * 32
-        handle = {"worker": "a", "incarnation": 7, "request": self.id}
-        asked = Reattach("f" * 32, handle, epoch, 120.0, self.reattachable, find_within_s=find_within_s)
-        reply = AdoptedReply(asked, self._hear, self.requests, self.presence, self.clock)
-        reply.start()
-        return reply
-
-    def lose_worker(self) -> None:
-        known = self.presence.find("a")
-        assert known is not None
-        self.presence.take("a", Status("lost", incarnation=7), retained=False, now=self.clock.time())
-        for reply in list(self.requests.open.values()):
-            if reply.worker is known:
-                reply.worker_lost("it is lost")
-
-    def lose_broker(self) -> None:
-        gone = self.presence.forget_all()
-        lost = [reply for reply in self.requests.open.values() if reply.worker in gone]
-        for reply in dict.fromkeys([*lost, *self.requests.all_waiting()]):
-            reply.broker_lost("it is lost")
-
-    def announce(self, incarnation: int = 7, *, retained: bool = False, **settings: Any) -> None:
-        status = replace(KEEPS, incarnation=incarnation, **settings)
-        self.presence.take("a", status, retained=retained, now=self.clock.time())
-        worker = self.presence.find("a")
-        assert worker is not None
-        self.requests.worker_is_back(worker, is_live=not retained)
-
-    def says(self, *frames: ReplyFrame) -> None:
-        for frame in frames:
-            self.say(frame)
-
-    def asked(self) -> list[object]:
-        return [decode_inbox(payload) for _, payload in self.link.sent[1:]]
-
-    def _renew(self, send: Callable[[str], None]) -> None:
-        self.storing = send
-
-    def store_id(self) -> None:
-        self.stored_ids.append(f"{len(self.stored_ids)}" * 32)
-        self.storing(self.stored_ids[-1])
-
-    def _hear(self, events: object) -> None:
-        for event in events:  # type: ignore[attr-defined]
-            self.text += event.text if isinstance(event, Delta) else ""
+from transports.mqtt.requests.kept_request import BROKER_BACK_S, WORKER_BACK_S
 
 
 async def test_each_character_comes_once_after_a_lost_worker() -> None:
@@ -165,91 +74,6 @@ async def test_frames_before_the_accept_of_the_own_epoch_do_not_count() -> None:
     assert desk.handles == [], "it is stored already"
 
 
-async def test_a_gap_before_the_loss_is_filled_by_the_repetition() -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    desk.says(ChunkFrame(desk.id, 3, "c"))
-    desk.lose_broker()
-    desk.announce()
-    desk.says(AcceptFrame(desk.id))
-    desk.clock.advance(5)
-    assert not reply.done.done(), "nothing is missing any more"
-    desk.says(*(ChunkFrame(desk.id, n, text) for n, text in enumerate("abc", 1)))
-    assert desk.text == "abc"
-
-
-def hole(desk: Desk) -> None:
-    desk.says(ChunkFrame(desk.id, 3, "c"))
-    desk.clock.advance(HOLE_S)
-
-
-def flood(desk: Desk) -> None:
-    desk.says(*(ChunkFrame(desk.id, 3 + number, "c") for number in range(MAX_EARLY_FRAMES + 1)))
-
-
-def silence(desk: Desk) -> None:
-    desk.clock.advance(desk.requests.idle_s)
-
-
-def rubbish(desk: Desk) -> None:
-    """As of another client, where the broker lets it."""
-    worker = desk.presence.find("a")
-    assert worker is not None
-    desk.requests.reject(worker, b"{", ProtocolViolation("no JSON"))
-
-
-@pytest.mark.parametrize("lose", [hole, flood, silence, rubbish])
-async def test_lost_frames_are_asked_for_again(lose: Callable[[Desk], None]) -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    lose(desk)
-    assert desk.asked() == [ResumeFrame(desk.id, REPLY_TO)]
-    if lose is not silence:
-        desk.announce()
-        assert len(desk.asked()) == 1, "it has the resume"
-    desk.says(AcceptFrame(desk.id), *(ChunkFrame(desk.id, n, text) for n, text in enumerate("abc", 1)))
-    desk.says(EndFrame(desk.id, 4, length=3))
-    assert await reply.done == Done("stop")
-    assert desk.text == "abc"
-    worker = desk.presence.find("a")
-    assert worker is not None
-    assert not worker.record.failures, "not the worker, but its broker lost them"
-
-
-@pytest.mark.parametrize(
-    ("lose", "seconds", "error"),
-    [
-        (hole, BROKER_BACK_S, FrameGap),
-        (flood, BROKER_BACK_S, FrameGap),
-        (silence, 60 - 30, TimedOut),
-        (rubbish, BROKER_BACK_S, ProtocolViolation),
-    ],
-)
-async def test_frames_that_are_not_sent_again_end_the_reply(
-    lose: Callable[[Desk], None], seconds: float, error: type[GatewayError]
-) -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    lose(desk)
-    desk.clock.advance(seconds - 0.1)
-    assert not reply.done.done()
-    desk.clock.advance(0.1)
-    assert type(reply.done.exception()) is error
-    assert desk.asked()[1:] == [CancelFrame(desk.id)]
-
-
-async def test_a_silent_worker_is_asked_again_when_it_is_heard() -> None:
-    """The broker may have sent the first resume into a dead connection."""
-    desk = Desk()
-    reply = desk.begin("a")
-    silence(desk)
-    for _ in range(3):
-        desk.announce()
-    assert desk.asked() == 2 * [ResumeFrame(desk.id, REPLY_TO)]
-    desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"), EndFrame(desk.id, 2, length=1))
-    assert await reply.done == Done("stop")
-
-
 async def test_a_worker_that_was_silent_before_it_was_lost_may_have_lost_its_network() -> None:
     desk = Desk()
     reply = desk.begin("a")
@@ -259,62 +83,6 @@ async def test_a_worker_that_was_silent_before_it_was_lost_may_have_lost_its_net
     assert not reply.done.done()
     desk.clock.advance(0.1)
     assert isinstance(reply.done.exception(), WorkerLost)
-
-
-@pytest.mark.parametrize("answer", [AcceptFrame("?"), ErrorFrame("?", "gone", "it is too large")])
-async def test_frames_that_the_worker_does_not_have_end_the_reply(answer: ReplyFrame) -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    hole(desk)
-    desk.says(replace(answer, id=desk.id))
-    if isinstance(answer, AcceptFrame):
-        desk.says(ChunkFrame(desk.id, 1, "a"))
-        hole(desk)
-    assert isinstance(reply.done.exception(), FrameGap)
-    assert len(desk.asked()) == 1 + isinstance(answer, AcceptFrame), "it is not asked twice for one frame"
-
-
-async def test_a_connection_that_loses_frames_all_the_time_ends_the_reply() -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    for times in range(MAX_REPETITIONS):
-        lost, early = (ChunkFrame(desk.id, 2 + 2 * times + n, "x") for n in (0, 1))
-        desk.says(early)
-        desk.clock.advance(HOLE_S)
-        desk.says(AcceptFrame(desk.id), lost, early)
-        assert not reply.done.done()
-    desk.says(ChunkFrame(desk.id, 99, "x"))
-    desk.clock.advance(HOLE_S)
-    assert isinstance(reply.done.exception(), FrameGap)
-    assert desk.asked() == [*MAX_REPETITIONS * [ResumeFrame(desk.id, REPLY_TO)], CancelFrame(desk.id)]
-
-
-async def test_a_frame_that_cannot_be_read_again_ends_the_reply() -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    rubbish(desk)
-    desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"))
-    rubbish(desk)
-    assert isinstance(reply.done.exception(), ProtocolViolation)
-
-
-@pytest.mark.parametrize("lose", [hole, Desk.lose_worker, Desk.lose_broker])
-async def test_rubbish_ends_no_reply_that_waits(lose: Callable[[Desk], None]) -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    lose(desk)
-    if lose is not hole:
-        desk.announce()
-    rubbish(desk)
-    desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"), EndFrame(desk.id, 2, length=1))
-    assert await reply.done == Done("stop")
-
-
-async def test_a_wrong_length_is_not_asked_for_again() -> None:
-    desk = Desk()
-    reply = desk.begin("a")
-    desk.says(EndFrame(desk.id, 2, length=2))
-    assert isinstance(reply.done.exception(), FrameGap)
 
 
 async def test_it_does_not_wait_for_ever_for_a_worker() -> None:
@@ -397,17 +165,6 @@ async def test_a_broker_that_is_lost_again_prolongs_the_wait() -> None:
     desk.announce()
     desk.says(AcceptFrame(desk.id), ChunkFrame(desk.id, 1, "a"), EndFrame(desk.id, 2, length=1))
     assert await reply.done == Done("stop")
-
-
-async def test_an_adopted_reply_is_looked_for_as_long_as_before_if_the_broker_is_lost() -> None:
-    desk = Desk()
-    reply = desk.adopt(find_within_s=BROKER_BACK_S + 5)
-    desk.lose_broker()
-    desk.requests.broker_is_back()
-    desk.clock.advance(BROKER_BACK_S + 4)
-    assert not reply.done.done()
-    desk.clock.advance(1)
-    assert isinstance(reply.done.exception(), Interrupted)
 
 
 def test_a_link_is_up_again_before_its_replies_are_given_up() -> None:
@@ -499,39 +256,6 @@ async def test_a_worker_that_keeps_nothing_gets_no_stored_id() -> None:
     assert len(desk.stored_ids) == 1, "it was not used"
 
 
-async def test_an_adopted_reply_waits_for_its_worker_and_no_longer_than_that() -> None:
-    desk = Desk()
-    desk.presence.forget_all()
-    reply = desk.adopt(find_within_s=3.0)
-    desk.clock.advance(2.9)
-    assert not reply.done.done()
-    desk.clock.advance(0.1)
-    assert isinstance(reply.done.exception(), Interrupted)
-
-
-async def test_an_adopted_reply_with_a_refused_resume_is_interrupted() -> None:
-    desk = Desk()
-    reply = desk.adopt()
-    desk.says(ErrorFrame(desk.id, "unknown"))
-    assert isinstance(reply.done.exception(), Interrupted)
-
-
-async def test_an_adopted_reply_is_not_received_twice() -> None:
-    desk = Desk()
-    desk.adopt()
-    with pytest.raises(Interrupted):
-        desk.adopt(epoch=2)
-
-
-async def test_the_cancel_has_the_epoch_and_is_not_sent_when_another_gateway_has_the_reply() -> None:
-    desk = Desk()
-    desk.adopt(epoch=3).leave()
-    assert desk.asked() == [CancelFrame(desk.id, epoch=3)]
-    desk.left = True
-    desk.adopt(epoch=3).leave()
-    assert len(desk.asked()) == 2, "only the resume"
-
-
 async def test_places_at_the_worker_are_counted_once() -> None:
     desk = Desk()
     reply = desk.begin("a")
@@ -544,14 +268,3 @@ async def test_places_at_the_worker_are_counted_once() -> None:
     assert worker.open == 1
     reply.leave()
     assert worker.open == 0
-
-
-async def test_repeated_frames_do_not_count_for_the_size_of_a_reply() -> None:
-    desk = Desk()
-    reply = desk.begin()
-    text = "x" * 1_000
-    for _ in range(20):
-        for number in range(1, 3):
-            reply.take("a", ChunkFrame(desk.id, number, text), 4 * 2**20)
-    assert not reply.done.done()
-    assert desk.text == 2 * text
