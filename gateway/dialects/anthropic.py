@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.contract.dialect import PacedBy
+from gateway.contract.error_codes import REFUSALS
 from gateway.contract.errors import GatewayError
 from gateway.contract.events import (
     Cancelled,
@@ -91,7 +92,8 @@ class AnthropicEncoder:
                 return (*self._closed(), *_end(reason, ending))
             case Failed():
                 message = api_message(event.message, event.code)
-                told = error_object(message, error_type(503 if event.retryable else 500))
+                status = 400 if event.code in REFUSALS else 503 if event.retryable else 500
+                told = error_object(message, error_type(status))
                 return (named_frame("error", told),)
             case _:
                 return ()

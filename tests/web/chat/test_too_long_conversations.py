@@ -4,6 +4,7 @@ LangChain looks for "prompt is too long", CrewAI for "maximum context length", L
 of llama.cpp. OpenAI's Python client from version 3 on leaves the code out of its exception's text.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ async def test_so_has_an_error_in_the_stream(tmp_path: Path, api: str) -> None:
         answer = await gateway.http.post(path, json={"model": "tiny", "stream": True, **body})
     assert answer.status_code == 200
     assert all(words in answer.text for words in SOUGHT), answer.text
+
+
+async def test_anthropics_error_in_the_stream_has_the_type_of_one_before_it(tmp_path: Path) -> None:
+    """Pydantic AI looks for "prompt is too long" in errors of this type alone, and retries an `api_error`."""
+    path, body = APIS["anthropic"]
+    script: list[Step] = [[Delta("x")], ContextExceeded(OF_LLAMA)]
+    async with served(tmp_path, lambda _: script) as gateway:
+        answer = await gateway.http.post(path, json={"model": "tiny", "stream": True, **body})
+    last = answer.text.rstrip().rpartition("data: ")[2]
+    assert json.loads(last)["error"]["type"] == "invalid_request_error"
 
 
 async def test_words_that_are_there_already_are_not_repeated(tmp_path: Path) -> None:
