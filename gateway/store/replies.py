@@ -35,9 +35,7 @@ _CHECKPOINT = ChangedRow(
     id="message_id",
 )
 _KEEP_HANDLE = Statement(update(messages).where(*_MINE, STREAMING).returning(messages.c.id), ("handle",))
-_FINISH = Statement(
-    update(messages).where(*_MINE, STREAMING).returning(messages.c.id, messages.c.user_id), _ENDED
-)
+_FINISH = ChangedRow(update(messages).where(*_MINE, STREAMING), _ENDED, id="message_id", told="user_id")
 _CHANGE_END = Statement(
     update(messages)
     .where(
@@ -118,7 +116,7 @@ class Replies:
             for at in order
             for reply, _ in (finished[at],)
         }
-        users = dict(map(tuple, _FINISH.rows(connection, [*rows.values()])))
+        users = _FINISH.told(connection, [*rows.values()])
         outcomes = [False] * len(finished)
         ended: list[tuple[str, str, FinalReply]] = []
         charges: list[tuple[Charge, str]] = []

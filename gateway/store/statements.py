@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update
+from sqlalchemy import Connection, Dialect, Insert, Select, Table, Update, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import Delete
@@ -163,19 +163,29 @@ class ChangedRow(Statement):
         statement: without RETURNING.
         columns: as of a Statement.
         id: name of the value that is the row's id.
+        told: the column whose values `told` returns.
     """
 
-    def __init__(self, statement: Update, columns: Sequence[str], id: str) -> None:
-        super().__init__(
-            {"sqlite": statement, "postgresql": statement.returning(statement.table.c.id)}, columns
-        )
+    def __init__(self, statement: Update, columns: Sequence[str], id: str, told: str = "id") -> None:
+        row = statement.table.c
+        returned = dict.fromkeys((row.id, row[told]))
+        super().__init__({"sqlite": statement, "postgresql": statement.returning(*returned)}, columns)
         self._id = id
+        self._told = Statement(select(row[told]).where(row.id == bindparam(id)))
 
     def ids(self, connection: Connection, many: Sequence[Values]) -> set[int]:
         """Run it once for each item of `many`, and return the ids of the rows that there were."""
         if connection.dialect.name != "sqlite":
-            return {id for (id,) in self.rows(connection, many)}
+            return {id for id, *_ in self.rows(connection, many)}
         return {values[self._id] for values, _ in self.changes(connection, many)}
+
+    def told(self, connection: Connection, many: Sequence[Values]) -> dict[int, Any]:
+        """As `ids`, with the column's value for each id."""
+        if connection.dialect.name != "sqlite":
+            return dict(map(tuple, self.rows(connection, many)))
+        changed = [values for values, _ in self.changes(connection, many)]
+        found = self._told.rows(connection, changed)
+        return {values[self._id]: told for values, (told,) in zip(changed, found, strict=True)}
 
 
 def upsert(

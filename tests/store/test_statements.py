@@ -110,6 +110,31 @@ def test_changed_rows_are_those_that_the_condition_found() -> None:
         ]
 
 
+def test_changed_rows_tell_a_column() -> None:
+    set_title = ChangedRow(
+        update(sessions).where(sessions.c.id == bindparam("wanted"), sessions.c.title == bindparam("old")),
+        ("title",),
+        id="wanted",
+        told="key",
+    )
+    with in_memory() as connection:
+        metadata.create_all(connection)
+        a, b = ADD_SESSION.ids(connection, [session("a", "1"), session("b", "2")]).values()
+
+        told = set_title.told(
+            connection,
+            [
+                {"wanted": b, "old": "", "title": "new"},
+                {"wanted": a, "old": "another", "title": "new"},
+                {"wanted": a, "old": "", "title": "newer"},
+                {"wanted": a, "old": "", "title": "too late"},
+            ],
+        )
+
+        assert told == {a: "a", b: "b"}
+        assert set_title.told(connection, []) == {}
+
+
 def test_what_the_driver_raises_is_sqlalchemys_and_holds_no_value() -> None:
     row = {"name": "hunter2", "value": b"", "created_at": NOON}
     with in_memory() as connection:
