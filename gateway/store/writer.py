@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from gateway.contract.deadlines import Deadlines
 from gateway.contract.errors import RequestRejected, StorageFailed
 from gateway.contract.light_timeout import LightTimeout
 from gateway.store.away import collides, is_away, reason_of
@@ -88,6 +89,7 @@ class Writer:
     ) -> None:
         self._transact = transact
         self._deadline_s = deadline_s
+        self._deadlines: Deadlines[_Job] = Deadlines(deadline_s, self._give_up)
         self._retry_s = retry_s
         self._clock = clock
         self._waiting: WaitingChanges[_Job] = WaitingChanges()
@@ -141,11 +143,10 @@ class Writer:
             raise StorageFailed("The store is closed.")
         if len(self._waiting) >= MAX_WAITING:
             raise StorageFailed("Too many changes are waiting for the database.")
-        loop = asyncio.get_running_loop()
-        job = _Job(write, payload, loop.create_future(), self._clock())
+        job = _Job(write, payload, asyncio.get_running_loop().create_future(), self._clock())
         self._waiting.add(job, urgent=write.urgent)
         self._wake.set()
-        deadline = loop.call_later(self._deadline_s, self._give_up, job)
+        self._deadlines.add(job)
         try:
             return await job.outcome  # type: ignore[no-any-return]
         except asyncio.CancelledError:
@@ -153,7 +154,7 @@ class Writer:
                 self._undo(job, job.outcome.result())
             raise
         finally:
-            deadline.cancel()
+            self._deadlines.remove(job)
 
     def _give_up(self, job: _Job) -> None:
         if not job.outcome.done():

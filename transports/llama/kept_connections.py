@@ -2,6 +2,8 @@
 
 import asyncio
 
+from gateway.contract.deadlines import Deadlines
+
 KEEP_S = 4.0
 """Seconds for which a connection waits. Most servers close one after 5 s or later."""
 
@@ -22,8 +24,8 @@ class KeptConnections:
 
     def __init__(self, *, proof_s: float = PROOF_S, keep_s: float = KEEP_S) -> None:
         self._proof_s = proof_s
-        self._keep_s = keep_s
         self._waiting: list[_Waiting] = []
+        self._ages: Deadlines[_Waiting] = Deadlines(keep_s, self._age)
         self._closing_until = 0.0
         self.proven = False
 
@@ -35,68 +37,68 @@ class KeptConnections:
     def keep(self, transport: asyncio.Transport) -> None:
         """Take over a connection whose response is complete, and close it if it is not needed."""
         needed = len(self._waiting) < MOST if self.proven else not (self._waiting or self.closing)
-        if needed:
-            self._waiting.append(_Waiting(self, transport, self._keep_s if self.proven else self._proof_s))
-        else:
+        if not needed:
             transport.abort()
+            return
+        one = _Waiting(self, transport)
+        self._waiting.append(one)
+        if self.proven:
+            self._ages.add(one)
+        else:
+            asyncio.get_running_loop().call_later(self._proof_s, self._prove, one)
 
     def take(self) -> asyncio.Transport | None:
         """Return the connection that was used last, for one request; None if there is none."""
         while self.proven and self._waiting:
-            transport = self._waiting.pop().leave()
-            if not transport.is_closing():
-                return transport
+            one = self._waiting.pop()
+            self._ages.remove(one)
+            if not one.transport.is_closing():
+                return one.transport
         return None
 
     def close(self) -> None:
         """Close all connections."""
         while self._waiting:
-            self._waiting.pop().leave().abort()
+            one = self._waiting.pop()
+            self._ages.remove(one)
+            one.transport.abort()
 
     def lost(self, one: "_Waiting", waited_s: float) -> None:
         """It is closed, by the server unless it was taken or closed here."""
         if one not in self._waiting:
             return
         self._waiting.remove(one)
+        self._ages.remove(one)
         if waited_s < self._proof_s:
             self.proven = False
             self._closing_until = asyncio.get_running_loop().time() + TRY_AGAIN_S
             self.close()
 
-    def aged(self, one: "_Waiting") -> None:
-        """It has waited for its time."""
-        if self.proven:
-            self._waiting.remove(one)
-            one.leave().abort()
-        else:
+    def _prove(self, one: "_Waiting") -> None:
+        """The server has left the first connection open for PROOF_S."""
+        if one in self._waiting:
             self.proven = True
-            one.wait(self._keep_s)
+            self._ages.add(one)
+
+    def _age(self, one: "_Waiting") -> None:
+        self._waiting.remove(one)
+        one.transport.abort()
 
 
 class _Waiting(asyncio.Protocol):
-    """One connection without a request."""
+    """One connection without a request, which somebody takes by setting another protocol."""
 
-    __slots__ = ("_kept", "_loop", "_since", "_timer", "_transport")
+    __slots__ = ("_kept", "_loop", "_since", "transport")
 
-    def __init__(self, kept: KeptConnections, transport: asyncio.Transport, for_s: float) -> None:
+    def __init__(self, kept: KeptConnections, transport: asyncio.Transport) -> None:
         self._kept = kept
-        self._transport = transport
+        self.transport = transport
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
-        self.wait(for_s)
         transport.set_protocol(self)
 
-    def wait(self, for_s: float) -> None:
-        self._timer = self._loop.call_later(for_s, self._kept.aged, self)
-
-    def leave(self) -> asyncio.Transport:
-        """Return the connection to somebody who sets another protocol, or closes it."""
-        self._timer.cancel()
-        return self._transport
-
     def data_received(self, data: bytes) -> None:
-        self._transport.abort()  # nothing was asked
+        self.transport.abort()  # nothing was asked
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
         self._kept.lost(self, self._loop.time() - self._since)
