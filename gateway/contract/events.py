@@ -146,7 +146,7 @@ def usage_of(
 
 def usable_rate(said: object) -> float | None:
     """A finite number from 0 to MAX_TOKENS; None for anything else."""
-    if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said <= MAX_TOKENS:
+    if (type(said) is float or type(said) is int) and 0 <= said <= MAX_TOKENS:
         return said
     return None
 

@@ -4,6 +4,7 @@ import logging
 
 from gateway.contract.ended_reply import EndedReply, OnEnded
 from gateway.contract.events import Ending
+from gateway.contract.rounding import one_decimal
 from gateway.contract.traces import trace_id_of
 from gateway.core.reply_accumulator import ReplyAccumulator
 from gateway.core.run import GOES_ON_ELSEWHERE, Outcome, Run
@@ -72,7 +73,7 @@ def log_reply(run: Run, reply: ReplyAccumulator, outcome: Outcome, ending: Endin
         "characters": len(ending.full_content),
         "prompt_tokens": None if usage is None else usage.prompt_tokens,
         "completion_tokens": None if usage is None else usage.completion_tokens,
-        "ms": round(reply.duration_s * 1000, 1),
+        "ms": one_decimal(reply.duration_s * 1000),
         "first_ms": ending.ttft_ms,
         "dialect": run.dialect or None,
         "code": None if error is None else error.code,

@@ -19,6 +19,7 @@ from gateway.contract.events import (
     usage_of,
 )
 from gateway.contract.journal import JournalWriter
+from gateway.contract.rounding import one_decimal
 from gateway.contract.transport import Hear, TransportInfo
 
 
@@ -133,7 +134,7 @@ class ReplyAccumulator:
     @property
     def ttft_ms(self) -> float | None:
         """Milliseconds from the question to the first content."""
-        return None if self.first_s is None else round(self.first_s * 1000, 1)
+        return None if self.first_s is None else one_decimal(self.first_s * 1000)
 
     @property
     def first_s(self) -> float | None:
@@ -148,7 +149,7 @@ class ReplyAccumulator:
     @property
     def elapsed_ms(self) -> float:
         """Milliseconds since the question."""
-        return round((self._clock() - self.asked_at) * 1000, 1)
+        return one_decimal((self._clock() - self.asked_at) * 1000)
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -159,9 +160,9 @@ class ReplyAccumulator:
         if self.usage is None or self.first_at is None or (self.done is not None and self.done.cached):
             return None
         if self.usage.tokens_per_s is not None:
-            return round(self.usage.tokens_per_s, 1)
+            return one_decimal(self.usage.tokens_per_s)
         elapsed_s = self._clock() - self.first_at if self._knows_first else 0.0
-        return round(self.usage.completion_tokens / elapsed_s, 1) if elapsed_s > 0 else None
+        return one_decimal(self.usage.completion_tokens / elapsed_s) if elapsed_s > 0 else None
 
     def take(self, batch: Sequence[TransportEvent]) -> Sequence[ReaderEvent]:
         """Record the events of one read and return those for readers.
@@ -258,9 +259,7 @@ class _Recorder:
 
 def _until_content(events: Sequence[TransportEvent]) -> int:
     """Return the number of events until the first content, with it."""
-    return next(
-        (n for n, event in enumerate(events, 1) if not isinstance(event, Progress | Usage)), len(events)
-    )
+    return next((n for n, event in enumerate(events, 1) if type(event) not in (Progress, Usage)), len(events))
 
 
 def merge_deltas(events: Sequence[TransportEvent]) -> list[TransportEvent]:

@@ -50,6 +50,10 @@ class Lam(SseDialect):
 def as_json(event: ReaderEvent) -> dict[str, Any]:
     """Return the event as a JSON object. Unknown fields are absent, not null."""
     match event:
+        case Started():
+            return {"type": "metadata", **_started(event)}
+        case Finished() | Cancelled():
+            return {"type": "done", "reason": event.reason, **_ending(event.ending)}
         case Delta(text):
             return {"type": "chunk", "content": text}
         case Reasoning(text):
@@ -58,10 +62,6 @@ def as_json(event: ReaderEvent) -> dict[str, Any]:
             return {"type": "tool_call", "id": id_, "name": name, "args": arguments}
         case Progress():
             return {"type": "progress", **_progress(event)}
-        case Started():
-            return {"type": "metadata", **_started(event)}
-        case Finished() | Cancelled():
-            return {"type": "done", "reason": event.reason, **_ending(event.ending)}
         case Failed():
             return {
                 "type": "error",

@@ -20,7 +20,6 @@ from gateway.contract.journal import START, BadPosition, FellBehind, OnNews, Pos
 from gateway.journals.packed_texts import PACKED_DELTA_BYTES, PACKED_TEXTS_BYTES, Packed, Texts, pack, unpack
 
 _TERMINAL = (Finished, Cancelled, Failed)
-_WITH_TEXT = (Delta, Reasoning)
 _EVENT_BYTES = 112
 """Size of an event without its texts: the object and its list slot, measured with tracemalloc."""
 _ENDING_BYTES = 900
@@ -137,7 +136,7 @@ class MemoryLog:
         if len(self.events) > 2 * _PACK_EVENTS:
             self._pack()
         if type(events[-1]) is not Delta:
-            self.closed = isinstance(events[-1], _TERMINAL)
+            self.closed = type(events[-1]) in _TERMINAL
             self.count()
         for on_news in self.listeners:
             on_news()
@@ -259,15 +258,18 @@ def _sizes(events: Sequence[ReaderEvent]) -> int:
 
 
 def _size(event: ReaderEvent) -> int:
-    if isinstance(event, _WITH_TEXT):
-        return _EVENT_BYTES + event.text.__sizeof__()
+    # The most frequent first: each check that fails takes ten times as long as one that succeeds.
+    if isinstance(event, Started):
+        return _ENDING_BYTES
+    if isinstance(event, (Finished, Cancelled)):
+        return _ENDING_BYTES + event.ending.full_content.__sizeof__()
     if isinstance(event, Failed):
         return _ENDING_BYTES + event.ending.full_content.__sizeof__() + event.message.__sizeof__()
-    if isinstance(event, _TERMINAL):
-        return _ENDING_BYTES + event.ending.full_content.__sizeof__()
+    if isinstance(event, (Reasoning, Delta)):
+        return _EVENT_BYTES + event.text.__sizeof__()
     if isinstance(event, ToolCall):
         return _EVENT_BYTES + sum(text.__sizeof__() for text in (event.id, event.name, event.arguments))
-    return _ENDING_BYTES if isinstance(event, Started) else _EVENT_BYTES
+    return _EVENT_BYTES
 
 
 def _packed_size(item: Packed) -> int:

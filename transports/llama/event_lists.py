@@ -6,7 +6,7 @@ from gateway.contract.events import Delta, Progress, Reasoning, TransportEvent
 
 
 def is_visible(events: Iterable[TransportEvent]) -> bool:
-    return any(not isinstance(event, Progress) for event in events)
+    return any(type(event) is not Progress for event in events)
 
 
 def in_one_piece(events: list[TransportEvent]) -> list[TransportEvent]:

@@ -123,7 +123,7 @@ class ReplyStream(SseWriter):
         except FellBehind:
             self.abort()  # the store has the rest, for when the reader resumes
             return
-        if len(events) == 1 and isinstance(event := events[0], Delta):
+        if len(events) == 1 and type(event := events[0]) is Delta:
             # The token path: one event, one frame, one write.
             self._seq += 1
             self._chars += len(event.text)
@@ -148,7 +148,7 @@ class ReplyStream(SseWriter):
             over = True
         else:
             writes = self._writes(events)
-            over = isinstance(last, _TERMINAL)
+            over = type(last) in _TERMINAL
         last_write = writes.pop() if over and writes else b""
         for body in writes:  # events without a frame in this dialect do not delay the heartbeat
             self.write(body)
@@ -185,14 +185,14 @@ class ReplyStream(SseWriter):
         texts: list[str] = []
         chars = 0
         for event in events:
-            if isinstance(event, Delta) and self._chars and chars < _MAX_MERGED_CHARS:
+            if type(event) is Delta and self._chars and chars < _MAX_MERGED_CHARS:
                 texts.append(event.text)
                 chars += len(event.text)
                 continue
             if texts:
                 yield Delta("".join(texts)), len(texts)
                 texts, chars = [], 0
-            if isinstance(event, Delta) and self._chars:
+            if type(event) is Delta and self._chars:
                 texts, chars = [event.text], len(event.text)
             else:
                 yield event, 1
@@ -206,11 +206,11 @@ class ReplyStream(SseWriter):
     def _frame(self, event: ReaderEvent, count: int) -> bytes:
         """Return the bytes for an event merged from `count` journal entries; may be empty."""
         self._seq += count
-        if isinstance(event, Delta):
+        if type(event) is Delta:
             self._chars += len(event.text)
-        elif isinstance(event, Reasoning):
+        elif type(event) is Reasoning:
             self._go_to(Position(self._seq, self._chars, self._thoughts + len(event.text), self._calls))
-        elif isinstance(event, ToolCall):
+        elif type(event) is ToolCall:
             self._go_to(Position(self._seq, self._chars, self._thoughts, self._calls + 1))
         return self._encoded(event)
 
