@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from tests.live.looking import look_again
-from tests.live.programs import clean_environment
+from tests.live.nursery import Fork, fork
+from tests.live.programs import clean_environment, sluice
 
 START_S = 600.0
 
@@ -92,6 +93,24 @@ class Restartable:
     async def end(self) -> None:
         """Kill it for good."""
         await self.kill()
+
+
+class ForkedGateway(Restartable):
+    """A gateway that starts without the import of its modules; see nursery."""
+
+    def __init__(self, log: Path, **settings: str) -> None:
+        super().__init__(log, sluice("serve"), "listening on", **settings)
+
+    async def _executed(self, stdout: IO[bytes] | int, stderr: IO[bytes] | int) -> asyncio.subprocess.Process:
+        if sys.platform != "linux" or isinstance(stdout, int):
+            return await super()._executed(stdout, stderr)
+        forked = await fork("serve", output=stdout.fileno(), cwd=None, **self._settings)
+        return cast(asyncio.subprocess.Process, forked)
+
+    async def kill(self) -> None:
+        await super().kill()
+        if isinstance(self._process, Fork):
+            await self._process.communicate()  # which closes the pipes to it
 
 
 class NestedGateway(Restartable):

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.chaos.processes import Restartable
+from tests.chaos.processes import ForkedGateway, Restartable
 from tests.live.brokers import free_port
-from tests.live.programs import ROOT, sluice
+from tests.live.programs import ROOT
 from tests.store.postgres import SHARED, PostgresServer
 
 SIZE = 3
@@ -18,7 +18,7 @@ SIZE = 3
 class Cluster:
     """The gateways by name, and nginx's URL."""
 
-    def __init__(self, url: str, gateways: dict[str, Restartable], postgres: PostgresServer) -> None:
+    def __init__(self, url: str, gateways: dict[str, ForkedGateway], postgres: PostgresServer) -> None:
         self.url = url
         self.gateways = gateways
         self._postgres = postgres
@@ -41,15 +41,13 @@ async def cluster(folder: Path, postgres: PostgresServer, model_url: str) -> Asy
     """Start all of it, and kill it with the block."""
     url = postgres.emptied()
     async with AsyncExitStack() as stack:
-        gateways: dict[str, Restartable] = {}
+        gateways: dict[str, ForkedGateway] = {}
         addresses = []
         for number in range(1, SIZE + 1):
             name, port = f"gateway-{number}", free_port()
             addresses.append(f"127.0.0.1:{port}")
-            gateways[name] = Restartable(
+            gateways[name] = ForkedGateway(
                 folder / f"{name}.log",
-                sluice("serve"),
-                "listening on",
                 DATABASE_URL=url,
                 GATEWAY_NAME=name,
                 INTERNAL_URL=f"http://127.0.0.1:{port}",

@@ -24,15 +24,23 @@ from tests.live.programs import ROOT, Program, clean_environment, running_progra
 
 
 class Fork:
-    """The process of a fork, with the part of asyncio.subprocess.Process that tests use."""
+    """The process of a fork, with the part of asyncio.subprocess.Process that tests use.
 
-    def __init__(self, stdin: asyncio.StreamWriter, stdout: "Pipe", status: "Pipe", pid: int) -> None:
+    Attributes:
+        stdout: what it says, if that comes by a pipe.
+    """
+
+    def __init__(self, stdin: asyncio.StreamWriter, status: "Pipe", pid: int) -> None:
         self.stdin = stdin
-        self.stdout = stdout.reader
+        self.stdout: asyncio.StreamReader | None = None
         self.pid = pid
         self.returncode: int | None = None
-        self._pipes = (stdout, status)
+        self._pipes = [status]
         self._ended = asyncio.create_task(self._code(status.reader))
+
+    def reads(self, stdout: "Pipe") -> None:
+        self.stdout = stdout.reader
+        self._pipes.append(stdout)
 
     async def _code(self, status: asyncio.StreamReader) -> int:
         self.returncode = int(await status.readline())
@@ -54,7 +62,7 @@ class Fork:
 
     async def communicate(self) -> None:
         """Drop the rest of the output, and wait for the end of the process."""
-        while await self.stdout.read(65536):
+        while self.stdout is not None and await self.stdout.read(65536):
             pass
         await self.wait()
         self.stdin.close()
@@ -120,6 +128,25 @@ def _start(listening: socket.socket) -> None:
     atexit.register(process.wait)
 
 
+async def fork(*arguments: str, output: int, cwd: Path | None = None, **settings: str) -> Fork:
+    """Start `sluice` with these arguments, on Linux alone.
+
+    output: the descriptor to which it says everything.
+    """
+    command = {
+        "arguments": arguments,
+        "cwd": str(cwd or Path.cwd()),
+        "environment": clean_environment(**settings),
+    }
+    stdin_read, stdin_write = os.pipe()
+    status = Pipe()
+    socket.send_fds(_nursery(), [json.dumps(command).encode()], [stdin_read, output, status.write])
+    for descriptor in (stdin_read, status.write):
+        os.close(descriptor)
+    await status.open()
+    return Fork(await _writer(stdin_write), status, int(await status.reader.readline()))
+
+
 @asynccontextmanager
 async def forked_sluice(*arguments: str, cwd: Path | None = None, **settings: str) -> AsyncIterator[Program]:
     """`sluice` with these arguments, in an environment with only these settings; killed with the block."""
@@ -127,20 +154,11 @@ async def forked_sluice(*arguments: str, cwd: Path | None = None, **settings: st
         async with running_program(*sluice(*arguments), cwd=cwd, **settings) as program:
             yield program
         return
-    command = {
-        "arguments": arguments,
-        "cwd": str(cwd or Path.cwd()),
-        "environment": clean_environment(**settings),
-    }
-    stdin_read, stdin_write = os.pipe()
-    stdout, status = Pipe(), Pipe()
-    socket.send_fds(_nursery(), [json.dumps(command).encode()], [stdin_read, stdout.write, status.write])
-    for descriptor in (stdin_read, stdout.write, status.write):
-        os.close(descriptor)
+    stdout = Pipe()
+    process = await fork(*arguments, output=stdout.write, cwd=cwd, **settings)
+    os.close(stdout.write)
     await stdout.open()
-    await status.open()
-    stdin = await _writer(stdin_write)
-    process = Fork(stdin, stdout, status, int(await status.reader.readline()))
+    process.reads(stdout)
     try:
         yield Program(cast(Process, process))
     finally:

@@ -18,6 +18,7 @@ from typer.main import get_command
 
 import gateway.cli
 import transports
+from gateway.web.api.page_files import files_version, packed_file, page_files
 from gateway.web.endpoints.table import ELSEWHERE, ENDPOINTS
 from gateway.web.http.endpoint import JsonEndpoint
 from gateway.web.http.json_api import fastapi_of
@@ -26,14 +27,15 @@ from gateway.web.http.routes import Routes
 MAX_COMMAND_BYTES = 1 << 17
 
 LOADED_LATE = (
-    *("aiosqlite", "alembic.autogenerate", "alembic.command", "anyio._backends._asyncio", "pydantic.v1"),
-    *("pygments.lexers.python", "uvicorn.lifespan.on", "uvloop"),
+    *("aiosqlite", "alembic.autogenerate", "alembic.command", "anyio._backends._asyncio", "asyncpg"),
+    *("pydantic.v1", "pygments.lexers.python", "uvicorn.lifespan.on", "uvloop"),
 )
 """Modules that a start loads, and no import of our modules."""
 
 
 def load_modules() -> None:
-    """Import everything that a gateway loads until it listens, and make its routes: each fork has them."""
+    """Import everything that a gateway loads until it listens, and make what it makes once: its routes, and
+    the packed files of its page. Each fork has them."""
     for package in (gateway, transports):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if "__main__" not in module.name and ".migrations" not in module.name:
@@ -42,6 +44,9 @@ def load_modules() -> None:
         importlib.import_module(name)
     fastapi_of(ENDPOINTS, version="")
     Routes(ENDPOINTS, ELSEWHERE)
+    files_version()
+    for path in page_files():
+        packed_file(path)
     gateway.cli.app = get_command(gateway.cli.app)  # type: ignore[assignment]  # what a call of it does first
     with suppress(ImportError):  # for its errors FastAPI reads an endpoint's source at the first request
         from fastapi.routing import _extract_endpoint_context as read_source

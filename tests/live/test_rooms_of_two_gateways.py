@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 
 from gateway.core.device_rooms import weight
-from tests.chaos.processes import Restartable
+from tests.chaos.processes import ForkedGateway
 from tests.live.brokers import free_port, requires_mosquitto, running_mosquitto
 from tests.live.keeping_model import OPENING, KeepingModel, keeping_model
 from tests.live.looking import look_again
-from tests.live.programs import sluice
 from tests.live.test_device_rooms import ROOMS, PahoDevice, device_at
 from tests.plain_http import plain_http
 from tests.store.postgres import SHARED, PostgresServer, requires_postgres
@@ -101,7 +100,7 @@ def messages_of(device: PahoDevice) -> list[str]:
 class Site:
     """gateways: with their URLs. held: the device of each gateway."""
 
-    gateways: list[tuple[Restartable, str]]
+    gateways: list[tuple[ForkedGateway, str]]
     held: list[PahoDevice]
     model: KeepingModel
     room: str
@@ -113,13 +112,11 @@ async def site(folder: Path, postgres: PostgresServer) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(running_mosquitto())
         model = await stack.enter_async_context(keeping_model())
-        gateways: list[tuple[Restartable, str]] = []
+        gateways: list[tuple[ForkedGateway, str]] = []
         for name in ("gateway-1", "gateway-2"):
             url = f"http://127.0.0.1:{(port := free_port())}"
-            gateway = Restartable(
+            gateway = ForkedGateway(
                 folder / f"{name}.log",
-                sluice("serve"),
-                "listening on",
                 DATABASE_URL=database,
                 GATEWAY_NAME=name,
                 INTERNAL_URL=url,

@@ -44,7 +44,7 @@ def files_version() -> str:
 
 
 @functools.cache
-def _content(path: str) -> tuple[bytes, bytes | None]:
+def packed_file(path: str) -> tuple[bytes, bytes | None]:
     """Return a file's bytes, and those by gzip."""
     file = page_files()[path]
     content = file.read_bytes()
@@ -55,7 +55,7 @@ async def page_file(request: Request, version: str, path: str) -> Response:
     """Answer with a file. Another version's path gets the present one, which is not to be kept."""
     if path not in page_files():
         raise NotFound(f"There is no file {path[:100]} of the page.")
-    content, compressed = _content(path)
+    content, compressed = packed_file(path)
     headers = {
         "cache-control": _FOR_GOOD if version == files_version() else "no-cache",
         "vary": "Accept-Encoding",
