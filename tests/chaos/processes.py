@@ -104,6 +104,7 @@ class ForkedGateway(Restartable):
     async def _executed(self, stdout: IO[bytes] | int, stderr: IO[bytes] | int) -> asyncio.subprocess.Process:
         if sys.platform != "linux" or isinstance(stdout, int):
             return await super()._executed(stdout, stderr)
+        await self.kill()  # which closes the pipes to the one before, if that was stopped
         forked = await fork("serve", output=stdout.fileno(), cwd=None, **self._settings)
         return cast(asyncio.subprocess.Process, forked)
 
@@ -114,7 +115,7 @@ class ForkedGateway(Restartable):
 
 
 class NestedGateway(Restartable):
-    """A gateway that its nest starts; see nest_program.
+    """A gateway in a network namespace, which its nest starts; see nest_program.
 
     Args:
         log, settings: of the gateway.

@@ -10,11 +10,12 @@ from pathlib import Path
 from tests.chaos.links import Block, Namespace, block_of_addresses
 from tests.chaos.model_program import read_notes
 from tests.chaos.plan import Plan
-from tests.chaos.processes import NestedGateway, Restartable
+from tests.chaos.processes import ForkedGateway, NestedGateway, Restartable
 from tests.chaos.records import PostgresRecords, Records, SqliteRecords
 from tests.live.addresses import claim_addresses
 from tests.live.brokers import free_port
-from tests.live.programs import ROOT, running_program, sluice
+from tests.live.nursery import forked_sluice
+from tests.live.programs import ROOT, sluice
 from tests.store.migrated import migrated
 from tests.store.postgres import SHARED, PostgresServer, postgres_server
 from transports.llama.embedded_server import tiny_model_path
@@ -149,8 +150,8 @@ def _database(town: Town, stack: AsyncExitStack, folder: Path, plan: Plan, addre
 
 
 async def _key(database_url: str) -> str:
-    command = sluice("keys", "create", "--user", "chaos", "--scopes", "chat,admin", "--rate", "1000000")
-    async with running_program(*command, "--streams", "100000", DATABASE_URL=database_url) as program:
+    command = ("keys", "create", "--user", "chaos", "--scopes", "chat,admin", "--rate", "1000000")
+    async with forked_sluice(*command, "--streams", "100000", DATABASE_URL=database_url) as program:
         return (await program.until_said(r"sk-\S+"))[0]
 
 
@@ -175,19 +176,23 @@ def _gateway(
     host, _, broker_port = broker.partition(":")
     port = free_port()
     address = "127.0.0.1" if namespace is None else namespace.address
-    process = NestedGateway(
-        folder / f"gateway-{number}.log",
-        list if namespace is None else namespace.command,
-        HOST=address,
-        PORT=str(port),
-        INTERNAL_URL=f"http://{address}:{port}",
-        DATABASE_URL=database_url,
-        GATEWAY_NAME=f"gateway-{number}",
-        LLM_SERVER_URL=model_url,
-        MQTT_BROKER_HOST=host,
-        MQTT_BROKER_PORT=broker_port,
-        LLM_COMM_MODE="sse",
-        DRAIN_S="2",
-        REPLY_DEADLINE_S="3600",
+    log = folder / f"gateway-{number}.log"
+    settings = {
+        "HOST": address,
+        "PORT": str(port),
+        "INTERNAL_URL": f"http://{address}:{port}",
+        "DATABASE_URL": database_url,
+        "GATEWAY_NAME": f"gateway-{number}",
+        "LLM_SERVER_URL": model_url,
+        "MQTT_BROKER_HOST": host,
+        "MQTT_BROKER_PORT": broker_port,
+        "LLM_COMM_MODE": "sse",
+        "DRAIN_S": "2",
+        "REPLY_DEADLINE_S": "3600",
+    }
+    process = (
+        ForkedGateway(log, **settings)
+        if namespace is None
+        else NestedGateway(log, namespace.command, **settings)
     )
     return process, f"http://{address}:{port}"

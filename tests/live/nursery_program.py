@@ -1,6 +1,7 @@
 """Loads the gateway's modules once, and forks a process for each command that it receives: see nursery.py."""
 
 import atexit
+import ctypes
 import gc
 import importlib
 import json
@@ -25,6 +26,7 @@ from gateway.web.http.json_api import fastapi_of
 from gateway.web.http.routes import Routes
 
 MAX_COMMAND_BYTES = 1 << 17
+PR_SET_PDEATHSIG = 1
 
 LOADED_LATE = (
     *("aiosqlite", "alembic.autogenerate", "alembic.command", "anyio._backends._asyncio", "asyncpg"),
@@ -116,6 +118,7 @@ def _prepared(message: bytes, descriptors: list[int]) -> list[str]:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a run that is killed leaves no processes
     os.write(descriptors[2], f"{os.getpid()}\n".encode())
     for standard, descriptor in enumerate((descriptors[0], descriptors[1], descriptors[1])):
         os.dup2(descriptor, standard)

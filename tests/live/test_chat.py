@@ -13,7 +13,6 @@ from gateway.contract.errors import TimedOut
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest
 from tests.live.nursery import forked_sluice
-from tests.live.programs import running_program, sluice
 from tests.web.gateway_server import served
 from tests.web.key_holders import make_key
 from transports.scripted import Step, tokens
@@ -76,10 +75,10 @@ async def test_after_ctrl_c_the_next_question_goes_on_in_the_session_and_a_secon
 
 async def test_a_session_goes_on_and_another_model_can_be_asked(tmp_path: Path) -> None:
     async with asyncio.timeout(120), served(tmp_path, lambda _: tokens("Hello")) as gateway:
-        chat = sluice("chat", "--url", gateway.url)
-        async with running_program(*chat, "one") as first:
+        chat = ("chat", "--url", gateway.url)
+        async with forked_sluice(*chat, "one") as first:
             assert await first.ended() == 0
-        async with running_program(*chat, "--session", "1", "--model", "small", "two") as second:
+        async with forked_sluice(*chat, "--session", "1", "--model", "small", "two") as second:
             assert await second.ended() == 0
         messages = await gateway.messages()
     assert f"session 1 (later: sluice chat --url {gateway.url} --session 1)" in first.said
@@ -136,10 +135,10 @@ async def test_a_refusal_is_one_line(tmp_path: Path) -> None:
 async def test_it_comes_in_with_a_key(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("Hello")) as gateway:
         key = await make_key(gateway, "anna")
-        command = sluice("chat", "--url", gateway.url, "Hi")
-        async with running_program(*command, SLUICE_API_KEY=key) as let_in:
+        command = ("chat", "--url", gateway.url, "Hi")
+        async with forked_sluice(*command, SLUICE_API_KEY=key) as let_in:
             assert (await let_in.ended(), let_in.said[:5]) == (0, "Hello")
-        async with running_program(*command) as refused:
+        async with forked_sluice(*command) as refused:
             assert await refused.ended() == 1
     assert refused.said.startswith("unauthorized: ")
     assert "--key or SLUICE_API_KEY" in " ".join(refused.said.split())

@@ -13,6 +13,7 @@ import pytest
 
 from tests.live.brokers import Mosquitto, requires_mosquitto, running_mosquitto
 from tests.live.llama_server import requires_llama, running_llama
+from tests.live.nursery import forked_sluice
 from tests.live.programs import ROOT, running_program, sluice
 from tests.live.scripted_model import scripted_model
 from tests.live.test_devices import device_at
@@ -93,8 +94,8 @@ async def traced_house(
         proxy = await stack.enter_async_context(overheard(llama.url))
         at = {"MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": str(broker.address.port)}
         settings = {**sent_to(collector), **at, "MQTT_PROTOCOL": protocol}
-        command = sluice("worker", "--name", "w", "--llm-url", proxy.url)
-        worker = await stack.enter_async_context(running_program(*command, cwd=None, **settings))
+        command = ("worker", "--name", "w", "--llm-url", proxy.url)
+        worker = await stack.enter_async_context(forked_sluice(*command, cwd=None, **settings))
         await worker.until_said("worker w serves")
         gateway = await stack.enter_async_context(
             running_gateway(tmp_path, LLM_COMM_MODE="mqtt", GATEWAY_NAME="gateway", **settings)
@@ -218,7 +219,7 @@ async def test_a_wrong_setting_is_one_line(
 ) -> None:
     async with (
         asyncio.timeout(120),
-        running_program(*sluice(*command), cwd=None, PORT="0", **settings) as program,
+        forked_sluice(*command, cwd=None, PORT="0", **settings) as program,
     ):
         assert await program.ended() != 0
     assert [said for said in program.said.splitlines() if "OTEL" in said] == [f"sluice: {line}"], program.said
