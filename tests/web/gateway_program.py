@@ -32,7 +32,10 @@ def gateway_program(folder: Path, *, keyed: bool) -> Iterator[tuple[str, str]]:
 
 async def main(folder: Path, *, keyed: bool) -> None:
     model = embedding_model(lambda _: SAID)
-    async with served(folder, lambda _: SAID, within_s=600, sse=model, rate_per_minute=1_000_000) as gateway:
+    # Its tests have time limits of their own: at load 10 a module of them took longer than ten minutes.
+    async with served(
+        folder, lambda _: SAID, within_s=36_000, sse=model, rate_per_minute=1_000_000
+    ) as gateway:
         key = await make_key(gateway, "anna", ALL_PERMISSIONS) if keyed else ""
         sys.stdout.write(json.dumps({"url": gateway.url, "key": key}) + "\n")
         sys.stdout.flush()
