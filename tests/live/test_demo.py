@@ -13,6 +13,7 @@ import pytest
 from tests.live.brokers import requires_mosquitto
 from tests.live.llama_server import requires_llama
 from tests.live.looking import look_again
+from tests.live.nursery import forked_sluice
 from tests.live.programs import ROOT, Program, running_program
 from tests.live.readme import events_of, the_command, typed
 
@@ -75,10 +76,9 @@ async def test_a_signal_ends_it_with_exit_code_0(tmp_path: Path, number: int) ->
 async def test_taken_ports_are_replaced_and_named(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'one.db'}"
     other = f"sqlite+aiosqlite:///{tmp_path / 'two.db'}"
-    command = [str(ROOT / ".venv/bin/sluice"), "demo"]
-    async with asyncio.timeout(120), running_program(*command, DATABASE_URL=database) as one:
+    async with asyncio.timeout(120), forked_sluice("demo", DATABASE_URL=database) as one:
         url = await ready(one)
-        async with running_program(*command, DATABASE_URL=other) as two:
+        async with forked_sluice("demo", DATABASE_URL=other) as two:
             assert await ready(two) != url
             ports = [port for demo in (one, two) for port in ports_of(await whole_text(demo))]
     assert len({*ports}) == len(ports) == 6
@@ -89,8 +89,7 @@ async def test_taken_ports_are_replaced_and_named(tmp_path: Path) -> None:
 
 async def test_nothing_is_left_behind_even_by_kill_9(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
-    command = [str(ROOT / ".venv/bin/sluice"), "demo"]
-    async with asyncio.timeout(120), running_program(*command, DATABASE_URL=database) as demo:
+    async with asyncio.timeout(120), forked_sluice("demo", DATABASE_URL=database) as demo:
         await ready(demo)
         ports = re.findall(r"(?:llama\.cpp|broker) .*127\.0\.0\.1:(\d+)", (await whole_text(demo)))
         await demo.end(signal.SIGKILL)
@@ -124,10 +123,9 @@ async def until_refused(port: int) -> None:
 @requires_mosquitto()
 async def test_the_smallest_worker_answers_and_its_reply_is_paced(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
-    command = [str(ROOT / ".venv/bin/sluice"), "demo"]
     async with (
         asyncio.timeout(120),
-        running_program(*command, DATABASE_URL=database, LLM_COMM_MODE="mqtt") as demo,
+        forked_sluice("demo", DATABASE_URL=database, LLM_COMM_MODE="mqtt") as demo,
     ):
         url = await ready(demo)
         port = (await demo.until_said(r"mqtt://127\.0\.0\.1:(\d+)"))[1]
@@ -142,12 +140,9 @@ async def test_the_smallest_worker_answers_and_its_reply_is_paced(tmp_path: Path
 
 async def test_sluice_chat_streams_an_answer(tmp_path: Path) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
-    program = str(ROOT / ".venv/bin/sluice")
-    async with asyncio.timeout(120), running_program(program, "demo", DATABASE_URL=database) as demo:
+    async with asyncio.timeout(120), forked_sluice("demo", DATABASE_URL=database) as demo:
         url = await ready(demo)
-        async with running_program(
-            program, "chat", "--url", url, "Tell", "me", "about", "the", "boat."
-        ) as chat:
+        async with forked_sluice("chat", "--url", url, "Tell", "me", "about", "the", "boat.") as chat:
             said = await chat.ended()
         (latest, *_) = json.loads(await typed("curl http://127.0.0.1:8000/api/chatbot/sessions", url))
         path = f"/api/chatbot/sessions/{latest['id']}/messages"
