@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.programs import running_program, sluice
+from tests.live.nursery import forked_sluice
 from tests.live.test_gateway import running_gateway
 
 pytestmark = pytest.mark.live
@@ -50,7 +50,7 @@ async def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, name: s
     settings = {"PORT": "0", "MQTT_BROKER_HOST": "127.0.0.1", "MQTT_BROKER_PORT": "1"}
     settings[name] = value.format(folder=tmp_path)
     mode = os.stat(tmp_path).st_mode
-    async with asyncio.timeout(120), running_program(*sluice("serve"), cwd=None, **settings) as program:
+    async with asyncio.timeout(120), forked_sluice("serve", cwd=None, **settings) as program:
         assert await program.ended() not in (0, 1)
     lines = [line for line in program.said.splitlines() if "broker" not in line]
     assert len(lines) == 1
