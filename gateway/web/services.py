@@ -41,6 +41,7 @@ from gateway.telemetry.last_hour import LastHour
 from gateway.telemetry.reply_totals import ReplyTotals
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.body_places import BodyPlaces
+from gateway.web.http.held_bodies import HeldBodies
 from gateway.web.http.refusal_log import RefusalLog
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
@@ -144,6 +145,7 @@ class Services:
     slow_readers: SlowReaders = field(default_factory=lambda: SlowReaders(20))
     refusals: RefusalLog = field(default_factory=RefusalLog)
     arriving_bodies: BodyPlaces = field(default_factory=BodyPlaces)
+    held_bodies: HeldBodies = field(default_factory=HeldBodies)
     leaving_attachments: BodyPlaces = field(default_factory=BodyPlaces)
     event_rates: EventRates = field(default_factory=lambda: EventRates(20, time.monotonic))
     room_connections: RoomConnections = field(default_factory=RoomConnections)

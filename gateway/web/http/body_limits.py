@@ -18,7 +18,7 @@ DROP_S = 20.0
 
 def check_declared_length(scope: Scope, max_bytes: int) -> None:
     """Raise TooLarge if the declared length exceeds the limit: before the body, and `100 Continue` for it."""
-    if _declared_length(scope) > max_bytes:
+    if declared_length(scope) > max_bytes:
         raise too_large(max_bytes)
 
 
@@ -70,7 +70,7 @@ async def drop_body(scope: Scope, receive: Receive) -> None:
     more than MAX_DROPPED_BYTES; also when that many have arrived, after a pause of DROP_PAUSE_S, and after
     DROP_S.
     """
-    if header(scope, b"expect") is not None or _declared_length(scope) > MAX_DROPPED_BYTES:
+    if header(scope, b"expect") is not None or declared_length(scope) > MAX_DROPPED_BYTES:
         return
     left = MAX_DROPPED_BYTES
     with suppress(TimeoutError):
@@ -83,6 +83,7 @@ async def drop_body(scope: Scope, receive: Receive) -> None:
                 left -= len(message.get("body", b""))
 
 
-def _declared_length(scope: Scope) -> int:
+def declared_length(scope: Scope) -> int:
+    """Return the Content-Length; 0 without one."""
     declared = header(scope, b"content-length") or ""
     return int(declared[:20]) if declared.isdecimal() else 0

@@ -6,7 +6,6 @@ Routing, authentication, 405s, CORS, body limits and the OpenAPI document are de
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -15,8 +14,8 @@ from gateway.contract.errors import GatewayError, StorageFailed, TooLarge, Unrea
 from gateway.contract.keys import Permission
 from gateway.web.door.callers import CALLER
 from gateway.web.http.asgi import App, Message, Receive, Scope, Send, header
-from gateway.web.http.body_limits import check_declared_length, drop_body, read_body
-from gateway.web.http.body_places import TakePlace
+from gateway.web.http.body_limits import check_declared_length, declared_length, drop_body, read_body
+from gateway.web.http.body_places import Leave, TakePlace
 from gateway.web.http.error_shapes import PROBLEM, ErrorShape
 from gateway.web.http.refusal_log import log_refusal
 from gateway.web.http.sse_writer import send_pause
@@ -27,6 +26,9 @@ ENDPOINT = "sluice.endpoint"
 
 BODY = "sluice.body"
 """Key of a request's body in the ASGI scope, as long as the request may be handled again."""
+
+HELD_BODIES = "sluice.held_bodies"
+"""Key of a list in the ASGI scope with a large body's HeldBody. The Dispatcher ends it with the request."""
 
 POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455, 7.4.1). Before the handshake, the server answers 403 instead."""
@@ -185,8 +187,10 @@ async def read_request(
         max_bytes = endpoint_of(scope).max_body_bytes(gateway)
     try:
         check_declared_length(scope, max_bytes)
-        take_place = _place_for(gateway, scope)
+        take_place = _place_for(gateway, scope, max_bytes)
         body = await read_body(receive, max_bytes, gateway.body_timeout_s, take_place)
+        for held in scope.get(HELD_BODIES, ()):
+            held.shrink(len(body))
         body = body.removeprefix(BOM_UTF8)
     except TooLarge:
         await drop_body(scope, receive)
@@ -196,9 +200,22 @@ async def read_request(
     return body
 
 
-def _place_for(gateway: Services, scope: Scope) -> TakePlace | None:
+def _place_for(gateway: Services, scope: Scope, max_bytes: int) -> TakePlace | None:
     """Return what takes a place for a large body of the caller; None for a caller without limits."""
     caller = scope.get(CALLER)
     if caller is None or caller.allowance is None:
         return None
-    return partial(gateway.arriving_bodies.take, caller.user_id, gateway.body_timeout_s)
+    user_id, within_s = caller.user_id, gateway.body_timeout_s
+    is_encoded = header(scope, b"content-encoding") is not None
+    size = max_bytes if is_encoded else declared_length(scope) or max_bytes
+
+    async def take() -> Leave:
+        leave = await gateway.arriving_bodies.take(user_id, within_s)
+        try:
+            scope[HELD_BODIES].append(await gateway.held_bodies.take(user_id, size, within_s))
+        except BaseException:
+            leave()
+            raise
+        return leave
+
+    return take

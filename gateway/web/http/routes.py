@@ -7,7 +7,15 @@ from functools import cache, partial
 
 from gateway.contract.errors import GatewayError, MethodNotAllowed
 from gateway.web.http.asgi import METHODS_WITH_BODY, App, Receive, Scope, Send
-from gateway.web.http.endpoint import BODY, ENDPOINT, AsgiEndpoint, Endpoint, read_request, refuse
+from gateway.web.http.endpoint import (
+    BODY,
+    ENDPOINT,
+    HELD_BODIES,
+    AsgiEndpoint,
+    Endpoint,
+    read_request,
+    refuse,
+)
 from gateway.web.http.refusal_log import REFUSALS, RefusalLog
 from gateway.web.relay.relay import RunsElsewhere
 from gateway.web.services import Services
@@ -103,6 +111,7 @@ class Dispatcher:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._apps[scope[ENDPOINT]]
+        held = scope[HELD_BODIES] = []
         try:
             try:
                 await app(scope, receive, send)
@@ -110,6 +119,9 @@ class Dispatcher:
                 await self._relay(found, partial(app, scope, receive, send), scope, receive, send)
         except GatewayError as error:
             await refuse(scope, send, error)
+        finally:
+            for body in held:
+                body.leave()
 
     async def _relay(
         self,
