@@ -50,7 +50,7 @@ oldest: ## Run the tests with the oldest version of every dependency that pyproj
 	@$(MAKE) --no-print-directory PIP_OPTIONS="-c .oldest-versions.txt" .venv-oldest/tested
 
 .PHONY: .venv-newest/tested .venv-oldest/tested
-.venv-newest/tested .venv-oldest/tested:
+.venv-newest/tested .venv-oldest/tested: .venv/installed  # some tests type `make demo`
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -e '.[cluster,demo,dev]'
 	@test -z "$(HELD)" || $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps $(HELD)

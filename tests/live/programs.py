@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+"""The programs of the environment that runs the tests: `make canary` and `make oldest` have their own."""
 _OWN_PREFIXES = (
     *("LLM_", "MQTT_", "DATABASE_", "HOST", "PORT", "GATEWAY_", "ALLOW_", "ALLOWED_", "LOG_", "CORS_"),
     *("ISSUER_", "OTEL_", "RATE_", "ROOT_", "STREAMS_", "TICKET_", "TRUSTED_", "SLUICE_", "CACHE_", "STAGES"),

@@ -14,7 +14,7 @@ from tests.live.brokers import requires_mosquitto
 from tests.live.llama_server import requires_llama
 from tests.live.looking import look_again
 from tests.live.nursery import forked_sluice
-from tests.live.programs import ROOT, Program, running_program
+from tests.live.programs import BIN, ROOT, Program, running_program
 from tests.live.readme import events_of, the_command, typed
 
 pytestmark = [pytest.mark.live, requires_llama()]
@@ -66,7 +66,7 @@ async def test_the_first_line_is_the_gateways_address_and_it_is_ready_by_then(tm
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_with_exit_code_0(tmp_path: Path, number: int) -> None:
     database = f"sqlite+aiosqlite:///{tmp_path / 'demo.db'}"
-    command = [str(ROOT / ".venv/bin/sluice"), "demo"]
+    command = [str(BIN / "sluice"), "demo"]
     async with asyncio.timeout(120), running_program(*command, DATABASE_URL=database) as demo:
         await ready(demo)
         async with asyncio.timeout(120):

@@ -14,7 +14,7 @@ from gateway.contract.errors import UpstreamFailed
 from gateway.contract.events import Delta
 from gateway.contract.requests import ChatRequest
 from tests.live.llama_server import requires_llama, running_llama
-from tests.live.programs import ROOT, running_program
+from tests.live.programs import BIN, running_program
 from tests.live.readme import blocks, events_of, shell_commands, the_command, typed
 from tests.live.test_frontends import requires_node
 from tests.web.frontends import AWKWARD, PIECES
@@ -33,7 +33,7 @@ globalThis.document = { querySelector: (selector) => (selector === "#reply" ? sh
 @requires_llama()
 async def test_serve_in_front_of_ones_own_model_answers_and_keeps_what_was_said(tmp_path: Path) -> None:
     serve = the_command("LLM_SERVER_URL=")
-    path = f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"
+    path = f"{BIN}:{os.environ['PATH']}"
     async with asyncio.timeout(120), running_llama(tiny_model_path()) as llama:
         command = f"exec env {serve.replace('http://127.0.0.1:8080', llama.url)}"
         async with running_program("sh", "-c", command, cwd=tmp_path, PORT="0", PATH=path) as gateway:
