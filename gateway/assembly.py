@@ -48,6 +48,8 @@ from gateway.web.door.callers import LOCAL
 from gateway.web.door.open_mode import OpenMode
 from gateway.web.door.proxies import TrustedProxies
 from gateway.web.http.asgi import App
+from gateway.web.http.held_bodies import COPIES, HeldBodies
+from gateway.web.http.memory_limit import memory_limit
 from gateway.web.http.slow_readers import SlowReaders
 from gateway.web.http.sse_writer import Pulse
 from gateway.web.relay.relay import Relay
@@ -187,6 +189,7 @@ def assemble(settings: Settings, transports: Mapping[str, Transport] | None = No
         pace=Pace(size=settings.chunk_size, delay_s=settings.chunk_delay_s),
         word_pace=Pace("word", delay_s=settings.word_delay_s),
         max_content_chars=settings.max_content_chars,
+        held_bodies=HeldBodies(all_bytes=memory_limit() // (COPIES * settings.workers)),
         max_attachment_bytes=settings.max_attachment_bytes,
         max_message_bytes=settings.max_message_bytes,
         max_body_bytes=settings.max_text_body_bytes,

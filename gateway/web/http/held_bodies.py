@@ -8,8 +8,9 @@ from gateway.contract.errors import GatewayError, LimitExceeded, Overloaded
 
 USER_BYTES = 128 * 1024 * 1024
 """Of one user together: four of the page's uploads at once, or four bodies of 32 MiB."""
-ALL_BYTES = 192 * 1024 * 1024
-"""Of all users together. A body takes about five times its size while it is read, stored and sent on."""
+COPIES = 6
+"""All bodies together may have the memory's COPIESth part: a body takes about five times its size while it is
+read, stored and sent on."""
 
 RETRY_S = 2.0
 
@@ -34,11 +35,11 @@ class HeldBody:
 class HeldBodies:
     """Counts the bytes. A body that is larger than a limit fits if there is no other one."""
 
-    def __init__(self, user_bytes: int = USER_BYTES, all_bytes: int = ALL_BYTES) -> None:
+    def __init__(self, user_bytes: int = USER_BYTES, all_bytes: int = 192 * 1024 * 1024) -> None:
         self.user_bytes = user_bytes
         self.all_bytes = all_bytes
         self._by_user: Counter[str] = Counter()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order of their arrival
 
     @property
     def total(self) -> int:
@@ -75,11 +76,11 @@ class HeldBodies:
 
     async def _change(self) -> None:
         change = asyncio.get_running_loop().create_future()
-        self._waiting.add(change)
+        self._waiting[change] = None
         try:
             await change
         finally:
-            self._waiting.discard(change)
+            del self._waiting[change]
 
 
 def _overloaded() -> Overloaded:

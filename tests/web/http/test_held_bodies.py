@@ -77,7 +77,7 @@ async def test_no_request_leaves_anything(tmp_path: Path, path: str) -> None:
 async def test_a_refusal_is_an_answer_of_the_endpoint(tmp_path: Path) -> None:
     async with served(tmp_path, lambda _: tokens("Hi"), body_timeout_s=0.01) as gateway:
         headers = json_of(await make_key(gateway, "anna"))
-        held = await gateway.assembled.gateway.held_bodies.take("ben", 192 * 1024 * 1024, 1)
+        held = await gateway.assembled.gateway.held_bodies.take("ben", 2**62, 1)
         answer = await gateway.http.post(STREAM, content=QUESTION, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
         assert answer.headers["retry-after"] == "2"
