@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.contract.events import Delta, Done
+from gateway.core import liveness
 from gateway.store.sql_store import SqlStore
 from tests.live.looking import look_again
 from tests.store.postgres import SHARED, PostgresServer
@@ -15,6 +18,7 @@ from tests.web.gateway_server import STREAM, Served, served
 from tests.web.raw_reader import RawClient, RawReader
 from transports.scripted import Step
 
+DAY_S = 86_400
 BEFORE, BEHIND = "before ", "and behind"
 TEXT = BEFORE + BEHIND
 
@@ -72,19 +76,23 @@ class Pair:
 
 @asynccontextmanager
 async def pair(tmp_path: Path, postgres: PostgresServer, **second: Any) -> AsyncIterator[Pair]:
-    """second: settings of the second gateway only."""
+    """second: settings of the second gateway only. No gateway counts as dead, however long the test takes."""
     go = asyncio.Event()
 
     def steps(_: object) -> Sequence[Step]:
         return [[Delta(BEFORE)], go.wait, [Delta(BEHIND)], [Done("stop")]]
 
     url = postgres.emptied()
-    async with (
-        served(tmp_path, steps, database_url=url, gateway_name="first") as one,
-        served(tmp_path, steps, database_url=url, gateway_name="second", **second) as two,
-    ):
-        yield Pair(one, two, go, postgres)
-        go.set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(liveness, "DEAD_S", 2 * DAY_S)  # later than the time that `owner_is` writes
+        async with (
+            served(tmp_path, steps, database_url=url, gateway_name="first") as one,
+            served(tmp_path, steps, database_url=url, gateway_name="second", **second) as two,
+        ):
+            try:
+                yield Pair(one, two, go, postgres)
+            finally:
+                go.set()
 
 
 def path_of(reader: RawReader) -> str:
