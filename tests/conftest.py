@@ -1,11 +1,12 @@
 """Settings and fixtures of all tests: asyncio as the event loop, and a check for tasks left running."""
 
 import asyncio
+import faulthandler
 import functools
 import gc
 import inspect
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,9 @@ AsyncTest = Callable[..., Awaitable[None]]
 
 LONGEST_TEST_S = 1200
 """Ends a test that hangs and has no `asyncio.timeout` of its own, so that the run ends too."""
+
+LONGEST_WITH_FIXTURES_S = LONGEST_TEST_S + 60
+"""Ends the process of a test whose fixture hangs at its end: xdist fails the test and goes on with others."""
 
 # The collected tests live until the end: a sixth of the collection's time went into looking for garbage.
 gc.set_threshold(50_000, 50, 50)
@@ -93,6 +97,16 @@ def pytest_collection_finish() -> None:
     """Exempt the collected tests from garbage collection: they live until the run ends."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Dump the stacks and exit after LONGEST_WITH_FIXTURES_S."""
+    faulthandler.dump_traceback_later(LONGEST_WITH_FIXTURES_S, exit=True, file=2)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def saying_where_it_hung(test: AsyncTest) -> AsyncTest:
