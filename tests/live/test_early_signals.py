@@ -34,7 +34,7 @@ MOMENTS = [
 
 
 async def until_imported(started: Program, module: str) -> None:
-    """Read on until this import was told. `until_said` would search all of 1000 lines at each of them."""
+    """Read lines until one tells this import. `until_said` searches all lines again after each of 1000."""
     told = re.compile(rf"import time:.*\| +{re.escape(module)}\n")
     line = ""
     assert started.process.stdout is not None

@@ -69,6 +69,14 @@ ADD_SESSION = NewRows(
 )
 
 
+SET_TITLE = ChangedRow(
+    update(sessions).where(sessions.c.id == bindparam("wanted"), sessions.c.title == bindparam("old")),
+    ("title",),
+    id="wanted",
+    told="key",
+)
+
+
 def test_new_rows_have_ids_by_key_without_those_that_were_there() -> None:
     with in_memory() as connection:
         metadata.create_all(connection)
@@ -85,16 +93,11 @@ def test_new_rows_have_ids_by_key_without_those_that_were_there() -> None:
 
 
 def test_changed_rows_are_those_that_the_condition_found() -> None:
-    set_title = ChangedRow(
-        update(sessions).where(sessions.c.id == bindparam("wanted"), sessions.c.title == bindparam("old")),
-        ("title",),
-        id="wanted",
-    )
     with in_memory() as connection:
         metadata.create_all(connection)
         a, b = ADD_SESSION.ids(connection, [session("a", "1"), session("b", "2")]).values()
 
-        changed = set_title.ids(
+        changed = SET_TITLE.ids(
             connection,
             [
                 {"wanted": b, "old": "", "title": "new"},
@@ -111,17 +114,11 @@ def test_changed_rows_are_those_that_the_condition_found() -> None:
 
 
 def test_changed_rows_tell_a_column() -> None:
-    set_title = ChangedRow(
-        update(sessions).where(sessions.c.id == bindparam("wanted"), sessions.c.title == bindparam("old")),
-        ("title",),
-        id="wanted",
-        told="key",
-    )
     with in_memory() as connection:
         metadata.create_all(connection)
         a, b = ADD_SESSION.ids(connection, [session("a", "1"), session("b", "2")]).values()
 
-        told = set_title.told(
+        told = SET_TITLE.told(
             connection,
             [
                 {"wanted": b, "old": "", "title": "new"},
@@ -132,7 +129,7 @@ def test_changed_rows_tell_a_column() -> None:
         )
 
         assert told == {a: "a", b: "b"}
-        assert set_title.told(connection, []) == {}
+        assert SET_TITLE.told(connection, []) == {}
 
 
 def test_what_the_driver_raises_is_sqlalchemys_and_holds_no_value() -> None:

@@ -1,11 +1,11 @@
 """One reply of a worker that keeps replies, as the gateway receives it. Time is moved by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.contract.events import Delta
+from gateway.contract.events import Delta, TransportEvent
 from gateway.contract.reattach import Handle, Reattach, Reattachable
 from gateway.contract.requests import ChatRequest, Turn
 from tests.transports.mqtt.requests.test_pending_request import Gateway
@@ -93,8 +93,8 @@ class Desk(Gateway):
         self.stored_ids.append(f"{len(self.stored_ids)}" * 32)
         self.storing(self.stored_ids[-1])
 
-    def _hear(self, events: object) -> None:
-        for event in events:  # type: ignore[attr-defined]
+    def _hear(self, events: Sequence[TransportEvent]) -> None:
+        for event in events:
             self.text += event.text if isinstance(event, Delta) else ""
 
 
